@@ -1,0 +1,28 @@
+"""The few exceptions a user can meet. Each message says what was expected, what was found and what to do."""
+
+
+class EliteError(Exception):
+    """Something the user can mend. The command line prints it as one line and exits with status 2."""
+
+
+class DataError(EliteError):
+    """A file of the data set is missing, damaged, or does not fit the others."""
+
+
+class CheckpointError(EliteError):
+    """A checkpoint cannot be read, or does not fit the network it is meant for."""
+
+
+class ConfigError(EliteError):
+    """A setting has an impossible value."""
+
+
+class OutputError(EliteError):
+    """A result cannot be written where it was asked to go."""
+
+
+class MissingExtraError(EliteError):
+    """An optional package is needed and not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f'{package} is not installed; run: pip install "elite-lidar[{extra}]"')

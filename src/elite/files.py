@@ -1,0 +1,79 @@
+"""Writing files so that a reader never meets half of one."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from elite.errors import OutputError
+
+
+def make_folder(path: Path) -> Path:
+    """Create ``path`` and its parents.
+
+    Raises:
+        OutputError: it cannot be created or written to.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"cannot create the folder {path} ({error.strerror}); choose another place for the output."
+        ) from error
+    if not os.access(path, os.W_OK):
+        raise OutputError(f"the folder {path} is not writable; choose another place for the output.")
+    return path
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a binary file that appears at ``path`` only when the block ends well, whole and on disk.
+
+    Raises:
+        OutputError: the folder is not writable or the disk is full; what stood at ``path`` before is intact.
+    """
+    make_folder(path.parent)
+    temporary: Path | None = None
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            temporary = Path(file.name)
+            yield file  # type: ignore[misc]
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(f"cannot write {path} ({error.strerror}); free the space or choose another place.") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    with atomic_file(path) as file:
+        file.write(data)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """``value`` as readable JSON; numpy numbers and arrays become plain ones."""
+    write_bytes(path, (json.dumps(value, indent=2, default=_plain) + "\n").encode())
+
+
+def _plain(value: Any) -> Any:
+    to_list: Callable[[], Any] | None = getattr(value, "tolist", None)
+    return to_list() if to_list else str(value)
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,115 @@
+"""Points, cameras and the volume. Pure functions on numpy arrays; sensor frame, metres."""
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Int64
+from scipy.ndimage import minimum_filter
+from scipy.spatial import cKDTree
+
+from elite.types import Camera, PointPixelPairs
+
+Volume = tuple[tuple[float, float, float], tuple[float, float, float]]
+
+
+def in_volume(points: Float32[np.ndarray, "n 3"], volume: Volume) -> Bool[np.ndarray, "n"]:
+    """Points strictly inside the open box ``(low corner, high corner)``."""
+    low, high = np.asarray(volume, np.float32)
+    return ((points > low) & (points < high)).all(axis=1)
+
+
+def nearest(
+    points: Float32[np.ndarray, "n 3"], candidates: Bool[np.ndarray, "n"]
+) -> Int64[np.ndarray, "n"]:
+    """For each point the rank, among the candidates, of the nearest one (a candidate answers for itself).
+
+    This is how a point outside the volume gets the label of the nearest predicted point.
+    At least one candidate is needed.
+    """
+    rank = np.cumsum(candidates, dtype=np.int64) - 1
+    outside = ~candidates
+    if outside.any():
+        rank[outside] = cKDTree(points[candidates]).query(points[outside])[1]
+    return rank
+
+
+def project(
+    points: Float32[np.ndarray, "n 3"], camera: Camera
+) -> tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, "n"]]:
+    """Sensor points -> (uv, depth): u right, v down in pixels; depth along the optical axis in metres.
+
+    A point at or behind the camera plane (depth <= 0) has uv = NaN.
+    """
+    homogeneous = points.astype(np.float64) @ camera.projection[:, :3].T + camera.projection[:, 3]
+    depth = homogeneous[:, 2]
+    uv = np.full((len(points), 2), np.nan)
+    front = depth > 0
+    uv[front] = homogeneous[front, :2] / depth[front, None]
+    return uv, depth
+
+
+def in_image(uv: Float[np.ndarray, "n 2"], height: int, width: int) -> Bool[np.ndarray, "n"]:
+    """Points whose uv falls on a pixel; pixel (row, column) covers v in [row, row + 1), u in [column, column + 1)."""
+    with np.errstate(invalid="ignore"):
+        return (uv[:, 0] >= 0) & (uv[:, 0] < width) & (uv[:, 1] >= 0) & (uv[:, 1] < height)
+
+
+def point_pixel_pairs(
+    points: Float32[np.ndarray, "n 3"], camera: Camera, height: int, width: int
+) -> PointPixelPairs:
+    """Every visible point with its pixel: in the image, not hidden, and the nearest point of its pixel."""
+    uv, depth = project(points, camera)
+    point = np.flatnonzero(in_image(uv, height, width))
+    pixel = np.floor(uv[point]).astype(np.int64)[:, ::-1]
+    keep = visible(pixel, depth[point], height, width)
+    return PointPixelPairs(point[keep], pixel[keep])
+
+
+def visible(
+    pixel: Int64[np.ndarray, "m 2"],
+    depth: Float[np.ndarray, "m"],
+    height: int,
+    width: int,
+    *,
+    rows: int = 6,
+    columns: int = 2,
+    tolerance: float = 0.5,
+    relative: float = 0.05,
+) -> Bool[np.ndarray, "m"]:
+    """Which projected points a camera really sees. LiDAR and camera look from different places.
+
+    The nearest point owns its pixel. Beyond that, a surface in front of a point shows in the image as nearer
+    points all around it, a few pixels apart because the beams are; so a point is hidden if clearly nearer points
+    (by more than ``tolerance`` metres + ``relative`` of its depth) lie both above it and below it, within
+    ``rows`` and ``columns``. Asking for both sides keeps what is visible beside and above a silhouette, and
+    slanted ground, where only the points below are nearer.
+    """
+    buffer = depth_buffer(pixel, depth, height, width)
+    columnwise = minimum_filter(buffer, size=(1, 2 * columns + 1), mode="nearest")
+    window = (rows + 1, 1)  # shifted by origin so that it ends, or begins, at the pixel itself
+    above = minimum_filter(columnwise, size=window, mode="nearest", origin=(rows // 2, 0))
+    below = minimum_filter(columnwise, size=window, mode="nearest", origin=(-((rows + 1) // 2), 0))
+    row, column = pixel.T
+    margin = depth - (tolerance + relative * depth)
+    hidden = (above[row, column] < margin) & (below[row, column] < margin)
+    return ~hidden & owns_pixel(pixel, depth, width)
+
+
+def depth_buffer(
+    pixel: Int64[np.ndarray, "m 2"], depth: Float[np.ndarray, "m"], height: int, width: int
+) -> Float[np.ndarray, "h w"]:
+    """Smallest depth per pixel, infinity where there is no point."""
+    buffer = np.full((height, width), np.inf)
+    np.minimum.at(buffer, (pixel[:, 0], pixel[:, 1]), depth)
+    return buffer
+
+
+def owns_pixel(
+    pixel: Int64[np.ndarray, "m 2"], depth: Float[np.ndarray, "m"], width: int
+) -> Bool[np.ndarray, "m"]:
+    """The one nearest point of each pixel (of equal depths the first)."""
+    flat = pixel[:, 0] * width + pixel[:, 1]
+    order = np.lexsort((depth, flat))
+    first = np.ones(len(flat), bool)
+    first[1:] = flat[order[1:]] != flat[order[:-1]]
+    owner = np.zeros(len(flat), bool)
+    owner[order[first]] = True
+    return owner

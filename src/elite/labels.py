@@ -1,0 +1,164 @@
+"""The classes of SemanticKITTI: names, colours, and the two numberings. The only place that knows raw ids.
+
+*Raw* ids are those of the label files (``car`` 10, ``moving-car`` 252, ...); *train* ids run from 1 to 19, with
+0 for everything that is neither trained nor scored. Moving classes fold into their static ones.
+
+Source: the SemanticKITTI single-scan benchmark (Behley et al., ICCV 2019).
+"""
+
+import numpy as np
+from jaxtyping import Integer, UInt8, UInt16, UInt32
+
+from elite.errors import DataError
+
+IGNORE = 0
+CLASS_NAMES = (
+    "unlabelled",
+    "car",
+    "bicycle",
+    "motorcycle",
+    "truck",
+    "other-vehicle",
+    "person",
+    "bicyclist",
+    "motorcyclist",
+    "road",
+    "parking",
+    "sidewalk",
+    "other-ground",
+    "building",
+    "fence",
+    "vegetation",
+    "trunk",
+    "terrain",
+    "pole",
+    "traffic-sign",
+)
+NUM_CLASSES = len(CLASS_NAMES)
+CLASS_ID = {name: index for index, name in enumerate(CLASS_NAMES)}
+THING_CLASSES = tuple(range(1, 9))
+
+# Raw ids folded into each train id; the first one is what predictions are written with.
+_RAW_IDS = (
+    (0, 1, 52, 99),
+    (10, 252),
+    (11,),
+    (15,),
+    (18, 258),
+    (20, 13, 16, 256, 257, 259),
+    (30, 254),
+    (31, 253),
+    (32, 255),
+    (40, 60),
+    (44,),
+    (48,),
+    (49,),
+    (50,),
+    (51,),
+    (70,),
+    (71,),
+    (72,),
+    (80,),
+    (81,),
+)
+_UNKNOWN = 255
+_TRAIN_OF_RAW = np.full(1 << 16, _UNKNOWN, np.uint8)
+for _train_id, _raw_ids in enumerate(_RAW_IDS):
+    _TRAIN_OF_RAW[list(_raw_ids)] = _train_id
+_RAW_OF_TRAIN = np.array([ids[0] for ids in _RAW_IDS], np.uint16)
+
+# RGB, as the benchmark's own viewer paints them.
+COLORS: UInt8[np.ndarray, "20 3"] = np.array(
+    [
+        (0, 0, 0),
+        (100, 150, 245),
+        (100, 230, 245),
+        (30, 60, 150),
+        (80, 30, 180),
+        (0, 0, 255),
+        (255, 30, 30),
+        (255, 40, 200),
+        (150, 30, 90),
+        (255, 0, 255),
+        (255, 150, 255),
+        (75, 0, 75),
+        (175, 0, 75),
+        (255, 200, 0),
+        (255, 120, 50),
+        (0, 175, 0),
+        (135, 60, 0),
+        (150, 240, 80),
+        (255, 240, 150),
+        (255, 0, 0),
+    ],
+    np.uint8,
+)
+
+# Labelled points of each class 1..19 in the training split, as used for the published class weights.
+POINT_COUNTS = (
+    55437630,
+    320797,
+    541736,
+    2578735,
+    3274484,
+    552662,
+    184064,
+    78858,
+    240942562,
+    17294618,
+    170599734,
+    6369672,
+    230413074,
+    101130274,
+    476491114,
+    9833174,
+    129609852,
+    4506626,
+    1168181,
+)
+
+
+def unknown_raw_ids(raw: Integer[np.ndarray, "..."]) -> list[int]:
+    """Raw semantic ids in ``raw`` that SemanticKITTI does not define, sorted."""
+    present = np.flatnonzero(np.bincount(raw.ravel(), minlength=1))
+    return [int(i) for i in present if i >= len(_TRAIN_OF_RAW) or _TRAIN_OF_RAW[i] == _UNKNOWN]
+
+
+def to_train(raw: Integer[np.ndarray, "*shape"], *, source: object = "labels") -> UInt8[np.ndarray, "*shape"]:
+    """Raw semantic ids -> train ids 0..19.
+
+    Raises:
+        DataError: an id is not one of SemanticKITTI's; ``source`` names the file in the message.
+    """
+    if raw.size and int(raw.max()) >= len(_TRAIN_OF_RAW):
+        train = None
+    else:
+        train = _TRAIN_OF_RAW[raw]
+    if train is None or (train == _UNKNOWN).any():
+        raise DataError(
+            f"{source} holds unknown label ids {unknown_raw_ids(raw)[:5]}, expected SemanticKITTI raw ids "
+            "(0, 10, 11, ..., 259); map your own classes to them first."
+        )
+    return train
+
+
+def to_raw(train: Integer[np.ndarray, "*shape"]) -> UInt16[np.ndarray, "*shape"]:
+    """Train ids 0..19 -> the raw ids that the benchmark expects in prediction files."""
+    return _RAW_OF_TRAIN[train]
+
+
+def split_label(label: UInt32[np.ndarray, "n"]) -> tuple[UInt16[np.ndarray, "n"], UInt16[np.ndarray, "n"]]:
+    """A label file's words -> (raw semantic ids from the low 16 bits, instance ids from the high 16 bits)."""
+    return (label & 0xFFFF).astype(np.uint16), (label >> 16).astype(np.uint16)
+
+
+def object_ids(
+    train: UInt8[np.ndarray, "*shape"], instance: UInt16[np.ndarray, "*shape"]
+) -> UInt32[np.ndarray, "*shape"]:
+    """One number per object. Instance ids are unique only within a class, so both go in: class << 16 | instance.
+
+    0 where there is no object (instance 0, or an ignored class).
+    """
+    ids = (train.astype(np.uint32) << 16) | instance
+    ids[(instance == 0) | (train == IGNORE)] = 0
+    return ids

@@ -1,0 +1,110 @@
+"""Where every file of a SemanticKITTI data set lives, and which frames a selection names. The only place that joins paths.
+
+::
+
+    ROOT/sequences/SS/velodyne/NNNNNN.bin          float32 (N, 4): x y z remission
+                      labels/NNNNNN.label          uint32 (N,): semantic | instance << 16
+                      image_2/NNNNNN.png           one folder per camera
+                      image_2_labels/{semantic,instance}/NNNNNN.png   dense image labels
+                      calib.txt  poses.txt  times.txt
+    OUT/sequences/SS/predictions/NNNNNN.label
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from elite.errors import ConfigError, DataError
+
+SPLITS: dict[str, tuple[str, ...]] = {
+    "train": ("00", "01", "02", "03", "04", "05", "06", "07", "09", "10"),
+    "valid": ("08",),
+    "test": tuple(f"{i:02d}" for i in range(11, 22)),
+}
+CAMERAS = {"image_0": "P0", "image_1": "P1", "image_2": "P2", "image_3": "P3"}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths below one root; holds no state but the root."""
+
+    root: Path
+
+    @property
+    def sequences(self) -> Path:
+        return self.root / "sequences"
+
+    def sequence(self, sequence: str) -> Path:
+        return self.sequences / sequence
+
+    def scans(self, sequence: str) -> Path:
+        return self.sequence(sequence) / "velodyne"
+
+    def scan(self, sequence: str, name: str) -> Path:
+        return self.scans(sequence) / f"{name}.bin"
+
+    def labels(self, sequence: str, name: str, folder: str = "labels") -> Path:
+        return self.sequence(sequence) / folder / f"{name}.label"
+
+    def image(self, sequence: str, name: str, camera: str) -> Path:
+        return self.sequence(sequence) / camera / f"{name}.png"
+
+    def dense_labels(self, sequence: str, name: str, folder: str, kind: str) -> Path:
+        """``folder`` such as image_2_labels; ``kind`` semantic or instance."""
+        return self.sequence(sequence) / folder / kind / f"{name}.png"
+
+    def calibration(self, sequence: str) -> Path:
+        return self.sequence(sequence) / "calib.txt"
+
+    def poses(self, sequence: str) -> Path:
+        return self.sequence(sequence) / "poses.txt"
+
+    def times(self, sequence: str) -> Path:
+        return self.sequence(sequence) / "times.txt"
+
+    def prediction(self, sequence: str, name: str) -> Path:
+        return self.sequence(sequence) / "predictions" / f"{name}.label"
+
+    def found_sequences(self) -> tuple[str, ...]:
+        """Names of the sequences that have scans, sorted."""
+        return tuple(sorted(p.name for p in self.sequences.iterdir() if (p / "velodyne").is_dir()))
+
+
+def open_layout(root: str | Path) -> Layout:
+    """The layout at ``root``, whatever the folder is called; ``root`` may also be its ``sequences`` folder or the parent.
+
+    Raises:
+        DataError: no ``sequences`` folder there.
+    """
+    root = Path(root)
+    if root.name == "sequences" and root.is_dir():
+        return Layout(root.parent)
+    for candidate in (root, root / "dataset"):
+        if (candidate / "sequences").is_dir():
+            return Layout(candidate)
+    raise DataError(
+        f"{root} has no folder 'sequences'; give the folder that holds sequences/00/velodyne/000000.bin and so on."
+    )
+
+
+def parse_sequences(text: str) -> tuple[str, ...]:
+    """``train``, ``valid``, ``test``, or numbers: ``00,08`` or ``0-7,9``. Split names may be mixed in."""
+    names: list[str] = []
+    for part in filter(None, (p.strip() for p in text.split(","))):
+        names += SPLITS[part] if part in SPLITS else (f"{i:02d}" for i in _parse_range(part, text))
+    if not names:
+        raise ConfigError(f"'{text}' names no sequence; give train, valid, test or numbers such as 00,08.")
+    return tuple(dict.fromkeys(names))
+
+
+def parse_frames(text: str | None) -> frozenset[int] | None:
+    """``0-2,7`` -> {0, 1, 2, 7}; None or ``all`` -> None, which means every frame."""
+    if text is None or text == "all":
+        return None
+    return frozenset(i for part in text.split(",") for i in _parse_range(part.strip(), text))
+
+
+def _parse_range(part: str, whole: str) -> range:
+    first, dash, last = part.partition("-")
+    if not first.isdecimal() or (dash and not last.isdecimal()):
+        raise ConfigError(f"'{whole}' is no selection; expected numbers and ranges such as 0-2,7 (found '{part}').")
+    return range(int(first), int(last or first) + 1)
