@@ -16,9 +16,7 @@ def in_volume(points: Float32[np.ndarray, "n 3"], volume: Volume) -> Bool[np.nda
     return ((points > low) & (points < high)).all(axis=1)
 
 
-def nearest(
-    points: Float32[np.ndarray, "n 3"], candidates: Bool[np.ndarray, "n"]
-) -> Int64[np.ndarray, "n"]:
+def nearest(points: Float32[np.ndarray, "n 3"], candidates: Bool[np.ndarray, "n"]) -> Int64[np.ndarray, "n"]:
     """For each point the rank, among the candidates, of the nearest one (a candidate answers for itself).
 
     This is how a point outside the volume gets the label of the nearest predicted point.
@@ -52,9 +50,7 @@ def in_image(uv: Float[np.ndarray, "n 2"], height: int, width: int) -> Bool[np.n
         return (uv[:, 0] >= 0) & (uv[:, 0] < width) & (uv[:, 1] >= 0) & (uv[:, 1] < height)
 
 
-def point_pixel_pairs(
-    points: Float32[np.ndarray, "n 3"], camera: Camera, height: int, width: int
-) -> PointPixelPairs:
+def point_pixel_pairs(points: Float32[np.ndarray, "n 3"], camera: Camera, height: int, width: int) -> PointPixelPairs:
     """Every visible point with its pixel: in the image, not hidden, and the nearest point of its pixel."""
     uv, depth = project(points, camera)
     point = np.flatnonzero(in_image(uv, height, width))
@@ -102,9 +98,7 @@ def depth_buffer(
     return buffer
 
 
-def owns_pixel(
-    pixel: Int64[np.ndarray, "m 2"], depth: Float[np.ndarray, "m"], width: int
-) -> Bool[np.ndarray, "m"]:
+def owns_pixel(pixel: Int64[np.ndarray, "m 2"], depth: Float[np.ndarray, "m"], width: int) -> Bool[np.ndarray, "m"]:
     """The one nearest point of each pixel (of equal depths the first)."""
     flat = pixel[:, 0] * width + pixel[:, 1]
     order = np.lexsort((depth, flat))

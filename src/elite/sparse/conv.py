@@ -1,0 +1,76 @@
+"""Submanifold convolution: outputs only where there are inputs, so voxels never spread."""
+
+import math
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from elite.sparse.kernel_map import CENTRE, KERNEL, KernelMap
+from elite.sparse.scatter import segment_sum
+
+
+def submanifold_conv(
+    feats: Float[Tensor, "v c_in"], weight: Float[Tensor, "27 c_in c_out"], kernel: KernelMap
+) -> Float[Tensor, "v c_out"]:
+    """out[i] = sum over neighbours j at kernel position k of feats[j] @ weight[k]; positions in order (z, y, x).
+
+    The whole contract of a backend is this function with its gradients. This one is plain torch, for CPU and CUDA.
+    """
+    return _SubmanifoldConv.apply(feats, weight, kernel)  # type: ignore[no-any-return]
+
+
+class _SubmanifoldConv(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, feats: Tensor, weight: Tensor, kernel: KernelMap) -> Tensor:
+        weight = weight.to(feats.dtype)
+        ctx.save_for_backward(feats, weight)
+        ctx.kernel = kernel
+        return _gather_multiply_sum(feats, weight, kernel)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        feats, weight = ctx.saved_tensors
+        kernel: KernelMap = ctx.kernel
+        grad_feats = grad_weight = None
+        if ctx.needs_input_grad[0]:
+            # If j is i's neighbour at k, then i is j's at 26 - k: the same pairs serve, with mirrored weights.
+            grad_feats = _gather_multiply_sum(grad, weight.flip(0).transpose(1, 2).contiguous(), kernel)
+        if ctx.needs_input_grad[1]:
+            grad_weight = _weight_gradient(feats, grad, kernel)
+        return grad_feats, grad_weight, None
+
+
+def _gather_multiply_sum(feats: Tensor, weight: Tensor, kernel: KernelMap) -> Tensor:
+    gathered = feats.index_select(0, kernel.source)
+    products = feats.new_empty(len(kernel.source), weight.shape[2])
+    for k, (start, end) in enumerate(zip(kernel.splits, kernel.splits[1:], strict=False)):
+        if end > start:
+            torch.mm(gathered[start:end], weight[k], out=products[start:end])
+    return torch.mm(feats, weight[CENTRE]) + segment_sum(products, kernel.order, kernel.offsets)
+
+
+def _weight_gradient(feats: Tensor, grad: Tensor, kernel: KernelMap) -> Tensor:
+    inputs, outputs = feats.index_select(0, kernel.source), grad.index_select(0, kernel.target)
+    weight = feats.new_zeros(KERNEL, feats.shape[1], grad.shape[1])
+    for k, (start, end) in enumerate(zip(kernel.splits, kernel.splits[1:], strict=False)):
+        if end > start:
+            torch.mm(inputs[start:end].T, outputs[start:end], out=weight[k])
+    torch.mm(feats.T, grad, out=weight[CENTRE])
+    return weight
+
+
+class SubmanifoldConv3d(nn.Module):
+    """3x3x3 submanifold convolution without bias. ``weight`` (27, in, out), positions in order (z, y, x)."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(KERNEL, in_channels, out_channels))
+        bound = 1 / math.sqrt(KERNEL * in_channels)
+        nn.init.uniform_(self.weight, -bound, bound)
+
+    def forward(self, feats: Float[Tensor, "v c_in"], kernel: KernelMap) -> Float[Tensor, "v c_out"]:
+        return submanifold_conv(feats, self.weight, kernel)

@@ -1,0 +1,118 @@
+"""Which voxels are neighbours: keys, search, and the pairs that a 3x3x3 submanifold convolution multiplies."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+KERNEL = 27
+CENTRE = 13  # kernel positions run over (dz, dy, dx) with dx fastest, so the voxel itself is number 13
+_INT64_MAX = (1 << 63) - 1
+
+
+@dataclass(frozen=True)
+class KernelMap:
+    """The pairs of neighbouring voxels, sorted by kernel position; the voxel itself (position 13) is left out.
+
+    Pair p says: voxel target[p] has a neighbour source[p] at its kernel position k, splits[k] <= p < splits[k + 1].
+    ``order`` and ``offsets`` list the pairs of each target: those of voxel v are
+    order[offsets[v]:offsets[v + 1]].
+    """
+
+    source: Int64[Tensor, "pairs"]
+    target: Int64[Tensor, "pairs"]
+    splits: tuple[int, ...]
+    order: Int64[Tensor, "pairs"]
+    offsets: Int64[Tensor, "v+1"]
+
+
+def pack(coords: Int64[Tensor, "v 4"]) -> tuple[Int64[Tensor, "v"], tuple[int, int]]:
+    """One int64 per (batch, z, y, x), in that order of significance, and the steps of the key along (z, y).
+
+    Any index is allowed, negative and huge ones too. One empty cell is kept around the occupied box on every side,
+    so that a step of one along any axis never lands on a cell of another row.
+    """
+    if not len(coords):
+        return coords.new_empty(0), (1, 1)
+    spans = _spans(coords)
+    if _volume(spans) > _INT64_MAX:
+        coords = torch.stack([_close_gaps(column) for column in coords.unbind(1)], dim=1)
+        spans = _spans(coords)
+    b, z, y, x = (coords[:, axis] - low for axis, (low, _) in enumerate(spans))
+    _, nz, ny, nx = (high - low + 3 for low, high in spans)
+    keys = (((b * nz + z + 1) * ny) + y + 1) * nx + x + 1
+    return keys, (ny * nx, nx)
+
+
+def _spans(coords: Tensor) -> list[tuple[int, int]]:
+    low, high = torch.aminmax(coords, dim=0)
+    return list(zip(low.tolist(), high.tolist(), strict=True))
+
+
+def _volume(spans: list[tuple[int, int]]) -> int:
+    volume = 1
+    for low, high in spans:
+        volume *= high - low + 3
+    return volume
+
+
+def _close_gaps(column: Int64[Tensor, "v"]) -> Int64[Tensor, "v"]:
+    """Renumber so that steps of one stay steps of one, and every longer gap becomes a step of two."""
+    values, inverse = torch.unique(column, return_inverse=True)
+    step = torch.ones_like(values)
+    step[0] = 0
+    step[1:][values[1:] - values[:-1] != 1] = 2
+    return torch.cumsum(step, 0)[inverse]
+
+
+def kernel_map(coords: Int64[Tensor, "v 4"]) -> KernelMap:
+    """Neighbours within 3x3x3 of distinct voxels (batch, z, y, x) in ascending order, as ``Level.coords`` are."""
+    keys, (step_z, step_y) = pack(coords)
+    return _pairs(_neighbours(keys, step_z, step_y))
+
+
+def _neighbours(keys: Int64[Tensor, "v"], step_z: int, step_y: int) -> Int64[Tensor, "v 27"]:
+    """Row of the neighbour at each kernel position, -1 where there is none.
+
+    Keys are sorted, and neighbours along x are next to each other: one search per line (dz, dy) serves its three
+    dx. Neighbourhood is mutual, so the 4 lines before the voxel's own and the voxel just before it are enough.
+    """
+    count = len(keys)
+    table = keys.new_full((count, KERNEL), -1)
+    rows = torch.arange(count, device=keys.device)
+    padded = torch.cat([keys, keys.new_full((3,), -1)])
+    for line, (dz, dy) in enumerate(((-1, -1), (-1, 0), (-1, 1), (0, -1))):
+        wanted = keys + (dz * step_z + dy * step_y - 1)
+        start = torch.searchsorted(keys, wanted)
+        for dx in range(3):
+            # Of the entries start, start + 1, ... the first whose key is wanted + dx is at most dx ahead.
+            for ahead in range(dx + 1):
+                _link(table, rows, start + ahead, padded[start + ahead] == wanted + dx, 3 * line + dx)
+    _link(table, rows[1:], rows[:-1], keys[1:] - keys[:-1] == 1, CENTRE - 1)
+    return table
+
+
+def _link(table: Tensor, rows: Tensor, neighbour: Tensor, found: Tensor, position: int) -> None:
+    """Enter the found neighbours at ``position``, and the voxels themselves at the mirrored one."""
+    here, there = rows[found], neighbour[found]
+    table[here, position] = there
+    table[there, KERNEL - 1 - position] = here
+
+
+def _pairs(table: Int64[Tensor, "v 27"]) -> KernelMap:
+    by_position = table.T.contiguous()
+    exists = by_position >= 0
+    position_target = exists.nonzero()
+    counts = exists.sum(dim=1)
+    rank = torch.cumsum(exists.flatten(), 0).view_as(exists) - 1
+    per_voxel = exists.T
+    offsets = torch.cat([counts.new_zeros(1), torch.cumsum(per_voxel.sum(dim=1), 0)])
+    splits = torch.cat([counts.new_zeros(1), torch.cumsum(counts, 0)])
+    return KernelMap(
+        source=by_position[exists],
+        target=position_target[:, 1],
+        splits=tuple(splits.tolist()),
+        order=rank.T[per_voxel],
+        offsets=offsets,
+    )

@@ -1,0 +1,95 @@
+"""Means over groups of rows, forward and backward by the same gather kernel.
+
+A scatter with atomics adds in any order; a gather over sorted entries adds in one order, so results repeat,
+and it is faster on the CPU.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """Weighted mean of source rows per target row: out[t] = sum_e count[e] feats[source[e]] / sum_e count[e].
+
+    The sums run over the entries e with target[e] = t; every target has at least one entry. ``count`` None means
+    that every entry counts once.
+    """
+
+    source: Int64[Tensor, "e"]
+    target: Int64[Tensor, "e"]
+    count: Int64[Tensor, "e"] | None
+    sources: int
+    targets: int
+
+    @classmethod
+    def groups(cls, group: Int64[Tensor, "n"], groups: int) -> "Pooling":
+        """Row i belongs to group[i]; plain mean."""
+        return cls(torch.arange(len(group), device=group.device), group, None, len(group), groups)
+
+    def __call__(self, feats: Float[Tensor, "sources c"]) -> Float[Tensor, "targets c"]:
+        return _PoolingFunction.apply(feats, self)  # type: ignore[no-any-return]
+
+    @cached_property
+    def total(self) -> Float[Tensor, "targets 1"]:
+        ones = torch.ones_like(self.target) if self.count is None else self.count
+        total = torch.zeros(self.targets, dtype=torch.int64, device=ones.device).index_add_(0, self.target, ones)
+        return total[:, None]
+
+    @cached_property
+    def by_target(self) -> "Csr":
+        return Csr.build(self.target, self.source, self.count, self.targets)
+
+    @cached_property
+    def by_source(self) -> "Csr":
+        return Csr.build(self.source, self.target, self.count, self.sources)
+
+
+@dataclass(frozen=True)
+class Csr:
+    """Entries sorted by their row: row r gathers columns[offsets[r]:offsets[r + 1]]."""
+
+    offsets: Int64[Tensor, "rows+1"]
+    columns: Int64[Tensor, "e"]
+    weight: Int64[Tensor, "e"] | None
+
+    @classmethod
+    def build(cls, row: Tensor, column: Tensor, weight: Tensor | None, rows: int) -> "Csr":
+        ordered, order = torch.sort(row, stable=True)
+        offsets = torch.searchsorted(ordered, torch.arange(rows + 1, device=row.device))
+        return cls(offsets, column[order], None if weight is None else weight[order])
+
+    def sum(self, feats: Float[Tensor, "columns c"]) -> Float[Tensor, "rows c"]:
+        weight = None if self.weight is None else self.weight.to(feats.dtype)
+        return segment_sum(feats, self.columns, self.offsets, weight)
+
+
+def segment_sum(
+    feats: Float[Tensor, "rows c"],
+    index: Int64[Tensor, "e"],
+    offsets: Int64[Tensor, "segments+1"],
+    weight: Float[Tensor, "e"] | None = None,
+) -> Float[Tensor, "segments c"]:
+    """out[s] = sum of (weight[e]) feats[index[e]] over e in [offsets[s], offsets[s + 1]); no gradient."""
+    if not len(index):
+        return feats.new_zeros(len(offsets) - 1, feats.shape[1])
+    return F.embedding_bag(index, feats, offsets, mode="sum", per_sample_weights=weight, include_last_offset=True)
+
+
+class _PoolingFunction(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, feats: Tensor, pooling: Pooling) -> Tensor:
+        ctx.pooling = pooling
+        return pooling.by_target.sum(feats) / pooling.total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return ctx.pooling.by_source.sum(grad / ctx.pooling.total), None

@@ -1,0 +1,78 @@
+"""Shared by all tests: shape checks switched on, the real frames if they are at hand, and tiny data sets."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from jaxtyping import install_import_hook
+
+# Shapes and dtypes in signatures are checked in tests only; they cost too much in a training loop.
+install_import_hook(
+    ["elite.geometry", "elite.labels", "elite.metrics", "elite.losses", "elite.sparse", "elite.student"],
+    "beartype.beartype",
+)
+
+REAL_DATA = Path(os.environ.get("ELITE_REAL_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder with a few real SemanticKITTI frames and fixtures of the published networks."""
+    if not (REAL_DATA / "semantickitti").is_dir():
+        pytest.skip(f"real frames not found at {REAL_DATA}; set ELITE_REAL_DATA")
+    return REAL_DATA
+
+
+@pytest.fixture(scope="session")
+def real_kitti(real_data: Path) -> Path:
+    return real_data / "semantickitti"
+
+
+CALIBRATION = """\
+P0: 700 0 600 0 0 700 180 0 0 0 1 0
+P1: 700 0 600 -380 0 700 180 0 0 0 1 0
+P2: 700 0 600 45 0 700 180 0 0 0 1 0
+P3: 700 0 600 -330 0 700 180 0 0 0 1 0
+Tr: 0 -1 0 0 0 0 -1 -0.08 1 0 0 -0.27
+"""
+
+
+def write_frame(root: Path, sequence: str, name: str, points: np.ndarray, labels: np.ndarray | None = None) -> None:
+    """One scan (n, 4) and its raw label words (n,), in SemanticKITTI's layout."""
+    folder = root / "sequences" / sequence
+    for sub in ("velodyne", "labels"):
+        (folder / sub).mkdir(parents=True, exist_ok=True)
+    (folder / "calib.txt").write_text(CALIBRATION)
+    points.astype("<f4").tofile(folder / "velodyne" / f"{name}.bin")
+    if labels is not None:
+        labels.astype("<u4").tofile(folder / "labels" / f"{name}.label")
+
+
+def random_scan(rng: np.random.Generator, n: int = 500) -> np.ndarray:
+    """(n, 4) points on a bumpy ground around the sensor, some of them outside the volume, with remission."""
+    xy = rng.uniform(-60, 60, (n, 2))
+    z = rng.normal(-1.5, 0.3, (n, 1))
+    return np.hstack([xy, z, rng.uniform(0, 1, (n, 1))]).astype(np.float32)
+
+
+RAW_IDS = np.array([10, 11, 15, 18, 20, 30, 31, 32, 40, 44, 48, 49, 50, 51, 70, 71, 72, 80, 81, 0, 252], np.uint32)
+
+
+@pytest.fixture
+def tiny_kitti(tmp_path: Path) -> Path:
+    """Two labelled scans in 00 and one in 08, one unlabelled scan in each of 11..21; random points."""
+    root, rng = tmp_path / "kitti", np.random.default_rng(0)
+    for sequence, names in {"00": ["000000", "000001"], "08": ["000000"]}.items():
+        for name in names:
+            points = random_scan(rng)
+            write_frame(root, sequence, name, points, rng.choice(RAW_IDS, len(points)) | (7 << 16))
+    for number in range(11, 22):
+        write_frame(root, f"{number}", "000000", random_scan(rng, 60))
+    return root
