@@ -2,7 +2,7 @@
 refer to the ELiTe paper and its released configuration). Impossible values are refused when the record is made.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -52,9 +52,6 @@ class StudentConfig:
         )
         _require(min(self.cells) >= 1, f"student.cells must be positive, found {self.cells}.")
 
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "StudentConfig":
         """From plain values (lists where tuples belong), as checkpoints store them."""
@@ -79,7 +76,7 @@ class DataConfig:
         root: the data set, the folder that holds ``sequences/``.
         sequences: training sequences: split names (train, valid, test) or numbers, 00,01 or 0-7.
         frames: training frames within each sequence, 0-2 or 0,5; all by default.
-        val_sequences: sequences that the model is scored on while training.
+        val_sequences: sequences that the model is scored on while training; none = no validation.
         val_frames: frames within those.
         labels: label folder: labels, labels_partial, scribbles, ...
         batch_size: scans a step on each device.
@@ -202,3 +199,12 @@ class TrainConfig:
         _require(self.steps is None or self.steps >= 1, f"steps must be at least 1, found {self.steps}.")
         _require(self.val_every >= 1, f"val_every must be at least 1, found {self.val_every}.")
         _require(self.accumulate >= 1, f"accumulate must be at least 1, found {self.accumulate}.")
+
+
+def plain(config: Any) -> Any:
+    """A configuration as dictionaries, lists, strings and numbers, fit for YAML, JSON and checkpoints."""
+    if is_dataclass(config) and not isinstance(config, type):
+        return {f.name: plain(getattr(config, f.name)) for f in fields(config)}
+    if isinstance(config, list | tuple):
+        return [plain(value) for value in config]
+    return str(config) if isinstance(config, Path) else config

@@ -130,16 +130,13 @@ def to_train(raw: Integer[np.ndarray, "*shape"], *, source: object = "labels") -
     Raises:
         DataError: an id is not one of SemanticKITTI's; ``source`` names the file in the message.
     """
-    if raw.size and int(raw.max()) >= len(_TRAIN_OF_RAW):
-        train = None
-    else:
-        train = _TRAIN_OF_RAW[raw]
-    if train is None or (train == _UNKNOWN).any():
+    out_of_range = raw.size > 0 and int(raw.max()) >= len(_TRAIN_OF_RAW)
+    if out_of_range or (_TRAIN_OF_RAW[raw] == _UNKNOWN).any():
         raise DataError(
             f"{source} holds unknown label ids {unknown_raw_ids(raw)[:5]}, expected SemanticKITTI raw ids "
             "(0, 10, 11, ..., 259); map your own classes to them first."
         )
-    return train
+    return _TRAIN_OF_RAW[raw]
 
 
 def to_raw(train: Integer[np.ndarray, "*shape"]) -> UInt16[np.ndarray, "*shape"]:

@@ -1,4 +1,6 @@
-"""Where every file of a SemanticKITTI data set lives, and which frames a selection names. The only place that joins paths.
+"""Where every file of a SemanticKITTI data set lives, and which frames a selection names.
+
+The only place that joins paths.
 
 ::
 
@@ -70,7 +72,7 @@ class Layout:
 
 
 def open_layout(root: str | Path) -> Layout:
-    """The layout at ``root``, whatever the folder is called; ``root`` may also be its ``sequences`` folder or the parent.
+    """The layout at ``root``, whatever it is called; ``root`` may also be its ``sequences`` folder or its parent.
 
     Raises:
         DataError: no ``sequences`` folder there.

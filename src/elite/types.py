@@ -27,7 +27,7 @@ class Scan:
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera. ``projection`` = P_k @ T_cam_velo: homogeneous sensor point -> (u d, v d, d), u right, v down."""
+    """A pinhole camera. ``projection`` = P_k @ T_cam_velo: homogeneous point -> (u d, v d, d), u right, v down."""
 
     name: str
     projection: Float[np.ndarray, "3 4"]

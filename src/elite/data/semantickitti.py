@@ -13,7 +13,7 @@ from PIL import Image
 
 from elite.errors import ConfigError, DataError
 from elite.labels import object_ids, split_label, to_train
-from elite.layout import CAMERAS, SPLITS, Layout, open_layout, parse_frames, parse_sequences
+from elite.layout import CAMERAS, SPLITS, open_layout, parse_frames, parse_sequences
 from elite.types import Camera, Frame, Scan
 
 _SCAN_NAME = re.compile(r"\d+\.bin")

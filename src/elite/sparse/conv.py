@@ -1,6 +1,7 @@
 """Submanifold convolution: outputs only where there are inputs, so voxels never spread."""
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -47,7 +48,7 @@ class _SubmanifoldConv(torch.autograd.Function):
 def _gather_multiply_sum(feats: Tensor, weight: Tensor, kernel: KernelMap) -> Tensor:
     gathered = feats.index_select(0, kernel.source)
     products = feats.new_empty(len(kernel.source), weight.shape[2])
-    for k, (start, end) in enumerate(zip(kernel.splits, kernel.splits[1:], strict=False)):
+    for k, (start, end) in enumerate(pairwise(kernel.splits)):
         if end > start:
             torch.mm(gathered[start:end], weight[k], out=products[start:end])
     return torch.mm(feats, weight[CENTRE]) + segment_sum(products, kernel.order, kernel.offsets)
@@ -56,7 +57,7 @@ def _gather_multiply_sum(feats: Tensor, weight: Tensor, kernel: KernelMap) -> Te
 def _weight_gradient(feats: Tensor, grad: Tensor, kernel: KernelMap) -> Tensor:
     inputs, outputs = feats.index_select(0, kernel.source), grad.index_select(0, kernel.target)
     weight = feats.new_zeros(KERNEL, feats.shape[1], grad.shape[1])
-    for k, (start, end) in enumerate(zip(kernel.splits, kernel.splits[1:], strict=False)):
+    for k, (start, end) in enumerate(pairwise(kernel.splits)):
         if end > start:
             torch.mm(inputs[start:end].T, outputs[start:end], out=weight[k])
     torch.mm(feats.T, grad, out=weight[CENTRE])

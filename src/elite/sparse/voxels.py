@@ -6,6 +6,7 @@ Made once per forward pass and shared by every layer; no features in it.
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float32, Int64
@@ -86,7 +87,7 @@ class Geometry:
         strides: tuple[int, ...],
     ) -> "Geometry":
         levels = tuple(_level(points, batch_index, grid, stride) for stride in strides)
-        pools = tuple(_pool(a, b) for a, b in zip(levels, levels[1:], strict=False))
+        pools = tuple(_pool(a, b) for a, b in pairwise(levels))
         point_to_class = levels[1].point_to_voxel
         for level in levels[2:]:
             _, point_to_class = torch.unique(point_to_class * len(level) + level.point_to_voxel, return_inverse=True)

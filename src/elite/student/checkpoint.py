@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from elite.config import StudentConfig
+from elite.config import StudentConfig, plain
 from elite.errors import CheckpointError, ConfigError
 from elite.files import write_bytes
 from elite.student.spvcnn import SPVCNN
@@ -30,7 +30,7 @@ WeightLayout = Literal["KRSC", "RSKC", "RSCK"]
 def save_student(student: SPVCNN, path: Path) -> None:
     """Write weights and configuration, atomically."""
     tensors = {name: value.detach().cpu().contiguous() for name, value in student.state_dict().items()}
-    metadata = {"format": FORMAT, "config": json.dumps(student.config.to_dict()), "version": __version__}
+    metadata = {"format": FORMAT, "config": json.dumps(plain(student.config)), "version": __version__}
     write_bytes(path, save(tensors, metadata))
 
 
@@ -65,8 +65,8 @@ def load_strict(student: SPVCNN, state: Mapping[str, Tensor], source: object) ->
     if faults:
         more = f" and {len(faults) - 1} more differences" if len(faults) > 1 else ""
         raise CheckpointError(
-            f"{source} does not fit the student ({student.config.classes} classes, {student.config.channels} channels): "
-            f"it has {faults[0]}{more}; give the configuration it was trained with."
+            f"{source} does not fit a student of {student.config.classes} classes and {student.config.channels} "
+            f"channels: it has {faults[0]}{more}; give the configuration it was trained with."
         )
     student.load_state_dict(dict(state), strict=True)
 
@@ -121,7 +121,8 @@ def load_torch_file(path: Path) -> dict[str, Any]:
         ) from error
     except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
         raise CheckpointError(
-            f"{path} is not a readable torch file ({str(error).splitlines()[0][:120]}); it may be cut short, copy it again."
+            f"{path} is not a readable torch file ({str(error).splitlines()[0][:120]}); it may be cut short, "
+            "copy it again."
         ) from error
     if not isinstance(checkpoint, dict):
         raise CheckpointError(f"{path} holds a {type(checkpoint).__name__}, expected a dictionary with 'state_dict'.")

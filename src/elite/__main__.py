@@ -1,0 +1,7 @@
+"""``python -m elite``."""
+
+import sys
+
+from elite.cli import main
+
+sys.exit(main())

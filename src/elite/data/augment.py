@@ -1,0 +1,33 @@
+"""3D augmentation of a training scan. Pure: arrays and a generator in, new arrays out."""
+
+import numpy as np
+from jaxtyping import Bool, Float32
+
+from elite.config import AugmentConfig
+
+
+def keep_points(n: int, drop: float, rng: np.random.Generator) -> Bool[np.ndarray, "n"]:
+    """Which points stay when a uniform share in [0, drop] is removed. At least one stays."""
+    keep = rng.random(n) >= rng.uniform(0, drop)
+    keep[rng.integers(n)] = True
+    return keep
+
+
+def transform_points(
+    points: Float32[np.ndarray, "n 3"], config: AugmentConfig, rng: np.random.Generator
+) -> Float32[np.ndarray, "n 3"]:
+    """Rotate about z, flip, scale x and y by one factor, shift; in this order."""
+    points = points @ rotation_z(np.deg2rad(rng.uniform(0, config.rotate)))
+    if config.flip:
+        points = points * np.array(_FLIPS[rng.integers(4)], np.float32)
+    points = points * np.array([rng.uniform(*config.scale)] * 2 + [1], np.float32)
+    return (points + rng.normal(0, config.shift, 3)).astype(np.float32)
+
+
+_FLIPS = ((1, 1, 1), (-1, 1, 1), (1, -1, 1), (-1, -1, 1))
+
+
+def rotation_z(angle: float) -> Float32[np.ndarray, "3 3"]:
+    """Matrix R for row vectors, ``points @ R``: a turn by ``angle`` (rad) from x towards y."""
+    c, s = np.cos(angle), np.sin(angle)
+    return np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]], np.float32)

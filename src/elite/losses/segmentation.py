@@ -1,0 +1,29 @@
+"""Weighted cross entropy, and the class weights."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from elite.labels import IGNORE
+
+
+def class_weights(counts: Sequence[int]) -> Float[Tensor, "classes"]:
+    """(max f / f)^(1/3) for the classes 1, 2, ... with f points each; entry 0, the ignored class, is 0.
+
+    A class without points gets 1: no term of the loss ever uses it.
+    """
+    f = torch.tensor(counts, dtype=torch.float64)
+    weights = torch.where(f > 0, (f.max() / f.clamp(min=1)) ** (1 / 3), 1.0)
+    return torch.cat([torch.zeros(1), weights.float()])
+
+
+def cross_entropy(
+    logits: Float[Tensor, "n classes"], labels: Int64[Tensor, "n"], weights: Float[Tensor, "classes"] | None = None
+) -> Float[Tensor, ""]:
+    """Mean over the batch weighted by class; rows labelled 0 are left out; zero if no row is labelled."""
+    if not (labels != IGNORE).any():
+        return logits.sum() * 0
+    return F.cross_entropy(logits, labels, weights, ignore_index=IGNORE)

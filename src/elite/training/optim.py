@@ -1,0 +1,29 @@
+"""The optimiser and its schedule."""
+
+import math
+
+import torch
+from torch import nn
+
+from elite.config import OptimConfig
+
+
+def build_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.SGD:
+    """SGD with Nesterov momentum over the parameters that are trained."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    return torch.optim.SGD(
+        trained,
+        lr=config.lr,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        nesterov=config.momentum > 0,
+    )
+
+
+def cosine(step: int, total: int, config: OptimConfig) -> float:
+    """Factor on lr at an optimiser step: linear warm-up, then a half cosine down to final_lr at ``total``."""
+    if step < config.warmup_steps:
+        return (step + 1) / (config.warmup_steps + 1)
+    progress = min(1.0, (step - config.warmup_steps) / max(1, total - config.warmup_steps))
+    floor = config.final_lr / config.lr
+    return floor + (1 - floor) * (1 + math.cos(math.pi * progress)) / 2

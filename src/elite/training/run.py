@@ -1,0 +1,128 @@
+"""A training run from its configuration: data, student, trainer, and what is left in the run folder.
+
+::
+
+    OUT/config.yaml  versions.json      everything needed to run it again
+        metrics.csv  tensorboard/       curves
+        checkpoints/best.ckpt last.ckpt
+"""
+
+import logging
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import lightning as L
+import yaml
+from lightning.pytorch.callbacks import LearningRateMonitor
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from torch import Tensor
+
+from elite.config import TrainConfig, plain
+from elite.data.datamodule import DataModule
+from elite.environment import describe
+from elite.errors import ConfigError
+from elite.files import make_folder, write_bytes, write_json
+from elite.labels import POINT_COUNTS
+from elite.losses import class_weights
+from elite.student import SPVCNN, load_student
+from elite.training.callbacks import AtomicCheckpointIO, ProgressBar, Throughput, checkpoints
+from elite.training.module import StudentTraining
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """Where the run's checkpoints are, and the best official validation mIoU (None if nothing was validated)."""
+
+    best: Path
+    last: Path
+    miou: float | None
+
+
+def train(config: TrainConfig, *, progress: bool = True) -> TrainingResult:
+    """Train the student as ``config`` says.
+
+    Raises:
+        DataError, ConfigError, CheckpointError, OutputError: before the first step, if something does not fit.
+    """
+    make_folder(config.out)
+    L.seed_everything(config.seed, workers=True, verbose=False)
+    data = DataModule(config)
+    module = StudentTraining(config, initial_student(config), loss_weights(config, data))
+    write_bytes(config.out / "config.yaml", yaml.safe_dump(plain(config), sort_keys=False).encode())
+    write_json(config.out / "versions.json", describe() | {"seed": config.seed})
+    saving = checkpoints(config.out / "checkpoints", validated=data.val_set is not None)
+    with _quiet():
+        trainer = _trainer(config, [saving, Throughput(), LearningRateMonitor("step")], progress)
+        trainer.fit(module, data)
+    score = saving.best_model_score
+    return TrainingResult(
+        best=Path(saving.best_model_path),
+        last=Path(saving.last_model_path),
+        miou=None if score is None or data.val_set is None else float(score),
+    )
+
+
+def initial_student(config: TrainConfig) -> SPVCNN:
+    """New weights, or those of ``config.init``, which must be of the configured shape."""
+    if config.init is None:
+        return SPVCNN.from_config(config.student)
+    student = load_student(config.init)
+    if student.config != config.student:
+        raise ConfigError(
+            f"{config.init} holds a student of {student.config}, but the run is configured for {config.student}; "
+            "set the student.* keys to those of the checkpoint."
+        )
+    return student.train()
+
+
+def loss_weights(config: TrainConfig, data: DataModule) -> Tensor | None:
+    match config.loss.class_weights:
+        case "semantickitti":
+            return class_weights(POINT_COUNTS)
+        case "data":
+            return class_weights(data.point_counts())
+        case "none":
+            return None
+
+
+def _trainer(config: TrainConfig, callbacks: list[L.Callback], progress: bool) -> L.Trainer:
+    if progress:
+        callbacks = [*callbacks, ProgressBar()]
+    return L.Trainer(
+        default_root_dir=config.out,
+        max_epochs=config.epochs if config.steps is None else -1,
+        max_steps=-1 if config.steps is None else config.steps,
+        check_val_every_n_epoch=config.val_every,
+        accumulate_grad_batches=config.accumulate,
+        gradient_clip_val=config.optim.clip,
+        precision=config.precision,
+        accelerator=config.accelerator,
+        devices=config.devices,
+        callbacks=callbacks,
+        plugins=[AtomicCheckpointIO()],
+        logger=[
+            CSVLogger(config.out, name="", version=""),
+            TensorBoardLogger(config.out, name="", version="tensorboard"),
+        ],
+        log_every_n_steps=5,
+        num_sanity_val_steps=0,
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+    )
+
+
+class _quiet(warnings.catch_warnings):
+    """Lightning's advice on matters that are decided here on purpose is not shown; every other warning is."""
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+        for message in (
+            ".*does not have many workers.*",
+            ".*exists and is not empty.*",
+            ".*number of training batches.*",
+            ".*Experiment logs directory.*",
+            ".*treespec, LeafSpec.*",
+        ):
+            warnings.filterwarnings("ignore", message=message)

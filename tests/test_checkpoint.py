@@ -1,0 +1,335 @@
+"""Student weights on disk: published ones come in exactly, ours survive, and anything else is refused."""
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from elite.config import StudentConfig
+from elite.data.semantickitti import read_scan
+from elite.errors import CheckpointError
+from elite.geometry import in_volume
+from elite.student import SPVCNN, load_student, save_student
+from elite.student.checkpoint import ImportReport, import_published
+
+LAYOUTS = ("KRSC", "RSKC", "RSCK")
+LEFT_OUT = ("model_3d.criterion.ce_loss.weight", "model_2d.conv1.weight", "fusion.classifier.0.weight")
+
+
+def student(**settings) -> SPVCNN:
+    """A small student whose every weight and buffer is random."""
+    made = SPVCNN(**{"channels": 8, **settings}).eval()
+    for value in made.state_dict().values():
+        if value.is_floating_point():
+            value.uniform_(0.1, 1)
+    return made
+
+
+def published_state(student: SPVCNN, layout: str) -> dict[str, Tensor]:
+    """The published names and memory layouts of our student's weights, written out."""
+    state: dict[str, Tensor] = {}
+    ours = student.state_dict()
+
+    def put(published: str, own: str, change: Callable[[Tensor], Tensor] = lambda value: value) -> None:
+        names = [name for name in ours if name.startswith(own + ".")]
+        assert names
+        state.update({f"model_3d.{published}{name[len(own) :]}": change(ours[name]) for name in names})
+
+    def three(weight: Tensor) -> Tensor:
+        kernel = weight.view(3, 3, 3, *weight.shape[1:])  # z y x in out
+        axes = {"KRSC": (4, 0, 1, 2, 3), "RSKC": (0, 1, 2, 4, 3), "RSCK": (0, 1, 2, 3, 4)}[layout]
+        return kernel.permute(axes).contiguous()
+
+    def one(weight: Tensor) -> Tensor:
+        memory, c = weight.T.contiguous(), len(weight)  # (in, out), however the axes are called
+        return memory.view(c, 1, 1, 1, c) if layout == "KRSC" else memory.view(1, 1, 1, c, c)
+
+    put("voxel_3d_generator.PPmodel.0", "point_mlp.hidden")
+    put("voxel_3d_generator.PPmodel.2", "point_mlp.out")
+    for i in range(len(student.stages)):
+        for b in (0, 1):
+            spv, own = f"spv_enc.{i}.v_enc.{b}", f"stages.{i}.voxel.{b}"
+            put(f"{spv}.layers_in.0", f"{own}.shortcut", one)
+            put(f"{spv}.layers_in.1", f"{own}.shortcut_norm")
+            put(f"{spv}.layers.0", f"{own}.conv1", three)
+            put(f"{spv}.layers.1", f"{own}.norm1")
+            put(f"{spv}.layers.3", f"{own}.conv2", three)
+            put(f"{spv}.layers.4", f"{own}.norm2")
+        put(f"spv_enc.{i}.p_enc.layer_in.0", f"stages.{i}.point.own")
+        for layer in (0, 2, 3, 5, 6):
+            put(f"spv_enc.{i}.p_enc.PPmodel.{layer}", f"stages.{i}.point.block.{layer}")
+        put(f"spv_enc.{i}.p_enc.layer_out.0", f"stages.{i}.point.fuse")
+        put(f"spv_enc.{i}.p_enc.layer_out.2", f"stages.{i}.point.out")
+    put("classifier.0", "classifier.0")
+    put("classifier.2", "classifier.2")
+    assert len(state) == len(ours)
+
+    weights = torch.ones(20)
+    weights[0] = torch.inf  # log(0) in the published class weights
+    return state | dict(zip(LEFT_OUT, (weights, torch.ones(3), torch.ones(2)), strict=True))
+
+
+@pytest.fixture
+def save_published(tmp_path: Path) -> Callable[[dict[str, Tensor]], Path]:
+    def save(state: dict[str, Tensor]) -> Path:
+        torch.save({"state_dict": state, "epoch": 3}, tmp_path / "published.ckpt")
+        return tmp_path / "published.ckpt"
+
+    return save
+
+
+def assert_same_student(a: SPVCNN, b: SPVCNN) -> None:
+    assert a.config == b.config
+    ours, theirs = a.state_dict(), b.state_dict()
+    assert ours.keys() == theirs.keys()
+    for name, value in ours.items():
+        assert value.dtype == theirs[name].dtype
+        assert torch.equal(value, theirs[name]), name
+
+
+# ---- published checkpoints ------------------------------------------------------------------------------------
+
+
+def test_published_fixture_gives_the_published_logits(real_data):
+    published = real_data / "published-student"
+    imported, report = import_published(published / "random_weights.ckpt")
+    assert report.weight_layout == "KRSC"
+    expected = np.load(published / "expected.npz")
+    scan = read_scan(real_data / "semantickitti" / "sequences" / "00" / "velodyne" / "000000.bin")
+    inside = in_volume(scan.points, imported.config.volume)
+    assert np.array_equal(np.flatnonzero(inside), expected["in_volume"])
+    points, remission = torch.from_numpy(scan.points[inside]), torch.from_numpy(scan.remission[inside])
+    with torch.no_grad():
+        logits = imported(points, remission, torch.zeros(len(points), dtype=torch.int64)).logits.numpy()
+    row = np.searchsorted(expected["in_volume"], expected["point_index"])
+    assert np.abs(logits[row] - expected["logits"]).max() < 1e-4
+    assert (logits[:, 1:].argmax(axis=1) + 1 == expected["argmax_1_19"]).mean() >= 0.9999
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_weight_layout_gives_the_same_student(layout, save_published):
+    original = student()
+    state = published_state(original, layout)
+    imported, report = import_published(save_published(state), layout=None if layout == "KRSC" else layout)
+    assert_same_student(imported, original)
+    assert not imported.training
+    assert report.weight_layout == layout
+    assert set(report.dropped) == set(LEFT_OUT)
+    assert set(report.taken) | set(report.dropped) == set(state)
+    assert sorted(report.taken.values()) == sorted(original.state_dict())
+    assert any("ce_loss" in line and "loss" in line.split(": ")[1] for line in report.lines())
+
+
+def test_channels_classes_and_stages_are_read_off_the_weights(save_published):
+    original = student(channels=6, classes=9, strides=(1, 2, 4))
+    imported, _ = import_published(save_published(published_state(original, "KRSC")))
+    assert_same_student(imported, original)
+
+
+def test_an_undecidable_layout_asks_for_one(save_published):
+    path = save_published(published_state(student(), "RSCK"))
+    with pytest.raises(CheckpointError, match="--weight-layout"):
+        import_published(path)
+
+
+@pytest.mark.parametrize(("stored", "claimed"), [("KRSC", "RSKC"), ("KRSC", "RSCK"), ("RSCK", "KRSC")])
+def test_a_layout_that_contradicts_the_shapes_is_refused(stored, claimed, save_published):
+    path = save_published(published_state(student(), stored))
+    with pytest.raises(CheckpointError, match="--weight-layout"):
+        import_published(path, layout=claimed)
+
+
+def without(state: dict[str, Tensor], *names: str) -> dict[str, Tensor]:
+    return {name: value for name, value in state.items() if name not in names}
+
+
+UNFIT = {
+    "unknown student key": (lambda s: s | {"model_3d.extra.weight": torch.ones(1)}, r"model_3d\.extra\.weight"),
+    "unknown other key": (lambda s: s | {"head.weight": torch.ones(1)}, r"head\.weight"),
+    "missing key": (lambda s: without(s, "model_3d.spv_enc.2.p_enc.layer_out.2.bias"), r"stages\.2\.point\.out\.bias"),
+    "missing classifier": (lambda s: without(s, "model_3d.classifier.2.weight"), "classifier"),
+    "missing point MLP": (lambda s: without(s, "model_3d.voxel_3d_generator.PPmodel.2.weight"), "point MLP"),
+    "wrong shape": (lambda s: s | {"model_3d.classifier.0.bias": torch.ones(5)}, r"classifier\.0\.bias.*\(5,\)"),
+    "wrong kernel": (
+        lambda s: s | {"model_3d.spv_enc.0.v_enc.0.layers.0.weight": torch.ones(8, 3, 3, 5, 8)},
+        r"spv_enc\.0\.v_enc\.0\.layers\.0",
+    ),
+    "no student": (lambda s: {"model_2d.conv1.weight": torch.ones(3)}, r"model_3d"),
+    "no stages": (lambda s: {k: v for k, v in s.items() if "spv_enc" not in k}, ""),
+    "odd channels": (lambda s: s | {"model_3d.voxel_3d_generator.PPmodel.2.weight": torch.ones(7, 7)}, ""),
+    "numbered keys": (lambda s: {0: torch.ones(3)}, ""),
+}
+
+
+@pytest.mark.parametrize("fault", UNFIT)
+def test_a_published_checkpoint_that_does_not_fit_is_refused(fault, save_published):
+    change, message = UNFIT[fault]
+    path = save_published(change(published_state(student(), "KRSC")))
+    with pytest.raises(CheckpointError, match=message):
+        import_published(path)
+
+
+def test_other_classes_than_configured_are_refused(save_published):
+    path = save_published(published_state(student(classes=17), "KRSC"))
+    with pytest.raises(CheckpointError, match=r"20 classes"):
+        import_published(path, config=StudentConfig(channels=8))
+
+
+def test_the_report_counts_what_was_left_out():
+    report = ImportReport(taken={"a": "b"}, dropped={"c": "why"}, weight_layout="KRSC")
+    assert report.lines() == ["1 keys taken (3x3x3 weights stored as KRSC)", "  a -> b", "1 keys left out", "  c: why"]
+
+
+# ---- files that are no checkpoints ----------------------------------------------------------------------------
+
+
+class Payload:
+    """Unpickling it would run a call."""
+
+    def __reduce__(self):
+        return (print, ("must never run",))
+
+
+@pytest.mark.parametrize("read", [import_published, load_student])
+def test_pickled_objects_are_refused_unread(read, tmp_path, capsys):
+    path = tmp_path / "object.ckpt"
+    torch.save({"state_dict": {"model_3d.x": torch.ones(1)}, "hyper_parameters": Payload()}, path)
+    with pytest.raises(CheckpointError, match="refused"):
+        read(path)
+    assert "must never run" not in capsys.readouterr().out
+
+
+def foreign_files() -> dict[str, bytes]:
+    junk = np.random.default_rng(0)
+    files = {f"junk {n}": junk.integers(0, 256, n, np.uint8).tobytes() for n in (1, 2, 7, 64, 1000)}
+    files |= {f"zip start {n}": b"PK\x03\x04" + files[f"junk {n}"] for n in (2, 64, 1000)}
+    files |= {f"pickle start {n}": b"\x80\x02" + files[f"junk {n}"] for n in (2, 64, 1000)}
+    return files | {
+        "empty": b"",
+        "text": b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
+        "page": b"<!DOCTYPE html><html><body>Not found</body></html>",
+        "lone pickle op": b".",
+        "pickled list": pickle.dumps([1, 2]),
+        "huge header": b"\xff" * 16,
+    }
+
+
+@pytest.mark.parametrize("content", foreign_files().values(), ids=foreign_files())
+@pytest.mark.parametrize("read", [import_published, load_student])
+def test_files_of_another_kind_are_refused(read, content, tmp_path):
+    path = tmp_path / "file.ckpt"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"file\.ckpt"):
+        read(path)
+
+
+@pytest.mark.parametrize("read", [import_published, load_student])
+def test_missing_files_and_folders_are_refused(read, tmp_path):
+    for path in (tmp_path / "absent.ckpt", tmp_path):
+        with pytest.raises(CheckpointError, match=path.name):
+            read(path)
+
+
+@pytest.mark.parametrize(
+    "checkpoint",
+    [
+        {"state_dict": [1, 2]},
+        {"state_dict": {"model_3d.a": 3}},
+        {"weights": {}},
+        {"elite_config": {}, "state_dict": {}},
+        {"elite_config": {"student": {"channels": 8}}, "state_dict": {"student.point_mlp.out.weight": 3}},
+        {"elite_config": {"student": {"channels": 7}}, "state_dict": {}},
+        {"elite_config": {"student": {"depth": 7}}, "state_dict": {}},
+        {"elite_config": {"student": {"strides": 4}}, "state_dict": {}},
+        {"elite_config": {"student": 4}, "state_dict": {}},
+        [torch.ones(1)],
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("read", [import_published, load_student])
+def test_other_torch_files_are_refused(read, checkpoint, tmp_path):
+    torch.save(checkpoint, tmp_path / "other.ckpt")
+    with pytest.raises(CheckpointError, match=r"other\.ckpt"):
+        read(tmp_path / "other.ckpt")
+
+
+def cut_points(size: int) -> list[int]:
+    return sorted({0, 1, 2, 7, 8, 9, 60, *range(100, size, size // 25), size - 23, size - 1})
+
+
+def test_a_truncated_checkpoint_is_refused_wherever_it_is_cut(tmp_path, save_published):
+    whole = save_published(published_state(student(channels=2), "KRSC")).read_bytes()
+    path = tmp_path / "cut.ckpt"
+    for size in cut_points(len(whole)):
+        path.write_bytes(whole[:size])
+        for read in (import_published, load_student):
+            with pytest.raises(CheckpointError):
+                read(path)
+
+
+# ---- our own files --------------------------------------------------------------------------------------------
+
+
+def test_a_student_file_gives_back_the_same_bits(tmp_path):
+    original = student(channels=4, strides=(1, 3, 9), volume=((-20.5, -20.0, -2.0), (20.0, 20.0, 3.25)), classes=5)
+    save_student(original, tmp_path / "student.safetensors")
+    loaded = load_student(tmp_path / "student.safetensors")
+    assert_same_student(loaded, original)
+    assert not loaded.training
+
+
+def test_a_student_file_is_the_same_bytes_each_time(tmp_path):
+    original = student()
+    for name in ("a", "b"):
+        save_student(original, tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_a_training_checkpoint_gives_its_student(tmp_path):
+    original = student(channels=4, classes=5)
+    state = {f"student.{name}": value for name, value in original.state_dict().items()}
+    config = {"student": {"channels": 4, "classes": 5, "strides": [1, 2, 4, 8, 16]}, "seed": 1}
+    path = tmp_path / "last.ckpt"
+    torch.save({"elite_config": config, "state_dict": state | {"teacher.weight": torch.ones(3)}}, path)
+    assert_same_student(load_student(path), original)
+
+    torch.save({"elite_config": config, "state_dict": without(state, "student.classifier.0.bias")}, path)
+    with pytest.raises(CheckpointError, match=r"no 'classifier\.0\.bias'"):
+        load_student(path)
+
+
+def test_a_truncated_student_file_is_refused_wherever_it_is_cut(tmp_path):
+    path = tmp_path / "student.safetensors"
+    save_student(student(channels=2), path)
+    whole = path.read_bytes()
+    for size in cut_points(len(whole)):
+        path.write_bytes(whole[:size])
+        with pytest.raises(CheckpointError):
+            load_student(path)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        None,
+        {"format": "pt"},
+        {"format": "elite-student-1"},
+        {"format": "elite-student-1", "config": "{"},
+        {"format": "elite-student-1", "config": "[]"},
+        {"format": "elite-student-1", "config": '{"volume": [1]}'},
+        {"format": "elite-student-1", "config": '{"channels": 7}'},
+        {"format": "elite-student-1", "config": '{"channels": "64"}'},
+        {"format": "elite-student-1", "config": "{}"},
+    ],
+    ids=str,
+)
+def test_other_safetensors_files_are_refused(metadata, tmp_path):
+    path = tmp_path / "other.safetensors"
+    save_file({"a": torch.ones(2)}, path, metadata)
+    with pytest.raises(CheckpointError, match=r"other\.safetensors"):
+        load_student(path)

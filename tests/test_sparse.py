@@ -1,0 +1,270 @@
+"""Voxels, neighbours, poolings and the submanifold convolution, each against something written plainly."""
+
+import itertools
+from itertools import pairwise
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd import gradcheck
+
+from elite.sparse import Geometry, Grid, KernelMap, Pooling, SubmanifoldConv3d, kernel_map, submanifold_conv
+
+VOLUME = ((-50.0, -50.0, -4.0), (50.0, 50.0, 2.0))
+PUBLISHED = Grid(VOLUME, (1000, 1000, 60))
+SMALL = Grid(VOLUME, (40, 40, 12))
+OFFSETS = list(itertools.product((-1, 0, 1), repeat=3))  # kernel positions 0..26 as (dz, dy, dx)
+
+
+def some_voxels(shape: tuple[int, ...], share: float) -> Tensor:
+    """Distinct (batch, z, y, x) in ascending order; the grid's corners are always among them."""
+    occupied = torch.rand(shape) < share
+    occupied[0, 0, 0, 0] = occupied[-1, -1, -1, -1] = True
+    return occupied.nonzero()
+
+
+def clusters(steps: tuple[int, ...], count: int = 400) -> Tensor:
+    """Voxels in clumps far apart on every axis: neighbours within a clump, none across."""
+    near = torch.tensor([far + step for far in steps for step in (-1, 0, 1, 3)])
+    coords = near[torch.randint(len(near), (count, 3))]
+    return torch.unique(torch.cat([torch.randint(2, (count, 1)), coords], dim=1), dim=0)
+
+
+def random_points(n: int, batches: int) -> tuple[Tensor, Tensor]:
+    points = torch.randn(n, 3) * torch.tensor([30.0, 30.0, 2.0])  # some outside the volume
+    return points, torch.arange(n) % batches
+
+
+def pairs_of(kernel: KernelMap) -> set[tuple[int, int, int]]:
+    ranges = zip(kernel.splits, kernel.splits[1:], strict=False)
+    return {(k, int(kernel.source[p]), int(kernel.target[p])) for k, (a, b) in enumerate(ranges) for p in range(a, b)}
+
+
+# ---- neighbours -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "coords",
+    [
+        pytest.param(torch.empty(0, 4, dtype=torch.int64), id="empty"),
+        pytest.param(torch.tensor([[3, -7, 0, 2**50]]), id="single"),
+        pytest.param(torch.tensor([[0, 0, 0, 1], [0, 0, 1, 0], [0, 0, 2, 1], [1, 0, 0, 0]]), id="row-ends"),
+        pytest.param(some_voxels((2, 4, 5, 6), 0.4), id="dense"),
+        pytest.param(some_voxels((2, 4, 5, 6), 1.0), id="full"),
+        pytest.param(some_voxels((2, 5, 6, 7), 0.3) - torch.tensor([0, 3, 200, 4]), id="negative"),
+        pytest.param(clusters((-(2**18), 0, 2**18)), id="far-apart"),
+        pytest.param(clusters((-(2**40), 5, 2**40)), id="keys-overflow"),
+        pytest.param(clusters((-(2**62), 2**62)), id="at-the-limits"),
+    ],
+)
+def test_kernel_map_equals_a_loop_over_a_dict(coords):
+    row_of = {tuple(c): i for i, c in enumerate(coords.tolist())}
+    expected = {
+        (k, row_of[neighbour], i)
+        for (b, z, y, x), i in row_of.items()
+        for k, (dz, dy, dx) in enumerate(OFFSETS)
+        if k != 13 and (neighbour := (b, z + dz, y + dy, x + dx)) in row_of
+    }
+    kernel = kernel_map(coords)
+    assert pairs_of(kernel) == expected
+    assert len(kernel.source) == len(expected)
+    assert kernel.splits[0] == 0 and kernel.splits[-1] == len(expected)
+    for voxel in range(len(coords)):
+        mine = kernel.order[kernel.offsets[voxel] : kernel.offsets[voxel + 1]]
+        assert kernel.target[mine].tolist() == [voxel] * len(mine)
+    assert sorted(kernel.order.tolist()) == list(range(len(expected)))
+
+
+def test_a_pair_far_out_is_found_and_a_gap_of_two_is_none():
+    far = 2**40
+    coords = torch.tensor([[0, -far, 0, far], [0, far, -far, 0], [0, far, -far, 2], [0, far, 1 - far, 1]])
+    assert pairs_of(kernel_map(coords)) == {(17, 3, 1), (9, 1, 3), (15, 3, 2), (11, 2, 3)}
+
+
+# ---- convolution ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("c_in", "c_out"), [(1, 1), (3, 5), (8, 2)])
+def test_convolution_equals_the_dense_one_forward_and_backward(c_in, c_out):
+    shape = (3, 5, 6, 7)
+    coords = some_voxels(shape, 0.3)
+    feats = torch.randn(len(coords), c_in, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(27, c_in, c_out, dtype=torch.float64, requires_grad=True)
+    at = coords.unbind(1)
+
+    grid = feats.new_zeros(*shape, c_in).index_put(at, feats).permute(0, 4, 1, 2, 3)
+    dense = F.conv3d(grid, weight.view(3, 3, 3, c_in, c_out).permute(4, 3, 0, 1, 2), padding=1)
+    expected = dense.permute(0, 2, 3, 4, 1)[at]
+    out = submanifold_conv(feats, weight, kernel_map(coords))
+    torch.testing.assert_close(out, expected)
+
+    upstream = torch.randn_like(out)
+    ours = torch.autograd.grad(out, (feats, weight), upstream)
+    torch.testing.assert_close(ours, torch.autograd.grad(expected, (feats, weight), upstream))
+
+
+def test_convolution_of_nothing_is_nothing():
+    conv = SubmanifoldConv3d(3, 4)
+    feats = torch.empty(0, 3, requires_grad=True)
+    out = conv(feats, kernel_map(torch.empty(0, 4, dtype=torch.int64)))
+    out.sum().backward()
+    assert out.shape == (0, 4)
+    assert not conv.weight.grad.any()
+
+
+def test_convolution_of_one_voxel_is_the_centre_weight():
+    feats, weight = torch.randn(1, 3), torch.randn(27, 3, 4)
+    out = submanifold_conv(feats, weight, kernel_map(torch.tensor([[0, -5, 2**45, 7]])))
+    torch.testing.assert_close(out, feats @ weight[13])
+
+
+def test_shapes_are_checked_in_tests():
+    with pytest.raises(TypeError, match="weight"):
+        submanifold_conv(torch.randn(1, 3), torch.randn(26, 3, 4), kernel_map(torch.zeros(1, 4, dtype=torch.int64)))
+
+
+SPCONV_TWIN = """
+import spconv.pytorch as spconv, torch
+from elite.sparse import kernel_map, submanifold_conv
+torch.manual_seed(0)
+coords = (torch.rand(2, 6, 7, 8) < 0.4).nonzero()
+feats = torch.randn(len(coords), 16)
+sparse = spconv.SparseConvTensor(feats, coords.int().contiguous(), [6, 7, 8], 2)
+three = spconv.SubMConv3d(16, 16, 3, bias=False)
+ours = three.weight.permute(1, 2, 3, 4, 0).reshape(27, 16, 16)
+torch.testing.assert_close(submanifold_conv(feats, ours, kernel_map(coords)), three(sparse).features)
+one = spconv.SubMConv3d(16, 16, 1, bias=False)
+torch.testing.assert_close(feats @ one.weight.view(16, 16), one(sparse).features)
+print("equal")
+"""
+
+
+def test_convolution_equals_spconv():
+    pytest.importorskip("spconv", reason="optional backend not installed")
+    # spconv's CPU path is exact with one thread only, which must be set before it starts.
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", SPCONV_TWIN], env=env, capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "equal", done.stderr
+
+
+# ---- poolings -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_pooling_is_the_weighted_mean_with_its_gradient(counted):
+    sources, targets = 9, 5
+    source = torch.cat([torch.randint(sources, (14,)), torch.arange(sources)])
+    target = torch.cat([torch.arange(targets), torch.randint(targets, (18,))])
+    count = torch.randint(1, 6, (23,)) if counted else None
+    feats = torch.randn(sources, 3, dtype=torch.float64, requires_grad=True)
+    pooling = Pooling(source, target, count, sources, targets)
+
+    weights = [1] * 23 if count is None else count.tolist()
+    expected = torch.zeros(targets, 3, dtype=torch.float64)
+    for t in range(targets):
+        entries = [e for e in range(23) if target[e] == t]
+        expected[t] = sum(weights[e] * feats[source[e]] for e in entries) / sum(weights[e] for e in entries)
+    torch.testing.assert_close(pooling(feats), expected)
+    assert gradcheck(pooling, feats)
+
+
+def test_pooling_of_groups_is_the_plain_mean():
+    pooling = Pooling.groups(torch.tensor([1, 0, 1, 1]), 2)
+    feats = torch.tensor([[1.0], [5.0], [2.0], [6.0]])
+    assert pooling(feats).tolist() == [[5.0], [3.0]]
+
+
+def test_pooling_many_rows_stays_finite_in_half_precision():
+    feats = torch.full((40_000, 1), 3.0, dtype=torch.float16)
+    assert Pooling.groups(torch.zeros(40_000, dtype=torch.int64), 1)(feats).tolist() == [[3.0]]
+
+
+# ---- grids ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("stride", "cells"), [(1, (1000, 1000, 60)), (8, (125, 125, 8)), (16, (63, 63, 4))])
+def test_cell_index_is_rounded_in_float32_in_the_published_order(stride, cells):
+    low, high = np.float32(VOLUME)
+    edges = low + (high - low) * np.float32(np.random.default_rng(0).integers(0, 1001, (5000, 3)) / 1000)
+    numerator = np.float32(cells) * (edges - low)  # cell edges, where another order rounds to another cell
+    expected = np.floor(numerator / (high - low)).astype(np.int64)[:, ::-1]
+    np.testing.assert_array_equal(PUBLISHED.coords(torch.from_numpy(edges), stride), expected)
+
+
+def test_corner_is_the_low_end_of_the_cell():
+    corner = PUBLISHED.corners(torch.tensor([[0, 0, 0], [1, 2, 3]]))
+    torch.testing.assert_close(corner, torch.tensor([[-50.0, -50.0, -4.0], [-49.7, -49.8, -3.9]]))
+
+
+def test_points_outside_the_volume_get_cells_outside_and_neighbours():
+    points = torch.tensor([[-60.05, 0.05, -1.95], [-59.95, 0.05, -1.95], [-49.95, 0.05, -1.95], [70.05, 0.05, 3.05]])
+    geometry = Geometry.build(points, torch.zeros(4, dtype=torch.int64), PUBLISHED, (1, 2))
+    fine = geometry.levels[0]
+    assert fine.coords.tolist() == [[0, 20, 500, -101], [0, 20, 500, -100], [0, 20, 500, 0], [0, 70, 500, 1200]]
+    assert pairs_of(fine.kernel_map) == {(14, 1, 0), (12, 0, 1)}
+
+
+def test_levels_are_the_distinct_cells_in_ascending_order():
+    points, batch = random_points(500, 3)
+    for level in Geometry.build(points, batch, SMALL, (1, 2, 4, 8)).levels:
+        cells = torch.cat([batch[:, None], SMALL.coords(points, level.stride)], dim=1)
+        distinct, inverse = torch.unique(cells, dim=0, return_inverse=True)
+        assert torch.equal(level.coords, distinct)
+        assert torch.equal(level.point_to_voxel, inverse)
+        assert len(level) == len(distinct)
+
+
+def test_blocks_gather_the_voxels_that_share_half_their_indices():
+    points, batch = random_points(400, 2)
+    level = Geometry.build(points, batch, SMALL, (1, 2)).levels[0]
+    assert level.coords.min() < -1  # rounding down matters
+    members: dict[tuple[int, ...], list[int]] = {}
+    for i, (b, z, y, x) in enumerate(level.coords.tolist()):
+        members.setdefault((b, z // 2, y // 2, x // 2), []).append(i)
+    feats = torch.randn(len(level), 3, dtype=torch.float64)
+    expected = torch.empty_like(feats)
+    for rows in members.values():
+        expected[rows] = feats[rows].mean(dim=0)
+    assert level.blocks.targets == len(members)
+    torch.testing.assert_close(level.blocks(feats)[level.blocks.target], expected)
+
+
+def test_pools_are_means_over_points():
+    points, batch = random_points(600, 2)
+    geometry = Geometry.build(points, batch, SMALL, (1, 2, 4, 8))
+    for fine, coarse, pool in zip(geometry.levels, geometry.levels[1:], geometry.pools, strict=False):
+        feats = torch.randn(len(fine), 3, dtype=torch.float64)
+        per_point = feats[fine.point_to_voxel]
+        expected = [per_point[coarse.point_to_voxel == voxel].mean(dim=0) for voxel in range(len(coarse))]
+        torch.testing.assert_close(pool(feats), torch.stack(expected))
+
+
+def test_classes_are_the_points_that_share_every_coarse_voxel():
+    points, batch = random_points(2000, 2)
+    geometry = Geometry.build(points, batch, SMALL, (1, 2, 4, 8))
+    own = torch.stack([level.point_to_voxel for level in geometry.levels[1:]], dim=1)
+    of_class = torch.stack(geometry.class_to_voxel, dim=1)
+    assert torch.equal(of_class[geometry.point_to_class], own)
+    assert len(of_class) == len(torch.unique(own, dim=0)) < len(points)
+
+
+def test_strides_need_not_nest():
+    # 60 cells in z: at stride 4 cell 1 is [-3.6, -3.2), at stride 8 (8 cells of 0.75 m) a border lies at -3.25.
+    points = torch.tensor([[0.0, 0.0, -3.30], [0.0, 0.0, -3.22], [0.0, 0.0, -3.21]])
+    geometry = Geometry.build(points, torch.zeros(3, dtype=torch.int64), PUBLISHED, (4, 8))
+    assert geometry.levels[0].coords[:, 1].tolist() == [1]
+    assert geometry.levels[1].coords[:, 1].tolist() == [0, 1]
+    assert geometry.pools[0](torch.tensor([[7.0]])).tolist() == [[7.0], [7.0]]
+    assert geometry.pools[0].count.tolist() == [1, 2]
+
+
+def test_geometry_of_nothing():
+    geometry = Geometry.build(torch.empty(0, 3), torch.empty(0, dtype=torch.int64), SMALL, (1, 2, 4))
+    assert [len(level) for level in geometry.levels] == [0, 0, 0]
+    assert geometry.pools[0](torch.empty(0, 5)).shape == (0, 5)
+    assert len(geometry.point_to_class) == 0

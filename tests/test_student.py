@@ -1,0 +1,201 @@
+"""The student network against the paper's description, written out slowly."""
+
+import itertools
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from elite.data.semantickitti import read_scan
+from elite.geometry import in_volume
+from elite.sparse import Geometry
+from elite.student import SPVCNN
+
+SMALL = {"channels": 16, "strides": (1, 2, 4), "cells": (40, 40, 12), "classes": 7}
+
+
+def lived_in(student: SPVCNN) -> SPVCNN:
+    """In eval mode, with batch norms that have seen something: their order in the network matters."""
+    for module in student.modules():
+        if isinstance(module, nn.BatchNorm1d):
+            nn.init.normal_(module.running_mean, std=0.3)
+            nn.init.uniform_(module.running_var, 0.5, 2)
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, std=0.3)
+    return student.eval()
+
+
+def scan(n: int = 300) -> tuple[Tensor, Tensor]:
+    return torch.randn(n, 3) * torch.tensor([15.0, 15.0, 1.0]), torch.rand(n)
+
+
+def one_batch(n: int) -> Tensor:
+    return torch.zeros(n, dtype=torch.int64)
+
+
+def parameters(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+# ---- a second implementation ----------------------------------------------------------------------------------
+
+
+def leaky(x: Tensor) -> Tensor:
+    return torch.where(x > 0, x, 0.1 * x)
+
+
+def norm(x: Tensor, layer: nn.BatchNorm1d) -> Tensor:
+    return (x - layer.running_mean) / torch.sqrt(layer.running_var + 1e-5) * layer.weight + layer.bias
+
+
+def linear(x: Tensor, layer: nn.Linear) -> Tensor:
+    return x @ layer.weight.T + layer.bias
+
+
+def group_mean(x: Tensor, group: Tensor) -> Tensor:
+    return torch.stack([x[group == g].mean(dim=0) for g in range(int(group.max()) + 1)])
+
+
+def sub3(x: Tensor, coords: Tensor, weight: Tensor) -> Tensor:
+    row_of = {tuple(c): i for i, c in enumerate(coords.tolist())}
+    out = torch.zeros(len(x), weight.shape[2])
+    for (b, z, y, x_), i in row_of.items():
+        for k, (dz, dy, dx) in enumerate(itertools.product((-1, 0, 1), repeat=3)):
+            j = row_of.get((b, z + dz, y + dy, x_ + dx))
+            if j is not None:
+                out[i] += x[j] @ weight[k]
+    return out
+
+
+def cells_of(student: SPVCNN, points: Tensor, batch: Tensor, stride: int) -> tuple[Tensor, Tensor]:
+    low, high = torch.tensor(student.config.volume)
+    cells = torch.tensor([-(-n // stride) for n in student.config.cells], dtype=torch.float32)
+    index = torch.floor((cells * (points - low)) / (high - low)).long()
+    return torch.unique(torch.cat([batch[:, None], index.flip(1)], dim=1), dim=0, return_inverse=True)
+
+
+@torch.no_grad()
+def plain_forward(
+    student: SPVCNN, points: Tensor, remission: Tensor, batch: Tensor
+) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+    """Logits per point, and per stage the voxel features with each point's voxel."""
+    strides = student.config.strides
+    grids = [cells_of(student, points, batch, stride) for stride in strides]
+    low, high = torch.tensor(student.config.volume)
+    coords, voxel_of = grids[0]
+    corner = coords[:, 1:].flip(1) * (high - low) / torch.tensor(student.config.cells) + low
+    to_mean = points - group_mean(points, voxel_of)[voxel_of]
+    ten = torch.cat([points, remission[:, None], to_mean, points - corner[voxel_of]], dim=1)
+    mlp = student.point_mlp
+    f = group_mean(linear(torch.relu(linear(ten, mlp.hidden)), mlp.out), voxel_of)
+
+    stages, per_point = [], []
+    for stage, (coords, fine), (_, coarse) in zip(student.stages, grids, grids[1:], strict=False):
+        v = f
+        for block in stage.voxel:
+            y = leaky(norm(sub3(v, coords, block.conv1.weight), block.norm1))
+            y = norm(sub3(y, coords, block.conv2.weight), block.norm2)
+            v = leaky(y + norm(v @ block.shortcut.weight.T, block.shortcut_norm))
+        stages.append((v, fine))
+        g, encoder = f + v, stage.point
+        halved = torch.cat([coords[:, :1], torch.div(coords[:, 1:], 2, rounding_mode="floor")], dim=1)
+        _, block_of = torch.unique(halved, dim=0, return_inverse=True)
+        z = norm(leaky(linear(group_mean(g, block_of), encoder.block[0])), encoder.block[2])
+        z = norm(leaky(linear(z, encoder.block[3])), encoder.block[5])
+        z = leaky(linear(z, encoder.block[6]))[block_of]
+        h = torch.cat([leaky(linear(g, encoder.own)), z], dim=1)[fine]
+        p = group_mean(linear(leaky(linear(h, encoder.fuse)), encoder.out), coarse)
+        per_point.append(p[coarse])
+        f = p + group_mean(v[fine], coarse)
+    hidden = torch.relu(linear(torch.cat(per_point, dim=1), student.classifier[0]))
+    return linear(hidden, student.classifier[2]), stages
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [SMALL, {"channels": 6, "strides": (1, 2, 4, 8, 16), "cells": (50, 50, 30)}, {"channels": 4, "strides": (2, 3)}],
+    ids=["three-grids", "five-grids", "odd-strides"],
+)
+def test_student_equals_the_description_written_out(settings):
+    student = lived_in(SPVCNN(**settings))
+    points, remission = scan()
+    batch = torch.arange(len(points)) // 180
+    logits, stages = plain_forward(student, points, remission, batch)
+    with torch.no_grad():
+        out = student(points, remission, batch)
+    torch.testing.assert_close(out.logits, logits, rtol=1e-5, atol=1e-5)
+    assert logits.std(dim=0).min() > 1e-3  # points do differ
+    for ours, (feats, point_to_voxel) in zip(out.stages, stages, strict=True):
+        torch.testing.assert_close(ours.feats, feats, rtol=1e-5, atol=1e-5)
+        assert torch.equal(ours.point_to_voxel, point_to_voxel)
+
+
+# ---- laws -----------------------------------------------------------------------------------------------------
+
+
+def test_parameter_counts_are_the_papers():
+    student = SPVCNN()
+    assert parameters(student.stages) == 1_893_120
+    assert parameters(student.classifier) == 35_476
+    assert parameters(student.point_mlp) == 4_864
+    assert parameters(student) == 1_933_460
+
+
+@torch.no_grad()
+def test_permuting_points_permutes_logits():
+    student = lived_in(SPVCNN(**SMALL))
+    points, remission = scan()
+    order = torch.randperm(len(points))
+    batch = one_batch(len(points))
+    expected = student(points, remission, batch).logits[order]
+    torch.testing.assert_close(student(points[order], remission[order], batch).logits, expected, rtol=1e-5, atol=1e-5)
+
+
+@torch.no_grad()
+def test_scans_in_a_batch_do_not_see_each_other():
+    student = lived_in(SPVCNN(**SMALL))
+    scans = [scan(200), scan(120)]
+    scans[1][0][:100] = scans[0][0][:100]  # same places, so only the batch index keeps them apart
+    alone = torch.cat([student(p, r, one_batch(len(p))).logits for p, r in scans])
+    points, remission = (torch.cat(parts) for parts in zip(*scans, strict=True))
+    together = student(points, remission, torch.tensor([0] * 200 + [1] * 120)).logits
+    torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-5)
+
+
+def test_gradients_reach_every_parameter():
+    student = SPVCNN(**SMALL)
+    points, remission = scan()
+    out = student(points, remission, one_batch(len(points)))
+    F.cross_entropy(out.logits, torch.randint(7, (len(points),))).backward()
+    # The last stage feeds the classifier through its point branch, which sees the voxel branch, so nothing is idle.
+    idle = [name for name, p in student.named_parameters() if p.grad is None or not p.grad.abs().max() > 0]
+    assert not idle
+
+
+def test_same_input_gives_the_same_bits():
+    student = SPVCNN(**SMALL)
+    points, remission = scan()
+    grads = []
+    for _ in range(2):
+        student.zero_grad()
+        student(points, remission, one_batch(len(points))).logits.square().mean().backward()
+        grads.append(torch.cat([p.grad.flatten() for p in student.parameters()]))
+    assert torch.equal(*grads)
+
+
+def test_a_scan_without_points_gives_no_logits():
+    out = SPVCNN(**SMALL).eval()(torch.empty(0, 3), torch.empty(0), one_batch(0))
+    assert out.logits.shape == (0, 7)
+
+
+def test_voxel_counts_of_a_real_frame(real_kitti):
+    student = SPVCNN()
+    points = read_scan(real_kitti / "sequences" / "00" / "velodyne" / "000000.bin").points
+    points = points[in_volume(points, student.config.volume)]
+    assert len(points) == 123_021
+    geometry = Geometry.build(torch.from_numpy(points), one_batch(len(points)), student.grid, student.config.strides)
+    assert [len(level) for level in geometry.levels] == [58_510, 30_227, 13_170, 5_260, 1_882]
+    assert len(np.unique(geometry.point_to_class)) == len(geometry.class_to_voxel[0])
