@@ -160,9 +160,9 @@ UNFIT = {
         r"spv_enc\.0\.v_enc\.0\.layers\.0",
     ),
     "no student": (lambda s: {"model_2d.conv1.weight": torch.ones(3)}, r"model_3d"),
-    "no stages": (lambda s: {k: v for k, v in s.items() if "spv_enc" not in k}, ""),
-    "odd channels": (lambda s: s | {"model_3d.voxel_3d_generator.PPmodel.2.weight": torch.ones(7, 7)}, ""),
-    "numbered keys": (lambda s: {0: torch.ones(3)}, ""),
+    "no stages": (lambda s: {k: v for k, v in s.items() if "spv_enc" not in k}, "strides"),
+    "odd channels": (lambda s: s | {"model_3d.voxel_3d_generator.PPmodel.2.weight": torch.ones(7, 7)}, "channels"),
+    "numbered keys": (lambda s: {0: torch.ones(3)}, "state_dict"),
 }
 
 
@@ -281,13 +281,6 @@ def test_a_student_file_gives_back_the_same_bits(tmp_path):
     loaded = load_student(tmp_path / "student.safetensors")
     assert_same_student(loaded, original)
     assert not loaded.training
-
-
-def test_a_student_file_is_the_same_bytes_each_time(tmp_path):
-    original = student()
-    for name in ("a", "b"):
-        save_student(original, tmp_path / name)
-    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
 def test_a_training_checkpoint_gives_its_student(tmp_path):

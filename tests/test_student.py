@@ -1,7 +1,6 @@
 """The student network against the paper's description, written out slowly."""
 
 import itertools
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -93,7 +92,7 @@ def plain_forward(
     f = group_mean(linear(torch.relu(linear(ten, mlp.hidden)), mlp.out), voxel_of)
 
     stages, per_point = [], []
-    for stage, (coords, fine), (_, coarse) in zip(student.stages, grids, grids[1:], strict=False):
+    for stage, ((coords, fine), (_, coarse)) in zip(student.stages, itertools.pairwise(grids), strict=True):
         v = f
         for block in stage.voxel:
             y = leaky(norm(sub3(v, coords, block.conv1.weight), block.norm1))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from jsonargparse import ActionConfigFile, ArgumentParser, Namespace
+from jsonargparse import ArgumentParser
 
 from elite.errors import ConfigError, EliteError, MissingExtraError
 from elite.version import __version__
@@ -17,8 +17,9 @@ FAULTY, USAGE = 1, 2
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command. 0 = done; 1 = ran, and found faults; 2 = could not run, the reason in one line on stderr."""
-    # Large tensors on huge pages: page faults otherwise cost as much as the arithmetic. Read when torch starts.
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    # Idle threads sleep instead of spinning: with loader processes beside them on few cores, spinning costs several
+    # times the work itself. Read when torch starts.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     argv = sys.argv[1:] if argv is None else argv
     if not argv or argv[0] in ("-h", "--help"):
         print(_overview())
@@ -168,6 +169,8 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _print_check(reports: list[Any], dataset: Any) -> None:
+    import numpy as np
+
     from elite.labels import CLASS_NAMES
 
     columns = ("scans", "labels", "images", "empty", "non_finite", "mismatches", "unknown_ids", "unreadable")
@@ -177,7 +180,7 @@ def _print_check(reports: list[Any], dataset: Any) -> None:
         share = "-" if r.share_projected is None else f"{100 * r.share_projected:.1f} %"
         cells = "  ".join(f"{getattr(r, c):>{len(h)}}" for c, h in zip(columns, heads, strict=True))
         print(f"{r.sequence:8s}  {'yes' if r.calibrated else '-':5s}  {share:>8s}  {cells}")
-    total = sum(r.classes for r in reports)
+    total = np.sum([r.classes for r in reports], axis=0)
     if total.sum():
         print("\nlabelled points per class (share of all labels)")
         for name, count in zip(CLASS_NAMES, total, strict=True):
@@ -209,11 +212,11 @@ def train(parser: ArgumentParser, argv: list[str]) -> int:
     """Train the student: --config NAME|FILE and any setting of it, such as --data.root ROOT."""
     from elite.config import TrainConfig
 
-    parser.add_argument("--config", action=ActionConfigFile, help="a packaged name or a YAML file of differences")
+    parser.add_argument("--config", action="config", help="a packaged name or a YAML file of differences")
     parser.add_class_arguments(TrainConfig)
     args = parser.parse_args(_underscored(_resolve_config(argv)))
-    settings: Namespace = parser.instantiate_classes(args)
-    config = TrainConfig(**{k: v for k, v in vars(settings).items() if k != "config"})
+    args.pop("config")
+    config = TrainConfig(**vars(parser.instantiate_classes(args)))
 
     _require_extra("lightning", "train")
     from elite.training import train as run
@@ -396,11 +399,9 @@ def report(parser: ArgumentParser, argv: list[str]) -> int:
     _add_device(parser)
     args = parser.parse_args(argv)
 
-    from elite.report import write_run_report
+    from elite.report import report_run
 
-    print(
-        write_run_report(args.run, data=args.data, cameras=_names(args.cameras), frames=args.frames, device=args.device)
-    )
+    print(report_run(args.run, data=args.data, cameras=_names(args.cameras), frames=args.frames, device=args.device))
     return 0
 
 

@@ -28,7 +28,7 @@ class StudentConfig:
 
     channels: int = 64
     strides: tuple[int, ...] = (1, 2, 4, 8, 16)
-    volume: tuple[tuple[float, float, float], tuple[float, float, float]] = ((-50, -50, -4), (50, 50, 2))
+    volume: tuple[tuple[float, float, float], tuple[float, float, float]] = ((-50.0, -50.0, -4.0), (50.0, 50.0, 2.0))
     cells: tuple[int, int, int] = (1000, 1000, 60)
     classes: int = 20
 
@@ -55,17 +55,19 @@ class StudentConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "StudentConfig":
         """From plain values (lists where tuples belong), as checkpoints store them."""
-        values = dict(values)
-        for name in ("strides", "cells"):
-            if name in values:
-                values[name] = tuple(values[name])
-        if "volume" in values:
-            low, high = values["volume"]
-            values["volume"] = (tuple(low), tuple(high))
         try:
+            values = dict(values)
+            for name in ("strides", "cells"):
+                if name in values:
+                    values[name] = tuple(values[name])
+            if "volume" in values:
+                low, high = values["volume"]
+                values["volume"] = (tuple(low), tuple(high))
             return cls(**values)
-        except TypeError as error:
-            raise ConfigError(f"unknown student setting ({error}); the file comes from another version.") from error
+        except (TypeError, ValueError) as error:
+            raise ConfigError(
+                f"these are no student settings ({error}); the file comes from another version."
+            ) from error
 
 
 @dataclass(frozen=True)

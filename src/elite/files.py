@@ -47,7 +47,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
-        raise OutputError(f"cannot write {path} ({error.strerror}); free the space or choose another place.") from error
+        raise OutputError(f"cannot write {path} ({error}); free the space or choose another place.") from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)

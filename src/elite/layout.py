@@ -109,4 +109,7 @@ def _parse_range(part: str, whole: str) -> range:
     first, dash, last = part.partition("-")
     if not first.isdecimal() or (dash and not last.isdecimal()):
         raise ConfigError(f"'{whole}' is no selection; expected numbers and ranges such as 0-2,7 (found '{part}').")
-    return range(int(first), int(last or first) + 1)
+    numbers = range(int(first), int(last or first) + 1)
+    if not numbers:
+        raise ConfigError(f"'{whole}' is no selection; the range '{part}' runs backwards.")
+    return numbers

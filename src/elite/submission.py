@@ -6,6 +6,7 @@ A local copy that lacks scans makes a zip that looks right and is refused, so th
 """
 
 import zipfile
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,7 +90,7 @@ def check_submission(path: Path, data: Path, *, partial: bool = False) -> Submis
     try:
         with zipfile.ZipFile(path) as archive:
             faults = list(_zip_faults(path, archive, expected))
-    except (OSError, zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, RuntimeError) as error:
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as error:
         raise DataError(f"{path} is not a readable zip ({error}); write it again with 'elite submit'.") from error
     if faults:
         more = f" (and {len(faults) - 1} more faults)" if len(faults) > 1 else ""

@@ -5,7 +5,7 @@ Shapes: N points, V voxels of one stage, C classes (20 with the ignored class 0)
 Frames: points are in the sensor frame, x forward, y left, z up, metres.
 """
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Self
 
 import numpy as np
@@ -99,12 +99,8 @@ class Batch:
         return len(self.ids)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
-        moved = {
-            f.name: value.to(device, non_blocking=non_blocking) if isinstance(value, Tensor) else value
-            for f in fields(self)
-            for value in [getattr(self, f.name)]
-        }
-        return type(self)(**moved)
+        tensors = {f.name: v for f in fields(self) if isinstance(v := getattr(self, f.name), Tensor)}
+        return replace(self, **{n: v.to(device, non_blocking=non_blocking) for n, v in tensors.items()})
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """The loaders of a training run. The only data module that knows Lightning."""
 
+from typing import Any
+
 import lightning as L
 import numpy as np
 from torch.utils.data import DataLoader
@@ -11,7 +13,6 @@ from elite.data.dataset import EpochSampler, ScoringSet, TrainingSet
 from elite.data.semantickitti import SemanticKITTI
 from elite.errors import ConfigError, DataError
 from elite.labels import NUM_CLASSES
-from elite.types import Batch
 
 
 class DataModule(L.LightningDataModule):
@@ -27,7 +28,7 @@ class DataModule(L.LightningDataModule):
         self.train_set = TrainingSet(frames, volume, config.augment, config.seed)
         self.val_set = _scoring_set(config)
 
-    def train_dataloader(self) -> DataLoader[Batch]:
+    def train_dataloader(self) -> DataLoader[Any]:
         """Shuffled; the last incomplete batch of an epoch is dropped (unless it would be the only one)."""
         data = self.config.data
         return DataLoader(
@@ -40,7 +41,7 @@ class DataModule(L.LightningDataModule):
             drop_last=len(self.train_set) >= data.batch_size,
         )
 
-    def val_dataloader(self) -> DataLoader[Batch] | list[DataLoader[Batch]]:
+    def val_dataloader(self) -> DataLoader[Any] | list[DataLoader[Any]]:
         if self.val_set is None:
             return []
         return DataLoader(

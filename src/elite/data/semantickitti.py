@@ -94,7 +94,7 @@ def read_cameras(path: Path, names: Sequence[str]) -> tuple[Camera, ...]:
                 f"{path} has no line '{key}:', found {sorted(matrices)}; re-extract the calibration archive."
             )
     T_cam_velo = np.vstack([matrices["Tr"], (0, 0, 0, 1)])
-    return tuple(Camera(name, matrices[CAMERAS[name]] @ T_cam_velo) for name in names)
+    return tuple(Camera(name, _frozen(matrices[CAMERAS[name]] @ T_cam_velo)) for name in names)
 
 
 def read_poses(path: Path) -> Float[np.ndarray, "frames 4 4"]:
@@ -105,7 +105,13 @@ def read_poses(path: Path) -> Float[np.ndarray, "frames 4 4"]:
     poses[:, 3, 3] = 1
     if rows:
         poses[:, :3] = rows
-    return poses
+    return _frozen(poses)
+
+
+def _frozen(array: np.ndarray) -> np.ndarray:
+    """Read-only, since frames share it."""
+    array.setflags(write=False)
+    return array
 
 
 def read_image(path: Path) -> UInt8[np.ndarray, "h w 3"]:
@@ -223,10 +229,12 @@ class SemanticKITTI:
             return found, ()
         wanted = parse_sequences(text)
         absent = tuple(s for s in wanted if s not in found)
-        named = [p.strip() for p in text.split(",")]
-        if absent and not any(absent_s in SPLITS.get(p, ()) for p in named for absent_s in absent):
+        of_splits = {s for part in text.split(",") for s in SPLITS.get(part.strip(), ())}
+        missing = [s for s in absent if s not in of_splits]
+        if missing:
             raise DataError(
-                f"{self.layout.root} has no scans for sequence {', '.join(absent)}; found {', '.join(found) or 'none'}."
+                f"{self.layout.root} has no scans for sequence {', '.join(missing)}; "
+                f"found {', '.join(found) or 'none'}."
             )
         return tuple(s for s in wanted if s in found), absent
 

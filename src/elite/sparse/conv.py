@@ -1,6 +1,7 @@
 """Submanifold convolution: outputs only where there are inputs, so voxels never spread."""
 
 import math
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -9,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from elite.sparse.kernel_map import CENTRE, KERNEL, KernelMap
+from elite.sparse.kernel_map import CENTRE, KERNEL, Block, KernelMap
 from elite.sparse.scatter import segment_sum
 
 
@@ -20,6 +21,8 @@ def submanifold_conv(
 
     The whole contract of a backend is this function with its gradients. This one is plain torch, for CPU and CUDA.
     """
+    if torch.is_autocast_enabled(feats.device.type):
+        feats = feats.to(torch.get_autocast_dtype(feats.device.type))
     return _SubmanifoldConv.apply(feats, weight, kernel)  # type: ignore[no-any-return]
 
 
@@ -46,22 +49,31 @@ class _SubmanifoldConv(torch.autograd.Function):
 
 
 def _gather_multiply_sum(feats: Tensor, weight: Tensor, kernel: KernelMap) -> Tensor:
-    gathered = feats.index_select(0, kernel.source)
-    products = feats.new_empty(len(kernel.source), weight.shape[2])
-    for k, (start, end) in enumerate(pairwise(kernel.splits)):
-        if end > start:
+    out = torch.mm(feats, weight[CENTRE])
+    for block in kernel:
+        gathered = feats.index_select(0, block.source)
+        products = feats.new_empty(len(block.source), weight.shape[2])
+        for k, start, end in _runs(block):
             torch.mm(gathered[start:end], weight[k], out=products[start:end])
-    return torch.mm(feats, weight[CENTRE]) + segment_sum(products, kernel.order, kernel.offsets)
+        out[block.start : block.end] += segment_sum(products, block.order, block.offsets)
+    return out
 
 
 def _weight_gradient(feats: Tensor, grad: Tensor, kernel: KernelMap) -> Tensor:
-    inputs, outputs = feats.index_select(0, kernel.source), grad.index_select(0, kernel.target)
     weight = feats.new_zeros(KERNEL, feats.shape[1], grad.shape[1])
-    for k, (start, end) in enumerate(pairwise(kernel.splits)):
-        if end > start:
-            torch.mm(inputs[start:end].T, outputs[start:end], out=weight[k])
     torch.mm(feats.T, grad, out=weight[CENTRE])
+    for block in kernel:
+        inputs, outputs = feats.index_select(0, block.source), grad.index_select(0, block.target)
+        for k, start, end in _runs(block):
+            weight[k].addmm_(inputs[start:end].T, outputs[start:end])
     return weight
+
+
+def _runs(block: Block) -> Iterator[tuple[int, int, int]]:
+    """(kernel position, first pair, end of its pairs) for every position that has pairs."""
+    for k, (start, end) in enumerate(pairwise(block.splits)):
+        if end > start:
+            yield k, start, end
 
 
 class SubmanifoldConv3d(nn.Module):

@@ -38,7 +38,7 @@ class Pooling:
         return _PoolingFunction.apply(feats, self)  # type: ignore[no-any-return]
 
     @cached_property
-    def total(self) -> Float[Tensor, "targets 1"]:
+    def total(self) -> Int64[Tensor, "targets 1"]:
         ones = torch.ones_like(self.target) if self.count is None else self.count
         total = torch.zeros(self.targets, dtype=torch.int64, device=ones.device).index_add_(0, self.target, ones)
         return total[:, None]
@@ -56,7 +56,7 @@ class Pooling:
 class Csr:
     """Entries sorted by their row: row r gathers columns[offsets[r]:offsets[r + 1]]."""
 
-    offsets: Int64[Tensor, "rows+1"]
+    offsets: Int64[Tensor, "starts"]
     columns: Int64[Tensor, "e"]
     weight: Int64[Tensor, "e"] | None
 
@@ -74,9 +74,9 @@ class Csr:
 def segment_sum(
     feats: Float[Tensor, "rows c"],
     index: Int64[Tensor, "e"],
-    offsets: Int64[Tensor, "segments+1"],
+    offsets: Int64[Tensor, "starts"],
     weight: Float[Tensor, "e"] | None = None,
-) -> Float[Tensor, "segments c"]:
+) -> Float[Tensor, "_ c"]:
     """out[s] = sum of (weight[e]) feats[index[e]] over e in [offsets[s], offsets[s + 1]); no gradient."""
     if not len(index):
         return feats.new_zeros(len(offsets) - 1, feats.shape[1])
@@ -87,6 +87,8 @@ class _PoolingFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, feats: Tensor, pooling: Pooling) -> Tensor:
         ctx.pooling = pooling
+        if feats.dtype is torch.float16:  # a sum of many rows may pass 65504 where their mean does not
+            return (pooling.by_target.sum(feats.float()) / pooling.total).to(feats.dtype)
         return pooling.by_target.sum(feats) / pooling.total
 
     @staticmethod

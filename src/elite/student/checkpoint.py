@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -30,7 +30,8 @@ WeightLayout = Literal["KRSC", "RSKC", "RSCK"]
 def save_student(student: SPVCNN, path: Path) -> None:
     """Write weights and configuration, atomically."""
     tensors = {name: value.detach().cpu().contiguous() for name, value in student.state_dict().items()}
-    metadata = {"format": FORMAT, "config": json.dumps(plain(student.config)), "version": __version__}
+    # One entry, because safetensors writes several in any order: the same student gives the same bytes.
+    metadata = {FORMAT: json.dumps({"config": plain(student.config), "version": __version__})}
     write_bytes(path, save(tensors, metadata))
 
 
@@ -88,25 +89,33 @@ def _read_student_file(path: Path) -> tuple[StudentConfig, dict[str, Tensor]]:
         raise CheckpointError(
             f"{path} is neither a student file nor a training checkpoint ({error}); it may be cut short, copy it again."
         ) from error
-    if metadata.get("format") != FORMAT:
+    if FORMAT not in metadata:
         raise CheckpointError(
             f"{path} is a safetensors file without '{FORMAT}' in its metadata; make one with elite "
             "import-checkpoint or export-student."
         )
-    return _student_config(json.loads(metadata["config"]), path), state
+    try:
+        config = json.loads(metadata[FORMAT])["config"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise CheckpointError(f"{path} holds no student configuration ({error}); export the student again.") from error
+    return _student_config(config, path), state
 
 
 def _read_lightning(path: Path) -> tuple[StudentConfig, dict[str, Tensor]]:
     checkpoint = load_torch_file(path)
     config, state = checkpoint.get("elite_config"), checkpoint.get("state_dict")
-    if not isinstance(config, dict) or not isinstance(state, dict):
+    if not isinstance(config, dict) or not _is_state_dict(state):
         raise CheckpointError(
             f"{path} is no checkpoint of elite train (found the keys {sorted(map(str, checkpoint))[:5]}); "
             "published checkpoints are converted with 'elite import-checkpoint'."
         )
     prefix = "student."
     student_state = {name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)}
-    return _student_config(config["student"], path), student_state
+    return _student_config(config.get("student"), path), student_state
+
+
+def _is_state_dict(state: Any) -> TypeGuard[dict[str, Tensor]]:
+    return isinstance(state, dict) and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items())
 
 
 def load_torch_file(path: Path) -> dict[str, Any]:
@@ -114,22 +123,24 @@ def load_torch_file(path: Path) -> dict[str, Any]:
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        reason = str(error).splitlines()[0]
         raise CheckpointError(
-            f"{path} holds more than tensors and plain values and is refused ({reason[:120]}); "
+            f"{path} holds more than tensors and plain values and is refused ({_first_line(error)}); "
             "save its state_dict alone with torch.save."
         ) from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except Exception as error:  # a damaged file makes the unpickler stumble over anything
         raise CheckpointError(
-            f"{path} is not a readable torch file ({str(error).splitlines()[0][:120]}); it may be cut short, "
-            "copy it again."
+            f"{path} is not a readable torch file ({_first_line(error)}); it may be cut short, copy it again."
         ) from error
     if not isinstance(checkpoint, dict):
         raise CheckpointError(f"{path} holds a {type(checkpoint).__name__}, expected a dictionary with 'state_dict'.")
     return checkpoint
 
 
-def _student_config(values: dict[str, Any], path: Path) -> StudentConfig:
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:120]
+
+
+def _student_config(values: Any, path: Path) -> StudentConfig:
     try:
         return StudentConfig.from_dict(values)
     except ConfigError as error:
@@ -190,7 +201,7 @@ def import_published(
         CheckpointError: not such a checkpoint, a key is unknown or missing, or the layout cannot be decided.
     """
     state = load_torch_file(path).get("state_dict")
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+    if not _is_state_dict(state):
         raise CheckpointError(f"{path} has no 'state_dict' of tensors; expected a published training checkpoint.")
     report = ImportReport()
     published = _student_keys(state, report, path)
@@ -279,4 +290,5 @@ def _infer_config(state: Mapping[str, Tensor], path: Path) -> StudentConfig:
     except (KeyError, IndexError) as error:
         raise CheckpointError(f"{path} lacks the point MLP or the classifier of the published student.") from error
     stages = len({name.split(".")[1] for name in state if name.startswith("stages.")})
-    return StudentConfig(channels=channels, classes=classes, strides=tuple(2**i for i in range(stages + 1)))
+    strides = [2**i for i in range(stages + 1)]
+    return _student_config({"channels": channels, "classes": classes, "strides": strides}, path)

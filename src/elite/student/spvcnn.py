@@ -23,7 +23,7 @@ class SPVCNN(nn.Module):
         *,
         channels: int = 64,
         strides: tuple[int, ...] = (1, 2, 4, 8, 16),
-        volume: tuple[tuple[float, float, float], tuple[float, float, float]] = ((-50, -50, -4), (50, 50, 2)),
+        volume: tuple[tuple[float, float, float], tuple[float, float, float]] = StudentConfig.volume,
         cells: tuple[int, int, int] = (1000, 1000, 60),
         classes: int = 20,
     ) -> None:

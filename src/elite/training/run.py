@@ -9,6 +9,8 @@
 
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,12 +114,11 @@ def _trainer(config: TrainConfig, callbacks: list[L.Callback], progress: bool) -
     )
 
 
-class _quiet(warnings.catch_warnings):
+@contextmanager
+def _quiet() -> Iterator[None]:
     """Lightning's advice on matters that are decided here on purpose is not shown; every other warning is."""
-
-    def __enter__(self) -> None:
-        super().__enter__()
-        logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
         for message in (
             ".*does not have many workers.*",
             ".*exists and is not empty.*",
@@ -126,3 +127,4 @@ class _quiet(warnings.catch_warnings):
             ".*treespec, LeafSpec.*",
         ):
             warnings.filterwarnings("ignore", message=message)
+        yield

@@ -1,0 +1,265 @@
+"""The page: one HTML text with everything inside. Every text from outside is escaped here, every picture embedded."""
+
+import base64
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from PIL import Image
+
+from elite.labels import CLASS_NAMES, IGNORE
+from elite.report.pictures import FAINT, PALETTE, RIGHT, WRONG
+from elite.report.run import Run
+from elite.report.scores import Evaluation
+from elite.report.style import CSS
+
+# The browser itself is told that nothing may be loaded from anywhere.
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+_UNSCORED = "Not evaluated: the run folder has no evaluation.json. Make one with 'elite evaluate --json'."
+
+
+@dataclass(frozen=True)
+class FrameViews:
+    """The pictures of one frame, PNG bytes by view: truth, prediction, error, and perhaps camera truth, prediction.
+
+    ``camera`` names the camera; it is empty if the frame has no image.
+    """
+
+    id: str
+    summary: str
+    views: Mapping[str, bytes]
+    camera: str = ""
+
+
+def render(run: Run, charts: Mapping[str, bytes], frames: Sequence[FrameViews], no_frames: str = "") -> str:
+    """The whole page.
+
+    Args:
+        run: what was read from the run folder.
+        charts: PNG bytes by name: loss, miou, classes, distance, confusion; what is missing is left out.
+        frames: the pictures.
+        no_frames: why there are none, said in their place.
+    """
+    sections = (
+        ("training", "Training", _training(run, charts)),
+        ("classes", "What it recognises", _classes(run, charts)),
+        ("confusion", "What it confuses", _confusion(run, charts)),
+        ("pictures", "Frames", _pictures(frames, no_frames)),
+        ("setup", "How it was made", _setup(run)),
+    )
+    footer = "Every picture on this page also lies beside it as a PNG file." if charts or frames else ""
+    links = "".join(f'<a href="#{key}">{title}</a>' for key, title, _ in sections)
+    body = "".join(f'<section id="{key}"><h2>{title}</h2>{content}</section>' for key, title, content in sections)
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<link rel="icon" href="data:,">\n<title>{escape(run.name)} - run report</title>\n'
+        f"<style>{CSS}</style>\n</head>\n<body>\n"
+        f'<header><p class="eyebrow">Run report</p><h1>{escape(run.name)}</h1>{_origin(run)}{_headline(run)}'
+        f"<nav>{links}</nav></header>\n<main>{body}</main>\n"
+        f"<footer>{footer}</footer>\n</body>\n</html>\n"
+    )
+
+
+def _origin(run: Run) -> str:
+    facts = [str(run.versions[key]) for key in ("hardware", "commit") if run.versions.get(key)]
+    if run.versions.get("elite"):
+        facts.insert(0, f"elite {run.versions['elite']}")
+    return f'<p class="quiet">{escape(" · ".join(facts))}</p>' if facts else ""
+
+
+def _headline(run: Run) -> str:
+    after, before = run.after, run.before
+    if after is None:
+        return f'<p class="quiet">{escape(_UNSCORED)}</p>'
+    facts = (
+        _miou_fact(after, before),
+        _fact("Accuracy", after.accuracy, before.accuracy if before else None, "points with the right class"),
+        _count_fact("Frames", after.frames, "scored scans"),
+        _count_fact("Points", after.points, "with a label"),
+    )
+    untrained = (
+        "" if before else '<p class="quiet">No score of the untrained network: evaluation_before.json is missing.</p>'
+    )
+    return f'<dl class="facts">{"".join(facts)}</dl>{untrained}'
+
+
+def _miou_fact(after: Evaluation, before: Evaluation | None) -> str:
+    """The mean over the classes in the truth; over all classes, before and after, where only that is known."""
+    if after.miou_present is None:
+        return _fact("Mean IoU", after.miou, before.miou if before else None, "over all classes")
+    scope = f"over the {len(after.present)} classes in the truth"
+    if after.miou is not None:
+        scope += f"; {percent(after.miou)} over all {len(after.classes) - 1}"
+    return _fact("Mean IoU", after.miou_present, before.miou_present if before else None, scope)
+
+
+def _fact(title: str, value: float | None, before: float | None, explanation: str) -> str:
+    if value is None:
+        return ""
+    start = "" if before is None else f"<i>{percent(before)} → </i>"
+    change = "" if before is None else ", untrained → trained"
+    return f"<div><dt>{title}{change}</dt><dd>{start}{percent(value)}</dd><small>{escape(explanation)}</small></div>"
+
+
+def _count_fact(title: str, value: int | None, explanation: str) -> str:
+    if value is None:
+        return ""
+    return f"<div><dt>{title}</dt><dd>{count(value)}</dd><small>{explanation}</small></div>"
+
+
+def _training(run: Run, charts: Mapping[str, bytes]) -> str:
+    loss = _chart(charts, "loss", "Training loss", "Falls while the network learns. Bold: running mean.")
+    miou = _chart(
+        charts, "miou", "Mean IoU on validation frames", "Higher is better; 100 % would be every point right."
+    )
+    warning = "".join(
+        f"<p>Values of {escape(name)} that are left out because they are not finite: {curve.dropped}.</p>"
+        for name, curve in run.curves.items()
+        if curve.dropped
+    )
+    if not loss + miou:
+        return warning or "<p>No training curves: metrics.csv is missing, or holds neither losses nor scores.</p>"
+    return f'<div class="pair">{loss}{miou}</div>{warning}'
+
+
+def _classes(run: Run, charts: Mapping[str, bytes]) -> str:
+    mark = " The thin dark mark is the untrained network."
+    overlap = "Overlap of prediction and truth: 100 is perfect, 0 is none."
+    bars = _chart(
+        charts, "classes", "IoU of each class, per cent", overlap + mark * bool(run.before and run.before.iou)
+    )
+    far = "Far things get few points, so they are harder."
+    title = "Mean IoU by distance from the sensor"
+    distance = _chart(charts, "distance", title, far + mark * bool(run.before and run.before.bands))
+    if not bars + distance:
+        return f"<p>{escape(_UNSCORED if run.after is None else 'The evaluation holds no scores by class.')}</p>"
+    mix_ups = _mix_ups(run.after) if run.after else ""
+    return f'<div class="pair">{bars}<div class="stack">{distance}{mix_ups}</div></div>'
+
+
+def _mix_ups(evaluation: Evaluation) -> str:
+    """The confusion matrix in words: its largest cells off the diagonal."""
+    items = [
+        f"<li>{percent(share, 0)} of <b>{escape(truth)}</b> was taken for <b>{escape(prediction)}</b></li>"
+        for truth, prediction, share in evaluation.mix_ups()
+    ]
+    return f'<div class="note"><h3>Most frequent mix-ups</h3><ul>{"".join(items)}</ul></div>' if items else ""
+
+
+def _confusion(run: Run, charts: Mapping[str, bytes]) -> str:
+    chart = _chart(
+        charts,
+        "confusion",
+        "Confusion matrix",
+        "Each row is a true class; its numbers say where its points went, in per cent. "
+        "A perfect network has 100 on the diagonal. Rows with pale names are absent from the truth.",
+        "scroll",
+    )
+    return chart or f"<p>{escape(_UNSCORED if run.after is None else 'The evaluation holds no confusion matrix.')}</p>"
+
+
+def _chart(charts: Mapping[str, bytes], name: str, title: str, caption: str, wrap: str = "") -> str:
+    if name not in charts:
+        return ""
+    picture = _image(charts[name], f"{title}. {caption}")
+    return (
+        f'<figure class="chart"><h3>{escape(title)}</h3><div class="{wrap}">{picture}</div>'
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
+    )
+
+
+def _pictures(frames: Sequence[FrameViews], no_frames: str) -> str:
+    if not frames:
+        return f"<p>{escape(no_frames or 'No frames were shown.')}</p>"
+    intro = (
+        "<p>Each scan from above: the arrow head is the car, driving upwards, and the rings are 10 m apart. "
+        "Below, where there is a camera image, the points that the camera sees.</p>"
+    )
+    return intro + _legend() + "".join(map(_frame, frames))
+
+
+def _legend() -> str:
+    """The colours of the classes, and of the error view."""
+    classes = [(name, tuple(PALETTE[i].tolist())) for i, name in enumerate(CLASS_NAMES) if i != IGNORE]
+    errors = (("right", RIGHT), ("wrong", WRONG), ("no label, not scored", FAINT))
+    return f'<ul class="legend">{_swatches(classes)}<li class="break"></li>{_swatches(errors)}</ul>'
+
+
+def _swatches(colors: Iterable[tuple[str, tuple[int, ...]]]) -> str:
+    return "".join(
+        f'<li><span style="background:#{bytes(color).hex()}"></span>{escape(name)}</li>' for name, color in colors
+    )
+
+
+def _frame(frame: FrameViews) -> str:
+    above = (
+        _view(frame, "truth", "Truth", "the labels"),
+        _view(frame, "prediction", "Prediction", "what the network says"),
+        _view(frame, "error", "Error", "red is wrong, grey is right, faint is not scored"),
+    )
+    return (
+        f'<div class="frame"><h3>Frame {escape(frame.id)}</h3><p>{escape(frame.summary)}</p>'
+        f'<div class="views">{"".join(above)}</div>{_camera(frame)}</div>'
+    )
+
+
+def _camera(frame: FrameViews) -> str:
+    if not frame.camera:
+        return "<p>No camera image belongs to this frame.</p>"
+    where = f"on the image of camera {frame.camera}"
+    truth = _view(frame, "camera_truth", "Truth", where)
+    prediction = _view(frame, "camera_prediction", "Prediction", where)
+    return f'<div class="views camera">{truth}{prediction}</div>'
+
+
+def _view(frame: FrameViews, key: str, title: str, caption: str) -> str:
+    picture = _image(frame.views[key], f"{frame.id}: {title}, {caption}")
+    return f"<figure>{picture}<figcaption><b>{escape(title)}</b> {escape(caption)}</figcaption></figure>"
+
+
+def _setup(run: Run) -> str:
+    tables = [_table("Versions and hardware", run.versions)] if run.versions else ["<p>No versions.json.</p>"]
+    if run.after:
+        # Versions are said again only where the evaluation ran with others than the training did.
+        others = {key: value for key, value in run.after.versions.items() if run.versions.get(key) != value}
+        tables.append(_table("Evaluation", {"command": run.after.command} | others))
+    if run.config.strip():
+        tables.append(f"<details><summary>Configuration</summary><pre>{escape(run.config.strip())}</pre></details>")
+    else:
+        tables.append("<p>No config.yaml.</p>")
+    return f'<div class="stack">{"".join(tables)}</div>'
+
+
+def _table(title: str, values: Mapping[str, Any]) -> str:
+    """Names and values as rows; nothing at all if every value is empty."""
+    rows = "".join(
+        f"<tr><th>{escape(str(key))}</th><td>{_cell(key, value)}</td></tr>"
+        for key, value in values.items()
+        if value not in ("", None)
+    )
+    return f'<div class="note"><h3>{title}</h3><table>{rows}</table></div>' if rows else ""
+
+
+def _cell(key: str, value: Any) -> str:
+    if isinstance(value, Mapping):
+        value = ", ".join(f"{name} {part}" for name, part in value.items())
+    return f"<code>{escape(str(value))}</code>" if key in ("command", "commit") else escape(str(value))
+
+
+def _image(png: bytes, alt: str) -> str:
+    width, height = Image.open(io.BytesIO(png)).size
+    data = base64.b64encode(png).decode()
+    return f'<img src="data:image/png;base64,{data}" width="{width}" height="{height}" alt="{escape(alt)}">'
+
+
+def percent(share: float, digits: int = 1) -> str:
+    # A no-break space: the number and its sign stay on one line.
+    return f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
+
+
+def count(number: int) -> str:
+    return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")

@@ -1,0 +1,174 @@
+"""A run folder, read: everything a report can show, each part checked, each part optional."""
+
+import csv
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from jaxtyping import Float
+
+from elite.config import StudentConfig
+from elite.errors import ConfigError, DataError
+from elite.geometry import Volume
+from elite.report.pictures import as_volume
+from elite.report.scores import Evaluation, damaged, parse_evaluation
+
+_AXES = ("step", "epoch")
+_CURVES = ("train/loss", "train/miou", "val/miou", "val/miou_present")
+_PARTS = ("config.yaml", "versions.json", "metrics.csv", "evaluation.json")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One column of metrics.csv: finite values ``y`` against ``x``; ``dropped`` counts the NaN and infinite ones."""
+
+    x: Float[np.ndarray, "n"]
+    y: Float[np.ndarray, "n"]
+    dropped: int = 0
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+
+@dataclass(frozen=True)
+class Run:
+    """``curves`` by column name, against the training step or, if there is no such column, the ``axis`` that is."""
+
+    name: str
+    config: str
+    settings: dict[str, Any]
+    volume: Volume
+    versions: dict[str, Any]
+    axis: str
+    curves: dict[str, Curve]
+    before: Evaluation | None
+    after: Evaluation | None
+
+
+def read_run(folder: Path) -> Run:
+    """Everything in a run folder that a report shows.
+
+    Raises:
+        DataError: the folder is no run, or one of its files is damaged.
+    """
+    if not any((folder / name).is_file() for name in _PARTS):
+        found = ", ".join(sorted(p.name for p in folder.iterdir())[:5]) if folder.is_dir() else "no such folder"
+        raise DataError(
+            f"{folder} is no run: expected at least one of {', '.join(_PARTS)}, found {found or 'an empty folder'}; "
+            "give the folder that 'elite train' wrote to (its setting 'out')."
+        )
+    config = _text(folder / "config.yaml")
+    settings = _settings(config, folder / "config.yaml")
+    axis, curves = _read_curves(folder / "metrics.csv")
+    return Run(
+        name=folder.resolve().name,
+        config=config,
+        settings=settings,
+        volume=_volume(settings, folder / "config.yaml"),
+        versions=_read_json(folder / "versions.json"),
+        axis=axis,
+        curves=curves,
+        before=_read_evaluation(folder / "evaluation_before.json"),
+        after=_read_evaluation(folder / "evaluation.json"),
+    )
+
+
+def _text(path: Path) -> str:
+    """The file's text, empty if there is no such file."""
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise damaged(path, "text in UTF-8", error) from error
+
+
+def _settings(config: str, path: Path) -> dict[str, Any]:
+    """A resolved configuration as dictionaries."""
+    try:
+        values = yaml.safe_load(config) or {}
+    except yaml.YAMLError as error:
+        raise damaged(path, "YAML", " ".join(str(error).split())) from error
+    if not isinstance(values, dict) or not all(isinstance(values.get(k) or {}, dict) for k in ("data", "student")):
+        raise damaged(path, "settings with the parts data and student", str(values)[:60])
+    return values
+
+
+def _volume(settings: dict[str, Any], path: Path) -> Volume:
+    """``student.volume``; the default where it is not given."""
+    student = settings.get("student") or {}
+    volume = {"volume": student["volume"]} if "volume" in student else {}
+    try:
+        return as_volume(StudentConfig.from_dict(volume).volume)
+    except (TypeError, ValueError, ConfigError) as error:
+        found = " ".join(str(error).split())
+        raise damaged(path, "settings with student.volume as two corners of three numbers", found) from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """A JSON object, empty if there is no such file."""
+    if not path.exists():
+        return {}
+    try:
+        values = json.loads(_text(path))
+    except ValueError as error:
+        raise damaged(path, "JSON", error) from error
+    if not isinstance(values, dict):
+        raise damaged(path, "a JSON object", values)
+    return values
+
+
+def _read_curves(path: Path) -> tuple[str, dict[str, Curve]]:
+    """(name of the x axis, curves with at least one logged value, finite or not) of Lightning's sparse metrics.csv."""
+    if not path.exists():
+        return _AXES[0], {}
+    rows = _read_rows(path)
+    header = rows[0]
+    if not set(header) & {*_AXES, *_CURVES}:
+        raise damaged(path, f"a header with columns such as step and {_CURVES[0]}", ",".join(header))
+    columns = {name: _column(path, header, rows, name) for name in (*_AXES, *_CURVES) if name in header}
+    axis = next((name for name in _AXES if name in columns), "row")
+    x = columns.get(axis, np.arange(len(rows) - 1, dtype=np.float64))
+    curves = {name: _curve(x, columns[name]) for name in _CURVES if name in columns}
+    return axis, {name: curve for name, curve in curves.items() if len(curve) or curve.dropped}
+
+
+def _read_rows(path: Path) -> list[list[str]]:
+    try:
+        rows = list(csv.reader(_text(path).splitlines(), strict=True))
+    except csv.Error as error:
+        raise damaged(path, "comma-separated values", error) from error
+    if not rows:
+        raise damaged(path, "a header", "an empty file")
+    for number, row in enumerate(rows, 1):
+        if len(row) != len(rows[0]):
+            raise damaged(path, f"{len(rows[0])} values in line {number}", len(row))
+    return rows
+
+
+def _column(path: Path, header: list[str], rows: list[list[str]], name: str) -> Float[np.ndarray, "rows"]:
+    """NaN where the cell is empty, infinity where a logged number was not finite."""
+    position = header.index(name)
+    values = np.full(len(rows) - 1, np.nan)
+    for i, row in enumerate(rows[1:]):
+        try:
+            value = float(row[position] or "nan")
+        except ValueError as error:
+            raise damaged(path, f"a number under '{name}' in line {i + 2}", repr(row[position])) from error
+        values[i] = np.inf if row[position] and not math.isfinite(value) else value
+    return values
+
+
+def _curve(x: Float[np.ndarray, "rows"], y: Float[np.ndarray, "rows"]) -> Curve:
+    shown = np.isfinite(x) & np.isfinite(y)
+    return Curve(x[shown], y[shown], int(np.isinf(y).sum()))
+
+
+def _read_evaluation(path: Path) -> Evaluation | None:
+    """None if there is no such file."""
+    values = _read_json(path)
+    return parse_evaluation(values, path) if values else None

@@ -1,0 +1,127 @@
+"""Scoring saved predictions on a data set."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from elite.data.semantickitti import SemanticKITTI
+from elite.errors import DataError
+from elite.evaluation import BANDS, Tally, evaluate, saved_predictions
+from elite.labels import CLASS_NAMES, to_raw
+from test_metrics import official
+
+
+def save_predictions(dataset: SemanticKITTI, out: Path, predict) -> None:
+    """``predict(frame)`` gives raw ids."""
+    for frame in dataset:
+        path = out / "sequences" / frame.sequence / "predictions" / f"{frame.name}.label"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.asarray(predict(frame), "<u4").tofile(path)
+
+
+def often_right(frame) -> np.ndarray:
+    rng = np.random.default_rng(int(frame.name))
+    guess = rng.integers(0, 20, len(frame.scan), dtype=np.uint8)
+    return to_raw(np.where(rng.random(len(guess)) < 0.5, frame.labels, guess))
+
+
+@pytest.fixture
+def labelled(tiny_kitti):
+    return SemanticKITTI(tiny_kitti, "00,08", cameras=())
+
+
+def test_saved_predictions_score_by_the_official_rule(labelled, tmp_path):
+    save_predictions(labelled, tmp_path / "out", often_right)
+    report = evaluate(labelled, saved_predictions(tmp_path / "out"))
+
+    read = saved_predictions(tmp_path / "out")
+    prediction = np.concatenate([read(frame) for frame in labelled])
+    truth = np.concatenate([frame.labels for frame in labelled])
+    distance = np.concatenate([np.linalg.norm(frame.scan.points, axis=1) for frame in labelled])
+    miou, iou, accuracy = official(prediction, truth)
+    assert (report["miou"], report["accuracy"]) == (miou, accuracy)
+    assert report["iou"][1:] == iou[1:].tolist()
+    assert len(report["by_distance"]) == 5
+    for k, band in enumerate(report["by_distance"]):
+        near, far = (1e-8, 10, 20, 30, 40, 50)[k : k + 2]
+        within = (distance > near) & (distance < far)
+        band_miou, _, band_accuracy = official(prediction[within], truth[within])
+        assert (band["miou"], band["accuracy"]) == (band_miou, band_accuracy)
+        assert (band["from"], band["to"], band["points"]) == (near, far, (truth[within] != 0).sum())
+    assert report["points"] == (truth != 0).sum()
+    assert (report["frames"], report["unlabelled"], report["classes"]) == (3, [], list(CLASS_NAMES))
+    assert np.array(report["confusion"])[7, 3] == ((prediction == 7) & (truth == 3)).sum()
+
+
+def test_distance_bands_are_strict_at_both_ends():
+    x = np.array([0, 1e-9, 1e-3, 9.999, 10, 10.001, 20, 25, 30, 40, 49.999, 50, 60], np.float32)
+    points = np.stack([np.zeros_like(x), x, np.zeros_like(x)], axis=1)
+    ones = np.ones(len(x), np.uint8)
+    tally = Tally()
+    tally.add(ones, ones, points)
+    assert [band["points"] for band in tally.report()["by_distance"]] == [2, 1, 1, 0, 1]
+    assert tally.report()["points"] == len(x)
+
+
+def test_distance_is_measured_in_three_dimensions():
+    ones = np.ones(1, np.uint8)
+    tally = Tally()
+    tally.add(ones, ones, np.array([[6.0, 6.0, 6.0]], np.float32))  # 8.5 m on the ground, 10.4 m in space
+    assert [band["points"] for band in tally.report()["by_distance"]] == [0, 1, 0, 0, 0]
+    assert len(BANDS) == 5
+
+
+def test_moving_classes_in_a_prediction_fold_into_static_ones(labelled, tmp_path):
+    moving = {10: 252, 30: 254, 31: 253, 32: 255, 18: 258, 20: 259}
+    fold = np.vectorize(lambda raw: moving.get(int(raw), int(raw)))
+    save_predictions(labelled, tmp_path / "out", lambda frame: fold(to_raw(frame.labels)) | (5 << 16))
+    report = evaluate(labelled, saved_predictions(tmp_path / "out"))
+    assert report["miou"] == pytest.approx(1)
+    assert report["accuracy"] == pytest.approx(1)
+
+
+def test_a_missing_prediction_of_a_labelled_scan_is_an_error(labelled, tmp_path):
+    save_predictions(labelled, tmp_path / "out", often_right)
+    lost = tmp_path / "out" / "sequences" / "00" / "predictions" / "000001.label"
+    lost.unlink()
+    with pytest.raises(DataError, match=str(lost)):
+        evaluate(labelled, saved_predictions(tmp_path / "out"))
+
+
+@pytest.mark.parametrize("change", [lambda raw: raw[:-1], lambda raw: np.append(raw, 10), lambda raw: raw * 0 + 7])
+def test_a_prediction_of_wrong_length_or_ids_is_an_error(change, labelled, tmp_path):
+    save_predictions(labelled, tmp_path / "out", lambda frame: change(often_right(frame)))
+    with pytest.raises(DataError, match=r"000000\.label"):
+        evaluate(labelled, saved_predictions(tmp_path / "out"))
+
+
+def test_predictions_need_their_folder(tmp_path):
+    with pytest.raises(DataError, match="sequences"):
+        saved_predictions(tmp_path)
+
+
+def test_scans_without_labels_are_listed_and_not_scored(tiny_kitti, tmp_path):
+    (tiny_kitti / "sequences" / "00" / "labels" / "000001.label").unlink()
+    dataset = SemanticKITTI(tiny_kitti, "00,11", cameras=())
+    report = evaluate(dataset, lambda frame: frame.labels)
+    assert report["frames"] == 1
+    assert report["unlabelled"] == ["00/000001", "11/000000"]
+    assert report["points"] == (dataset[0].labels != 0).sum()
+
+
+def test_a_selection_without_any_label_is_an_error(tiny_kitti):
+    with pytest.raises(DataError, match="nothing to score"):
+        evaluate(SemanticKITTI(tiny_kitti, "test", cameras=()), lambda frame: frame.labels)
+
+
+def test_progress_sees_every_labelled_frame(labelled):
+    seen = []
+
+    def watch(frames):
+        for i in frames:
+            seen.append(i)
+            yield i
+
+    evaluate(labelled, lambda frame: frame.labels, watch)
+    assert seen == [0, 1, 2]

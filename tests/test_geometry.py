@@ -1,0 +1,148 @@
+"""Points, cameras and pixels, by hand and by brute force."""
+
+import numpy as np
+import pytest
+
+from elite.geometry import (
+    depth_buffer,
+    in_image,
+    in_volume,
+    nearest,
+    owns_pixel,
+    point_pixel_pairs,
+    project,
+    visible,
+)
+from elite.types import Camera
+
+# x forward, y left, z up -> u right, v down; focal length 100, centre (50, 40).
+CAMERA = Camera("image_2", np.array([[50, -100, 0, 0], [40, 0, -100, 0], [1, 0, 0, 0]], np.float64))
+HEIGHT, WIDTH = 80, 100
+
+
+def grid(rows: range, columns: range, depth: float) -> tuple[np.ndarray, np.ndarray]:
+    """A patch of pixels at one depth."""
+    pixel = np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
+    return pixel.astype(np.int64), np.full(len(pixel), depth)
+
+
+def test_projection_by_hand():
+    points = np.array([[10, 0, 0], [10, 1, 2], [5, -2.5, -1], [20, 1, 2]], np.float32)
+    uv, depth = project(points, CAMERA)
+    np.testing.assert_allclose(uv, [[50, 40], [40, 20], [100, 60], [45, 30]])
+    np.testing.assert_allclose(depth, [10, 10, 5, 20])
+
+
+def test_projection_uses_the_last_column():
+    shifted = Camera("image_3", np.array([[50, -100, 0, 30], [40, 0, -100, 10], [1, 0, 0, 2]], np.float64))
+    uv, depth = project(np.array([[8, 0, 0]], np.float32), shifted)
+    np.testing.assert_allclose(uv, [[43, 33]])
+    np.testing.assert_allclose(depth, [10])
+
+
+def test_points_at_and_behind_the_camera_are_nowhere():
+    uv, depth = project(np.array([[0, 1, 0], [-10, 0, 0], [1e-3, 0, 0]], np.float32), CAMERA)
+    assert np.isnan(uv[:2]).all()
+    assert np.isfinite(uv[2]).all()
+    assert depth[1] == -10
+    assert in_image(uv, HEIGHT, WIDTH).tolist() == [False, False, True]
+
+
+def test_image_borders_belong_to_the_low_side():
+    uv = np.array([[0, 0], [99.999, 79.999], [100, 5], [5, 80], [-1e-9, 5], [5, -1e-9], [np.nan, np.nan]])
+    assert in_image(uv, HEIGHT, WIDTH).tolist() == [True, True, False, False, False, False, False]
+
+
+def test_the_volume_is_open():
+    points = np.array([[0, 0, 0], [1, 0, 0], [-1, 0, 0], [0, 0, 2.5], [0.999, 2, 2.499]], np.float32)
+    assert in_volume(points, ((-1.0, -3.0, -2.0), (1.0, 3.0, 2.5))).tolist() == [True, False, False, False, True]
+
+
+def test_nearest_equals_brute_force():
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(200, 3)).astype(np.float32)
+    candidates = rng.random(200) < 0.3
+    distance = np.linalg.norm(points[:, None] - points[candidates][None], axis=2)
+    np.testing.assert_array_equal(nearest(points, candidates), distance.argmin(axis=1))
+
+
+def test_a_candidate_answers_for_itself_even_beside_its_double():
+    points = np.zeros((4, 3), np.float32)
+    assert nearest(points, np.array([True, True, False, True]))[[0, 1, 3]].tolist() == [0, 1, 2]
+
+
+def test_pixel_owner_is_the_first_of_the_nearest():
+    rng = np.random.default_rng(0)
+    pixel = rng.integers(0, 6, (300, 2))
+    depth = rng.integers(1, 5, 300).astype(float)  # many ties
+    best: dict[tuple[int, int], int] = {}
+    for i, key in enumerate(map(tuple, pixel.tolist())):
+        if key not in best or depth[i] < depth[best[key]]:
+            best[key] = i
+    assert np.flatnonzero(owns_pixel(pixel, depth, 6)).tolist() == sorted(best.values())
+
+
+def test_pixel_owner_of_nothing():
+    assert len(owns_pixel(np.empty((0, 2), np.int64), np.empty(0), 6)) == 0
+
+
+def test_depth_buffer_keeps_the_smallest_depth():
+    buffer = depth_buffer(np.array([[0, 1], [0, 1], [2, 0]]), np.array([5.0, 3.0, 7.0]), 3, 2)
+    assert buffer.tolist() == [[np.inf, 3], [np.inf, np.inf], [7, np.inf]]
+
+
+def test_a_wall_behind_a_nearer_patch_is_hidden_and_beside_it_seen():
+    # LiDAR rows lie 3 pixels apart; patch and wall interleave, as beams of two places do.
+    near = grid(range(20, 60, 3), range(40, 60), 5.0)
+    wall = grid(range(1, 80, 3), range(0, 100), 30.0)
+    pixel, depth = (np.concatenate(parts) for parts in zip(near, wall, strict=True))
+    seen = visible(pixel, depth, HEIGHT, WIDTH)
+    row, column = pixel.T
+    assert seen[depth == 5].all()
+    behind = (depth == 30) & (row > 24) & (row < 55) & (column > 42) & (column < 57)
+    assert behind.sum() > 100
+    assert not seen[behind].any()
+    beside = (depth == 30) & ((row < 10) | (row > 70) | (column < 30) | (column > 70))
+    assert seen[beside].all()
+
+
+def test_slanted_ground_is_seen():
+    pixel, _ = grid(range(260, 376, 5), range(0, 100), 0.0)
+    depth = 1.7 * 720 / (pixel[:, 0] - 180)  # a road 1.7 m below a camera of focal length 720: 15 m to 6 m
+    assert visible(pixel, depth, 376, WIDTH).all()
+
+
+def test_visibility_of_nothing():
+    assert len(visible(np.empty((0, 2), np.int64), np.empty(0), HEIGHT, WIDTH)) == 0
+
+
+def test_pairs_are_points_with_the_pixel_they_fall_on():
+    rng = np.random.default_rng(0)
+    points = (rng.normal(size=(500, 3)) * [3, 10, 8] + [20, 0, 0]).astype(np.float32)
+    points[::7, 0] *= -1
+    pairs = point_pixel_pairs(points, CAMERA, HEIGHT, WIDTH)
+    assert 0 < len(pairs) < 500
+    assert len(np.unique(pairs.pixel, axis=0)) == len(pairs)
+    for i, (row, column) in zip(pairs.point, pairs.pixel, strict=True):
+        x, y, z = points[i].astype(float)
+        u, v = 50 - 100 * y / x, 40 - 100 * z / x
+        assert x > 0
+        assert (row, column) == (int(np.floor(v)), int(np.floor(u)))
+        assert 0 <= row < HEIGHT
+        assert 0 <= column < WIDTH
+
+
+@pytest.mark.parametrize("point", [[-5, 0, 0], [10, 100, 0]])
+def test_no_point_in_the_image_gives_no_pairs(point):
+    assert len(point_pixel_pairs(np.array([point], np.float32), CAMERA, HEIGHT, WIDTH)) == 0
+
+
+def test_real_points_fall_on_the_real_image(real_kitti):
+    from elite.data.semantickitti import SemanticKITTI
+
+    frame = SemanticKITTI(real_kitti, "00", frames="0")[0]
+    height, width = frame.images["image_2"].shape[:2]
+    pairs = point_pixel_pairs(frame.scan.points, frame.cameras[0], height, width)
+    inside = in_image(project(frame.scan.points, frame.cameras[0])[0], height, width).sum()
+    assert 0.5 * inside < len(pairs) < inside
+    assert (frame.scan.points[pairs.point, 0] > 0).all()

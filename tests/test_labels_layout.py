@@ -1,0 +1,205 @@
+"""The numberings of the classes, the selections of frames, and files that appear whole or not at all."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from elite.errors import ConfigError, DataError, OutputError
+from elite.files import atomic_file, make_folder, write_json
+from elite.labels import (
+    CLASS_ID,
+    CLASS_NAMES,
+    COLORS,
+    POINT_COUNTS,
+    object_ids,
+    split_label,
+    to_raw,
+    to_train,
+    unknown_raw_ids,
+)
+from elite.layout import SPLITS, open_layout, parse_frames, parse_sequences
+
+# The benchmark's learning map, as published.
+RAW_TO_TRAIN = {
+    **dict.fromkeys((0, 1, 52, 99), 0),
+    **dict.fromkeys((10, 252), 1),
+    11: 2,
+    15: 3,
+    **dict.fromkeys((18, 258), 4),
+    **dict.fromkeys((13, 16, 20, 256, 257, 259), 5),
+    **dict.fromkeys((30, 254), 6),
+    **dict.fromkeys((31, 253), 7),
+    **dict.fromkeys((32, 255), 8),
+    **dict.fromkeys((40, 60), 9),
+    44: 10,
+    48: 11,
+    49: 12,
+    50: 13,
+    51: 14,
+    70: 15,
+    71: 16,
+    72: 17,
+    80: 18,
+    81: 19,
+}
+TRAIN_TO_RAW = [0, 10, 11, 15, 18, 20, 30, 31, 32, 40, 44, 48, 49, 50, 51, 70, 71, 72, 80, 81]
+
+
+# ---- labels ---------------------------------------------------------------------------------------------------
+
+
+def test_raw_ids_become_train_ids_by_the_learning_map():
+    raw = np.array(list(RAW_TO_TRAIN), np.uint16)
+    assert to_train(raw).tolist() == list(RAW_TO_TRAIN.values())
+    assert to_train(raw.reshape(2, -1)).shape == (2, len(raw) // 2)
+
+
+def test_train_ids_become_the_raw_ids_of_the_benchmark_and_back():
+    assert to_raw(np.arange(20)).tolist() == TRAIN_TO_RAW
+    assert to_train(to_raw(np.arange(20))).tolist() == list(range(20))
+
+
+def test_every_other_raw_id_is_unknown():
+    every = np.arange(1 << 16, dtype=np.uint16)
+    assert unknown_raw_ids(every) == sorted(set(range(1 << 16)) - set(RAW_TO_TRAIN))
+    assert unknown_raw_ids(np.array([], np.uint16)) == []
+    assert len(to_train(np.array([], np.uint16))) == 0
+
+
+@pytest.mark.parametrize("raw", [np.array([10, 12, 9], np.uint16), np.array([70000, 10]), np.array([10, 65535])])
+def test_unknown_ids_are_named_with_their_source(raw):
+    unknown = sorted(set(raw.tolist()) - {10})
+    with pytest.raises(DataError) as caught:
+        to_train(raw, source="a/b.label")
+    assert str(caught.value).startswith(f"a/b.label holds unknown label ids {unknown}")
+
+
+def test_a_label_word_splits_into_class_and_instance():
+    semantic, instance = split_label(np.array([0xFFFE_00FC, 40, 0x0001_0000], np.uint32))
+    assert semantic.tolist() == [252, 40, 0]
+    assert instance.tolist() == [0xFFFE, 0, 1]
+
+
+def test_object_ids_hold_class_and_instance():
+    ids = object_ids(np.array([1, 6, 1, 0], np.uint8), np.array([7, 7, 0, 7], np.uint16))
+    assert ids.tolist() == [0x1_0007, 0x6_0007, 0, 0]
+
+
+def test_point_counts_are_those_behind_the_class_weights():
+    assert len(POINT_COUNTS) == 19
+    assert sum(POINT_COUNTS) == 1_451_327_847
+    assert POINT_COUNTS[CLASS_ID["vegetation"] - 1] == max(POINT_COUNTS) == 476_491_114
+    assert POINT_COUNTS[CLASS_ID["motorcyclist"] - 1] == min(POINT_COUNTS) == 78_858
+
+
+def test_every_class_has_its_own_name_and_colour():
+    assert len(set(CLASS_NAMES)) == len(np.unique(COLORS, axis=0)) == 20
+    assert [CLASS_ID[n] for n in ("unlabelled", "car", "road", "building", "traffic-sign")] == [0, 1, 9, 13, 19]
+
+
+# ---- layout ---------------------------------------------------------------------------------------------------
+
+
+def test_splits_are_the_benchmarks():
+    train, valid, test = (set(SPLITS[name]) for name in ("train", "valid", "test"))
+    assert train | valid | test == {f"{i:02d}" for i in range(22)}
+    assert valid == {"08"}
+    assert test == {f"{i}" for i in range(11, 22)}
+    assert len(train) + len(valid) + len(test) == 22
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("00", ("00",)),
+        ("8", ("08",)),
+        ("0-2,9", ("00", "01", "02", "09")),
+        (" 00 , 08 ", ("00", "08")),
+        ("08,00,8", ("08", "00")),
+        ("valid,0", ("08", "00")),
+        ("train", ("00", "01", "02", "03", "04", "05", "06", "07", "09", "10")),
+        ("101", ("101",)),
+    ],
+)
+def test_sequences_are_numbers_ranges_and_splits(text, names):
+    assert parse_sequences(text) == names
+
+
+@pytest.mark.parametrize("text", ["", ",", "val", "0-", "-3", "1.5", "0:3", "0--3", "7-0", "2,7-0", "a-b"])
+def test_other_selections_of_sequences_are_refused(text):
+    with pytest.raises(ConfigError, match=f"'{text}'"):
+        parse_sequences(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "frames"),
+    [(None, None), ("all", None), ("0", {0}), ("0-2,7", {0, 1, 2, 7}), ("000003, 5", {3, 5})],
+)
+def test_frames_are_numbers_and_ranges(text, frames):
+    assert parse_frames(text) == frames
+
+
+@pytest.mark.parametrize("text", ["", "first", "0-", "-1", "3,,4", "1.0", "7-0"])
+def test_other_selections_of_frames_are_refused(text):
+    with pytest.raises(ConfigError, match=f"'{text}'"):
+        parse_frames(text)
+
+
+def test_a_folder_without_sequences_is_no_data_set(tmp_path):
+    (tmp_path / "sequences").write_text("a file")
+    for root in (tmp_path, tmp_path / "absent", str(tmp_path / "sequences")):
+        with pytest.raises(DataError, match="sequences"):
+            open_layout(root)
+
+
+# ---- files ----------------------------------------------------------------------------------------------------
+
+
+def test_a_file_appears_whole(tmp_path):
+    path = tmp_path / "new" / "folder" / "a.bin"
+    with atomic_file(path) as file:
+        file.write(b"new")
+        assert not path.exists()
+    assert path.read_bytes() == b"new"
+    assert [p.name for p in path.parent.iterdir()] == ["a.bin"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_block_that_raises_leaves_the_old_file(error, tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+
+    def break_off() -> None:
+        with atomic_file(path) as file:
+            file.write(b"half")
+            raise error
+
+    with pytest.raises(error):
+        break_off()
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.bin"]
+
+
+def test_a_place_that_cannot_be_written_to_is_named(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OutputError, match="file"):
+        make_folder(tmp_path / "file" / "below")
+    for path in (tmp_path / "file" / "a.bin", tmp_path / "folder"):
+        with pytest.raises(OutputError, match=path.parent.name), atomic_file(path) as file:
+            file.write(b"x")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_a_written_file_has_the_usual_permissions(tmp_path):
+    (tmp_path / "usual").write_bytes(b"")
+    with atomic_file(tmp_path / "ours") as file:
+        file.write(b"x")
+    assert Path(tmp_path / "ours").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+def test_json_takes_numpy_and_paths(tmp_path):
+    write_json(tmp_path / "a.json", {"a": np.float32(0.5), "b": np.arange(2), "c": tmp_path})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"a": 0.5, "b": [0, 1], "c": str(tmp_path)}

@@ -1,0 +1,77 @@
+"""The benchmark's score: a hand-worked case, and the official script's rule written out a second time."""
+
+import numpy as np
+import pytest
+
+from elite.metrics import confusion_matrix, score
+
+
+def official(prediction: np.ndarray, truth: np.ndarray, classes: int = 20) -> tuple[float, np.ndarray, float]:
+    """(mean IoU, IoU per class, accuracy) as the benchmark's evaluation script adds them up."""
+    conf = np.zeros((classes, classes), dtype=np.int64)
+    np.add.at(conf, (prediction, truth), 1)
+    include = [n for n in range(classes) if n != 0]
+    conf = conf.astype(np.float64)
+    conf[:, 0] = 0
+    tp = np.diag(conf)
+    fp = conf.sum(axis=1) - tp
+    fn = conf.sum(axis=0) - tp
+    union = tp + fp + fn + 1e-15
+    return (tp[include] / union[include]).mean(), tp / union, tp.sum() / (tp[include].sum() + fp[include].sum() + 1e-15)
+
+
+def test_three_points_by_hand():
+    # Truth car, car, road; predicted car, unlabelled, car.
+    confusion = confusion_matrix(np.array([1, 0, 1]), np.array([1, 1, 9]))
+    assert confusion[1, 1] == confusion[0, 1] == confusion[1, 9] == 1
+    assert confusion.sum() == 3
+    result = score(confusion)
+    assert result.iou[1] == pytest.approx(1 / 3)  # one hit, one miss, one false alarm
+    assert result.iou[9] == 0
+    assert result.miou == pytest.approx(1 / 3 / 19)
+    assert result.miou_present == pytest.approx(1 / 3 / 2)
+    assert result.accuracy == pytest.approx(1 / 2)  # of the two points given a class, one is right
+    assert result.present == (1, 9)
+    assert result.points == 3
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_score_is_the_official_one_to_the_last_digit(seed):
+    rng = np.random.default_rng(seed)
+    present = rng.permutation(20)[: rng.integers(3, 21)]  # some classes are absent
+    truth = rng.choice(present, 2000)
+    prediction = np.where(rng.random(2000) < 0.6, truth, rng.integers(0, 20, 2000))  # 0 among them
+    miou, iou, accuracy = official(prediction, truth)
+    ours = score(confusion_matrix(prediction.astype(np.uint8), truth.astype(np.uint8)))
+    assert ours.miou == miou
+    assert ours.accuracy == accuracy
+    np.testing.assert_array_equal(ours.iou[1:], iou[1:])
+    assert ours.points == (truth != 0).sum()
+    assert ours.present == tuple(np.unique(truth[truth != 0]))
+
+
+def test_predictions_on_unlabelled_points_do_not_count():
+    truth = np.array([1, 2, 0, 0])
+    assert score(confusion_matrix(np.array([1, 2, 5, 1]), truth)).miou == pytest.approx(2 / 19)
+
+
+def test_a_perfect_prediction_of_some_classes_scores_one_only_on_those():
+    truth = np.array([3, 4, 4, 0])
+    result = score(confusion_matrix(truth, truth))
+    assert result.miou == pytest.approx(2 / 19)
+    assert result.miou_present == pytest.approx(1)
+    assert result.accuracy == pytest.approx(1)
+
+
+def test_nothing_scored_scores_zero():
+    result = score(confusion_matrix(np.array([4, 5]), np.array([0, 0])))
+    assert (result.miou, result.miou_present, result.accuracy, result.points) == (0, 0, 0, 0)
+    assert result.present == ()
+
+
+def test_confusion_matrices_add_up():
+    rng = np.random.default_rng(0)
+    prediction, truth = rng.integers(0, 20, (2, 500))
+    halves = confusion_matrix(prediction[:200], truth[:200]) + confusion_matrix(prediction[200:], truth[200:])
+    np.testing.assert_array_equal(halves, confusion_matrix(prediction, truth))
+    assert confusion_matrix(np.array([], np.int64), np.array([], np.int64)).sum() == 0

@@ -1,0 +1,364 @@
+"""The report: known points on known pixels, a page that needs nothing else, and what happens when parts are missing."""
+
+import io
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from conftest import RAW_IDS, random_scan, write_frame
+from elite.data.semantickitti import SemanticKITTI
+from elite.errors import DataError, MissingExtraError
+from elite.evaluation import Tally
+from elite.labels import COLORS, NUM_CLASSES
+from elite.report import bev, class_colors, error_colors, overlay, write_report
+from elite.report.pictures import BACKGROUND, FAINT, RIGHT, WRONG, encode_png
+from elite.report.run import read_run
+from elite.report.scores import Evaluation
+from elite.types import PointPixelPairs, Scan, SegmentationResult
+
+VIEWS = ("truth", "prediction", "error")
+VOLUME = ((-10.0, -20.0, -4.0), (10.0, 20.0, 2.0))
+RED, GREEN = np.array([250, 0, 0], np.uint8), np.array([0, 250, 0], np.uint8)
+METRICS = """\
+epoch,lr,step,train/loss,val/accuracy,val/miou,val/miou_present
+0,0.1,0,2.5,,,
+0,0.1,5,nan,,,
+0,,9,,0.5,0.2,0.4
+1,0.1,10,1.5,,,
+1,,19,,0.6,0.3,0.5
+"""
+
+
+def predict(scan: Scan) -> SegmentationResult:
+    """Road everywhere: right for some points of the random scans, wrong for most."""
+    return SegmentationResult(np.full(len(scan), 9, np.uint8), np.ones(len(scan), np.float32))
+
+
+def evaluation(seed: int = 0) -> dict[str, Any]:
+    """A result as ``elite evaluate`` writes it; class 19 is absent from the truth."""
+    rng, tally = np.random.default_rng(seed), Tally()
+    truth = rng.integers(0, 19, 4000).astype(np.uint8)
+    prediction = np.where(rng.random(4000) < 0.7, truth, rng.integers(1, 19, 4000)).astype(np.uint8)
+    tally.add(prediction, truth, rng.normal(0, 15, (4000, 3)).astype(np.float32))
+    return tally.report() | {"command": "elite evaluate best.ckpt data", "versions": {"torch": "9.9"}}
+
+
+def write_run(folder: Path) -> Path:
+    """A run folder with everything but checkpoints."""
+    folder.mkdir()
+    config = {"seed": 7, "student": {"volume": [[-30, -30, -4], [30, 20, 2]]}}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    (folder / "versions.json").write_text(json.dumps({"elite": "0.1.0", "commit": "abc123", "seed": 7}))
+    (folder / "metrics.csv").write_text(METRICS)
+    (folder / "evaluation.json").write_text(json.dumps(evaluation(0)))
+    (folder / "evaluation_before.json").write_text(json.dumps(evaluation(1)))
+    return folder
+
+
+def write_drive(root: Path) -> SemanticKITTI:
+    """Five labelled frames, the first one with a camera image."""
+    rng = np.random.default_rng(0)
+    for i in range(5):
+        points = random_scan(rng, 300)
+        write_frame(root, "08", f"{i:06d}", points, rng.choice(RAW_IDS, len(points)))
+    (root / "sequences/08/image_2").mkdir()
+    Image.new("RGB", (120, 40), (90, 120, 150)).save(root / "sequences/08/image_2/000000.png")
+    return SemanticKITTI(root, "08")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return write_run(tmp_path / "my-run")
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> SemanticKITTI:
+    return write_drive(tmp_path_factory.mktemp("drive"))
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory, dataset: SemanticKITTI) -> Path:
+    """The page of a run with everything; only to be read."""
+    return write_report(write_run(tmp_path_factory.mktemp("runs") / "my-run"), predict, dataset)
+
+
+@pytest.fixture
+def blank_charts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Charts are set up but not drawn, which is what takes the time."""
+    blank = encode_png(np.zeros((2, 2, 3), np.uint8))
+    monkeypatch.setattr("elite.report.charts._png", lambda figure: blank)
+
+
+def page_of(run: Path, dataset: SemanticKITTI | None = None, **options: Any) -> str:
+    return write_report(run, predict, dataset, **options).read_text("utf-8")
+
+
+# ---------------------------------------------------------------------------------------------- pictures
+
+
+def painted(picture: np.ndarray, color: np.ndarray) -> list[list[int]]:
+    """(row, column) of every pixel of exactly this colour."""
+    return np.argwhere((picture == color).all(axis=2)).tolist()
+
+
+def test_bev_paints_a_point_where_it_lies() -> None:
+    # 20 m x 40 m on 400 pixels: 10 pixels a metre, 200 rows by 400 columns, the sensor in the middle.
+    points = np.array([[4.95, 7.95, 0], [-9.95, -19.95, 0]], np.float32)
+    picture = bev(points, np.stack([RED, GREEN]), volume=VOLUME, size=400, dot=1, ring=0.0)
+    assert picture.shape == (200, 400, 3)
+    assert picture.dtype == np.uint8
+    assert painted(picture, RED) == [[50, 120]]  # (10 - 4.95) * 10, (20 - 7.95) * 10: ahead is up, left is left
+    assert painted(picture, GREEN) == [[199, 399]]
+
+
+def test_bev_keeps_the_highest_point_on_top_whole() -> None:
+    points = np.array([[5.05, 5.05, 1.0], [5.05, 5.05, -1.0], [5.05, 4.95, 0.0]], np.float32)
+    for order in ([0, 1, 2], [2, 1, 0], [1, 0, 2]):
+        colors = np.stack([RED, GREEN, GREEN])[order]
+        picture = bev(points[order], colors, volume=VOLUME, size=400, dot=3, ring=0.0)
+        assert painted(picture, RED) == [[r, c] for r in (48, 49, 50) for c in (148, 149, 150)]
+        assert painted(picture, GREEN) == [[r, 151] for r in (48, 49, 50)]
+
+
+def test_bev_draws_only_the_volume_and_no_nan() -> None:
+    points = np.array([[10, 0, 0], [0, 20, 0], [0, 0, 2], [11, 0, 0], [np.nan, 5, 0]], np.float32)
+    nothing = bev(np.empty((0, 3), np.float32), np.empty((0, 3), np.uint8), volume=VOLUME)
+    assert np.array_equal(bev(points, np.tile(RED, (5, 1)), volume=VOLUME), nothing)
+
+
+def test_bev_rings_lie_at_their_distance() -> None:
+    empty = np.empty((0, 3), np.float32), np.empty((0, 3), np.uint8)
+    picture = bev(*empty, volume=VOLUME, size=400, ring=5.0)
+    ring = (picture != bev(*empty, volume=VOLUME, size=400, ring=0.0)).any(axis=2)
+    assert ring[100, 200 - 50] and ring[100, 200 + 49] and ring[49, 200]  # noqa: PT018
+    assert not ring[100, 200 - 25]
+
+
+def test_bev_leaves_its_arguments_alone() -> None:
+    points, colors = np.array([[5, 5, 0]], np.float32), RED[None].copy()
+    before = points.copy(), colors.copy()
+    bev(points, colors)
+    assert np.array_equal(points, before[0])
+    assert np.array_equal(colors, before[1])
+
+
+def test_overlay_paints_the_points_of_the_pairs() -> None:
+    image = np.full((5, 7, 3), (200, 100, 50), np.uint8)
+    pairs = PointPixelPairs(np.array([2, 0]), np.array([[1, 2], [4, 6]]))
+    picture = overlay(image, pairs, np.stack([RED, RED, GREEN]), dot=1, dim=0.5)
+    assert painted(picture, GREEN) == [[1, 2]]
+    assert painted(picture, RED) == [[4, 6]]
+    # The rest is grey: 0.5 (0.299 * 200 + 0.587 * 100 + 0.114 * 50) = 62.1
+    assert picture[0, 0].tolist() == [62, 62, 62]
+    assert (image == (200, 100, 50)).all()
+
+
+def test_overlay_cuts_dots_at_the_edge() -> None:
+    pairs = PointPixelPairs(np.array([0]), np.array([[0, 6]]))
+    picture = overlay(np.zeros((5, 7, 3), np.uint8), pairs, RED[None], dot=3)
+    assert painted(picture, RED) == [[0, 5], [0, 6], [1, 5], [1, 6]]
+
+
+def test_error_colors() -> None:
+    truth, prediction = np.array([3, 3, 0, 0], np.uint8), np.array([3, 4, 0, 5], np.uint8)
+    assert error_colors(truth, prediction).tolist() == [list(RIGHT), list(WRONG), list(FAINT), list(FAINT)]
+
+
+def test_class_colors_differ_and_show_on_the_ground() -> None:
+    colors = class_colors(np.arange(NUM_CLASSES))
+    assert len(np.unique(colors, axis=0)) == NUM_CLASSES
+    brightness = colors @ [0.299, 0.587, 0.114]
+    assert (brightness[1:] > 50 + np.mean(BACKGROUND)).all()
+    # Colours that are bright enough are the benchmark's own.
+    assert colors[[1, 9, 15]].tolist() == COLORS[[1, 9, 15]].tolist()
+
+
+# ---------------------------------------------------------------------------------------------- page
+
+
+def test_page_with_everything(page: Path) -> None:
+    html, result = page.read_text("utf-8"), evaluation(0)
+    for text in ("my-run", f"{100 * result['miou_present']:.1f}", f"{100 * evaluation(1)['accuracy']:.1f}", "abc123"):
+        assert text in html
+    for title in ("Training loss", "Mean IoU on validation", "IoU of each class", "by distance", "Confusion matrix"):
+        assert re.search(f"<h3>[^<]*{title}", html)
+    assert re.findall(r"<h3>Frame (\S+)</h3>", html) == ["08/000000", "08/000002", "08/000004"]
+    assert html.count("No camera image belongs to this frame") == 2
+    assert "<details><summary>Configuration</summary><pre>seed: 7" in html
+    assert "elite evaluate best.ckpt data" in html
+    assert "Values of train/loss that are left out because they are not finite: 1." in html
+    # 5 charts, 3 views of each frame, 2 camera pictures.
+    assert html.count("<img ") == 5 + 9 + 2
+
+
+def test_page_is_self_contained(page: Path) -> None:
+    html = page.read_text("utf-8")
+    assert not re.search(r"https?://|<script|@import|url\(", html)
+    assert all(source.startswith("data:image/png;base64,") for source in re.findall(r'src="([^"]*)"', html))
+    assert all(target.startswith(("#", "data:,")) for target in re.findall(r'href="([^"]*)"', html))
+
+
+def test_pictures_lie_beside_the_page(page: Path, dataset: SemanticKITTI) -> None:
+    names = {path.stem for path in page.parent.glob("*.png")}
+    views = {f"frame_08_{frame}_{view}" for frame in ("000000", "000002", "000004") for view in VIEWS}
+    views |= {"frame_08_000000_camera_truth", "frame_08_000000_camera_prediction"}
+    assert names == {"loss", "miou", "classes", "distance", "confusion"} | views
+    frame = dataset[0]
+    volume = ((-30.0, -30.0, -4.0), (30.0, 20.0, 2.0))  # the run's own, not the default
+    expected = bev(frame.scan.points, class_colors(frame.labels), volume=volume)
+    with Image.open(page.parent / "frame_08_000000_truth.png") as picture:
+        assert np.array_equal(np.asarray(picture), expected)
+
+
+def test_same_run_same_bytes(run: Path, page: Path, dataset: SemanticKITTI) -> None:
+    assert page_of(run, dataset) == page.read_text("utf-8")
+
+
+@pytest.mark.usefixtures("blank_charts")
+@pytest.mark.parametrize(
+    ("missing", "sentence", "charts"),
+    [
+        ("metrics.csv", "No training curves", 3),
+        ("evaluation.json", "Not evaluated", 2),
+        ("evaluation_before.json", "No score of the untrained network", 5),
+        ("config.yaml", "No config.yaml", 5),
+        ("versions.json", "No versions.json", 5),
+    ],
+)
+def test_what_is_missing_is_left_out(run: Path, missing: str, sentence: str, charts: int) -> None:
+    (run / missing).unlink()
+    page = page_of(run)
+    assert sentence in page
+    assert page.count("<img ") == charts
+    assert "No pictures: no data set was given." in page
+
+
+@pytest.mark.usefixtures("blank_charts")
+def test_an_evaluation_with_headline_only(run: Path) -> None:
+    for name in ("evaluation.json", "evaluation_before.json"):
+        (run / name).write_text('{"miou": 0.25}')
+    page = page_of(run)
+    assert "25.0" in page
+    assert "holds no scores by class" in page
+    assert "holds no confusion matrix" in page
+
+
+@pytest.mark.usefixtures("blank_charts")
+def test_frames_without_labels_are_said(run: Path, tiny_kitti: Path) -> None:
+    assert "no frame of sequences 11 has labels" in page_of(run, SemanticKITTI(tiny_kitti, "11"))
+
+
+def test_text_from_files_is_escaped(run: Path) -> None:
+    attack = "<script>alert('&')</script>"
+    names = [attack, *(f"$x_{i}$ {attack}" for i in range(1, 20))]  # $...$ must not be read as a formula either
+    (run / "evaluation.json").write_text(json.dumps(evaluation() | {"classes": names, "command": attack}))
+    (run / "versions.json").write_text(json.dumps({"commit": attack, attack: {attack: attack}}))
+    (run / "config.yaml").write_text(f'note: "{attack}"')
+    folder = run.rename(run.with_name("<b>run"))
+    page = page_of(folder)
+    assert "<script" not in page
+    assert "<b>run" not in page
+    assert page.count("&lt;script&gt;") >= 6
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("evaluation.json", '{"miou": 0.', "expected JSON"),
+        ("evaluation.json", "[1, 2]", "expected a JSON object"),
+        ("evaluation.json", '{"miou": "high"}', "from 0 to 1 under 'miou'"),
+        ("evaluation.json", '{"miou": NaN}', "from 0 to 1 under 'miou'"),
+        ("evaluation.json", '{"iou": [0.5]}', "an 'iou' for each of the 20 classes"),
+        ("evaluation.json", '{"present": [25]}', "class ids below 20"),
+        ("evaluation.json", '{"confusion": [[1, 2], [3]]}', "20 x 20 counts"),
+        ("evaluation.json", '{"by_distance": [{"from": 5, "to": 1}]}', "'from' and 'to' in metres"),
+        ("evaluation_before.json", '{"frames": -1}', "a count under 'frames'"),
+        ("versions.json", "\N{LATIN SMALL LETTER E WITH ACUTE}", "expected text in UTF-8"),
+        ("metrics.csv", "", "expected a header, found an empty file"),
+        ("metrics.csv", "hello\n", "expected a header with columns such as step"),
+        ("metrics.csv", "step,train/loss\n1,0.5,7\n", "2 values in line 2"),
+        ("metrics.csv", "step,train/loss\n1,low\n", "a number under 'train/loss' in line 2"),
+        ("config.yaml", "a: [1", "expected YAML"),
+        ("config.yaml", "student: {volume: [1, 2]}", "student.volume"),
+        ("config.yaml", "student: {volume: [[0, 0, 0], [1, 1]]}", "student.volume"),
+    ],
+)
+def test_damaged_files_are_named(run: Path, name: str, content: str, message: str) -> None:
+    (run / name).write_bytes(content.encode("latin-1"))
+    with pytest.raises(DataError, match=re.escape(message)) as caught:
+        page_of(run)
+    assert str(run / name) in str(caught.value)
+    assert "write it again" in str(caught.value)
+    assert not (run / "report").exists()
+
+
+def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
+    (tmp_path / "holiday.txt").touch()
+    with pytest.raises(DataError, match=r"is no run.*found holiday\.txt.*elite train"):
+        page_of(tmp_path)
+    with pytest.raises(DataError, match="no such folder"):
+        page_of(tmp_path / "nowhere")
+
+
+def test_without_matplotlib(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import elite.report
+
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    for name in [name for name in sys.modules if name.startswith("matplotlib.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delitem(sys.modules, "elite.report.charts", raising=False)
+    monkeypatch.delattr(elite.report, "charts", raising=False)
+    with pytest.raises(MissingExtraError, match=r"elite-lidar\[report\]"):
+        page_of(run)
+
+
+# ---------------------------------------------------------------------------------------------- records
+
+
+def test_curves_are_sparse_and_finite(run: Path) -> None:
+    record = read_run(run)
+    assert record.axis == "step"
+    loss = record.curves["train/loss"]
+    assert (loss.x.tolist(), loss.y.tolist(), loss.dropped) == ([0, 10], [2.5, 1.5], 1)
+    assert record.curves["val/miou_present"].x.tolist() == [9, 19]
+    assert "train/miou" not in record.curves
+
+
+def test_curves_without_a_step_count_epochs_or_rows(run: Path) -> None:
+    (run / "metrics.csv").write_text("epoch,train/loss\n3,0.5\n")
+    assert (read_run(run).axis, read_run(run).curves["train/loss"].x.tolist()) == ("epoch", [3])
+    (run / "metrics.csv").write_text("train/loss\n0.5\n0.25\n")
+    assert (read_run(run).axis, read_run(run).curves["train/loss"].x.tolist()) == ("row", [0, 1])
+
+
+def test_rates_and_mix_ups() -> None:
+    confusion = np.zeros((4, 4))
+    confusion[1, 1], confusion[2, 1] = 60, 40  # of 100 points of a, 40 were called b
+    confusion[2, 2], confusion[0, 2] = 90, 10  # of 100 points of b, 10 were called nothing
+    confusion[3, 0] = 500  # points without a label do not count
+    found = Evaluation(("none", "a", "b", "c"), confusion=confusion)
+    assert found.rates is not None
+    assert found.rates[:2].tolist() == [[0.6, 0.4, 0], [0, 0.9, 0]]
+    assert np.isnan(found.rates[2]).all()
+    assert found.mix_ups() == [("a", "b", 0.4)]
+    assert found.mix_ups(points=101) == []
+
+
+def test_smooth_is_a_mean_over_what_came_before() -> None:
+    from elite.report.charts import smooth
+
+    assert smooth(np.array([2.0, 4.0, 6.0, 8.0]), 2).tolist() == [2, 3, 5, 7]
+    assert smooth(np.array([2.0, 4.0]), 1).tolist() == [2, 4]
+
+
+def test_png_round_trip() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (5, 6, 3), np.uint8)
+    with Image.open(io.BytesIO(encode_png(picture))) as read:
+        assert np.array_equal(np.asarray(read), picture)

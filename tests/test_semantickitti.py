@@ -1,0 +1,341 @@
+"""The reader, byte by byte, and what it says about damaged data; dense image labels beside it."""
+
+import io
+import re
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from conftest import write_frame
+from elite.data.dense import read_dense, write_dense
+from elite.data.semantickitti import SemanticKITTI, read_cameras, read_image, read_poses, read_scan
+from elite.errors import ConfigError, DataError
+from elite.layout import Layout
+
+POINTS = np.array([[1, 2, 3, 0.5], [-4, 5.5, -1, 0.25], [60, 0, 0, 0]], np.float32)
+
+
+@pytest.fixture
+def three_points(tmp_path) -> Path:
+    """One scan of three points: a moving car (instance 7), road, and a person (instance 7)."""
+    root = tmp_path / "any name"
+    write_frame(root, "00", "000000", POINTS, np.array([252 | 7 << 16, 40, 30 | 7 << 16]))
+    return root
+
+
+def png(folder: Path, name: str = "000000.png", size: tuple[int, int] = (4, 3)) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, (10, 20, 30)).save(folder / name)
+    return folder / name
+
+
+def assert_truncations_are_refused(path: Path, read) -> None:
+    """A PNG cut anywhere before its last checksums and end mark (20 bytes) is a DataError that names it."""
+    content = path.read_bytes()
+    for size in range(len(content) - 20):
+        path.write_bytes(content[:size])
+        with pytest.raises(DataError, match=path.name):
+            read(path)
+
+
+# ---- a frame --------------------------------------------------------------------------------------------------
+
+
+def test_a_frame_holds_what_the_bytes_say(tmp_path):
+    sequence = tmp_path / "sequences" / "03"
+    for folder in ("velodyne", "labels"):
+        (sequence / folder).mkdir(parents=True)
+    (sequence / "velodyne" / "000005.bin").write_bytes(struct.pack("<8f", 1, 2, 3, 0.5, -4, 5.5, -1, 0.25))
+    (sequence / "labels" / "000005.label").write_bytes(bytes.fromhex("fc000700 28000300"))
+    (frame,) = SemanticKITTI(tmp_path, cameras=())
+    assert frame.id == "03/000005"
+    assert frame.scan.points.tolist() == [[1, 2, 3], [-4, 5.5, -1]]
+    assert frame.scan.remission.tolist() == [0.5, 0.25]
+    assert frame.labels.tolist() == [1, 9]
+    assert frame.objects.tolist() == [1 << 16 | 7, 9 << 16 | 3]
+    assert (frame.pose, frame.cameras, frame.images) == (None, (), {})
+
+
+def test_objects_of_two_classes_with_one_instance_id_differ(three_points):
+    (frame,) = SemanticKITTI(three_points, cameras=())
+    assert frame.labels.tolist() == [1, 9, 6]
+    assert frame.objects.tolist() == [1 << 16 | 7, 0, 6 << 16 | 7]
+
+
+def test_arrays_can_be_written_to_and_are_contiguous(three_points):
+    frame = SemanticKITTI(three_points, cameras=())[0]
+    for array in (frame.scan.points, frame.scan.remission, frame.labels, frame.objects):
+        assert array.flags.writeable
+        assert array.flags.c_contiguous
+
+
+def test_image_camera_and_pose_lie_beside_the_scan(three_points):
+    sequence = three_points / "sequences" / "00"
+    png(sequence / "image_2")
+    (sequence / "poses.txt").write_text("1 0 0 5 0 1 0 6 0 0 1 7\n")
+    frame = SemanticKITTI(three_points, cameras=("image_2", "image_3"))[0]
+    assert list(frame.images) == ["image_2"]
+    assert frame.images["image_2"].shape == (3, 4, 3)
+    assert frame.images["image_2"][0, 0].tolist() == [10, 20, 30]
+    assert frame.pose.tolist() == [[1, 0, 0, 5], [0, 1, 0, 6], [0, 0, 1, 7], [0, 0, 0, 1]]
+    assert [camera.name for camera in frame.cameras] == ["image_2", "image_3"]
+
+
+def test_camera_is_its_matrix_times_the_transform_from_the_sensor(tmp_path):
+    (tmp_path / "calib.txt").write_text(
+        "P2: 700 0 600 45 0 700 180 0 0 0 1 0\nTr: 0 -1 0 0.1 0 0 -1 -0.08 1 0 0 -0.27\n"
+    )
+    (camera,) = read_cameras(tmp_path / "calib.txt", ["image_2"])
+    # A point 10 m ahead, 1 m left, 2 m up: camera x = -1 + 0.1, y = -2 - 0.08, z = 10 - 0.27.
+    projected = camera.projection @ [10, 1, 2, 1]
+    np.testing.assert_allclose(projected, [700 * -0.9 + 600 * 9.73 + 45, 700 * -2.08 + 180 * 9.73, 9.73])
+
+
+# ---- selections -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("below", ["", "sequences"])
+def test_the_root_may_have_any_name_or_be_its_sequences_folder(below, three_points):
+    assert len(SemanticKITTI(three_points / below, cameras=())) == 1
+
+
+def test_the_root_may_be_the_parent_of_a_folder_called_dataset(three_points, tmp_path):
+    three_points.rename(tmp_path / "dataset")
+    assert len(SemanticKITTI(tmp_path, cameras=())) == 1
+
+
+@pytest.mark.parametrize(
+    ("sequences", "frames", "ids", "absent"),
+    [
+        (None, "0", ["00/000000", "08/000000", *(f"{i}/000000" for i in range(11, 22))], 0),
+        ("train", None, ["00/000000", "00/000001"], 9),
+        ("valid", None, ["08/000000"], 0),
+        ("08,00", None, ["08/000000", "00/000000", "00/000001"], 0),
+        ("0", "1-4", ["00/000001"], 0),
+        ("train,valid", "0", ["00/000000", "08/000000"], 9),
+    ],
+)
+def test_selections_name_sequences_and_frames(sequences, frames, ids, absent, tiny_kitti):
+    order = sorted if sequences is None else list
+    dataset = SemanticKITTI(tiny_kitti, sequences, frames=frames, cameras=())
+    assert order(f"{e.sequence}/{e.name}" for e in dataset.index) == order(ids)
+    assert len(dataset) == len(ids)
+    assert len(dataset.absent) == absent
+
+
+@pytest.mark.parametrize("selection", ["42", "00,42", "0-7", "valid,42", "train,42"])
+def test_a_sequence_asked_for_by_number_must_be_there(selection, tiny_kitti):
+    with pytest.raises(DataError, match=r"no scans for sequence .*(42|01).*; found 00, 08"):
+        SemanticKITTI(tiny_kitti, selection, cameras=())
+
+
+def test_a_split_without_any_scan_is_an_error(three_points):
+    with pytest.raises(DataError, match="no scan"):
+        SemanticKITTI(three_points, "test", cameras=())
+
+
+def test_frames_that_are_not_there_are_an_error(tiny_kitti):
+    with pytest.raises(DataError, match="frames 7"):
+        SemanticKITTI(tiny_kitti, "00", frames="7", cameras=())
+
+
+def test_an_unknown_camera_is_an_error(tiny_kitti):
+    with pytest.raises(ConfigError, match="image_9"):
+        SemanticKITTI(tiny_kitti, cameras=("image_9",))
+
+
+def test_stray_files_are_counted_and_not_read(three_points):
+    for name in ("readme.txt", "000001.bin.part", "000001", ".000002.bin", "x.bin"):
+        (three_points / "sequences" / "00" / "velodyne" / name).write_bytes(b"x")
+    dataset = SemanticKITTI(three_points, cameras=())
+    assert (len(dataset), dataset.stray_files) == (1, 5)
+
+
+# ---- what may be missing --------------------------------------------------------------------------------------
+
+
+def test_a_frame_without_labels_is_legal(tiny_kitti):
+    dataset = SemanticKITTI(tiny_kitti, "00,11", cameras=())
+    assert dataset.labelled() == [0, 1]
+    assert dataset[2].labels is None
+    assert dataset[2].objects is None
+
+
+def test_another_label_folder_can_be_named(three_points):
+    sequence = three_points / "sequences" / "00"
+    (sequence / "labels").rename(sequence / "scribbles")
+    assert SemanticKITTI(three_points, cameras=())[0].labels is None
+    assert SemanticKITTI(three_points, cameras=(), labels="scribbles")[0].labels.tolist() == [1, 9, 6]
+
+
+def test_calibration_is_needed_only_where_there_is_an_image(three_points):
+    sequence = three_points / "sequences" / "00"
+    (sequence / "calib.txt").unlink()
+    assert SemanticKITTI(three_points)[0].cameras == ()
+    png(sequence / "image_2")
+    assert SemanticKITTI(three_points, cameras=())[0].images == {}
+    with pytest.raises(DataError, match=r"calib\.txt"):
+        SemanticKITTI(three_points)[0]
+
+
+# ---- bad input ------------------------------------------------------------------------------------------------
+
+
+def test_a_truncated_scan_is_refused(three_points):
+    path = three_points / "sequences" / "00" / "velodyne" / "000000.bin"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(DataError, match=r"000000\.bin is 47 bytes long"):
+        SemanticKITTI(three_points, cameras=())[0]
+
+
+def test_an_empty_scan_is_refused(tmp_path):
+    (tmp_path / "a.bin").write_bytes(b"")
+    with pytest.raises(DataError, match=r"a\.bin holds no point"):
+        read_scan(tmp_path / "a.bin")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("column", range(4))
+def test_a_scan_with_a_number_that_is_not_finite_is_refused(bad, column, tmp_path):
+    points = POINTS.copy()
+    points[1, column] = bad
+    points.tofile(tmp_path / "a.bin")
+    with pytest.raises(DataError, match=r"a\.bin holds 1 of 3 points"):
+        read_scan(tmp_path / "a.bin")
+
+
+@pytest.mark.parametrize(("size", "count"), [(8, "2"), (16, "4"), (11, "2.75"), (0, "0")])
+def test_another_number_of_labels_than_points_names_both_files(size, count, three_points):
+    folder = three_points / "sequences" / "00"
+    labels, scan = folder / "labels" / "000000.label", folder / "velodyne" / "000000.bin"
+    labels.write_bytes(bytes(size))
+    message = f"{labels} has {count} labels but {scan} has 3 points; re-extract the labels archive."
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        SemanticKITTI(three_points, cameras=())[0]
+
+
+def test_an_unknown_label_id_is_refused(three_points):
+    path = three_points / "sequences" / "00" / "labels" / "000000.label"
+    np.array([10, 41, 77], "<u4").tofile(path)
+    with pytest.raises(DataError, match=rf"{re.escape(str(path))} holds unknown label ids \[41, 77\]"):
+        SemanticKITTI(three_points, cameras=())[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text.replace("P2:", "P9:"), "no line 'P2:'"),
+        (lambda text: text.replace("Tr:", "T :"), "no line 'Tr:'"),
+        (lambda text: text.replace(" -0.27", ""), "the line 'Tr' of .*12 numbers"),
+        (lambda text: text.replace("-0.27", "nan"), "the line 'Tr'"),
+        (lambda text: text.replace("45", "forty"), "the line 'P2'"),
+        (lambda text: "", "no line 'Tr:'"),
+        (lambda text: "\0\ufffd:", "12 numbers"),
+    ],
+)
+def test_a_calibration_that_lacks_numbers_is_refused(change, message, three_points):
+    png(three_points / "sequences" / "00" / "image_2")
+    path = three_points / "sequences" / "00" / "calib.txt"
+    path.write_text(change(path.read_text()))
+    with pytest.raises(DataError, match=message) as caught:
+        SemanticKITTI(three_points)[0]
+    assert str(path) in str(caught.value)
+
+
+def test_blank_lines_and_dates_in_a_calibration_are_harmless(three_points):
+    path = three_points / "sequences" / "00" / "calib.txt"
+    path.write_text("\nmade by hand\n" + path.read_text() + "\n\n")
+    assert len(SemanticKITTI(three_points)[0].cameras) == 1
+
+
+def test_a_truncated_image_is_refused_wherever_it_is_cut(tmp_path):
+    path = png(tmp_path)
+    assert_truncations_are_refused(path, read_image)
+
+
+def test_poses_shorter_than_the_sequence_are_refused(tiny_kitti):
+    path = tiny_kitti / "sequences" / "00" / "poses.txt"
+    path.write_text("1 0 0 0 0 1 0 0 0 0 1 0\n")
+    dataset = SemanticKITTI(tiny_kitti, "00", cameras=())
+    assert dataset[0].pose.tolist() == np.eye(4).tolist()
+    with pytest.raises(DataError, match=r"poses\.txt has 1 poses but the sequence has a scan 000001"):
+        dataset[1]
+
+
+def test_a_pose_without_twelve_numbers_is_refused(tmp_path):
+    (tmp_path / "poses.txt").write_text("1 0 0 0 0 1 0 0 0 0 1 0\n1 0 0\n")
+    with pytest.raises(DataError, match="line 2 of"):
+        read_poses(tmp_path / "poses.txt")
+
+
+def test_files_that_vanish_are_refused(three_points):
+    dataset = SemanticKITTI(three_points, cameras=())
+    for folder, name in (("labels", "000000.label"), ("velodyne", "000000.bin")):
+        (three_points / "sequences" / "00" / folder / name).unlink()
+        with pytest.raises(DataError, match=name):
+            dataset[0]
+
+
+# ---- dense image labels ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def dense(tmp_path) -> tuple[Layout, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    semantic, instance = rng.integers(0, 1 << 16, (2, 5, 7)).astype(np.uint16)
+    semantic[0, :3], instance[0, :3] = (0, 259, 65535), (0, 256, 65535)
+    layout = Layout(tmp_path)
+    write_dense(layout, "04", "000009", "image_2_labels", semantic=semantic, instance=instance)
+    return layout, semantic, instance
+
+
+def test_dense_labels_come_back_whole(dense):
+    layout, semantic, instance = dense
+    back = read_dense(layout, "04", "000009", "image_2_labels")
+    np.testing.assert_array_equal(back, (semantic, instance))
+    assert back[0].dtype == back[1].dtype == np.uint16
+    assert (layout.root / "sequences/04/image_2_labels/semantic/000009.png").is_file()
+    assert (layout.root / "sequences/04/image_2_labels/instance/000009.png").is_file()
+
+
+def test_damaged_dense_labels_are_refused(dense):
+    layout, *_ = dense
+    path = layout.dense_labels("04", "000009", "image_2_labels", "instance")
+    assert_truncations_are_refused(path, lambda _: read_dense(layout, "04", "000009", "image_2_labels"))
+    path.unlink()
+    with pytest.raises(DataError, match=r"000009\.png"):
+        read_dense(layout, "04", "000009", "image_2_labels")
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "P", "1"])
+def test_dense_labels_of_eight_bits_are_refused(mode, dense):
+    layout, *_ = dense
+    buffer = io.BytesIO()
+    Image.new(mode, (7, 5)).save(buffer, "PNG")
+    layout.dense_labels("04", "000009", "image_2_labels", "semantic").write_bytes(buffer.getvalue())
+    with pytest.raises(DataError, match="16-bit"):
+        read_dense(layout, "04", "000009", "image_2_labels")
+
+
+def test_dense_labels_of_different_size_are_refused(dense):
+    layout, semantic, _ = dense
+    write_dense(layout, "04", "000008", "image_2_labels", semantic=semantic, instance=semantic[:4])
+    with pytest.raises(DataError, match=r"04/000008 .* differ in size"):
+        read_dense(layout, "04", "000008", "image_2_labels")
+
+
+# ---- real frames ----------------------------------------------------------------------------------------------
+
+
+def test_a_real_frame(real_kitti):
+    dataset = SemanticKITTI(real_kitti, "train", frames="0-4", cameras=("image_2", "image_3"))
+    assert [len(entry.images) for entry in dataset.index] == [2, 1, 1, 1, 1]
+    assert dataset.labelled() == [0, 1, 2]
+    frame = dataset[0]
+    assert len(frame.scan) == len(frame.labels) == 124_668
+    assert frame.images["image_3"].shape == (376, 1241, 3)
+    assert frame.pose.shape == (4, 4)
+    assert 0 <= frame.scan.remission.min() < frame.scan.remission.max() <= 1

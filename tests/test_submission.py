@@ -1,0 +1,211 @@
+"""The zip for the benchmark's server: what we write it takes, and what it refuses we refuse first."""
+
+import time
+import zipfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from elite import submission
+from elite.data.semantickitti import SemanticKITTI
+from elite.errors import DataError, OutputError
+from elite.submission import check_submission, write_submission
+
+TEST = [f"{i}" for i in range(11, 22)]
+FOLDERS = ["sequences/", *(f"sequences/{s}/{tail}" for s in TEST for tail in ("", "predictions/"))]
+MEMBER = "sequences/14/predictions/000000.label"
+
+
+@pytest.fixture
+def predictions(tiny_kitti, tmp_path) -> Path:
+    """One road label per point for each of the 11 unlabelled scans."""
+    out = tmp_path / "out"
+    for frame in SemanticKITTI(tiny_kitti, "test", cameras=()):
+        path = out / "sequences" / frame.sequence / "predictions" / f"{frame.name}.label"
+        path.parent.mkdir(parents=True)
+        np.full(len(frame.scan), 40, "<u4").tofile(path)
+    return out
+
+
+@pytest.fixture
+def complete(monkeypatch) -> None:
+    """A benchmark with one scan in every test sequence."""
+    monkeypatch.setattr(submission, "TEST_SCANS", dict.fromkeys(TEST, 1))
+
+
+@pytest.fixture
+def make_zip(tmp_path) -> Callable[..., Path]:
+    """A submission built by hand; ``change`` edits its {name: bytes}, where a folder holds nothing."""
+
+    def make(change: Callable[[dict[str, bytes]], object] = lambda files: None, name: str = "hand.zip") -> Path:
+        files = dict.fromkeys(FOLDERS, b"")
+        files |= {f"sequences/{s}/predictions/000000.label": np.full(60, 40, "<u4").tobytes() for s in TEST}
+        change(files)
+        with zipfile.ZipFile(tmp_path / name, "w", zipfile.ZIP_DEFLATED) as archive:
+            for member, content in files.items():
+                archive.writestr(member, content)
+        return tmp_path / name
+
+    return make
+
+
+def test_known_counts_are_those_of_the_test_split():
+    assert list(submission.TEST_SCANS) == TEST
+    assert sum(submission.TEST_SCANS.values()) == 20_351
+
+
+def test_a_full_submission_is_accepted(predictions, tiny_kitti, tmp_path, complete):
+    report = write_submission(predictions, tiny_kitti, tmp_path / "full.zip")
+    assert report.accepted
+    assert (report.scans, report.points, report.path) == (11, 660, tmp_path / "full.zip")
+    assert check_submission(tmp_path / "full.zip", tiny_kitti) == report
+    with zipfile.ZipFile(tmp_path / "full.zip") as archive:
+        assert archive.namelist()[:23] == FOLDERS
+        assert len(archive.namelist()) == 34
+        assert archive.read(MEMBER) == (predictions / MEMBER).read_bytes()
+        assert all(archive.getinfo(folder).is_dir() for folder in FOLDERS)
+
+
+def test_a_partial_submission_says_what_it_lacks(predictions, tiny_kitti, tmp_path):
+    report = write_submission(predictions, tiny_kitti, tmp_path / "part.zip", partial=True)
+    assert not report.accepted
+    assert len(report.short) == 11
+    assert report.short[0] == "sequence 11 has 1 of 921 scans"
+
+
+def test_without_partial_a_shortage_is_an_error(predictions, tiny_kitti, tmp_path, make_zip):
+    shortage = r"11 has 1 of 921 scans \(and 10 more sequences\).*--partial"
+    with pytest.raises(DataError, match=shortage):
+        write_submission(predictions, tiny_kitti, tmp_path / "x.zip")
+    assert not (tmp_path / "x.zip").exists()
+    with pytest.raises(DataError, match=shortage):
+        check_submission(make_zip(), tiny_kitti)
+
+
+def test_equal_predictions_make_equal_bytes(predictions, tiny_kitti, tmp_path, complete, monkeypatch):
+    write_submission(predictions, tiny_kitti, tmp_path / "a.zip")
+    monkeypatch.setattr(time, "localtime", lambda *_: time.gmtime(10**9))  # on another day
+    write_submission(predictions, tiny_kitti, tmp_path / "b.zip")
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+
+
+def test_a_zip_by_hand_is_accepted_with_or_without_description(make_zip, tiny_kitti, complete):
+    assert check_submission(make_zip(), tiny_kitti).accepted
+    described = make_zip(lambda files: files.update({"description.txt": b"name: x"}), "described.zip")
+    assert check_submission(described, tiny_kitti).accepted
+
+
+FAULTS = {
+    "no top folder": (lambda f: f.pop("sequences/"), "no directory entry 'sequences/'"),
+    "no sequence folder": (lambda f: f.pop("sequences/17/"), "no directory entry 'sequences/17/'"),
+    "no prediction folder": (
+        lambda f: f.pop("sequences/21/predictions/"),
+        "no directory entry 'sequences/21/predictions/'",
+    ),
+    "no folders": (lambda f: [f.pop(n) for n in FOLDERS], r"sequences/' \(and 22 more faults\)"),
+    "scan missing": (lambda f: f.pop(MEMBER), "14/predictions/000000.label' is missing"),
+    "a label short": (lambda f: f.update({MEMBER: f[MEMBER][:-4]}), "has 59 labels, expected 60"),
+    "a label more": (lambda f: f.update({MEMBER: f[MEMBER] + b"\0\0\0\0"}), "has 61 labels, expected 60"),
+    "a byte short": (lambda f: f.update({MEMBER: f[MEMBER][:-1]}), "has 59.75 labels, expected 60"),
+    "unknown ids": (lambda f: f.update({MEMBER: np.full(60, 19, "<u4").tobytes()}), r"unknown label ids \[19\]"),
+    "extra file": (lambda f: f.update({"notes.md": b"x"}), "'notes.md' has no scan"),
+    "extra scan": (lambda f: f.update({"sequences/11/predictions/000001.label": b"\0"}), "000001.label' has no scan"),
+    "everything in a folder": (
+        lambda f: [f.update({f"mine/{n}": f.pop(n)}) for n in list(f)],
+        "no directory entry 'sequences/'",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_zip_that_the_server_would_refuse_is_refused(fault, make_zip, tiny_kitti, complete):
+    change, message = FAULTS[fault]
+    path = make_zip(change)
+    with pytest.raises(DataError, match=message) as caught:
+        check_submission(path, tiny_kitti)
+    assert str(path) in str(caught.value)
+
+
+def test_moving_ids_and_instances_in_a_zip_are_legal(make_zip, tiny_kitti, complete):
+    words = np.full(60, 252 | 9 << 16, "<u4").tobytes()
+    assert check_submission(make_zip(lambda f: f.update({MEMBER: words})), tiny_kitti).accepted
+
+
+def test_a_member_twice_is_refused(make_zip, tiny_kitti, complete):
+    path = make_zip()
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr(MEMBER, np.full(60, 40, "<u4").tobytes())
+    with pytest.raises(DataError, match="twice"):
+        check_submission(path, tiny_kitti)
+
+
+def test_the_name_must_end_in_zip(predictions, tiny_kitti, tmp_path, make_zip, complete):
+    with pytest.raises(DataError, match=r"does not end in \.zip"):
+        check_submission(make_zip(name="hand.zip.part"), tiny_kitti)
+    with pytest.raises(OutputError, match=r"must end in \.zip"):
+        write_submission(predictions, tiny_kitti, tmp_path / "out.tar")
+
+
+def test_a_truncated_or_damaged_zip_is_refused(make_zip, tiny_kitti, complete):
+    path = make_zip()
+    whole = path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        info = archive.getinfo(MEMBER)
+    start = info.header_offset + 30 + len(MEMBER)
+    end = start + info.compress_size - 1  # the last byte is padding
+    damaged = [whole[:size] for size in (0, 1, 100, len(whole) // 2, len(whole) - 30, len(whole) - 1)]
+    damaged += [whole[:i] + bytes([whole[i] ^ 0xFF]) + whole[i + 1 :] for i in range(start, end)]
+    for content in damaged:
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=r"hand\.zip"):
+            check_submission(path, tiny_kitti)
+
+
+def test_no_damage_escapes_as_another_error(make_zip, tiny_kitti, complete):
+    path = make_zip()
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for i in rng.integers(0, len(whole), 300):
+        path.write_bytes(whole[:i] + bytes([rng.integers(256)]) + whole[i + 1 :])
+        with suppress(DataError):  # or accepted: some bytes mean nothing
+            check_submission(path, tiny_kitti)
+
+
+def test_no_zip_at_all(tiny_kitti, tmp_path, complete):
+    for path in (tmp_path / "absent.zip", tmp_path):
+        with pytest.raises(DataError, match=path.name):
+            check_submission(path, tiny_kitti)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [(None, "is missing"), (np.full(59, 40), "59 labels"), (np.full(60, 300), r"unknown label ids \[300\]")],
+    ids=["missing", "short", "unknown"],
+)
+def test_a_failed_write_leaves_the_old_zip(labels, message, predictions, tiny_kitti, tmp_path, complete):
+    out = tmp_path / "result.zip"
+    out.write_bytes(b"old")
+    (predictions / MEMBER).unlink()
+    if labels is not None:
+        labels.astype("<u4").tofile(predictions / MEMBER)
+    with pytest.raises(DataError, match=message):
+        write_submission(predictions, tiny_kitti, out)
+    assert out.read_bytes() == b"old"
+    assert not list(tmp_path.glob(".result*"))
+
+
+def test_a_write_that_breaks_off_leaves_the_old_zip(predictions, tiny_kitti, tmp_path, complete, monkeypatch):
+    out = tmp_path / "result.zip"
+    out.write_bytes(b"old")
+
+    def full_disk(self, *args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", full_disk)
+    with pytest.raises(OutputError, match="No space left on device"):
+        write_submission(predictions, tiny_kitti, out)
+    assert out.read_bytes() == b"old"
+    assert not list(tmp_path.glob(".result*"))
