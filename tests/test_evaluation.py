@@ -9,7 +9,7 @@ from elite.data.semantickitti import SemanticKITTI
 from elite.errors import DataError
 from elite.evaluation import BANDS, Tally, evaluate, saved_predictions
 from elite.labels import CLASS_NAMES, to_raw
-from test_metrics import official
+from tests.test_metrics import official
 
 
 def save_predictions(dataset: SemanticKITTI, out: Path, predict) -> None:

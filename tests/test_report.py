@@ -12,7 +12,6 @@ import pytest
 import yaml
 from PIL import Image
 
-from conftest import RAW_IDS, random_scan, write_frame
 from elite.data.semantickitti import SemanticKITTI
 from elite.errors import DataError, MissingExtraError
 from elite.evaluation import Tally
@@ -22,6 +21,7 @@ from elite.report.pictures import BACKGROUND, FAINT, RIGHT, WRONG, encode_png
 from elite.report.run import read_run
 from elite.report.scores import Evaluation
 from elite.types import PointPixelPairs, Scan, SegmentationResult
+from tests.conftest import RAW_IDS, random_scan, write_frame
 
 VIEWS = ("truth", "prediction", "error")
 VOLUME = ((-10.0, -20.0, -4.0), (10.0, 20.0, 2.0))

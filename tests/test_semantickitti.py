@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import write_frame
 from elite.data.dense import read_dense, write_dense
 from elite.data.semantickitti import SemanticKITTI, read_cameras, read_image, read_poses, read_scan
 from elite.errors import ConfigError, DataError
 from elite.layout import Layout
+from tests.conftest import write_frame
 
 POINTS = np.array([[1, 2, 3, 0.5], [-4, 5.5, -1, 0.25], [60, 0, 0, 0]], np.float32)
 

@@ -170,8 +170,9 @@ class TrainConfig:
     Attributes:
         out: run folder: checkpoints/, resolved config, versions and logs go there.
         epochs: passes over the training frames.
-        steps: if given, stop after this many optimiser steps instead of counting epochs.
-        val_every: validate every so many epochs.
+        steps: if given, run this many optimiser steps instead of counting epochs.
+        val_every: validate every so many epochs, or steps if ``steps`` is given; by default every epoch, or once at
+            the end of the steps. Must divide the run, so that the last weights are scored.
         accumulate: batches per optimiser step.
         precision: Lightning's name: 32-true, bf16-mixed, 16-mixed.
         accelerator: auto, cpu, cuda.
@@ -183,7 +184,7 @@ class TrainConfig:
     out: Path = Path("runs/student")
     epochs: int = 64
     steps: int | None = None
-    val_every: int = 1
+    val_every: int | None = None
     accumulate: int = 1
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
@@ -199,7 +200,12 @@ class TrainConfig:
     def __post_init__(self) -> None:
         _require(self.epochs >= 1, f"epochs must be at least 1, found {self.epochs}.")
         _require(self.steps is None or self.steps >= 1, f"steps must be at least 1, found {self.steps}.")
-        _require(self.val_every >= 1, f"val_every must be at least 1, found {self.val_every}.")
+        length, unit = (self.epochs, "epochs") if self.steps is None else (self.steps, "steps")
+        _require(
+            self.val_every is None or (self.val_every >= 1 and length % self.val_every == 0),
+            f"val_every must divide the run of {length} {unit}, or its last weights are never scored; "
+            f"found {self.val_every}.",
+        )
         _require(self.accumulate >= 1, f"accumulate must be at least 1, found {self.accumulate}.")
 
 

@@ -93,9 +93,7 @@ def _trainer(config: TrainConfig, callbacks: list[L.Callback], progress: bool) -
         callbacks = [*callbacks, ProgressBar()]
     return L.Trainer(
         default_root_dir=config.out,
-        max_epochs=config.epochs if config.steps is None else -1,
-        max_steps=-1 if config.steps is None else config.steps,
-        check_val_every_n_epoch=config.val_every,
+        **_length(config),
         accumulate_grad_batches=config.accumulate,
         gradient_clip_val=config.optim.clip,
         precision=config.precision,
@@ -112,6 +110,19 @@ def _trainer(config: TrainConfig, callbacks: list[L.Callback], progress: bool) -
         enable_progress_bar=progress,
         enable_model_summary=False,
     )
+
+
+def _length(config: TrainConfig) -> dict[str, int | None]:
+    """How long, and when to validate, in Lightning's words: it counts validation intervals in batches."""
+    if config.steps is None:
+        return {"max_epochs": config.epochs, "check_val_every_n_epoch": config.val_every or 1}
+    interval = (config.val_every or config.steps) * config.accumulate
+    return {
+        "max_epochs": -1,
+        "max_steps": config.steps,
+        "val_check_interval": interval,
+        "check_val_every_n_epoch": None,
+    }
 
 
 @contextmanager

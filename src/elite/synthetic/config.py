@@ -1,0 +1,76 @@
+"""What a synthetic drive consists of."""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from elite.errors import ConfigError
+from elite.layout import SPLITS
+
+CAMERA_NAMES = ("image_2", "image_3")
+
+# Lowest and highest sensible value of each number; the upper ends keep a mistyped zero from filling the disk.
+_RANGES = {
+    "sequences": (1, 10),
+    "frames": (1, 10_000),
+    "test_frames": (0, 10_000),
+    "seed": (0, 2**31 - 1),
+    "beams": (2, 256),
+    "azimuths": (16, 8192),
+    "image_width": (16, 8192),
+    "image_height": (16, 4096),
+}
+
+
+@dataclass(frozen=True)
+class DriveConfig:
+    """Size of the drive and of its sensors.
+
+    Attributes:
+        sequences: training sequences, numbered 00, 01, ... without 08, which is always made for validation.
+        frames: frames of each training sequence, and of 08.
+        test_frames: frames of each of 11..21, which get no labels; 0 leaves them out.
+        seed: of everything random; the same seed gives the same files.
+        beams: LiDAR beams; 64 is the HDL-64E, other numbers resample its fan.
+        azimuths: firings of each beam in one turn.
+        image_width, image_height: pixels; the intrinsics scale with them.
+        cameras: image_2 (left colour) and/or image_3 (right colour).
+
+    Raises:
+        ConfigError: a value is out of range.
+    """
+
+    sequences: int = 3
+    frames: int = 40
+    test_frames: int = 0
+    seed: int = 0
+    beams: int = 64
+    azimuths: int = 2048
+    image_width: int = 1241
+    image_height: int = 376
+    cameras: tuple[str, ...] = ("image_2",)
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in _RANGES.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+                raise ConfigError(f"{name} must be a whole number from {low} to {high}, found {value!r}; change it.")
+        object.__setattr__(self, "cameras", tuple(self.cameras))
+        if not set(self.cameras) <= set(CAMERA_NAMES) or len(set(self.cameras)) != len(self.cameras):
+            raise ConfigError(f"cameras must be among {', '.join(CAMERA_NAMES)}, found {self.cameras}; change them.")
+
+    def frame_counts(self) -> dict[str, int]:
+        """Sequence -> number of its frames, in the order in which they are made."""
+        counts = dict.fromkeys((*SPLITS["train"][: self.sequences], *SPLITS["valid"]), self.frames)
+        if self.test_frames:
+            counts |= dict.fromkeys(SPLITS["test"], self.test_frames)
+        return counts
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, as they are recorded beside the drive."""
+        return asdict(self) | {"cameras": list(self.cameras)}
+
+
+def differences(config: DriveConfig, recorded: dict[str, Any]) -> list[str]:
+    """Names of the settings in which ``config`` differs from a recorded one."""
+    wanted = config.to_json()
+    return [f.name for f in fields(config) if wanted[f.name] != recorded.get(f.name)]

@@ -1,0 +1,243 @@
+"""Rendering a whole drive into the SemanticKITTI layout, frame by frame, over several processes."""
+
+import io
+import json
+import multiprocessing
+import os
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from PIL import Image
+from tqdm import tqdm
+
+from elite.data.dense import write_dense
+from elite.errors import ConfigError, OutputError
+from elite.files import make_folder, write_bytes, write_json
+from elite.layout import SPLITS, Layout
+from elite.synthetic.build import build_world, plan_street
+from elite.synthetic.camera import photograph
+from elite.synthetic.config import DriveConfig, differences
+from elite.synthetic.lidar import scan
+from elite.synthetic.mesh import load_trimesh
+from elite.synthetic.raycast import Caster, load_embree
+from elite.synthetic.sensors import calibration, cam0_from_velo, camera
+from elite.synthetic.world import World, ego_pose
+
+RECORD = "synth.json"
+_TICK = 0.1  # seconds: the sensors turn at 10 Hz
+_PATH = 140.0  # metres that a short drive is spread over, so that its frames differ
+_LONGEST_STEP = 5.0  # metres between frames at most
+_SMALLEST_PART = 10  # frames worth building a world for
+
+
+@dataclass(frozen=True)
+class DriveSummary:
+    """What a call of ``render_drive`` did."""
+
+    out: Path
+    sequences: tuple[str, ...]
+    rendered: int
+    skipped: int
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How the frames of a sequence lie in time: the ego's speed (m/s) and the seconds between kept frames."""
+
+    speed: float
+    interval: float
+    frames: int
+
+    @property
+    def path_length(self) -> float:
+        return self.speed * self.interval * self.frames
+
+
+def timing(config: DriveConfig, sequence: str) -> Timing:
+    """A drive of few frames keeps only every n-th turn of the sensors, and still sees a whole street."""
+    frames = config.frame_counts()[sequence]
+    speed = float(np.random.default_rng((config.seed, int(sequence), 1)).uniform(4.5, 7.0))
+    turns = int(np.clip(round(_PATH / (frames * speed * _TICK)), 1, _LONGEST_STEP / (speed * _TICK)))
+    return Timing(speed, turns * _TICK, frames)
+
+
+@lru_cache(maxsize=1)
+def open_world(config: DriveConfig, sequence: str) -> World:
+    """The world of a sequence; a process keeps the last one, which takes seconds to build."""
+    plan = timing(config, sequence)
+    return build_world(config.seed, sequence, plan.path_length, plan.speed)
+
+
+def render_drive(
+    out: str | Path, config: DriveConfig, *, workers: int | None = None, progress: bool = True
+) -> DriveSummary:
+    """Render a synthetic drive into ``out``; frames that are already there are kept.
+
+    Args:
+        out: root of the data set to make; files go where ``elite.layout`` says.
+        config: what to make. It is recorded in ``out``/synth.json.
+        workers: processes, by default one per CPU. The files do not depend on it.
+        progress: show a bar.
+
+    Raises:
+        ConfigError: ``out`` holds a drive with other settings, or other files; or workers < 1.
+        MissingExtraError: trimesh or embreex is not installed.
+        OutputError: ``out`` cannot be written to.
+    """
+    workers = workers or os.cpu_count() or 1 if workers is None else workers
+    if workers < 1:
+        raise ConfigError(f"workers must be at least 1, found {workers}; leave it out to use every CPU.")
+    load_trimesh()
+    load_embree()
+    layout = Layout(Path(out))
+    _claim(layout, config)
+    counts = config.frame_counts()
+    for sequence in counts:
+        _write_sequence_files(layout, config, sequence)
+    todo = [(s, [i for i in range(n) if not _complete(layout, config, s, i)]) for s, n in counts.items()]
+    missing = sum(len(frames) for _, frames in todo)
+    with tqdm(total=missing, unit="frame", desc="synthetic drive", disable=not progress) as bar:
+        _run(layout, config, _parts(todo, missing, workers), workers, bar)
+    return DriveSummary(layout.root, tuple(counts), missing, sum(counts.values()) - missing)
+
+
+def _claim(layout: Layout, config: DriveConfig) -> None:
+    """Record the settings, or check them against those recorded."""
+    record = make_folder(layout.root) / RECORD
+    if record.is_file():
+        try:
+            changed = differences(config, json.loads(record.read_text()))
+        except (ValueError, AttributeError) as error:
+            raise OutputError(f"{record} is damaged ({error}); remove {layout.root} and render again.") from error
+        if changed:
+            raise ConfigError(
+                f"{layout.root} holds a drive made with other settings ({', '.join(changed)}); "
+                "choose another folder, or remove this one."
+            )
+    elif any(layout.root.iterdir()):
+        raise ConfigError(f"{layout.root} is not empty and holds no synthetic drive; choose a new folder.")
+    else:
+        write_json(record, config.to_json())
+
+
+def _parts(todo: list[tuple[str, list[int]]], missing: int, workers: int) -> list[tuple[str, list[int]]]:
+    """Stretches of frames for one process each: long, as each costs building a world, but enough for all workers."""
+    size = max(_SMALLEST_PART, -(-missing // (2 * workers)))
+    return [(s, frames[i : i + size]) for s, frames in todo for i in range(0, len(frames), size)]
+
+
+_counter: Any = None
+
+
+def _run(
+    layout: Layout, config: DriveConfig, parts: list[tuple[str, list[int]]], workers: int, bar: "tqdm[Any]"
+) -> None:
+    if workers == 1 or len(parts) <= 1:
+        for sequence, frames in parts:
+            for index in frames:
+                render_frame(layout, config, sequence, index)
+                bar.update()
+        return
+    context = multiprocessing.get_context("spawn")
+    counter = context.Value("l", 0)
+    with ProcessPoolExecutor(min(workers, len(parts)), context, _start_worker, (counter,)) as pool:
+        jobs = [pool.submit(_render_part, layout, config, *part) for part in parts]
+        try:
+            for done in _watch(jobs):
+                bar.update(counter.value - bar.n)
+                for job in done:
+                    job.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+        bar.update(counter.value - bar.n)
+
+
+def _watch(jobs: "list[Future[None]]") -> "Iterator[set[Future[None]]]":
+    """The jobs done so far, a few times a second until all are."""
+    left = set(jobs)
+    while left:
+        done, left = wait(left, timeout=0.2)
+        yield done
+
+
+def _start_worker(counter: Any) -> None:
+    global _counter
+    _counter = counter
+
+
+def _render_part(layout: Layout, config: DriveConfig, sequence: str, frames: list[int]) -> None:
+    for index in frames:
+        render_frame(layout, config, sequence, index)
+        with _counter.get_lock():
+            _counter.value += 1
+
+
+def frame_name(index: int) -> str:
+    return f"{index:06d}"
+
+
+def render_frame(layout: Layout, config: DriveConfig, sequence: str, index: int) -> None:
+    """Write one frame; the scan comes last, for its presence marks the frame as complete."""
+    world, name, time = open_world(config, sequence), frame_name(index), index * timing(config, sequence).interval
+    pose, caster = world.ego_pose(time), world.caster(time)
+    labelled = sequence not in SPLITS["test"]
+    for number, camera_name in enumerate(config.cameras):
+        rng = np.random.default_rng((config.seed, int(sequence), 2, index, number))
+        view, size = camera(config, camera_name), (config.image_height, config.image_width)
+        image, semantic, instance = photograph(world, caster, pose, view, height=size[0], width=size[1], rng=rng)
+        write_bytes(layout.image(sequence, name, camera_name), _png(image))
+        if labelled:
+            write_dense(layout, sequence, name, f"{camera_name}_labels", semantic=semantic, instance=instance)
+    points, label = scan_frame(world, caster, config, sequence, index)
+    if labelled:
+        write_bytes(layout.labels(sequence, name), label.tobytes())
+    write_bytes(layout.scan(sequence, name), points.tobytes())
+
+
+def scan_frame(
+    world: World, caster: Caster, config: DriveConfig, sequence: str, index: int
+) -> tuple[Float[np.ndarray, "n 4"], np.ndarray]:
+    """(points with remission, label words) of a frame."""
+    rng = np.random.default_rng((config.seed, int(sequence), 3, index))
+    pose = world.ego_pose(index * timing(config, sequence).interval)
+    return scan(caster, world.paints, pose, beams=config.beams, azimuths=config.azimuths, rng=rng)
+
+
+def _complete(layout: Layout, config: DriveConfig, sequence: str, index: int) -> bool:
+    return layout.scan(sequence, frame_name(index)).is_file()
+
+
+def _png(image: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG", compress_level=3)
+    return buffer.getvalue()
+
+
+def _write_sequence_files(layout: Layout, config: DriveConfig, sequence: str) -> None:
+    """calib.txt, poses.txt and times.txt."""
+    plan = timing(config, sequence)
+    times = np.arange(plan.frames) * plan.interval
+    lines = [f"{name}: {_numbers(matrix)}" for name, matrix in calibration(config).items()]
+    write_bytes(layout.calibration(sequence), "".join(f"{line}\n" for line in lines).encode())
+    write_bytes(layout.times(sequence), "".join(f"{t:.6e}\n" for t in times).encode())
+    street = plan_street(config.seed, sequence, plan.path_length)
+    poses = relative_poses([ego_pose(street, plan.speed * t) for t in times])
+    write_bytes(layout.poses(sequence), "".join(f"{_numbers(p[:3])}\n" for p in poses).encode())
+
+
+def relative_poses(lidar_poses: list[Float[np.ndarray, "4 4"]]) -> list[Float[np.ndarray, "4 4"]]:
+    """T_world_velo of each frame -> KITTI's poses: camera 0 relative to camera 0 of the first frame."""
+    velo_cam0 = np.linalg.inv(cam0_from_velo())
+    origin = np.linalg.inv(lidar_poses[0] @ velo_cam0)
+    return [origin @ pose @ velo_cam0 for pose in lidar_poses]
+
+
+def _numbers(matrix: Float[np.ndarray, "3 4"]) -> str:
+    return " ".join(f"{value:.12e}" for value in matrix.ravel())

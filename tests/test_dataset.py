@@ -1,0 +1,119 @@
+"""From frames to batches."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from elite.config import AugmentConfig, StudentConfig
+from elite.data import SemanticKITTI
+from elite.data.augment import keep_points, rotation_z, transform_points
+from elite.data.collate import collate
+from elite.data.dataset import EpochSampler, ScoringSet, TrainingSet
+from elite.errors import DataError
+from tests.conftest import write_frame
+
+VOLUME = StudentConfig().volume
+
+
+def training_set(root: Path, seed: int = 0, **augment) -> TrainingSet:
+    return TrainingSet(SemanticKITTI(root, "00", cameras=()), VOLUME, AugmentConfig(**augment), seed)
+
+
+def test_same_key_same_sample_other_epoch_other_sample(tiny_kitti: Path) -> None:
+    data, again = training_set(tiny_kitti), training_set(tiny_kitti)
+    np.testing.assert_array_equal(data[(3, 1)].points, again[(3, 1)].points)
+    assert data[(3, 1)].points.shape != data[(4, 1)].points.shape or (data[(3, 1)].points != data[(4, 1)].points).any()
+    assert (data[(3, 1)].points[:50] != training_set(tiny_kitti, seed=1)[(3, 1)].points[:50]).any()
+
+
+def test_without_augmentation_a_sample_is_the_cropped_scan(tiny_kitti: Path) -> None:
+    data = training_set(tiny_kitti, enabled=False)
+    frame, sample = data.frames[0], data[(0, 0)]
+    inside = [i for i, p in enumerate(frame.scan.points) if np.all(p > VOLUME[0]) and np.all(p < VOLUME[1])]
+    assert 0 < len(inside) < len(frame.scan)
+    np.testing.assert_array_equal(sample.points, frame.scan.points[inside])
+    np.testing.assert_array_equal(sample.labels, frame.labels[inside])
+
+
+def test_points_keep_their_labels_through_augmentation(tiny_kitti: Path) -> None:
+    """z and remission change by one offset only, so every point can be found again."""
+    data = training_set(tiny_kitti, shift=0.0)
+    frame, sample = data.frames[0], data[(0, 0)]
+    original = {
+        (z, r): label for (_, _, z), r, label in zip(frame.scan.points, frame.scan.remission, frame.labels, strict=True)
+    }
+    assert [
+        original[(z, r)] for (_, _, z), r in zip(sample.points, sample.remission, strict=True)
+    ] == sample.labels.tolist()
+
+
+def test_dropped_points_are_gone() -> None:
+    rng = np.random.default_rng(0)
+    kept = [keep_points(1000, 0.2, rng).mean() for _ in range(200)]
+    assert 0.75 < min(kept) < 0.85
+    assert max(kept) > 0.97
+    assert keep_points(1, 0.99, rng).all()
+
+
+def test_transforms_by_hand() -> None:
+    point = np.array([[1, 0, 5]], np.float32)
+    np.testing.assert_allclose(point @ rotation_z(np.pi / 2), [[0, 1, 5]], atol=1e-6)
+    still = AugmentConfig(rotate=0, flip=False, scale=(2, 2), shift=0)
+    np.testing.assert_allclose(transform_points(point, still, np.random.default_rng(0)), [[2, 0, 5]])
+
+
+def test_augmentation_turns_flips_scales_and_shifts() -> None:
+    """The distances to the axis change by the scale only; all four flips and the whole circle occur."""
+    rng, config = np.random.default_rng(0), AugmentConfig(shift=0)
+    out = np.concatenate([transform_points(np.array([[3, 4, 1]], np.float32), config, rng) for _ in range(400)])
+    radius = np.hypot(out[:, 0], out[:, 1]) / 5
+    assert radius.min() == pytest.approx(0.95, abs=0.01)
+    assert radius.max() == pytest.approx(1.05, abs=0.01)
+    assert (np.histogram(np.arctan2(out[:, 1], out[:, 0]), 8)[0] > 20).all()
+    assert (out[:, 2] == 1).all()
+
+
+def test_scoring_covers_every_point_of_every_scan(tiny_kitti: Path) -> None:
+    data = ScoringSet(SemanticKITTI(tiny_kitti, "00", cameras=()), VOLUME)
+    samples = [data[0], data[1]]
+    batch = collate(samples)
+    assert batch.cover is not None
+    whole = np.concatenate([data.frames[i].scan.points for i in range(2)])
+    inside = np.all((whole > VOLUME[0]) & (whole < VOLUME[1]), axis=1)
+    np.testing.assert_array_equal(batch.points[batch.cover[inside]], whole[inside])
+    scan = np.repeat([0, 1], [len(data.frames[i].scan) for i in range(2)])
+    np.testing.assert_array_equal(batch.batch_index[batch.cover], scan)
+
+
+def test_collate_lays_samples_end_to_end(tiny_kitti: Path) -> None:
+    data = training_set(tiny_kitti)
+    samples = [data[(0, 0)], data[(0, 1)]]
+    batch = collate(samples)
+    assert batch.size == 2
+    assert batch.cover is None
+    for i, sample in enumerate(samples):
+        torch.testing.assert_close(batch.points[batch.batch_index == i], torch.from_numpy(sample.points))
+    assert batch.to("cpu").labels.equal(batch.labels)
+
+
+def test_sampler_visits_each_scan_once_in_an_order_of_its_epoch() -> None:
+    sampler = EpochSampler(50, seed=1)
+    first = list(sampler)
+    assert sorted(i for _, i in first) == list(range(50))
+    assert first == list(EpochSampler(50, seed=1))
+    sampler.set_epoch(1)
+    assert [i for _, i in sampler] != [i for _, i in first]
+    assert {epoch for epoch, _ in sampler} == {1}
+
+
+def test_a_scan_without_a_point_in_the_volume_is_named(tmp_path: Path) -> None:
+    write_frame(tmp_path, "00", "000004", np.full((3, 4), 99, np.float32), np.full(3, 40))
+    with pytest.raises(DataError, match=r"00/000004 has no point in the volume.*student\.volume"):
+        training_set(tmp_path)[(0, 0)]
+
+
+def test_training_needs_labels(tiny_kitti: Path) -> None:
+    with pytest.raises(DataError, match="training needs labels"):
+        TrainingSet(SemanticKITTI(tiny_kitti, "11", cameras=()), VOLUME, AugmentConfig(), 0)

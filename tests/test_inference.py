@@ -1,0 +1,78 @@
+"""One scan in, labels out."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from elite.errors import ConfigError, DataError
+from elite.inference import Job, Segmenter, predict_files
+from elite.labels import to_raw
+from elite.student import SPVCNN
+from tests.conftest import random_scan
+
+
+@pytest.fixture
+def segmenter() -> Segmenter:
+    return Segmenter(SPVCNN(channels=8, cells=(100, 100, 12)))
+
+
+def test_labels_are_the_best_class_but_never_zero(segmenter: Segmenter) -> None:
+    scan = random_scan(np.random.default_rng(0))
+    inside = (np.abs(scan[:, :2]) < 50).all(1) & (scan[:, 2] > -4) & (scan[:, 2] < 2)
+    result = segmenter(scan[inside, :3], scan[inside, 3])
+    with torch.no_grad():
+        points, remission = torch.from_numpy(scan[inside, :3].copy()), torch.from_numpy(scan[inside, 3].copy())
+        logits = segmenter.student(points, remission, torch.zeros(len(points), dtype=torch.int64)).logits
+    logits[:, 0] = -torch.inf
+    np.testing.assert_array_equal(result.labels, logits.argmax(1))
+    np.testing.assert_allclose(result.confidence, torch.softmax(logits, 1).max(1).values, rtol=1e-5)
+
+
+def test_points_outside_answer_as_their_nearest_neighbour(segmenter: Segmenter) -> None:
+    inside = random_scan(np.random.default_rng(1), 40) * np.array([0.5, 0.5, 1, 1], np.float32)
+    outside = np.array([[80, 3, -1, 0.1], [-60, -70, 5, 0.9], [0, 0, 30, 0.3]], np.float32)
+    whole = segmenter(np.vstack([inside, outside])[:, :3], np.hstack([inside[:, 3], outside[:, 3]]))
+    alone = segmenter(inside[:, :3], inside[:, 3])
+    nearest = [np.linalg.norm(inside[:, :3] - p[:3], axis=1).argmin() for p in outside]
+    np.testing.assert_array_equal(whole.labels, np.hstack([alone.labels, alone.labels[nearest]]))
+
+
+@pytest.mark.parametrize(
+    ("points", "remission", "message"),
+    [
+        (np.zeros((4, 4)), np.zeros(4), r"expected points \(N, 3\)"),
+        (np.zeros((4, 3)), np.zeros(5), "remission"),
+        (np.full((2, 3), np.nan), np.zeros(2), "NaN"),
+        (np.full((2, 3), 500.0), np.zeros(2), "none of the 2 points is in the volume"),
+        (np.zeros((0, 3)), np.zeros(0), "none of the 0 points"),
+    ],
+)
+def test_bad_scans_are_named(segmenter: Segmenter, points, remission, message) -> None:
+    with pytest.raises(DataError, match=message):
+        segmenter(points, remission)
+
+
+def test_unknown_devices_are_named() -> None:
+    from elite.inference import pick_device
+
+    for name in ("tpu9x", "cuda:17"):
+        with pytest.raises(ConfigError, match=name):
+            pick_device(name)
+
+
+def test_a_damaged_scan_is_skipped_counted_and_named(segmenter: Segmenter, tmp_path: Path) -> None:
+    scans = [random_scan(np.random.default_rng(i), 30) for i in range(3)]
+    jobs = [Job(tmp_path / f"{i}.bin", tmp_path / "out" / f"{i}.label", tmp_path / f"{i}.confidence") for i in range(3)]
+    for job, scan in zip(jobs, scans, strict=True):
+        scan.tofile(job.scan)
+    jobs[1].scan.write_bytes(jobs[1].scan.read_bytes()[:-3])
+    failed = []
+    assert predict_files(segmenter, jobs, lambda job, error: failed.append((job, str(error)))) == (2, 1)
+    assert failed[0][0] is jobs[1]
+    assert "1.bin" in failed[0][1]
+    assert [job.done() for job in jobs] == [True, False, True]
+    expected = segmenter(scans[2][:, :3], scans[2][:, 3])
+    np.testing.assert_array_equal(np.fromfile(jobs[2].labels, "<u4"), to_raw(expected.labels))
+    np.testing.assert_array_equal(np.fromfile(tmp_path / "2.confidence", "<f4"), expected.confidence)

@@ -1,0 +1,68 @@
+"""Losses against their definitions, written out."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from elite.labels import POINT_COUNTS
+from elite.losses import class_weights, cross_entropy, lovasz_softmax
+
+
+def lovasz_by_loop(logits: torch.Tensor, labels: torch.Tensor) -> float:
+    """Per class: sort the errors, and charge each with the growth of 1 - IoU when its point becomes wrong."""
+    keep = labels != 0
+    p, y = torch.softmax(logits, 1)[keep].numpy(), labels[keep].numpy()
+    losses = []
+    for c in np.unique(y):
+        truth = y == c
+        errors = np.abs(truth - p[:, c])
+        order = np.argsort(-errors, kind="stable")
+        wrong, before, total = np.zeros(len(y), bool), 0.0, 0.0
+        for i in order:
+            wrong[i] = True
+            predicted = truth ^ wrong
+            loss = 1 - (truth & predicted).sum() / (truth | predicted | wrong & truth).sum()
+            total += errors[i] * (loss - before)
+            before = loss
+        losses.append(total)
+    return float(np.mean(losses))
+
+
+def test_lovasz_equals_its_definition() -> None:
+    logits, labels = torch.randn(60, 6, dtype=torch.float64), torch.randint(0, 5, (60,))
+    assert lovasz_softmax(logits, labels).item() == pytest.approx(lovasz_by_loop(logits, labels), abs=1e-12)
+
+
+def test_lovasz_of_hard_predictions_is_one_minus_iou() -> None:
+    labels = torch.tensor([1, 1, 1, 2, 2, 3])
+    answers = torch.tensor([1, 1, 2, 2, 2, 1])
+    logits = F.one_hot(answers, 4).double() * 200
+    iou = np.mean([2 / 4, 2 / 3, 0])
+    assert lovasz_softmax(logits, labels).item() == pytest.approx(1 - iou, abs=1e-6)
+
+
+@pytest.mark.parametrize("loss", [lovasz_softmax, cross_entropy])
+def test_a_batch_without_labels_costs_nothing(loss) -> None:
+    logits = torch.randn(5, 4, requires_grad=True)
+    value = loss(logits, torch.zeros(5, dtype=torch.int64))
+    value.backward()
+    assert value.item() == 0
+    assert logits.grad is not None
+    assert not logits.grad.any()
+
+
+def test_cross_entropy_is_the_weighted_mean_over_labelled_rows() -> None:
+    logits, labels = torch.randn(7, 3), torch.tensor([0, 1, 2, 1, 0, 2, 2])
+    weights = torch.tensor([0.0, 2.0, 5.0])
+    rows = [(weights[y], -torch.log_softmax(x, 0)[y]) for x, y in zip(logits, labels, strict=True) if y]
+    expected = sum(w * nll for w, nll in rows) / sum(w for w, _ in rows)
+    torch.testing.assert_close(cross_entropy(logits, labels, weights), expected)
+
+
+def test_class_weights() -> None:
+    weights = class_weights((8, 1, 0))
+    assert weights.tolist() == pytest.approx([0, 1, 2, 1])
+    published = class_weights(POINT_COUNTS)
+    assert published[15] == 1  # vegetation, the most frequent
+    assert published[8].item() == pytest.approx((476491114 / 78858) ** (1 / 3), rel=1e-6)

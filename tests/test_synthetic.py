@@ -1,0 +1,181 @@
+"""The synthetic drive: its files, its sensors, and how well the occlusion test does against the true world."""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from elite import geometry
+from elite.data.dense import read_dense
+from elite.errors import ConfigError
+from elite.labels import CLASS_NAMES, split_label, to_train
+from elite.layout import Layout
+
+pytest.importorskip("trimesh")
+pytest.importorskip("embreex")
+
+from elite.synthetic import DriveConfig, render_drive
+from elite.synthetic.classes import raw_id
+from elite.synthetic.drive import open_world, scan_frame, timing
+from elite.synthetic.sensors import beam_angles, camera
+from elite.synthetic.visibility import true_visibility
+
+TINY = DriveConfig(sequences=1, frames=2, beams=16, azimuths=180, image_width=160, image_height=48)
+FULL = DriveConfig(sequences=1)  # KITTI's sizes; only a frame or two is made of it
+
+
+@pytest.fixture(scope="module")
+def drive(tmp_path_factory) -> Layout:
+    root = tmp_path_factory.mktemp("drive") / "tiny"
+    summary = render_drive(root, TINY, workers=1, progress=False)
+    assert (summary.sequences, summary.rendered, summary.skipped) == (("00", "08"), 4, 0)
+    return Layout(root)
+
+
+@pytest.fixture(scope="module")
+def full_frame():
+    """(points with remission, labels, true visibility, camera, index) of one frame at full size."""
+    index, sequence = 12, "08"
+    world = open_world(FULL, sequence)
+    time = index * timing(FULL, sequence).interval
+    caster, view = world.caster(time), camera(FULL, "image_2")
+    points, label = scan_frame(world, caster, FULL, sequence, index)
+    seen = true_visibility(caster, world.ego_pose(time), points[:, :3], view)
+    return points, to_train(split_label(label)[0]), seen, view
+
+
+def digests(root: Path) -> dict[str, str]:
+    files = sorted(p for p in root.rglob("*") if p.is_file())
+    return {str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def test_files_are_those_of_semantickitti(drive):
+    for sequence in ("00", "08"):
+        for name in ("000000", "000001"):
+            points = np.fromfile(drive.scan(sequence, name), np.float32).reshape(-1, 4)
+            label = np.fromfile(drive.labels(sequence, name), np.uint32)
+            semantic, instance = split_label(label)
+            assert 1000 < len(points) == len(label) <= 16 * 180
+            assert ((points[:, 3] >= 0) & (points[:, 3] < 1)).all()
+            train = to_train(semantic)  # raises on an unknown id
+            assert (train > 0).all()
+            assert ((instance > 0) == (train <= 8)).all()
+            image = np.array(Image.open(drive.image(sequence, name, "image_2")))
+            dense, dense_instance = read_dense(drive, sequence, name, "image_2_labels")
+            assert image.shape == (48, 160, 3)
+            assert dense.shape == dense_instance.shape == (48, 160)
+            assert (dense == 0).any()  # sky
+        assert len(drive.times(sequence).read_text().split()) == 2
+        poses = np.loadtxt(drive.poses(sequence)).reshape(-1, 3, 4)
+        np.testing.assert_allclose(poses[0], np.eye(4)[:3], atol=1e-9)
+        assert 1 < poses[1][2, 3] < 6  # forward is z in camera axes
+        assert [line.split(":")[0] for line in drive.calibration(sequence).read_text().splitlines()] == [
+            "P0", "P1", "P2", "P3", "Tr",
+        ]  # fmt: skip
+
+
+def test_a_ring_begins_where_azimuth_passes_straight_ahead(drive):
+    points = np.fromfile(drive.scan("00", "000000"), np.float32).reshape(-1, 4)
+    azimuth = np.arctan2(points[:, 1], points[:, 0])
+    rings = np.cumsum(np.r_[0, (azimuth[1:] >= 0) & (azimuth[:-1] < 0)])
+    elevation = np.arctan2(points[:, 2], np.linalg.norm(points[:, :2], axis=1))
+    # The topmost beams may meet nothing but sky; every ring that is there keeps its elevation.
+    levels = np.array([np.median(elevation[rings == r]) for r in range(rings.max() + 1)])
+    assert 12 <= len(levels) <= 16
+    assert (np.abs(levels[:, None] - beam_angles(16)).min(axis=1) < 2e-3).all()
+    assert (np.diff(levels) < 0).all()
+
+
+def test_a_rerun_keeps_complete_frames_and_makes_the_missing_one_again(drive):
+    before = digests(drive.root)
+    drive.scan("08", "000001").unlink()
+    drive.labels("08", "000001").write_bytes(b"half a file")
+    summary = render_drive(drive.root, TINY, workers=1, progress=False)
+    assert (summary.rendered, summary.skipped) == (1, 3)
+    assert digests(drive.root) == before
+
+
+def test_files_do_not_depend_on_the_number_of_workers(drive, tmp_path):
+    render_drive(tmp_path / "two", TINY, workers=2, progress=False)
+    assert digests(tmp_path / "two") == digests(drive.root)
+
+
+def test_other_settings_or_other_files_are_refused(drive, tmp_path):
+    with pytest.raises(ConfigError, match="other settings \\(seed\\)"):
+        render_drive(drive.root, dataclasses.replace(TINY, seed=1), progress=False)
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(ConfigError, match="not empty"):
+        render_drive(tmp_path, TINY, progress=False)
+    assert json.loads((drive.root / "synth.json").read_text())["seed"] == 0
+
+
+@pytest.mark.parametrize("setting", [{"frames": 0}, {"beams": 1}, {"seed": -1}, {"cameras": ("image_0",)}])
+def test_bad_settings_are_refused(setting):
+    with pytest.raises(ConfigError, match=next(iter(setting))):
+        DriveConfig(**setting)
+
+
+def test_test_sequences_get_no_labels_and_08_is_never_for_training():
+    counts = DriveConfig(sequences=10, frames=5, test_frames=2).frame_counts()
+    assert list(counts) == [*(f"{i:02d}" for i in (*range(8), 9, 10)), "08", *(f"{i:02d}" for i in range(11, 22))]
+    assert counts["08"] == 5
+    assert counts["11"] == 2
+
+
+def test_moving_things_fold_into_their_classes():
+    for name in ("car", "truck", "other-vehicle", "person", "bicyclist", "motorcyclist"):
+        ids = np.array([raw_id(name), raw_id(name, moving=True)])
+        assert [CLASS_NAMES[i] for i in to_train(ids)] == [name, name]
+        assert ids[1] > 250
+
+
+def test_every_class_is_met_often(full_frame):
+    count = np.bincount(full_frame[1], minlength=20)
+    assert (count[1:] > 20).sum() >= 16
+
+
+def test_remission_alone_tells_little(full_frame):
+    points, train, *_ = full_frame
+    present = [c for c in range(1, 20) if (train == c).sum() > 20]
+    means = np.array([points[train == c, 3].mean() for c in present])
+    guess = np.array(present)[np.abs(points[:, 3:] - means).argmin(axis=1)]
+    recalls = [(guess[train == c] == c).mean() for c in present]
+    assert np.mean(recalls) < 0.35
+
+
+def visible_pairs(points, view):
+    """(index into points, pixel, kept) of the points that fall in the image."""
+    height, width = FULL.image_height, FULL.image_width
+    uv, depth = geometry.project(points[:, :3], view)
+    index = np.flatnonzero(geometry.in_image(uv, height, width))
+    pixel = np.floor(uv[index]).astype(np.int64)[:, ::-1]
+    return index, pixel, geometry.visible(pixel, depth[index], height, width)
+
+
+def test_the_occlusion_test_finds_what_is_truly_visible(full_frame):
+    points, _, seen, view = full_frame
+    index, _, kept = visible_pairs(points, view)
+    truly = seen[index]
+    assert truly.mean() < 0.99  # there is something to find
+    assert truly[kept].mean() > 0.97
+    assert kept[truly].mean() > 0.95
+
+
+def test_camera_and_lidar_see_the_same_world(full_frame):
+    from elite.synthetic.camera import photograph
+
+    points, train, seen, view = full_frame
+    world = open_world(FULL, "08")
+    time = 12 * timing(FULL, "08").interval
+    pose, caster = world.ego_pose(time), world.caster(time)
+    _, semantic, _ = photograph(
+        world, caster, pose, view, height=FULL.image_height, width=FULL.image_width, rng=np.random.default_rng(0)
+    )
+    index, pixel, _ = visible_pairs(points, view)
+    same = to_train(semantic)[tuple(pixel.T)] == train[index]
+    assert same[seen[index]].mean() > 0.95
+    assert same[~seen[index]].mean() < 0.5

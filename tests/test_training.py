@@ -1,0 +1,169 @@
+"""Training runs on tiny data: what is computed, what is left behind, what is refused."""
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from elite.config import AugmentConfig, DataConfig, OptimConfig, StudentConfig, TrainConfig
+from elite.data import SemanticKITTI
+from elite.errors import CheckpointError, ConfigError, DataError, OutputError
+from elite.evaluation import evaluate
+from elite.inference import Segmenter
+from elite.losses import class_weights
+from elite.student import SPVCNN, load_student, save_student
+from elite.training import train
+from elite.training.module import StudentTraining
+from elite.training.optim import cosine
+from elite.types import Batch
+
+SMALL = StudentConfig(channels=8, cells=(100, 100, 12))
+
+
+def config(root: Path, run: Path, **changes) -> TrainConfig:
+    settings = {
+        "out": run,
+        "steps": 4,
+        "accelerator": "cpu",
+        "data": DataConfig(root=root, sequences="00", batch_size=1, workers=0),
+        "augment": AugmentConfig(enabled=False),
+        "student": SMALL,
+        "optim": OptimConfig(lr=0.05),
+    }
+    return TrainConfig(**settings | changes)
+
+
+@pytest.fixture
+def trained(tiny_kitti: Path, tmp_path: Path) -> Path:
+    train(config(tiny_kitti, tmp_path / "run"), progress=False)
+    return tmp_path / "run"
+
+
+def test_a_run_leaves_what_is_needed_to_repeat_and_to_use_it(trained: Path, tiny_kitti: Path) -> None:
+    settings = yaml.safe_load((trained / "config.yaml").read_text())
+    assert settings["student"]["channels"] == 8
+    assert settings["optim"]["momentum"] == 0.9  # resolved: the defaults too
+    assert json.loads((trained / "versions.json").read_text()).keys() >= {
+        "elite",
+        "torch",
+        "commit",
+        "hardware",
+        "seed",
+    }
+    for name in ("best", "last"):
+        assert load_student(trained / "checkpoints" / f"{name}.ckpt").config == SMALL
+    torch.load(trained / "checkpoints" / "last.ckpt", weights_only=True)  # nothing but tensors and plain values
+    assert "val/miou" in (trained / "metrics.csv").read_text().splitlines()[0]
+
+
+def test_the_same_seed_gives_the_same_weights(trained: Path, tiny_kitti: Path, tmp_path: Path) -> None:
+    again = train(config(tiny_kitti, tmp_path / "again"), progress=False)
+    other = train(config(tiny_kitti, tmp_path / "other", seed=1), progress=False)
+    first = load_student(trained / "checkpoints" / "last.ckpt").state_dict()
+    assert all(torch.equal(value, first[name]) for name, value in load_student(again.last).state_dict().items())
+    assert not all(torch.equal(value, first[name]) for name, value in load_student(other.last).state_dict().items())
+
+
+def test_validation_equals_evaluation(tiny_kitti: Path, tmp_path: Path) -> None:
+    """The score in the training log is the official one, points outside the volume included."""
+    result = train(config(tiny_kitti, tmp_path / "run", steps=2), progress=False)
+    segmenter = Segmenter.load(result.best, "cpu")
+    scored = evaluate(SemanticKITTI(tiny_kitti, "08", cameras=()), lambda f: segmenter.segment(f.scan).labels)
+    assert result.miou == pytest.approx(scored["miou"], abs=1e-6)
+
+
+def test_it_learns(tiny_kitti: Path, tmp_path: Path) -> None:
+    """Random labels of fixed points can be learnt by heart; a broken gradient or optimiser could not."""
+    module = StudentTraining(config(tiny_kitti, tmp_path), SPVCNN.from_config(SMALL), class_weights((1,) * 19))
+    points = torch.rand(60, 3) * torch.tensor([80.0, 80.0, 5.0]) - torch.tensor([40.0, 40.0, 3.5])
+    labels = torch.randint(1, 20, (60,))
+    batch = Batch(("a",), points, torch.rand(60), torch.zeros(60, dtype=torch.int64), labels)
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1, momentum=0.9, nesterov=True)
+    for _ in range(200):
+        optimizer.zero_grad()
+        output = module.student(batch.points, batch.remission, batch.batch_index)
+        torch.stack(list(module.losses(output, batch).values())).sum().backward()
+        torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
+        optimizer.step()
+    assert (output.logits[:, 1:].argmax(1) + 1 == labels).float().mean() > 0.95
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed"])
+def test_reduced_precision_trains(tiny_kitti: Path, tmp_path: Path, precision) -> None:
+    train(config(tiny_kitti, tmp_path / "run", steps=2, precision=precision), progress=False)
+    student = load_student(tmp_path / "run" / "checkpoints" / "last.ckpt")
+    assert all(torch.isfinite(p).all() and p.dtype is torch.float32 for p in student.parameters())
+
+
+def test_training_starts_from_given_weights(trained: Path, tiny_kitti: Path, tmp_path: Path) -> None:
+    start = trained / "checkpoints" / "last.ckpt"
+    result = train(
+        config(tiny_kitti, tmp_path / "next", steps=1, init=start, optim=OptimConfig(lr=1e-12)), progress=False
+    )
+    for name, value in load_student(result.last).named_parameters():
+        torch.testing.assert_close(value, load_student(start).get_parameter(name))
+
+
+def test_a_start_of_another_shape_is_refused(tiny_kitti: Path, tmp_path: Path) -> None:
+    save_student(SPVCNN(channels=4, cells=(100, 100, 12)), tmp_path / "other.safetensors")
+    with pytest.raises(ConfigError, match=r"set the student\.\* keys"):
+        train(config(tiny_kitti, tmp_path / "run", init=tmp_path / "other.safetensors"), progress=False)
+
+
+def test_class_weights_from_the_data(tiny_kitti: Path, tmp_path: Path) -> None:
+    from elite.data.datamodule import DataModule
+
+    counts = DataModule(config(tiny_kitti, tmp_path)).point_counts()
+    expected = np.zeros(20, int)
+    for frame in SemanticKITTI(tiny_kitti, "00", cameras=()):
+        for label in frame.labels:
+            expected[label] += 1
+    assert counts == expected[1:].tolist()
+
+
+def test_cosine_schedule() -> None:
+    optim = OptimConfig(lr=1.0, final_lr=0.1, warmup_steps=4)
+    factors = [cosine(step, 104, optim) for step in range(120)]
+    assert factors[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert factors[54] == pytest.approx((1 + 0.1) / 2)
+    assert factors[104:] == pytest.approx([0.1] * 16)  # it ends, and does not rise again
+    assert cosine(10, 100, OptimConfig()) == pytest.approx((1 + math.cos(math.pi / 10)) / 2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"data": DataConfig(root=None)}, ConfigError, r"--data\.root"),
+        ({"data": DataConfig(root=Path("nowhere"))}, DataError, "no folder 'sequences'"),
+        ({"data": "11"}, DataError, "training needs labels"),
+        ({"val": "11"}, DataError, "none to train without a score"),
+        ({"out": Path("/proc/nothing/here")}, OutputError, "choose another place"),
+        ({"init": Path("absent.ckpt")}, CheckpointError, "absent.ckpt"),
+    ],
+)
+def test_impossible_runs_end_before_the_first_step(tiny_kitti: Path, tmp_path: Path, changes, error, message) -> None:
+    if changes.get("data") == "11":
+        changes = {"data": DataConfig(root=tiny_kitti, sequences="11", workers=0)}
+    if "val" in changes:
+        changes = {"data": DataConfig(root=tiny_kitti, sequences="00", val_sequences="11", workers=0)}
+    with pytest.raises(error, match=message):
+        train(config(tiny_kitti, tmp_path / "run", **changes), progress=False)
+
+
+def test_checkpoints_load_where_training_packages_are_missing(trained: Path) -> None:
+    code = f"""
+import sys
+for name in ("lightning", "torchmetrics", "tensorboard", "transformers", "peft", "matplotlib", "trimesh"):
+    sys.modules[name] = None
+import numpy as np, elite
+segment = elite.Segmenter.load({str(trained / "checkpoints" / "best.ckpt")!r})
+result = segment(np.zeros((5, 3), np.float32), np.ones(5, np.float32))
+assert result.labels.shape == result.confidence.shape == (5,) and result.labels.min() >= 1
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
