@@ -38,7 +38,7 @@ def save_untrained(run_folder: Path) -> Path:
 def main(out: Path, seed: int) -> None:
     began = time.monotonic()
     drive, run_folder, predictions = out / "drive", out / "run", out / "predictions"
-    run(f"synth {drive} --seed {seed} --sequences 4 --frames 30 --test-frames 1 --beams 32 --azimuths 1024 "
+    run(f"synth {drive} --seed {seed} --sequences 4 --frames 30 --test-frames 1 --beams 32 --azimuths 512 "
         "--image-width 620 --image-height 188")  # fmt: skip
     run(f"check-data {drive}")
     run(f"train --config synthetic-student --data.root {drive} --out {run_folder} --seed {seed}")

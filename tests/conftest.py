@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does; read when torch starts
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the command does; read when torch starts
 
 import numpy as np
 import pytest

@@ -17,9 +17,9 @@ FAULTY, USAGE = 1, 2
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command. 0 = done; 1 = ran, and found faults; 2 = could not run, the reason in one line on stderr."""
-    # Idle threads sleep instead of spinning: with loader processes beside them on few cores, spinning costs several
-    # times the work itself. Read when torch starts.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Idle threads spin only for a moment: beside loader processes on few cores, long spinning costs several times the
+    # work itself, and sleeping at once costs half as much again. Read when torch starts.
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     argv = sys.argv[1:] if argv is None else argv
     if not argv or argv[0] in ("-h", "--help"):
         print(_overview())
