@@ -204,7 +204,7 @@ def synth(parser: ArgumentParser, argv: list[str]) -> int:
     parser.add_class_arguments(DriveConfig)
     args = parser.parse_args(_underscored(argv))
     out, workers = args.pop("out"), args.pop("workers")
-    print(render_drive(out, DriveConfig(**vars(parser.instantiate_classes(args))), workers=workers))
+    print(render_drive(out, DriveConfig(**vars(parser.instantiate(args))), workers=workers))
     return 0
 
 
@@ -216,7 +216,7 @@ def train(parser: ArgumentParser, argv: list[str]) -> int:
     parser.add_class_arguments(TrainConfig)
     args = parser.parse_args(_underscored(_resolve_config(argv)))
     args.pop("config")
-    config = TrainConfig(**vars(parser.instantiate_classes(args)))
+    config = TrainConfig(**vars(parser.instantiate(args)))
 
     _require_extra("lightning", "train")
     from elite.training import train as run

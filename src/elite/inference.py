@@ -9,10 +9,10 @@ import torch
 from jaxtyping import Float32
 
 from elite.data.semantickitti import read_scan
-from elite.errors import ConfigError, DataError, EliteError
+from elite.errors import CheckpointError, ConfigError, DataError, EliteError
 from elite.files import write_bytes
 from elite.geometry import in_volume, nearest
-from elite.labels import to_raw
+from elite.labels import NUM_CLASSES, to_raw
 from elite.student import SPVCNN, load_student
 from elite.types import Scan, SegmentationResult
 
@@ -33,10 +33,16 @@ class Segmenter:
         """From a training checkpoint, an imported or an exported student.
 
         Raises:
-            CheckpointError: the file is none of them, or damaged.
+            CheckpointError: the file is none of them, or damaged, or its student has other classes.
             ConfigError: ``device`` is not there.
         """
-        return cls(load_student(Path(path)), pick_device(device))
+        student = load_student(Path(path))
+        if student.config.classes != NUM_CLASSES:
+            raise CheckpointError(
+                f"{path} holds a student of {student.config.classes} classes, expected SemanticKITTI's {NUM_CLASSES} "
+                "(with the ignored one); take a checkpoint trained on them."
+            )
+        return cls(student, pick_device(device))
 
     @torch.inference_mode()
     def __call__(self, points: Float32[np.ndarray, "n 3"], remission: Float32[np.ndarray, "n"]) -> SegmentationResult:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import yaml
@@ -112,7 +113,7 @@ def _trainer(config: TrainConfig, callbacks: list[L.Callback], progress: bool) -
     )
 
 
-def _length(config: TrainConfig) -> dict[str, int | None]:
+def _length(config: TrainConfig) -> dict[str, Any]:
     """How long, and when to validate, in Lightning's words: it counts validation intervals in batches."""
     if config.steps is None:
         return {"max_epochs": config.epochs, "check_val_every_n_epoch": config.val_every or 1}

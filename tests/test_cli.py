@@ -1,0 +1,213 @@
+"""The command line as a user meets it: the README's commands, and one line for everything that goes wrong."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from elite.cli import COMMANDS, main
+from elite.student import SPVCNN, save_student
+from tests.conftest import write_frame
+
+README = Path(__file__).parents[1] / "README.md"
+# The same commands on less data, so that the story takes seconds.
+SMALLER = {
+    "synth": "--sequences 1 --frames 2 --beams 16 --azimuths 180 --image-width 160 --image-height 48 --workers 1",
+    "train": "--steps 2 --val_every 2 --student.channels 8 --student.cells [50,50,10] --data.workers 0",
+}
+
+
+def readme_commands() -> list[list[str]]:
+    block = re.search(r"## Use\n\n```\n(.*?)```", README.read_text(), re.S)
+    assert block is not None
+    lines = [line.split("#")[0] for line in block.group(1).splitlines()]
+    return [shlex.split(line)[1:] for line in lines if line.strip()]
+
+
+def test_the_readme_tells_a_story_that_runs(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    commands = readme_commands()
+    assert [c[0] for c in commands] == [
+        "synth", "check-data", "train", "evaluate", "predict", "evaluate", "report", "export-student",
+    ]  # fmt: skip
+    for command in commands:
+        extra = shlex.split(SMALLER.get(command[0], ""))
+        assert main([*command, *extra]) == 0, (command, capsys.readouterr())
+    by_network = json.loads(Path("runs/first/evaluation.json").read_text())
+    assert main(["evaluate", "--predictions", "predictions", "drive", "--json", "files.json"]) == 0
+    by_files = json.loads(Path("files.json").read_text())
+    assert by_files["confusion"] == by_network["confusion"]
+    assert by_files.keys() >= {
+        "miou", "miou_present", "accuracy", "iou", "by_distance", "frames", "command", "versions",
+    }  # fmt: skip
+    assert "data:image/png" in Path("runs/first/report/index.html").read_text()
+
+
+def test_help_is_quick_and_complete() -> None:
+    """Nothing heavy is imported to tell what there is."""
+    code = "import sys; from elite.cli import main; main(['--help']); assert 'torch' not in sys.modules"
+    shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60).stdout
+    assert all(f"\n  {command} " in shown for command in COMMANDS)
+
+
+@pytest.fixture
+def student(tmp_path: Path) -> Path:
+    save_student(SPVCNN(channels=4, cells=(50, 50, 10)), tmp_path / "student.safetensors")
+    return tmp_path / "student.safetensors"
+
+
+def refused(capsys, *argv: object) -> str:
+    """The one line that a refused command leaves; exit status 2, nothing on the way but it."""
+    assert main([str(a) for a in argv]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert lines[-1].startswith("elite: error: ")
+    assert "Traceback" not in "".join(lines)
+    return lines[-1]
+
+
+def broken(root: Path, kind: str) -> Path:
+    """``root`` with one fault put into sequence 08; the file that has it."""
+    folder = root / "sequences" / "08"
+    scan, label = folder / "velodyne" / "000000.bin", folder / "labels" / "000000.label"
+    match kind:
+        case "truncated scan":
+            scan.write_bytes(scan.read_bytes()[:-5])
+        case "empty scan":
+            scan.write_bytes(b"")
+            label.write_bytes(b"")
+        case "NaN point":
+            values = np.fromfile(scan, "<f4")
+            values[6] = np.nan
+            values.tofile(scan)
+        case "label count":
+            label.write_bytes(label.read_bytes()[:-4])
+            return label
+        case "unknown id":
+            words = np.fromfile(label, "<u4")
+            words[3] = 77
+            words.tofile(label)
+            return label
+        case "outside":
+            values = np.fromfile(scan, "<f4").reshape(-1, 4)
+            values[:, 0] = 300
+            values.tofile(scan)
+    return scan
+
+
+BROKEN = {
+    "truncated scan": "multiple of 16.*copy it again",
+    "empty scan": "holds no point",
+    "NaN point": "NaN or infinite.*remove them",
+    "label count": "has 499 labels but .* has 500 points; re-extract",
+    "unknown id": r"unknown label ids \[77\].*map your own",
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_evaluate_names_the_broken_file(tiny_kitti: Path, student: Path, capsys, kind: str) -> None:
+    path = broken(tiny_kitti, kind)
+    line = refused(capsys, "evaluate", student, tiny_kitti)
+    assert str(path) in line
+    assert re.search(BROKEN[kind], line)
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_check_data_counts_the_broken_file_and_goes_on(tiny_kitti: Path, capsys, tmp_path: Path, kind: str) -> None:
+    path = broken(tiny_kitti, kind)
+    assert main(["check-data", str(tiny_kitti), "--json", str(tmp_path / "check.json")]) == 1
+    result = json.loads((tmp_path / "check.json").read_text())
+    assert result["faults"] == 1
+    by_sequence = {s["sequence"]: s for s in result["sequences"]}
+    assert str(path) in by_sequence["08"]["faults"][0]
+    assert by_sequence["00"]["faults"] == []
+    assert sum(by_sequence["00"]["classes"]) == 1000
+    assert str(path) in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["truncated scan", "empty scan", "NaN point", "outside"])
+def test_predict_skips_the_broken_scan_and_says_so(
+    tiny_kitti: Path, student: Path, tmp_path: Path, capsys, kind: str
+) -> None:
+    path = broken(tiny_kitti, kind)
+    out = tmp_path / "out"
+    assert main(["predict", str(student), str(tiny_kitti), "--sequences", "00,08", "-o", str(out)]) == 1
+    captured = capsys.readouterr()
+    assert "2 scans labelled" in captured.out
+    assert "1 failed" in captured.out
+    assert str(path) in captured.err
+    assert sorted(p.name for p in out.rglob("*.label")) == ["000000.label", "000001.label"]
+
+
+def test_check_data_sees_damaged_images_and_calibration(tiny_kitti: Path, capsys, tmp_path: Path) -> None:
+    image = tiny_kitti / "sequences" / "00" / "image_2" / "000000.png"
+    image.parent.mkdir()
+    image.write_bytes(b"\x89PNG\r\n\x1a\n")
+    calibration = tiny_kitti / "sequences" / "00" / "calib.txt"
+    calibration.write_text(calibration.read_text().replace("P2:", "P9:"))
+    assert main(["check-data", str(tiny_kitti), "--sequences", "00"]) == 1
+    out = capsys.readouterr().out
+    assert f"{image} is not a readable image" in out
+    assert f"{calibration} has no line 'P2:'" in out
+
+
+def test_loose_scans(student: Path, tmp_path: Path, capsys) -> None:
+    write_frame(tmp_path, "00", "000007", np.ones((9, 4), np.float32))
+    folder = tmp_path / "sequences" / "00" / "velodyne"
+    assert main(["predict", str(student), str(folder), "-o", str(tmp_path / "out"), "--confidence"]) == 0
+    assert np.fromfile(tmp_path / "out" / "000007.label", "<u4").shape == (9,)
+    assert np.fromfile(tmp_path / "out" / "000007.confidence", "<f4").shape == (9,)
+    before = (tmp_path / "out" / "000007.label").stat().st_mtime_ns
+    assert main(["predict", str(student), str(folder), "-o", str(tmp_path / "out"), "--skip-existing"]) == 0
+    assert (tmp_path / "out" / "000007.label").stat().st_mtime_ns == before
+    assert "1 were there already" in capsys.readouterr().out
+
+
+def test_refusals(tiny_kitti: Path, student: Path, tmp_path: Path, capsys) -> None:
+    run = ("train", "--data.root", tiny_kitti, "--data.sequences", "00", "--out", tmp_path / "run")
+    cases = {
+        ("fly",): "no command; expected one of check-data",
+        ("train", "--data.rot", "x"): "data.rot",
+        ("train", "--optim.lr", "fast"): "optim.lr",
+        ("train", "--config", "no-such"): "semantickitti-student",
+        (*run, "--steps", "5", "--val_every", "2"): "val_every must divide the run of 5 steps",
+        (*run, "--out", student / "below"): "choose another place",
+        ("evaluate", student): "expected 'elite evaluate CKPT ROOT'",
+        ("evaluate", tmp_path / "absent.ckpt", tiny_kitti): "absent.ckpt",
+        ("evaluate", student, tiny_kitti, "--split", "05"): "no scans for sequence 05; found 00, 08",
+        ("evaluate", student, tiny_kitti, "--split", "val"): "'val' is no selection|is no selection",
+        ("evaluate", student, tiny_kitti, "--split", "11"): "nothing to score",
+        ("predict", student, tiny_kitti, "-o", student / "below"): "choose another place",
+        ("predict", student, tmp_path / "nowhere.bin", "-o", tmp_path / "o", "--device", "quantum"): "quantum",
+        ("submit", "--data", tiny_kitti): "elite submit PRED --data",
+        ("check-data", tiny_kitti, "--cameras", "image_9"): "image_9",
+        ("import-checkpoint", student, tmp_path / "o", "--weight-layout", "ABCD"): "KRSC, RSKC or RSCK",
+        ("report", tmp_path / "nothing"): "is no run",
+    }
+    for argv, message in cases.items():
+        assert re.search(message, refused(capsys, *argv)), argv
+
+
+def test_an_unknown_key_in_a_configuration_file_is_refused(tmp_path: Path, capsys) -> None:
+    (tmp_path / "mine.yaml").write_text("optim:\n  learning_rate: 1\n")
+    assert "learning_rate" in refused(capsys, "train", "--config", tmp_path / "mine.yaml")
+
+
+def test_a_checkpoint_of_another_class_count_is_refused(tiny_kitti: Path, tmp_path: Path, capsys) -> None:
+    save_student(SPVCNN(channels=4, cells=(50, 50, 10), classes=17), tmp_path / "other.safetensors")
+    assert "17 classes" in refused(capsys, "evaluate", tmp_path / "other.safetensors", tiny_kitti)
+
+
+def test_submission_from_the_command_line(tiny_kitti: Path, student: Path, tmp_path: Path, capsys) -> None:
+    predictions, target = tmp_path / "pred", tmp_path / "x.zip"
+    assert main(["predict", str(student), str(tiny_kitti), "--sequences", "test", "-o", str(predictions)]) == 0
+    line = refused(capsys, "submit", predictions, "--data", tiny_kitti, "-o", target)
+    assert "11 has 1 of 921 scans" in line
+    assert not target.exists()
+    assert main(["submit", str(predictions), "--data", str(tiny_kitti), "-o", str(target), "--partial"]) == 0
+    assert "NOT accepted by the server" in capsys.readouterr().out
+    assert main(["submit", "--check", str(target), "--data", str(tiny_kitti), "--partial"]) == 0

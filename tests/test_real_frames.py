@@ -1,0 +1,57 @@
+"""The tools on real SemanticKITTI frames (skipped where they are missing)."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from elite.data import SemanticKITTI
+from elite.data.check import check
+from elite.geometry import in_image, owns_pixel, point_pixel_pairs, project
+
+
+@pytest.fixture(scope="module")
+def frames(real_kitti: Path) -> SemanticKITTI:
+    return SemanticKITTI(real_kitti, "00", cameras=("image_2", "image_3"))
+
+
+def test_check_data_counts_what_is_there(frames: SemanticKITTI) -> None:
+    (report,) = check(frames)
+    assert report.faults == []
+    assert (report.scans, report.labels, report.images) == (5, 3, 6)
+    raw = np.concatenate([np.fromfile(p, "<u4") & 0xFFFF for p in sorted((frames.label_path(0)).parent.iterdir())])
+    assert report.points == sum(frames.scan_path(i).stat().st_size // 16 for i in range(5))
+    assert report.classes.sum() == len(raw)
+    assert report.classes[1] == np.isin(raw, (10, 252)).sum()  # car and moving car
+    assert report.classes[0] == np.isin(raw, (0, 1, 52, 99)).sum()
+    assert report.share_projected == pytest.approx(0.154, abs=0.005)
+
+
+def test_partial_labels_are_a_label_folder_like_any_other(real_kitti: Path) -> None:
+    partial = SemanticKITTI(real_kitti, "00", labels="labels_partial", cameras=())
+    assert [e.name for e in partial.index if e.has_labels] == ["000003", "000004"]
+    labels = partial[3].labels
+    assert labels is not None
+    assert 0.35 < (labels > 0).mean() < 0.45
+
+
+def test_objects_of_a_frame(frames: SemanticKITTI) -> None:
+    """An object is (class, instance): every one has a class of things."""
+    frame = frames[0]
+    assert frame.objects is not None
+    assert frame.labels is not None
+    classes = np.unique(frame.objects >> 16)
+    assert set(classes) <= set(range(9))
+    np.testing.assert_array_equal(frame.objects >> 16, np.where(frame.objects > 0, frame.labels, 0))
+
+
+@pytest.mark.parametrize("camera", [0, 1])
+def test_the_occlusion_test_removes_more_than_collisions(frames: SemanticKITTI, camera: int) -> None:
+    frame = frames[0]
+    height, width = frame.images[frame.cameras[camera].name].shape[:2]
+    uv, depth = project(frame.scan.points, frame.cameras[camera])
+    seen = in_image(uv, height, width)
+    pixel = np.floor(uv[seen]).astype(np.int64)[:, ::-1]
+    owners = owns_pixel(pixel, depth[seen], width).mean()
+    kept = len(point_pixel_pairs(frame.scan.points, frame.cameras[camera], height, width)) / seen.sum()
+    assert 0.90 < kept < owners < 1
