@@ -198,3 +198,22 @@ def test_voxel_counts_of_a_real_frame(real_kitti):
     geometry = Geometry.build(torch.from_numpy(points), one_batch(len(points)), student.grid, student.config.strides)
     assert [len(level) for level in geometry.levels] == [58_510, 30_227, 13_170, 5_260, 1_882]
     assert len(np.unique(geometry.point_to_class)) == len(geometry.class_to_voxel[0])
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cuda_equals_cpu() -> None:
+    """Logits and gradients of the whole student, in float32 without TF32."""
+    torch.backends.cuda.matmul.allow_tf32 = False
+    student = SPVCNN(channels=16, cells=(200, 200, 24)).eval()
+    points = torch.rand(3000, 3) * torch.tensor([90.0, 90.0, 5.0]) - torch.tensor([45.0, 45.0, 3.5])
+    scan = (points, torch.rand(3000), (torch.arange(3000) >= 1700).long())
+    results = []
+    for device in ("cpu", "cuda"):
+        moved = student.to(device)
+        moved.zero_grad()
+        logits = moved(*(t.to(device) for t in scan)).logits
+        logits.square().mean().backward()
+        results.append([logits.detach().cpu(), *(p.grad.cpu().clone() for p in moved.parameters())])
+    for cpu, cuda in zip(*results, strict=True):
+        torch.testing.assert_close(cuda, cpu, rtol=1e-3, atol=1e-4)

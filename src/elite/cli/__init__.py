@@ -1,0 +1,59 @@
+"""The command ``elite``. One function per command; what is heavy is imported when its command runs."""
+
+import os
+import sys
+from collections.abc import Callable
+
+from jsonargparse import ArgumentParser
+
+from elite.cli.datasets import check_data, submit, synth
+from elite.cli.models import evaluate, export_student, import_checkpoint, predict, train
+from elite.cli.parsing import USAGE, Parser
+from elite.cli.results import env, report
+from elite.errors import ConfigError, EliteError
+from elite.version import __version__
+
+COMMANDS: dict[str, Callable[[ArgumentParser, list[str]], int]] = {
+    "check-data": check_data,
+    "synth": synth,
+    "train": train,
+    "evaluate": evaluate,
+    "predict": predict,
+    "submit": submit,
+    "import-checkpoint": import_checkpoint,
+    "export-student": export_student,
+    "report": report,
+    "env": env,
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command. 0 = done; 1 = ran, and found faults; 2 = could not run, the reason in one line on stderr."""
+    # Idle threads spin only for a moment: beside loader processes on few cores, long spinning costs several times the
+    # work itself, and sleeping at once costs half as much again. Read when torch starts.
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    argv = sys.argv[1:] if argv is None else argv
+    if not argv or argv[0] in ("-h", "--help"):
+        print(_overview())
+        return 0
+    if argv[0] in ("-V", "--version"):
+        print(f"elite {__version__}")
+        return 0
+    try:
+        if argv[0] not in COMMANDS:
+            raise ConfigError(f"'{argv[0]}' is no command; expected one of {', '.join(COMMANDS)}.")
+        command = COMMANDS[argv[0]]
+        parser = Parser(prog=f"elite {argv[0]}", description=command.__doc__)
+        return command(parser, argv[1:])
+    except EliteError as error:
+        print(f"elite: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return USAGE
+    except KeyboardInterrupt:
+        print("elite: interrupted", file=sys.stderr)
+        return 130
+
+
+def _overview() -> str:
+    lines = [f"elite {__version__}: teach a small LiDAR network from camera images", "", "usage: elite COMMAND ..."]
+    lines += ["", *(f"  {name:18s} {(f.__doc__ or '').splitlines()[0]}" for name, f in COMMANDS.items())]
+    return "\n".join([*lines, "", "elite COMMAND --help tells the arguments of each."])

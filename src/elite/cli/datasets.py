@@ -1,0 +1,105 @@
+"""Commands about data sets: check one, render one, submit predictions for one."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentParser
+
+from elite.cli.parsing import FAULTY, add_json, add_labels, add_selection, bar, names, save_json, underscored
+from elite.errors import ConfigError
+
+
+def check_data(parser: ArgumentParser, argv: list[str]) -> int:
+    """Check a data set file by file: a table per sequence, faults listed, exit status 1 if there are any."""
+    parser.add_argument("root", type=Path, help="folder that holds sequences/")
+    add_selection(parser)
+    add_labels(parser)
+    parser.add_argument("--cameras", type=str, default="image_2", help="image folders: image_2,image_3, or none")
+    add_json(parser)
+    args = parser.parse_args(argv)
+
+    from elite.data import SemanticKITTI
+    from elite.data.check import check
+
+    dataset = SemanticKITTI(
+        args.root, args.sequences, frames=args.frames, labels=args.labels, cameras=names(args.cameras)
+    )
+    reports = check(dataset, progress=lambda items, total: bar(items, total, name="checking"))
+    _print_check(reports, dataset)
+    faults = [fault for report in reports for fault in report.faults]
+    result = {"sequences": [r.to_dict() for r in reports], "stray_files": dataset.stray_files, "faults": len(faults)}
+    save_json(args.json, result, "check-data", argv)
+    return FAULTY if faults else 0
+
+
+def _print_check(reports: list[Any], dataset: Any) -> None:
+    import numpy as np
+
+    from elite.labels import CLASS_NAMES
+
+    columns = ("scans", "labels", "images", "empty", "non_finite", "mismatches", "unknown_ids", "unreadable")
+    heads = ("scans", "labels", "images", "empty", "NaN points", "mismatched", "unknown ids", "unreadable")
+    print("sequence  calib  in image  " + "  ".join(heads))
+    for r in reports:
+        share = "-" if r.share_projected is None else f"{100 * r.share_projected:.1f} %"
+        cells = "  ".join(f"{getattr(r, c):>{len(h)}}" for c, h in zip(columns, heads, strict=True))
+        print(f"{r.sequence:8s}  {'yes' if r.calibrated else '-':5s}  {share:>8s}  {cells}")
+    total = np.sum([r.classes for r in reports], axis=0)
+    if total.sum():
+        print("\nlabelled points per class (share of all labels)")
+        for name, count in zip(CLASS_NAMES, total, strict=True):
+            print(f"  {name:14s} {count:>12,}  {100 * count / total.sum():6.2f} %")
+    if dataset.stray_files:
+        print(f"\n{dataset.stray_files} stray files among the scans were ignored")
+    faults = [fault for r in reports for fault in r.faults]
+    print(f"\n{len(faults)} faults" if faults else "\nno faults")
+    for fault in faults[:20]:
+        print(f"  {fault}")
+    if len(faults) > 20:
+        print(f"  ... and {len(faults) - 20} more (all of them in the --json file)")
+
+
+def synth(parser: ArgumentParser, argv: list[str]) -> int:
+    """Render a synthetic street drive in SemanticKITTI's layout: scans, labels, images, dense image labels."""
+    from elite.synthetic import DriveConfig, render_drive
+
+    parser.add_argument("out", type=Path, help="folder to write")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_class_arguments(DriveConfig)
+    args = parser.parse_args(underscored(argv))
+    out, workers = args.pop("out"), args.pop("workers")
+    print(render_drive(out, DriveConfig(**vars(parser.instantiate(args))), workers=workers))
+    return 0
+
+
+def submit(parser: ArgumentParser, argv: list[str]) -> int:
+    """Write the zip for the SemanticKITTI server from predictions, or check one (--check X.zip)."""
+    parser.add_argument("predictions", type=Path | None, nargs="?", help="folder that 'elite predict' wrote")
+    parser.add_argument("--data", type=Path, required=True, help="data set with the test scans")
+    parser.add_argument("-o", "--out", type=Path | None, help="zip to write")
+    parser.add_argument("--check", type=Path | None, help="check this zip instead of writing one")
+    parser.add_argument("--partial", action="store_true", help="accept a data set that lacks test scans")
+    add_json(parser)
+    args = parser.parse_args(argv)
+
+    from elite.submission import check_submission, write_submission
+
+    if args.check:
+        report = check_submission(args.check, args.data, partial=args.partial)
+    elif args.predictions and args.out:
+        report = write_submission(args.predictions, args.data, args.out, partial=args.partial)
+    else:
+        raise ConfigError(
+            "expected 'elite submit PRED --data ROOT -o X.zip' or 'elite submit --check X.zip --data ROOT'."
+        )
+    print(f"{report.path}: {report.scans} scans, {report.points} labels, well-formed")
+    for line in report.short:
+        print(f"  {line}")
+    print(
+        "complete: fit for the server"
+        if report.accepted
+        else "NOT accepted by the server: the test split is not complete"
+    )
+    save_json(args.json, {"scans": report.scans, "points": report.points, "accepted": report.accepted}, "submit", argv)
+    return 0

@@ -1,0 +1,104 @@
+"""Arguments and output that several commands share."""
+
+import shlex
+import sys
+from collections.abc import Iterable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NoReturn
+
+from jsonargparse import ArgumentParser
+
+from elite.errors import ConfigError, EliteError, MissingExtraError
+
+FAULTY, USAGE = 1, 2
+
+
+class Parser(ArgumentParser):
+    """Errors of the arguments leave as one line, like every other error."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        if isinstance(ex, EliteError):
+            raise ex
+        raise ConfigError(f"{' '.join(message.split())} (see '{self.prog} --help')")
+
+
+def underscored(argv: list[str]) -> list[str]:
+    """Settings that come from a configuration class may be typed with dashes too: --test-frames, --val-every."""
+    return [_dash_to_underscore(a) if a.startswith("--") else a for a in argv]
+
+
+def _dash_to_underscore(option: str) -> str:
+    name, equals, value = option[2:].partition("=")
+    return f"--{name.replace('-', '_')}{equals}{value}"
+
+
+def resolve_config(argv: list[str]) -> list[str]:
+    """``--config NAME``: a packaged configuration if no file of that name is there."""
+    resolved = list(argv)
+    for i, option in enumerate(argv):
+        if option == "--config" and i + 1 < len(argv):
+            resolved[i + 1] = _config_path(argv[i + 1])
+        elif option.startswith("--config="):
+            resolved[i] = f"--config={_config_path(option.partition('=')[2])}"
+    return resolved
+
+
+def _config_path(name: str) -> str:
+    packaged = Path(__file__).parents[1] / "configs"
+    if Path(name).is_file():
+        return name
+    if (packaged / f"{name}.yaml").is_file():
+        return str(packaged / f"{name}.yaml")
+    known = ", ".join(sorted(p.stem for p in packaged.glob("*.yaml")))
+    raise ConfigError(
+        f"'{name}' is neither a configuration file nor a packaged configuration; expected one of {known}."
+    )
+
+
+def require_extra(package: str, extra: str) -> None:
+    if find_spec(package) is None:
+        raise MissingExtraError(package, extra)
+
+
+def add_selection(parser: ArgumentParser, *, split: bool = False) -> None:
+    if split:
+        parser.add_argument("--split", default="valid", help="train, valid, test or sequence numbers: 00,08")
+    else:
+        parser.add_argument("--sequences", type=str | None, help="split names or numbers (default: all there are)")
+    parser.add_argument("--frames", type=str | None, help="frames of each sequence: 0-2,7 (default: all)")
+
+
+def add_labels(parser: ArgumentParser) -> None:
+    parser.add_argument("--labels", type=str, default="labels", help="label folder: labels, labels_partial, ...")
+
+
+def add_json(parser: ArgumentParser) -> None:
+    parser.add_argument("--json", type=Path | None, help="also write the result to this file")
+
+
+def add_device(parser: ArgumentParser) -> None:
+    parser.add_argument("--device", type=str, default="auto", help="auto, cpu, cuda")
+
+
+def save_json(path: Path | None, result: dict[str, Any], command: str, argv: list[str]) -> None:
+    if path is None:
+        return
+    from elite.environment import describe
+    from elite.files import write_json
+
+    write_json(path, {**result, "command": shlex.join(["elite", command, *argv]), "versions": describe()})
+
+
+def bar(items: Iterable[Any], total: int | None = None, *, unit: str = "scan", name: str = "") -> Iterable[Any]:
+    from tqdm import tqdm
+
+    return tqdm(items, total=total, unit=unit, desc=name, file=sys.stderr)
+
+
+def percent(value: float) -> str:
+    return f"{100 * value:5.1f}"
+
+
+def names(text: str) -> tuple[str, ...]:
+    return () if text in ("", "none") else tuple(name.strip() for name in text.split(","))

@@ -1,0 +1,37 @@
+"""Commands about results: the report of a run, the environment it was made in."""
+
+from pathlib import Path
+
+from jsonargparse import ArgumentParser
+
+from elite.cli.parsing import add_device, add_json, names, save_json
+
+
+def report(parser: ArgumentParser, argv: list[str]) -> int:
+    """Make RUN/report/index.html, one self-contained page with curves, scores and pictures of a training run."""
+    parser.add_argument("run", type=Path, help="folder of a training run")
+    parser.add_argument("--data", type=Path | None, help="data set for the pictures (default: the run's own)")
+    parser.add_argument(
+        "--cameras", type=str, default="image_2", help="image folders to show: image_2,image_3, or none"
+    )
+    parser.add_argument("--frames", type=int, default=3, help="how many scans to show")
+    add_device(parser)
+    args = parser.parse_args(argv)
+
+    from elite.report import report_run
+
+    print(report_run(args.run, data=args.data, cameras=names(args.cameras), frames=args.frames, device=args.device))
+    return 0
+
+
+def env(parser: ArgumentParser, argv: list[str]) -> int:
+    """Print versions, code state and hardware, for bug reports and result tables."""
+    add_json(parser)
+    args = parser.parse_args(argv)
+
+    from elite.environment import describe
+
+    for name, value in describe().items():
+        print(f"{name:12s} {value}")
+    save_json(args.json, {}, "env", argv)
+    return 0
