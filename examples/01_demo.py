@@ -41,7 +41,7 @@ def main(out: Path, seed: int) -> None:
     run(f"synth {drive} --seed {seed} --sequences 4 --frames 30 --test-frames 1 --beams 32 --azimuths 512 "
         "--image-width 620 --image-height 188")  # fmt: skip
     run(f"check-data {drive}")
-    run(f"train --config synthetic-student --data.root {drive} --out {run_folder} --seed {seed}")
+    run(f"train --config synthetic-student --data.root {drive} --out {run_folder} --seed {seed} --overwrite true")
     untrained, best = save_untrained(run_folder), run_folder / "checkpoints" / "best.ckpt"
     run(f"evaluate {untrained} {drive} --json {run_folder / 'evaluation_before.json'}")
     run(f"evaluate {best} {drive} --json {run_folder / 'evaluation.json'}")

@@ -62,6 +62,15 @@ def test_a_run_leaves_what_is_needed_to_repeat_and_to_use_it(trained: Path, tiny
     assert "val/miou" in (trained / "metrics.csv").read_text().splitlines()[0]
 
 
+def test_an_earlier_run_is_never_overwritten_unasked(trained: Path, tiny_kitti: Path) -> None:
+    before = (trained / "checkpoints" / "best.ckpt").read_bytes()
+    with pytest.raises(ConfigError, match=r"holds a run already.*--overwrite"):
+        train(config(tiny_kitti, trained, steps=1), progress=False)
+    assert (trained / "checkpoints" / "best.ckpt").read_bytes() == before
+    train(config(tiny_kitti, trained, steps=1, overwrite=True), progress=False)
+    assert (trained / "checkpoints" / "best.ckpt").read_bytes() != before
+
+
 def test_the_same_seed_gives_the_same_weights(trained: Path, tiny_kitti: Path, tmp_path: Path) -> None:
     again = train(config(tiny_kitti, tmp_path / "again"), progress=False)
     other = train(config(tiny_kitti, tmp_path / "other", seed=1), progress=False)

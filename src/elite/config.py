@@ -169,6 +169,7 @@ class TrainConfig:
 
     Attributes:
         out: run folder: checkpoints/, resolved config, versions and logs go there.
+        overwrite: replace the run that ``out`` holds already; otherwise that is an error.
         epochs: passes over the training frames.
         steps: if given, run this many optimiser steps instead of counting epochs.
         val_every: validate every so many epochs, or steps if ``steps`` is given; by default every epoch, or once at
@@ -182,6 +183,7 @@ class TrainConfig:
     """
 
     out: Path = Path("runs/student")
+    overwrite: bool = False
     epochs: int = 64
     steps: int | None = None
     val_every: int | None = None

@@ -48,7 +48,7 @@ def train(config: TrainConfig, *, progress: bool = True) -> TrainingResult:
     Raises:
         DataError, ConfigError, CheckpointError, OutputError: before the first step, if something does not fit.
     """
-    make_folder(config.out)
+    _claim(config)
     L.seed_everything(config.seed, workers=True, verbose=False)
     data = DataModule(config)
     module = StudentTraining(config, initial_student(config), loss_weights(config, data))
@@ -64,6 +64,16 @@ def train(config: TrainConfig, *, progress: bool = True) -> TrainingResult:
         last=Path(saving.last_model_path),
         miou=None if score is None or data.val_set is None else float(score),
     )
+
+
+def _claim(config: TrainConfig) -> None:
+    """Make the run folder, but never write over an earlier run unasked."""
+    earlier = sorted((config.out / "checkpoints").glob("*.ckpt"))
+    if earlier and not config.overwrite:
+        raise ConfigError(
+            f"{config.out} holds a run already ({earlier[0].name}); choose another --out, or give --overwrite true."
+        )
+    make_folder(config.out)
 
 
 def initial_student(config: TrainConfig) -> SPVCNN:
