@@ -328,7 +328,7 @@ def test_curves_are_sparse_and_finite(run: Path) -> None:
     loss = record.curves["train/loss"]
     assert (loss.x.tolist(), loss.y.tolist(), loss.dropped) == ([0, 10], [2.5, 1.5], 1)
     assert record.curves["val/miou_present"].x.tolist() == [9, 19]
-    assert "train/miou" not in record.curves
+    assert "train/miou_present" not in record.curves
 
 
 def test_curves_without_a_step_count_epochs_or_rows(run: Path) -> None:

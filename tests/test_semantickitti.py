@@ -76,7 +76,7 @@ def test_image_camera_and_pose_lie_beside_the_scan(three_points):
     sequence = three_points / "sequences" / "00"
     png(sequence / "image_2")
     (sequence / "poses.txt").write_text("1 0 0 5 0 1 0 6 0 0 1 7\n")
-    frame = SemanticKITTI(three_points, cameras=("image_2", "image_3"))[0]
+    frame = SemanticKITTI(three_points, cameras=("image_2", "image_3"), poses=True)[0]
     assert list(frame.images) == ["image_2"]
     assert frame.images["image_2"].shape == (3, 4, 3)
     assert frame.images["image_2"][0, 0].tolist() == [10, 20, 30]
@@ -259,10 +259,11 @@ def test_a_truncated_image_is_refused_wherever_it_is_cut(tmp_path):
 def test_poses_shorter_than_the_sequence_are_refused(tiny_kitti):
     path = tiny_kitti / "sequences" / "00" / "poses.txt"
     path.write_text("1 0 0 0 0 1 0 0 0 0 1 0\n")
-    dataset = SemanticKITTI(tiny_kitti, "00", cameras=())
+    dataset = SemanticKITTI(tiny_kitti, "00", cameras=(), poses=True)
     assert dataset[0].pose.tolist() == np.eye(4).tolist()
     with pytest.raises(DataError, match=r"poses\.txt has 1 poses but the sequence has a scan 000001"):
         dataset[1]
+    assert SemanticKITTI(tiny_kitti, "00", cameras=())[1].pose is None  # not asked for, not missed
 
 
 def test_a_pose_without_twelve_numbers_is_refused(tmp_path):
@@ -331,7 +332,7 @@ def test_dense_labels_of_different_size_are_refused(dense):
 
 
 def test_a_real_frame(real_kitti):
-    dataset = SemanticKITTI(real_kitti, "train", frames="0-4", cameras=("image_2", "image_3"))
+    dataset = SemanticKITTI(real_kitti, "train", frames="0-4", cameras=("image_2", "image_3"), poses=True)
     assert [len(entry.images) for entry in dataset.index] == [2, 1, 1, 1, 1]
     assert dataset.labelled() == [0, 1, 2]
     frame = dataset[0]

@@ -245,8 +245,8 @@ def test_classes_are_the_points_that_share_every_coarse_voxel():
     points, batch = random_points(2000, 2)
     geometry = Geometry.build(points, batch, SMALL, (1, 2, 4, 8))
     own = torch.stack([level.point_to_voxel for level in geometry.levels[1:]], dim=1)
-    of_class = torch.stack(geometry.class_to_voxel, dim=1)
-    assert torch.equal(of_class[geometry.point_to_class], own)
+    of_class = torch.stack([classes.target for classes in geometry.voxel_classes], dim=1)
+    assert torch.equal(of_class[geometry.class_points.target], own)
     assert len(of_class) == len(torch.unique(own, dim=0)) < len(points)
 
 
@@ -264,4 +264,4 @@ def test_geometry_of_nothing():
     geometry = Geometry.build(torch.empty(0, 3), torch.empty(0, dtype=torch.int64), SMALL, (1, 2, 4))
     assert [len(level) for level in geometry.levels] == [0, 0, 0]
     assert geometry.pools[0](torch.empty(0, 5)).shape == (0, 5)
-    assert len(geometry.point_to_class) == 0
+    assert len(geometry.class_points.target) == 0

@@ -115,7 +115,7 @@ def plain_forward(
 
 @pytest.mark.parametrize(
     "settings",
-    [SMALL, {"channels": 6, "strides": (1, 2, 4, 8, 16), "cells": (50, 50, 30)}, {"channels": 4, "strides": (2, 3)}],
+    [SMALL, {"channels": 6, "strides": (1, 2, 4, 8, 16), "cells": (50, 50, 30)}, {"channels": 4, "strides": (1, 2, 3)}],
     ids=["three-grids", "five-grids", "odd-strides"],
 )
 def test_student_equals_the_description_written_out(settings):
@@ -197,7 +197,25 @@ def test_voxel_counts_of_a_real_frame(real_kitti):
     assert len(points) == 123_021
     geometry = Geometry.build(torch.from_numpy(points), one_batch(len(points)), student.grid, student.config.strides)
     assert [len(level) for level in geometry.levels] == [58_510, 30_227, 13_170, 5_260, 1_882]
-    assert len(np.unique(geometry.point_to_class)) == len(geometry.class_to_voxel[0])
+    assert len(np.unique(geometry.class_points.target)) == geometry.class_points.targets
+
+
+def test_gradients_repeat_bit_for_bit_with_two_threads() -> None:
+    """Large enough that torch works in parallel; a gather whose gradient is added with atomics would not repeat."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        student = SPVCNN(channels=8, cells=(100, 100, 12))
+        points = torch.rand(40_000, 3) * torch.tensor([90.0, 90.0, 5.0]) - torch.tensor([45.0, 45.0, 3.5])
+        scan = (points, torch.rand(40_000), torch.zeros(40_000, dtype=torch.int64))
+        runs = []
+        for _ in range(3):
+            student.zero_grad()
+            student(*scan).logits.square().mean().backward()
+            runs.append([p.grad.clone() for p in student.parameters()])
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(a, b) for other in runs[1:] for a, b in zip(runs[0], other, strict=True))
 
 
 @pytest.mark.gpu

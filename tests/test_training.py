@@ -13,6 +13,7 @@ import yaml
 
 from elite.config import AugmentConfig, DataConfig, OptimConfig, StudentConfig, TrainConfig
 from elite.data import SemanticKITTI
+from elite.data.dataset import EpochSampler
 from elite.errors import CheckpointError, ConfigError, DataError, OutputError
 from elite.evaluation import evaluate
 from elite.inference import Segmenter
@@ -123,6 +124,30 @@ def test_a_start_of_another_shape_is_refused(tiny_kitti: Path, tmp_path: Path) -
     save_student(SPVCNN(channels=4, cells=(100, 100, 12)), tmp_path / "other.safetensors")
     with pytest.raises(ConfigError, match=r"set the student\.\* keys"):
         train(config(tiny_kitti, tmp_path / "run", init=tmp_path / "other.safetensors"), progress=False)
+
+
+def test_accumulated_steps_are_whole_and_end_with_a_score(tiny_kitti: Path, tmp_path: Path) -> None:
+    """Two scans an epoch and two batches a step: one step an epoch, none of half its size."""
+    result = train(config(tiny_kitti, tmp_path / "run", steps=3, accumulate=2), progress=False)
+    assert result.miou is not None
+    assert load_student(result.best).config == SMALL
+    with pytest.raises(ConfigError, match="lower --accumulate"):
+        train(config(tiny_kitti, tmp_path / "other", accumulate=3), progress=False)
+
+
+def test_without_validation_the_last_weights_are_kept(tiny_kitti: Path, tmp_path: Path) -> None:
+    data = DataConfig(root=tiny_kitti, sequences="00", val_sequences="none", batch_size=1, workers=0)
+    result = train(config(tiny_kitti, tmp_path / "run", data=data, steps=3), progress=False)
+    assert result.miou is None
+    assert result.best == result.last
+    assert load_student(result.last).config == SMALL
+
+
+def test_processes_share_the_scans_without_overlap() -> None:
+    keys = [list(EpochSampler(11, seed=3, rank=r, world=2, multiple=2)) for r in range(2)]
+    assert [len(k) for k in keys] == [4, 4]
+    assert len({i for k in keys for _, i in k}) == 8
+    assert keys[0] == list(EpochSampler(11, seed=3))[::2][:4]
 
 
 def test_class_weights_from_the_data(tiny_kitti: Path, tmp_path: Path) -> None:

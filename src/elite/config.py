@@ -1,8 +1,9 @@
-"""Every setting, one dataclass per part; the defaults are the paper's (METHOD section numbers in the comments
-refer to the ELiTe paper and its released configuration). Impossible values are refused when the record is made.
+"""Every setting, one dataclass per part; the defaults are the paper's and those of its released
+configuration. Impossible values are refused when the record is made.
 """
 
 from dataclasses import dataclass, field, fields, is_dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,9 +38,10 @@ class StudentConfig:
             self.channels >= 2 and self.channels % 2 == 0,
             f"student.channels must be even and at least 2, found {self.channels}.",
         )
+        rising = all(a < b for a, b in pairwise(self.strides))
         _require(
-            len(self.strides) >= 2 and all(a < b for a, b in zip((0, *self.strides), self.strides, strict=False)),
-            f"student.strides must be at least two positive numbers in rising order, found {self.strides}.",
+            len(self.strides) >= 2 and min(self.strides) == self.strides[0] == 1 and rising,
+            f"student.strides must start at 1 and rise, at least one step; found {self.strides}.",
         )
         _require(
             self.classes >= 2,
@@ -80,7 +82,7 @@ class DataConfig:
         frames: training frames within each sequence, 0-2 or 0,5; all by default.
         val_sequences: sequences that the model is scored on while training; none = no validation.
         val_frames: frames within those.
-        labels: label folder: labels, labels_partial, scribbles, ...
+        labels: folder of the training labels: labels, labels_partial, scribbles, ... Validation reads labels.
         batch_size: scans a step on each device.
         workers: loader processes.
     """
@@ -101,7 +103,7 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """3D augmentation of training scans, in this order (METHOD 6): drop, rotate, flip, scale, shift.
+    """3D augmentation of training scans, in this order: drop, rotate, flip, scale, shift.
 
     Attributes:
         enabled: off = the scan as it is.
@@ -121,6 +123,7 @@ class AugmentConfig:
 
     def __post_init__(self) -> None:
         _require(0 <= self.drop < 1, f"augment.drop is a share in [0, 1), found {self.drop}.")
+        _require(self.rotate >= 0, f"augment.rotate must not be negative, found {self.rotate}.")
         _require(
             0 < self.scale[0] <= self.scale[1],
             f"augment.scale must be a rising positive range, found {self.scale}.",
@@ -158,6 +161,7 @@ class OptimConfig:
     def __post_init__(self) -> None:
         _require(self.lr > 0, f"optim.lr must be positive, found {self.lr}.")
         _require(0 <= self.momentum < 1, f"optim.momentum must be in [0, 1), found {self.momentum}.")
+        _require(self.weight_decay >= 0, f"optim.weight_decay must not be negative, found {self.weight_decay}.")
         _require(0 <= self.final_lr <= self.lr, f"optim.final_lr must be in [0, lr], found {self.final_lr}.")
         _require(self.warmup_steps >= 0, f"optim.warmup_steps must not be negative, found {self.warmup_steps}.")
         _require(self.clip > 0, f"optim.clip must be positive, found {self.clip}.")
@@ -200,6 +204,8 @@ class TrainConfig:
     optim: OptimConfig = field(default_factory=OptimConfig)
 
     def __post_init__(self) -> None:
+        _require(0 <= self.seed < 2**32, f"seed must be in [0, 2^32), found {self.seed}.")
+        _require(self.devices == "auto" or int(self.devices) >= 1, f"devices must be at least 1, found {self.devices}.")
         _require(self.epochs >= 1, f"epochs must be at least 1, found {self.epochs}.")
         _require(self.steps is None or self.steps >= 1, f"steps must be at least 1, found {self.steps}.")
         length, unit = (self.epochs, "epochs") if self.steps is None else (self.steps, "steps")

@@ -1,6 +1,5 @@
 """Writing files so that a reader never meets half of one."""
 
-import hashlib
 import json
 import os
 import tempfile
@@ -72,8 +71,3 @@ def write_json(path: Path, value: Any) -> None:
 def _plain(value: Any) -> Any:
     to_list: Callable[[], Any] | None = getattr(value, "tolist", None)
     return to_list() if to_list else str(value)
-
-
-def sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

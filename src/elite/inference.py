@@ -78,6 +78,8 @@ def pick_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise ConfigError(f"'{name}' is no device; expected auto, cpu or cuda.") from error
+    if device.type not in ("cpu", "cuda"):
+        raise ConfigError(f"'{name}' is not supported; expected auto, cpu or cuda.")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ConfigError(f"no device '{name}': torch sees {torch.cuda.device_count()} CUDA devices; use --device cpu.")
     return device

@@ -36,7 +36,6 @@ CLASS_NAMES = (
 )
 NUM_CLASSES = len(CLASS_NAMES)
 CLASS_ID = {name: index for index, name in enumerate(CLASS_NAMES)}
-THING_CLASSES = tuple(range(1, 9))
 
 # Raw ids folded into each train id; the first one is what predictions are written with.
 _RAW_IDS = (

@@ -26,40 +26,58 @@ class DataModule(L.LightningDataModule):
         self.config = config
         frames = SemanticKITTI(data.root, data.sequences, frames=data.frames, labels=data.labels, cameras=())
         self.train_set = TrainingSet(frames, volume, config.augment, config.seed)
+        if config.accumulate > 1 and len(self.train_set) < data.batch_size * config.accumulate:
+            raise ConfigError(
+                f"{len(self.train_set)} training scans do not fill one optimiser step of {config.accumulate} batches "
+                f"of {data.batch_size}; lower --accumulate."
+            )
         self.val_set = _scoring_set(config)
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Shuffled; the last incomplete batch of an epoch is dropped (unless it would be the only one)."""
+        """Shuffled; scans that do not fill the last optimiser step of an epoch are dropped."""
         data = self.config.data
+        sampler = EpochSampler(
+            len(self.train_set),
+            self.config.seed,
+            rank=self._rank,
+            world=self._world,
+            multiple=data.batch_size * self.config.accumulate,
+        )
         return DataLoader(
             self.train_set,
             batch_size=data.batch_size,
-            sampler=EpochSampler(len(self.train_set), self.config.seed),
+            sampler=sampler,
             collate_fn=collate,
             num_workers=data.workers,
             persistent_workers=data.workers > 0,
-            drop_last=len(self.train_set) >= data.batch_size,
         )
 
     def val_dataloader(self) -> DataLoader[Any] | list[DataLoader[Any]]:
+        """Each process scores its share of the scans, none of them twice."""
         if self.val_set is None:
             return []
         return DataLoader(
             self.val_set,
             batch_size=1,
+            sampler=range(self._rank, len(self.val_set), self._world),
             collate_fn=collate,
             num_workers=min(1, self.config.data.workers),
             persistent_workers=self.config.data.workers > 0,
         )
 
+    @property
+    def _rank(self) -> int:
+        return self.trainer.global_rank if self.trainer else 0
+
+    @property
+    def _world(self) -> int:
+        return self.trainer.world_size if self.trainer else 1
+
     def point_counts(self) -> list[int]:
         """Labelled points of the classes 1..19 in the training frames."""
         counts = np.zeros(NUM_CLASSES, np.int64)
-        frames = self.train_set.frames
         for i in tqdm(self.train_set.index, desc="counting classes", unit="scan", leave=False):
-            labels = frames[i].labels
-            assert labels is not None
-            counts += np.bincount(labels, minlength=NUM_CLASSES)
+            counts += np.bincount(self.train_set.frames.read_labels(i), minlength=NUM_CLASSES)
         return counts[1:].tolist()
 
 

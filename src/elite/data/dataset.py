@@ -37,15 +37,14 @@ class TrainingSet(Dataset[Sample]):
     def __getitem__(self, key: tuple[int, int]) -> Sample:
         epoch, i = key
         frame = self.frames[self.index[i]]
-        keep = _inside(frame, self.volume)
-        points, remission = frame.scan.points[keep], frame.scan.remission[keep]
-        labels = _labels(frame)[keep]
+        rows = np.flatnonzero(_inside(frame, self.volume))
+        rng = np.random.default_rng((self.seed, 1, epoch, i))
         if self.augment.enabled:
-            rng = np.random.default_rng((self.seed, epoch, i))
-            kept = keep_points(len(points), self.augment.drop, rng)
-            points, remission, labels = points[kept], remission[kept], labels[kept]
+            rows = rows[keep_points(len(rows), self.augment.drop, rng)]
+        points = frame.scan.points[rows]
+        if self.augment.enabled:
             points = transform_points(points, self.augment, rng)
-        return Sample(frame.id, points, remission, labels)
+        return Sample(frame.id, points, frame.scan.remission[rows], _labels(frame)[rows])
 
 
 class ScoringSet(Dataset[Sample]):
@@ -74,22 +73,26 @@ class ScoringSet(Dataset[Sample]):
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
-    """Keys (epoch, index) in an order that depends on (seed, epoch) only."""
+    """Keys (epoch, index) in an order that depends on (seed, epoch) only.
 
-    def __init__(self, length: int, seed: int) -> None:
-        self.length = length
-        self.seed = seed
-        self.epoch = 0
+    Of ``world`` processes number ``rank`` takes every world-th key, and all take equally many. What does not fill
+    a ``multiple`` (the scans of one optimiser step of a process) is dropped, unless an epoch is shorter than that.
+    """
+
+    def __init__(self, length: int, seed: int, *, rank: int = 0, world: int = 1, multiple: int = 1) -> None:
+        share = length // world
+        self.length, self.seed, self.rank, self.world, self.epoch = length, seed, rank, world, 0
+        self.share = share - share % multiple if share >= multiple else share
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.length
+        return self.share
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.length)
-        return ((self.epoch, int(i)) for i in order)
+        order = np.random.default_rng((self.seed, 0, self.epoch)).permutation(self.length)
+        return ((self.epoch, int(i)) for i in order[self.rank :: self.world][: self.share])
 
 
 def _inside(frame: Frame, volume: Volume) -> np.ndarray:

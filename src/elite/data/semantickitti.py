@@ -158,7 +158,8 @@ class SemanticKITTI:
     """The frames of some sequences, read when asked for.
 
     ``sequences`` is a selection (``"train"``, ``"00,08"``, ``"0-7"``), ``frames`` another within each sequence
-    (``"0-2"``); ``labels`` names the label folder, ``cameras`` the image folders (none = LiDAR only). A frame
+    (``"0-2"``); ``labels`` names the label folder, ``cameras`` the image folders (none = LiDAR only), and ``poses``
+    asks for poses.txt to be read. A frame
     without labels or image is legal: the field is None, or the image missing. ``stray_files`` counts what lies
     among the scans and is no scan; ``absent`` lists sequences of a split that are not on disk.
 
@@ -175,10 +176,12 @@ class SemanticKITTI:
         frames: str | None = None,
         labels: str = "labels",
         cameras: Sequence[str] = ("image_2",),
+        poses: bool = False,
     ) -> None:
         self.layout = open_layout(root)
         self.labels_folder = labels
         self.cameras = tuple(cameras)
+        self.poses = poses
         for camera in self.cameras:
             if camera not in CAMERAS:
                 raise ConfigError(f"'{camera}' is no camera; expected some of {', '.join(CAMERAS)}.")
@@ -218,6 +221,12 @@ class SemanticKITTI:
 
     def label_path(self, i: int) -> Path:
         return self.layout.labels(self.index[i].sequence, self.index[i].name, self.labels_folder)
+
+    def read_labels(self, i: int) -> UInt8[np.ndarray, "n"]:
+        """Train ids of a labelled frame, without reading its scan."""
+        path, scan = self.label_path(i), self.scan_path(i)
+        raw, _ = read_labels(path, scan, scan.stat().st_size // 16)
+        return to_train(raw, source=path)
 
     def labelled(self) -> list[int]:
         """Positions of the frames that have a label file."""
@@ -272,7 +281,7 @@ class SemanticKITTI:
 
     def _pose(self, entry: FrameIndex) -> np.ndarray | None:
         path = self.layout.poses(entry.sequence)
-        if not path.exists():
+        if not self.poses or not path.exists():
             return None
         poses = _cached_poses(path)
         if int(entry.name) >= len(poses):

@@ -18,7 +18,7 @@ from elite.report.pictures import as_volume
 from elite.report.scores import Evaluation, damaged, parse_evaluation
 
 _AXES = ("step", "epoch")
-_CURVES = ("train/loss", "train/miou", "val/miou", "val/miou_present")
+_CURVES = ("train/loss", "train/miou_present", "val/miou", "val/miou_present")
 _PARTS = ("config.yaml", "versions.json", "metrics.csv", "evaluation.json")
 
 

@@ -89,7 +89,11 @@ def _draw_charts(run: Run) -> dict[str, bytes]:
     curves = {name: curve for name, curve in run.curves.items() if len(curve)}
     if "train/loss" in curves:
         drawn["loss"] = charts.curves({"training loss": curves["train/loss"]}, run.axis)
-    names = {"val/miou_present": "classes in the truth", "val/miou": "all classes", "train/miou": "training frames"}
+    names = {
+        "val/miou_present": "classes in the truth",
+        "val/miou": "all classes",
+        "train/miou_present": "training frames",
+    }
     scores = {title: curves[name] for name, title in names.items() if name in curves}
     if scores:
         drawn["miou"] = charts.curves(scores, run.axis, percent=True)

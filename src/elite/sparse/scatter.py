@@ -37,11 +37,20 @@ class Pooling:
     def __call__(self, feats: Float[Tensor, "sources c"]) -> Float[Tensor, "targets c"]:
         return _PoolingFunction.apply(feats, self)  # type: ignore[no-any-return]
 
+    def spread(self, feats: Float[Tensor, "targets c"]) -> Float[Tensor, "e c"]:
+        """Rows of the targets back to their entries: out[e] = feats[target[e]]."""
+        return _SpreadFunction.apply(feats, self)  # type: ignore[no-any-return]
+
     @cached_property
     def total(self) -> Int64[Tensor, "targets 1"]:
         ones = torch.ones_like(self.target) if self.count is None else self.count
         total = torch.zeros(self.targets, dtype=torch.int64, device=ones.device).index_add_(0, self.target, ones)
         return total[:, None]
+
+    @cached_property
+    def entries(self) -> "Csr":
+        """The entries of each target."""
+        return Csr.build(self.target, torch.arange(len(self.target), device=self.target.device), None, self.targets)
 
     @cached_property
     def by_target(self) -> "Csr":
@@ -95,3 +104,17 @@ class _PoolingFunction(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         return ctx.pooling.by_source.sum(grad / ctx.pooling.total), None
+
+
+class _SpreadFunction(torch.autograd.Function):
+    """A gather whose gradient is summed in one order; indexing would add it with atomics, differently every time."""
+
+    @staticmethod
+    def forward(ctx: Any, feats: Tensor, pooling: Pooling) -> Tensor:
+        ctx.pooling = pooling
+        return feats.index_select(0, pooling.target)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return ctx.pooling.entries.sum(grad.contiguous()), None

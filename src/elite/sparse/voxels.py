@@ -70,13 +70,14 @@ class Geometry:
     ``pools[i]`` takes rows of level i to level i + 1: the mean over the *points* of each target voxel (so a source
     voxel counts as often as it has points there).
     Points that share their voxel on every level from 1 on form one *class* and get the same logits:
-    ``class_to_voxel[i]`` leads from a class to its row of level i + 1.
+    ``voxel_classes[i].spread`` takes rows of level i + 1 to the classes, ``class_points.spread`` rows of the classes
+    to the points.
     """
 
     levels: tuple[Level, ...]
     pools: tuple[Pooling, ...]
-    point_to_class: Int64[Tensor, "n"]
-    class_to_voxel: tuple[Int64[Tensor, "classes"], ...]
+    class_points: Pooling
+    voxel_classes: tuple[Pooling, ...]
 
     @classmethod
     def build(
@@ -92,8 +93,10 @@ class Geometry:
         for level in levels[2:]:
             _, point_to_class = torch.unique(point_to_class * len(level) + level.point_to_voxel, return_inverse=True)
         classes = int(point_to_class.max()) + 1 if len(points) else 0
-        class_to_voxel = tuple(_of_class(level.point_to_voxel, point_to_class, classes) for level in levels[1:])
-        return cls(levels, pools, point_to_class, class_to_voxel)
+        voxel_classes = tuple(
+            Pooling.groups(_of_class(level.point_to_voxel, point_to_class, classes), len(level)) for level in levels[1:]
+        )
+        return cls(levels, pools, Pooling.groups(point_to_class, classes), voxel_classes)
 
 
 def _level(points: Tensor, batch_index: Tensor, grid: Grid, stride: int) -> Level:

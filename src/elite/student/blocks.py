@@ -59,7 +59,7 @@ class PointEncoder(nn.Module):
         self.out = nn.Linear(channels, channels)
 
     def forward(self, g: Float[Tensor, "v c"], blocks: Pooling, pool: Pooling) -> Float[Tensor, "w c"]:
-        around = self.block(blocks(g))[blocks.target]
+        around = blocks.spread(self.block(blocks(g)))
         fused = leaky(self.fuse(cat([leaky(self.own(g)), around], dim=1)))
         return self.out(pool(fused))
 

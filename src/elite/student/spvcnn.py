@@ -38,13 +38,7 @@ class SPVCNN(nn.Module):
 
     @classmethod
     def from_config(cls, config: StudentConfig) -> "SPVCNN":
-        return cls(
-            channels=config.channels,
-            strides=config.strides,
-            volume=config.volume,
-            cells=config.cells,
-            classes=config.classes,
-        )
+        return cls(**vars(config))
 
     def forward(
         self, points: Float32[Tensor, "n 3"], remission: Float[Tensor, "n"], batch_index: Int64[Tensor, "n"]
@@ -57,9 +51,9 @@ class SPVCNN(nn.Module):
             level = geometry.levels[i]
             voxel, point, feats = stage(feats, level, geometry.pools[i])
             stages.append(StageOutput(voxel, level.point_to_voxel))
-            per_class.append(point[geometry.class_to_voxel[i]])
+            per_class.append(geometry.voxel_classes[i].spread(point))
         logits = self.classifier(torch.cat(per_class, dim=1))
-        return StudentOutput(logits[geometry.point_to_class], tuple(stages))
+        return StudentOutput(geometry.class_points.spread(logits), tuple(stages))
 
 
 class PointMLP(nn.Module):

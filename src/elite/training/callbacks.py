@@ -9,6 +9,7 @@ import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
 
+from elite.errors import OutputError
 from elite.files import atomic_file
 from elite.types import Batch
 
@@ -18,14 +19,25 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         with atomic_file(Path(path)) as file:
-            torch.save(checkpoint, file)
+            try:
+                torch.save(checkpoint, file)
+            except RuntimeError as error:  # how torch reports a full disk
+                raise OutputError(
+                    f"cannot write {path} ({str(error).splitlines()[0]}); free the space or choose another --out."
+                ) from error
 
 
 class Throughput(Callback):
-    """Scans per second since the epoch began, loading included, in the progress bar and the logs."""
+    """Scans per second since the epoch began, loading included and validation not, in progress bar and logs."""
 
     def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self._start, self._scans = time.monotonic(), 0
+
+    def on_validation_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self._paused = time.monotonic()
+
+    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self._start += time.monotonic() - self._paused
 
     def on_train_batch_end(
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
@@ -42,14 +54,8 @@ class ProgressBar(TQDMProgressBar):
         return {name: value for name, value in super().get_metrics(trainer, pl_module).items() if name != "v_num"}
 
 
-def checkpoints(folder: Path, *, validated: bool) -> ModelCheckpoint:
-    """best.ckpt by official validation mIoU (the newest if nothing is validated), and last.ckpt."""
-    return ModelCheckpoint(
-        dirpath=folder,
-        filename="best",
-        monitor="val/miou" if validated else None,
-        mode="max",
-        save_last=True,
-        enable_version_counter=False,
-        auto_insert_metric_name=False,
-    )
+def checkpoints(folder: Path, *, validated: bool) -> list[ModelCheckpoint]:
+    """last.ckpt after every epoch and at the end; before it best.ckpt by official mIoU, if there is validation."""
+    last = ModelCheckpoint(folder, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
+    best = ModelCheckpoint(folder, filename="best", monitor="val/miou", mode="max", enable_version_counter=False)
+    return [best, last] if validated else [last]

@@ -26,6 +26,7 @@ class StudentTraining(L.LightningModule):
         super().__init__()
         self.config = config
         self.student = student
+        self.versions = describe()
         self.register_buffer("class_weights", weights, persistent=False)
         self.train_confusion = Confusion(student.config.classes)
         self.val_confusion = Confusion(student.config.classes)
@@ -48,7 +49,7 @@ class StudentTraining(L.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         result = self.train_confusion.score()
-        self.log("train/miou", result.miou_present, prog_bar=True)
+        self.log("train/miou_present", result.miou_present, prog_bar=True)
         self.train_confusion.reset()
 
     def validation_step(self, batch: Batch, _index: int) -> None:
@@ -74,7 +75,7 @@ class StudentTraining(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Plain values only, so that the file can be read without unpickling anything."""
         checkpoint["elite_config"] = plain(self.config)
-        checkpoint["elite_versions"] = describe()
+        checkpoint["elite_versions"] = self.versions
 
 
 def predicted(logits: Float[Tensor, "n classes"]) -> Int64[Tensor, "n"]:

@@ -17,6 +17,7 @@ from typing import Any
 
 import lightning as L
 import yaml
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch import Tensor
@@ -26,7 +27,7 @@ from elite.data.datamodule import DataModule
 from elite.environment import describe
 from elite.errors import ConfigError
 from elite.files import make_folder, write_bytes, write_json
-from elite.labels import POINT_COUNTS
+from elite.labels import NUM_CLASSES, POINT_COUNTS
 from elite.losses import class_weights
 from elite.student import SPVCNN, load_student
 from elite.training.callbacks import AtomicCheckpointIO, ProgressBar, Throughput, checkpoints
@@ -35,7 +36,10 @@ from elite.training.module import StudentTraining
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """Where the run's checkpoints are, and the best official validation mIoU (None if nothing was validated)."""
+    """Where the run's checkpoints are, and the best official validation mIoU.
+
+    Without validation the score is None, and the best checkpoint is the last.
+    """
 
     best: Path
     last: Path
@@ -48,22 +52,34 @@ def train(config: TrainConfig, *, progress: bool = True) -> TrainingResult:
     Raises:
         DataError, ConfigError, CheckpointError, OutputError: before the first step, if something does not fit.
     """
+    if config.student.classes != NUM_CLASSES:
+        raise ConfigError(f"student.classes must be {NUM_CLASSES} for SemanticKITTI, found {config.student.classes}.")
     _claim(config)
     L.seed_everything(config.seed, workers=True, verbose=False)
     data = DataModule(config)
+    _tell_absent(data)
     module = StudentTraining(config, initial_student(config), loss_weights(config, data))
     write_bytes(config.out / "config.yaml", yaml.safe_dump(plain(config), sort_keys=False).encode())
     write_json(config.out / "versions.json", describe() | {"seed": config.seed})
     saving = checkpoints(config.out / "checkpoints", validated=data.val_set is not None)
     with _quiet():
-        trainer = _trainer(config, [saving, Throughput(), LearningRateMonitor("step")], progress)
-        trainer.fit(module, data)
-    score = saving.best_model_score
+        trainer = _trainer(config, [*saving, Throughput(), LearningRateMonitor("step")], progress)
+        _fit(trainer, module, data)
+    best, last = saving[0], saving[-1]
+    score = best.best_model_score
     return TrainingResult(
-        best=Path(saving.best_model_path),
-        last=Path(saving.last_model_path),
-        miou=None if score is None or data.val_set is None else float(score),
+        best=Path(best.best_model_path),
+        last=Path(last.best_model_path),
+        miou=None if score is None else float(score),
     )
+
+
+def _fit(trainer: L.Trainer, module: StudentTraining, data: DataModule) -> None:
+    """Lightning turns an interrupt into an exit of its own; the caller should see the interrupt."""
+    try:
+        trainer.fit(module, data)
+    except SystemExit as error:
+        raise KeyboardInterrupt from error
 
 
 def _claim(config: TrainConfig) -> None:
@@ -74,6 +90,12 @@ def _claim(config: TrainConfig) -> None:
             f"{config.out} holds a run already ({earlier[0].name}); choose another --out, or give --overwrite true."
         )
     make_folder(config.out)
+
+
+def _tell_absent(data: DataModule) -> None:
+    absent = data.train_set.frames.absent
+    if absent:
+        print(f"training on the sequences that are there; {', '.join(absent)} are not in the data set")
 
 
 def initial_student(config: TrainConfig) -> SPVCNN:
@@ -102,25 +124,30 @@ def loss_weights(config: TrainConfig, data: DataModule) -> Tensor | None:
 def _trainer(config: TrainConfig, callbacks: list[L.Callback], progress: bool) -> L.Trainer:
     if progress:
         callbacks = [*callbacks, ProgressBar()]
-    return L.Trainer(
-        default_root_dir=config.out,
-        **_length(config),
-        accumulate_grad_batches=config.accumulate,
-        gradient_clip_val=config.optim.clip,
-        precision=config.precision,
-        accelerator=config.accelerator,
-        devices=config.devices,
-        callbacks=callbacks,
-        plugins=[AtomicCheckpointIO()],
-        logger=[
-            CSVLogger(config.out, name="", version=""),
-            TensorBoardLogger(config.out, name="", version="tensorboard"),
-        ],
-        log_every_n_steps=5,
-        num_sanity_val_steps=0,
-        enable_progress_bar=progress,
-        enable_model_summary=False,
-    )
+    try:
+        return L.Trainer(
+            default_root_dir=config.out,
+            **_length(config),
+            accumulate_grad_batches=config.accumulate,
+            gradient_clip_val=config.optim.clip,
+            limit_val_batches=0 if config.data.val_sequences == "none" else None,
+            use_distributed_sampler=False,  # the data module shares out the scans itself, validation without padding
+            precision=config.precision,
+            accelerator=config.accelerator,
+            devices=config.devices,
+            callbacks=callbacks,
+            plugins=[AtomicCheckpointIO()],
+            logger=[
+                CSVLogger(config.out, name="", version=""),
+                TensorBoardLogger(config.out, name="", version="tensorboard"),
+            ],
+            log_every_n_steps=5,
+            num_sanity_val_steps=0,
+            enable_progress_bar=progress,
+            enable_model_summary=False,
+        )
+    except MisconfigurationException as error:
+        raise ConfigError(f"this machine cannot train so ({error}); change --accelerator or --devices.") from error
 
 
 def _length(config: TrainConfig) -> dict[str, Any]:
