@@ -161,14 +161,20 @@ def test_loose_scans(student: Path, tmp_path: Path, capsys) -> None:
     assert main(["predict", str(student), str(folder), "-o", str(tmp_path / "out"), "--confidence"]) == 0
     assert np.fromfile(tmp_path / "out" / "000007.label", "<u4").shape == (9,)
     assert np.fromfile(tmp_path / "out" / "000007.confidence", "<f4").shape == (9,)
+    again = ["predict", str(student), str(folder), "-o", str(tmp_path / "out"), "--confidence", "--skip-existing"]
+    (tmp_path / "out" / "000007.confidence").unlink()  # as if killed between the two files
+    assert main(again) == 0
+    assert (tmp_path / "out" / "000007.confidence").exists()
     before = (tmp_path / "out" / "000007.label").stat().st_mtime_ns
-    assert main(["predict", str(student), str(folder), "-o", str(tmp_path / "out"), "--skip-existing"]) == 0
+    assert main(again) == 0
     assert (tmp_path / "out" / "000007.label").stat().st_mtime_ns == before
     assert "1 were there already" in capsys.readouterr().out
 
 
 def test_refusals(tiny_kitti: Path, student: Path, tmp_path: Path, capsys) -> None:
     run = ("train", "--data.root", tiny_kitti, "--data.sequences", "00", "--out", tmp_path / "run")
+    (tmp_path / "noise.yaml").write_bytes(bytes(range(128, 256)))
+    loose = tiny_kitti / "sequences" / "00" / "velodyne" / "000000.bin"
     cases = {
         ("fly",): "no command; expected one of check-data",
         ("train", "--data.rot", "x"): "data.rot",
@@ -187,9 +193,32 @@ def test_refusals(tiny_kitti: Path, student: Path, tmp_path: Path, capsys) -> No
         ("check-data", tiny_kitti, "--cameras", "image_9"): "image_9",
         ("import-checkpoint", student, tmp_path / "o", "--weight-layout", "ABCD"): "KRSC, RSKC or RSCK",
         ("report", tmp_path / "nothing"): "is no run",
+        ("train", "--config", tmp_path / "noise.yaml"): "noise.yaml is not a readable configuration",
+        ("check-data", tiny_kitti, "--frames", "0-9999999999"): "too large",
+        ("check-data", tiny_kitti, "--labels", "calib.txt"): "cannot list the folder",
+        ("predict", student, loose, "--frames", "0", "-o", tmp_path / "o"): "within a data set",
+        (*run, "--student.classes", "17"): "student.classes must be 20",
+        (*run, "--devices", "0"): "devices must be at least 1",
     }
     for argv, message in cases.items():
         assert re.search(message, refused(capsys, *argv)), argv
+
+
+def test_a_damaged_scan_ends_training_with_one_line_from_any_process(tiny_kitti: Path, tmp_path: Path, capsys) -> None:
+    scan = tiny_kitti / "sequences" / "00" / "velodyne" / "000001.bin"
+    scan.write_bytes(scan.read_bytes()[:-1])
+    run = ("train", "--data.root", tiny_kitti, "--data.sequences", "00", "--data.batch_size", "1", "--steps", "2")
+    small = ("--student.channels", "4", "--student.cells", "[50,50,10]")
+    for workers in (0, 1):
+        line = refused(capsys, *run, *small, "--out", tmp_path / f"run{workers}", "--data.workers", workers)
+        assert line.startswith(f"elite: error: {scan} is ")
+
+
+def test_a_sequences_folder_is_a_root_too(tiny_kitti: Path, student: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tiny_kitti / "sequences")
+    assert main(["check-data", "."]) == 0
+    assert main(["predict", str(student), ".", "--sequences", "08", "-o", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out" / "sequences" / "08" / "predictions" / "000000.label").exists()
 
 
 def test_an_unknown_key_in_a_configuration_file_is_refused(tmp_path: Path, capsys) -> None:

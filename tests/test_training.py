@@ -68,8 +68,11 @@ def test_an_earlier_run_is_never_overwritten_unasked(trained: Path, tiny_kitti: 
     with pytest.raises(ConfigError, match=r"holds a run already.*--overwrite"):
         train(config(tiny_kitti, trained, steps=1), progress=False)
     assert (trained / "checkpoints" / "best.ckpt").read_bytes() == before
-    train(config(tiny_kitti, trained, steps=1, overwrite=True), progress=False)
-    assert (trained / "checkpoints" / "best.ckpt").read_bytes() != before
+    (trained / "evaluation.json").write_text("{}")
+    data = DataConfig(root=tiny_kitti, sequences="00", val_sequences="none", batch_size=1, workers=0)
+    train(config(tiny_kitti, trained, steps=1, data=data, overwrite=True), progress=False)
+    assert [p.name for p in (trained / "checkpoints").iterdir()] == ["last.ckpt"]  # nothing of the old run remains
+    assert not (trained / "evaluation.json").exists()
 
 
 def test_the_same_seed_gives_the_same_weights(trained: Path, tiny_kitti: Path, tmp_path: Path) -> None:

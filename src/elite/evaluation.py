@@ -89,6 +89,11 @@ def evaluate(
         frame = dataset[i]
         assert frame.labels is not None
         tally.add(predict(frame), frame.labels, frame.scan.points)
+    if not tally.total[:, 1:].any():
+        raise DataError(
+            f"none of the {tally.frames} scans has a point of the classes 1..19 in '{dataset.labels_folder}'; "
+            "there is nothing to score."
+        )
     unlabelled = [f"{e.sequence}/{e.name}" for e in dataset.index if not e.has_labels]
     return tally.report() | {"unlabelled": unlabelled}
 

@@ -86,7 +86,11 @@ def pick_device(name: str) -> torch.device:
 
 
 def _checked(points: np.ndarray, remission: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    points, remission = np.asarray(points, np.float32), np.asarray(remission, np.float32)
+    try:
+        with np.errstate(over="ignore"):  # numbers too large become infinite and are refused below
+            points, remission = np.asarray(points, np.float32), np.asarray(remission, np.float32)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"expected arrays of numbers, points (N, 3) and remission (N,); {error}.") from error
     if points.ndim != 2 or points.shape[1] != 3 or remission.shape != points.shape[:1]:
         raise DataError(
             f"expected points (N, 3) and remission (N,), found {points.shape} and {remission.shape}; "
@@ -106,9 +110,10 @@ class Job:
     confidence: Path | None = None
 
     def done(self) -> bool:
-        """The output is there with one label per point (of 16 bytes)."""
+        """Every output is there with 4 bytes per point (of 16 bytes)."""
+        outputs = [self.labels, *([self.confidence] if self.confidence else [])]
         try:
-            return self.labels.stat().st_size * 4 == self.scan.stat().st_size
+            return all(path.stat().st_size * 4 == self.scan.stat().st_size for path in outputs)
         except OSError:
             return False
 
@@ -128,8 +133,8 @@ def predict_files(
             failed(job, DataError(str(error) if str(job.scan) in str(error) else f"{job.scan}: {error}"))
             failures += 1
             continue
-        write_bytes(job.labels, to_raw(result.labels).astype("<u4").tobytes())
         if job.confidence is not None:
             write_bytes(job.confidence, result.confidence.astype("<f4").tobytes())
+        write_bytes(job.labels, to_raw(result.labels).astype("<u4").tobytes())
         written += 1
     return written, failures

@@ -78,14 +78,23 @@ def open_layout(root: str | Path) -> Layout:
         DataError: no ``sequences`` folder there.
     """
     root = Path(root)
-    if root.name == "sequences" and root.is_dir():
-        return Layout(root.parent)
+    if root.resolve().name == "sequences" and root.is_dir():
+        return Layout(root.resolve().parent)
     for candidate in (root, root / "dataset"):
         if (candidate / "sequences").is_dir():
             return Layout(candidate)
     raise DataError(
         f"{root} has no folder 'sequences'; give the folder that holds sequences/00/velodyne/000000.bin and so on."
     )
+
+
+def is_root(path: Path) -> bool:
+    """Whether ``open_layout`` takes it."""
+    try:
+        open_layout(path)
+    except DataError:
+        return False
+    return True
 
 
 def parse_sequences(text: str) -> tuple[str, ...]:
@@ -109,6 +118,8 @@ def _parse_range(part: str, whole: str) -> range:
     first, dash, last = part.partition("-")
     if not first.isdecimal() or (dash and not last.isdecimal()):
         raise ConfigError(f"'{whole}' is no selection; expected numbers and ranges such as 0-2,7 (found '{part}').")
+    if max(len(first), len(last)) > 7:
+        raise ConfigError(f"'{whole}' is no selection; the numbers of '{part}' are too large (at most 7 digits).")
     numbers = range(int(first), int(last or first) + 1)
     if not numbers:
         raise ConfigError(f"'{whole}' is no selection; the range '{part}' runs backwards.")

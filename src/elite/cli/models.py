@@ -120,15 +120,17 @@ def _jobs(inputs: list[Path], out: Path, sequences: str | None, frames: str | No
     from elite.data import SemanticKITTI
     from elite.errors import DataError
     from elite.inference import Job
-    from elite.layout import Layout
+    from elite.layout import Layout, is_root
 
     def job(scan: Path, labels: Path) -> Job:
         return Job(scan, labels, labels.with_suffix(".confidence") if confidence else None)
 
-    if len(inputs) == 1 and ((inputs[0] / "sequences").is_dir() or (inputs[0] / "dataset").is_dir()):
+    if len(inputs) == 1 and is_root(inputs[0]):
         dataset, layout = SemanticKITTI(inputs[0], sequences, frames=frames, cameras=()), Layout(out)
         entries = enumerate(dataset.index)
         return [job(dataset.scan_path(i), layout.prediction(e.sequence, e.name)) for i, e in entries]
+    if sequences or frames:
+        raise ConfigError("--sequences and --frames select within a data set; loose scans are given one by one.")
     files = [f for path in inputs for f in (sorted(path.glob("*.bin")) if path.is_dir() else [path])]
     if not files:
         raise DataError(f"{inputs[0]} holds no .bin file and no folder 'sequences'; give scans to label.")

@@ -47,6 +47,10 @@ def resolve_config(argv: list[str]) -> list[str]:
 def _config_path(name: str) -> str:
     packaged = Path(__file__).parents[1] / "configs"
     if Path(name).is_file():
+        try:
+            Path(name).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{name} is not a readable configuration ({error}); expected YAML text.") from error
         return name
     if (packaged / f"{name}.yaml").is_file():
         return str(packaged / f"{name}.yaml")

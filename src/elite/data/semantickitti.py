@@ -191,7 +191,7 @@ class SemanticKITTI:
         self.index = [entry for sequence in self.sequences for entry in self._index_sequence(sequence, wanted)]
         if not self.index:
             raise DataError(
-                f"{self.layout.root} has no scan for sequences {','.join(self.sequences)}, frames {frames or 'all'}; "
+                f"{self.layout.root} has no scan for sequences {sequences or 'all'}, frames {frames or 'all'}; "
                 f"found sequences {', '.join(self.layout.found_sequences()) or 'none'}."
             )
 
@@ -301,3 +301,7 @@ def _names(folder: Path) -> set[str]:
             return {entry.name for entry in entries}
     except FileNotFoundError:
         return set()
+    except OSError as error:
+        raise DataError(
+            f"{folder}: cannot list the folder ({error.strerror}); expected a folder of files, check the archive."
+        ) from error

@@ -124,8 +124,8 @@ def load_torch_file(path: Path) -> dict[str, Any]:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
-            f"{path} holds more than tensors and plain values and is refused ({_first_line(error)}); "
-            "save its state_dict alone with torch.save."
+            f"{path} is damaged, or holds more than tensors and plain values and is refused ({_first_line(error)}); "
+            "copy it again, or save its state_dict alone with torch.save."
         ) from error
     except Exception as error:  # a damaged file makes the unpickler stumble over anything
         raise CheckpointError(

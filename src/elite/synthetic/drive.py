@@ -4,6 +4,7 @@ import io
 import json
 import multiprocessing
 import os
+import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
@@ -168,8 +169,12 @@ def _watch(jobs: "list[Future[None]]") -> "Iterator[set[Future[None]]]":
 
 
 def _start_worker(counter: Any) -> None:
+    """Count frames together, and end with the parent, even if that was killed."""
     global _counter
     _counter = counter
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 
 
 def _render_part(layout: Layout, config: DriveConfig, sequence: str, frames: list[int]) -> None:

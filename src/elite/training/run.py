@@ -25,7 +25,7 @@ from torch import Tensor
 from elite.config import TrainConfig, plain
 from elite.data.datamodule import DataModule
 from elite.environment import describe
-from elite.errors import ConfigError
+from elite.errors import ConfigError, EliteError
 from elite.files import make_folder, write_bytes, write_json
 from elite.labels import NUM_CLASSES, POINT_COUNTS
 from elite.losses import class_weights
@@ -50,15 +50,19 @@ def train(config: TrainConfig, *, progress: bool = True) -> TrainingResult:
     """Train the student as ``config`` says.
 
     Raises:
-        DataError, ConfigError, CheckpointError, OutputError: before the first step, if something does not fit.
+        ConfigError, CheckpointError, OutputError: before the first step, if something does not fit.
+        DataError: the same, or later, at the first damaged scan.
     """
     if config.student.classes != NUM_CLASSES:
         raise ConfigError(f"student.classes must be {NUM_CLASSES} for SemanticKITTI, found {config.student.classes}.")
-    _claim(config)
+    earlier = _earlier_run(config)
     L.seed_everything(config.seed, workers=True, verbose=False)
     data = DataModule(config)
     _tell_absent(data)
     module = StudentTraining(config, initial_student(config), loss_weights(config, data))
+    make_folder(config.out)
+    for path in earlier:
+        path.unlink()
     write_bytes(config.out / "config.yaml", yaml.safe_dump(plain(config), sort_keys=False).encode())
     write_json(config.out / "versions.json", describe() | {"seed": config.seed})
     saving = checkpoints(config.out / "checkpoints", validated=data.val_set is not None)
@@ -75,21 +79,31 @@ def train(config: TrainConfig, *, progress: bool = True) -> TrainingResult:
 
 
 def _fit(trainer: L.Trainer, module: StudentTraining, data: DataModule) -> None:
-    """Lightning turns an interrupt into an exit of its own; the caller should see the interrupt."""
+    """Fit, and let what goes wrong leave as it began: Lightning turns an interrupt into an exit of its own."""
     try:
         trainer.fit(module, data)
     except SystemExit as error:
         raise KeyboardInterrupt from error
+    except EliteError as error:  # from a loader process it arrives with that process's whole traceback in its text
+        _, marker, text = str(error).rpartition(f"{type(error).__module__}.{type(error).__name__}: ")
+        if not (marker and str(error).startswith("Caught ")):
+            raise
+        raise type(error)(text.strip()) from error
 
 
-def _claim(config: TrainConfig) -> None:
-    """Make the run folder, but never write over an earlier run unasked."""
-    earlier = sorted((config.out / "checkpoints").glob("*.ckpt"))
-    if earlier and not config.overwrite:
+def _earlier_run(config: TrainConfig) -> list[Path]:
+    """What an earlier run left in the folder, none of which may pass as the new one's.
+
+    Raises:
+        ConfigError: there is an earlier run, and no leave to replace it.
+    """
+    checkpoints = sorted((config.out / "checkpoints").glob("*.ckpt"))
+    if checkpoints and not config.overwrite:
         raise ConfigError(
-            f"{config.out} holds a run already ({earlier[0].name}); choose another --out, or give --overwrite true."
+            f"{config.out} holds a run already ({checkpoints[0].name}); choose another --out, or give --overwrite true."
         )
-    make_folder(config.out)
+    patterns = ("metrics.csv", "evaluation*.json", "tensorboard/events.out.tfevents.*", "report/*.png", "report/*.html")
+    return [*checkpoints, *(path for pattern in patterns for path in config.out.glob(pattern))]
 
 
 def _tell_absent(data: DataModule) -> None:
@@ -141,7 +155,7 @@ def _trainer(config: TrainConfig, callbacks: list[L.Callback], progress: bool) -
                 CSVLogger(config.out, name="", version=""),
                 TensorBoardLogger(config.out, name="", version="tensorboard"),
             ],
-            log_every_n_steps=5,
+            log_every_n_steps=min(5, config.steps or 5),
             num_sanity_val_steps=0,
             enable_progress_bar=progress,
             enable_model_summary=False,
