@@ -50,7 +50,7 @@ class _SubmanifoldConv(torch.autograd.Function):
 
 def _gather_multiply_sum(feats: Tensor, weight: Tensor, kernel: KernelMap) -> Tensor:
     out = torch.mm(feats, weight[CENTRE])
-    for block in kernel:
+    for block in kernel.blocks:
         gathered = feats.index_select(0, block.source)
         products = feats.new_empty(len(block.source), weight.shape[2])
         for k, start, end in _runs(block):
@@ -62,7 +62,7 @@ def _gather_multiply_sum(feats: Tensor, weight: Tensor, kernel: KernelMap) -> Te
 def _weight_gradient(feats: Tensor, grad: Tensor, kernel: KernelMap) -> Tensor:
     weight = feats.new_zeros(KERNEL, feats.shape[1], grad.shape[1])
     torch.mm(feats.T, grad, out=weight[CENTRE])
-    for block in kernel:
+    for block in kernel.blocks:
         inputs, outputs = feats.index_select(0, block.source), grad.index_select(0, block.target)
         for k, start, end in _runs(block):
             weight[k].addmm_(inputs[start:end].T, outputs[start:end])

@@ -1,6 +1,7 @@
 """Which voxels are neighbours: keys, search, and the pairs that a 3x3x3 submanifold convolution multiplies."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Int64
@@ -33,7 +34,18 @@ class Block:
     offsets: Int64[Tensor, "starts"]
 
 
-KernelMap = tuple[Block, ...]
+@dataclass(frozen=True)
+class KernelMap:
+    """Who is whose neighbour: the row at each kernel position, -1 where there is none."""
+
+    neighbours: Int64[Tensor, "v 27"]
+
+    @cached_property
+    def blocks(self) -> tuple[Block, ...]:
+        """The pairs, block by block; one block on a GPU."""
+        count = len(self.neighbours)
+        size = _BLOCK if self.neighbours.device.type == "cpu" else max(1, count)
+        return tuple(_block(self.neighbours[start : start + size], start) for start in range(0, count, size))
 
 
 def pack(coords: Int64[Tensor, "v 4"]) -> tuple[Int64[Tensor, "v"], tuple[int, int]]:
@@ -78,9 +90,7 @@ def _close_gaps(column: Int64[Tensor, "v"]) -> Int64[Tensor, "v"]:
 def kernel_map(coords: Int64[Tensor, "v 4"]) -> KernelMap:
     """Neighbours within 3x3x3 of distinct voxels (batch, z, y, x) in ascending order, as ``Level.coords`` are."""
     keys, (step_z, step_y) = pack(coords)
-    table = _neighbours(keys, step_z, step_y)
-    size = _BLOCK if coords.device.type == "cpu" else max(1, len(coords))
-    return tuple(_block(table[start : start + size], start) for start in range(0, len(table), size))
+    return KernelMap(_neighbours(keys, step_z, step_y))
 
 
 def _neighbours(keys: Int64[Tensor, "v"], step_z: int, step_y: int) -> Int64[Tensor, "v 27"]:
