@@ -22,6 +22,7 @@ lint: install
 
 bench: install
 	$(BIN)/python benchmarks/student.py
+	$(BIN)/python benchmarks/visibility.py
 
 clean:
 	rm -rf $(VENV) demo
