@@ -60,14 +60,10 @@ def train(config: TrainConfig, *, progress: bool = True) -> TrainingResult:
     data = DataModule(config)
     _tell_absent(data)
     module = StudentTraining(config, initial_student(config), loss_weights(config, data))
-    make_folder(config.out)
-    for path in earlier:
-        path.unlink()
-    write_bytes(config.out / "config.yaml", yaml.safe_dump(plain(config), sort_keys=False).encode())
-    write_json(config.out / "versions.json", describe() | {"seed": config.seed})
     saving = checkpoints(config.out / "checkpoints", validated=data.val_set is not None)
     with _quiet():
         trainer = _trainer(config, [*saving, Throughput(), LearningRateMonitor("step")], progress)
+        _open_run(config, earlier)  # not before everything else has been found to fit
         _fit(trainer, module, data)
     best, last = saving[0], saving[-1]
     score = best.best_model_score
@@ -104,6 +100,16 @@ def _earlier_run(config: TrainConfig) -> list[Path]:
         )
     patterns = ("metrics.csv", "evaluation*.json", "tensorboard/events.out.tfevents.*", "report/*.png", "report/*.html")
     return [*checkpoints, *(path for pattern in patterns for path in config.out.glob(pattern))]
+
+
+def _open_run(config: TrainConfig, earlier: list[Path]) -> None:
+    """Make the run folder, remove what an earlier run left in it, record settings and versions."""
+    make_folder(config.out)
+    for path in earlier:
+        if path != config.init:
+            path.unlink(missing_ok=True)
+    write_bytes(config.out / "config.yaml", yaml.safe_dump(plain(config), sort_keys=False).encode())
+    write_json(config.out / "versions.json", describe() | {"seed": config.seed})
 
 
 def _tell_absent(data: DataModule) -> None:
