@@ -34,10 +34,6 @@ def check_data(parser: ArgumentParser, argv: list[str]) -> int:
 
 
 def _print_check(reports: list[Any], dataset: Any) -> None:
-    import numpy as np
-
-    from elite.labels import CLASS_NAMES
-
     columns = ("scans", "labels", "images", "empty", "non_finite", "mismatches", "unknown_ids", "unreadable")
     heads = ("scans", "labels", "images", "empty", "NaN points", "mismatched", "unknown ids", "unreadable")
     print("sequence  calib  in image  " + "  ".join(heads))
@@ -45,11 +41,7 @@ def _print_check(reports: list[Any], dataset: Any) -> None:
         share = "-" if r.share_projected is None else f"{100 * r.share_projected:.1f} %"
         cells = "  ".join(f"{getattr(r, c):>{len(h)}}" for c, h in zip(columns, heads, strict=True))
         print(f"{r.sequence:8s}  {'yes' if r.calibrated else '-':5s}  {share:>8s}  {cells}")
-    total = np.sum([r.classes for r in reports], axis=0)
-    if total.sum():
-        print("\nlabelled points per class (share of all labels)")
-        for name, count in zip(CLASS_NAMES, total, strict=True):
-            print(f"  {name:14s} {count:>12,}  {100 * count / total.sum():6.2f} %")
+    _print_classes({r.sequence: r.classes for r in reports if r.classes.any()})
     if dataset.stray_files:
         print(f"\n{dataset.stray_files} stray files among the scans were ignored")
     faults = [fault for r in reports for fault in r.faults]
@@ -58,6 +50,18 @@ def _print_check(reports: list[Any], dataset: Any) -> None:
         print(f"  {fault}")
     if len(faults) > 20:
         print(f"  ... and {len(faults) - 20} more (all of them in the --json file)")
+
+
+def _print_classes(histograms: dict[str, Any]) -> None:
+    """Labelled points of each class, and its share in every sequence."""
+    from elite.labels import CLASS_NAMES
+
+    if not histograms:
+        return
+    print(f"\n{'labelled points':14s} {'all':>14s}" + "".join(f"{s:>8s}" for s in histograms))
+    for i, name in enumerate(CLASS_NAMES):
+        shares = "".join(f"{100 * h[i] / h.sum():6.2f} %" for h in histograms.values())
+        print(f"  {name:14s} {sum(int(h[i]) for h in histograms.values()):>12,} {shares}")
 
 
 def synth(parser: ArgumentParser, argv: list[str]) -> int:
