@@ -37,8 +37,9 @@ class Pooling:
     def __call__(self, feats: Float[Tensor, "sources c"]) -> Float[Tensor, "targets c"]:
         return _PoolingFunction.apply(feats, self)  # type: ignore[no-any-return]
 
-    def spread(self, feats: Float[Tensor, "targets c"]) -> Float[Tensor, "e c"]:
-        """Rows of the targets back to their entries: out[e] = feats[target[e]]."""
+    def spread(self, feats: Float[Tensor, "targets c"]) -> Float[Tensor, "sources c"]:
+        """Of ``groups``: the row of its group back to every source row, out[i] = feats[group[i]]."""
+        assert self.count is None
         return _SpreadFunction.apply(feats, self)  # type: ignore[no-any-return]
 
     @cached_property
@@ -46,11 +47,6 @@ class Pooling:
         ones = torch.ones_like(self.target) if self.count is None else self.count
         total = torch.zeros(self.targets, dtype=torch.int64, device=ones.device).index_add_(0, self.target, ones)
         return total[:, None]
-
-    @cached_property
-    def entries(self) -> "Csr":
-        """The entries of each target."""
-        return Csr.build(self.target, torch.arange(len(self.target), device=self.target.device), None, self.targets)
 
     @cached_property
     def by_target(self) -> "Csr":
@@ -117,4 +113,4 @@ class _SpreadFunction(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return ctx.pooling.entries.sum(grad.contiguous()), None
+        return ctx.pooling.by_target.sum(grad.contiguous()), None

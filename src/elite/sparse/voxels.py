@@ -57,7 +57,7 @@ class Level:
 
     @cached_property
     def blocks(self) -> Pooling:
-        """Voxels to the blocks (batch, coords // 2) that hold them; ``blocks.target`` leads back."""
+        """Voxels to the blocks (batch, coords // 2) that hold them; ``blocks.spread`` leads back."""
         halved = torch.cat([self.coords[:, :1], self.coords[:, 1:] // 2], dim=1)
         values, inverse = torch.unique(pack(halved)[0], return_inverse=True)
         return Pooling.groups(inverse, len(values))
