@@ -10,6 +10,10 @@ from typing import Any, Literal
 from elite.errors import ConfigError
 
 
+def _rises(values: tuple[int, ...]) -> bool:
+    return all(a < b for a, b in pairwise(values))
+
+
 def _require(condition: bool, message: str) -> None:
     if not condition:
         raise ConfigError(message)
@@ -38,9 +42,8 @@ class StudentConfig:
             self.channels >= 2 and self.channels % 2 == 0,
             f"student.channels must be even and at least 2, found {self.channels}.",
         )
-        rising = all(a < b for a, b in pairwise(self.strides))
         _require(
-            len(self.strides) >= 2 and min(self.strides) == self.strides[0] == 1 and rising,
+            len(self.strides) >= 2 and min(self.strides) == self.strides[0] == 1 and _rises(self.strides),
             f"student.strides must start at 1 and rise, at least one step; found {self.strides}.",
         )
         _require(
@@ -83,6 +86,12 @@ class DataConfig:
         val_sequences: sequences that the model is scored on while training; none = no validation.
         val_frames: frames within those.
         labels: folder of the training labels: labels, labels_partial, scribbles, ... Validation reads labels.
+        label_fraction: share of the training labels that is used; the rest counts as unlabelled, for the teacher too.
+        label_unit: what the share is taken of: scans (0.01 = every 100th training scan) or points of every scan.
+        cameras: image folders that the teacher sees: image_2,image_3. A frame without image trains the student alone.
+        require_images: a frame without an image of every camera is an error.
+        dense_labels: what teaches the teacher: none = labels of the points at their pixels, or a folder of dense
+            image labels, image_2_labels or image_2_pseudo, where there is one for the frame.
         batch_size: scans a step on each device.
         workers: loader processes.
     """
@@ -93,10 +102,23 @@ class DataConfig:
     val_sequences: str = "valid"
     val_frames: str | None = None
     labels: str = "labels"
+    label_fraction: float = 1.0
+    label_unit: Literal["scans", "points"] = "scans"
+    cameras: str = "image_2"
+    require_images: bool = False
+    dense_labels: str = "none"
     batch_size: int = 4
     workers: int = 2
 
     def __post_init__(self) -> None:
+        _require(
+            0 < self.label_fraction <= 1, f"data.label_fraction is a share in (0, 1], found {self.label_fraction}."
+        )
+        _require(
+            self.dense_labels == "none" or self.label_fraction == 1 or self.label_unit == "scans",
+            f"data.dense_labels {self.dense_labels} would show the teacher labels that data.label_fraction hides; "
+            "take the fraction of scans (data.label_unit scans), or no dense labels.",
+        )
         _require(self.batch_size >= 1, f"data.batch_size must be at least 1, found {self.batch_size}.")
         _require(self.workers >= 0, f"data.workers must not be negative, found {self.workers}.")
 
@@ -129,6 +151,151 @@ class AugmentConfig:
             f"augment.scale must be a rising positive range, found {self.scale}.",
         )
         _require(self.shift >= 0, f"augment.shift must not be negative, found {self.shift}.")
+
+
+@dataclass(frozen=True)
+class ImageConfig:
+    """What becomes of an image, its pairs and its dense labels before the teacher sees them.
+
+    Attributes:
+        scale: resized by this factor first.
+        crop: rows and columns that are kept: the lowest rows; columns from a random left edge in training, from the
+            middle for scoring.
+        jitter: brightness, contrast and saturation are each multiplied by a factor in [1 - jitter, 1 + jitter].
+        flip: share of the training images that are mirrored.
+    """
+
+    scale: float = 1.0
+    crop: tuple[int, int] = (320, 1024)
+    jitter: float = 0.4
+    flip: float = 0.5
+
+    def __post_init__(self) -> None:
+        _require(self.scale > 0, f"image.scale must be positive, found {self.scale}.")
+        _require(min(self.crop) >= 1, f"image.crop must be positive, found {self.crop}.")
+        _require(0 <= self.jitter < 1, f"image.jitter must be in [0, 1), found {self.jitter}.")
+        _require(0 <= self.flip <= 1, f"image.flip is a share in [0, 1], found {self.flip}.")
+
+
+@dataclass(frozen=True)
+class AdapterConfig:
+    """How the foundation model is adapted. Defaults: ELiTe's AdaLoRA.
+
+    The lengths of AdaLoRA's schedule are shares of the run's optimiser steps T, which are counted, never typed.
+
+    Attributes:
+        method: adalora, lora, dora = low-rank updates of frozen weights; full = all weights are trained; frozen = none.
+        rank: rank of every update (AdaLoRA: the initial one).
+        target_rank: AdaLoRA: mean rank that is left in the end.
+        alpha: scale of the updates (alpha / rank).
+        targets: names of the layers that are adapted; default: those of the paper for SAM, else every Linear in the
+            blocks.
+        first_block: blocks below this one are left alone (and computed without a graph).
+        initial: AdaLoRA: share of T before ranks are pruned.
+        final: AdaLoRA: share of T at the end with fixed ranks.
+        interval: AdaLoRA: share of T between two allocations (at least one step).
+        beta1, beta2: AdaLoRA: smoothing of the importance and of its uncertainty.
+        orthogonality: AdaLoRA: weight of the regularisation.
+        hold_budget: AdaLoRA: apply the last allocation after every step, so that pruned ranks cannot recover between
+            allocations.
+    """
+
+    method: Literal["adalora", "lora", "dora", "full", "frozen"] = "adalora"
+    rank: int = 12
+    target_rank: int = 8
+    alpha: float = 1.0
+    targets: tuple[str, ...] | None = None
+    first_block: int = 0
+    initial: float = 1 / 6
+    final: float = 1 / 2
+    interval: float = 1 / 300
+    beta1: float = 0.85
+    beta2: float = 0.85
+    orthogonality: float = 0.1
+    hold_budget: bool = False
+
+    def __post_init__(self) -> None:
+        _require(self.rank >= 1, f"teacher.adapter.rank must be at least 1, found {self.rank}.")
+        _require(
+            self.method != "adalora" or 1 <= self.target_rank < self.rank,
+            f"teacher.adapter.target_rank must be in [1, rank), found {self.target_rank} with rank {self.rank}.",
+        )
+        _require(self.alpha > 0, f"teacher.adapter.alpha must be positive, found {self.alpha}.")
+        _require(self.first_block >= 0, f"teacher.adapter.first_block must not be negative, found {self.first_block}.")
+        _require(
+            self.initial > 0 and self.final > 0 and self.initial + self.final < 1,
+            "teacher.adapter.initial and final are shares of the run that leave something between them, found "
+            f"{self.initial} and {self.final}.",
+        )
+        _require(0 < self.interval < 1, f"teacher.adapter.interval is a share in (0, 1), found {self.interval}.")
+        for name in ("beta1", "beta2"):
+            value = getattr(self, name)
+            _require(0 < value < 1, f"teacher.adapter.{name} must be in (0, 1), found {value}.")
+        _require(
+            self.orthogonality >= 0,
+            f"teacher.adapter.orthogonality must not be negative, found {self.orthogonality}.",
+        )
+
+
+@dataclass(frozen=True)
+class TeacherConfig:
+    """The camera network that teaches: a vision foundation model, adapted, with a head per stage of the student.
+
+    Attributes:
+        weights: of the foundation model: a transformers folder or hub id, Meta's SAM .pth, or what elite train-teacher
+            wrote. none = no teacher; random = an untrained one, for trials. Not giving any is an error.
+        model: architecture for random weights: sam-vit-b, sam-vit-l, sam-vit-h, sam-tiny, or a folder or file with a
+            transformers config.json.
+        depths: blocks whose output is tapped, one per stage of the student, counted from 0; default: evenly spaced
+            (2, 5, 8, 11 of SAM ViT-B's 12).
+        rel_pos: SAM's relative positions on a crop: slice = those of the square model, interpolate = stretched.
+        channels: width of the taps.
+        checkpointing: recompute activations in the backward pass to save memory.
+    """
+
+    weights: str | None = None
+    model: str = "sam-vit-b"
+    depths: tuple[int, ...] | None = None
+    rel_pos: Literal["slice", "interpolate"] = "slice"
+    channels: int = 96
+    checkpointing: bool = False
+    adapter: AdapterConfig = field(default_factory=AdapterConfig)
+
+    def __post_init__(self) -> None:
+        _require(self.channels >= 1, f"teacher.channels must be at least 1, found {self.channels}.")
+        _require(
+            self.depths is None or (len(self.depths) > 0 and self.depths[0] >= 0 and _rises(self.depths)),
+            f"teacher.depths must be block numbers from 0 that rise, found {self.depths}.",
+        )
+
+
+@dataclass(frozen=True)
+class DistillConfig:
+    """Weights of what is added to the main loss.
+
+    Attributes:
+        student_heads: cross entropy + Lovasz of each student stage against the majority label of its voxels.
+        teacher_heads: the same of each teacher stage against its labelled pixels; shared out among the stages.
+        kl: KL(teacher || student) of each stage at point-pixel pairs, averaged over pairs and classes as the
+            published training does (1/20 of the usual mean over pairs); shared out among the stages.
+        multi_stage: cross entropy + Lovasz of the teacher's head on all stages.
+        voxel_majority: a voxel's label is the majority of all its points, unlabelled ones counted as class 0 (the
+            published way), or of its labelled points only.
+        dense_stride: with dense labels, every how many pixels in both directions are looked at.
+    """
+
+    student_heads: float = 1.0
+    teacher_heads: float = 1.0
+    kl: float = 0.05
+    multi_stage: float = 1.0
+    voxel_majority: Literal["all", "labelled"] = "all"
+    dense_stride: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("student_heads", "teacher_heads", "kl", "multi_stage"):
+            value = getattr(self, name)
+            _require(value >= 0, f"distill.{name} must not be negative, found {value}.")
+        _require(self.dense_stride >= 1, f"distill.dense_stride must be at least 1, found {self.dense_stride}.")
 
 
 @dataclass(frozen=True)
@@ -199,7 +366,10 @@ class TrainConfig:
     init: Path | None = None
     data: DataConfig = field(default_factory=DataConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    image: ImageConfig = field(default_factory=ImageConfig)
     student: StudentConfig = field(default_factory=StudentConfig)
+    teacher: TeacherConfig = field(default_factory=TeacherConfig)
+    distill: DistillConfig = field(default_factory=DistillConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
 

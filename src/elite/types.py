@@ -1,7 +1,7 @@
 """What flows through the library: frozen records, arrays inside.
 
 Scans and frames are numpy (what files hold); batches and outputs are torch (what networks see).
-Shapes: N points, V voxels of one stage, C classes (20 with the ignored class 0).
+Shapes: N points, V voxels of one stage, W images, C classes (20 with the ignored class 0).
 Frames: points are in the sensor frame, x forward, y left, z up, metres.
 """
 
@@ -10,7 +10,7 @@ from typing import Self
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int64, UInt8, UInt32
+from jaxtyping import Bool, Float, Float32, Int64, UInt8, UInt32
 from torch import Tensor
 
 
@@ -67,9 +67,24 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class View:
+    """One image of a sample as the teacher sees it: cropped, perhaps mirrored.
+
+    ``pairs.point`` are rows of the sample's points. ``labels`` are dense train ids, 0 = unknown; None if the frame
+    has no dense label for this camera.
+    """
+
+    camera: str
+    image: UInt8[np.ndarray, "h w 3"]
+    pairs: PointPixelPairs
+    labels: UInt8[np.ndarray, "h w"] | None = None
+
+
+@dataclass(frozen=True)
 class Sample:
     """One scan made ready for the network: only points inside the volume, augmented if it is for training.
 
+    ``views`` are its images, none of them if there is no teacher to look at them.
     For scoring, ``cover[i]`` is the row of ``points`` that answers for point i of the whole scan (itself, or
     the nearest point inside the volume) and ``truth[i]`` is its label; both None in training.
     """
@@ -78,29 +93,71 @@ class Sample:
     points: Float32[np.ndarray, "n 3"]
     remission: Float32[np.ndarray, "n"]
     labels: Int64[np.ndarray, "n"]
+    views: tuple[View, ...] = ()
     cover: Int64[np.ndarray, "all"] | None = None
     truth: Int64[np.ndarray, "all"] | None = None
 
 
+class _Tensors:
+    """A record of tensors, and of such records, that moves to a device as one."""
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
+        values = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+        movable = {name: v for name, v in values.items() if isinstance(v, Tensor | _Tensors)}
+        return replace(self, **{n: v.to(device, non_blocking=non_blocking) for n, v in movable.items()})  # type: ignore[type-var]
+
+
 @dataclass(frozen=True)
-class Batch:
-    """Samples laid end to end; ``batch_index`` tells which one a point belongs to (0, 1, ..., in order)."""
+class Pixels(_Tensors):
+    """Pixels of a batch's images: pixel i is (row, column) ``position[i]`` of image ``view[i]``, in ascending view."""
+
+    view: Int64[Tensor, "p"]
+    position: Int64[Tensor, "p 2"]
+
+    def __len__(self) -> int:
+        return len(self.view)
+
+
+@dataclass(frozen=True)
+class Views(_Tensors):
+    """The W images of a batch, all of one size, and what ties their pixels to points and labels.
+
+    Pair i is the point ``pair_point[i]`` (a row of ``Batch.points``) seen at pixel i of ``pairs``. A point that two
+    cameras see has two pairs. ``labels`` are dense train ids, 0 = unknown, of the images for which ``has_labels``;
+    None if no image of the batch has any.
+    """
+
+    images: UInt8[Tensor, "w 3 height width"]
+    pairs: Pixels
+    pair_point: Int64[Tensor, "p"]
+    labels: UInt8[Tensor, "w height width"] | None
+    has_labels: Bool[Tensor, "w"]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns of every image."""
+        return self.images.shape[2], self.images.shape[3]
+
+
+@dataclass(frozen=True)
+class Batch(_Tensors):
+    """Samples laid end to end; ``batch_index`` tells which one a point belongs to (0, 1, ..., in order).
+
+    ``views`` is None if no sample of the batch has an image.
+    """
 
     ids: tuple[str, ...]
     points: Float32[Tensor, "n 3"]
     remission: Float32[Tensor, "n"]
     batch_index: Int64[Tensor, "n"]
     labels: Int64[Tensor, "n"]
+    views: Views | None = None
     cover: Int64[Tensor, "all"] | None = None
     truth: Int64[Tensor, "all"] | None = None
 
     @property
     def size(self) -> int:
         return len(self.ids)
-
-    def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
-        tensors = {f.name: v for f in fields(self) if isinstance(v := getattr(self, f.name), Tensor)}
-        return replace(self, **{n: v.to(device, non_blocking=non_blocking) for n, v in tensors.items()})
 
 
 @dataclass(frozen=True)
@@ -117,6 +174,14 @@ class StudentOutput:
 
     logits: Float[Tensor, "n classes"]
     stages: tuple[StageOutput, ...]
+
+
+@dataclass(frozen=True)
+class TeacherOutput:
+    """What the teacher says at some pixels: logits of every stage's head, and of the head that sees all stages."""
+
+    stages: tuple[Float[Tensor, "p classes"], ...]
+    multi_stage: Float[Tensor, "p classes"]
 
 
 @dataclass(frozen=True)
