@@ -12,7 +12,7 @@ from jaxtyping import install_import_hook
 
 # Shapes and dtypes in signatures are checked in tests only; they cost too much in a training loop.
 install_import_hook(
-    ["elite.geometry", "elite.labels", "elite.metrics", "elite.losses", "elite.sparse", "elite.student"],
+    [f"elite.{room}" for room in ("geometry", "pixels", "labels", "metrics", "losses", "sparse", "student", "teacher")],
     "beartype.beartype",
 )
 

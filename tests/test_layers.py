@@ -8,8 +8,8 @@ import elite
 ROOT = Path(elite.__file__).parent
 LAYERS = (
     ("version", "types", "config", "errors"),
-    ("geometry", "labels", "layout", "files", "metrics", "environment", "sparse"),
-    ("data", "synthetic", "student", "losses"),
+    ("geometry", "pixels", "labels", "layout", "files", "metrics", "environment", "sparse"),
+    ("data", "synthetic", "student", "teacher", "losses"),
     ("training", "inference", "evaluation"),
     ("submission", "report"),
     ("cli",),
