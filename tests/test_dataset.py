@@ -1,18 +1,20 @@
 """From frames to batches."""
 
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 import torch
 
-from elite.config import AugmentConfig, StudentConfig
+from elite.config import AugmentConfig, DataConfig, StudentConfig, TrainConfig
 from elite.data import SemanticKITTI
 from elite.data.augment import keep_points, rotation_z, transform_points
 from elite.data.collate import collate
+from elite.data.datamodule import DataModule
 from elite.data.dataset import EpochSampler, ScoringSet, TrainingSet
 from elite.errors import DataError
-from tests.conftest import write_frame
+from tests.conftest import RAW_IDS, random_scan, write_frame
 
 VOLUME = StudentConfig().volume
 
@@ -33,6 +35,7 @@ def test_without_augmentation_a_sample_is_the_cropped_scan(tiny_kitti: Path) -> 
     frame, sample = data.frames[0], data[(0, 0)]
     inside = [i for i, p in enumerate(frame.scan.points) if np.all(p > VOLUME[0]) and np.all(p < VOLUME[1])]
     assert 0 < len(inside) < len(frame.scan)
+    assert frame.labels is not None
     np.testing.assert_array_equal(sample.points, frame.scan.points[inside])
     np.testing.assert_array_equal(sample.labels, frame.labels[inside])
 
@@ -41,6 +44,7 @@ def test_points_keep_their_labels_through_augmentation(tiny_kitti: Path) -> None
     """z and remission change by one offset only, so every point can be found again."""
     data = training_set(tiny_kitti, shift=0.0)
     frame, sample = data.frames[0], data[(0, 0)]
+    assert frame.labels is not None
     original = {
         (z, r): label for (_, _, z), r, label in zip(frame.scan.points, frame.scan.remission, frame.labels, strict=True)
     }
@@ -117,3 +121,60 @@ def test_a_scan_without_a_point_in_the_volume_is_named(tmp_path: Path) -> None:
 def test_training_needs_labels(tiny_kitti: Path) -> None:
     with pytest.raises(DataError, match="training needs labels"):
         TrainingSet(SemanticKITTI(tiny_kitti, "11", cameras=()), VOLUME, AugmentConfig(), 0)
+
+
+def few_labels(root: Path, fraction: float, unit: Literal["scans", "points"], augment: bool = True) -> TrainingSet:
+    frames = SemanticKITTI(root, "00", cameras=())
+    return TrainingSet(frames, VOLUME, AugmentConfig(enabled=augment), 0, label_fraction=fraction, label_unit=unit)
+
+
+@pytest.fixture
+def ten_scans(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(1)
+    for i in range(10):
+        write_frame(tmp_path, "00", f"{i:06d}", random_scan(rng, 400), rng.choice(RAW_IDS, 400))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("fraction", "kept"),
+    [(0.01, [0]), (0.1, [0]), (0.2, [0, 5]), (1 / 3, [0, 3, 6, 9]), (0.3, [0, 4, 7]), (0.9, [0, *range(2, 10)])],
+)
+def test_a_fraction_of_the_scans_is_evenly_spaced(ten_scans: Path, fraction: float, kept: list[int]) -> None:
+    data = few_labels(ten_scans, fraction, "scans")
+    assert [int(data.frames.index[i].name) for i in data.entries] == kept
+    assert [data[(0, i)].id for i in range(len(data))] == [f"00/{k:06d}" for k in kept]
+
+
+def test_a_fraction_of_the_points_is_the_same_in_every_epoch(ten_scans: Path) -> None:
+    few, everything = (few_labels(ten_scans, f, "points", augment=False) for f in (0.1, 1.0))
+    share = []
+    for i in range(10):
+        first, later, truth = few[(0, i)].labels, few[(9, i)].labels, everything[(0, i)].labels
+        np.testing.assert_array_equal(first, later)
+        assert set(first[first != truth]) == {0}
+        share.append((first > 0).sum() / (truth > 0).sum())
+    assert np.mean(share) == pytest.approx(0.1, abs=0.02)
+    assert len(set(share)) > 1
+    tiny = few_labels(ten_scans, 1e-9, "points")
+    assert [tiny.class_counts(i)[1:].sum() for i in range(10)] == [1] * 10
+
+
+def test_labels_of_points_stay_with_their_points_through_augmentation(ten_scans: Path) -> None:
+    still, moving = (few_labels(ten_scans, 0.3, "points", augment=a) for a in (False, True))
+    a, b = still[(0, 4)], moving[(3, 4)]
+    label_of = dict(zip(a.remission.tolist(), a.labels.tolist(), strict=True))
+    assert [label_of[r] for r in b.remission.tolist()] == b.labels.tolist()
+    assert 0 < (b.labels > 0).sum() < 0.5 * len(b.labels)
+
+
+@pytest.mark.parametrize("settings", [{}, {"label_unit": "points"}, {"label_fraction": 1.0}])
+def test_only_labels_that_are_shown_are_counted(ten_scans: Path, settings: dict[str, Any]) -> None:
+    settings = {"label_fraction": 0.3} | settings
+    data = DataConfig(root=ten_scans, sequences="00", val_sequences="none", **settings)
+    module = DataModule(TrainConfig(data=data))
+    frames = SemanticKITTI(ten_scans, "00", cameras=())
+    whole = np.sum([np.bincount(frames.read_labels(i), minlength=20) for i in range(10)], axis=0)[1:]
+    counts = np.array(module.point_counts())
+    assert (counts <= whole).all()
+    assert counts.sum() == pytest.approx(data.label_fraction * whole.sum(), rel=0.1)

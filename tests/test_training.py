@@ -11,7 +11,15 @@ import pytest
 import torch
 import yaml
 
-from elite.config import AugmentConfig, DataConfig, OptimConfig, StudentConfig, TrainConfig
+from elite.config import (
+    AugmentConfig,
+    DataConfig,
+    DistillConfig,
+    OptimConfig,
+    StudentConfig,
+    TeacherConfig,
+    TrainConfig,
+)
 from elite.data import SemanticKITTI
 from elite.data.dataset import EpochSampler
 from elite.errors import CheckpointError, ConfigError, DataError, OutputError
@@ -20,7 +28,7 @@ from elite.inference import Segmenter
 from elite.losses import class_weights
 from elite.student import SPVCNN, load_student, save_student
 from elite.training import train
-from elite.training.module import StudentTraining
+from elite.training.module import Training
 from elite.training.optim import cosine
 from elite.types import Batch
 
@@ -35,6 +43,8 @@ def config(root: Path, run: Path, **changes) -> TrainConfig:
         "data": DataConfig(root=root, sequences="00", batch_size=1, workers=0),
         "augment": AugmentConfig(enabled=False),
         "student": SMALL,
+        "teacher": TeacherConfig(weights="none"),
+        "distill": DistillConfig(student_heads=0),
         "optim": OptimConfig(lr=0.05),
     }
     return TrainConfig(**settings | changes)
@@ -93,7 +103,7 @@ def test_validation_equals_evaluation(tiny_kitti: Path, tmp_path: Path) -> None:
 
 def test_it_learns(tiny_kitti: Path, tmp_path: Path) -> None:
     """Random labels of fixed points can be learnt by heart; a broken gradient or optimiser could not."""
-    module = StudentTraining(config(tiny_kitti, tmp_path), SPVCNN.from_config(SMALL), class_weights((1,) * 19))
+    module = Training(config(tiny_kitti, tmp_path), SPVCNN.from_config(SMALL), class_weights((1,) * 19), total_steps=4)
     points = torch.rand(60, 3) * torch.tensor([80.0, 80.0, 5.0]) - torch.tensor([40.0, 40.0, 3.5])
     labels = torch.randint(1, 20, (60,))
     batch = Batch(("a",), points, torch.rand(60), torch.zeros(60, dtype=torch.int64), labels)

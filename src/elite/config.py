@@ -268,6 +268,21 @@ class TeacherConfig:
             f"teacher.depths must be block numbers from 0 that rise, found {self.depths}.",
         )
 
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "TeacherConfig":
+        """From plain values (lists where tuples belong), as checkpoints store them."""
+        try:
+            adapter = dict(values["adapter"])
+            if adapter.get("targets") is not None:
+                adapter["targets"] = tuple(adapter["targets"])
+            depths = values.get("depths")
+            rest = {"depths": None if depths is None else tuple(depths), "adapter": AdapterConfig(**adapter)}
+            return cls(**{**values, **rest})
+        except (TypeError, ValueError, KeyError) as error:
+            raise ConfigError(
+                f"these are no teacher settings ({error}); the file comes from another version."
+            ) from error
+
 
 @dataclass(frozen=True)
 class DistillConfig:
@@ -316,17 +331,32 @@ class LossConfig:
 
 @dataclass(frozen=True)
 class OptimConfig:
-    """SGD with Nesterov momentum and a cosine to ``final_lr``, per step; the length is computed from the data."""
+    """SGD with Nesterov momentum and a cosine to ``final_lr``; the length is computed from the data.
+
+    Attributes:
+        lr: peak rate of everything that is trained.
+        teacher_lr: another one for the teacher.
+        momentum, weight_decay: of SGD.
+        final_lr: where the cosine ends, for ``lr``; other rates shrink by the same factor.
+        anneal: the cosine falls with every step, or with every epoch.
+        warmup_steps: optimiser steps of linear warm-up.
+        clip: largest norm of the gradient, of all trained parameters together.
+    """
 
     lr: float = 0.24
+    teacher_lr: float | None = None
     momentum: float = 0.9
     weight_decay: float = 1e-4
     final_lr: float = 0.0
+    anneal: Literal["step", "epoch"] = "step"
     warmup_steps: int = 0
     clip: float = 1.0
 
     def __post_init__(self) -> None:
         _require(self.lr > 0, f"optim.lr must be positive, found {self.lr}.")
+        _require(
+            self.teacher_lr is None or self.teacher_lr > 0, f"optim.teacher_lr must be positive, found {self.teacher_lr}."
+        )
         _require(0 <= self.momentum < 1, f"optim.momentum must be in [0, 1), found {self.momentum}.")
         _require(self.weight_decay >= 0, f"optim.weight_decay must not be negative, found {self.weight_decay}.")
         _require(0 <= self.final_lr <= self.lr, f"optim.final_lr must be in [0, lr], found {self.final_lr}.")
@@ -385,6 +415,92 @@ class TrainConfig:
             f"found {self.val_every}.",
         )
         _require(self.accumulate >= 1, f"accumulate must be at least 1, found {self.accumulate}.")
+
+
+@dataclass(frozen=True)
+class ImageDataConfig:
+    """Which images a foundation model is pre-trained on.
+
+    Attributes:
+        root: the data set, the folder that holds ``sequences/``; its scans are not read and need not exist.
+        sequences: numbers (00,01 or 0-7) or split names; by default every sequence with images.
+        frames: images within each sequence, 0-2 or 0,5; all by default.
+        val_sequences: sequences that are left out of the above and scored on in the end; none = no score.
+        val_frames: images within those.
+        cameras: image folders: image_2,image_3. Dense labels are those of image_2_labels and so on.
+        batch_size: images a step.
+        workers: loader processes.
+    """
+
+    root: Path | None = None
+    sequences: str | None = None
+    frames: str | None = None
+    val_sequences: str = "none"
+    val_frames: str | None = None
+    cameras: str = "image_2"
+    batch_size: int = 4
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        _require(self.batch_size >= 1, f"data.batch_size must be at least 1, found {self.batch_size}.")
+        _require(self.workers >= 0, f"data.workers must not be negative, found {self.workers}.")
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """Pre-training of a vision foundation model from random weights, on images alone.
+
+    Attributes:
+        out: folder of the model that is written.
+        overwrite: replace the model that ``out`` holds already; otherwise that is an error.
+        model: architecture, as ``teacher.model``.
+        objective: segments = tell the segments of an image apart, without class names (dense labels are read as a
+            partition only); classes = name every pixel's class; reconstruction = paint hidden patches, without labels.
+        hidden: share of an image's patches (16 x 16 pixels) that are greyed out; the objective asks for their colours.
+        queries: pixels of an image whose segment is asked for.
+        width: channels of the objective's own layers, which are thrown away in the end.
+        image: a crop may lie anywhere in the image, not only on its lowest rows.
+        steps: optimiser steps.
+        lr, weight_decay: of AdamW; cosine to 0.
+        warmup_steps: linear rise of the rate in the beginning.
+        clip: largest norm of the gradient.
+        accelerator: auto, cpu, cuda.
+        precision: Lightning's name: 32-true, bf16-mixed, 16-mixed.
+        seed: of weights, order and augmentation.
+    """
+
+    out: Path = Path("runs/foundation")
+    overwrite: bool = False
+    model: str = "sam-tiny"
+    objective: Literal["segments", "classes", "reconstruction"] = "segments"
+    hidden: float = 0.3
+    queries: int = 48
+    width: int = 64
+    data: ImageDataConfig = field(default_factory=ImageDataConfig)
+    image: ImageConfig = field(default_factory=ImageConfig)
+    steps: int = 1000
+    lr: float = 1e-3
+    weight_decay: float = 0.05
+    warmup_steps: int = 20
+    clip: float = 1.0
+    accelerator: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.hidden < 1, f"hidden is a share in [0, 1), found {self.hidden}.")
+        _require(
+            self.hidden > 0 or self.objective != "reconstruction",
+            "objective reconstruction has nothing to paint with hidden 0; hide a share of the patches, such as 0.3.",
+        )
+        for name in ("queries", "width", "steps"):
+            value = getattr(self, name)
+            _require(value >= 1, f"{name} must be at least 1, found {value}.")
+        _require(self.lr > 0, f"lr must be positive, found {self.lr}.")
+        _require(self.weight_decay >= 0, f"weight_decay must not be negative, found {self.weight_decay}.")
+        _require(self.warmup_steps >= 0, f"warmup_steps must not be negative, found {self.warmup_steps}.")
+        _require(self.clip > 0, f"clip must be positive, found {self.clip}.")
+        _require(0 <= self.seed < 2**32, f"seed must be in [0, 2^32), found {self.seed}.")
 
 
 def plain(config: Any) -> Any:

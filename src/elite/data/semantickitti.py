@@ -43,8 +43,9 @@ def read_scan(path: Path) -> Scan:
     values = read_points(path)
     if not len(values):
         raise DataError(f"{path} holds no point, expected at least one; leave the scan out or copy it again.")
-    bad = int((~np.isfinite(values)).any(axis=1).sum())
-    if bad:
+    finite = np.isfinite(values)
+    if not finite.all():
+        bad = int((~finite).any(axis=1).sum())
         raise DataError(
             f"{path} holds {bad} of {len(values)} points with NaN or infinite numbers, expected none; "
             "remove them from the scan and its labels."
@@ -248,11 +249,11 @@ class SemanticKITTI:
         return tuple(s for s in wanted if s in found), absent
 
     def _index_sequence(self, sequence: str, wanted: frozenset[int] | None) -> list[FrameIndex]:
-        entries = _names(self.layout.scans(sequence))
+        entries = file_names(self.layout.scans(sequence))
         scans = sorted(name[:-4] for name in entries if _SCAN_NAME.fullmatch(name))
         self.stray_files += len(entries) - len(scans)
-        labels = _names(self.layout.sequence(sequence) / self.labels_folder)
-        images = {camera: _names(self.layout.sequence(sequence) / camera) for camera in self.cameras}
+        labels = file_names(self.layout.sequence(sequence) / self.labels_folder)
+        images = {camera: file_names(self.layout.sequence(sequence) / camera) for camera in self.cameras}
         return [
             FrameIndex(
                 sequence,
@@ -295,7 +296,7 @@ _cached_cameras = lru_cache(maxsize=64)(read_cameras)
 _cached_poses = lru_cache(maxsize=64)(read_poses)
 
 
-def _names(folder: Path) -> set[str]:
+def file_names(folder: Path) -> set[str]:
     try:
         with os.scandir(folder) as entries:
             return {entry.name for entry in entries}

@@ -5,7 +5,6 @@ needs nothing but this package. Lightning checkpoints of our training runs are r
 """
 
 import json
-import pickle
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from torch import Tensor
 
 from elite.config import StudentConfig, plain
 from elite.errors import CheckpointError, ConfigError
-from elite.files import write_bytes
+from elite.files import load_torch, write_bytes
 from elite.student.spvcnn import SPVCNN
 from elite.version import __version__
 
@@ -102,7 +101,7 @@ def _read_student_file(path: Path) -> tuple[StudentConfig, dict[str, Tensor]]:
 
 
 def _read_lightning(path: Path) -> tuple[StudentConfig, dict[str, Tensor]]:
-    checkpoint = load_torch_file(path)
+    checkpoint = load_torch(path)
     config, state = checkpoint.get("elite_config"), checkpoint.get("state_dict")
     if not isinstance(config, dict) or not _is_state_dict(state):
         raise CheckpointError(
@@ -116,28 +115,6 @@ def _read_lightning(path: Path) -> tuple[StudentConfig, dict[str, Tensor]]:
 
 def _is_state_dict(state: Any) -> TypeGuard[dict[str, Tensor]]:
     return isinstance(state, dict) and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items())
-
-
-def load_torch_file(path: Path) -> dict[str, Any]:
-    """A torch file's dictionary, tensors and plain values only: nothing else is unpickled."""
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path} is damaged, or holds more than tensors and plain values and is refused ({_first_line(error)}); "
-            "copy it again, or save its state_dict alone with torch.save."
-        ) from error
-    except Exception as error:  # a damaged file makes the unpickler stumble over anything
-        raise CheckpointError(
-            f"{path} is not a readable torch file ({_first_line(error)}); it may be cut short, copy it again."
-        ) from error
-    if not isinstance(checkpoint, dict):
-        raise CheckpointError(f"{path} holds a {type(checkpoint).__name__}, expected a dictionary with 'state_dict'.")
-    return checkpoint
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]
 
 
 def _student_config(values: Any, path: Path) -> StudentConfig:
@@ -200,7 +177,7 @@ def import_published(
     Raises:
         CheckpointError: not such a checkpoint, a key is unknown or missing, or the layout cannot be decided.
     """
-    state = load_torch_file(path).get("state_dict")
+    state = load_torch(path).get("state_dict")
     if not _is_state_dict(state):
         raise CheckpointError(f"{path} has no 'state_dict' of tensors; expected a published training checkpoint.")
     report = ImportReport()

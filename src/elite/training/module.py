@@ -1,6 +1,6 @@
-"""One training step: batch -> student -> losses; and the score on validation scans."""
+"""One training step: batch -> student (and teacher) -> losses; and the score on validation scans."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lightning as L
 import torch
@@ -15,21 +15,49 @@ from elite.labels import NUM_CLASSES
 from elite.losses import cross_entropy, lovasz_softmax
 from elite.metrics import Score, score
 from elite.student import SPVCNN
+from elite.training.distillation import Distillation
 from elite.training.optim import build_optimizer, cosine
 from elite.types import Batch, StudentOutput
 
+if TYPE_CHECKING:  # its libraries are needed only where there is a teacher
+    from elite.teacher import Teacher
 
-class StudentTraining(L.LightningModule):
-    """The student under supervision: cross entropy + 0.1 Lovasz on its logits per point."""
+TEACHER = "distillation.teacher."  # where it is among the entries of a checkpoint
 
-    def __init__(self, config: TrainConfig, student: SPVCNN, weights: Float[Tensor, "classes"] | None) -> None:
+
+class Training(L.LightningModule):
+    """The student under supervision: cross entropy + 0.1 Lovasz on its logits per point, and what ``distillation`` adds.
+
+    ``total_steps`` are the optimiser steps of the whole run: the schedules of rates and ranks depend on it.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        student: SPVCNN,
+        weights: Float[Tensor, "classes"] | None,
+        *,
+        total_steps: int,
+        distillation: Distillation | None = None,
+    ) -> None:
         super().__init__()
         self.config = config
         self.student = student
+        self.distillation = distillation
+        self.total_steps = total_steps
         self.versions = describe()
         self.register_buffer("class_weights", weights, persistent=False)
         self.train_confusion = Confusion(student.config.classes)
         self.val_confusion = Confusion(student.config.classes)
+        self.teacher_confusion = Confusion(student.config.classes)
+        self._allocated = 0
+
+    @property
+    def teacher(self) -> "Teacher | None":
+        return None if self.distillation is None else self.distillation.teacher
+
+    def on_fit_start(self) -> None:
+        assert self.total_steps == self.trainer.estimated_stepping_batches
 
     def training_step(self, batch: Batch, _index: int) -> Tensor:
         output: StudentOutput = self.student(batch.points, batch.remission, batch.batch_index)
@@ -42,10 +70,18 @@ class StudentTraining(L.LightningModule):
 
     def losses(self, output: StudentOutput, batch: Batch) -> dict[str, Tensor]:
         """Every term of the loss, weighted; their sum is what is minimised."""
-        return {
-            "cross_entropy": cross_entropy(output.logits, batch.labels, self.class_weights),  # type: ignore[arg-type]
+        weights: Any = self.class_weights
+        terms = {
+            "cross_entropy": cross_entropy(output.logits, batch.labels, weights),
             "lovasz": self.config.loss.lovasz * lovasz_softmax(output.logits, batch.labels),
         }
+        return terms if self.distillation is None else terms | self.distillation(output, batch, weights)
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """Ranks are given out after each optimiser step, with its gradients still there."""
+        if self.teacher is not None and self.teacher.adapter is not None and self.global_step > self._allocated:
+            self._allocated = self.global_step
+            self.teacher.adapter.allocate(self.global_step)
 
     def on_train_epoch_end(self) -> None:
         result = self.train_confusion.score()
@@ -53,11 +89,18 @@ class StudentTraining(L.LightningModule):
         self.train_confusion.reset()
 
     def validation_step(self, batch: Batch, _index: int) -> None:
-        """The official rule: every point of the scan, those outside the volume by their nearest neighbour."""
+        """The official rule: every point of the scan, those outside the volume by their nearest neighbour.
+
+        The teacher, if there is one, is scored on the pixels of visible points.
+        """
         assert batch.cover is not None
         assert batch.truth is not None
         logits = self.student(batch.points, batch.remission, batch.batch_index).logits
         self.val_confusion.update(predicted(logits)[batch.cover], batch.truth)
+        if self.teacher is not None and batch.views is not None:
+            views = batch.views
+            said = self.teacher.at(self.teacher(views.images), views.pairs, views.size).multi_stage
+            self.teacher_confusion.update(predicted(said), batch.labels[views.pair_point])
 
     def on_validation_epoch_end(self) -> None:
         result = self.val_confusion.score()
@@ -65,17 +108,34 @@ class StudentTraining(L.LightningModule):
         self.log("val/miou_present", result.miou_present)
         self.log("val/accuracy", result.accuracy)
         self.val_confusion.reset()
+        if self.teacher is not None:
+            result = self.teacher_confusion.score()
+            self.log("val/teacher_miou", result.miou, prog_bar=True)
+            self.log("val/teacher_miou_present", result.miou_present)
+            self.teacher_confusion.reset()
 
     def configure_optimizers(self) -> Any:
-        optimizer = build_optimizer(self, self.config.optim)
-        total = int(self.trainer.estimated_stepping_batches)
-        schedule = LambdaLR(optimizer, lambda step: cosine(step, total, self.config.optim))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        optimizer = build_optimizer(self, self.teacher, self.config.optim)
+        epochwise = self.config.optim.anneal == "epoch"
+        total = self.trainer.max_epochs if epochwise else self.total_steps
+        schedule = LambdaLR(optimizer, lambda step: cosine(step, int(total or 1), self.config.optim))
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": self.config.optim.anneal},
+        }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Plain values only, so that the file can be read without unpickling anything."""
+        """Plain values only, so that the file can be read without unpickling anything. No frozen foundation model."""
         checkpoint["elite_config"] = plain(self.config)
         checkpoint["elite_versions"] = self.versions
+        if self.teacher is not None:
+            frozen = {f"{TEACHER}{name}" for name in self.teacher.frozen_names()}
+            checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k not in frozen}
+            adapter = self.teacher.adapter
+            checkpoint["elite_teacher"] = {
+                "total_steps": self.total_steps,
+                "allocator": {} if adapter is None else adapter.allocator_state(),
+            }
 
 
 def predicted(logits: Float[Tensor, "n classes"]) -> Int64[Tensor, "n"]:

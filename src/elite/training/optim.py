@@ -8,11 +8,15 @@ from torch import nn
 from elite.config import OptimConfig
 
 
-def build_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.SGD:
-    """SGD with Nesterov momentum over the parameters that are trained."""
-    trained = [p for p in model.parameters() if p.requires_grad]
+def build_optimizer(model: nn.Module, teacher: nn.Module | None, config: OptimConfig) -> torch.optim.SGD:
+    """SGD with Nesterov momentum over the parameters that are trained; those of ``teacher`` may have a rate of their own."""
+    of_teacher = [] if teacher is None else [p for p in teacher.parameters() if p.requires_grad]
+    theirs = {id(p) for p in of_teacher}
+    groups: list[dict] = [{"params": [p for p in model.parameters() if p.requires_grad and id(p) not in theirs]}]
+    if of_teacher:
+        groups.append({"params": of_teacher, "lr": config.teacher_lr or config.lr})
     return torch.optim.SGD(
-        trained,
+        groups,
         lr=config.lr,
         momentum=config.momentum,
         weight_decay=config.weight_decay,

@@ -3,6 +3,7 @@
 ::
 
     OUT/config.yaml  versions.json      everything needed to run it again
+        parameters.json                 how many, by part
         metrics.csv  tensorboard/       curves
         checkpoints/best.ckpt last.ckpt
 """
@@ -12,6 +13,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +27,14 @@ from torch import Tensor
 from elite.config import TrainConfig, plain
 from elite.data.datamodule import DataModule
 from elite.environment import describe
-from elite.errors import ConfigError, EliteError
+from elite.errors import ConfigError, EliteError, MissingExtraError
 from elite.files import make_folder, write_bytes, write_json
 from elite.labels import NUM_CLASSES, POINT_COUNTS
 from elite.losses import class_weights
 from elite.student import SPVCNN, load_student
 from elite.training.callbacks import AtomicCheckpointIO, ProgressBar, Throughput, checkpoints
-from elite.training.module import StudentTraining
+from elite.training.distillation import Distillation
+from elite.training.module import Training
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class TrainingResult:
 
 
 def train(config: TrainConfig, *, progress: bool = True) -> TrainingResult:
-    """Train the student as ``config`` says.
+    """Train the student as ``config`` says, with a teacher unless ``config.teacher.weights`` is none.
 
     Raises:
         ConfigError, CheckpointError, OutputError: before the first step, if something does not fit.
@@ -59,11 +62,11 @@ def train(config: TrainConfig, *, progress: bool = True) -> TrainingResult:
     L.seed_everything(config.seed, workers=True, verbose=False)
     data = DataModule(config)
     _tell_absent(data)
-    module = StudentTraining(config, initial_student(config), loss_weights(config, data))
     saving = checkpoints(config.out / "checkpoints", validated=data.val_set is not None)
     with _quiet():
         trainer = _trainer(config, [*saving, Throughput(), LearningRateMonitor("step")], progress)
-        _open_run(config, earlier)  # not before everything else has been found to fit
+        module = _module(config, data, trainer.world_size)
+        _open_run(config, earlier, summary(module))  # not before everything else has been found to fit
         _fit(trainer, module, data)
     best, last = saving[0], saving[-1]
     score = best.best_model_score
@@ -74,7 +77,46 @@ def train(config: TrainConfig, *, progress: bool = True) -> TrainingResult:
     )
 
 
-def _fit(trainer: L.Trainer, module: StudentTraining, data: DataModule) -> None:
+def _module(config: TrainConfig, data: DataModule, world: int) -> Training:
+    """Student first: the same seed gives the same student with and without a teacher."""
+    student = initial_student(config)
+    total_steps = config.steps or config.epochs * data.steps_per_epoch(world)
+    teacher = _teacher(config, total_steps)
+    wanted = teacher is not None or config.distill.student_heads > 0
+    distillation = Distillation(config, teacher) if wanted else None
+    return Training(
+        config, student, loss_weights(config, data), total_steps=total_steps, distillation=distillation
+    )
+
+
+def _teacher(config: TrainConfig, total_steps: int) -> Any:
+    if config.teacher.weights == "none":
+        return None
+    for package in ("transformers", "peft"):
+        if find_spec(package) is None:
+            raise MissingExtraError(package, "teacher")
+    from elite.teacher import Teacher
+
+    teacher = Teacher.build(
+        config.teacher, stages=len(config.student.strides) - 1, classes=config.student.classes, total_steps=total_steps
+    )
+    teacher.backbone.check_size(*config.image.crop)
+    if teacher.random:
+        print(f"the teacher has RANDOM weights ({config.teacher.model}): good for trials, it knows nothing of images")
+    return teacher
+
+
+def summary(module: Training) -> dict[str, int]:
+    """Parameters of everything that takes part, by part."""
+    parts = {"student, trained": sum(p.numel() for p in module.student.parameters())}
+    if module.distillation is not None:
+        parts["student heads, trained"] = sum(p.numel() for p in module.distillation.student_heads.parameters())
+    if module.teacher is not None:
+        parts |= module.teacher.summary()
+    return parts
+
+
+def _fit(trainer: L.Trainer, module: Training, data: DataModule) -> None:
     """Fit, and let what goes wrong leave as it began: Lightning turns an interrupt into an exit of its own."""
     try:
         trainer.fit(module, data)
@@ -102,14 +144,16 @@ def _earlier_run(config: TrainConfig) -> list[Path]:
     return [*checkpoints, *(path for pattern in patterns for path in config.out.glob(pattern))]
 
 
-def _open_run(config: TrainConfig, earlier: list[Path]) -> None:
-    """Make the run folder, remove what an earlier run left in it, record settings and versions."""
+def _open_run(config: TrainConfig, earlier: list[Path], parameters: dict[str, int]) -> None:
+    """Make the run folder, remove what an earlier run left in it, record settings, versions and sizes."""
     make_folder(config.out)
     for path in earlier:
         if path != config.init:
             path.unlink(missing_ok=True)
     write_bytes(config.out / "config.yaml", yaml.safe_dump(plain(config), sort_keys=False).encode())
     write_json(config.out / "versions.json", describe() | {"seed": config.seed})
+    write_json(config.out / "parameters.json", parameters)
+    print("\n".join(f"{name:28s} {count:>12,} parameters" for name, count in parameters.items()))
 
 
 def _tell_absent(data: DataModule) -> None:

@@ -1,0 +1,107 @@
+"""The images of a frame as views: tied to the points of its sample, with dense labels where there are any."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Int64, UInt8
+
+from elite.config import ImageConfig
+from elite.data.dense import read_dense
+from elite.data.semantickitti import FrameIndex, SemanticKITTI, file_names
+from elite.errors import ConfigError, DataError
+from elite.geometry import point_pixel_pairs
+from elite.labels import to_train
+from elite.layout import Layout
+from elite.pixels import keep_rows, prepare
+from elite.types import Camera, Frame, View
+
+
+def parse_names(text: str) -> tuple[str, ...]:
+    """``image_2,image_3`` -> the names; ``none`` -> no name."""
+    return tuple(name for part in text.split(",") if (name := part.strip()) not in ("", "none"))
+
+
+def frame_views(
+    frame: Frame,
+    rows: Int64[np.ndarray, "n"],
+    config: ImageConfig,
+    rng: np.random.Generator | None = None,
+    labels: Mapping[str, UInt8[np.ndarray, "h w"]] | None = None,
+) -> tuple[View, ...]:
+    """A view per image of the frame, its pairs numbered by the ``rows`` of the scan that make up the sample.
+
+    ``labels`` are dense train ids by camera. Without ``rng`` the views are the same each time.
+
+    Raises:
+        DataError: an image is smaller than the crop, or its camera sees no point.
+    """
+    seen = [camera for camera in frame.cameras if camera.name in frame.images]
+    whole = [_whole_view(frame, camera, rows, (labels or {}).get(camera.name)) for camera in seen]
+    return tuple(prepare(view, config, rng, source=f"{view.camera} of scan {frame.id}") for view in whole)
+
+
+def _whole_view(frame: Frame, camera: Camera, rows: np.ndarray, labels: np.ndarray | None) -> View:
+    """Pairs of the whole scan first: what lies outside the sample still hides what is behind it."""
+    image = frame.images[camera.name]
+    pairs = point_pixel_pairs(frame.scan.points, camera, *image.shape[:2])
+    if not len(pairs):  # some point is the nearest of all in the image, so only an image without any has no pair
+        raise DataError(
+            f"calibration projects none of the {len(frame.scan)} points of scan {frame.id} into {camera.name}, but a "
+            "whole turn of the LiDAR meets every camera; check calib.txt, and whether scan and image belong together."
+        )
+    return View(camera.name, image, keep_rows(pairs, rows, len(frame.scan)), labels)
+
+
+class DenseLabels:
+    """Dense image labels beside the frames: at most one folder per camera, and not every frame need have a file.
+
+    ``folders`` is ``none``, or names such as ``image_2_labels,image_3_labels``; the camera leads the name.
+
+    Raises:
+        ConfigError: a folder of no camera that is selected, or a camera with two folders.
+    """
+
+    def __init__(self, frames: SemanticKITTI, folders: str) -> None:
+        self.layout: Layout = frames.layout
+        self.folders = _folder_of_camera(folders, frames.cameras)
+        self._names = {
+            (sequence, camera): file_names(self.layout.dense_labels(sequence, "0", folder, "semantic").parent)
+            for sequence in frames.sequences
+            for camera, folder in self.folders.items()
+        }
+
+    def of(self, entry: FrameIndex) -> tuple[str, ...]:
+        """Cameras whose image of this frame has dense labels."""
+        named = f"{entry.name}.png"
+        return tuple(c for c in self.folders if c in entry.images and named in self._names[entry.sequence, c])
+
+    def read(self, entry: FrameIndex, images: Mapping[str, np.ndarray]) -> dict[str, UInt8[np.ndarray, "h w"]]:
+        """Train ids by camera, 0 = unknown.
+
+        Raises:
+            DataError: damaged, of an unknown class, or of another size than the image.
+        """
+        return {camera: self._read(entry, camera, images[camera].shape[:2]) for camera in self.of(entry)}
+
+    def _read(self, entry: FrameIndex, camera: str, size: tuple[int, ...]) -> np.ndarray:
+        path = self.layout.dense_labels(entry.sequence, entry.name, self.folders[camera], "semantic")
+        raw, _ = read_dense(self.layout, entry.sequence, entry.name, self.folders[camera])
+        if raw.shape != size:
+            raise DataError(
+                f"{path} is {raw.shape[0]} x {raw.shape[1]} pixels (rows x columns) but its image is "
+                f"{size[0]} x {size[1]}; make the dense labels again from this image."
+            )
+        return to_train(raw, source=path)
+
+
+def _folder_of_camera(folders: str, cameras: tuple[str, ...]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for folder in parse_names(folders):
+        camera = next((c for c in cameras if folder.startswith(f"{c}_")), None)
+        if camera is None or camera in found:
+            raise ConfigError(
+                f"data.dense_labels takes one folder per camera, each beginning with its camera's name "
+                f"(image_2_labels); found '{folders}' with the cameras {', '.join(cameras) or 'none'}."
+            )
+        found[camera] = folder
+    return found

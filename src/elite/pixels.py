@@ -1,0 +1,108 @@
+"""How an image, its pairs and its dense labels move together. Pure: a view in, a new view out."""
+
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Bool, Int64, UInt8
+from PIL import Image, ImageEnhance
+
+from elite.config import ImageConfig
+from elite.errors import DataError
+from elite.types import PointPixelPairs, View
+
+
+def prepare(view: View, config: ImageConfig, rng: np.random.Generator | None, *, source: object = "the image") -> View:
+    """What the teacher sees: resized, the lowest rows kept, jittered, perhaps mirrored.
+
+    Without ``rng`` nothing is left to chance: the middle columns, neither jittered nor mirrored.
+
+    Raises:
+        DataError: the image is smaller than the crop; ``source`` says in the message which image.
+    """
+    view = resize(view, config.scale)
+    (height, width), (rows, columns) = view.image.shape[:2], config.crop
+    if height < rows or width < columns:
+        raise DataError(
+            f"{source} is {height} x {width} pixels (rows x columns, after image.scale {config.scale:g}), but "
+            f"image.crop keeps {rows} x {columns} of them; lower image.crop or raise image.scale."
+        )
+    left = (width - columns) // 2 if rng is None else int(rng.integers(width - columns + 1))
+    view = crop(view, height - rows, left, rows, columns)
+    if rng is None:
+        return view
+    view = jitter(view, config.jitter, rng)
+    return mirror(view) if rng.random() < config.flip else view
+
+
+def resize(view: View, scale: float) -> View:
+    """Rows and columns times ``scale``, rounded. The image is interpolated, labels are those of the nearest pixel.
+
+    A pair goes to the pixel that the middle of its old pixel falls on; pairs that meet there all stay.
+    """
+    if scale == 1:
+        return view
+    old = np.array(view.image.shape[:2])
+    new = np.maximum(1, np.round(old * scale)).astype(np.int64)
+    return View(
+        view.camera,
+        _resized(view.image, new, Image.Resampling.BILINEAR),
+        replace(view.pairs, pixel=(2 * view.pairs.pixel + 1) * new // (2 * old)),  # floor((pixel + 0.5) * new / old)
+        None if view.labels is None else _resized(view.labels, new, Image.Resampling.NEAREST),
+    )
+
+
+def crop(view: View, top: int, left: int, height: int, width: int) -> View:
+    """The pixels [top, top + height) x [left, left + width), which must exist, and the pairs among them."""
+    assert 0 <= top <= top + height <= view.image.shape[0]
+    assert 0 <= left <= left + width <= view.image.shape[1]
+    window = np.s_[top : top + height, left : left + width]
+    pixel = view.pairs.pixel - (top, left)
+    row, column = pixel.T
+    inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+    return View(
+        view.camera,
+        view.image[window],
+        _chosen(replace(view.pairs, pixel=pixel), inside),
+        None if view.labels is None else view.labels[window],
+    )
+
+
+def mirror(view: View) -> View:
+    """Left and right exchanged."""
+    row, column = view.pairs.pixel.T
+    return View(
+        view.camera,
+        view.image[:, ::-1],
+        replace(view.pairs, pixel=np.stack([row, view.image.shape[1] - 1 - column], axis=1)),
+        None if view.labels is None else view.labels[:, ::-1],
+    )
+
+
+def jitter(view: View, amount: float, rng: np.random.Generator) -> View:
+    """Brightness, contrast and saturation, in random order, each by a uniform factor in [1 - amount, 1 + amount]."""
+    image = Image.fromarray(view.image)
+    factors = rng.uniform(1 - amount, 1 + amount, len(_ENHANCERS))
+    for i in rng.permutation(len(_ENHANCERS)):
+        image = _ENHANCERS[i](image).enhance(float(factors[i]))
+    return replace(view, image=np.asarray(image))
+
+
+_ENHANCERS = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
+
+
+def keep_rows(pairs: PointPixelPairs, rows: Int64[np.ndarray, "kept"], points: int) -> PointPixelPairs:
+    """The pairs of some ``rows`` of a scan of so many ``points``, numbered by their place in ``rows``."""
+    place = np.full(points, -1, np.int64)
+    place[rows] = np.arange(len(rows))
+    point = place[pairs.point]
+    return _chosen(replace(pairs, point=point), point >= 0)
+
+
+def _chosen(pairs: PointPixelPairs, keep: Bool[np.ndarray, "m"]) -> PointPixelPairs:
+    return PointPixelPairs(pairs.point[keep], pairs.pixel[keep])
+
+
+def _resized(
+    values: UInt8[np.ndarray, "h w *channels"], size: Int64[np.ndarray, "2"], how: Image.Resampling
+) -> UInt8[np.ndarray, "height width *channels"]:
+    return np.asarray(Image.fromarray(values).resize((int(size[1]), int(size[0])), how))

@@ -1,0 +1,442 @@
+"""Parameter-efficient fine-tuning of a foundation model with peft's layers (METHOD section 3).
+
+    split_qkv(encoder)                                              # SAM: ranks for q, k and v of their own
+    adapter = adapt(encoder, "layers", config, total_steps=steps)   # changes encoder in place
+    ... loss + config.orthogonality * adapter.orthogonality() ... optimizer.step()
+    adapter.allocate(step)                                          # step 1, 2, ..., gradients still there
+
+The model stays its owner's: peft replaces Linears inside it, and the ``Adapter`` beside it is no nn.Module, so that
+no parameter is registered twice. AdaLoRA: Zhang et al., ICLR 2023, Algorithm 1.
+"""
+
+import hashlib
+import json
+import math
+import re
+import struct
+from collections import defaultdict
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from peft import AdaLoraConfig, AdaLoraModel, LoraConfig, LoraModel
+from peft.tuners.adalora import AdaLoraLayer, RankAllocator
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from elite.config import AdapterConfig
+from elite.errors import CheckpointError, ConfigError
+from elite.files import write_bytes
+from elite.version import __version__
+
+FORMAT = "elite-adapter-1"
+SAM_TARGETS = ("q", "k", "v", "proj", "lin1", "lin2")
+_NAME = "default"  # what peft calls an adapter that is the only one
+
+
+# ---- fused attention ------------------------------------------------------------------------------------------
+
+
+class SplitQKV(nn.Module):
+    """Three Linears in the place of a fused one, with the same output."""
+
+    def __init__(self, fused: nn.Linear) -> None:
+        super().__init__()
+        biases = (None,) * 3 if fused.bias is None else fused.bias.chunk(3)
+        self.q, self.k, self.v = (_linear(w, b) for w, b in zip(fused.weight.chunk(3), biases, strict=True))
+
+    def forward(self, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch e"]:
+        return torch.cat([self.q(x), self.k(x), self.v(x)], dim=-1)
+
+    def fused(self) -> nn.Linear:
+        parts = (self.q, self.k, self.v)
+        assert all(type(part) is nn.Linear for part in parts), "merge the adapter before fusing q, k and v"
+        bias = None if self.q.bias is None else torch.cat([part.bias for part in parts])
+        return _linear(torch.cat([part.weight for part in parts]), bias)
+
+
+def _linear(weight: Float[Tensor, "e d"], bias: Float[Tensor, "e"] | None) -> nn.Linear:
+    """A Linear with copies of these values. Made on meta, so that no random number is drawn."""
+    out_features, in_features = weight.shape
+    layer = nn.Linear(in_features, out_features, bias=bias is not None, device="meta")
+    layer.weight = nn.Parameter(weight.detach().clone())
+    if bias is not None:
+        layer.bias = nn.Parameter(bias.detach().clone())
+    return layer
+
+
+def split_qkv(model: nn.Module) -> None:
+    """Replace every Linear(d, 3 d) named ``qkv`` inside ``model`` by its three parts."""
+    for module in list(model.modules()):
+        fused = getattr(module, "qkv", None)
+        if isinstance(fused, nn.Linear) and fused.out_features == 3 * fused.in_features:
+            module.qkv = SplitQKV(fused)
+
+
+def fuse_qkv(model: nn.Module) -> None:
+    """Undo ``split_qkv``: the original modules and key names, with today's weights."""
+    for module in list(model.modules()):
+        split = getattr(module, "qkv", None)
+        if isinstance(split, SplitQKV):
+            module.qkv = split.fused()
+
+
+# ---- adapting -------------------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class Adapter:
+    """What is trained of an adapted model.
+
+    Attributes:
+        model: the foundation model, adapted in place.
+        config: how.
+        trained: names of the parameters of ``model`` that are trained.
+        tuner: peft's handle on its layers in ``model``; None if the method needs none.
+    """
+
+    model: nn.Module
+    config: AdapterConfig
+    trained: tuple[str, ...]
+    tuner: LoraModel | None = None
+
+    def allocate(self, step: int) -> None:
+        """AdaLoRA: give ranks by importance. Other methods: nothing.
+
+        Call it exactly once after optimiser step number ``step`` = 1, 2, ..., T, with that step's gradients still
+        there, and not at all for a step that is skipped. The budget then holds right after every allocation, and in
+        every forward pass of the last ``tfinal`` steps, since the final ranks are set after step T - tfinal and again
+        after each later one (momentum revives what was zeroed). Parameters without gradient keep their importance.
+        """
+        if not isinstance(self.tuner, AdaLoraModel):
+            return
+        self.tuner.update_and_allocate(step)
+        settings: Any = self.tuner.peft_config[_NAME]
+        if self.config.hold_budget and settings.rank_pattern:
+            self.tuner.rankallocator.mask_using_rank_pattern(self.model, settings.rank_pattern)
+
+    def orthogonality(self) -> Float[Tensor, ""]:
+        """AdaLoRA: mean over all A and B of the Frobenius norms of A A^T - I and B^T B - I. Otherwise 0."""
+        by_shape: dict[torch.Size, list[Tensor]] = defaultdict(list)
+        for layer in self._layers().values():
+            for rows in (layer.lora_A[_NAME], layer.lora_B[_NAME].T):
+                by_shape[rows.shape].append(rows)
+        device = next(self.model.parameters()).device
+        if not by_shape:
+            return torch.zeros((), device=device)
+        with torch.autocast(device.type, enabled=False):
+            return torch.cat([_distance_from_orthonormal(torch.stack(rows)) for rows in by_shape.values()]).mean()
+
+    def ranks(self) -> dict[str, int]:
+        """AdaLoRA: non-zero singular values of each adapted layer. Otherwise empty."""
+        layers = self._layers()
+        counts = [layer.lora_E[_NAME].count_nonzero() for layer in layers.values()]
+        return dict(zip(layers, torch.stack(counts).tolist(), strict=True)) if counts else {}
+
+    def budget_used(self) -> int:
+        """AdaLoRA: non-zero singular values of the whole model. Otherwise 0."""
+        return sum(self.ranks().values())
+
+    def allocator_state(self) -> dict[str, Any]:
+        """What ``allocate`` remembers beyond the model's state_dict: plain values and tensors, {} if nothing."""
+        if not isinstance(self.tuner, AdaLoraModel):
+            return {}
+        settings: Any = self.tuner.peft_config[_NAME]
+        return {
+            "total_steps": settings.total_step,
+            "importance": dict(self.tuner.rankallocator.exp_avg_ipt),
+            "uncertainty": dict(self.tuner.rankallocator.exp_avg_unc),
+            "masks": dict(settings.rank_pattern or {}),
+        }
+
+    def load_allocator_state(self, state: dict[str, Any]) -> None:
+        """Go on where ``allocator_state`` was taken.
+
+        Raises:
+            CheckpointError: it was taken from another adapter, or from a run of another length.
+        """
+        expected = self.allocator_state()
+        if state.keys() != expected.keys():
+            raise CheckpointError(
+                f"the checkpoint's allocator holds {sorted(state)}, a run with the adapter method "
+                f"'{self.config.method}' {sorted(expected)}; resume with the settings of the checkpoint."
+            )
+        if not isinstance(self.tuner, AdaLoraModel):
+            return
+        if state["total_steps"] != expected["total_steps"]:
+            raise CheckpointError(
+                f"the checkpoint's AdaLoRA schedule is that of {state['total_steps']} optimiser steps, this run has "
+                f"{expected['total_steps']}; resume with the length of the checkpoint's run."
+            )
+        self._check_allocator(state)
+        settings: Any = self.tuner.peft_config[_NAME]
+        settings.rank_pattern = {n: value.clone() for n, value in state["masks"].items()} or None
+        allocator = self.tuner.rankallocator
+        allocator.exp_avg_ipt = {n: value.clone() for n, value in state["importance"].items()}
+        allocator.exp_avg_unc = {n: value.clone() for n, value in state["uncertainty"].items()}
+
+    def _check_allocator(self, state: dict[str, Any]) -> None:
+        shapes = {name: p.shape for name, p in self.model.named_parameters()}
+        for part in ("importance", "uncertainty", "masks"):
+            for name, value in state[part].items():
+                if shapes.get(name) != value.shape:
+                    raise CheckpointError(
+                        f"the checkpoint's allocator has '{name}' of shape {tuple(value.shape)}, which this adapter "
+                        "lacks; resume with the adapter settings of the checkpoint."
+                    )
+
+    def save(self, path: Path) -> None:
+        """Write the trained parameters alone, and what they belong to, to a safetensors file, atomically."""
+        parameters = dict(self.model.named_parameters())
+        tensors = {name: parameters[name].detach().cpu().contiguous() for name in self.trained}
+        # One entry, because safetensors writes several in any order: the same adapter gives the same bytes.
+        metadata = {FORMAT: json.dumps({**self._identity(), "version": __version__})}
+        write_bytes(path, save(tensors, metadata))
+
+    def load(self, path: Path) -> None:
+        """Take the parameters that ``save`` wrote.
+
+        Raises:
+            CheckpointError: unreadable, of another method or foundation model, or its tensors do not fit.
+        """
+        metadata, tensors = _read(path)
+        for key, value in self._identity().items():
+            if metadata.get(key) != value:
+                raise CheckpointError(
+                    f"{path}: the adapter's {key} is {metadata.get(key)}, this model's {value}; "
+                    "give the foundation model and the adapter settings it was trained with."
+                )
+        parameters = {n: p for n, p in self.model.named_parameters() if n in self.trained}
+        faults = [n for n, p in parameters.items() if n not in tensors or tensors[n].shape != p.shape]
+        faults += [n for n in tensors if n not in parameters]
+        if faults:
+            raise CheckpointError(
+                f"{path}: {len(faults)} tensors are missing, unknown or of another shape, the first of them "
+                f"'{faults[0]}'; give the adapter settings it was trained with."
+            )
+        with torch.no_grad():
+            for name, p in parameters.items():
+                p.copy_(tensors[name])
+
+    def merge(self) -> nn.Module:
+        """The plain model with the updates added to its weights and q, k, v fused again.
+
+        Done in place, which ends this adapter; merge a copy.deepcopy of it to go on training.
+        """
+        if self.tuner is not None:
+            self.tuner.merge_and_unload()
+        fuse_qkv(self.model)
+        return self.model
+
+    def _layers(self) -> dict[str, AdaLoraLayer]:
+        return {name: m for name, m in self.model.named_modules() if isinstance(m, AdaLoraLayer)}
+
+    def _identity(self) -> dict[str, Any]:
+        low_rank = self.tuner is not None
+        return {
+            "method": self.config.method,
+            "rank": self.config.rank if low_rank else None,
+            "alpha": self.config.alpha if low_rank else None,
+            "base": self._base_hash(),
+        }
+
+    def _base_hash(self) -> str:
+        """Of names, shapes and bytes of everything that is not trained."""
+        digest = hashlib.sha256()
+        for name, value in sorted(self.model.state_dict().items()):
+            if name in self.trained or ".ranknum." in name:  # ranknum is peft's constant, no part of the base
+                continue
+            data = value.detach().cpu().contiguous()
+            digest.update(f"{name.replace('.base_layer.', '.')} {tuple(data.shape)} {data.dtype} ".encode())
+            digest.update(data.reshape(-1).view(torch.uint8).numpy())
+        return digest.hexdigest()[:16]
+
+
+def adapt(model: nn.Module, blocks: str, config: AdapterConfig, *, total_steps: int | None = None) -> Adapter:
+    """Freeze ``model`` but for what ``config`` trains of the blocks from ``config.first_block`` on.
+
+    - adalora, lora, dora: low-rank updates, zero at the start, of the Linears that ``config.targets`` names. If it
+      names none: SAM's (q, k, v, proj, lin1, lin2) after ``split_qkv``, else all Linears of the blocks.
+    - full: all weights of these blocks; if first_block is 0, also the parameters registered before the blocks (patch
+      and position embeddings). What comes behind the blocks (SAM's neck, a last norm) stays frozen.
+    - frozen: nothing.
+
+    ``blocks`` is the dotted name of the model's ModuleList of blocks. ``total_steps``, the optimiser steps of the
+    whole run, is needed for adalora alone.
+
+    Raises:
+        ConfigError: there is no such block or layer, or too few steps for AdaLoRA's phases.
+    """
+    count = len(list(model.get_submodule(blocks).children()))
+    if config.first_block >= count:
+        raise ConfigError(f"teacher.adapter.first_block is {config.first_block}, but the model has {count} blocks.")
+    model.requires_grad_(False)
+    tuner = None
+    if config.method == "full":
+        _unfreeze(model, blocks, config.first_block)
+    elif config.method != "frozen":
+        tuner = _low_rank(model, _target_names(model, blocks, config), config, total_steps)
+    trained = tuple(name for name, p in model.named_parameters() if p.requires_grad)
+    return Adapter(model, config, trained, tuner)
+
+
+def count_parameters(module: nn.Module) -> tuple[int, int]:
+    """Trainable and frozen ones."""
+    trainable = sum(p.numel() for p in module.parameters() if p.requires_grad)
+    return trainable, sum(p.numel() for p in module.parameters()) - trainable
+
+
+def _unfreeze(model: nn.Module, blocks: str, first_block: int) -> None:
+    reached = False
+    for name, p in model.named_parameters():
+        inside = name.startswith(f"{blocks}.")
+        reached |= inside
+        if inside:
+            p.requires_grad_(_block_number(name, blocks) >= first_block)
+        elif not reached:
+            p.requires_grad_(first_block == 0)
+
+
+def _block_number(name: str, blocks: str) -> int:
+    return int(name.removeprefix(f"{blocks}.").split(".")[0])
+
+
+def _target_names(model: nn.Module, blocks: str, config: AdapterConfig) -> list[str]:
+    """Full names of the Linears to adapt."""
+    inside = model.get_submodule(blocks).named_modules(prefix=blocks)
+    linears = [name for name, module in inside if isinstance(module, nn.Linear)]
+    linears = [name for name in linears if _block_number(name, blocks) >= config.first_block]
+    present = {name.rpartition(".")[2] for name in linears}
+    split = any(isinstance(module, SplitQKV) for module in model.modules())
+    wanted = set(config.targets if config.targets is not None else SAM_TARGETS if split else present)
+    if not wanted or wanted - present:
+        raise ConfigError(
+            f"teacher.adapter.targets must name Linear layers of the model's blocks, found "
+            f"{sorted(wanted - present) or 'none'}; its blocks from {config.first_block} on have {sorted(present)}."
+        )
+    return [name for name in linears if name.rpartition(".")[2] in wanted]
+
+
+def _low_rank(model: nn.Module, names: list[str], config: AdapterConfig, total_steps: int | None) -> LoraModel:
+    # The tuner itself and not get_peft_model, whose wrapper is of no use to a caller that runs the blocks on its own.
+    # An expression and not a list, whose entries would match as endings of other names too.
+    shared: dict[str, Any] = {"target_modules": "|".join(map(re.escape, names)), "lora_alpha": config.alpha}
+    if config.method != "adalora":
+        return LoraModel(model, LoraConfig(r=config.rank, use_dora=config.method == "dora", **shared), _NAME)
+    settings = AdaLoraConfig(
+        init_r=config.rank,
+        target_r=config.target_rank,
+        beta1=config.beta1,
+        beta2=config.beta2,
+        **schedule(config, total_steps),
+        **shared,
+    )
+    tuner = AdaLoraModel(model, settings, _NAME)
+    for name, p in model.named_parameters():
+        if ".ranknum." in name:  # a constant, which peft unfreezes when it moves it to the device or dtype of the base
+            p.requires_grad_(False)
+    tuner.rankallocator = Allocator(model, settings, _NAME)
+    return tuner
+
+
+# ---- AdaLoRA's allocation -------------------------------------------------------------------------------------
+
+
+def schedule(config: AdapterConfig, total_steps: int | None) -> dict[str, int]:
+    """AdaLoRA's phases in optimiser steps, by peft's names: shares of ``total_steps``, rounded down.
+
+    Raises:
+        ConfigError: one of the phases would be empty.
+    """
+    total = total_steps or 0
+    tinit, tfinal = _share(config.initial, total), _share(config.final, total)
+    if tinit < 1 or tfinal < 1 or tinit + tfinal >= total:
+        raise ConfigError(
+            f"AdaLoRA's schedule needs the number of optimiser steps and at least "
+            f"{math.ceil(1 / min(config.initial, config.final))} of them, found {total_steps}; train longer, or set "
+            "teacher.adapter.method to lora."
+        )
+    return {"total_step": total, "tinit": tinit, "tfinal": tfinal, "deltaT": max(1, _share(config.interval, total))}
+
+
+def _share(share: float, total: int) -> int:
+    """floor(share * total) of the share that was meant: as floats, 0.29 * 100 is below 29."""
+    return math.floor(Fraction(share).limit_denominator(1_000_000) * total)
+
+
+class Allocator(RankAllocator):
+    """peft's allocator with an exact budget: when importances tie, peft prunes all of the tied ones.
+
+    Ties arise wherever no gradient arrives (blocks behind the last tap, a start without any image), since importance
+    is 0 there. Also, parameters without gradient are passed over, where peft fails; and masks are tensors (rank, 1)
+    beside the singular values, where peft's lists are copied to the device at every step.
+    """
+
+    @torch.no_grad()
+    def update_ipt(self, model: nn.Module) -> None:
+        """Smooth |parameter x gradient| and its uncertainty (AdaLoRA, equations 9 and 10)."""
+        live = {n: p for n, p in model.named_parameters() if "lora_" in n and p.grad is not None}
+        if not live:
+            return
+        for averages in (self.exp_avg_ipt, self.exp_avg_unc):
+            for n, p in live.items():  # a state that was loaded may lie on another device
+                averages[n] = averages[n].to(p.device) if n in averages else torch.zeros_like(p)
+        many: Any = torch  # one launch for all tensors instead of one each
+        sensitivity = many._foreach_abs(many._foreach_mul(list(live.values()), [p.grad for p in live.values()]))
+        importance = [self.exp_avg_ipt[n] for n in live]
+        many._foreach_lerp_(importance, sensitivity, 1 - self.beta1)
+        deviation = many._foreach_abs(many._foreach_sub(sensitivity, importance))
+        many._foreach_lerp_([self.exp_avg_unc[n] for n in live], deviation, 1 - self.beta2)
+
+    @torch.no_grad()
+    def mask_to_budget(self, model: nn.Module, budget: int) -> dict[str, Tensor]:
+        """Zero all singular values but the ``budget`` most important ones; the masks, True = kept."""
+        parameters = dict(model.named_parameters())
+        scores = torch.stack([self._triplet_scores(name, parameters) for name in self.name_set], dim=1)
+        # (rank, layers): ties are broken rank by rank, that is, shared out evenly among the layers.
+        kept = torch.zeros(scores.numel(), dtype=torch.bool, device=scores.device)
+        kept[scores.flatten().argsort(descending=True, stable=True)[:budget]] = True
+        columns = kept.view_as(scores).split(1, dim=1)
+        masks = {name % "lora_E": mask.clone() for name, mask in zip(self.name_set, columns, strict=True)}
+        self.mask_using_rank_pattern(model, masks)
+        return masks
+
+    @torch.no_grad()
+    def mask_using_rank_pattern(self, model: nn.Module, rank_pattern: dict[str, Tensor]) -> None:
+        for name, p in model.named_parameters():
+            if name in rank_pattern:
+                p.masked_fill_(~rank_pattern[name].to(p.device), 0.0)
+
+    def _triplet_scores(self, name: str, parameters: dict[str, nn.Parameter]) -> Float[Tensor, "rank"]:
+        """Importance of each singular value with its vectors (equations 7 and 8)."""
+        a, b, e = (self._score(n, parameters[n]) for n in (name % "lora_A", name % "lora_B", name % "lora_E"))
+        return e[:, 0] + a.mean(dim=1) + b.mean(dim=0)
+
+    def _score(self, name: str, p: nn.Parameter) -> Float[Tensor, "_ _"]:
+        if name not in self.exp_avg_ipt:
+            return torch.zeros_like(p)
+        return self._element_score(name).to(p.device)
+
+
+def _distance_from_orthonormal(rows: Float[Tensor, "n rank d"]) -> Float[Tensor, "n"]:
+    product = rows.float() @ rows.float().mT
+    return torch.linalg.matrix_norm(product - torch.eye(product.shape[-1], device=rows.device))
+
+
+# ---- files ----------------------------------------------------------------------------------------------------
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = json.loads((file.metadata() or {}).get(FORMAT, "{}"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    except (SafetensorError, OSError, struct.error, ValueError) as error:
+        raise CheckpointError(f"{path} is no readable adapter file ({error}); copy it again.") from error
+    if not metadata:
+        raise CheckpointError(f"{path} is a safetensors file without '{FORMAT}' in its metadata: no adapter.")
+    return metadata, tensors

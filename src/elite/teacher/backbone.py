@@ -1,0 +1,215 @@
+"""Vision foundation models as one thing: images in, maps at chosen depths out.
+
+Three small adapters to transformers: SAM (its crop path is ours, since transformers takes squares only), SAM 2, and
+whatever AutoBackbone offers (DINOv2, DINOv3, Swin, ConvNeXt, ...). Each lists its blocks, so that they can be
+adapted and checkpointed, and says the stride of its maps.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from elite.errors import ConfigError
+
+# ImageNet's statistics on 0..255, which SAM and DINO were trained with.
+MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+
+
+class Backbone(nn.Module):
+    """Images to maps: the part that every foundation model shares.
+
+    Attributes:
+        depths: blocks (or stages, of a model that has these) whose output is a map, counted from 0, rising.
+        channels, strides: of each map; a map has one cell per ``stride`` pixels either way.
+        blocks: dotted name within ``model`` of the list of its blocks.
+        model: the transformers module.
+    """
+
+    channels: tuple[int, ...]
+    strides: tuple[int, ...]
+    blocks: str
+
+    def __init__(self, model: nn.Module, depths: tuple[int, ...]) -> None:
+        super().__init__()
+        self.model = model
+        self.depths = depths
+        self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(STD).view(3, 1, 1), persistent=False)
+
+    def forward(self, images: UInt8[Tensor, "w 3 height width"]) -> list[Float[Tensor, "w _ _ _"]]:
+        """One (w, channels[i], height / strides[i], width / strides[i]) per depth, of RGB images in 0..255.
+
+        Raises:
+            ConfigError: the images' size is not a multiple of the strides, or beyond the model's positions.
+        """
+        self.check_size(*images.shape[2:])
+        return self.maps((images - self.mean) / self.std)
+
+    def maps(self, pixels: Float[Tensor, "w 3 height width"]) -> list[Float[Tensor, "w _ _ _"]]:
+        raise NotImplementedError
+
+    def check_size(self, height: int, width: int) -> None:
+        """Raises ConfigError if images of this size do not fit."""
+        stride = max(self.strides)
+        if height % stride or width % stride:
+            nearest = tuple(max(1, round(n / stride)) * stride for n in (height, width))
+            raise ConfigError(
+                f"an image of {height} x {width} pixels is not whole patches of {stride}; set image.crop to multiples "
+                f"of {stride}, such as {nearest[0]} x {nearest[1]}."
+            )
+
+    def block_list(self) -> nn.ModuleList:
+        blocks = self.model.get_submodule(self.blocks)
+        assert isinstance(blocks, nn.ModuleList)
+        return blocks
+
+    def recompute(self) -> None:
+        """Keep no activations inside the blocks; the backward pass computes them again."""
+        for block in self.block_list():
+            block.forward = partial(_recomputed, block.forward)
+
+
+def _recomputed(forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    if not torch.is_grad_enabled():
+        return forward(*args, **kwargs)
+    return checkpoint(forward, *args, use_reentrant=False, preserve_rng_state=False, **kwargs)
+
+
+class SamBackbone(Backbone):
+    """SAM's encoder (ViT with windows), without its neck, on crops of any whole number of patches.
+
+    The position embedding is sliced: a crop is the corner of the square that SAM was trained on. The tables of
+    relative positions are sliced too (``rel_pos`` slice), which gives exactly the square model's values for the same
+    offsets; transformers, and the released ELiTe, stretch them to the crop's size (``rel_pos`` interpolate).
+    """
+
+    blocks = "layers"
+
+    def __init__(
+        self, encoder: nn.Module, depths: tuple[int, ...], *, rel_pos: Literal["slice", "interpolate"] = "slice"
+    ) -> None:
+        super().__init__(encoder, depths)
+        config: Any = encoder.config
+        self.channels = (config.hidden_size,) * len(depths)
+        self.strides = (config.patch_size,) * len(depths)
+        self.positions = config.image_size // config.patch_size
+        if rel_pos == "slice":
+            for layer in self.block_list():
+                layer.attn.get_rel_pos = sliced_rel_pos  # type: ignore[union-attr]
+
+    def check_size(self, height: int, width: int) -> None:
+        super().check_size(height, width)
+        _check_positions(height, width, self.positions * self.strides[0])
+
+    def maps(self, pixels: Tensor) -> list[Tensor]:
+        model: Any = self.model
+        x = model.patch_embed.projection(pixels).permute(0, 2, 3, 1)  # (w, rows, columns, channels)
+        if model.pos_embed is not None:
+            x = x + model.pos_embed[:, : x.shape[1], : x.shape[2]]
+        return _run(self.block_list(), x, self.depths)
+
+
+def sliced_rel_pos(q_size: int, k_size: int, rel_pos: Float[Tensor, "offsets c"]) -> Float[Tensor, "q k c"]:
+    """Row of the table for every offset of query and key; the middle row is offset 0."""
+    offset = torch.arange(q_size, device=rel_pos.device)[:, None] - torch.arange(k_size, device=rel_pos.device)
+    return rel_pos[offset + len(rel_pos) // 2]
+
+
+class Sam2Backbone(Backbone):
+    """SAM 2's encoder (Hiera), without its neck. Depths are blocks; deeper maps are coarser and wider.
+
+    The position embedding is that of the size the model was trained at, sliced to the crop.
+    """
+
+    blocks = "blocks"
+
+    def __init__(self, encoder: nn.Module, depths: tuple[int, ...]) -> None:
+        super().__init__(encoder, depths)
+        config: Any = encoder.config
+        stage_of_block = [stage for stage, n in enumerate(config.blocks_per_stage) for _ in range(n)]
+        self.channels = tuple(config.embed_dim_per_stage[stage_of_block[d]] for d in depths)
+        stride = config.patch_stride[0]
+        self.strides = tuple(
+            stride * config.query_stride[0] ** min(stage_of_block[d], config.num_query_pool_stages) for d in depths
+        )
+        self.largest = tuple(config.image_size)
+
+    def check_size(self, height: int, width: int) -> None:
+        super().check_size(height, width)
+        _check_positions(height, width, min(self.largest))
+
+    def maps(self, pixels: Tensor) -> list[Tensor]:
+        model: Any = self.model
+        x = model.patch_embed(pixels)
+        stride = pixels.shape[2] // x.shape[1]
+        position = model._get_pos_embed(tuple(n // stride for n in self.largest))
+        x = x + position[:, : x.shape[1], : x.shape[2]]
+        return _run(self.block_list(), x, self.depths)
+
+
+def _run(blocks: nn.ModuleList, x: Tensor, depths: Sequence[int]) -> list[Tensor]:
+    """Blocks on (w, rows, columns, channels) up to the deepest tap; the taps as (w, channels, rows, columns)."""
+    taps = []
+    for i, block in enumerate(blocks[: depths[-1] + 1]):
+        x = block(x)
+        if i in depths:
+            taps.append(x.permute(0, 3, 1, 2))
+    return taps
+
+
+def _check_positions(height: int, width: int, largest: int) -> None:
+    if max(height, width) > largest:
+        raise ConfigError(
+            f"an image of {height} x {width} pixels reaches beyond the {largest} x {largest} that the foundation model "
+            "has positions for; lower image.crop or image.scale."
+        )
+
+
+class AutoMaps(Backbone):
+    """Any model of transformers' AutoBackbone. Depths count its stages: the blocks of a plain ViT."""
+
+    def __init__(self, model: nn.Module, depths: tuple[int, ...]) -> None:
+        super().__init__(model, depths)
+        wrapped: Any = model
+        self.blocks = _largest_list(model)
+        with torch.no_grad():  # 224 is a whole number of all strides in use: 4, 8, 14, 16, 32
+            probe = wrapped.eval()(torch.zeros(1, 3, 224, 224)).feature_maps
+        self.channels = tuple(m.shape[1] for m in probe)
+        self.strides = tuple(224 // m.shape[2] for m in probe)
+
+    def maps(self, pixels: Tensor) -> list[Tensor]:
+        return list(self.model(pixels).feature_maps)
+
+
+def _largest_list(model: nn.Module) -> str:
+    """Name of the ModuleList that holds most of the weights: the blocks, or the stages."""
+    lists = {name: m for name, m in model.named_modules() if isinstance(m, nn.ModuleList)}
+    return max(lists, key=lambda name: sum(p.numel() for p in lists[name].parameters()))
+
+
+def evenly_spaced(blocks: int, stages: int) -> tuple[int, ...]:
+    """The last block of each of ``stages`` equal parts: 2, 5, 8, 11 of 12 blocks in 4 stages."""
+    if blocks < stages:
+        raise ConfigError(
+            f"the foundation model has {blocks} blocks, too few for the student's {stages} stages; take another one."
+        )
+    return tuple((i + 1) * blocks // stages - 1 for i in range(stages))
+
+
+def check_depths(depths: tuple[int, ...], blocks: int, stages: int) -> tuple[int, ...]:
+    """``depths`` if there is one per stage and each exists.
+
+    Raises:
+        ConfigError: otherwise.
+    """
+    if len(depths) != stages or depths[-1] >= blocks:
+        raise ConfigError(
+            f"teacher.depths must name {stages} of the foundation model's blocks 0..{blocks - 1}, one per stage of the "
+            f"student; found {', '.join(map(str, depths))}."
+        )
+    return depths

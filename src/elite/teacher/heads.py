@@ -1,0 +1,65 @@
+"""From maps to logits at pixels: taps that refine the maps, heads, and the lookup between them."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from elite.types import Pixels
+
+TARGET_STRIDE = 4
+
+
+class Tap(nn.Sequential):
+    """A map of the foundation model -> (w, channels, height / 4, width / 4).
+
+    Transposed convolutions double the resolution until the stride is at most 4: twice for patches of 16 (stride 4) and
+    of 14 (3.5), channels -> 192 -> 96 at the defaults, LayerNorm over channels and GELU between, GELU after. A map
+    that is fine enough already gets a 1 x 1 convolution.
+    """
+
+    def __init__(self, inputs: int, channels: int, stride: int) -> None:
+        doublings = max(0, math.ceil(math.log2(stride / TARGET_STRIDE)))
+        widths = [inputs, *[2 * channels] * (doublings - 1), channels]
+        layers: list[nn.Module] = []
+        for i in range(doublings):
+            layers += [nn.ConvTranspose2d(widths[i], widths[i + 1], kernel_size=2, stride=2)]
+            layers += [ChannelNorm(widths[i + 1])] if i < doublings - 1 else []
+            layers += [nn.GELU()]
+        super().__init__(*layers or [nn.Conv2d(inputs, channels, kernel_size=1), nn.GELU()])
+
+
+class ChannelNorm(nn.LayerNorm):
+    """LayerNorm over the channels of (w, channels, rows, columns), as SAM's LayerNorm2d."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, eps=1e-6)
+
+    def forward(self, input: Float[Tensor, "w c h x"]) -> Float[Tensor, "w c h x"]:
+        return super().forward(input.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+def mlp_head(inputs: int, hidden: int, classes: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, classes))
+
+
+def lookup(
+    maps: Float[Tensor, "w channels h x"], pixels: Pixels, size: tuple[int, int]
+) -> Float[Tensor, "p channels"]:
+    """Features at pixels of images of ``size`` (rows, columns): bilinear, from maps of any lower resolution.
+
+    Equal to enlarging the maps bilinearly to the images (align_corners=False) and indexing, without doing so.
+    """
+    counts = torch.bincount(pixels.view, minlength=len(maps))
+    if not len(pixels):
+        return maps.new_zeros(0, maps.shape[1]) + maps.sum() * 0
+    rank = torch.arange(len(pixels), device=maps.device) - (counts.cumsum(0) - counts)[pixels.view]
+    # grid_sample wants equally many places in every image: the lists are padded, and the padding is left out again.
+    grid = maps.new_zeros(len(maps), 1, int(counts.max()), 2, dtype=torch.float32)
+    extent = torch.tensor(size, device=maps.device)
+    grid[pixels.view, 0, rank] = ((2 * pixels.position + 1) / extent - 1).flip(1).float()
+    with torch.autocast(maps.device.type, enabled=False):
+        sampled = F.grid_sample(maps.float(), grid, mode="bilinear", padding_mode="border", align_corners=False)
+    return sampled[pixels.view, :, 0, rank]

@@ -1,0 +1,147 @@
+"""The teacher: an adapted foundation model, a tap and a head per student stage, and a head on all stages."""
+
+from pathlib import Path
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from elite.config import TeacherConfig
+from elite.errors import CheckpointError, ConfigError
+from elite.files import load_torch
+from elite.teacher.adapters import Adapter, adapt, split_qkv
+from elite.teacher.backbone import Backbone
+from elite.teacher.heads import Tap, lookup, mlp_head
+from elite.teacher.weights import load_backbone
+from elite.types import Pixels, TeacherOutput
+
+
+class Teacher(nn.Module):
+    """Images in, logits at pixels out: the camera side of patch-to-point distillation.
+
+    Heads: Linear(96, 192) ReLU Linear(192, classes) per stage, Linear(384, 192) ReLU Linear(192, classes) on all of
+    them, at the default width and four stages.
+
+    Attributes:
+        backbone: the foundation model.
+        adapter: what of it is trained; None if the backbone is somebody else's business.
+        random: the foundation model's weights came from no file.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        adapter: Adapter | None = None,
+        *,
+        channels: int = 96,
+        classes: int = 20,
+        random: bool = False,
+    ) -> None:
+        super().__init__()
+        self.random = random
+        self.backbone = backbone
+        self.adapter = adapter
+        self.taps = nn.ModuleList(Tap(c, channels, s) for c, s in zip(backbone.channels, backbone.strides, strict=True))
+        self.heads = nn.ModuleList(mlp_head(channels, 2 * channels, classes) for _ in self.taps)
+        self.multi_stage = mlp_head(channels * len(self.taps), 2 * channels, classes)
+
+    @classmethod
+    def build(cls, config: TeacherConfig, *, stages: int, classes: int, total_steps: int | None) -> "Teacher":
+        """The teacher of a run of ``total_steps`` optimiser steps, foundation weights loaded, ready to be trained.
+
+        Raises:
+            ConfigError, CheckpointError: as ``load_backbone`` and ``adapt`` do.
+        """
+        backbone = load_backbone(config, stages)
+        if config.adapter.method not in ("full", "frozen"):
+            split_qkv(backbone.model)
+        adapter = adapt(backbone.model, backbone.blocks, config.adapter, total_steps=total_steps)
+        if config.checkpointing:
+            backbone.recompute()
+        return cls(backbone, adapter, channels=config.channels, classes=classes, random=config.weights == "random")
+
+    def forward(self, images: UInt8[Tensor, "w 3 height width"]) -> tuple[Float[Tensor, "w c _ _"], ...]:
+        """The taps' maps, (w, 96, height / 4, width / 4) each, of RGB images in 0..255."""
+        return tuple(tap(m) for tap, m in zip(self.taps, self.backbone(images), strict=True))
+
+    def at(
+        self, maps: tuple[Float[Tensor, "w c _ _"], ...], pixels: Pixels, size: tuple[int, int]
+    ) -> TeacherOutput:
+        """Logits at ``pixels`` of the images of ``size`` that the maps were made of."""
+        feats = [lookup(m, pixels, size) for m in maps]
+        stages = tuple(head(f) for head, f in zip(self.heads, feats, strict=True))
+        return TeacherOutput(stages, self.multi_stage(torch.cat(feats, dim=1)))
+
+    def train(self, mode: bool = True) -> "Teacher":
+        """The foundation model stays in eval mode: its norms and dropout are part of what is frozen."""
+        super().train(mode)
+        self.backbone.eval()
+        return self
+
+    def summary(self) -> dict[str, int]:
+        """Parameters by what becomes of them; their sum is the whole teacher."""
+        trained = sum(p.numel() for p in self.backbone.parameters() if p.requires_grad)
+        heads = [*self.heads, self.multi_stage]
+        return {
+            "foundation model, frozen": sum(p.numel() for p in self.backbone.parameters()) - trained,
+            "foundation model, trained": trained,
+            "taps, trained": sum(p.numel() for p in self.taps.parameters()),
+            "heads, trained": sum(p.numel() for head in heads for p in head.parameters()),
+        }
+
+    def trained_state(self) -> dict[str, Tensor]:
+        """What checkpoints hold of the teacher: not the frozen foundation model, which is on disk already."""
+        frozen = self.frozen_names()
+        return {name: value for name, value in self.state_dict().items() if name not in frozen}
+
+    def frozen_names(self) -> set[str]:
+        """Entries of the state_dict that neither training changes nor chance has made."""
+        if self.random:
+            return set()
+        trained = {name for name, p in self.named_parameters() if p.requires_grad}
+        return {name for name in self.state_dict() if name.startswith("backbone.")} - trained
+
+
+def load_teacher(path: Path) -> Teacher:
+    """The teacher of a checkpoint of ``elite train``, in eval mode.
+
+    Its foundation model is read from where the run had it.
+
+    Raises:
+        CheckpointError: unreadable, of a run without a teacher, or its weights do not fit.
+        ConfigError: as ``Teacher.build``.
+    """
+    checkpoint = load_torch(path)
+    try:
+        config, state = checkpoint["elite_config"], checkpoint["state_dict"]
+        settings, student, total_steps = config["teacher"], config["student"], checkpoint["elite_teacher"]["total_steps"]
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{path} holds no teacher (no {error}); give a checkpoint of a run with --teacher.weights."
+        ) from error
+    teacher = Teacher.build(
+        TeacherConfig.from_dict(settings),
+        stages=len(student["strides"]) - 1,
+        classes=student["classes"],
+        total_steps=total_steps,
+    )
+    prefix = "distillation.teacher."
+    own = {name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)}
+    load_trained(teacher, own, path)
+    return teacher.eval()
+
+
+def load_trained(teacher: Teacher, state: dict[str, Tensor], source: object) -> None:
+    """Copy what was trained into ``teacher``; the frozen rest is there already.
+
+    Raises:
+        CheckpointError: an entry is missing, unknown or of another shape.
+    """
+    expected = teacher.trained_state()
+    faults = sorted(expected.keys() ^ state.keys())
+    faults += [name for name, value in expected.items() if name in state and state[name].shape != value.shape]
+    if faults:
+        raise CheckpointError(
+            f"{source}: {len(faults)} weights of the teacher are missing, unknown or of another shape, the first of "
+            f"them '{faults[0]}'; give the foundation model and the settings it was trained with."
+        )
+    teacher.load_state_dict({**teacher.state_dict(), **state}, strict=True)

@@ -1,0 +1,169 @@
+"""From ``teacher.weights`` to a foundation model: transformers folders and hub ids, Meta's .pth files, random ones."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import nn
+from transformers import (
+    MODEL_FOR_BACKBONE_MAPPING,
+    AutoConfig,
+    PretrainedConfig,
+    PreTrainedModel,
+    Sam2Model,
+    Sam2VisionModel,
+    SamHQModel,
+    SamHQVisionModel,
+    SamModel,
+    SamVisionConfig,
+    SamVisionModel,
+)
+
+from elite.config import TeacherConfig
+from elite.errors import CheckpointError, ConfigError, first_line
+from elite.teacher.backbone import AutoMaps, Backbone, Sam2Backbone, SamBackbone, check_depths, evenly_spaced
+from elite.teacher.sam_weights import load_sam
+
+_DOWNLOAD = "https://dl.fbaipublicfiles.com/segment_anything/sam_vit_b_01ec64.pth"
+
+# The image side of each model type: (its class, where its encoder is). Others go through AutoBackbone.
+_ENCODERS: dict[str, tuple[type[PreTrainedModel], str]] = {
+    "sam": (SamModel, "vision_encoder"),
+    "sam_vision_model": (SamVisionModel, "vision_encoder"),
+    "sam_hq": (SamHQModel, "vision_encoder"),
+    "sam_hq_vision_model": (SamHQVisionModel, "vision_encoder"),
+    "sam2": (Sam2Model, "vision_encoder.backbone"),
+    "sam2_video": (Sam2Model, "vision_encoder.backbone"),
+    "sam2_vision_model": (Sam2VisionModel, "backbone"),
+}
+_SAM = {"image_size": 1024, "patch_size": 16, "window_size": 14}
+_ARCHITECTURES: dict[str, dict[str, Any]] = {
+    "sam-vit-b": _SAM
+    | {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "global_attn_indexes": [2, 5, 8, 11]},
+    "sam-vit-l": _SAM
+    | {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "global_attn_indexes": [5, 11, 17, 23]},
+    "sam-vit-h": _SAM
+    | {"hidden_size": 1280, "num_hidden_layers": 32, "num_attention_heads": 16, "global_attn_indexes": [7, 15, 23, 31]},
+    # Small enough to be trained on a CPU in minutes, for the synthetic drive's half-size images.
+    "sam-tiny": {
+        "image_size": 640,
+        "patch_size": 8,
+        "window_size": 10,
+        "hidden_size": 96,
+        "num_hidden_layers": 8,
+        "num_attention_heads": 4,
+        "global_attn_indexes": [3, 7],
+        "output_channels": 32,
+    },
+}
+
+
+def load_backbone(config: TeacherConfig, stages: int) -> Backbone:
+    """The foundation model of ``config.weights`` with ``stages`` taps, in eval mode.
+
+    Raises:
+        ConfigError: no weights given, an unknown architecture, or depths that it does not have.
+        CheckpointError: weights that cannot be read, or that do not fit strictly.
+    """
+    if config.weights is None:
+        raise ConfigError(
+            "no weights for the vision foundation model. Give --teacher.weights: Meta's SAM file "
+            f"({_DOWNLOAD}), a transformers folder or hub id, or what 'elite train-teacher' wrote; or 'none' to train "
+            "the student without a teacher (--config semantickitti-student), or 'random' for a trial."
+        )
+    if Path(config.weights).is_file():
+        return _as_sam(load_sam(Path(config.weights)).vision_encoder, config, stages)
+    random = config.weights == "random"
+    described = _architecture(config.model) if random else _described(config.weights)
+    source = None if random else config.weights
+    kind = described.model_type
+    if kind not in _ENCODERS:
+        return _as_maps(described, source, config, stages)
+    cls, where = _ENCODERS[kind]
+    encoder = _make(cls, described, source).get_submodule(where)
+    if kind.startswith("sam2"):
+        depths = _depths(config, sum(encoder.config.blocks_per_stage), stages)  # type: ignore[union-attr]
+        return Sam2Backbone(encoder, depths).eval()
+    return _as_sam(encoder, config, stages)
+
+
+def _as_maps(described: PretrainedConfig, source: str | None, config: TeacherConfig, stages: int) -> Backbone:
+    if type(described) not in MODEL_FOR_BACKBONE_MAPPING:
+        raise ConfigError(
+            f"transformers offers no maps of a '{described.model_type}'; take SAM, SAM 2, DINOv2, DINOv3 or another "
+            "model that its AutoBackbone serves."
+        )
+    depths = _depths(config, len(described.stage_names) - 1, stages)
+    described.out_indices = [d + 1 for d in depths]  # stage 0 is the stem
+    return AutoMaps(_make(MODEL_FOR_BACKBONE_MAPPING[type(described)], described, source), depths).eval()
+
+
+def _as_sam(encoder: nn.Module, config: TeacherConfig, stages: int) -> Backbone:
+    depths = _depths(config, len(encoder.layers), stages)  # type: ignore[arg-type]
+    return SamBackbone(encoder, depths, rel_pos=config.rel_pos).eval()
+
+
+def _depths(config: TeacherConfig, blocks: int, stages: int) -> tuple[int, ...]:
+    if config.depths is None:
+        return evenly_spaced(blocks, stages)
+    return check_depths(config.depths, blocks, stages)
+
+
+def _architecture(name: str) -> PretrainedConfig:
+    """A named architecture, or that of a transformers folder."""
+    if name in _ARCHITECTURES:
+        values = _ARCHITECTURES[name]
+        return SamVisionConfig(mlp_dim=4 * values["hidden_size"], **values)
+    if Path(name).exists():
+        return _described(name)
+    raise ConfigError(
+        f"teacher.model '{name}' is neither a known architecture ({', '.join(_ARCHITECTURES)}) nor a folder with a "
+        "transformers config.json."
+    )
+
+
+def _described(source: str) -> PretrainedConfig:
+    try:
+        return AutoConfig.from_pretrained(source)
+    except (OSError, ValueError, KeyError) as error:
+        raise CheckpointError(
+            f"'{source}' is no file, no transformers folder (config.json beside model.safetensors) and no model that "
+            f"the hub answers for ({first_line(error)}); check --teacher.weights."
+        ) from error
+
+
+def _make(cls: Any, described: PretrainedConfig, source: str | None) -> nn.Module:
+    """The model with random weights, or strictly with those of ``source``."""
+    if source is None:
+        return _randomised(cls(described))
+    try:
+        model, report = cls.from_pretrained(source, config=described, output_loading_info=True)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise CheckpointError(
+            f"the weights in '{source}' cannot be loaded as {described.model_type} ({first_line(error)}); "
+            "download them again."
+        ) from error
+    missing = sorted(k for k in report["missing_keys"] if not k.startswith(_FRESH))
+    if missing:
+        raise CheckpointError(
+            f"'{source}' lacks {len(missing)} weights of {described.model_type}, the first is '{missing[0]}'; it is "
+            "cut short or of another model."
+        )
+    return model
+
+
+# Norms that transformers' backbones add behind their stages; published weights do not hold them.
+_FRESH = ("hidden_states_norms.",)
+
+
+@torch.no_grad()
+def _randomised(model: nn.Module) -> nn.Module:
+    """Random weights that a network can work with: SAM's own initialisation is close to zero everywhere."""
+    for name, parameter in model.named_parameters():
+        if "pos_embed" in name or "rel_pos" in name:
+            nn.init.normal_(parameter, std=0.02)
+        elif parameter.ndim >= 2 and parameter.std() < 1e-3:
+            nn.init.trunc_normal_(parameter, std=0.02)
+    return model
+

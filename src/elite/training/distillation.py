@@ -1,0 +1,114 @@
+"""Patch-to-point multi-stage distillation: what training adds to the student (METHOD: PPMSKD)."""
+
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from elite.config import TrainConfig
+from elite.losses import kl_divergence, labelled_pixels, segmentation_loss, voxel_majority
+from elite.sparse import Pooling
+from elite.types import Batch, StageOutput, StudentOutput, Views
+
+if TYPE_CHECKING:  # its libraries are needed only where there is a teacher
+    from elite.teacher import Teacher
+
+
+class Distillation(nn.Module):
+    """A head on every stage of the student, and a teacher whose heads they follow.
+
+    Without a teacher only the student's own heads are trained. All of it is left behind when the student is exported.
+    """
+
+    def __init__(self, config: TrainConfig, teacher: "Teacher | None") -> None:
+        super().__init__()
+        student = config.student
+        self.config = config.distill
+        self.classes = student.classes
+        self.student_heads = nn.ModuleList(
+            nn.Sequential(
+                nn.Linear(student.channels, 2 * student.channels),
+                nn.ReLU(),
+                nn.Linear(2 * student.channels, student.classes),
+            )
+            for _ in student.strides[1:]
+        )
+        self.teacher = teacher
+
+    def forward(
+        self, output: StudentOutput, batch: Batch, weights: Float[Tensor, "classes"] | None
+    ) -> dict[str, Tensor]:
+        """Every term, weighted: the student's heads, then the teacher's, the divergences between them, its adapter's."""
+        voxel_logits = [head(s.feats) for head, s in zip(self.student_heads, output.stages, strict=True)]
+        terms = self._student_terms(voxel_logits, output.stages, batch, weights)
+        if self.teacher is None:
+            return terms
+        terms |= self._adapter_terms(self.teacher)
+        if batch.views is None:
+            return terms | {"no_image": _touch(self.teacher)}
+        maps = self.teacher(batch.views.images)
+        terms |= self._teacher_terms(self.teacher, maps, batch.views, batch, weights)
+        return terms | self._divergences(self.teacher, maps, batch.views, voxel_logits, output.stages)
+
+    def _student_terms(
+        self, voxel_logits: list[Tensor], stages: tuple[StageOutput, ...], batch: Batch, weights: Tensor | None
+    ) -> dict[str, Tensor]:
+        terms: dict[str, Tensor] = {}
+        for i, (logits, stage) in enumerate(zip(voxel_logits, stages, strict=True)):
+            labels = voxel_majority(
+                batch.labels,
+                stage.point_to_voxel,
+                len(logits),
+                self.classes,
+                count_ignored=self.config.voxel_majority == "all",
+            )
+            terms |= _named(f"student{i}", segmentation_loss(logits, labels, weights), self.config.student_heads)
+        return terms
+
+    def _teacher_terms(
+        self, teacher: "Teacher", maps: tuple[Tensor, ...], views: Views, batch: Batch, weights: Tensor | None
+    ) -> dict[str, Tensor]:
+        pixels, labels = labelled_pixels(views, batch.labels, self.config.dense_stride)
+        said = teacher.at(maps, pixels, views.size)
+        share = self.config.teacher_heads / len(said.stages)
+        terms: dict[str, Tensor] = {}
+        for i, logits in enumerate(said.stages):
+            terms |= _named(f"teacher{i}", segmentation_loss(logits, labels, weights), share)
+        multi_stage = segmentation_loss(said.multi_stage, labels, weights)
+        return terms | _named("teacher", multi_stage, self.config.multi_stage)
+
+    def _divergences(
+        self,
+        teacher: "Teacher",
+        maps: tuple[Tensor, ...],
+        views: Views,
+        voxel_logits: list[Tensor],
+        stages: tuple[StageOutput, ...],
+    ) -> dict[str, Tensor]:
+        """KL(teacher || student) at the pairs, labelled or not. A point that two cameras see counts twice."""
+        if self.config.kl == 0:
+            return {}
+        with torch.no_grad():
+            said = teacher.at(maps, views.pairs, views.size).stages
+        share = self.config.kl / len(said)
+        terms: dict[str, Tensor] = {}
+        for i, (logits, stage) in enumerate(zip(voxel_logits, stages, strict=True)):
+            paired = Pooling.groups(stage.point_to_voxel[views.pair_point], len(logits)).spread(logits)
+            terms[f"kl{i}"] = share * kl_divergence(said[i], paired)
+        return terms
+
+    def _adapter_terms(self, teacher: "Teacher") -> dict[str, Tensor]:
+        if teacher.adapter is None or teacher.adapter.config.method != "adalora":
+            return {}
+        return {"orthogonality": teacher.adapter.config.orthogonality * teacher.adapter.orthogonality()}
+
+
+def _named(name: str, losses: tuple[Tensor, Tensor], weight: float) -> dict[str, Tensor]:
+    cross_entropy, lovasz = losses
+    return {f"{name}/cross_entropy": weight * cross_entropy, f"{name}/lovasz": weight * lovasz}
+
+
+def _touch(module: nn.Module) -> Tensor:
+    """Zero, with a zero gradient for every trained parameter: a batch without images takes part in every step."""
+    return torch.stack([p.sum() for p in module.parameters() if p.requires_grad]).sum() * 0

@@ -1,0 +1,363 @@
+"""Adapters: AdaLoRA's budget and schedule, resuming, files, merging; on a narrow SAM encoder and on small stacks."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from math import floor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from transformers import SamVisionConfig
+from transformers.models.sam.modeling_sam import SamVisionEncoder
+
+from elite.config import AdapterConfig
+from elite.errors import CheckpointError, ConfigError
+from elite.teacher.adapters import Adapter, adapt, count_parameters, fuse_qkv, schedule, split_qkv
+
+LOW_RANK = ("adalora", "lora", "dora")
+
+
+# ---- a narrow SAM ---------------------------------------------------------------------------------------------
+
+
+def narrow_sam(blocks: int = 12) -> SamVisionEncoder:
+    config = SamVisionConfig(
+        num_hidden_layers=blocks,
+        hidden_size=48,
+        mlp_dim=192,
+        num_attention_heads=4,
+        image_size=512,
+        patch_size=16,
+        window_size=14,
+        global_attn_indexes=[2, 5, 8, 11],
+        initializer_range=0.02,
+    )
+    encoder = SamVisionEncoder(config).eval()
+    for name, p in encoder.named_parameters():
+        if "pos" in name or name.endswith("bias"):
+            nn.init.normal_(p, std=0.1)
+    return encoder
+
+
+def run_blocks(encoder: nn.Module, pixels: Tensor) -> Tensor:
+    """As the teacher does: the blocks are called by their owner, not through peft."""
+    sam: Any = encoder
+    x = sam.patch_embed.projection(pixels).permute(0, 2, 3, 1)
+    x = x + sam.pos_embed[:, : x.shape[1], : x.shape[2]]
+    for layer in sam.layers:
+        x = layer(x)
+    return x
+
+
+def scatter(adapter: Adapter, scale: float = 0.3) -> None:
+    """Trained-looking values for whatever is trained."""
+    parameters = dict(adapter.model.named_parameters())
+    with torch.no_grad():
+        for name in adapter.trained:
+            parameters[name].add_(scale * torch.randn_like(parameters[name]))
+
+
+def adapted_sam(method: str, blocks: int = 3, **settings: Any) -> Adapter:
+    torch.manual_seed(7)
+    encoder = narrow_sam(blocks)
+    split_qkv(encoder)
+    config = AdapterConfig(method=method, rank=4, target_rank=2, **settings)  # type: ignore[arg-type]
+    return adapt(encoder, "layers", config, total_steps=60)
+
+
+PIXELS = torch.randn(2, 3, 80, 144, generator=torch.Generator().manual_seed(1))
+
+
+def test_split_and_fuse_keep_outputs_and_names() -> None:
+    encoder = narrow_sam()
+    before, names = run_blocks(encoder, PIXELS), encoder.state_dict()
+    split_qkv(encoder)
+    torch.testing.assert_close(run_blocks(encoder, PIXELS), before, rtol=0, atol=1e-6)
+    assert encoder.state_dict()["layers.3.attn.qkv.v.bias"].shape == (48,)
+    fuse_qkv(encoder)
+    assert encoder.state_dict().keys() == names.keys()
+    assert all(torch.equal(value, names[name]) for name, value in encoder.state_dict().items())
+
+
+@pytest.mark.parametrize("method", LOW_RANK)
+def test_starts_as_the_base_trains_and_merges(method: str) -> None:
+    """The adapted model is the base at first; only the adapter gets gradients; merged, it computes the same."""
+    torch.manual_seed(7)
+    base = run_blocks(narrow_sam(3), PIXELS)
+    adapter = adapted_sam(method, alpha=1.5)
+    torch.testing.assert_close(run_blocks(adapter.model, PIXELS), base, rtol=0, atol=1e-6)
+
+    scatter(adapter)
+    adapted = run_blocks(adapter.model, PIXELS)
+    adapted.square().sum().backward()
+    with_gradient = {name for name, p in adapter.model.named_parameters() if p.grad is not None}
+    assert with_gradient == set(adapter.trained)
+    assert all("lora_" in name for name in with_gradient)
+
+    merged = copy.deepcopy(adapter).merge()
+    assert (adapted - base).abs().max() > 0.05
+    torch.testing.assert_close(run_blocks(merged, PIXELS), adapted, rtol=0, atol=1e-5)
+    assert merged.state_dict().keys() == narrow_sam(3).state_dict().keys()
+    torch.testing.assert_close(run_blocks(adapter.model, PIXELS), adapted)  # the copy was merged, not this one
+
+
+def test_parameters_of_sam_vit_b() -> None:
+    """12 blocks, rank 12: q, k, v, proj 12 (768 + 768 + 1) each, lin1 and lin2 12 (768 + 3072 + 1) each."""
+    with torch.device("meta"):
+        encoder = SamVisionEncoder(SamVisionConfig())
+    split_qkv(encoder)
+    adapter = adapt(encoder, "layers", AdapterConfig(), total_steps=6)
+    assert count_parameters(encoder)[0] == 12 * (4 * 12 * 1537 + 2 * 12 * 3841) == 1_991_520
+    assert len(adapter.trained) == 72 * 3
+
+
+def test_full_and_frozen_and_first_block() -> None:
+    def trained(**settings: Any) -> set[str]:
+        return set(adapt(narrow_sam(3), "layers", AdapterConfig(**settings)).trained)
+
+    assert trained(method="frozen") == set()
+    inside = {name for name, _ in narrow_sam(3).named_parameters() if name.startswith("layers.")}
+    before = {"pos_embed", "patch_embed.projection.weight", "patch_embed.projection.bias"}
+    assert trained(method="full") == inside | before
+    assert trained(method="full", first_block=2) == {name for name in inside if name.startswith("layers.2.")}
+    fused = {name.split(".lora_")[0] for name in trained(method="lora", first_block=1)}  # not split: every Linear
+    assert fused == {f"layers.{i}.{n}" for i in (1, 2) for n in ("attn.qkv", "attn.proj", "mlp.lin1", "mlp.lin2")}
+
+
+def test_targets_are_exact_names() -> None:
+    """A layer elsewhere whose name ends like a target's is left alone."""
+    model = nn.ModuleDict({"layers": stack(2), "head": nn.ModuleDict({"layers": stack(2)})})
+    adapter = adapt(model, "layers", AdapterConfig(method="lora", targets=("hidden",)))
+    assert {name.split(".lora_")[0] for name in adapter.trained} == {"layers.0.hidden", "layers.1.hidden"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"targets": ("q", "typo")}, r"\['q', 'typo'\].*\['lin1', 'lin2', 'proj', 'qkv'\]"),
+        ({"first_block": 3}, "has 3 blocks"),
+        ({}, "at least 6 of them, found 5"),
+    ],
+)
+def test_impossible_settings_are_refused(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        adapt(narrow_sam(3), "layers", AdapterConfig(**settings), total_steps=5)
+
+
+# ---- AdaLoRA's schedule ---------------------------------------------------------------------------------------
+
+
+def test_schedule_is_in_whole_steps() -> None:
+    for total in range(6, 10_001):
+        expected = {"total_step": total, "tinit": total // 6, "tfinal": total // 2, "deltaT": max(1, total // 300)}
+        assert schedule(AdapterConfig(), total) == expected
+    assert schedule(AdapterConfig(initial=0.29), 100)["tinit"] == 29
+    with pytest.raises(ConfigError, match="found None"):
+        schedule(AdapterConfig(), None)
+    with pytest.raises(ConfigError, match="at least 100 of them, found 99"):
+        schedule(AdapterConfig(initial=0.01), 99)
+
+
+class Block(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden, self.out = nn.Linear(10, 12), nn.Linear(12, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.out(torch.tanh(self.hidden(x)))
+
+
+def stack(blocks: int) -> nn.ModuleList:
+    return nn.ModuleList(Block() for _ in range(blocks))
+
+
+class Run:
+    """SGD with momentum on two adapted layers of rank 8 (budget 16, target 8), deterministic per step."""
+
+    def __init__(self, total: int, **settings: Any) -> None:
+        torch.manual_seed(3)
+        self.model = nn.ModuleDict({"layers": stack(1)})
+        config = AdapterConfig(rank=8, target_rank=4, **settings)
+        self.adapter = adapt(self.model, "layers", config, total_steps=total)
+        trained = [p for p in self.model.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.SGD(trained, lr=0.05, momentum=0.9, nesterov=True)
+        self.goal = torch.randn(10, 10)
+
+    def train(self, first: int, last: int, allocate: Callable[[int], None] | None = None) -> list[int]:
+        """Steps first..last; the non-zero singular values after each, which the next forward pass works with."""
+        budgets = []
+        for step in range(first, last + 1):
+            x = y = torch.randn(16, 10, generator=torch.Generator().manual_seed(step))
+            for block in self.model["layers"]:  # type: ignore[union-attr]
+                y = block(y)
+            self.optimizer.zero_grad()
+            loss = (y - x @ self.goal).square().mean() + 0.1 * self.adapter.orthogonality()
+            loss.backward()
+            self.optimizer.step()
+            (allocate or self.adapter.allocate)(step)
+            budgets.append(self.adapter.budget_used())
+        return budgets
+
+
+def cubic(step: int, total: int) -> int:
+    """AdaLoRA, equation 12, for budgets 16 -> 8."""
+    tinit, end = total // 6, total - total // 2
+    return floor(8 + 8 * (1 - (step - tinit) / (end - tinit)) ** 3)
+
+
+@pytest.mark.parametrize("hold", [False, True])
+def test_budget_follows_the_schedule(hold: bool) -> None:
+    """Right after every allocation, and in every forward pass of the final phase, although momentum revives ranks."""
+    total, interval = 1800, 6
+    budgets = Run(total, hold_budget=hold).train(1, total)
+    assert set(budgets[: total // 6]) == {16}
+    over, last = 0, 16
+    for step in range(total // 6 + 1, total // 2 + 1):
+        after = budgets[step - 1]
+        if step % interval == 0:
+            last = cubic(step, total)
+            assert after == last, step
+        over += after > last
+    assert (over == 0) == hold
+    assert last == 8
+    assert set(budgets[total // 2 - 1 :]) == {8}  # after step T - tfinal, so in all forward passes from the next on
+
+
+def test_final_ranks_are_set_though_no_allocation_is_due() -> None:
+    """T - tfinal = 101 is no multiple of the interval, 20."""
+    budgets = Run(201, interval=0.1).train(1, 103)
+    assert budgets[100:] == [8, 8, 8]
+
+
+def test_same_ranks_as_peft() -> None:
+    """Twin: peft's own allocator, without ties, prunes the same singular values to the same numbers."""
+    from peft.tuners.adalora import RankAllocator
+
+    ours, theirs = Run(120, interval=1 / 30), Run(120, interval=1 / 30)
+    tuner: Any = theirs.adapter.tuner
+    tuner.rankallocator = RankAllocator(theirs.model, tuner.peft_config["default"], "default")
+    for step in range(1, 121):
+        assert ours.train(step, step) == theirs.train(step, step, allocate=tuner.update_and_allocate)
+        assert ours.adapter.ranks() == theirs.adapter.ranks()
+    for a, b in zip(ours.model.parameters(), theirs.model.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("stop", [50, 87])
+def test_resumed_equals_uninterrupted(stop: int, tmp_path: Path) -> None:
+    """Stopped between two allocations (every 4 steps) or in the final phase (from 61 on), bit for bit."""
+    whole = Run(120, interval=1 / 30, hold_budget=True)
+    whole.train(1, stop)
+    state = (whole.model.state_dict(), whole.optimizer.state_dict(), whole.adapter.allocator_state())
+    torch.save(state, tmp_path / "state.pt")
+
+    resumed = Run(120, interval=1 / 30, hold_budget=True)
+    weights, optimizer, allocator = torch.load(tmp_path / "state.pt", weights_only=True)
+    resumed.model.load_state_dict(weights)
+    resumed.optimizer.load_state_dict(optimizer)
+    resumed.adapter.load_allocator_state(allocator)
+    for last in (stop + 5, 120):
+        assert resumed.train(stop + 1, last) == whole.train(stop + 1, last)
+        found, expected = ((run.model.state_dict(), run.adapter.allocator_state()) for run in (resumed, whole))
+        torch.testing.assert_close(found, expected, rtol=0, atol=0)
+        stop = last
+
+
+def test_allocator_state_of_another_run_is_refused() -> None:
+    run = Run(120)
+    run.train(1, 2)
+    state = run.adapter.allocator_state()
+    with pytest.raises(CheckpointError, match="of 120 optimiser steps, this run has 240"):
+        Run(240).adapter.load_allocator_state(state)
+    state["importance"]["layers.0.hidden.lora_A.default"] = torch.zeros(3, 10)
+    with pytest.raises(CheckpointError, match="lora_A"):
+        run.adapter.load_allocator_state(state)
+    with pytest.raises(CheckpointError, match="'lora'"):
+        adapt(nn.ModuleDict({"layers": stack(1)}), "layers", AdapterConfig(method="lora")).load_allocator_state(state)
+
+
+def test_ties_share_the_budget() -> None:
+    """With all importances 0 the budget holds to the last one, evenly over the layers (peft would prune everything)."""
+    run = Run(120)
+    for name, p in run.model.named_parameters():
+        if "lora_E" in name:
+            nn.init.ones_(p)
+    for step in range(1, 61):
+        run.adapter.allocate(step)  # no gradient ever: importance stays 0
+    assert list(run.adapter.ranks().values()) == [4, 4]
+
+
+def test_a_step_without_gradient_keeps_importance() -> None:
+    run = Run(120)
+    run.train(1, 3)
+    before = copy.deepcopy(run.adapter.allocator_state()["importance"])
+    run.optimizer.zero_grad()
+    run.adapter.allocate(4)
+    after = run.adapter.allocator_state()["importance"]
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) and before[name].any() for name in before)
+
+
+def test_orthogonality_twin() -> None:
+    run = Run(120)
+    scatter(run.adapter)
+    pieces = []
+    for name, p in run.model.named_parameters():
+        if "lora_A" in name or "lora_B" in name:
+            square = p @ p.T if "lora_A" in name else p.T @ p
+            pieces.append((square - torch.eye(8)).square().sum().sqrt())
+    torch.testing.assert_close(run.adapter.orthogonality(), sum(pieces) / 4)
+    run.adapter.orthogonality().backward()
+    assert all(p.grad.any() for n, p in run.model.named_parameters() if "lora_A" in n and p.grad is not None)
+    assert adapted_sam("lora").orthogonality() == 0
+
+
+# ---- adapter files --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", [*LOW_RANK, "full"])
+def test_file_round_trip(method: str, tmp_path: Path) -> None:
+    adapter, path = adapted_sam(method), tmp_path / "adapter.safetensors"
+    scatter(adapter)
+    adapter.save(path)
+    again = adapted_sam(method)
+    assert not torch.equal(run_blocks(again.model, PIXELS), run_blocks(adapter.model, PIXELS))
+    again.load(path)
+    assert torch.equal(run_blocks(again.model, PIXELS), run_blocks(adapter.model, PIXELS))
+    again.save(tmp_path / "again.safetensors")
+    assert path.read_bytes() == (tmp_path / "again.safetensors").read_bytes()
+
+
+def test_files_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "adapter.safetensors"
+    adapted_sam("lora", targets=("q", "v")).save(path)
+    fits = adapted_sam("lora", targets=("q", "v"))
+    fits.load(path)
+    with pytest.raises(CheckpointError, match="method is lora, this model's adalora"):
+        adapted_sam("adalora", targets=("q", "v")).load(path)
+    with pytest.raises(CheckpointError, match=r"alpha is 1.0, this model's 2.0"):
+        adapted_sam("lora", targets=("q", "v"), alpha=2.0).load(path)
+    with pytest.raises(CheckpointError, match="6 tensors are missing"):
+        adapted_sam("lora", targets=("q", "v", "k")).load(path)
+    fits.model.get_parameter("layers.1.layer_norm1.weight").data[0] += 1e-6
+    with pytest.raises(CheckpointError, match="adapter's base is"):
+        fits.load(path)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match="no readable adapter file"):
+        fits.load(path)
+    save_file({"a": torch.zeros(1)}, path)
+    with pytest.raises(CheckpointError, match="no adapter"):
+        fits.load(path)
+
+
+def test_settings_of_the_paper() -> None:
+    config = AdapterConfig()
+    assert (config.rank, config.target_rank, config.alpha) == (12, 8, 1.0)
+    tuner: Any = adapt(narrow_sam(1), "layers", replace(config, beta1=0.7), total_steps=600).tuner
+    settings = tuner.peft_config["default"]
+    assert (settings.init_r, settings.target_r, settings.lora_alpha) == (12, 8, 1.0)
+    assert (settings.beta1, settings.beta2, tuner.rankallocator.target_bgt) == (0.7, 0.85, 4 * 8)

@@ -1,0 +1,290 @@
+"""Meta's SAM files: converted whole, or refused with a reason."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from transformers import SamConfig, SamMaskDecoderConfig, SamModel, SamPromptEncoderConfig, SamVisionConfig
+
+from elite.errors import CheckpointError
+from elite.teacher.sam_weights import load_sam
+
+State = dict[str, Tensor]
+
+# transformers' names to Meta's, a second time: in turn, each wherever it occurs.
+TO_META = [
+    (r"^(shared_image_embedding|prompt_encoder\.shared_embedding)\.positional_embedding$", "prompt_encoder.GAUSSIAN"),
+    (r"GAUSSIAN", "pe_layer.positional_encoding_gaussian_matrix"),
+    (r"point_embed\.(\d)", r"point_embeddings.\1"),
+    (r"mask_embed\.conv1", "mask_downscaling.0"),
+    (r"mask_embed\.layer_norm1", "mask_downscaling.1"),
+    (r"mask_embed\.conv2", "mask_downscaling.3"),
+    (r"mask_embed\.layer_norm2", "mask_downscaling.4"),
+    (r"mask_embed\.conv3", "mask_downscaling.6"),
+    (r"vision_encoder\.layers", "image_encoder.blocks"),
+    (r"vision_encoder", "image_encoder"),
+    (r"patch_embed\.projection", "patch_embed.proj"),
+    (r"neck\.conv1", "neck.0"),
+    (r"neck\.layer_norm1", "neck.1"),
+    (r"neck\.conv2", "neck.2"),
+    (r"neck\.layer_norm2", "neck.3"),
+    (r"upscale_conv1", "output_upscaling.0"),
+    (r"upscale_layer_norm", "output_upscaling.1"),
+    (r"upscale_conv2", "output_upscaling.3"),
+    (r"layer_norm", "norm"),
+    (r"(mlps\.\d|iou_prediction_head)\.layers\.1", r"\1.layers.2"),
+    (r"(mlps\.\d|iou_prediction_head)\.layers\.0", r"\1.layers.1"),
+    (r"proj_in", "layers.0"),
+    (r"(mlps\.\d)\.proj_out", r"\1.layers.2"),
+]
+
+
+def meta_state(model: SamModel) -> State:
+    """``model``'s weights as Meta would have named them."""
+    rules = [*TO_META, (r"proj_out", f"layers.{model.mask_decoder.config.iou_head_depth - 1}")]
+    state = {}
+    for name, value in model.state_dict().items():
+        for pattern, replacement in rules:
+            name = re.sub(pattern, replacement, name)
+        state[name] = value
+    return state
+
+
+def small_sam() -> SamModel:
+    """Random weights, and no size that is a default or equal to another one where it need not be."""
+    vision = SamVisionConfig(
+        hidden_size=48,
+        output_channels=32,
+        num_hidden_layers=4,
+        num_attention_heads=3,
+        image_size=72,
+        patch_size=8,
+        window_size=5,
+        global_attn_indexes=[1, 3],
+        num_pos_feats=16,
+        mlp_dim=100,
+    )
+    prompt = SamPromptEncoderConfig(hidden_size=32, image_size=72, patch_size=8, mask_input_channels=12)
+    decoder = SamMaskDecoderConfig(
+        hidden_size=32,
+        mlp_dim=40,
+        num_hidden_layers=3,
+        attention_downsample_rate=4,
+        num_multimask_outputs=2,
+        iou_head_depth=4,
+        iou_head_hidden_dim=24,
+        layer_norm_eps=1e-5,
+    )
+    model = SamModel(SamConfig(vision_config=vision, prompt_encoder_config=prompt, mask_decoder_config=decoder)).eval()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.normal_(std=0.2)
+    return model
+
+
+def full_config(width: int, blocks: int, heads: int, global_blocks: list[int]) -> SamConfig:
+    vision = SamVisionConfig(
+        hidden_size=width, num_hidden_layers=blocks, num_attention_heads=heads, global_attn_indexes=global_blocks
+    )
+    return SamConfig(
+        vision_config=vision,
+        prompt_encoder_config=SamPromptEncoderConfig(),
+        mask_decoder_config=SamMaskDecoderConfig(layer_norm_eps=1e-5),
+    )
+
+
+def same_configs(a: SamConfig, b: SamConfig) -> bool:
+    parts = ("vision_config", "prompt_encoder_config", "mask_decoder_config")
+    return all(getattr(a, part).to_dict() == getattr(b, part).to_dict() for part in parts)
+
+
+def write(path: Path, state: object) -> Path:
+    torch.save(state, path)
+    return path
+
+
+# ---- whole models ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("nested", ["", "model"])
+def test_round_trip(tmp_path: Path, nested: str) -> None:
+    model = small_sam()
+    state = meta_state(model) | {"pixel_mean": torch.zeros(3, 1, 1), "pixel_std": torch.ones(3, 1, 1)}
+    loaded = load_sam(write(tmp_path / "sam.pth", {nested: state, "epoch": 3} if nested else state))
+    assert same_configs(loaded.config, model.config)
+    ours, original = loaded.state_dict(), model.state_dict()
+    assert ours.keys() == original.keys()
+    assert all(torch.equal(ours[name], original[name]) for name in original)
+    assert loaded.shared_image_embedding.positional_embedding is (
+        loaded.prompt_encoder.shared_embedding.positional_embedding
+    )
+    assert not loaded.training
+    inputs = {"pixel_values": torch.rand(1, 3, 72, 72), "input_points": torch.rand(1, 2, 1, 2) * 72}
+    with torch.no_grad():
+        assert torch.equal(loaded(**inputs).pred_masks, model(**inputs).pred_masks)
+
+
+@pytest.mark.parametrize(
+    ("width", "blocks", "heads", "global_blocks"),
+    [(768, 12, 12, [2, 5, 8, 11]), (1024, 24, 16, [5, 11, 17, 23]), (1280, 32, 16, [7, 15, 23, 31])],
+    ids=["vit_b", "vit_l", "vit_h"],
+)
+def test_published_sizes(tmp_path: Path, width: int, blocks: int, heads: int, global_blocks: list[int]) -> None:
+    """Structure alone: each weight is one number, stored once and seen at full shape."""
+    config = full_config(width, blocks, heads, global_blocks)
+    with torch.device("meta"):
+        state = meta_state(SamModel(config))
+    assert len(state) == 314 + 14 * (blocks - 12)  # of sam_vit_b: 177 + 17 + 120 keys
+    path = write(tmp_path / "sam.pth", {name: torch.zeros(()).expand(value.shape) for name, value in state.items()})
+    assert same_configs(load_sam(path).config, config)
+
+
+@pytest.mark.slow
+def test_full_vit_b(tmp_path: Path) -> None:
+    config = full_config(768, 12, 12, [2, 5, 8, 11])
+    model = SamModel(config)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.normal_()
+    loaded = load_sam(write(tmp_path / "sam_vit_b.pth", meta_state(model)))
+    vision = loaded.vision_encoder.config
+    assert (vision.hidden_size, vision.num_hidden_layers, vision.num_attention_heads) == (768, 12, 12)
+    assert (vision.image_size, vision.patch_size, vision.window_size) == (1024, 16, 14)
+    assert vision.global_attn_indexes == [2, 5, 8, 11]
+    ours, original = loaded.state_dict(), model.state_dict()
+    assert ours.keys() == original.keys()
+    assert all(torch.equal(ours[name], original[name]) for name in original)
+
+
+def test_published_sam(real_data: Path) -> None:
+    """What Meta's own code computed with the same file: blocks, embedding, masks from point and mask prompts."""
+    model = load_sam(real_data / "published-sam" / "sam_narrow.pth")
+    expected = np.load(real_data / "published-sam" / "expected.npz")
+    given = {name: torch.from_numpy(expected[name]).float() for name in ("image", "points", "labels", "mask_prompts")}
+    with torch.no_grad():
+        vision = model.vision_encoder(given["image"], output_hidden_states=True)
+        embedding = vision.last_hidden_state
+        sparse, dense = model.prompt_encoder(
+            given["points"][:, None], given["labels"][:, None], None, given["mask_prompts"]
+        )
+        positions = model.get_image_wide_positional_embeddings()
+        masks, iou = model.mask_decoder(
+            embedding.expand(4, -1, -1, -1), positions.expand(4, -1, -1, -1), sparse, dense, multimask_output=True
+        )
+    found = {f"block{i}": vision.hidden_states[i + 1][0, ::4, ::4] for i in (2, 5, 8, 11)}
+    found |= {"embedding": embedding, "low_res_masks": masks[:, 0], "iou": iou[:, 0]}
+    worst = {name: float(np.abs(value.numpy() - expected[name]).max()) for name, value in found.items()}
+    assert all(value.shape == expected[name].shape for name, value in found.items())
+    assert max(worst.values()) < 1e-4, worst
+
+
+# ---- refusals -------------------------------------------------------------------------------------------------
+
+
+def without(name: str) -> Callable[[State], None]:
+    return lambda state: state.__delitem__(name)
+
+
+def replaced(name: str, *shape: int) -> Callable[[State], None]:
+    return lambda state: state.update({name: torch.zeros(shape)})
+
+
+FAULTS = {
+    "missing": (without("mask_decoder.iou_token.weight"), r"it has no 'mask_decoder\.iou_token\.weight'; it"),
+    "missing, of use to the configuration": (
+        without("image_encoder.neck.0.weight"),
+        r"no 'image_encoder\.neck\.0\.weight'",
+    ),
+    "a block missing": (
+        without("image_encoder.blocks.2.attn.rel_pos_h"),
+        r"no 'image_encoder\.blocks\.2\.attn\.rel_pos_h'",
+    ),
+    "too few kinds of points": (
+        without("prompt_encoder.point_embeddings.3.weight"),
+        r"no 'prompt_encoder\.point_embeddings\.3\.weight'; it",
+    ),
+    "too many frequencies": (
+        replaced("prompt_encoder.pe_layer.positional_encoding_gaussian_matrix", 2, 17),
+        r"gaussian_matrix' of shape \(2, 17\) where \(2, 16\) is expected; it",
+    ),
+    "unknown": (
+        replaced("mask_decoder.hf_token.weight", 1, 32),
+        r"an unknown 'mask_decoder\.hf_token\.weight'; it",
+    ),
+    "other shape": (
+        replaced("image_encoder.blocks.3.mlp.lin2.bias", 47),
+        r"'image_encoder\.blocks\.3\.mlp\.lin2\.bias' of shape \(47,\) where \(48,\) is expected; it",
+    ),
+    "other window": (
+        replaced("image_encoder.blocks.2.attn.rel_pos_w", 11, 16),
+        r"'image_encoder\.blocks\.2\.attn\.rel_pos_w' of shape \(11, 16\) where \(9, 16\) is expected; it",
+    ),
+    "other axes": (
+        replaced("image_encoder.neck.0.weight", 32, 48),
+        r"0\.weight' has shape \(32, 48\), expected 4",
+    ),
+    "no heads": (
+        replaced("mask_decoder.transformer.final_attn_token_to_image.q_proj.weight", 3, 32),
+        "no SAM can be made",
+    ),
+    "several": (
+        lambda state: state.update(a=torch.zeros(1), b=torch.zeros(1)),
+        "an unknown 'a' and 1 more differences; it",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_faulty_state_is_refused(tmp_path: Path, fault: str) -> None:
+    spoil, message = FAULTS[fault]
+    state = meta_state(small_sam())
+    spoil(state)
+    with pytest.raises(CheckpointError, match=message):
+        load_sam(write(tmp_path / "sam.pth", state))
+
+
+@pytest.mark.slow
+def test_every_key_counts(tmp_path: Path) -> None:
+    state = meta_state(small_sam())
+    for name, value in state.items():
+        rest = {other: state[other] for other in state if other != name}
+        with pytest.raises(CheckpointError, match=re.escape(name)):
+            load_sam(write(tmp_path / "sam.pth", rest))
+        with pytest.raises(CheckpointError):
+            load_sam(write(tmp_path / "sam.pth", rest | {name: torch.cat([value, value])}))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            {"model": {"image_encoder.trunk.pos_embed": torch.zeros(1)}},
+            r"expected .*pos_embed', found .*trunk",
+        ),
+        (torch.zeros(3), "holds a Tensor, expected a dictionary"),
+        ({"image_encoder.pos_embed": 3}, "is no tensor but of type int; give sam_vit_b"),
+        ({"image_encoder.pos_embed": Path("x")}, "holds more than tensors .* refused"),
+    ],
+    ids=["SAM 2", "a tensor", "numbers", "objects"],
+)
+def test_other_contents_are_refused(tmp_path: Path, content: object, message: str) -> None:
+    with pytest.raises(CheckpointError, match=message):
+        load_sam(write(tmp_path / "other.pth", content))
+
+
+def test_damaged_files_are_refused(tmp_path: Path) -> None:
+    whole = write(tmp_path / "whole.pth", meta_state(small_sam())).read_bytes()
+    for name, data in {
+        "short.pth": whole[: len(whole) // 2],
+        "text.pth": b"not a torch file",
+        "empty.pth": b"",
+    }.items():
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(CheckpointError, match=rf"{name} is .*(damaged|cut short).* copy it again"):
+            load_sam(tmp_path / name)
+    with pytest.raises(CheckpointError, match=r"nowhere\.pth.*No such file"):
+        load_sam(tmp_path / "nowhere.pth")

@@ -1,0 +1,292 @@
+"""The teacher: any foundation model as maps, SAM on crops, taps, heads and lookups at pixels."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import (
+    AutoBackbone,
+    AutoConfig,
+    Sam2HieraDetConfig,
+    Sam2VisionConfig,
+    Sam2VisionModel,
+    SamVisionConfig,
+    SamVisionModel,
+)
+
+from elite.config import TeacherConfig
+from elite.errors import CheckpointError, ConfigError
+from elite.teacher.backbone import MEAN, STD, SamBackbone, evenly_spaced
+from elite.teacher.heads import Tap, lookup
+from elite.teacher.teacher import Teacher
+from elite.teacher.weights import load_backbone
+from elite.types import Pixels
+
+# ViT-B's structure made narrow: 12 blocks, windows of 14, global attention in 2, 5, 8, 11.
+NARROW = SamVisionConfig(
+    hidden_size=48,
+    num_hidden_layers=12,
+    num_attention_heads=4,
+    mlp_dim=96,
+    image_size=1024,
+    patch_size=16,
+    window_size=14,
+    global_attn_indexes=[2, 5, 8, 11],
+    output_channels=16,
+    initializer_range=0.05,
+)
+
+
+def narrow_sam() -> SamVisionModel:
+    model = SamVisionModel(NARROW).eval()
+    for name, parameter in model.named_parameters():
+        if "pos_embed" in name or "rel_pos" in name:
+            nn.init.normal_(parameter, std=2.0)
+    return model
+
+
+@pytest.fixture(scope="module")
+def narrow_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(1)
+    folder = tmp_path_factory.mktemp("sam")
+    narrow_sam().save_pretrained(folder)
+    return folder
+
+
+def random_images(height: int, width: int, views: int = 1) -> Tensor:
+    return torch.randint(0, 256, (views, 3, height, width), dtype=torch.uint8)
+
+
+def normalised(images: Tensor) -> Tensor:
+    return (images - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
+
+
+@torch.no_grad()
+def test_a_square_image_gives_what_transformers_gives(narrow_folder: Path) -> None:
+    backbone = load_backbone(TeacherConfig(weights=str(narrow_folder)), stages=4)
+    assert backbone.depths == (2, 5, 8, 11)
+    images = random_images(1024, 1024)
+    reference = SamVisionModel.from_pretrained(narrow_folder).eval()
+    hidden = reference(normalised(images), output_hidden_states=True).hidden_states
+    # transformers lists the input of every block, so block k's output is entry k + 1
+    for tap, depth in zip(backbone(images), backbone.depths, strict=True):
+        assert tap.std() > 0.1
+        assert (tap - hidden[depth + 1].permute(0, 3, 1, 2)).abs().max() < 1e-4
+
+
+@torch.no_grad()
+def test_a_crop_gives_what_sliced_tables_give() -> None:
+    """20 x 64 patches against attention written out: every pair of tokens looks its offset up in the square's table."""
+    model = narrow_sam()
+    images = random_images(320, 1024)
+    taps = SamBackbone(model.vision_encoder, (2, 5, 8, 11))(images)
+    x = model.vision_encoder.patch_embed.projection(normalised(images)).permute(0, 2, 3, 1)
+    x = x + model.vision_encoder.pos_embed[:, :20, :64]
+    expected = []
+    for layer in model.vision_encoder.layers:
+        x = slow_block(layer, x)
+        expected.append(x)
+    for tap, depth in zip(taps, (2, 5, 8, 11), strict=True):
+        assert (tap - expected[depth].permute(0, 3, 1, 2)).abs().max() < 1e-4
+
+
+def slow_block(layer: nn.Module, x: Tensor) -> Tensor:
+    normed = layer.layer_norm1(x)[0]
+    rows, columns, channels = normed.shape
+    side = layer.window_size
+    if side == 0:
+        attended = slow_attention(layer.attn, normed)
+    else:
+        padded = torch.zeros(math.ceil(rows / side) * side, math.ceil(columns / side) * side, channels)
+        padded[:rows, :columns] = normed
+        for r in range(0, len(padded), side):
+            for c in range(0, padded.shape[1], side):
+                window = padded[r : r + side, c : c + side].clone()
+                padded[r : r + side, c : c + side] = slow_attention(layer.attn, window)
+        attended = padded[:rows, :columns]
+    x = x + attended
+    return x + layer.mlp(layer.layer_norm2(x))
+
+
+def slow_attention(attn: nn.Module, x: Tensor) -> Tensor:
+    rows, columns, channels = x.shape
+    heads = attn.num_attention_heads
+    q, k, v = attn.qkv(x).view(rows * columns, 3, heads, channels // heads).unbind(1)
+    row = torch.arange(rows).repeat_interleave(columns)
+    column = torch.arange(columns).repeat(rows)
+    middle = len(attn.rel_pos_h) // 2
+    down = attn.rel_pos_h[row[:, None] - row + middle]
+    across = attn.rel_pos_w[column[:, None] - column + middle]
+    out = torch.empty(rows * columns, heads, channels // heads)
+    for head in range(heads):
+        scores = q[:, head] @ k[:, head].T / math.sqrt(channels // heads)
+        scores += torch.einsum("ic,ijc->ij", q[:, head], down) + torch.einsum("ic,ijc->ij", q[:, head], across)
+        out[:, head] = scores.softmax(dim=1) @ v[:, head]
+    return attn.proj(out.view(rows, columns, channels))
+
+
+@torch.no_grad()
+def test_interpolated_tables_are_another_network(narrow_folder: Path) -> None:
+    images = random_images(320, 1024)
+    sliced, stretched = (
+        load_backbone(TeacherConfig(weights=str(narrow_folder), rel_pos=option), stages=4)(images)[-1]
+        for option in ("slice", "interpolate")
+    )
+    assert (sliced - stretched).abs().max() > 0.05
+
+
+def tiny_models() -> dict[str, tuple[nn.Module, list[int], list[int]]]:
+    """A model of each kind, with the strides and channels of its four default taps."""
+    vit = {"hidden_size": 48, "num_hidden_layers": 8, "num_attention_heads": 4, "intermediate_size": 96}
+    hiera = Sam2HieraDetConfig(
+        hidden_size=16,
+        blocks_per_stage=[1, 2, 3, 2],
+        embed_dim_per_stage=[16, 32, 64, 128],
+        num_attention_heads_per_stage=[1, 2, 4, 8],
+        global_attention_blocks=[4],
+        image_size=[256, 256],
+    )
+    sam2 = Sam2VisionConfig(backbone_config=hiera, backbone_channel_list=[128, 64, 32, 16], fpn_hidden_size=16)
+    auto = {
+        "dinov2": AutoConfig.for_model("dinov2", patch_size=14, image_size=56, **vit),
+        "dinov3_vit": AutoConfig.for_model("dinov3_vit", patch_size=16, image_size=64, **vit),
+        "convnext": AutoConfig.for_model("convnext", hidden_sizes=[16, 32, 64, 128], depths=[1, 1, 2, 1]),
+        "swin": AutoConfig.for_model(
+            "swin", embed_dim=16, depths=[1, 1, 2, 1], num_heads=[1, 2, 4, 8], window_size=4, image_size=64
+        ),
+    }
+    pyramid = ([4, 8, 16, 32], [16, 32, 64, 128])
+    flat = {"dinov2": ([14] * 4, [48] * 4), "dinov3_vit": ([16] * 4, [48] * 4)}
+    models = {name: (AutoBackbone.from_config(c), *flat.get(name, pyramid)) for name, c in auto.items()}
+    return {"sam2": (Sam2VisionModel(sam2), [8, 16, 16, 32], [32, 64, 64, 128]), **models}  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("name", ["sam2", "dinov2", "dinov3_vit", "convnext", "swin"])
+def test_any_foundation_model_is_a_list_of_maps(name: str, tmp_path: Path) -> None:
+    model, strides, channels = tiny_models()[name]
+    model.save_pretrained(tmp_path)  # type: ignore[operator]
+    backbone = load_backbone(TeacherConfig(weights=str(tmp_path)), stages=4)
+    assert list(backbone.strides) == strides
+    assert list(backbone.channels) == channels
+    size = (2 * 32 * 7, 3 * 32 * 7) if name == "dinov2" else (64, 192)
+    maps = backbone(random_images(*size, views=2))
+    assert [tuple(m.shape) for m in maps] == [
+        (2, c, size[0] // s, size[1] // s) for s, c in zip(strides, channels, strict=True)
+    ]
+    teacher = Teacher(backbone, channels=8)
+    quarter = [m.shape[2:] for m in teacher(random_images(*size))]
+    assert all(size[0] // 4 <= h <= 1.2 * size[0] // 4 and w >= size[1] // 4 for h, w in quarter)
+    assert len(backbone.block_list()) in (4, 8)
+
+
+@torch.no_grad()
+def test_saved_weights_are_the_ones_that_are_used(tmp_path: Path) -> None:
+    """Against transformers itself, for a model that goes through AutoBackbone."""
+    model = tiny_models()["dinov2"][0]
+    nn.init.normal_(model.embeddings.position_embeddings, std=0.5)  # type: ignore[union-attr]
+    model.save_pretrained(tmp_path)  # type: ignore[operator]
+    images = random_images(56, 112)
+    backbone = load_backbone(TeacherConfig(weights=str(tmp_path), depths=(0, 7)), stages=2)
+    hidden = model.eval()(normalised(images), output_hidden_states=True).hidden_states
+    expected = model.layernorm(hidden[8])[:, 1:].view(1, 4, 8, 48).permute(0, 3, 1, 2)  # type: ignore[operator]
+    assert (backbone(images)[1] - expected).abs().max() < 1e-5
+
+
+def test_depths_are_spread_evenly() -> None:
+    assert [evenly_spaced(n, 4) for n in (12, 24, 32, 8)] == [
+        (2, 5, 8, 11),
+        (5, 11, 17, 23),
+        (7, 15, 23, 31),
+        (1, 3, 5, 7),
+    ]
+
+
+def test_taps_have_the_papers_size() -> None:
+    taps = [Tap(768, 96, 16) for _ in range(4)]
+    assert sum(p.numel() for tap in taps for p in tap.parameters()) == 2_656_896
+    assert taps[0](torch.zeros(1, 768, 20, 64)).shape == (1, 96, 80, 256)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(8, 24), (9, 31)])
+def test_a_lookup_is_the_enlarged_map_indexed(rows: int, columns: int) -> None:
+    height, width = 32, 96
+    maps = torch.randn(3, 5, rows, columns, dtype=torch.float32)
+    view = torch.tensor([0, 0, 0, 2, 2])  # the middle image has no pixel
+    position = torch.tensor([[0, 0], [31, 95], [17, 40], [5, 95], [31, 2]])
+    enlarged = F.interpolate(maps, (height, width), mode="bilinear", align_corners=False)
+    expected = enlarged[view, :, position[:, 0], position[:, 1]]
+    found = lookup(maps, Pixels(view, position), (height, width))
+    assert (found - expected).abs().max() < 1e-5
+    everywhere = torch.cartesian_prod(torch.arange(3), torch.arange(height), torch.arange(width))
+    found = lookup(maps, Pixels(everywhere[:, 0], everywhere[:, 1:]), (height, width))
+    assert (found.view(3, height, width, 5).permute(0, 3, 1, 2) - enlarged).abs().max() < 1e-5
+    nothing = Pixels(torch.empty(0, dtype=torch.int64), torch.empty(0, 2, dtype=torch.int64))
+    assert lookup(maps, nothing, (height, width)).shape == (0, 5)
+
+
+def test_recomputing_changes_nothing_but_the_memory(narrow_folder: Path) -> None:
+    images = random_images(64, 96)
+    gradients = []
+    for recompute in (False, True):
+        backbone = load_backbone(TeacherConfig(weights=str(narrow_folder)), stages=4)
+        if recompute:
+            backbone.recompute()
+        sum(m.square().mean() for m in backbone(images)).backward()  # type: ignore[union-attr]
+        gradients.append(backbone.block_list()[0].mlp.lin1.weight.grad)  # type: ignore[union-attr]
+    assert gradients[0].abs().max() > 0
+    assert torch.equal(*gradients)
+
+
+def test_a_random_teacher_is_no_identity() -> None:
+    backbone = load_backbone(TeacherConfig(weights="random", model="sam-tiny"), stages=4)
+    first, *_, last = backbone(random_images(160, 608))
+    assert last.shape == (1, 96, 20, 76)
+    assert (last - first).std() > 0.01
+
+
+def test_no_weights_is_an_error_that_says_how_to_get_them() -> None:
+    with pytest.raises(ConfigError, match=r"--teacher\.weights.*sam_vit_b_01ec64\.pth"):
+        load_backbone(TeacherConfig(), stages=4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"depths": (2, 5, 8, 12)}, r"blocks 0\.\.11.*found 2, 5, 8, 12"),
+        ({"depths": (2, 5)}, "4 of the foundation model's blocks"),
+    ],
+)
+def test_depths_that_do_not_exist(narrow_folder: Path, settings: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_backbone(TeacherConfig(weights=str(narrow_folder), **settings), stages=4)
+
+
+def test_crops_that_do_not_fit(narrow_folder: Path) -> None:
+    backbone = load_backbone(TeacherConfig(weights=str(narrow_folder)), stages=4)
+    with pytest.raises(ConfigError, match=r"whole patches of 16.*320 x 1024"):
+        backbone.check_size(322, 1022)
+    with pytest.raises(ConfigError, match="reaches beyond the 1024 x 1024"):
+        backbone.check_size(320, 1040)
+
+
+def test_weights_that_lack_a_layer(narrow_folder: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    (tmp_path / "config.json").write_text((narrow_folder / "config.json").read_text())
+    tensors = load_file(narrow_folder / "model.safetensors")
+    del tensors["vision_encoder.layers.3.attn.qkv.weight"]
+    save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(CheckpointError, match=r"lacks 1 weights.*layers\.3\.attn\.qkv\.weight"):
+        load_backbone(TeacherConfig(weights=str(tmp_path)), stages=4)
+
+
+def test_weights_that_are_cut_short(narrow_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text((narrow_folder / "config.json").read_text())
+    (tmp_path / "model.safetensors").write_bytes((narrow_folder / "model.safetensors").read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match="cannot be loaded as sam_vision_model"):
+        load_backbone(TeacherConfig(weights=str(tmp_path)), stages=4)
+    with pytest.raises(CheckpointError, match=r"no transformers folder.*check --teacher\.weights"):
+        load_backbone(TeacherConfig(weights=str(tmp_path / "nowhere")), stages=4)
