@@ -12,7 +12,7 @@ from elite.data import SemanticKITTI
 from elite.data.augment import keep_points, rotation_z, transform_points
 from elite.data.collate import collate
 from elite.data.datamodule import DataModule
-from elite.data.dataset import EpochSampler, ScoringSet, TrainingSet
+from elite.data.dataset import EpochSampler, ScoringSet, TrainingSet, evenly_spaced
 from elite.errors import DataError
 from tests.conftest import RAW_IDS, random_scan, write_frame
 
@@ -136,14 +136,19 @@ def ten_scans(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(
-    ("fraction", "kept"),
-    [(0.01, [0]), (0.1, [0]), (0.2, [0, 5]), (1 / 3, [0, 3, 6, 9]), (0.3, [0, 4, 7]), (0.9, [0, *range(2, 10)])],
-)
-def test_a_fraction_of_the_scans_is_evenly_spaced(ten_scans: Path, fraction: float, kept: list[int]) -> None:
-    data = few_labels(ten_scans, fraction, "scans")
-    assert [int(data.frames.index[i].name) for i in data.entries] == kept
-    assert [data[(0, i)].id for i in range(len(data))] == [f"00/{k:06d}" for k in kept]
+def test_evenly_spaced_is_every_kth_and_an_honest_share() -> None:
+    for k in range(1, 120):
+        assert evenly_spaced(500, 1 / k).tolist() == list(range(0, 500, k))
+    for fraction in (0.3, 0.7, 0.95, 0.015):
+        chosen = evenly_spaced(1000, fraction)
+        assert len(chosen) == pytest.approx(1000 * fraction, abs=1)
+        assert np.ptp(np.diff(chosen)) <= 1
+    assert evenly_spaced(3, 0.001).tolist() == [0]
+
+
+def test_a_fraction_of_the_scans(ten_scans: Path) -> None:
+    data = few_labels(ten_scans, 0.3, "scans")
+    assert [data[(0, i)].id for i in range(len(data))] == ["00/000000", "00/000004", "00/000007"]
 
 
 def test_a_fraction_of_the_points_is_the_same_in_every_epoch(ten_scans: Path) -> None:
@@ -173,6 +178,7 @@ def test_only_labels_that_are_shown_are_counted(ten_scans: Path, settings: dict[
     settings = {"label_fraction": 0.3} | settings
     data = DataConfig(root=ten_scans, sequences="00", val_sequences="none", **settings)
     module = DataModule(TrainConfig(data=data))
+    assert len(module.train_set) == (3 if settings == {"label_fraction": 0.3} else 10)
     frames = SemanticKITTI(ten_scans, "00", cameras=())
     whole = np.sum([np.bincount(frames.read_labels(i), minlength=20) for i in range(10)], axis=0)[1:]
     counts = np.array(module.point_counts())

@@ -1,5 +1,7 @@
 """An image, its pairs and its labels stay together, whatever is done to them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -57,16 +59,15 @@ def test_enlarged_pairs_lie_in_the_middle_of_their_old_pixel() -> None:
 @pytest.mark.parametrize("scale", [0.25, 0.5, 0.7, 1.9])
 def test_resized_colours_stay_near_and_labels_unmixed(scale: float) -> None:
     """On a ramp the colour at a pair tells where it is, to half a new pixel and the blur of the border."""
-    before = coded(40, 60)
+    before = replace(coded(40, 60), labels=np.random.default_rng(0).choice(np.array([3, 200], np.uint8), (40, 60)))
     after = resize(before, scale)
     assert after.image.shape == (round(40 * scale), round(60 * scale), 3)
     assert len(after.pairs) == len(before.pairs)
     assert (after.pairs.pixel < after.image.shape[:2]).all()
     colour = after.image[tuple(after.pairs.pixel.T)].astype(int)[:, :2]
     assert np.abs(colour - before.pairs.pixel).max() <= 0.5 / scale + 1
-    assert before.labels is not None
     assert after.labels is not None
-    assert set(np.unique(after.labels)) <= set(np.unique(before.labels))
+    assert set(np.unique(after.labels)) == {3, 200}
 
 
 def test_halved_pairs_by_hand() -> None:
@@ -124,6 +125,11 @@ def test_prepared_for_training_takes_every_left_edge_and_mirrors_its_share() -> 
     edges = [int(min(view.image[0, 0, 1], view.image[0, -1, 1])) for view in views]
     assert (np.bincount(edges, minlength=6) > 60).all()
     assert len(np.bincount(edges)) == 6
+    jittered, plain = (
+        prepare(coded(20, 30), replace(config, jitter=j), np.random.default_rng(1)).image.astype(int)
+        for j in (0.4, 0.0)
+    )
+    assert np.abs(jittered - plain).max() > 2
 
 
 def test_a_small_image_is_named_with_its_size_and_the_settings() -> None:

@@ -355,7 +355,8 @@ class OptimConfig:
     def __post_init__(self) -> None:
         _require(self.lr > 0, f"optim.lr must be positive, found {self.lr}.")
         _require(
-            self.teacher_lr is None or self.teacher_lr > 0, f"optim.teacher_lr must be positive, found {self.teacher_lr}."
+            self.teacher_lr is None or self.teacher_lr > 0,
+            f"optim.teacher_lr must be positive, found {self.teacher_lr}.",
         )
         _require(0 <= self.momentum < 1, f"optim.momentum must be in [0, 1), found {self.momentum}.")
         _require(self.weight_decay >= 0, f"optim.weight_decay must not be negative, found {self.weight_decay}.")

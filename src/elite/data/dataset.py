@@ -136,6 +136,12 @@ class TrainingSet(Dataset[Sample]):
             )
 
 
+def evenly_spaced(count: int, fraction: float) -> Int64[np.ndarray, "chosen"]:
+    """A fraction of the numbers 0 .. count - 1, 0 always among them; k, 2 k, ... for a fraction of 1 / k."""
+    due = np.floor(np.arange(-1, count) * fraction + 1e-9)  # 49 * (1 / 49) must not fall short of 1
+    return np.flatnonzero(np.diff(due))
+
+
 def keep_labels(labels: UInt8[np.ndarray, "n"], fraction: float, rng: np.random.Generator) -> Bool[np.ndarray, "n"]:
     """Which points keep their label, each by chance; at least one labelled point, if there is any."""
     chance = rng.random(len(labels))
@@ -144,15 +150,14 @@ def keep_labels(labels: UInt8[np.ndarray, "n"], fraction: float, rng: np.random.
 
 
 def _labelled(frames: SemanticKITTI, fraction: float) -> list[int]:
-    """Evenly spaced scans with labels, the first of them always: every k-th for a fraction of 1 / k."""
+    """A fraction of the scans that have labels, by sequence and name."""
     order = sorted(frames.labelled(), key=lambda i: (frames.index[i].sequence, frames.index[i].name))
     if not order:
         raise DataError(
             f"no scan of sequences {','.join(frames.sequences)} has a file in '{frames.labels_folder}'; "
             "training needs labels, give --data.labels or other --data.sequences."
         )
-    due = np.floor(np.arange(-1, len(order)) * fraction + 1e-9)  # 3 * (1 / 3) must not fall short of 1
-    return [order[i] for i in np.flatnonzero(np.diff(due))]
+    return [order[i] for i in evenly_spaced(len(order), fraction)]
 
 
 def _unlabelled(frames: SemanticKITTI, labelled: list[int]) -> list[int]:

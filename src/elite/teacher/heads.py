@@ -45,9 +45,7 @@ def mlp_head(inputs: int, hidden: int, classes: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, classes))
 
 
-def lookup(
-    maps: Float[Tensor, "w channels h x"], pixels: Pixels, size: tuple[int, int]
-) -> Float[Tensor, "p channels"]:
+def lookup(maps: Float[Tensor, "w channels h x"], pixels: Pixels, size: tuple[int, int]) -> Float[Tensor, "p channels"]:
     """Features at pixels of images of ``size`` (rows, columns): bilinear, from maps of any lower resolution.
 
     Equal to enlarging the maps bilinearly to the images (align_corners=False) and indexing, without doing so.

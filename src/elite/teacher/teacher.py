@@ -63,9 +63,7 @@ class Teacher(nn.Module):
         """The taps' maps, (w, 96, height / 4, width / 4) each, of RGB images in 0..255."""
         return tuple(tap(m) for tap, m in zip(self.taps, self.backbone(images), strict=True))
 
-    def at(
-        self, maps: tuple[Float[Tensor, "w c _ _"], ...], pixels: Pixels, size: tuple[int, int]
-    ) -> TeacherOutput:
+    def at(self, maps: tuple[Float[Tensor, "w c _ _"], ...], pixels: Pixels, size: tuple[int, int]) -> TeacherOutput:
         """Logits at ``pixels`` of the images of ``size`` that the maps were made of."""
         feats = [lookup(m, pixels, size) for m in maps]
         stages = tuple(head(f) for head, f in zip(self.heads, feats, strict=True))
@@ -113,7 +111,11 @@ def load_teacher(path: Path) -> Teacher:
     checkpoint = load_torch(path)
     try:
         config, state = checkpoint["elite_config"], checkpoint["state_dict"]
-        settings, student, total_steps = config["teacher"], config["student"], checkpoint["elite_teacher"]["total_steps"]
+        settings, student, total_steps = (
+            config["teacher"],
+            config["student"],
+            checkpoint["elite_teacher"]["total_steps"],
+        )
     except (KeyError, TypeError) as error:
         raise CheckpointError(
             f"{path} holds no teacher (no {error}); give a checkpoint of a run with --teacher.weights."

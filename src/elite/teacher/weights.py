@@ -166,4 +166,3 @@ def _randomised(model: nn.Module) -> nn.Module:
         elif parameter.ndim >= 2 and parameter.std() < 1e-3:
             nn.init.trunc_normal_(parameter, std=0.02)
     return model
-

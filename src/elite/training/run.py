@@ -84,9 +84,7 @@ def _module(config: TrainConfig, data: DataModule, world: int) -> Training:
     teacher = _teacher(config, total_steps)
     wanted = teacher is not None or config.distill.student_heads > 0
     distillation = Distillation(config, teacher) if wanted else None
-    return Training(
-        config, student, loss_weights(config, data), total_steps=total_steps, distillation=distillation
-    )
+    return Training(config, student, loss_weights(config, data), total_steps=total_steps, distillation=distillation)
 
 
 def _teacher(config: TrainConfig, total_steps: int) -> Any:
@@ -238,6 +236,7 @@ def _quiet() -> Iterator[None]:
             ".*number of training batches.*",
             ".*Experiment logs directory.*",
             ".*treespec, LeafSpec.*",
+            ".*module\\(s\\) in eval mode.*",  # the foundation model
         ):
             warnings.filterwarnings("ignore", message=message)
         yield

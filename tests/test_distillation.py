@@ -1,0 +1,288 @@
+"""A teacher in the training run: every term of the loss, what is trained, what checkpoints hold, what is refused."""
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from transformers import SamVisionConfig, SamVisionModel
+
+from elite.config import (
+    AdapterConfig,
+    AugmentConfig,
+    DataConfig,
+    DistillConfig,
+    ImageConfig,
+    OptimConfig,
+    StudentConfig,
+    TeacherConfig,
+    TrainConfig,
+)
+from elite.data.datamodule import DataModule
+from elite.errors import CheckpointError, ConfigError, DataError
+from elite.losses import lovasz_softmax
+from elite.student import load_student, save_student
+from elite.teacher import load_teacher
+from elite.teacher.adapters import count_parameters
+from elite.training import train
+from elite.training.module import Training
+from elite.training.run import _module
+from elite.types import Batch
+
+SMALL = StudentConfig(channels=8, cells=(100, 100, 12))
+CROP = (352, 1216)
+
+
+@pytest.fixture(scope="module")
+def foundation(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SAM of four narrow blocks, saved as transformers saves it."""
+    torch.manual_seed(5)
+    folder = tmp_path_factory.mktemp("foundation")
+    settings = {"hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2, "mlp_dim": 32}
+    positions = {"image_size": 1248, "patch_size": 32, "window_size": 7, "global_attn_indexes": [3]}
+    model = SamVisionModel(SamVisionConfig(**settings, **positions, output_channels=8, initializer_range=0.1))
+    for name, parameter in model.named_parameters():
+        if "pos" in name:
+            torch.nn.init.normal_(parameter, std=0.1)
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def kitti(tiny_kitti: Path) -> Path:
+    """The tiny data set with an image for the scans 00/000000 and 08/000000, and none for 00/000001."""
+    rng = np.random.default_rng(3)
+    for sequence in ("00", "08"):
+        folder = tiny_kitti / "sequences" / sequence / "image_2"
+        folder.mkdir()
+        Image.fromarray(rng.integers(0, 256, (376, 1241, 3), np.uint8)).save(folder / "000000.png")
+    return tiny_kitti
+
+
+def config(root: Path, run: Path, foundation: Path | str | None, **changes) -> TrainConfig:
+    settings = {
+        "out": run,
+        "steps": 6,
+        "accelerator": "cpu",
+        "data": DataConfig(root=root, sequences="00", frames="0", batch_size=1, workers=0),
+        "augment": AugmentConfig(enabled=False),
+        "image": ImageConfig(crop=CROP),
+        "student": SMALL,
+        "teacher": TeacherConfig(weights=None if foundation is None else str(foundation), channels=8),
+        "optim": OptimConfig(lr=0.05),
+    }
+    return TrainConfig(**settings | changes)
+
+
+def module_and_batch(settings: TrainConfig) -> tuple[Training, Batch]:
+    from elite.data.collate import collate
+
+    data = DataModule(settings)
+    module = _module(settings, data, world=1)
+    return module.train(), collate([data.train_set[0, i] for i in range(len(data.train_set))])
+
+
+def test_the_total_is_the_papers_sum(kitti: Path, tmp_path: Path, foundation: Path) -> None:
+    """Against the formula written out, term by term, on full-size maps."""
+    settings = config(kitti, tmp_path, foundation)
+    module, batch = module_and_batch(settings)
+    assert batch.views is not None
+    assert len(batch.views.pairs) > 20
+    output = module.student.eval()(batch.points, batch.remission, batch.batch_index)
+    terms = module.losses(output, batch)
+    distillation, teacher, weights = module.distillation, module.teacher, module.class_weights
+    assert distillation is not None and teacher is not None  # noqa: PT018
+
+    def ce(logits, labels):
+        return F.cross_entropy(logits, labels, weights, ignore_index=0)
+
+    total = ce(output.logits, batch.labels) + 0.1 * lovasz_softmax(output.logits, batch.labels)
+    maps = [F.interpolate(m, CROP, mode="bilinear") for m in teacher(batch.views.images)]
+    row, column = batch.views.pairs.position.T
+    seen = batch.labels[batch.views.pair_point]
+    at_pixels = [m[0, :, row, column].T for m in maps]
+    for i in range(4):
+        stage = output.stages[i]
+        voxel_logits = distillation.student_heads[i](stage.feats)
+        majority = torch.stack(
+            [
+                torch.bincount(batch.labels[stage.point_to_voxel == v], minlength=20).argmax()
+                for v in range(len(stage.feats))
+            ]
+        )
+        total += ce(voxel_logits, majority) + lovasz_softmax(voxel_logits, majority)
+        teacher_logits = teacher.heads[i](at_pixels[i])
+        total += (ce(teacher_logits, seen) + lovasz_softmax(teacher_logits, seen)) / 4
+        student_logits = voxel_logits[stage.point_to_voxel[batch.views.pair_point]]
+        kl = F.kl_div(student_logits.log_softmax(1), teacher_logits.softmax(1), reduction="batchmean") / 20
+        total += 0.05 / 4 * kl
+    together = teacher.multi_stage(torch.cat(at_pixels, dim=1))
+    total += ce(together, seen) + lovasz_softmax(together, seen)
+    norms = []
+    for name, p in teacher.named_parameters():
+        if ".lora_A." in name:
+            norms.append((p @ p.T - torch.eye(12)).norm())
+        elif ".lora_B." in name:
+            norms.append((p.T @ p - torch.eye(12)).norm())
+    assert len(norms) == 2 * 4 * 6
+    total += 0.1 * torch.stack(norms).mean()
+    assert sum(terms.values()).item() == pytest.approx(total.item(), rel=1e-5)
+
+
+def test_gradients_go_where_they_should(kitti: Path, tmp_path: Path, foundation: Path) -> None:
+    module, batch = module_and_batch(config(kitti, tmp_path, foundation))
+    teacher = module.teacher
+    assert teacher is not None
+    frozen = {name: p.clone() for name, p in teacher.named_parameters() if not p.requires_grad}
+    module.losses(module.student(batch.points, batch.remission, batch.batch_index), batch)["kl0"].backward()
+    assert module.student.point_mlp.hidden.weight.grad.abs().max() > 0  # the divergence pulls the student
+    assert all(p.grad is None for p in teacher.parameters())  # and the student only
+    sum(module.losses(module.student(batch.points, batch.remission, batch.batch_index), batch).values()).backward()
+    assert all(p.grad is not None for p in module.parameters() if p.requires_grad)
+    assert frozen
+    assert all(p.grad is None for name, p in teacher.named_parameters() if name in frozen)
+    assert not teacher.backbone.training
+    assert teacher.taps.training
+
+
+def test_a_batch_without_images_trains_the_student_alone(kitti: Path, tmp_path: Path, foundation: Path) -> None:
+    module, batch = module_and_batch(config(kitti, tmp_path, foundation))
+    alone = dataclasses.replace(batch, views=None)
+    terms = module.losses(module.student(batch.points, batch.remission, batch.batch_index), alone)
+    assert not any(name.startswith(("kl", "teacher")) for name in terms)
+    assert terms["no_image"] == 0
+    sum(terms.values()).backward()
+    heads = module.teacher.heads.parameters()
+    assert all(p.grad is not None and not p.grad.any() for p in heads)  # they take part, so that processes agree
+
+
+def test_unlabelled_pixels_still_distil(kitti: Path, tmp_path: Path, foundation: Path) -> None:
+    module, batch = module_and_batch(config(kitti, tmp_path, foundation))
+    unlabelled = dataclasses.replace(batch, labels=torch.zeros_like(batch.labels))
+    terms = module.losses(module.student(batch.points, batch.remission, batch.batch_index), unlabelled)
+    assert all(torch.isfinite(term) for term in terms.values())
+    assert all(terms[f"teacher{i}/cross_entropy"] == 0 for i in range(4))
+    assert all(terms[f"kl{i}"] > 0 for i in range(4))
+
+
+@pytest.mark.parametrize("method", ["adalora", "lora", "dora", "full", "frozen"])
+def test_a_run_with_a_teacher(kitti: Path, tmp_path: Path, foundation: Path, method: str, capsys) -> None:
+    """Trained, saved without the frozen foundation model, loaded again with the same answers."""
+    teacher_config = TeacherConfig(weights=str(foundation), channels=8, adapter=AdapterConfig(method=method))
+    result = train(config(kitti, tmp_path / "a", foundation, teacher=teacher_config), progress=False)
+    checkpoint = torch.load(result.last, weights_only=True)
+    assert load_student(result.last).config == SMALL
+    teacher = load_teacher(result.last)
+    stored = {k.removeprefix("distillation.teacher.") for k in checkpoint["state_dict"] if ".teacher." in k}
+    trained, frozen = count_parameters(teacher)
+    assert stored.isdisjoint(teacher.frozen_names())
+    assert (frozen > 0) == (method != "full" or "neck" in str(teacher.backbone.model))
+    assert f"{sum(teacher.summary().values()) - trained:,} parameters" in capsys.readouterr().out
+    columns = (tmp_path / "a" / "metrics.csv").read_text().splitlines()[0].split(",")
+    assert {"val/teacher_miou", "train/kl3", "train/teacher2/lovasz"} <= set(columns)
+    again = train(config(kitti, tmp_path / "b", foundation, teacher=teacher_config), progress=False)
+    state = torch.load(again.last, weights_only=True)["state_dict"]
+    assert all(torch.equal(state[k], v) for k, v in checkpoint["state_dict"].items())  # it repeats
+    moved = any("lora_B" in k and v.any() for k, v in state.items())
+    assert moved == (method in ("adalora", "lora", "dora"))
+
+
+def test_ranks_are_given_out_once_per_optimiser_step(
+    kitti: Path, tmp_path: Path, foundation: Path, monkeypatch
+) -> None:
+    from elite.teacher.adapters import Adapter
+
+    steps = []
+    monkeypatch.setattr(Adapter, "allocate", lambda self, step: steps.append(step))
+    train(config(kitti, tmp_path, foundation, accumulate=1, steps=7), progress=False)
+    assert steps == [1, 2, 3, 4, 5, 6, 7]
+    steps.clear()
+    data = DataConfig(root=kitti, sequences="00", batch_size=1, workers=0)
+    train(config(kitti, tmp_path / "b", foundation, data=data, accumulate=2, steps=None, epochs=6), progress=False)
+    assert steps == [1, 2, 3, 4, 5, 6]
+
+
+def test_the_student_starts_the_same_with_and_without_a_teacher(kitti: Path, tmp_path: Path, foundation: Path) -> None:
+    states = []
+    for i, weights in enumerate((foundation, "none")):
+        settings = config(kitti, tmp_path / str(i), weights, steps=6, optim=OptimConfig(lr=1e-12, weight_decay=0))
+        states.append(load_student(train(settings, progress=False).last).point_mlp.hidden.weight)
+    assert torch.allclose(*states, atol=1e-8)
+
+
+def test_own_heads_and_nothing_at_all(kitti: Path, tmp_path: Path) -> None:
+    heads, batch = module_and_batch(config(kitti, tmp_path, "none"))
+    assert batch.views is None
+    output = heads.student(batch.points, batch.remission, batch.batch_index)
+    assert {name.split("/")[0] for name in heads.losses(output, batch)} == {
+        "cross_entropy",
+        "lovasz",
+        *(f"student{i}" for i in range(4)),
+    }
+    alone, _ = module_and_batch(config(kitti, tmp_path, "none", distill=DistillConfig(student_heads=0)))
+    assert alone.distillation is None
+
+
+def test_a_random_teacher_says_so_and_is_kept(kitti: Path, tmp_path: Path, foundation: Path, capsys) -> None:
+    teacher = TeacherConfig(weights="random", model=str(foundation), channels=8)
+    result = train(config(kitti, tmp_path, None, teacher=teacher), progress=False)
+    assert "RANDOM weights" in capsys.readouterr().out
+    checkpoint = torch.load(result.last, weights_only=True)
+    assert checkpoint["elite_config"]["teacher"]["weights"] == "random"
+    loaded = load_teacher(result.last)
+    key = "backbone.model.patch_embed.projection.weight"
+    assert torch.equal(loaded.state_dict()[key], checkpoint["state_dict"][f"distillation.teacher.{key}"])
+
+
+def test_only_the_student_is_needed_afterwards(kitti: Path, tmp_path: Path, foundation: Path) -> None:
+    result = train(config(kitti, tmp_path / "run", foundation), progress=False)
+    save_student(load_student(result.best), tmp_path / "expected.safetensors")
+    code = f"""
+import sys
+for name in ("lightning", "torchmetrics", "tensorboard", "transformers", "peft", "matplotlib", "trimesh"):
+    sys.modules[name] = None
+from elite.cli import main
+assert main(["evaluate", {str(result.best)!r}, {str(kitti)!r}, "--device", "cpu"]) == 0
+assert main(["predict", {str(result.best)!r}, {str(kitti)!r}, "--sequences", "11", "-o", {str(tmp_path / "out")!r}]) == 0
+assert main(["export-student", {str(result.best)!r}, {str(tmp_path / "alone.safetensors")!r}]) == 0
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120, capture_output=True)
+    assert (tmp_path / "alone.safetensors").read_bytes() == (tmp_path / "expected.safetensors").read_bytes()
+    assert len(list((tmp_path / "out").rglob("*.label"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"teacher": TeacherConfig()}, ConfigError, r"--teacher\.weights.*sam_vit_b"),
+        ({"steps": 5}, ConfigError, r"at least 6 of them, found 5"),
+        ({"image": ImageConfig(crop=(350, 1216))}, ConfigError, r"350 x 1216 .*whole patches of 32"),
+        ({"image": ImageConfig(crop=(384, 1216))}, DataError, r"(?s)376.*1241.*384"),
+        ({"cameras": "none"}, ConfigError, r"--data\.cameras image_2"),
+        ({"cameras": "image_3"}, DataError, "none of the 1 training scans has an image"),
+        (
+            {"sequences": "00", "require_images": True, "frames": "0-1"},
+            DataError,
+            "1 of 2 training scans lack an image",
+        ),
+        ({"dense_labels": "image_2_labels"}, DataError, "holds no dense labels"),
+    ],
+)
+def test_what_cannot_work_says_why(kitti: Path, tmp_path: Path, foundation: Path, changes, error, message) -> None:
+    for_data = {k: v for k, v in changes.items() if k in {f.name for f in dataclasses.fields(DataConfig)}}
+    if for_data:
+        settings = {"root": kitti, "sequences": "00", "frames": "0", "batch_size": 1, "workers": 0}
+        changes = {"data": DataConfig(**settings | for_data)}
+    with pytest.raises(error, match=message):
+        train(config(kitti, tmp_path / "run", foundation, **changes), progress=False)
+
+
+def test_checkpoints_without_a_teacher(kitti: Path, tmp_path: Path) -> None:
+    result = train(config(kitti, tmp_path, "none", steps=1), progress=False)
+    with pytest.raises(CheckpointError, match=r"holds no teacher.*--teacher\.weights"):
+        load_teacher(result.last)
