@@ -294,6 +294,8 @@ class DistillConfig:
         kl: KL(teacher || student) of each stage at point-pixel pairs, averaged over pairs and classes as the
             published training does (1/20 of the usual mean over pairs); shared out among the stages.
         multi_stage: cross entropy + Lovasz of the teacher's head on all stages.
+        logits: KL(teacher's head on all stages || the student's own logits) at the pairs, averaged as ``kl``. Not in
+            the paper (0): where labels are few, the student's answer itself follows the camera.
         voxel_majority: a voxel's label is the majority of all its points, unlabelled ones counted as class 0 (the
             published way), or of its labelled points only.
         dense_stride: with dense labels, every how many pixels in both directions are looked at.
@@ -303,11 +305,12 @@ class DistillConfig:
     teacher_heads: float = 1.0
     kl: float = 0.05
     multi_stage: float = 1.0
+    logits: float = 0.0
     voxel_majority: Literal["all", "labelled"] = "all"
     dense_stride: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("student_heads", "teacher_heads", "kl", "multi_stage"):
+        for name in ("student_heads", "teacher_heads", "kl", "multi_stage", "logits"):
             value = getattr(self, name)
             _require(value >= 0, f"distill.{name} must not be negative, found {value}.")
         _require(self.dense_stride >= 1, f"distill.dense_stride must be at least 1, found {self.dense_stride}.")

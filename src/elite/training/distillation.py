@@ -39,7 +39,7 @@ class Distillation(nn.Module):
     def forward(
         self, output: StudentOutput, batch: Batch, weights: Float[Tensor, "classes"] | None
     ) -> dict[str, Tensor]:
-        """Every term, weighted: the student's heads, then the teacher's, the divergences between them, its adapter's."""
+        """Every term, weighted: the student's heads, the teacher's, the divergences between them, the adapter's."""
         voxel_logits = [head(s.feats) for head, s in zip(self.student_heads, output.stages, strict=True)]
         terms = self._student_terms(voxel_logits, output.stages, batch, weights)
         if self.teacher is None:
@@ -49,7 +49,7 @@ class Distillation(nn.Module):
             return terms | {"no_image": _touch(self.teacher)}
         maps = self.teacher(batch.views.images)
         terms |= self._teacher_terms(self.teacher, maps, batch.views, batch, weights)
-        return terms | self._divergences(self.teacher, maps, batch.views, voxel_logits, output.stages)
+        return terms | self._divergences(self.teacher, maps, batch.views, voxel_logits, output)
 
     def _student_terms(
         self, voxel_logits: list[Tensor], stages: tuple[StageOutput, ...], batch: Batch, weights: Tensor | None
@@ -84,18 +84,21 @@ class Distillation(nn.Module):
         maps: tuple[Tensor, ...],
         views: Views,
         voxel_logits: list[Tensor],
-        stages: tuple[StageOutput, ...],
+        output: StudentOutput,
     ) -> dict[str, Tensor]:
         """KL(teacher || student) at the pairs, labelled or not. A point that two cameras see counts twice."""
-        if self.config.kl == 0:
+        if self.config.kl == self.config.logits == 0:
             return {}
         with torch.no_grad():
-            said = teacher.at(maps, views.pairs, views.size).stages
-        share = self.config.kl / len(said)
+            said = teacher.at(maps, views.pairs, views.size)
+        share = self.config.kl / len(said.stages)
         terms: dict[str, Tensor] = {}
-        for i, (logits, stage) in enumerate(zip(voxel_logits, stages, strict=True)):
-            paired = Pooling.groups(stage.point_to_voxel[views.pair_point], len(logits)).spread(logits)
-            terms[f"kl{i}"] = share * kl_divergence(said[i], paired)
+        for i, (logits, stage) in enumerate(zip(voxel_logits, output.stages, strict=True)):
+            paired = _rows(logits, stage.point_to_voxel[views.pair_point])
+            terms[f"kl{i}"] = share * kl_divergence(said.stages[i], paired)
+        if self.config.logits > 0:
+            paired = _rows(output.logits, views.pair_point)
+            terms["kl"] = self.config.logits * kl_divergence(said.multi_stage, paired)
         return terms
 
     def _adapter_terms(self, teacher: "Teacher") -> dict[str, Tensor]:
@@ -107,6 +110,11 @@ class Distillation(nn.Module):
 def _named(name: str, losses: tuple[Tensor, Tensor], weight: float) -> dict[str, Tensor]:
     cross_entropy, lovasz = losses
     return {f"{name}/cross_entropy": weight * cross_entropy, f"{name}/lovasz": weight * lovasz}
+
+
+def _rows(feats: Tensor, index: Tensor) -> Tensor:
+    """feats[index], with a gradient that is summed in one order."""
+    return Pooling.groups(index, len(feats)).spread(feats)
 
 
 def _touch(module: nn.Module) -> Tensor:

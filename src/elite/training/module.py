@@ -26,7 +26,7 @@ TEACHER = "distillation.teacher."  # where it is among the entries of a checkpoi
 
 
 class Training(L.LightningModule):
-    """The student under supervision: cross entropy + 0.1 Lovasz on its logits per point, and what ``distillation`` adds.
+    """The student under supervision (cross entropy + 0.1 Lovasz per point), and what ``distillation`` adds.
 
     ``total_steps`` are the optimiser steps of the whole run: the schedules of rates and ranks depend on it.
     """

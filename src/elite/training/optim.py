@@ -9,7 +9,7 @@ from elite.config import OptimConfig
 
 
 def build_optimizer(model: nn.Module, teacher: nn.Module | None, config: OptimConfig) -> torch.optim.SGD:
-    """SGD with Nesterov momentum over the parameters that are trained; those of ``teacher`` may have a rate of their own."""
+    """SGD with Nesterov momentum over what is trained; the parameters of ``teacher`` may have a rate of their own."""
     of_teacher = [] if teacher is None else [p for p in teacher.parameters() if p.requires_grad]
     theirs = {id(p) for p in of_teacher}
     groups: list[dict] = [{"params": [p for p in model.parameters() if p.requires_grad and id(p) not in theirs]}]
