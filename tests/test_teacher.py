@@ -17,7 +17,7 @@ from transformers import (
     SamVisionModel,
 )
 
-from elite.config import TeacherConfig
+from elite.config import AdapterConfig, TeacherConfig
 from elite.errors import CheckpointError, ConfigError
 from elite.teacher.backbone import MEAN, STD, SamBackbone, evenly_spaced
 from elite.teacher.heads import Tap, lookup
@@ -193,6 +193,32 @@ def test_saved_weights_are_the_ones_that_are_used(tmp_path: Path) -> None:
     hidden = model.eval()(normalised(images), output_hidden_states=True).hidden_states
     expected = model.layernorm(hidden[8])[:, 1:].view(1, 4, 8, 48).permute(0, 3, 1, 2)  # type: ignore[operator]
     assert (backbone(images)[1] - expected).abs().max() < 1e-5
+
+
+def test_blocks_below_the_first_adapter_are_computed_without_a_graph(narrow_folder: Path) -> None:
+    adapter = AdapterConfig(first_block=6)
+    config = TeacherConfig(weights=str(narrow_folder), channels=8, adapter=adapter)
+    teacher = Teacher.build(config, stages=4, classes=20, total_steps=60)
+    assert [m.requires_grad for m in teacher.backbone(random_images(64, 96))] == [False, False, True, True]
+
+
+@pytest.mark.slow
+@torch.no_grad()
+def test_sam_vit_b_adapted_is_sam_vit_b_at_first() -> None:
+    torch.manual_seed(3)
+    images = random_images(320, 1024)
+    maps, sizes = [], []
+    for method in ("frozen", "adalora"):
+        torch.manual_seed(4)
+        config = TeacherConfig(weights="random", model="sam-vit-b", adapter=AdapterConfig(method=method))
+        teacher = Teacher.build(config, stages=4, classes=20, total_steps=1000)
+        maps.append(teacher.backbone(images))
+        sizes.append(teacher.summary())
+    assert all(m.std() > 0.01 for m in maps[0])
+    assert all((a - b).abs().max() < 1e-4 for a, b in zip(*maps, strict=True))
+    assert sizes[1]["foundation model, trained"] == 1_991_520
+    assert sizes[1]["taps, trained"] == 2_656_896
+    assert sizes[0]["foundation model, trained"] == 0
 
 
 def test_depths_are_spread_evenly() -> None:

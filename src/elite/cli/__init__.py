@@ -10,6 +10,7 @@ from elite.cli.datasets import check_data, submit, synth
 from elite.cli.models import evaluate, export_student, import_checkpoint, predict, train
 from elite.cli.parsing import USAGE, Parser
 from elite.cli.results import env, report
+from elite.cli.teachers import train_teacher
 from elite.errors import ConfigError, EliteError
 from elite.version import __version__
 
@@ -17,6 +18,7 @@ COMMANDS: dict[str, Callable[[ArgumentParser, list[str]], int]] = {
     "check-data": check_data,
     "synth": synth,
     "train": train,
+    "train-teacher": train_teacher,
     "evaluate": evaluate,
     "predict": predict,
     "submit": submit,

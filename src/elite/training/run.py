@@ -155,9 +155,14 @@ def _open_run(config: TrainConfig, earlier: list[Path], parameters: dict[str, in
 
 
 def _tell_absent(data: DataModule) -> None:
-    absent = data.train_set.frames.absent
-    if absent:
-        print(f"training on the sequences that are there; {', '.join(absent)} are not in the data set")
+    """What is missing and may be: said once, so that nobody finds out a week later."""
+    scans = data.train_set
+    if scans.frames.absent:
+        print(f"training on the sequences that are there; {', '.join(scans.frames.absent)} are not in the data set")
+    if scans.frames.cameras and scans.without_images:
+        print(f"{scans.without_images} training scans have no image and train the student alone")
+    if scans.unlabelled:
+        print(f"{len(scans.labelled)} training scans show their labels, {len(scans.unlabelled)} only their images")
 
 
 def initial_student(config: TrainConfig) -> SPVCNN:

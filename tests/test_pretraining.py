@@ -1,0 +1,292 @@
+"""Pre-training of a small foundation model: what it learns from, what it writes, what it refuses."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import SamVisionConfig
+
+from elite.cli import main
+from elite.config import ImageConfig, ImageDataConfig, PretrainConfig, TeacherConfig
+from elite.data.dense import write_dense
+from elite.data.images import first_come, segments, shuffled_keys
+from elite.errors import ConfigError, DataError
+from elite.layout import Layout
+from elite.teacher.backbone import Backbone
+from elite.teacher.weights import load_backbone
+from elite.training import pretraining
+from elite.training.pretraining import (
+    boundaries,
+    colour_loss,
+    draw_hidden,
+    draw_queries,
+    hide,
+    mask_iou,
+    mask_loss,
+    pretrain,
+)
+
+RAW = np.array([0, 10, 40, 50, 70, 80, 252], np.uint16)
+
+
+@pytest.fixture(scope="module")
+def architecture(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Folder with the config.json of a SAM encoder of 4 narrow blocks."""
+    folder = tmp_path_factory.mktemp("architecture")
+    sizes: dict[str, Any] = {"image_size": 96, "patch_size": 8, "hidden_size": 16, "num_hidden_layers": 4}
+    sizes |= {"window_size": 4, "num_attention_heads": 2, "mlp_dim": 32, "output_channels": 8}
+    sizes |= {"global_attn_indexes": [1, 3]}
+    SamVisionConfig(**sizes).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def streets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return draw_streets(tmp_path_factory.mktemp("streets"), RAW)
+
+
+def draw_streets(root: Path, raw: np.ndarray) -> Path:
+    """Images of coloured rectangles in 00 and 08, with dense labels in which rectangle class k has the id raw[k]."""
+    rng, layout = np.random.default_rng(0), Layout(root)
+    for sequence, name in (("00", "000000"), ("00", "000001"), ("00", "000002"), ("08", "000000")):
+        kind, instance = np.zeros((64, 96), np.int64), np.zeros((64, 96), np.uint16)
+        for i in range(12):
+            top, left = rng.integers(56), rng.integers(80)
+            window = np.s_[top : top + rng.integers(4, 30), left : left + rng.integers(4, 40)]
+            kind[window], instance[window] = rng.integers(1, len(raw)), i % 3
+        image = (37 * kind + 60 * instance)[:, :, None] * [1, 3, 7] % 256 + rng.integers(-5, 5, (64, 96, 3))
+        path = layout.image(sequence, name, "image_2")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image.clip(0, 255).astype(np.uint8)).save(path)
+        write_dense(layout, sequence, name, "image_2_labels", semantic=raw[kind], instance=instance)
+    return root
+
+
+def configured(root: Path, out: Path, architecture: str, **changes: Any) -> PretrainConfig:
+    data = {"root": root, "sequences": "00", "batch_size": 2, "workers": 0} | changes.pop("data", {})
+    values = {"steps": 2, "queries": 8, "width": 8, "accelerator": "cpu", "image": ImageConfig(crop=(56, 80))} | changes
+    return PretrainConfig(out=out, model=architecture, data=ImageDataConfig(**data), **values)
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[Backbone]:
+    """The backbones that runs of the test train."""
+    made: list[Backbone] = []
+    monkeypatch.setattr(pretraining, "load_backbone", lambda *a: made.append(load_backbone(*a)) or made[-1])
+    return made
+
+
+# ---- what it learns from --------------------------------------------------------------------------------------------
+
+
+def test_segments_by_hand() -> None:
+    semantic = np.array([[50, 50, 10], [10, 10, 10]], np.uint16)
+    instance = np.array([[0, 0, 7], [9, 7, 7]], np.uint16)
+    assert segments(semantic, instance).tolist() == [[0, 0, 1], [2, 1, 1]]
+
+
+def test_numbers_depend_on_the_partition_only() -> None:
+    ids = np.random.default_rng(0).integers(0, 9, (20, 30))
+    renamed = np.random.default_rng(1).permutation(1000)[:9][ids]
+    assert (first_come(ids) == first_come(renamed)).all()
+    assert len(set(zip(ids.flat, first_come(ids).flat, strict=True))) == 9
+
+
+def test_boundaries_by_hand() -> None:
+    segment = torch.tensor([[0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 1, 1], [0, 0, 1, 1]])
+    edge = [[0, 0, 0, 0], [0, 0, 1, 1], [0, 1, 1, 1], [0, 1, 1, 0]]
+    assert boundaries(segment[None])[0].int().tolist() == edge
+
+
+def test_small_segments_are_asked_for_too() -> None:
+    """A cell in 1000 is half of what is drawn by segment, a quarter of everything; each image has its own segments."""
+    segment = torch.zeros(2, 1000, dtype=torch.int64)
+    segment[0, 17] = 1
+    drawn = draw_queries(segment, 4000)
+    assert 900 < int((drawn[0] == 17).sum()) < 1100
+    assert int((drawn[1] == 17).sum()) < 30
+    assert int((drawn[0, 2000:] != 17).sum()) > 1980  # the other half is uniform over the cells
+
+
+def test_mask_terms_by_hand() -> None:
+    truth = torch.tensor([[[True, True, False, False], [False, False, False, True]]])
+    sure = torch.where(truth, 50.0, -50.0)
+    assert float(mask_loss(sure, truth)) == pytest.approx(0, abs=1e-6)
+    assert float(mask_loss(-sure, truth)) > 40
+    guess = torch.tensor([[[True, False, True, False], [False, False, False, True]]])
+    assert float(mask_iou(guess, truth)) == pytest.approx((1 / 3 + 1) / 2)
+
+
+def test_hidden_squares() -> None:
+    images = torch.randint(0, 256, (2, 3, 40, 50), dtype=torch.uint8)
+    hidden = draw_hidden(images, 0.5)
+    assert all(len(square.unique()) == 1 for rows in hidden.split(16, 1) for square in rows[:1].split(16, 2))
+    shown = hide(images, hidden).permute(0, 2, 3, 1)
+    assert torch.equal(shown[~hidden], images.permute(0, 2, 3, 1)[~hidden])
+    assert shown[hidden].unique(dim=0).tolist() == [[124, 116, 104]]
+
+
+def test_colours_count_where_they_are_hidden() -> None:
+    images = torch.full((1, 3, 8, 8), 124, dtype=torch.uint8)
+    painted, hidden = torch.zeros(1, 3, 2, 2), torch.tensor([[[True, False], [False, False]]])
+    painted[:, :, 1, 1] = 9
+    assert float(colour_loss(painted, images, hidden)) == pytest.approx((0.325 + 7.72 + 20.47) / 3 / 58, abs=1e-3)
+    assert float(colour_loss(painted, images, hidden & False)) == 0
+
+
+def test_every_epoch_shows_every_image_once() -> None:
+    keys = shuffled_keys(5, 12, seed=3)
+    assert [e for e, _ in keys] == [0] * 5 + [1] * 5 + [2] * 2
+    assert sorted(i for _, i in keys[:5]) == sorted(i for _, i in keys[5:10]) == list(range(5))
+    assert keys[:5] != [(0, i) for _, i in keys[5:10]]
+
+
+def test_class_names_never_enter(tmp_path: Path, streets: Path, architecture: str) -> None:
+    """Other classes on the same segments: the same losses and the same weights, bit for bit."""
+    other = draw_streets(tmp_path / "other", np.random.default_rng(5).permutation(RAW))
+    runs = [
+        pretrain(configured(r, tmp_path / n, architecture), progress=False) for n, r in (("a", streets), ("b", other))
+    ]
+    assert runs[0].scores == runs[1].scores
+    a, b = ((run.folder / "model.safetensors").read_bytes() for run in runs)
+    assert a == b
+    named = [
+        pretrain(configured(r, tmp_path / f"{n}-named", architecture, objective="classes"), progress=False).scores
+        for n, r in (("a", streets), ("b", other))
+    ]
+    assert named[0] != named[1]  # the comparison would notice
+
+
+# ---- what it writes -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("objective", ["segments", "classes", "reconstruction"])
+def test_the_folder_is_the_trained_backbone(
+    tmp_path: Path, streets: Path, architecture: str, trained: list[Backbone], objective: str
+) -> None:
+    config = configured(streets, tmp_path / "out", architecture, objective=objective, data={"val_sequences": "08"})
+    result = pretrain(config, progress=False)
+    images = torch.randint(0, 256, (1, 3, 48, 80), dtype=torch.uint8)
+    torch.manual_seed(config.seed)
+    untrained = load_backbone(TeacherConfig(weights="random", model=architecture), 4)
+    loaded = load_backbone(TeacherConfig(weights=str(result.folder)), 4)
+    with torch.no_grad():
+        maps = [b(images) for b in (trained[0].eval(), loaded, untrained)]
+    for of_trained, of_loaded, of_untrained in zip(*maps, strict=True):
+        assert torch.equal(of_trained, of_loaded)
+        assert not torch.allclose(of_trained, of_untrained)
+    record = json.loads((result.folder / "training.json").read_text())
+    assert record["settings"]["objective"] == objective
+    assert record["images"] == 3
+    assert record["scores"] == pytest.approx(result.scores)
+    assert {"loss", "val/loss"} <= set(result.scores)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out"]
+
+
+def test_training_learns(tmp_path: Path, streets: Path, architecture: str) -> None:
+    short, long = (
+        pretrain(configured(streets, tmp_path / str(n), architecture, steps=n, lr=1e-2), progress=False).scores
+        for n in (2, 30)
+    )
+    assert long["loss"] < 0.9 * short["loss"]
+
+
+def test_any_autobackbone_model(tmp_path: Path, streets: Path) -> None:
+    from transformers import Dinov2Config
+
+    sizes: dict[str, Any] = {
+        "hidden_size": 16,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 2,
+        "patch_size": 8,
+        "image_size": 64,
+    }
+    Dinov2Config(**sizes).save_pretrained(tmp_path / "dino")
+    result = pretrain(configured(streets, tmp_path / "out", str(tmp_path / "dino")), progress=False)
+    assert load_backbone(TeacherConfig(weights=str(result.folder)), 4).channels == (16,) * 4
+
+
+def test_a_model_is_replaced_only_on_request(tmp_path: Path, streets: Path, architecture: str) -> None:
+    config = configured(streets, tmp_path / "out", architecture)
+    before = (pretrain(config, progress=False).folder / "model.safetensors").read_bytes()
+    with pytest.raises(ConfigError, match=r"holds a model already.*--overwrite"):
+        pretrain(config, progress=False)
+    assert (config.out / "model.safetensors").read_bytes() == before
+    pretrain(configured(streets, config.out, architecture, seed=1, overwrite=True), progress=False)
+    assert (config.out / "model.safetensors").read_bytes() != before
+    (config.out / "diary.txt").write_text("mine")
+    with pytest.raises(ConfigError, match=r"other things than a model \(diary.txt\)"):
+        pretrain(configured(streets, config.out, architecture, overwrite=True), progress=False)
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt, RuntimeError])
+def test_a_broken_run_leaves_what_was_there(
+    tmp_path: Path, streets: Path, architecture: str, monkeypatch: pytest.MonkeyPatch, fault: type[BaseException]
+) -> None:
+    config = configured(streets, tmp_path / "out", architecture, overwrite=True)
+    before = (pretrain(config, progress=False).folder / "model.safetensors").read_bytes()
+
+    def fail(*_: Any) -> None:
+        raise fault
+
+    target = "elite.training.pretraining." + ("mask_loss" if fault is KeyboardInterrupt else "save")
+    monkeypatch.setattr(target, fail)
+    with pytest.raises(fault):
+        pretrain(config, progress=False)
+    assert (config.out / "model.safetensors").read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+# ---- what it refuses ------------------------------------------------------------------------------------------------
+
+
+def test_without_dense_labels(tmp_path: Path, architecture: str) -> None:
+    root = draw_streets(tmp_path / "bare", RAW)
+    for folder in (root / "sequences").glob("*/image_2_labels"):
+        folder.rename(folder.with_name("elsewhere"))
+    with pytest.raises(DataError, match=r"expected such as .*00/image_2_labels.*--objective reconstruction"):
+        pretrain(configured(root, tmp_path / "out", architecture), progress=False)
+    pretrain(configured(root, tmp_path / "out", architecture, objective="reconstruction"), progress=False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"data": {"root": None}}, ConfigError, "data.root is not set"),
+        ({"data": {"cameras": "image_3"}}, DataError, "no image image_3/N.png"),
+        ({"data": {"sequences": "0,3"}}, DataError, "no sequence 03; found 00, 08"),
+        ({"data": {"cameras": "none"}}, ConfigError, "data.cameras names no camera"),
+        ({"data": {"sequences": "00", "val_sequences": "00"}}, DataError, "no image"),
+        ({"image": ImageConfig(crop=(50, 80))}, ConfigError, "not whole patches of 8"),
+        ({"image": ImageConfig(crop=(72, 80))}, DataError, "64 x 96 pixels.*image.crop keeps 72 x 80"),
+        ({"lr": 1e30, "warmup_steps": 0, "steps": 9}, ConfigError, "no longer finite.*lower --lr"),
+    ],
+)
+def test_refusals(
+    tmp_path: Path, streets: Path, architecture: str, changes: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        pretrain(configured(streets, tmp_path / "out", architecture, **changes), progress=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_command(tmp_path: Path, streets: Path, architecture: str, capsys: pytest.CaptureFixture[str]) -> None:
+    given = [
+        "train-teacher",
+        "--config",
+        "synthetic-teacher",
+        "--data.root",
+        str(streets),
+        "--out",
+        str(tmp_path / "o"),
+    ]
+    assert main([*given, "--model", architecture]) == 2
+    assert "an image of 160 x " in capsys.readouterr().err  # the packaged crop is for larger images
+    small = ["--image.crop", "[56, 80]", "--steps", "1", "--data.workers", "0", "--warmup-steps", "0"]
+    assert main([*given, "--model", architecture, *small]) == 0
+    assert f"foundation model {tmp_path / 'o'}" in capsys.readouterr().out
+    assert main([*given, "--data.colour", "red"]) == 2
