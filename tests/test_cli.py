@@ -18,7 +18,9 @@ README = Path(__file__).parents[1] / "README.md"
 # The same commands on less data, so that the story takes seconds.
 SMALLER = {
     "synth": "--sequences 1 --frames 2 --beams 16 --azimuths 180 --image-width 160 --image-height 48 --workers 1",
-    "train": "--steps 2 --val_every 2 --student.channels 8 --student.cells [50,50,10] --data.workers 0",
+    "train-teacher": "--steps 2 --image.crop [32,64] --data.workers 0",
+    "train": "--steps 6 --val_every 6 --student.channels 8 --student.cells [50,50,10] --image.crop [32,64] "
+    "--data.workers 0",
 }
 
 
@@ -33,7 +35,8 @@ def test_the_readme_tells_a_story_that_runs(tmp_path: Path, monkeypatch, capsys)
     monkeypatch.chdir(tmp_path)
     commands = readme_commands()
     assert [c[0] for c in commands] == [
-        "synth", "check-data", "train", "evaluate", "predict", "evaluate", "report", "export-student",
+        "synth", "check-data", "synth", "train-teacher", "train", "evaluate", "predict", "evaluate", "report",
+        "export-student",
     ]  # fmt: skip
     for command in commands:
         extra = shlex.split(SMALLER.get(command[0], ""))
@@ -172,7 +175,8 @@ def test_loose_scans(student: Path, tmp_path: Path, capsys) -> None:
 
 
 def test_refusals(tiny_kitti: Path, student: Path, tmp_path: Path, capsys) -> None:
-    run = ("train", "--data.root", tiny_kitti, "--data.sequences", "00", "--out", tmp_path / "run")
+    alone = ("train", "--config", "semantickitti-student", "--data.root", tiny_kitti)
+    run = (*alone, "--data.sequences", "00", "--out", tmp_path / "run")
     (tmp_path / "noise.yaml").write_bytes(bytes(range(128, 256)))
     loose = tiny_kitti / "sequences" / "00" / "velodyne" / "000000.bin"
     cases = {
@@ -207,7 +211,8 @@ def test_refusals(tiny_kitti: Path, student: Path, tmp_path: Path, capsys) -> No
 def test_a_damaged_scan_ends_training_with_one_line_from_any_process(tiny_kitti: Path, tmp_path: Path, capsys) -> None:
     scan = tiny_kitti / "sequences" / "00" / "velodyne" / "000001.bin"
     scan.write_bytes(scan.read_bytes()[:-1])
-    run = ("train", "--data.root", tiny_kitti, "--data.sequences", "00", "--data.batch_size", "1", "--steps", "2")
+    alone = ("train", "--config", "semantickitti-student", "--data.root", tiny_kitti)
+    run = (*alone, "--data.sequences", "00", "--data.batch_size", "1", "--steps", "2")
     small = ("--student.channels", "4", "--student.cells", "[50,50,10]")
     for workers in (0, 1):
         line = refused(capsys, *run, *small, "--out", tmp_path / f"run{workers}", "--data.workers", workers)

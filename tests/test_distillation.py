@@ -31,6 +31,7 @@ from elite.teacher import load_teacher
 from elite.teacher.adapters import count_parameters
 from elite.training import train
 from elite.training.module import Training
+from elite.training.optim import build_optimizer
 from elite.training.run import _module
 from elite.types import Batch
 
@@ -207,6 +208,19 @@ def test_ranks_are_given_out_once_per_optimiser_step(
     assert steps == [1, 2, 3, 4, 5, 6]
 
 
+def test_gradients_are_clipped_together_or_apart(kitti: Path, tmp_path: Path, foundation: Path) -> None:
+    for together, expected in ((True, [0.6, 0.8]), (False, [1.0, 1.0])):
+        module, _ = module_and_batch(config(kitti, tmp_path, foundation, optim=OptimConfig(clip_together=together)))
+        groups = build_optimizer(module, module.teacher, module.config.optim)
+        for group, norm in zip(groups.param_groups, (3.0, 4.0), strict=True):
+            for p in group["params"]:
+                p.grad = torch.zeros_like(p)
+            group["params"][0].grad.view(-1)[0] = norm
+        module.configure_gradient_clipping(groups)
+        norms = [torch.stack([p.grad.norm() for p in g["params"]]).norm().item() for g in groups.param_groups]
+        assert norms == pytest.approx(expected, rel=1e-4)
+
+
 def test_the_student_starts_the_same_with_and_without_a_teacher(kitti: Path, tmp_path: Path, foundation: Path) -> None:
     states = []
     for i, weights in enumerate((foundation, "none")):
@@ -242,18 +256,19 @@ def test_a_random_teacher_says_so_and_is_kept(kitti: Path, tmp_path: Path, found
 def test_only_the_student_is_needed_afterwards(kitti: Path, tmp_path: Path, foundation: Path) -> None:
     result = train(config(kitti, tmp_path / "run", foundation), progress=False)
     save_student(load_student(result.best), tmp_path / "expected.safetensors")
+    out = tmp_path / "out"
     code = f"""
 import sys
 for name in ("lightning", "torchmetrics", "tensorboard", "transformers", "peft", "matplotlib", "trimesh"):
     sys.modules[name] = None
 from elite.cli import main
 assert main(["evaluate", {str(result.best)!r}, {str(kitti)!r}, "--device", "cpu"]) == 0
-assert main(["predict", {str(result.best)!r}, {str(kitti)!r}, "--sequences", "11", "-o", {str(tmp_path / "out")!r}]) == 0
+assert main(["predict", {str(result.best)!r}, {str(kitti)!r}, "--sequences", "11", "-o", {str(out)!r}]) == 0
 assert main(["export-student", {str(result.best)!r}, {str(tmp_path / "alone.safetensors")!r}]) == 0
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120, capture_output=True)
     assert (tmp_path / "alone.safetensors").read_bytes() == (tmp_path / "expected.safetensors").read_bytes()
-    assert len(list((tmp_path / "out").rglob("*.label"))) == 1
+    assert len(list(out.rglob("*.label"))) == 1
 
 
 @pytest.mark.parametrize(

@@ -9,18 +9,25 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from PIL import Image
+from torch import Tensor, nn
 
+from elite.config import AdapterConfig, ImageConfig, StudentConfig, TeacherConfig, TrainConfig, plain
 from elite.data.semantickitti import SemanticKITTI
+from elite.data.views import frame_views
 from elite.errors import DataError, MissingExtraError
 from elite.evaluation import Tally
+from elite.geometry import in_volume
 from elite.labels import COLORS, NUM_CLASSES
-from elite.report import bev, class_colors, error_colors, overlay, write_report
+from elite.report import bev, class_colors, error_colors, overlay, report_run, write_report
 from elite.report.pictures import BACKGROUND, FAINT, RIGHT, WRONG, encode_png
 from elite.report.run import read_run
 from elite.report.scores import Evaluation
-from elite.types import PointPixelPairs, Scan, SegmentationResult
+from elite.report.teaching import Lesson, teacher_answers, teaching
+from elite.student import SPVCNN, save_student
+from elite.types import Pixels, PointPixelPairs, Scan, SegmentationResult, TeacherOutput, View
 from tests.conftest import RAW_IDS, random_scan, write_frame
 
 VIEWS = ("truth", "prediction", "error")
@@ -69,7 +76,7 @@ def write_drive(root: Path) -> SemanticKITTI:
         points = random_scan(rng, 300)
         write_frame(root, "08", f"{i:06d}", points, rng.choice(RAW_IDS, len(points)))
     (root / "sequences/08/image_2").mkdir()
-    Image.new("RGB", (120, 40), (90, 120, 150)).save(root / "sequences/08/image_2/000000.png")
+    Image.new("RGB", (1241, 376), (90, 120, 150)).save(root / "sequences/08/image_2/000000.png")
     return SemanticKITTI(root, "08")
 
 
@@ -211,6 +218,7 @@ def test_pictures_lie_beside_the_page(page: Path, dataset: SemanticKITTI) -> Non
     views |= {"frame_08_000000_camera_truth", "frame_08_000000_camera_prediction"}
     assert names == {"loss", "miou", "classes", "distance", "confusion"} | views
     frame = dataset[0]
+    assert frame.labels is not None
     volume = ((-30.0, -30.0, -4.0), (30.0, 20.0, 2.0))  # the run's own, not the default
     expected = bev(frame.scan.points, class_colors(frame.labels), volume=volume)
     with Image.open(page.parent / "frame_08_000000_truth.png") as picture:
@@ -351,6 +359,24 @@ def test_rates_and_mix_ups() -> None:
     assert found.mix_ups(points=101) == []
 
 
+def test_terms_of_the_loss_are_summed(run: Path) -> None:
+    """The second row is of a batch without images: its teacher has no sum, its student has."""
+    (run / "metrics.csv").write_text(
+        "step,train/cross_entropy,train/lovasz,train/student0/lovasz,train/student12/cross_entropy,"
+        "train/teacher0/lovasz,train/teacher/cross_entropy,train/kl0,train/kl1,train/orthogonality,train/no_image\n"
+        "4,1,2,4,8,16,32,0.5,0.25,0.125,\n"
+        "9,2,2,2,2,,,,,0.125,0\n"
+    )
+    terms = {name: list(zip(curve.x, curve.y, strict=True)) for name, curve in read_run(run).terms.items()}
+    assert terms == {
+        "student": [(4, 3), (9, 4)],
+        "student heads": [(4, 12), (9, 4)],
+        "teacher heads": [(4, 48)],
+        "divergence": [(4, 0.75)],
+        "orthogonality": [(4, 0.125), (9, 0.125)],
+    }
+
+
 def test_smooth_is_a_mean_over_what_came_before() -> None:
     from elite.report.charts import smooth
 
@@ -362,3 +388,129 @@ def test_png_round_trip() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (5, 6, 3), np.uint8)
     with Image.open(io.BytesIO(encode_png(picture))) as read:
         assert np.array_equal(np.asarray(read), picture)
+
+
+# ---------------------------------------------------------------------------------------------- the teacher
+
+IMAGE = ImageConfig(scale=0.25, crop=(64, 304))  # of 94 x 310 pixels
+SMALL = StudentConfig(channels=8, cells=(100, 100, 12))
+TAUGHT = """\
+step,train/loss,val/miou,val/miou_present,val/teacher_miou,val/teacher_miou_present
+0,2.5,,,,
+9,,0.2,0.4,0.3,0.7
+19,,0.1,0.5,0.4,0.8
+"""
+
+
+class Stripes(nn.Module):
+    """A teacher that names a pixel by its place, 1 + (row + 3 column) % 19, and likes class 0 best of all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images
+
+    def at(self, _maps: Tensor, pixels: Pixels, _size: tuple[int, int]) -> TeacherOutput:
+        place = (pixels.position * torch.tensor([1, 3])).sum(dim=1) % 19 + 1
+        logits = nn.functional.one_hot(place, NUM_CLASSES).float()
+        logits[:, 0] = 9
+        return TeacherOutput((), logits)
+
+
+def stripe(row: Any, column: Any) -> Any:
+    return (row + 3 * column) % 19 + 1
+
+
+def test_the_teacher_is_asked_on_a_grid_and_at_the_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("elite.report.teaching._AT_ONCE", 7)
+    pairs = PointPixelPairs(np.array([5, 0]), np.array([[4, 6], [1, 3]]))
+    view = View("image_2", np.zeros((5, 7, 3), np.uint8), pairs)
+    everywhere, at_points = teacher_answers(Stripes(), view)  # type: ignore[arg-type]
+    assert at_points.tolist() == [stripe(4, 6), stripe(1, 3)]
+    assert everywhere.tolist() == [[stripe(r // 2 * 2, c // 2 * 2) for c in range(7)] for r in range(5)]
+
+
+def test_the_panels_show_the_crop_that_is_scored(dataset: SemanticKITTI) -> None:
+    frame = dataset[0]
+    assert frame.labels is not None
+    found = teaching(frame, frame.labels, Lesson(Stripes(), IMAGE, predict), SMALL.volume)  # type: ignore[arg-type]
+    rows = np.flatnonzero(in_volume(frame.scan.points, SMALL.volume))
+    view = frame_views(frame, rows, IMAGE)[0]
+    truth, (row, column) = frame.labels[rows][view.pairs.point], view.pairs.pixel.T
+    scored = truth > 0
+    assert found.points == scored.sum() > 3
+    shares = [float((guess == truth)[scored].mean()) for guess in (stripe(row, column), np.full(len(truth), 9), truth)]
+    assert [panel.right for panel in found.panels] == [None, *shares, None]
+    assert [panel.title for panel in found.panels][2:4] == ["Student before training", "Student after training"]
+    assert {panel.picture.shape for panel in found.panels} == {(256, 1216, 3)}  # enlarged by 4
+    assert found.panels[0].picture[::4, ::4].tolist() == view.image.tolist()
+    middle = view.pairs.pixel * 4 + 2
+    nearest = np.linalg.norm(frame.scan.points[rows][view.pairs.point], axis=1).argmin()
+    assert found.panels[4].picture[tuple(middle[nearest])].tolist() == class_colors(truth[[nearest]])[0].tolist()
+
+
+def write_taught_run(folder: Path, data: Path) -> Path:
+    """The run folder of a student and a random teacher, as training leaves it."""
+    from elite.teacher import Teacher
+
+    settings = TrainConfig(
+        student=SMALL,
+        image=IMAGE,
+        teacher=TeacherConfig(weights="random", model="sam-tiny", channels=8, adapter=AdapterConfig(method="frozen")),
+    )
+    config = plain(settings)
+    config["data"] |= {"root": str(data), "val_sequences": "08"}
+    teacher = Teacher.build(settings.teacher, stages=4, classes=NUM_CLASSES, total_steps=6)
+    state = {f"student.{name}": value for name, value in SPVCNN.from_config(SMALL).state_dict().items()}
+    state |= {f"distillation.teacher.{name}": value for name, value in teacher.trained_state().items()}
+    checkpoint = {"elite_config": config, "state_dict": state, "elite_teacher": {"total_steps": 6}}
+    run = write_run(folder)
+    (run / "evaluation.json").unlink()  # its charts take their time, and the teacher is spoken of without them
+    (run / "checkpoints").mkdir()
+    torch.save(checkpoint, run / "checkpoints" / "best.ckpt")
+    save_student(SPVCNN.from_config(SMALL), run / "untrained.safetensors")
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    (run / "parameters.json").write_text(json.dumps({"student, trained": 1234567, "foundation model, frozen": 89}))
+    (run / "metrics.csv").write_text(TAUGHT)
+    return run
+
+
+def test_page_of_a_run_with_a_teacher(tmp_path: Path, dataset: SemanticKITTI) -> None:
+    run = write_taught_run(tmp_path / "taught", dataset.layout.root)
+    html = report_run(run, frames=2, device="cpu").read_text("utf-8")
+    assert html.count('<figure class="chart lesson">') == 1  # one of the two frames has an image
+    assert "Frame 08/000000, camera image_2." in html
+    assert "began with random weights" in html
+    assert re.search(r"Teacher's mean IoU</dt><dd>70\.0", html)  # at the student's best, not at its own
+    assert "1\N{NARROW NO-BREAK SPACE}234\N{NARROW NO-BREAK SPACE}567" in html
+    with Image.open(run / "report" / "frame_08_000000_teaching.png") as picture:
+        width, height = picture.size
+    assert width == 1216
+    assert height > 5 * 256
+    (run / "untrained.safetensors").unlink()
+    report_run(run, frames=1, device="cpu")
+    with Image.open(run / "report" / "frame_08_000000_teaching.png") as picture:
+        assert picture.size[1] < height - 256
+
+
+@pytest.mark.usefixtures("blank_charts")
+def test_why_the_teacher_is_not_shown(tmp_path: Path, dataset: SemanticKITTI, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = write_taught_run(tmp_path / "taught", dataset.layout.root)
+    assert "none of the frames shown has a camera image" in page_after(run, cameras=())
+    assert "it is drawn on the frames shown" in page_after(run, frames=0)
+    checkpoint = torch.load(run / "checkpoints" / "best.ckpt")
+    checkpoint["elite_config"]["teacher"]["weights"] = str(tmp_path / "moved")
+    torch.save(checkpoint, run / "checkpoints" / "best.ckpt")
+    assert re.search(r"No picture of the teacher: .*moved.*check --teacher\.weights", page_after(run))
+    monkeypatch.setattr("elite.report.write.find_spec", lambda package: None if package == "peft" else object())
+    assert "No picture of the teacher: peft is not installed" in page_after(run)
+
+
+def page_after(run: Path, **options: Any) -> str:
+    return report_run(run, device="cpu", **options).read_text("utf-8")
+
+
+def test_without_a_teacher_none_is_spoken_of(page: Path) -> None:
+    assert "eacher" not in page.read_text("utf-8")

@@ -314,5 +314,5 @@ def test_weights_that_are_cut_short(narrow_folder: Path, tmp_path: Path) -> None
     (tmp_path / "model.safetensors").write_bytes((narrow_folder / "model.safetensors").read_bytes()[:1000])
     with pytest.raises(CheckpointError, match="cannot be loaded as sam_vision_model"):
         load_backbone(TeacherConfig(weights=str(tmp_path)), stages=4)
-    with pytest.raises(CheckpointError, match=r"no transformers folder.*check --teacher\.weights"):
+    with pytest.raises(CheckpointError, match=r"does not exist; give --teacher\.weights"):
         load_backbone(TeacherConfig(weights=str(tmp_path / "nowhere")), stages=4)

@@ -343,7 +343,9 @@ class OptimConfig:
         final_lr: where the cosine ends, for ``lr``; other rates shrink by the same factor.
         anneal: the cosine falls with every step, or with every epoch.
         warmup_steps: optimiser steps of linear warm-up.
-        clip: largest norm of the gradient, of all trained parameters together.
+        clip: largest norm of the gradient.
+        clip_together: one norm over all trained parameters, as the published training does; or one for the teacher and
+            one for the rest, so that a large gradient of the one does not shorten the other's step.
     """
 
     lr: float = 0.24
@@ -354,6 +356,7 @@ class OptimConfig:
     anneal: Literal["step", "epoch"] = "step"
     warmup_steps: int = 0
     clip: float = 1.0
+    clip_together: bool = True
 
     def __post_init__(self) -> None:
         _require(self.lr > 0, f"optim.lr must be positive, found {self.lr}.")

@@ -12,7 +12,9 @@ def report(parser: ArgumentParser, argv: list[str]) -> int:
     parser.add_argument("run", type=Path, help="folder of a training run")
     parser.add_argument("--data", type=Path | None, help="data set for the pictures (default: the run's own)")
     parser.add_argument(
-        "--cameras", type=str, default="image_2", help="image folders to show: image_2,image_3, or none"
+        "--cameras",
+        type=str | None,
+        help="image folders to show: image_2,image_3, or none (default: the teacher's, image_2 without one)",
     )
     parser.add_argument("--frames", type=int, default=3, help="how many scans to show")
     add_device(parser)
@@ -20,7 +22,8 @@ def report(parser: ArgumentParser, argv: list[str]) -> int:
 
     from elite.report import report_run
 
-    print(report_run(args.run, data=args.data, cameras=names(args.cameras), frames=args.frames, device=args.device))
+    cameras = None if args.cameras is None else names(args.cameras)
+    print(report_run(args.run, data=args.data, cameras=cameras, frames=args.frames, device=args.device))
     return 0
 
 

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,39 +10,98 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.text import Text
 
+from elite.labels import CLASS_NAMES
 from elite.report.pictures import PALETTE
-from elite.report.run import Curve
+from elite.report.run import Curve, Run
 from elite.report.scores import Band, Evaluation
+from elite.report.teaching import Panel, Teaching
 
 INK = "#1d2430"
 MUTED = "#6a7380"
 PALE = "#b4bac4"
 GRID = "#e6e8ec"
 ACCENT = "#2f6fde"
+PALE_ACCENT = "#9dbcf0"
+WARM = "#d97a1d"
+PALE_WARM = "#eebb8a"
+COOL = "#159a8c"
 _BAR = "#8fa3bf"
 _WIDTH = 4.8
 _SMALL = 8.5
 
 
-def curves(series: Mapping[str, Curve], axis: str, *, percent: bool = False) -> bytes:
-    """Lines over ``axis``, the first one in front in the accent colour.
+@dataclass(frozen=True)
+class Line:
+    """A curve, its name in the key, and its colour."""
 
-    Args:
-        series: what to draw, by the name for the key.
-        axis: what x counts (step, epoch, row).
-        percent: values are shares; label them in per cent.
+    name: str
+    curve: Curve
+    color: str = ACCENT
+
+
+def loss_chart(run: Run) -> bytes | None:
+    """The total; None if it was not logged."""
+    return _curves(_lines(run.curves, {"train/loss": ("training loss", ACCENT)}), run.axis)
+
+
+def score_chart(run: Run) -> bytes | None:
+    """Mean IoU of the student, which is called so only beside a teacher, and of the teacher."""
+    taught = "val/teacher_miou_present" in run.curves
+    whose = "student, " if taught else ""
+    styles = {
+        "val/miou_present": (f"{whose}classes in the truth", ACCENT),
+        "val/miou": (f"{whose}all classes", PALE_ACCENT if taught else MUTED),
+        "train/miou_present": (f"{whose}training frames", PALE),
+        "val/teacher_miou_present": ("teacher, classes in the truth", WARM),
+        "val/teacher_miou": ("teacher, all classes", PALE_WARM),
+    }
+    return _curves(_lines(run.curves, styles), run.axis, percent=True)
+
+
+def term_chart(run: Run) -> bytes | None:
+    """The parts of the loss that are of the size of the whole; None if there is only one."""
+    styles = {
+        "student": ("student", ACCENT),
+        "student heads": ("student heads", COOL),
+        "teacher heads": ("teacher heads", WARM),
+    }
+    lines = _lines(run.terms, styles)
+    return _curves(lines, run.axis) if len(lines) > 1 else None
+
+
+def small_term_chart(run: Run) -> bytes | None:
+    """The parts of the loss that are far smaller than the others, in powers of ten."""
+    styles = {"divergence": ("divergence", ACCENT), "orthogonality": ("orthogonality", WARM)}
+    return _curves(_lines(run.terms, styles), run.axis, log=True)
+
+
+def _lines(curves: Mapping[str, Curve], styles: Mapping[str, tuple[str, str]]) -> list[Line]:
+    """Those of the curves that are there and have a finite value, by their (name, colour)."""
+    return [Line(name, curves[key], color) for key, (name, color) in styles.items() if len(curves.get(key, ()))]
+
+
+def _curves(lines: Sequence[Line], axis: str, *, percent: bool = False, log: bool = False) -> bytes | None:
+    """Lines over ``axis`` (step, epoch, row), the first one in front; None if there is none.
+
+    ``percent``: values are shares, labelled in per cent. ``log``: powers of ten; what is not positive is left out.
     """
+    if not lines:
+        return None
     figure, axes = _figure(2.9)
-    for i, (name, curve) in enumerate(series.items()):
-        color = (ACCENT, MUTED, PALE)[min(i, 2)]
-        _line(axes, curve, color, name, zorder=5 - i)
+    for i, line in enumerate(lines):
+        _draw_line(axes, line, zorder=len(lines) + 2 - i)
     axes.grid(color=GRID, linewidth=0.8)
     axes.set_xlabel(axis, color=MUTED, fontsize=_SMALL)
+    if log:
+        axes.set_yscale("log", nonpositive="mask")
+        axes.tick_params(which="minor", length=0)
     if percent:
         axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g} %")
         axes.set_ylim(bottom=0)
-    if len(series) > 1:
+    if len(lines) > 1:
         axes.legend(frameon=False, fontsize=_SMALL, labelcolor=INK, loc="best")
     return _png(figure)
 
@@ -126,13 +186,80 @@ def confusion_chart(rates: Float[np.ndarray, "n n"], names: Sequence[str]) -> by
     return _png(figure)
 
 
-def _line(axes: Axes, curve: Curve, color: str, name: str, zorder: int) -> None:
+def stacked(lesson: Teaching) -> bytes:
+    """The panels one under another, a pixel for a pixel, each below its caption, and a key of the classes."""
+    height, width = lesson.panels[0].picture.shape[:2]
+    unit = width / 1216
+    step = height + round(52 * unit)
+    names = [(CLASS_NAMES[i], PALETTE[i] / 255) for i in lesson.classes]
+    key = round((34 + 26 * -(-len(names) // _KEY_COLUMNS)) * unit)
+    canvas = _Stack(width, step * len(lesson.panels) + key, unit)
+    for i, panel in enumerate(lesson.panels):
+        canvas.panel(panel, top=i * step, room=step - height)
+    canvas.key(names)
+    return canvas.png()
+
+
+_KEY_COLUMNS = 8
+
+
+class _Stack:
+    """A white sheet of ``width`` x ``height`` pixels, measured from its top; sizes of text are in ``unit`` pixels."""
+
+    def __init__(self, width: int, height: int, unit: float) -> None:
+        self.width, self.height, self.unit = width, height, unit
+        self.figure = Figure(figsize=(width / 100, height / 100), dpi=100, facecolor="white")
+        FigureCanvasAgg(self.figure)
+        self.axes = self.figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
+        self.axes.axis("off")
+
+    def panel(self, panel: Panel, *, top: int, room: int) -> None:
+        """The caption, its share of right points at the right edge, and the picture ``room`` pixels below ``top``."""
+        line = top + room - 15 * self.unit
+        title = self._write(0, line, panel.title, 21, INK, weight="bold")
+        self._write(title.get_window_extent().x1 + 10 * self.unit, line, panel.text, 17, MUTED)
+        if panel.right is not None:
+            text = f"{100 * panel.right:.1f} % right"
+            self._write(self.width, line, text, 21, INK, weight="bold", ha="right")
+        self.figure.figimage(panel.picture, 0, self.height - top - room - panel.picture.shape[0], origin="upper")
+
+    def key(self, names: Sequence[tuple[str, Any]]) -> None:
+        """The classes by their colours, in the lowest rows."""
+        swatches = [Patch(facecolor=color, edgecolor="#00000040", label=name) for name, color in names]
+        self.axes.legend(
+            handles=swatches,
+            ncols=_KEY_COLUMNS,
+            loc="lower left",
+            frameon=False,
+            borderaxespad=0,
+            borderpad=0.1,
+            handlelength=0.9,
+            handleheight=0.9,
+            handletextpad=0.5,
+            columnspacing=1.5,
+            fontsize=self._points(16.5),
+            labelcolor=INK,
+        )
+
+    def png(self) -> bytes:
+        return _png(self.figure, dpi=100)
+
+    def _write(self, x: float, y: float, text: str, size: float, color: str, **style: Any) -> Text:
+        font = {"fontsize": self._points(size), "color": color, "parse_math": False}
+        return self.axes.text(x, y, text, va="baseline", **font, **style)
+
+    def _points(self, size: float) -> float:
+        return size * self.unit * 72 / 100
+
+
+def _draw_line(axes: Axes, line: Line, zorder: int) -> None:
     """A long noisy curve as its running mean over a pale original; a short one with a dot at each value."""
-    window = max(1, len(curve) // 40)
+    curve, window = line.curve, max(1, len(line.curve) // 40)
     if window > 1:
-        axes.plot(curve.x, curve.y, color=color, alpha=0.22, linewidth=0.8, zorder=zorder)
+        axes.plot(curve.x, curve.y, color=line.color, alpha=0.22, linewidth=0.8, zorder=zorder)
     marker: dict[str, Any] = {"marker": "o", "markersize": 3.2} if len(curve) <= 40 else {}
-    axes.plot(curve.x, smooth(curve.y, window), color=color, linewidth=1.8, label=name, zorder=zorder, **marker)
+    mean = smooth(curve.y, window)
+    axes.plot(curve.x, mean, color=line.color, linewidth=1.8, label=line.name, zorder=zorder, **marker)
 
 
 def _figure(height: float, width: float = _WIDTH) -> tuple[Figure, Axes]:
@@ -167,8 +294,8 @@ def _short(count: int) -> str:
     return str(count)
 
 
-def _png(figure: Figure) -> bytes:
+def _png(figure: Figure, dpi: int = 200) -> bytes:
     buffer = io.BytesIO()
     # Without the program's name and version in it, the same chart is the same bytes.
-    figure.savefig(buffer, format="png", dpi=200, metadata={"Software": None})
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
     return buffer.getvalue()

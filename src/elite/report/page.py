@@ -33,17 +33,38 @@ class FrameViews:
     camera: str = ""
 
 
-def render(run: Run, charts: Mapping[str, bytes], frames: Sequence[FrameViews], no_frames: str = "") -> str:
+@dataclass(frozen=True)
+class TeachingView:
+    """The teacher beside the student on one camera image, a PNG with captions and key inside."""
+
+    id: str
+    camera: str
+    summary: str
+    picture: bytes
+
+
+def render(
+    run: Run,
+    charts: Mapping[str, bytes],
+    frames: Sequence[FrameViews],
+    no_frames: str = "",
+    taught: Sequence[TeachingView] = (),
+    no_teaching: str = "",
+) -> str:
     """The whole page.
 
     Args:
         run: what was read from the run folder.
-        charts: PNG bytes by name: loss, miou, classes, distance, confusion; what is missing is left out.
+        charts: PNG bytes by name: loss, miou, terms, small_terms, classes, distance, confusion; what is missing is
+            left out.
         frames: the pictures.
         no_frames: why there are none, said in their place.
+        taught: the teacher's pictures.
+        no_teaching: why there are none, said in their place; without either the page does not speak of a teacher.
     """
     sections = (
         ("training", "Training", _training(run, charts)),
+        *((("teaching", "What the teacher teaches", _teaching(run, taught, no_teaching)),) if run.teacher else ()),
         ("classes", "What it recognises", _classes(run, charts)),
         ("confusion", "What it confuses", _confusion(run, charts)),
         ("pictures", "Frames", _pictures(frames, no_frames)),
@@ -72,14 +93,15 @@ def _origin(run: Run) -> str:
 
 
 def _headline(run: Run) -> str:
-    after, before = run.after, run.before
+    after, before, teacher = run.after, run.before, _teacher_fact(run)
     if after is None:
-        return f'<p class="quiet">{escape(_UNSCORED)}</p>'
+        facts = f'<dl class="facts">{teacher}</dl>' if teacher else ""
+        return f'<p class="quiet">{escape(_UNSCORED)}</p>{facts}'
     facts = (
         _miou_fact(after, before),
+        teacher,
         _fact("Accuracy", after.accuracy, before.accuracy if before else None, "points with the right class"),
-        _count_fact("Frames", after.frames, "scored scans"),
-        _count_fact("Points", after.points, "with a label"),
+        *_size_facts(after, together=bool(teacher)),
     )
     untrained = (
         "" if before else '<p class="quiet">No score of the untrained network: evaluation_before.json is missing.</p>'
@@ -97,12 +119,31 @@ def _miou_fact(after: Evaluation, before: Evaluation | None) -> str:
     return _fact("Mean IoU", after.miou_present, before.miou_present if before else None, scope)
 
 
+def _teacher_fact(run: Run) -> str:
+    """Where the student scored best, for that is the checkpoint that is kept."""
+    value = run.at_best("val/teacher_miou_present")
+    whole = run.at_best("val/teacher_miou")
+    everywhere = "" if whole is None else f"; {percent(whole)} over all {len(CLASS_NAMES) - 1}"
+    scope = f"over the classes in the truth{everywhere}; in validation, on the pixels of visible points"
+    return _fact("Teacher's mean IoU", value, None, scope)
+
+
 def _fact(title: str, value: float | None, before: float | None, explanation: str) -> str:
     if value is None:
         return ""
     start = "" if before is None else f"<i>{percent(before)} → </i>"
     change = "" if before is None else ", untrained → trained"
     return f"<div><dt>{title}{change}</dt><dd>{start}{percent(value)}</dd><small>{escape(explanation)}</small></div>"
+
+
+def _size_facts(after: Evaluation, *, together: bool) -> tuple[str, ...]:
+    """What the scores rest on; ``together`` in one fact, so that all of them stay in one row."""
+    if together and after.frames is not None:
+        return (_count_fact("Points", after.points, f"with a label, in {count(after.frames)} scored scans"),)
+    return (
+        _count_fact("Frames", after.frames, "scored scans"),
+        _count_fact("Points", after.points, "with a label"),
+    )
 
 
 def _count_fact(title: str, value: int | None, explanation: str) -> str:
@@ -113,17 +154,52 @@ def _count_fact(title: str, value: int | None, explanation: str) -> str:
 
 def _training(run: Run, charts: Mapping[str, bytes]) -> str:
     loss = _chart(charts, "loss", "Training loss", "Falls while the network learns. Bold: running mean.")
-    miou = _chart(
-        charts, "miou", "Mean IoU on validation frames", "Higher is better; 100 % would be every point right."
+    better = "Higher is better; 100 % would be every point right."
+    if "val/teacher_miou_present" in run.curves:
+        better += " The teacher is scored on the pixels of visible points; the student on all points."
+    miou = _chart(charts, "miou", "Mean IoU on validation frames", better)
+    terms = _chart(
+        charts,
+        "terms",
+        "What the loss is made of",
+        "Student: its answers per point. Heads: every stage of student and teacher against the labels, summed.",
+    )
+    small = _chart(
+        charts,
+        "small_terms",
+        "Small parts of the loss",
+        "Divergence: how far the student's stages are from the teacher's, summed, as weighted in the loss. "
+        "Orthogonality keeps the teacher's adapters in shape. The axis counts powers of ten.",
     )
     warning = "".join(
         f"<p>Values of {escape(name)} that are left out because they are not finite: {curve.dropped}.</p>"
         for name, curve in run.curves.items()
         if curve.dropped
     )
-    if not loss + miou:
+    if not loss + miou + terms + small:
         return warning or "<p>No training curves: metrics.csv is missing, or holds neither losses nor scores.</p>"
-    return f'<div class="pair">{loss}{miou}</div>{warning}'
+    return f'<div class="pair">{loss}{miou}{terms}{small}</div>{warning}'
+
+
+def _teaching(run: Run, taught: Sequence[TeachingView], no_teaching: str) -> str:
+    if not taught:
+        return f"<p>{escape(no_teaching)}</p>"
+    random = " Its foundation model began with random weights." if run.teacher == "random" else ""
+    intro = (
+        "<p>The teacher names every pixel from the image alone. The student sees the LiDAR points alone, in training "
+        "and after it. Shares are of the labelled points in view, for both. What has no label to learn from, "
+        f"such as the sky, the teacher names all the same.{random}</p>"
+    )
+    return intro + "".join(map(_lesson, taught))
+
+
+def _lesson(lesson: TeachingView) -> str:
+    where = f"Frame {lesson.id}, camera {lesson.camera}"
+    alt = f"{where}: camera image, teacher, student and truth, one under another. {lesson.summary}"
+    return (
+        f'<figure class="chart lesson"><div class="scroll">{_image(lesson.picture, alt)}</div>'
+        f"<figcaption><b>{escape(where)}.</b> {escape(lesson.summary)}</figcaption></figure>"
+    )
 
 
 def _classes(run: Run, charts: Mapping[str, bytes]) -> str:
@@ -223,6 +299,7 @@ def _view(frame: FrameViews, key: str, title: str, caption: str) -> str:
 
 def _setup(run: Run) -> str:
     tables = [_table("Versions and hardware", run.versions)] if run.versions else ["<p>No versions.json.</p>"]
+    tables.append(_table("Parameters", {name: count(number) for name, number in run.parameters.items()}))
     if run.after:
         # Versions are said again only where the evaluation ran with others than the training did.
         others = {key: value for key, value in run.after.versions.items() if run.versions.get(key) != value}

@@ -113,8 +113,13 @@ def overlay(
         dot: side of a point in pixels, centred on its pixel.
         dim: brightness that is left of the image, 0..1.
     """
-    grey = (image @ _LUMA * dim).round().astype(np.uint8)
+    grey = (luminance(image) * dim).round().astype(np.uint8)
     return _paint(np.repeat(grey[..., None], 3, axis=2), pairs.pixel, colors[pairs.point], dot)
+
+
+def luminance(image: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w"]:
+    """How bright each pixel is, 0..255."""
+    return image @ _LUMA
 
 
 def encode_png(image: UInt8[np.ndarray, "h w 3"]) -> bytes:

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,30 @@ import numpy as np
 import yaml
 from jaxtyping import Float
 
-from elite.config import StudentConfig
+from elite.config import ImageConfig, StudentConfig
 from elite.errors import ConfigError, DataError
 from elite.geometry import Volume
 from elite.report.pictures import as_volume
 from elite.report.scores import Evaluation, damaged, parse_evaluation
 
 _AXES = ("step", "epoch")
-_CURVES = ("train/loss", "train/miou_present", "val/miou", "val/miou_present")
+_CURVES = (
+    "train/loss",
+    "train/miou_present",
+    "val/miou",
+    "val/miou_present",
+    "val/teacher_miou",
+    "val/teacher_miou_present",
+)
+# The terms of the loss, weighted as they are logged, by what they pull on.
+_TERMS = {
+    "student": r"train/(cross_entropy|lovasz)",
+    "student heads": r"train/student\d+/.+",
+    "teacher heads": r"train/teacher\d*/.+",
+    "divergence": r"train/kl\d+",
+    "orthogonality": r"train/orthogonality",
+}
+_SETTINGS = ("data", "student", "image", "teacher")
 _PARTS = ("config.yaml", "versions.json", "metrics.csv", "evaluation.json")
 
 
@@ -36,17 +53,38 @@ class Curve:
 
 @dataclass(frozen=True)
 class Run:
-    """``curves`` by column name, against the training step or, if there is no such column, the ``axis`` that is."""
+    """``curves`` by column name, against the training step or, if there is no such column, the ``axis`` that is.
+
+    ``terms`` are sums of columns, the parts of the loss: student, student heads, teacher heads, divergence,
+    orthogonality. ``parameters`` counts the weights of each part of the training.
+    """
 
     name: str
     config: str
     settings: dict[str, Any]
     volume: Volume
+    image: ImageConfig
     versions: dict[str, Any]
+    parameters: dict[str, int]
     axis: str
     curves: dict[str, Curve]
+    terms: dict[str, Curve]
     before: Evaluation | None
     after: Evaluation | None
+
+    @property
+    def teacher(self) -> str:
+        """The foundation model's weights, ``random`` for none from a file; empty if the run has no teacher."""
+        weights = (self.settings.get("teacher") or {}).get("weights")
+        return "" if weights in (None, "none") else str(weights)
+
+    def at_best(self, name: str) -> float | None:
+        """A curve's value where the student's mean IoU over all classes was first best; None if there is none."""
+        best, curve = self.curves.get("val/miou"), self.curves.get(name)
+        if best is None or curve is None or not len(best):
+            return None
+        found = curve.y[curve.x == best.x[best.y.argmax()]]
+        return float(found[0]) if len(found) else None
 
 
 def read_run(folder: Path) -> Run:
@@ -63,15 +101,18 @@ def read_run(folder: Path) -> Run:
         )
     config = _text(folder / "config.yaml")
     settings = _settings(config, folder / "config.yaml")
-    axis, curves = _read_curves(folder / "metrics.csv")
+    axis, curves, terms = _read_curves(folder / "metrics.csv")
     return Run(
         name=folder.resolve().name,
         config=config,
         settings=settings,
         volume=_volume(settings, folder / "config.yaml"),
+        image=_image(settings, folder / "config.yaml"),
         versions=_read_json(folder / "versions.json"),
+        parameters=_read_parameters(folder / "parameters.json"),
         axis=axis,
         curves=curves,
+        terms=terms,
         before=_read_evaluation(folder / "evaluation_before.json"),
         after=_read_evaluation(folder / "evaluation.json"),
     )
@@ -93,8 +134,8 @@ def _settings(config: str, path: Path) -> dict[str, Any]:
         values = yaml.safe_load(config) or {}
     except yaml.YAMLError as error:
         raise damaged(path, "YAML", " ".join(str(error).split())) from error
-    if not isinstance(values, dict) or not all(isinstance(values.get(k) or {}, dict) for k in ("data", "student")):
-        raise damaged(path, "settings with the parts data and student", str(values)[:60])
+    if not isinstance(values, dict) or not all(isinstance(values.get(k) or {}, dict) for k in _SETTINGS):
+        raise damaged(path, f"settings with the parts {', '.join(_SETTINGS)}", str(values)[:60])
     return values
 
 
@@ -107,6 +148,28 @@ def _volume(settings: dict[str, Any], path: Path) -> Volume:
     except (TypeError, ValueError, ConfigError) as error:
         found = " ".join(str(error).split())
         raise damaged(path, "settings with student.volume as two corners of three numbers", found) from error
+
+
+def _image(settings: dict[str, Any], path: Path) -> ImageConfig:
+    """How images were cut for the teacher; the default where it is not given."""
+    values = dict(settings.get("image") or {})
+    try:
+        if "crop" in values:
+            rows, columns = values["crop"]
+            values["crop"] = (int(rows), int(columns))
+        return ImageConfig(**values)
+    except (TypeError, ValueError, ConfigError) as error:
+        found = " ".join(str(error).split())
+        raise damaged(path, "settings with image.crop as rows and columns", found) from error
+
+
+def _read_parameters(path: Path) -> dict[str, int]:
+    """Counts by part of the training, empty if there is no such file."""
+    values = _read_json(path)
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise damaged(path, f"a count under '{name}'", repr(value))
+    return values
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -122,19 +185,30 @@ def _read_json(path: Path) -> dict[str, Any]:
     return values
 
 
-def _read_curves(path: Path) -> tuple[str, dict[str, Curve]]:
-    """(name of the x axis, curves with at least one logged value, finite or not) of Lightning's sparse metrics.csv."""
+def _read_curves(path: Path) -> tuple[str, dict[str, Curve], dict[str, Curve]]:
+    """(name of the x axis, curves, sums of terms) of Lightning's sparse metrics.csv.
+
+    A curve has at least one logged value, finite or not.
+    """
     if not path.exists():
-        return _AXES[0], {}
+        return _AXES[0], {}, {}
     rows = _read_rows(path)
     header = rows[0]
     if not set(header) & {*_AXES, *_CURVES}:
         raise damaged(path, f"a header with columns such as step and {_CURVES[0]}", ",".join(header))
-    columns = {name: _column(path, header, rows, name) for name in (*_AXES, *_CURVES) if name in header}
+    parts = {term: [name for name in header if re.fullmatch(pattern, name)] for term, pattern in _TERMS.items()}
+    known = {*_AXES, *_CURVES}.union(*parts.values())
+    columns = {name: _column(path, header, rows, name) for name in header if name in known}
     axis = next((name for name in _AXES if name in columns), "row")
     x = columns.get(axis, np.arange(len(rows) - 1, dtype=np.float64))
     curves = {name: _curve(x, columns[name]) for name in _CURVES if name in columns}
-    return axis, {name: curve for name, curve in curves.items() if len(curve) or curve.dropped}
+    # A row that lacks a part, as one of a batch without images, has no sum.
+    terms = {term: _curve(x, np.sum([columns[name] for name in part], axis=0)) for term, part in parts.items() if part}
+    return axis, _logged(curves), _logged(terms)
+
+
+def _logged(curves: dict[str, Curve]) -> dict[str, Curve]:
+    return {name: curve for name, curve in curves.items() if len(curve) or curve.dropped}
 
 
 def _read_rows(path: Path) -> list[list[str]]:

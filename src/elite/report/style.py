@@ -42,6 +42,8 @@ figcaption { font-size: 13.5px; line-height: 1.45; }
 figcaption b { color: var(--ink); font-weight: 600; }
 .scroll { overflow-x: auto; }
 .scroll img { min-width: 620px; max-width: 860px; margin: 0 auto; }
+.lesson .scroll img { max-width: none; }
+.lesson + .lesson { margin-top: 16px; }
 .note { padding: 14px 18px; }
 .note ul { margin: 6px 0 0; padding-left: 20px; }
 .note li { margin: 3px 0; }

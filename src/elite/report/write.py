@@ -1,27 +1,38 @@
 """From a run folder to its report: read, draw, write."""
 
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
 
 from elite.data.semantickitti import SemanticKITTI
-from elite.errors import MissingExtraError
+from elite.data.views import parse_names
+from elite.errors import EliteError, MissingExtraError
 from elite.files import make_folder, write_bytes
 from elite.geometry import Volume, point_pixel_pairs
-from elite.inference import Segmenter
+from elite.inference import Segmenter, pick_device
 from elite.labels import IGNORE
 from elite.metrics import confusion_matrix, score
-from elite.report.page import FrameViews, count, percent, render
+from elite.report.page import FrameViews, TeachingView, count, percent, render
 from elite.report.pictures import bev, class_colors, encode_png, error_colors, overlay
 from elite.report.run import Run, read_run
+from elite.report.teaching import Lesson, Predict, Teaching, teaching
 from elite.types import Camera, Frame, Scan, SegmentationResult
 
-Predict = Callable[[Scan], SegmentationResult]
+_LESSONS = 2  # frames on which the teacher is shown at most: their pictures are large
+_Labels = UInt8[np.ndarray, "n"]
 
 
-def write_report(run: Path, predict: Predict, dataset: SemanticKITTI | None, *, frames: int = 3) -> Path:
+def write_report(
+    run: Path,
+    predict: Predict,
+    dataset: SemanticKITTI | None,
+    *,
+    frames: int = 3,
+    lesson: Callable[[], Lesson] | None = None,
+) -> Path:
     """Write ``run``/report/index.html, one page with everything inside, and its pictures beside it as PNG files.
 
     What the run folder lacks is left out of the page, with a sentence in its place.
@@ -31,6 +42,7 @@ def write_report(run: Path, predict: Predict, dataset: SemanticKITTI | None, *, 
         predict: labels every point of a scan, such as the run's best checkpoint.
         dataset: labelled frames to show; None shows none.
         frames: how many of them, evenly spread.
+        lesson: loads the teacher of the run, if it has one; what goes wrong there is told on the page.
 
     Returns:
         Path of the page.
@@ -42,35 +54,90 @@ def write_report(run: Path, predict: Predict, dataset: SemanticKITTI | None, *, 
     """
     record = read_run(run)
     charts = _draw_charts(record)
-    shown = _shown(dataset, frames)
-    views = [_views(frame, predict, record.volume) for frame in shown]
+    shown = [(frame, predict(frame.scan).labels) for frame in _shown(dataset, frames)]
+    views = [_views(frame, prediction, record.volume) for frame, prediction in shown]
+    taught, no_teaching = _teach(record, shown, lesson)
     folder = make_folder(run / "report")
-    for name, png in _files(charts, views).items():
+    for name, png in _files(charts, views, taught).items():
         write_bytes(folder / f"{name}.png", png)
     page = folder / "index.html"
-    write_bytes(page, render(record, charts, views, _why_no_frames(dataset)).encode())
+    write_bytes(page, render(record, charts, views, _why_no_frames(dataset), taught, no_teaching).encode())
     return page
 
 
 def report_run(
-    run: Path, *, data: Path | None = None, cameras: Sequence[str] = ("image_2",), frames: int = 3, device: str = "auto"
+    run: Path,
+    *,
+    data: Path | None = None,
+    cameras: Sequence[str] | None = None,
+    frames: int = 3,
+    device: str = "auto",
 ) -> Path:
     """The report of a training run, its pictures predicted by its best checkpoint on its own validation frames.
 
     ``data`` is where the data set lies now, if it moved since. Without data set or checkpoint there are no pictures.
+    ``cameras`` are by default those that the run's teacher saw, image_2 if it had none.
     """
-    settings = read_run(run).settings
-    chosen = settings.get("data") or {}
+    record = read_run(run)
+    chosen = record.settings.get("data") or {}
     root = data or (Path(chosen["root"]) if chosen.get("root") else None)
     checkpoint = next((p for name in ("best", "last") if (p := run / "checkpoints" / f"{name}.ckpt").exists()), None)
     if root is None or not root.exists() or checkpoint is None:
         return write_report(run, _no_prediction, None)
     segmenter = Segmenter.load(checkpoint, device)
     selection = chosen.get("val_sequences", "valid")
+    if cameras is None:
+        cameras = parse_names(str(chosen.get("cameras", "image_2"))) if record.teacher else ("image_2",)
     dataset = SemanticKITTI(
         root, None if selection == "none" else selection, frames=chosen.get("val_frames"), cameras=cameras
     )
-    return write_report(run, segmenter.segment, dataset, frames=frames)
+    lesson = lambda: _load_lesson(run, checkpoint, record, device)  # noqa: E731
+    return write_report(run, segmenter.segment, dataset, frames=frames, lesson=lesson)
+
+
+def _load_lesson(run: Path, checkpoint: Path, record: Run, device: str) -> Lesson:
+    """The teacher of a checkpoint, and the untrained student if ``run``/untrained.safetensors holds it.
+
+    Raises:
+        MissingExtraError: the teacher's packages are not installed.
+        CheckpointError, ConfigError: its foundation model is not where the run had it, or a file is damaged.
+    """
+    for package in ("transformers", "peft"):
+        if find_spec(package) is None:
+            raise MissingExtraError(package, "teacher")
+    from elite.teacher import load_teacher
+
+    teacher = load_teacher(checkpoint).to(pick_device(device))
+    untrained = run / "untrained.safetensors"
+    before = Segmenter.load(untrained, device).segment if untrained.exists() else None
+    return Lesson(teacher, record.image, before)
+
+
+def _teach(
+    record: Run, shown: Sequence[tuple[Frame, _Labels]], load: Callable[[], Lesson] | None
+) -> tuple[list[TeachingView], str]:
+    """The teacher beside the student on the first frames with an image, or why there is no such picture."""
+    if not record.teacher:
+        return [], ""
+    if not shown or load is None:
+        return [], "No picture of the teacher: it is drawn on the frames shown, and there are none."
+    chosen = [(frame, labels) for frame, labels in shown if frame.images][:_LESSONS]
+    if not chosen:
+        return [], "No picture of the teacher: none of the frames shown has a camera image."
+    try:
+        lesson = load()
+        return [_draw_lesson(teaching(frame, labels, lesson, record.volume)) for frame, labels in chosen], ""
+    except EliteError as error:
+        return [], f"No picture of the teacher: {error}"
+
+
+def _draw_lesson(found: Teaching) -> TeachingView:
+    from elite.report import charts
+
+    scores = [f"{panel.title.lower()} {percent(panel.right)}" for panel in found.panels if panel.right is not None]
+    scored = f"{count(found.points)} labelled points are in view; right: {', '.join(scores)}."
+    summary = scored if found.points else "No point in view has a label to compare with."
+    return TeachingView(found.id, found.camera, summary, charts.stacked(found))
 
 
 def _no_prediction(scan: Scan) -> SegmentationResult:
@@ -85,18 +152,13 @@ def _draw_charts(run: Run) -> dict[str, bytes]:
         if (error.name or "").partition(".")[0] != "matplotlib":
             raise
         raise MissingExtraError("matplotlib", "report") from error
-    drawn: dict[str, bytes] = {}
-    curves = {name: curve for name, curve in run.curves.items() if len(curve)}
-    if "train/loss" in curves:
-        drawn["loss"] = charts.curves({"training loss": curves["train/loss"]}, run.axis)
-    names = {
-        "val/miou_present": "classes in the truth",
-        "val/miou": "all classes",
-        "train/miou_present": "training frames",
+    curves = {
+        "loss": charts.loss_chart(run),
+        "miou": charts.score_chart(run),
+        "terms": charts.term_chart(run),
+        "small_terms": charts.small_term_chart(run),
     }
-    scores = {title: curves[name] for name, title in names.items() if name in curves}
-    if scores:
-        drawn["miou"] = charts.curves(scores, run.axis, percent=True)
+    drawn = {name: png for name, png in curves.items() if png is not None}
     after = run.after
     if after and after.iou:
         drawn["classes"] = charts.class_bars(after, run.before)
@@ -124,10 +186,9 @@ def _why_no_frames(dataset: SemanticKITTI | None) -> str:
     return ""
 
 
-def _views(frame: Frame, predict: Predict, volume: Volume) -> FrameViews:
+def _views(frame: Frame, prediction: _Labels, volume: Volume) -> FrameViews:
     """All pictures of one labelled frame."""
     assert frame.labels is not None
-    prediction = predict(frame.scan).labels
     colors = {
         "truth": class_colors(frame.labels),
         "prediction": class_colors(prediction),
@@ -163,9 +224,11 @@ def _summary(truth: UInt8[np.ndarray, "n"], prediction: UInt8[np.ndarray, "n"]) 
     )
 
 
-def _files(charts: Mapping[str, bytes], frames: list[FrameViews]) -> dict[str, bytes]:
+def _files(
+    charts: Mapping[str, bytes], frames: Sequence[FrameViews], taught: Sequence[TeachingView]
+) -> dict[str, bytes]:
     """Every picture by the name of its file, without the ending."""
     files = dict(charts)
     for frame in frames:
         files |= {f"frame_{frame.id.replace('/', '_')}_{view}": png for view, png in frame.views.items()}
-    return files
+    return files | {f"frame_{lesson.id.replace('/', '_')}_teaching": lesson.picture for lesson in taught}

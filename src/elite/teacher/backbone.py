@@ -33,6 +33,8 @@ class Backbone(nn.Module):
     channels: tuple[int, ...]
     strides: tuple[int, ...]
     blocks: str
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, model: nn.Module, depths: tuple[int, ...]) -> None:
         super().__init__()

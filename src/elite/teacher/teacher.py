@@ -1,12 +1,13 @@
 """The teacher: an adapted foundation model, a tap and a head per student stage, and a head on all stages."""
 
 from pathlib import Path
+
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from elite.config import TeacherConfig
-from elite.errors import CheckpointError, ConfigError
+from elite.errors import CheckpointError
 from elite.files import load_torch
 from elite.teacher.adapters import Adapter, adapt, split_qkv
 from elite.teacher.backbone import Backbone

@@ -19,6 +19,7 @@ from transformers import (
     SamVisionConfig,
     SamVisionModel,
 )
+from transformers.utils import logging
 
 from elite.config import TeacherConfig
 from elite.errors import CheckpointError, ConfigError, first_line
@@ -124,6 +125,11 @@ def _architecture(name: str) -> PretrainedConfig:
 
 
 def _described(source: str) -> PretrainedConfig:
+    """The architecture of a folder or of a model on the hub (NAME or OWNER/NAME)."""
+    if not Path(source).exists() and (source.count("/") > 1 or source.startswith((".", "/", "~"))):
+        raise CheckpointError(
+            f"'{source}' does not exist; give --teacher.weights a SAM file, a transformers folder or a hub id."
+        )
     try:
         return AutoConfig.from_pretrained(source)
     except (OSError, ValueError, KeyError) as error:
@@ -137,6 +143,7 @@ def _make(cls: Any, described: PretrainedConfig, source: str | None) -> nn.Modul
     """The model with random weights, or strictly with those of ``source``."""
     if source is None:
         return _randomised(cls(described))
+    logging.disable_progress_bar()
     try:
         model, report = cls.from_pretrained(source, config=described, output_loading_info=True)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:

@@ -124,6 +124,13 @@ class Training(L.LightningModule):
             "lr_scheduler": {"scheduler": schedule, "interval": self.config.optim.anneal},
         }
 
+    def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
+        groups = [group["params"] for group in optimizer.param_groups]
+        if self.config.optim.clip_together:
+            groups = [[p for group in groups for p in group]]
+        for parameters in groups:
+            torch.nn.utils.clip_grad_norm_(parameters, self.config.optim.clip)
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Plain values only, so that the file can be read without unpickling anything. No frozen foundation model."""
         checkpoint["elite_config"] = plain(self.config)

@@ -196,7 +196,6 @@ def _trainer(config: TrainConfig, callbacks: list[L.Callback], progress: bool) -
             default_root_dir=config.out,
             **_length(config),
             accumulate_grad_batches=config.accumulate,
-            gradient_clip_val=config.optim.clip,
             limit_val_batches=0 if config.data.val_sequences == "none" else None,
             use_distributed_sampler=False,  # the data module shares out the scans itself, validation without padding
             precision=config.precision,
