@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from transformers import SamVisionConfig
+from transformers import AutoBackbone, ResNetConfig, SamVisionConfig
 from transformers.models.sam.modeling_sam import SamVisionEncoder
 
 from elite.config import AdapterConfig
@@ -361,3 +361,26 @@ def test_settings_of_the_paper() -> None:
     settings = tuner.peft_config["default"]
     assert (settings.init_r, settings.target_r, settings.lora_alpha) == (12, 8, 1.0)
     assert (settings.beta1, settings.beta2, tuner.rankallocator.target_bgt) == (0.7, 0.85, 4 * 8)
+
+
+@pytest.mark.parametrize("method", ["adalora", "lora"])
+def test_a_network_of_convolutions_is_adapted_too(method: str) -> None:
+    settings = {"hidden_sizes": [8, 12, 16, 16], "depths": [1, 1, 1, 1], "embedding_size": 8, "layer_type": "basic"}
+    model = AutoBackbone.from_config(ResNetConfig(**settings, out_features=["stage4"])).eval()
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        before = model(images).feature_maps[0]
+    adapter = adapt(model, "encoder.stages", AdapterConfig(method=method, rank=4, target_rank=2), total_steps=12)
+    assert torch.equal(model(images).feature_maps[0], before)
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.5)
+    for step in range(1, 13):
+        optimizer.zero_grad()
+        (model(images).feature_maps[0].square().mean() + adapter.orthogonality()).backward()
+        optimizer.step()
+        adapter.allocate(step)
+    if method == "adalora":
+        assert adapter.budget_used() == 2 * len(adapter.ranks())
+    with torch.no_grad():
+        adapted = model(images).feature_maps[0]
+        assert (adapted - before).abs().max() > 1e-4
+        assert (adapter.merge()(images).feature_maps[0] - adapted).abs().max() < 1e-5  # type: ignore[operator]

@@ -260,7 +260,8 @@ def adapt(model: nn.Module, blocks: str, config: AdapterConfig, *, total_steps: 
     """Freeze ``model`` but for what ``config`` trains of the blocks from ``config.first_block`` on.
 
     - adalora, lora, dora: low-rank updates, zero at the start, of the Linears that ``config.targets`` names. If it
-      names none: SAM's (q, k, v, proj, lin1, lin2) after ``split_qkv``, else all Linears of the blocks.
+      names none: SAM's (q, k, v, proj, lin1, lin2) after ``split_qkv``, else all Linears of the blocks. In a network
+      of convolutions alone these take the Linears' place.
     - full: all weights of these blocks; if first_block is 0, also the parameters registered before the blocks (patch
       and position embeddings). What comes behind the blocks (SAM's neck, a last norm) stays frozen.
     - frozen: nothing.
@@ -306,19 +307,20 @@ def _block_number(name: str, blocks: str) -> int:
 
 
 def _target_names(model: nn.Module, blocks: str, config: AdapterConfig) -> list[str]:
-    """Full names of the Linears to adapt."""
-    inside = model.get_submodule(blocks).named_modules(prefix=blocks)
-    linears = [name for name, module in inside if isinstance(module, nn.Linear)]
-    linears = [name for name in linears if _block_number(name, blocks) >= config.first_block]
-    present = {name.rpartition(".")[2] for name in linears}
+    """Full names of the layers to adapt: Linears, or in a network without any its convolutions."""
+    inside = dict(model.get_submodule(blocks).named_modules(prefix=blocks))
+    layers = [name for name, module in inside.items() if isinstance(module, nn.Linear)]
+    layers = layers or [n for n, m in inside.items() if isinstance(m, nn.Conv2d) and m.groups == 1]
+    layers = [name for name in layers if _block_number(name, blocks) >= config.first_block]
+    present = {name.rpartition(".")[2] for name in layers}
     split = any(isinstance(module, SplitQKV) for module in model.modules())
     wanted = set(config.targets if config.targets is not None else SAM_TARGETS if split else present)
     if not wanted or wanted - present:
         raise ConfigError(
-            f"teacher.adapter.targets must name Linear layers of the model's blocks, found "
+            f"teacher.adapter.targets must name Linear layers or convolutions of the model's blocks, found "
             f"{sorted(wanted - present) or 'none'}; its blocks from {config.first_block} on have {sorted(present)}."
         )
-    return [name for name in linears if name.rpartition(".")[2] in wanted]
+    return [name for name in layers if name.rpartition(".")[2] in wanted]
 
 
 def _low_rank(model: nn.Module, names: list[str], config: AdapterConfig, total_steps: int | None) -> LoraModel:
