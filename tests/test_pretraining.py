@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from transformers import SamVisionConfig
 
 from elite.cli import main
-from elite.config import ImageConfig, ImageDataConfig, PretrainConfig, TeacherConfig
+from elite.config import AdapterConfig, ImageConfig, ImageDataConfig, PretrainConfig, TeacherConfig
 from elite.data.dense import write_dense
 from elite.data.images import first_come, segments, shuffled_keys
-from elite.errors import ConfigError, DataError
+from elite.errors import CheckpointError, ConfigError, DataError
 from elite.layout import Layout
+from elite.teacher import Teacher
 from elite.teacher.backbone import Backbone
 from elite.teacher.weights import load_backbone
 from elite.training import pretraining
@@ -290,3 +292,23 @@ def test_command(tmp_path: Path, streets: Path, architecture: str, capsys: pytes
     assert main([*given, "--model", architecture, *small]) == 0
     assert f"foundation model {tmp_path / 'o'}" in capsys.readouterr().out
     assert main([*given, "--data.colour", "red"]) == 2
+
+
+def test_class_labels_train_the_taps_and_heads_of_a_teacher(streets: Path, tmp_path: Path, architecture: str) -> None:
+    named = pretrain(configured(streets, tmp_path / "named", architecture, objective="classes"), progress=False).folder
+    unnamed = pretrain(configured(streets, tmp_path / "unnamed", architecture), progress=False).folder
+    saved = load_file(named / "teacher.safetensors")
+
+    def built(folder: Path, heads: str) -> Teacher:
+        config = TeacherConfig(weights=str(folder), channels=8, heads=heads, adapter=AdapterConfig(method="frozen"))
+        return Teacher.build(config, stages=4, classes=20, total_steps=None)
+
+    state = built(named, "pretrained").state_dict()
+    assert all(torch.equal(state[name], value) for name, value in saved.items())
+    assert saved.keys() == {name for name in state if not name.startswith("backbone.")}
+    assert not torch.equal(built(named, "new").state_dict()["heads.0.0.weight"], saved["heads.0.0.weight"])
+    with pytest.raises(CheckpointError, match=r"holds no trained heads.*--objective classes"):
+        built(unnamed, "pretrained")
+    narrow = TeacherConfig(weights=str(named), channels=4, heads="pretrained", adapter=AdapterConfig(method="full"))
+    with pytest.raises(CheckpointError, match="of another shape"):
+        Teacher.build(narrow, stages=4, classes=20, total_steps=None)

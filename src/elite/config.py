@@ -244,12 +244,14 @@ class TeacherConfig:
     Attributes:
         weights: of the foundation model: a transformers folder or hub id, Meta's SAM .pth, or what elite train-teacher
             wrote. none = no teacher; random = an untrained one, for trials. Not giving any is an error.
-        model: architecture for random weights: sam-vit-b, sam-vit-l, sam-vit-h, sam-tiny, or a folder or file with a
-            transformers config.json.
+        model: architecture for random weights: sam-vit-b, sam-vit-l, sam-vit-h, sam-tiny, resnet-tiny, or a folder or
+            file with a transformers config.json.
         depths: blocks whose output is tapped, one per stage of the student, counted from 0; default: evenly spaced
             (2, 5, 8, 11 of SAM ViT-B's 12).
         rel_pos: SAM's relative positions on a crop: slice = those of the square model, interpolate = stretched.
         channels: width of the taps.
+        heads: taps and heads start anew, or pretrained: as elite train-teacher --objective classes left them beside the
+            weights (labels of other streets then speak in them).
         checkpointing: recompute activations in the backward pass to save memory.
     """
 
@@ -258,6 +260,7 @@ class TeacherConfig:
     depths: tuple[int, ...] | None = None
     rel_pos: Literal["slice", "interpolate"] = "slice"
     channels: int = 96
+    heads: Literal["new", "pretrained"] = "new"
     checkpointing: bool = False
     adapter: AdapterConfig = field(default_factory=AdapterConfig)
 
@@ -465,7 +468,7 @@ class PretrainConfig:
             partition only); classes = name every pixel's class; reconstruction = paint hidden patches, without labels.
         hidden: share of an image's patches (16 x 16 pixels) that are greyed out; the objective asks for their colours.
         queries: pixels of an image whose segment is asked for.
-        width: channels of the objective's own layers, which are thrown away in the end.
+        width: channels of the objective's own layers. They are thrown away, but for the taps and heads of classes.
         image: a crop may lie anywhere in the image, not only on its lowest rows.
         steps: optimiser steps.
         lr, weight_decay: of AdamW; cosine to 0.

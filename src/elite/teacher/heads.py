@@ -1,13 +1,15 @@
 """From maps to logits at pixels: taps that refine the maps, heads, and the lookup between them."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from elite.types import Pixels
+from elite.teacher.backbone import Backbone
+from elite.types import Pixels, TeacherOutput
 
 TARGET_STRIDE = 4
 
@@ -43,6 +45,25 @@ class ChannelNorm(nn.LayerNorm):
 
 def mlp_head(inputs: int, hidden: int, classes: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, classes))
+
+
+class TeacherHeads(nn.Module):
+    """A tap and a head per stage, and a head on all of them.
+
+    Linear(96, 192) ReLU Linear(192, classes) per stage, Linear(384, 192) ReLU Linear(192, classes) on all of them, at
+    the default width and four stages.
+    """
+
+    def __init__(self, backbone: Backbone, *, channels: int = 96, classes: int = 20) -> None:
+        super().__init__()
+        self.taps = nn.ModuleList(Tap(c, channels, s) for c, s in zip(backbone.channels, backbone.strides, strict=True))
+        self.heads = nn.ModuleList(mlp_head(channels, 2 * channels, classes) for _ in self.taps)
+        self.multi_stage = mlp_head(channels * len(self.taps), 2 * channels, classes)
+
+    def answer(self, feats: Sequence[Float[Tensor, "p channels"]]) -> TeacherOutput:
+        """Logits of places whose features in every tap's map are given."""
+        stages = tuple(head(f) for head, f in zip(self.heads, feats, strict=True))
+        return TeacherOutput(stages, self.multi_stage(torch.cat(list(feats), dim=1)))
 
 
 def lookup(maps: Float[Tensor, "w channels h x"], pixels: Pixels, size: tuple[int, int]) -> Float[Tensor, "p channels"]:

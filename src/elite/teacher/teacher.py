@@ -2,25 +2,25 @@
 
 from pathlib import Path
 
-import torch
 from jaxtyping import Float, UInt8
-from torch import Tensor, nn
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
 
 from elite.config import TeacherConfig
-from elite.errors import CheckpointError
+from elite.errors import CheckpointError, first_line
 from elite.files import load_torch
 from elite.teacher.adapters import Adapter, adapt, split_qkv
 from elite.teacher.backbone import Backbone
-from elite.teacher.heads import Tap, lookup, mlp_head
+from elite.teacher.heads import TeacherHeads, lookup
 from elite.teacher.weights import load_backbone
 from elite.types import Pixels, TeacherOutput
 
+HEADS_FILE = "teacher.safetensors"  # beside a foundation model whose taps and heads are trained already
 
-class Teacher(nn.Module):
+
+class Teacher(TeacherHeads):
     """Images in, logits at pixels out: the camera side of patch-to-point distillation.
-
-    Heads: Linear(96, 192) ReLU Linear(192, classes) per stage, Linear(384, 192) ReLU Linear(192, classes) on all of
-    them, at the default width and four stages.
 
     Attributes:
         backbone: the foundation model.
@@ -37,13 +37,10 @@ class Teacher(nn.Module):
         classes: int = 20,
         random: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(backbone, channels=channels, classes=classes)
         self.random = random
         self.backbone = backbone
         self.adapter = adapter
-        self.taps = nn.ModuleList(Tap(c, channels, s) for c, s in zip(backbone.channels, backbone.strides, strict=True))
-        self.heads = nn.ModuleList(mlp_head(channels, 2 * channels, classes) for _ in self.taps)
-        self.multi_stage = mlp_head(channels * len(self.taps), 2 * channels, classes)
 
     @classmethod
     def build(cls, config: TeacherConfig, *, stages: int, classes: int, total_steps: int | None) -> "Teacher":
@@ -58,7 +55,27 @@ class Teacher(nn.Module):
         adapter = adapt(backbone.model, backbone.blocks, config.adapter, total_steps=total_steps)
         if config.checkpointing:
             backbone.recompute()
-        return cls(backbone, adapter, channels=config.channels, classes=classes, random=config.weights == "random")
+        teacher = cls(backbone, adapter, channels=config.channels, classes=classes, random=config.weights == "random")
+        if config.heads == "pretrained":
+            teacher.load_heads(Path(str(config.weights)) / HEADS_FILE)
+        return teacher
+
+    def load_heads(self, path: Path) -> None:
+        """Taps and heads that ``elite train-teacher`` trained on class labels.
+
+        Raises:
+            CheckpointError: there are none, or they do not fit.
+        """
+        try:
+            state = load_file(path)
+        except (OSError, SafetensorError) as error:
+            raise CheckpointError(
+                f"{path} holds no trained heads ({first_line(error)}); teacher.heads pretrained needs a folder that "
+                "'elite train-teacher --objective classes' wrote."
+            ) from error
+        own = {name: v for name, v in self.state_dict().items() if not name.startswith("backbone.")}
+        check_fit(own, state, path)
+        self.load_state_dict({**self.state_dict(), **state}, strict=True)
 
     def forward(self, images: UInt8[Tensor, "w 3 height width"]) -> tuple[Float[Tensor, "w c _ _"], ...]:
         """The taps' maps, (w, 96, height / 4, width / 4) each, of RGB images in 0..255."""
@@ -66,9 +83,7 @@ class Teacher(nn.Module):
 
     def at(self, maps: tuple[Float[Tensor, "w c _ _"], ...], pixels: Pixels, size: tuple[int, int]) -> TeacherOutput:
         """Logits at ``pixels`` of the images of ``size`` that the maps were made of."""
-        feats = [lookup(m, pixels, size) for m in maps]
-        stages = tuple(head(f) for head, f in zip(self.heads, feats, strict=True))
-        return TeacherOutput(stages, self.multi_stage(torch.cat(feats, dim=1)))
+        return self.answer([lookup(m, pixels, size) for m in maps])
 
     def train(self, mode: bool = True) -> "Teacher":
         """The foundation model stays in eval mode: its norms and dropout are part of what is frozen."""
@@ -139,12 +154,16 @@ def load_trained(teacher: Teacher, state: dict[str, Tensor], source: object) -> 
     Raises:
         CheckpointError: an entry is missing, unknown or of another shape.
     """
-    expected = teacher.trained_state()
-    faults = sorted(expected.keys() ^ state.keys())
-    faults += [name for name, value in expected.items() if name in state and state[name].shape != value.shape]
+    check_fit(teacher.trained_state(), state, source)
+    teacher.load_state_dict({**teacher.state_dict(), **state}, strict=True)
+
+
+def check_fit(expected: dict[str, Tensor], found: dict[str, Tensor], source: object) -> None:
+    """Raises CheckpointError unless both have the same entries of the same shapes."""
+    faults = sorted(expected.keys() ^ found.keys())
+    faults += [name for name, value in expected.items() if name in found and found[name].shape != value.shape]
     if faults:
         raise CheckpointError(
             f"{source}: {len(faults)} weights of the teacher are missing, unknown or of another shape, the first of "
             f"them '{faults[0]}'; give the foundation model and the settings it was trained with."
         )
-    teacher.load_state_dict({**teacher.state_dict(), **state}, strict=True)

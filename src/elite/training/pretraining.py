@@ -3,6 +3,7 @@
 ::
 
     OUT/config.json  model.safetensors  a transformers folder, for --teacher.weights OUT
+        teacher.safetensors             objective classes: taps and heads too, for --teacher.heads pretrained
         training.json                   settings, versions, losses in the end
 
 The objective ``segments`` stands in for what SAM was trained on: masks without names. Dense labels say only which
@@ -36,9 +37,10 @@ from elite.environment import describe
 from elite.errors import ConfigError, OutputError
 from elite.files import make_folder, write_bytes, write_json
 from elite.labels import NUM_CLASSES
-from elite.losses import cross_entropy
+from elite.losses import segmentation_loss
 from elite.teacher.backbone import MEAN, AutoMaps, Backbone
-from elite.teacher.heads import Tap
+from elite.teacher.heads import Tap, TeacherHeads
+from elite.teacher.teacher import HEADS_FILE
 from elite.teacher.weights import load_backbone
 from elite.training.callbacks import ProgressBar
 from elite.training.optim import cosine
@@ -47,7 +49,7 @@ from elite.training.run import _fit, _quiet
 _STAGES = 4
 _PATCH = 16  # side (pixels) of the squares that are hidden
 _COLOUR_SCALE = 58.0  # about the standard deviation of natural images on 0..255
-_FILES = {"config.json", "model.safetensors", "training.json"}
+_FILES = {"config.json", "model.safetensors", "training.json", HEADS_FILE}
 _TARGETS: dict[str, Target] = {"segments": "segments", "classes": "classes", "reconstruction": "none"}
 
 
@@ -80,7 +82,8 @@ def pretrain(config: PretrainConfig, *, progress: bool = True) -> PretrainResult
         _fit(trainer, module, data)  # type: ignore[arg-type]
     scores = module.last_scores() | {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
     record = {"settings": plain(config), "images": len(data.train_set), "scores": scores, "versions": describe()}
-    save_model(whole, config.out, record)
+    heads = module.objective.teacher.state_dict() if config.objective == "classes" else {}
+    save_model(whole, config.out, record, heads)
     return PretrainResult(config.out, scores)
 
 
@@ -210,19 +213,20 @@ def _trainer(config: PretrainConfig, progress: bool, *, validated: bool) -> L.Tr
 
 
 class Objective(nn.Module):
-    """What the maps are asked for. Its layers are thrown away after pre-training.
+    """What the maps are asked for. Its layers are thrown away after pre-training, but for the objective classes.
 
     Taps bring every map to a quarter of the image's size and are summed. On the sum stand 1 x 1 convolutions: for
     masks a query and a key per cell, whose product says whether two cells are of one segment; one channel for
-    boundaries; colours for hidden patches; or class logits.
+    boundaries; colours for hidden patches. For classes they are the taps and heads of a teacher, and are kept.
     """
 
     def __init__(self, config: PretrainConfig, backbone: Backbone) -> None:
         super().__init__()
         width, self.kind, self.queries = config.width, config.objective, config.queries
-        self.taps = nn.ModuleList(Tap(c, width, s) for c, s in zip(backbone.channels, backbone.strides, strict=True))
         if self.kind == "classes":
-            self.classes = nn.Conv2d(width, NUM_CLASSES, 1)
+            self.teacher = TeacherHeads(backbone, channels=width, classes=NUM_CLASSES)
+            return
+        self.taps = nn.ModuleList(Tap(c, width, s) for c, s in zip(backbone.channels, backbone.strides, strict=True))
         if self.kind == "segments":
             self.query, self.key = nn.Conv2d(width, width, 1), nn.Conv2d(width, width, 1)
             self.mask_bias = nn.Parameter(torch.zeros(()))
@@ -243,12 +247,11 @@ class Objective(nn.Module):
         target: Int64[Tensor, "b h w"],
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The terms of the loss, and scores that are not minimised."""
+        if self.kind == "classes":
+            return self.class_terms(maps, target), {}
         fused = torch.stack([tap(m) for tap, m in zip(self.taps, maps, strict=True)]).sum(0)
         rows, columns = fused.shape[2:]
         target = at_cells(target, rows, columns)
-        if self.kind == "classes":
-            logits = self.classes(fused).permute(0, 2, 3, 1).reshape(-1, NUM_CLASSES)
-            return {"classes": cross_entropy(logits, target.reshape(-1), None)}, {}
         terms = {"colours": colour_loss(self.colour(fused), images, at_cells(hidden, rows, columns))}
         if self.kind == "reconstruction":
             return terms, {}
@@ -256,6 +259,17 @@ class Objective(nn.Module):
         edges = F.binary_cross_entropy_with_logits(self.boundary(fused)[:, 0], boundaries(target).float())
         iou = mask_iou(masks.detach() > 0, truth)
         return {"masks": mask_loss(masks, truth), "boundaries": edges, **terms}, {"mask_iou": iou}
+
+    def class_terms(self, maps: list[Tensor], target: Int64[Tensor, "b h w"]) -> dict[str, Tensor]:
+        """The losses of a teacher's heads in distillation, on every cell of dense labels."""
+        refined = [tap(m) for tap, m in zip(self.teacher.taps, maps, strict=True)]
+        rows, columns = refined[0].shape[2:]
+        labels = at_cells(target, rows, columns).flatten()
+        said = self.teacher.answer([m.permute(0, 2, 3, 1).flatten(0, 2) for m in refined])
+        terms = {}
+        for i, logits in enumerate(said.stages):
+            terms[f"stage{i}"] = sum(segmentation_loss(logits, labels, None)) / len(said.stages)
+        return terms | {"classes": sum(segmentation_loss(said.multi_stage, labels, None))}  # type: ignore[dict-item]
 
     def masks(
         self, fused: Float[Tensor, "b c h w"], target: Int64[Tensor, "b h w"]
@@ -352,8 +366,11 @@ def whole_model(backbone: Backbone) -> PreTrainedModel:
     )
 
 
-def save_model(model: PreTrainedModel, out: Path, record: dict[str, Any]) -> None:
-    """Write the transformers folder and training.json beside ``out``, and move them there when they are whole.
+def save_model(
+    model: PreTrainedModel, out: Path, record: dict[str, Any], heads: dict[str, Tensor] | None = None
+) -> None:
+    """Write the transformers folder, the trained heads if there are any and training.json beside ``out``, and move
+    them there when they are whole.
 
     Raises:
         OutputError: the disk is full or the folder not writable; what stood at ``out`` before is intact.
@@ -363,6 +380,8 @@ def save_model(model: PreTrainedModel, out: Path, record: dict[str, Any]) -> Non
             fresh = Path(parent) / "new"
             write_bytes(fresh / "model.safetensors", save(_plain_state(model), {"format": "pt"}))
             model.config.save_pretrained(fresh)
+            if heads:
+                write_bytes(fresh / HEADS_FILE, save({n: v.detach().cpu().contiguous() for n, v in heads.items()}))
             write_json(fresh / "training.json", record)
             _move(fresh, out, Path(parent) / "old")
     except OSError as error:
