@@ -11,7 +11,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch $@
 
-demo: install        ## render a street, train on it, score another street, write a submission and a report
+demo: install        ## render streets, train a teacher and the student, score another street, submission, report
 	$(BIN)/python examples/01_demo.py --out demo
 
 test: install
@@ -23,6 +23,7 @@ lint: install
 bench: install
 	$(BIN)/python benchmarks/student.py
 	$(BIN)/python benchmarks/visibility.py
+	$(BIN)/python benchmarks/teacher.py
 
 clean:
 	rm -rf $(VENV) demo

@@ -5,11 +5,11 @@ for one step. Weights are random: they cost the same.
 """
 
 import argparse
-import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from statistics import median
 
 import torch
@@ -80,6 +80,12 @@ def peak(name: str, device: str) -> float:
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
 
 
+def resident_peak() -> float:
+    """GiB of this program alone; getrusage would count what the process held before it became this program."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 2**20
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
@@ -90,8 +96,7 @@ def main() -> None:
     precision = torch.bfloat16 if args.bf16 else torch.float32
     if args.peak:
         make(args.peak, args.device, precision)()
-        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        print(torch.cuda.max_memory_allocated() / 2**30 if args.device == "cuda" else used)
+        print(torch.cuda.max_memory_allocated() / 2**30 if args.device == "cuda" else resident_peak())
         return
     names = ["student", *VARIANTS]
     steps = {name: make(name, args.device, precision) for name in names}

@@ -1,7 +1,8 @@
 """The whole job in one go, on a street that is rendered for it. What ``make demo`` runs.
 
 Each step is the command that a user would type; run them by hand on your own data. Everything lands in --out:
-drive/ (the data set), run/ (checkpoints, curves, report), predictions/, submission.zip.
+drive/ (the data set), images/ (other streets), teacher/ (the small foundation model trained on these), run/
+(checkpoints, curves, report), predictions/, submission.zip.
 """
 
 import argparse
@@ -35,13 +36,19 @@ def save_untrained(run_folder: Path) -> Path:
     return path
 
 
+SIZE = "--image-width 620 --image-height 188"
+
+
 def main(out: Path, seed: int) -> None:
     began = time.monotonic()
     drive, run_folder, predictions = out / "drive", out / "run", out / "predictions"
-    run(f"synth {drive} --seed {seed} --sequences 4 --frames 30 --test-frames 1 --beams 32 --azimuths 512 "
-        "--image-width 620 --image-height 188")  # fmt: skip
+    images, teacher = out / "images", out / "teacher"
+    run(f"synth {drive} --seed {seed} --sequences 4 --frames 30 --test-frames 1 --beams 32 --azimuths 512 {SIZE}")
     run(f"check-data {drive}")
-    run(f"train --config synthetic-student --data.root {drive} --out {run_folder} --seed {seed} --overwrite true")
+    run(f"synth {images} --seed {seed + 1000} --sequences 4 --frames 10 --beams 8 --azimuths 64 {SIZE}")
+    run(f"train-teacher --config synthetic-teacher --data.root {images} --out {teacher} --seed {seed} --overwrite true")
+    run(f"train --config synthetic --data.root {drive} --teacher.weights {teacher} --out {run_folder} --seed {seed} "
+        "--overwrite true")  # fmt: skip
     untrained, best = save_untrained(run_folder), run_folder / "checkpoints" / "best.ckpt"
     run(f"evaluate {untrained} {drive} --json {run_folder / 'evaluation_before.json'}")
     run(f"evaluate {best} {drive} --json {run_folder / 'evaluation.json'}")
