@@ -113,8 +113,8 @@ def teacher_score(folder: Path) -> float | None:
     import csv
 
     with (folder / "metrics.csv").open() as file:
-        values = [row.get("val/teacher_miou_present") for row in csv.DictReader(file)]
-    return float(values[-1]) if values and values[-1] else None
+        values = [value for row in csv.DictReader(file) if (value := row.get("val/teacher_miou_present"))]
+    return float(values[-1]) if values else None
 
 
 def table(out: Path) -> str:
@@ -123,6 +123,8 @@ def table(out: Path) -> str:
     for labels in LABELS:
         for row in ROWS:
             runs = [json.loads(p.read_text()) for p in sorted((out / "runs").glob(f"{labels}-{row}-*.json"))]
+            if len({json.dumps([r["settings"] | {"seed": None}, r["extra"]]) for r in runs}) > 1:
+                raise SystemExit(f"{out} holds runs of {labels}-{row} with different settings; give another --out")
             if runs:
                 cells = " | ".join(
                     _cell([r[key] for r in runs]) for key in ("all", "in view", "out of view", "teacher")

@@ -1,6 +1,7 @@
 """A teacher in the training run: every term of the loss, what is trained, what checkpoints hold, what is refused."""
 
 import dataclasses
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -295,6 +296,19 @@ def test_what_cannot_work_says_why(kitti: Path, tmp_path: Path, foundation: Path
         changes = {"data": DataConfig(**settings | for_data)}
     with pytest.raises(error, match=message):
         train(config(kitti, tmp_path / "run", foundation, **changes), progress=False)
+
+
+def test_a_teacher_knows_its_foundation_model(kitti: Path, tmp_path: Path, foundation: Path) -> None:
+    moved = tmp_path / "foundation"
+    shutil.copytree(foundation, moved)
+    result = train(config(kitti, tmp_path / "run", moved), progress=False)
+    load_teacher(result.last)
+    model = SamVisionModel.from_pretrained(moved)
+    with torch.no_grad():
+        model.vision_encoder.layers[1].mlp.lin1.weight += 0.1
+    model.save_pretrained(moved)
+    with pytest.raises(CheckpointError, match="not the one that this teacher was trained with any more"):
+        load_teacher(result.last)
 
 
 def test_checkpoints_without_a_teacher(kitti: Path, tmp_path: Path) -> None:

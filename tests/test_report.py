@@ -503,7 +503,7 @@ def test_why_the_teacher_is_not_shown(tmp_path: Path, dataset: SemanticKITTI, mo
     checkpoint = torch.load(run / "checkpoints" / "best.ckpt")
     checkpoint["elite_config"]["teacher"]["weights"] = str(tmp_path / "moved")
     torch.save(checkpoint, run / "checkpoints" / "best.ckpt")
-    assert re.search(r"No picture of the teacher: .*moved.*check --teacher\.weights", page_after(run))
+    assert re.search(r"No picture of the teacher: .*moved.*give --teacher\.weights", page_after(run))
     monkeypatch.setattr("elite.report.write.find_spec", lambda package: None if package == "peft" else object())
     assert "No picture of the teacher: peft is not installed" in page_after(run)
 

@@ -1,5 +1,6 @@
 """The teacher: any foundation model as maps, SAM on crops, taps, heads and lookups at pixels."""
 
+import json
 import math
 from pathlib import Path
 
@@ -219,6 +220,29 @@ def test_sam_vit_b_adapted_is_sam_vit_b_at_first() -> None:
     assert sizes[1]["foundation model, trained"] == 1_991_520
     assert sizes[1]["taps, trained"] == 2_656_896
     assert sizes[0]["foundation model, trained"] == 0
+
+
+def test_every_kind_is_adapted_by_default(tmp_path: Path) -> None:
+    for name in ("sam2", "dinov3_vit", "convnext"):
+        model = tiny_models()[name][0]
+        model.save_pretrained(tmp_path / name)  # type: ignore[operator]
+        config = TeacherConfig(weights=str(tmp_path / name), channels=8)
+        teacher = Teacher.build(config, stages=4, classes=20, total_steps=60)
+        assert teacher.summary()["foundation model, trained"] > 1000
+
+
+def test_a_file_of_more_blocks_than_its_config(narrow_folder: Path, tmp_path: Path) -> None:
+    settings = json.loads((narrow_folder / "config.json").read_text()) | {"num_hidden_layers": 8}
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    (tmp_path / "model.safetensors").write_bytes((narrow_folder / "model.safetensors").read_bytes())
+    with pytest.raises(CheckpointError, match=r"has no place for.*layers\.10"):
+        load_backbone(TeacherConfig(weights=str(tmp_path)), stages=4)
+
+
+def test_half_precision_files_are_read_as_float32(narrow_folder: Path, tmp_path: Path) -> None:
+    SamVisionModel.from_pretrained(narrow_folder).half().save_pretrained(tmp_path)
+    backbone = load_backbone(TeacherConfig(weights=str(tmp_path)), stages=4)
+    assert backbone(random_images(32, 32))[0].dtype is torch.float32
 
 
 def test_depths_are_spread_evenly() -> None:

@@ -481,13 +481,13 @@ class PretrainConfig:
 
     out: Path = Path("runs/foundation")
     overwrite: bool = False
-    model: str = "sam-tiny"
+    model: str = "resnet-tiny"
     objective: Literal["segments", "classes", "reconstruction"] = "segments"
     hidden: float = 0.3
     queries: int = 48
     width: int = 64
     data: ImageDataConfig = field(default_factory=ImageDataConfig)
-    image: ImageConfig = field(default_factory=ImageConfig)
+    image: ImageConfig = field(default_factory=lambda: ImageConfig(crop=(160, 160)))
     steps: int = 1000
     lr: float = 1e-3
     weight_decay: float = 0.05

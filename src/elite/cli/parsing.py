@@ -34,14 +34,15 @@ def _dash_to_underscore(option: str) -> str:
 
 
 def resolve_config(argv: list[str]) -> list[str]:
-    """``--config NAME``: a packaged configuration if no file of that name is there."""
-    resolved = list(argv)
-    for i, option in enumerate(argv):
-        if option == "--config" and i + 1 < len(argv):
-            resolved[i + 1] = _config_path(argv[i + 1])
-        elif option.startswith("--config="):
-            resolved[i] = f"--config={_config_path(option.partition('=')[2])}"
-    return resolved
+    """``--config`` first, so that what is typed wins; its NAME is a packaged configuration if there is no such file."""
+    configs, rest, words = [], [], iter(argv)
+    for option in words:
+        name, equals, value = option.partition("=")
+        if name == "--config" and (value := value if equals else next(words, "")):
+            configs.append(f"--config={_config_path(value)}")
+        else:
+            rest.append(option)
+    return configs + rest
 
 
 def _config_path(name: str) -> str:

@@ -102,6 +102,11 @@ class DataModule(L.LightningDataModule):
 def teacher_cameras(config: TrainConfig) -> tuple[str, ...]:
     """Cameras that the teacher sees; none without a teacher."""
     if config.teacher.weights in (None, "none"):
+        if config.data.dense_labels != "none":
+            raise ConfigError(
+                f"data.dense_labels {config.data.dense_labels} teaches the teacher, but there is none; give "
+                "--teacher.weights, or --data.dense_labels none."
+            )
         return ()
     cameras = parse_names(config.data.cameras)
     if not cameras:

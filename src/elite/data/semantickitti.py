@@ -123,8 +123,11 @@ def read_image(path: Path) -> UInt8[np.ndarray, "h w 3"]:
     """
     try:
         with Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError) as error:
+            if image.mode.startswith(("I", "F")):
+                raise ValueError(f"pixel mode {image.mode}, expected 8 bits a channel")
+            through = image.convert("RGBA") if "transparency" in image.info else image
+            return np.asarray(through.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"{path} is not a readable image ({error}); re-extract the image archive.") from error
 
 

@@ -241,10 +241,10 @@ class Adapter:
             "method": self.config.method,
             "rank": self.config.rank if low_rank else None,
             "alpha": self.config.alpha if low_rank else None,
-            "base": self._base_hash(),
+            "base": self.base_hash(),
         }
 
-    def _base_hash(self) -> str:
+    def base_hash(self) -> str:
         """Of names, shapes and bytes of everything that is not trained."""
         digest = hashlib.sha256()
         for name, value in sorted(self.model.state_dict().items()):
@@ -314,7 +314,8 @@ def _target_names(model: nn.Module, blocks: str, config: AdapterConfig) -> list[
     layers = [name for name in layers if _block_number(name, blocks) >= config.first_block]
     present = {name.rpartition(".")[2] for name in layers}
     split = any(isinstance(module, SplitQKV) for module in model.modules())
-    wanted = set(config.targets if config.targets is not None else SAM_TARGETS if split else present)
+    wanted = set(SAM_TARGETS if split and set(SAM_TARGETS) <= present else present)
+    wanted = wanted if config.targets is None else set(config.targets)
     if not wanted or wanted - present:
         raise ConfigError(
             f"teacher.adapter.targets must name Linear layers or convolutions of the model's blocks, found "
@@ -382,7 +383,7 @@ class Allocator(RankAllocator):
     def update_ipt(self, model: nn.Module) -> None:
         """Smooth |parameter x gradient| and its uncertainty (AdaLoRA, equations 9 and 10)."""
         live = {n: p for n, p in model.named_parameters() if "lora_" in n and p.grad is not None}
-        if not live:
+        if not live or not _finite([p.grad for p in live.values()]):  # one overflow would spoil the averages for good
             return
         for averages in (self.exp_avg_ipt, self.exp_avg_unc):
             for n, p in live.items():  # a state that was loaded may lie on another device
@@ -422,6 +423,11 @@ class Allocator(RankAllocator):
         if name not in self.exp_avg_ipt:
             return torch.zeros_like(p)
         return self._element_score(name).to(p.device)
+
+
+def _finite(tensors: list[Any]) -> bool:
+    many: Any = torch
+    return bool(torch.stack(many._foreach_norm(tensors)).isfinite().all())
 
 
 def _distance_from_orthonormal(rows: Float[Tensor, "n rank d"]) -> Float[Tensor, "n"]:

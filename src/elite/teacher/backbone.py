@@ -118,8 +118,9 @@ class SamBackbone(Backbone):
 
 def sliced_rel_pos(q_size: int, k_size: int, rel_pos: Float[Tensor, "offsets c"]) -> Float[Tensor, "q k c"]:
     """Row of the table for every offset of query and key; the middle row is offset 0."""
-    offset = torch.arange(q_size, device=rel_pos.device)[:, None] - torch.arange(k_size, device=rel_pos.device)
-    return rel_pos[offset + len(rel_pos) // 2]
+    middle = len(rel_pos) // 2
+    # Slices, whose gradient is summed in one order; indexing would add it up in any.
+    return torch.stack([rel_pos[middle + q - k_size + 1 : middle + q + 1].flip(0) for q in range(q_size)])
 
 
 class Sam2Backbone(Backbone):

@@ -127,11 +127,8 @@ def load_teacher(path: Path) -> Teacher:
     checkpoint = load_torch(path)
     try:
         config, state = checkpoint["elite_config"], checkpoint["state_dict"]
-        settings, student, total_steps = (
-            config["teacher"],
-            config["student"],
-            checkpoint["elite_teacher"]["total_steps"],
-        )
+        settings, student = config["teacher"], config["student"]
+        total_steps, base = checkpoint["elite_teacher"]["total_steps"], checkpoint["elite_teacher"]["base"]
     except (KeyError, TypeError) as error:
         raise CheckpointError(
             f"{path} holds no teacher (no {error}); give a checkpoint of a run with --teacher.weights."
@@ -142,6 +139,11 @@ def load_teacher(path: Path) -> Teacher:
         classes=student["classes"],
         total_steps=total_steps,
     )
+    if teacher.adapter is not None and not teacher.random and teacher.adapter.base_hash() != base:
+        raise CheckpointError(
+            f"{path}: the foundation model in '{settings['weights']}' is not the one that this teacher was trained "
+            "with any more; put the old one back."
+        )
     prefix = "distillation.teacher."
     own = {name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)}
     load_trained(teacher, own, path)

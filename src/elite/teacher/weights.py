@@ -1,10 +1,10 @@
 """From ``teacher.weights`` to a foundation model: transformers folders and hub ids, Meta's .pth files, random ones."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import nn
 from transformers import (
     MODEL_FOR_BACKBONE_MAPPING,
@@ -133,8 +133,8 @@ def _described(source: str) -> PretrainedConfig:
             f"'{source}' does not exist; give --teacher.weights a SAM file, a transformers folder or a hub id."
         )
     try:
-        return AutoConfig.from_pretrained(source)
-    except (OSError, ValueError, KeyError) as error:
+        return AutoConfig.from_pretrained(source, trust_remote_code=False)
+    except Exception as error:  # a faulty config.json makes transformers stumble over anything
         raise CheckpointError(
             f"'{source}' is no file, no transformers folder (config.json beside model.safetensors) and no model that "
             f"the hub answers for ({first_line(error)}); check --teacher.weights."
@@ -143,15 +143,17 @@ def _described(source: str) -> PretrainedConfig:
 
 def _make(cls: Any, described: PretrainedConfig, source: str | None) -> nn.Module:
     """The model with random weights, or strictly with those of ``source``."""
-    if source is None:
-        return _randomised(cls(described))
     logging.disable_progress_bar()
     try:
-        model, report = cls.from_pretrained(source, config=described, output_loading_info=True)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        if source is None:
+            return _randomised(cls(described).float())
+        model, report = cls.from_pretrained(
+            source, config=described, output_loading_info=True, dtype=torch.float32, trust_remote_code=False
+        )
+    except Exception as error:  # see above
         raise CheckpointError(
-            f"the weights in '{source}' cannot be loaded as {described.model_type} ({first_line(error)}); "
-            "download them again."
+            f"the weights in '{source}' cannot be loaded as {described.model_type} ({first_line(error)}); check its "
+            "config.json, or download them again."
         ) from error
     missing = sorted(k for k in report["missing_keys"] if not k.startswith(_FRESH))
     if missing:
@@ -159,7 +161,23 @@ def _make(cls: Any, described: PretrainedConfig, source: str | None) -> nn.Modul
             f"'{source}' lacks {len(missing)} weights of {described.model_type}, the first is '{missing[0]}'; it is "
             "cut short or of another model."
         )
+    _check_left_out(sorted(report["unexpected_keys"]), model, source)
     return model
+
+
+def _check_left_out(names: list[str], model: nn.Module, source: str) -> None:
+    """What a file holds beyond the image side (a classifier, a pooler) is named; more blocks than the model has are no
+    such thing.
+    """
+    numbered = {re.split(r"\d", name)[0] for name in model.state_dict() if re.search(r"\.\d+\.", name)}
+    own = [name for name in names if re.split(r"\d", name)[0] in numbered]
+    if own:
+        raise CheckpointError(
+            f"'{source}' holds {len(own)} weights that its config.json has no place for, the first is '{own[0]}'; the "
+            "two do not belong together, download both again."
+        )
+    if names:
+        print(f"{source}: {len(names)} weights are no part of the image encoder and left out ({', '.join(names[:3])})")
 
 
 # Norms that transformers' backbones add behind their stages; published weights do not hold them.

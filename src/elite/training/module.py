@@ -38,6 +38,7 @@ class Training(L.LightningModule):
         weights: Float[Tensor, "classes"] | None,
         *,
         total_steps: int,
+        steps_per_epoch: int = 1,
         distillation: Distillation | None = None,
     ) -> None:
         super().__init__()
@@ -45,12 +46,15 @@ class Training(L.LightningModule):
         self.student = student
         self.distillation = distillation
         self.total_steps = total_steps
+        self.steps_per_epoch = steps_per_epoch
         self.versions = describe()
         self.register_buffer("class_weights", weights, persistent=False)
         self.train_confusion = Confusion(student.config.classes)
         self.val_confusion = Confusion(student.config.classes)
         self.teacher_confusion = Confusion(student.config.classes)
         self._allocated = 0
+        adapter = None if self.teacher is None else self.teacher.adapter
+        self._base = "" if adapter is None else adapter.base_hash()
 
     @property
     def teacher(self) -> "Teacher | None":
@@ -97,10 +101,15 @@ class Training(L.LightningModule):
         assert batch.truth is not None
         logits = self.student(batch.points, batch.remission, batch.batch_index).logits
         self.val_confusion.update(predicted(logits)[batch.cover], batch.truth)
-        if self.teacher is not None and batch.views is not None:
-            views = batch.views
-            said = self.teacher.at(self.teacher(views.images), views.pairs, views.size).multi_stage
-            self.teacher_confusion.update(predicted(said), batch.labels[views.pair_point])
+        if self.teacher is not None:
+            self.teacher_confusion.update(*self._teacher_answers(self.teacher, batch))
+
+    def _teacher_answers(self, teacher: "Teacher", batch: Batch) -> tuple[Tensor, Tensor]:
+        """(prediction, truth) at the pixels of visible points; empty if there is no image."""
+        if batch.views is None:
+            return batch.labels[:0], batch.labels[:0]
+        said = teacher.at(teacher(batch.views.images), batch.views.pairs, batch.views.size)
+        return predicted(said.multi_stage), batch.labels[batch.views.pair_point]
 
     def on_validation_epoch_end(self) -> None:
         result = self.val_confusion.score()
@@ -110,19 +119,16 @@ class Training(L.LightningModule):
         self.val_confusion.reset()
         if self.teacher is not None:
             result = self.teacher_confusion.score()
-            self.log("val/teacher_miou", result.miou, prog_bar=True)
-            self.log("val/teacher_miou_present", result.miou_present)
+            if result.present:  # else no validation scan has an image
+                self.log("val/teacher_miou", result.miou, prog_bar=True)
+                self.log("val/teacher_miou_present", result.miou_present)
             self.teacher_confusion.reset()
 
     def configure_optimizers(self) -> Any:
         optimizer = build_optimizer(self, self.teacher, self.config.optim)
-        epochwise = self.config.optim.anneal == "epoch"
-        total = self.trainer.max_epochs if epochwise else self.total_steps
-        schedule = LambdaLR(optimizer, lambda step: cosine(step, int(total or 1), self.config.optim))
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": self.config.optim.anneal},
-        }
+        stair = self.steps_per_epoch if self.config.optim.anneal == "epoch" else 1
+        schedule = LambdaLR(optimizer, lambda step: cosine(step, self.total_steps, self.config.optim, stair=stair))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
         groups = [group["params"] for group in optimizer.param_groups]
@@ -141,6 +147,7 @@ class Training(L.LightningModule):
             adapter = self.teacher.adapter
             checkpoint["elite_teacher"] = {
                 "total_steps": self.total_steps,
+                "base": self._base,
                 "allocator": {} if adapter is None else adapter.allocator_state(),
             }
 

@@ -24,10 +24,14 @@ def build_optimizer(model: nn.Module, teacher: nn.Module | None, config: OptimCo
     )
 
 
-def cosine(step: int, total: int, config: OptimConfig) -> float:
-    """Factor on lr at an optimiser step: linear warm-up, then a half cosine down to final_lr at ``total``."""
+def cosine(step: int, total: int, config: OptimConfig, *, stair: int = 1) -> float:
+    """Factor on lr at an optimiser step: linear warm-up, then a half cosine down to final_lr at ``total``.
+
+    The cosine falls every ``stair`` steps: with every step, or once an epoch.
+    """
     if step < config.warmup_steps:
         return (step + 1) / (config.warmup_steps + 1)
+    step = max(config.warmup_steps, step - step % stair)
     progress = min(1.0, (step - config.warmup_steps) / max(1, total - config.warmup_steps))
     floor = config.final_lr / config.lr
     return floor + (1 - floor) * (1 + math.cos(math.pi * progress)) / 2

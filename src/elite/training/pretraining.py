@@ -13,7 +13,7 @@ pixels belong together, never what they show.
 import tempfile
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,7 @@ def pretrain(config: PretrainConfig, *, progress: bool = True) -> PretrainResult
         DataError: later too, at the first damaged image.
         ConfigError: the loss is no longer finite.
     """
+    config = replace(config, out=config.out.resolve())
     _check_out(config)
     L.seed_everything(config.seed, workers=True, verbose=False)
     data = Images(config)
@@ -407,6 +408,8 @@ def _plain_state(model: PreTrainedModel) -> dict[str, Tensor]:
 def _check_out(config: PretrainConfig) -> None:
     """Raises ConfigError if ``out`` holds a model that must stay, or anything that is no model."""
     out = config.out
+    if out == Path.cwd() or out.is_mount():
+        raise ConfigError(f"{out} cannot be replaced by a new folder when the model is whole; choose another --out.")
     if not out.exists():
         return
     found = {p.name for p in out.iterdir()} if out.is_dir() else {out.name}

@@ -12,7 +12,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,7 @@ def train(config: TrainConfig, *, progress: bool = True) -> TrainingResult:
     """
     if config.student.classes != NUM_CLASSES:
         raise ConfigError(f"student.classes must be {NUM_CLASSES} for SemanticKITTI, found {config.student.classes}.")
+    config = _settled(config)
     earlier = _earlier_run(config)
     L.seed_everything(config.seed, workers=True, verbose=False)
     data = DataModule(config)
@@ -80,11 +81,19 @@ def train(config: TrainConfig, *, progress: bool = True) -> TrainingResult:
 def _module(config: TrainConfig, data: DataModule, world: int) -> Training:
     """Student first: the same seed gives the same student with and without a teacher."""
     student = initial_student(config)
-    total_steps = config.steps or config.epochs * data.steps_per_epoch(world)
+    steps_per_epoch = data.steps_per_epoch(world)
+    total_steps = config.steps or config.epochs * steps_per_epoch
     teacher = _teacher(config, total_steps)
     wanted = teacher is not None or config.distill.student_heads > 0
     distillation = Distillation(config, teacher) if wanted else None
-    return Training(config, student, loss_weights(config, data), total_steps=total_steps, distillation=distillation)
+    return Training(
+        config,
+        student,
+        loss_weights(config, data),
+        total_steps=total_steps,
+        steps_per_epoch=steps_per_epoch,
+        distillation=distillation,
+    )
 
 
 def _teacher(config: TrainConfig, total_steps: int) -> Any:
@@ -114,6 +123,14 @@ def summary(module: Training) -> dict[str, int]:
     return parts
 
 
+def _settled(config: TrainConfig) -> TrainConfig:
+    """With whole paths, so that what is recorded means the same from any folder."""
+    weights = config.teacher.weights
+    if weights is None or not Path(weights).exists():
+        return config
+    return replace(config, teacher=replace(config.teacher, weights=str(Path(weights).resolve())))
+
+
 def _fit(trainer: L.Trainer, module: Training, data: DataModule) -> None:
     """Fit, and let what goes wrong leave as it began: Lightning turns an interrupt into an exit of its own."""
     try:
@@ -138,7 +155,14 @@ def _earlier_run(config: TrainConfig) -> list[Path]:
         raise ConfigError(
             f"{config.out} holds a run already ({checkpoints[0].name}); choose another --out, or give --overwrite true."
         )
-    patterns = ("metrics.csv", "evaluation*.json", "tensorboard/events.out.tfevents.*", "report/*.png", "report/*.html")
+    patterns = (
+        "metrics.csv",
+        "evaluation*.json",
+        "tensorboard/events.out.tfevents.*",
+        "report/*.png",
+        "report/*.html",
+        "untrained.safetensors",
+    )
     return [*checkpoints, *(path for pattern in patterns for path in config.out.glob(pattern))]
 
 
@@ -163,6 +187,8 @@ def _tell_absent(data: DataModule) -> None:
         print(f"{scans.without_images} training scans have no image and train the student alone")
     if scans.unlabelled:
         print(f"{len(scans.labelled)} training scans show their labels, {len(scans.unlabelled)} only their images")
+    if scans.dense.folders:
+        print(f"{scans.dense_images} images of {len(scans.labelled)} labelled training scans have dense labels")
 
 
 def initial_student(config: TrainConfig) -> SPVCNN:
