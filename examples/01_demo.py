@@ -46,9 +46,10 @@ def main(out: Path, seed: int) -> None:
     run(f"synth {drive} --seed {seed} --sequences 4 --frames 30 --test-frames 1 --beams 32 --azimuths 512 {SIZE}")
     run(f"check-data {drive}")
     run(f"synth {images} --seed {seed + 1000} --sequences 4 --frames 10 --beams 8 --azimuths 64 {SIZE}")
-    run(f"train-teacher --config synthetic-teacher --data.root {images} --out {teacher} --seed {seed} --overwrite true")
+    run(f"train-teacher --config synthetic-teacher --data.root {images} --out {teacher} --seed {seed} --overwrite true "
+        "--steps 300")  # fmt: skip
     run(f"train --config synthetic --data.root {drive} --teacher.weights {teacher} --out {run_folder} --seed {seed} "
-        "--overwrite true")  # fmt: skip
+        "--overwrite true --steps 220 --val_every 220")  # fmt: skip
     untrained, best = save_untrained(run_folder), run_folder / "checkpoints" / "best.ckpt"
     run(f"evaluate {untrained} {drive} --json {run_folder / 'evaluation_before.json'}")
     run(f"evaluate {best} {drive} --json {run_folder / 'evaluation.json'}")
