@@ -465,7 +465,7 @@ def write_taught_run(folder: Path, data: Path) -> Path:
     teacher = Teacher.build(settings.teacher, stages=4, classes=NUM_CLASSES, total_steps=6)
     state = {f"student.{name}": value for name, value in SPVCNN.from_config(SMALL).state_dict().items()}
     state |= {f"distillation.teacher.{name}": value for name, value in teacher.trained_state().items()}
-    checkpoint = {"elite_config": config, "state_dict": state, "elite_teacher": {"total_steps": 6}}
+    checkpoint = {"elite_config": config, "state_dict": state, "elite_teacher": {"total_steps": 6, "base": ""}}
     run = write_run(folder)
     (run / "evaluation.json").unlink()  # its charts take their time, and the teacher is spoken of without them
     (run / "checkpoints").mkdir()
