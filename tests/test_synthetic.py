@@ -124,6 +124,8 @@ def test_test_sequences_get_no_labels_and_08_is_never_for_training():
     assert list(counts) == [*(f"{i:02d}" for i in (*range(8), 9, 10)), "08", *(f"{i:02d}" for i in range(11, 22))]
     assert counts["08"] == 5
     assert counts["11"] == 2
+    many = DriveConfig(sequences=12, frames=5, test_frames=2).frame_counts()
+    assert set(many) - set(counts) == {"22", "23"}  # numbers that the benchmark does not use
 
 
 def test_moving_things_fold_into_their_classes():

@@ -8,9 +8,12 @@ from elite.layout import SPLITS
 
 CAMERA_NAMES = ("image_2", "image_3")
 
+# Training sequences in the order in which they are made: the benchmark's, then numbers that it does not use.
+_TRAINING = (*SPLITS["train"], *(f"{number}" for number in range(22, 100)))
+
 # Lowest and highest sensible value of each number; the upper ends keep a mistyped zero from filling the disk.
 _RANGES = {
-    "sequences": (1, 10),
+    "sequences": (1, len(_TRAINING)),
     "frames": (1, 10_000),
     "test_frames": (0, 10_000),
     "seed": (0, 2**31 - 1),
@@ -26,7 +29,7 @@ class DriveConfig:
     """Size of the drive and of its sensors.
 
     Attributes:
-        sequences: training sequences, numbered 00, 01, ... without 08, which is always made for validation.
+        sequences: training sequences: 00 .. 10 without 08, which is always made for validation, then 22 .. 99.
         frames: frames of each training sequence, and of 08.
         test_frames: frames of each of 11..21, which get no labels; 0 leaves them out.
         seed: of everything random; the same seed gives the same files.
@@ -60,7 +63,7 @@ class DriveConfig:
 
     def frame_counts(self) -> dict[str, int]:
         """Sequence -> number of its frames, in the order in which they are made."""
-        counts = dict.fromkeys((*SPLITS["train"][: self.sequences], *SPLITS["valid"]), self.frames)
+        counts = dict.fromkeys((*_TRAINING[: self.sequences], *SPLITS["valid"]), self.frames)
         if self.test_frames:
             counts |= dict.fromkeys(SPLITS["test"], self.test_frames)
         return counts
