@@ -18,7 +18,7 @@ from elite.metrics import score
 from elite.teacher.backbone import Backbone
 from elite.teacher.weights import load_backbone
 from elite.training.module import Confusion, predicted
-from elite.training.pretraining import at_cells
+from elite.training.objectives import at_cells
 
 STRIDE = 4
 

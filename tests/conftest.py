@@ -2,6 +2,10 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # it takes seconds to import
+    from transformers import SamVisionConfig, SamVisionModel
 
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the command does; read when torch starts
 
@@ -78,3 +82,25 @@ def tiny_kitti(tmp_path: Path) -> Path:
     for number in range(11, 22):
         write_frame(root, f"{number}", "000000", random_scan(rng, 60))
     return root
+
+
+def narrow_sam_config(**changes: Any) -> "SamVisionConfig":
+    """ViT-B's structure made narrow: 12 blocks, windows of 14, global attention in 2, 5, 8, 11."""
+    from transformers import SamVisionConfig
+
+    sizes = {"hidden_size": 48, "num_hidden_layers": 12, "num_attention_heads": 4, "mlp_dim": 96, "output_channels": 16}
+    places = {"image_size": 1024, "patch_size": 16, "window_size": 14, "global_attn_indexes": [2, 5, 8, 11]}
+    return SamVisionConfig(**sizes | places | {"initializer_range": 0.05} | changes)
+
+
+def narrow_sam(*, positions: float = 0.1, biases: float = 0.0, **changes: Any) -> "SamVisionModel":
+    """With positions, and biases if wanted, of these standard deviations: transformers starts them at zero."""
+    from transformers import SamVisionModel
+
+    model = SamVisionModel(narrow_sam_config(**changes)).eval()
+    for name, parameter in model.named_parameters():
+        if "pos" in name:
+            torch.nn.init.normal_(parameter, std=positions)
+        elif biases and name.endswith("bias"):
+            torch.nn.init.normal_(parameter, std=biases)
+    return model

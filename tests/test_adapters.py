@@ -16,7 +16,10 @@ from transformers.models.sam.modeling_sam import SamVisionEncoder
 
 from elite.config import AdapterConfig
 from elite.errors import CheckpointError, ConfigError
-from elite.teacher.adapters import Adapter, adapt, count_parameters, fuse_qkv, schedule, split_qkv
+from elite.teacher.adalora import schedule
+from elite.teacher.adapters import Adapter, adapt, count_parameters
+from elite.teacher.qkv import fuse_qkv, split_qkv
+from tests.conftest import narrow_sam
 
 LOW_RANK = ("adalora", "lora", "dora")
 
@@ -24,23 +27,9 @@ LOW_RANK = ("adalora", "lora", "dora")
 # ---- a narrow SAM ---------------------------------------------------------------------------------------------
 
 
-def narrow_sam(blocks: int = 12) -> SamVisionEncoder:
-    config = SamVisionConfig(
-        num_hidden_layers=blocks,
-        hidden_size=48,
-        mlp_dim=192,
-        num_attention_heads=4,
-        image_size=512,
-        patch_size=16,
-        window_size=14,
-        global_attn_indexes=[2, 5, 8, 11],
-        initializer_range=0.02,
-    )
-    encoder = SamVisionEncoder(config).eval()
-    for name, p in encoder.named_parameters():
-        if "pos" in name or name.endswith("bias"):
-            nn.init.normal_(p, std=0.1)
-    return encoder
+def narrow_encoder(blocks: int = 12) -> SamVisionEncoder:
+    sizes = {"mlp_dim": 192, "image_size": 512, "initializer_range": 0.02}
+    return narrow_sam(num_hidden_layers=blocks, biases=0.1, **sizes).vision_encoder
 
 
 def run_blocks(encoder: nn.Module, pixels: Tensor) -> Tensor:
@@ -63,7 +52,7 @@ def scatter(adapter: Adapter, scale: float = 0.3) -> None:
 
 def adapted_sam(method: str, blocks: int = 3, **settings: Any) -> Adapter:
     torch.manual_seed(7)
-    encoder = narrow_sam(blocks)
+    encoder = narrow_encoder(blocks)
     split_qkv(encoder)
     config = AdapterConfig(method=method, rank=4, target_rank=2, **settings)  # type: ignore[arg-type]
     return adapt(encoder, "layers", config, total_steps=60)
@@ -73,7 +62,7 @@ PIXELS = torch.randn(2, 3, 80, 144, generator=torch.Generator().manual_seed(1))
 
 
 def test_split_and_fuse_keep_outputs_and_names() -> None:
-    encoder = narrow_sam()
+    encoder = narrow_encoder()
     before, names = run_blocks(encoder, PIXELS), encoder.state_dict()
     split_qkv(encoder)
     torch.testing.assert_close(run_blocks(encoder, PIXELS), before, rtol=0, atol=1e-6)
@@ -87,7 +76,7 @@ def test_split_and_fuse_keep_outputs_and_names() -> None:
 def test_starts_as_the_base_trains_and_merges(method: str) -> None:
     """The adapted model is the base at first; only the adapter gets gradients; merged, it computes the same."""
     torch.manual_seed(7)
-    base = run_blocks(narrow_sam(3), PIXELS)
+    base = run_blocks(narrow_encoder(3), PIXELS)
     adapter = adapted_sam(method, alpha=1.5)
     torch.testing.assert_close(run_blocks(adapter.model, PIXELS), base, rtol=0, atol=1e-6)
 
@@ -101,7 +90,7 @@ def test_starts_as_the_base_trains_and_merges(method: str) -> None:
     merged = copy.deepcopy(adapter).merge()
     assert (adapted - base).abs().max() > 0.05
     torch.testing.assert_close(run_blocks(merged, PIXELS), adapted, rtol=0, atol=1e-5)
-    assert merged.state_dict().keys() == narrow_sam(3).state_dict().keys()
+    assert merged.state_dict().keys() == narrow_encoder(3).state_dict().keys()
     torch.testing.assert_close(run_blocks(adapter.model, PIXELS), adapted)  # the copy was merged, not this one
 
 
@@ -117,10 +106,10 @@ def test_parameters_of_sam_vit_b() -> None:
 
 def test_full_and_frozen_and_first_block() -> None:
     def trained(**settings: Any) -> set[str]:
-        return set(adapt(narrow_sam(3), "layers", AdapterConfig(**settings)).trained)
+        return set(adapt(narrow_encoder(3), "layers", AdapterConfig(**settings)).trained)
 
     assert trained(method="frozen") == set()
-    inside = {name for name, _ in narrow_sam(3).named_parameters() if name.startswith("layers.")}
+    inside = {name for name, _ in narrow_encoder(3).named_parameters() if name.startswith("layers.")}
     before = {"pos_embed", "patch_embed.projection.weight", "patch_embed.projection.bias"}
     assert trained(method="full") == inside | before
     assert trained(method="full", first_block=2) == {name for name in inside if name.startswith("layers.2.")}
@@ -145,7 +134,7 @@ def test_targets_are_exact_names() -> None:
 )
 def test_impossible_settings_are_refused(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
-        adapt(narrow_sam(3), "layers", AdapterConfig(**settings), total_steps=5)
+        adapt(narrow_encoder(3), "layers", AdapterConfig(**settings), total_steps=5)
 
 
 # ---- AdaLoRA's schedule ---------------------------------------------------------------------------------------
@@ -357,7 +346,7 @@ def test_files_that_do_not_fit_are_refused(tmp_path: Path) -> None:
 def test_settings_of_the_paper() -> None:
     config = AdapterConfig()
     assert (config.rank, config.target_rank, config.alpha) == (12, 8, 1.0)
-    tuner: Any = adapt(narrow_sam(1), "layers", replace(config, beta1=0.7), total_steps=600).tuner
+    tuner: Any = adapt(narrow_encoder(1), "layers", replace(config, beta1=0.7), total_steps=600).tuner
     settings = tuner.peft_config["default"]
     assert (settings.init_r, settings.target_r, settings.lora_alpha) == (12, 8, 1.0)
     assert (settings.beta1, settings.beta2, tuner.rankallocator.target_bgt) == (0.7, 0.85, 4 * 8)

@@ -12,7 +12,8 @@ from elite.data import SemanticKITTI
 from elite.data.augment import keep_points, rotation_z, transform_points
 from elite.data.collate import collate
 from elite.data.datamodule import DataModule
-from elite.data.dataset import EpochSampler, ScoringSet, TrainingSet, evenly_spaced
+from elite.data.dataset import EpochSampler, ScoringSet, TrainingSet
+from elite.data.fraction import evenly_spaced
 from elite.errors import DataError
 from tests.conftest import RAW_IDS, random_scan, write_frame
 

@@ -4,6 +4,7 @@ import dataclasses
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from transformers import SamVisionConfig, SamVisionModel
+from transformers import SamVisionModel
 
 from elite.config import (
     AdapterConfig,
@@ -35,6 +36,7 @@ from elite.training.module import Training
 from elite.training.optim import build_optimizer
 from elite.training.run import _module
 from elite.types import Batch
+from tests.conftest import narrow_sam
 
 SMALL = StudentConfig(channels=8, cells=(100, 100, 12))
 CROP = (352, 1216)
@@ -45,13 +47,9 @@ def foundation(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SAM of four narrow blocks, saved as transformers saves it."""
     torch.manual_seed(5)
     folder = tmp_path_factory.mktemp("foundation")
-    settings = {"hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2, "mlp_dim": 32}
-    positions = {"image_size": 1248, "patch_size": 32, "window_size": 7, "global_attn_indexes": [3]}
-    model = SamVisionModel(SamVisionConfig(**settings, **positions, output_channels=8, initializer_range=0.1))
-    for name, parameter in model.named_parameters():
-        if "pos" in name:
-            torch.nn.init.normal_(parameter, std=0.1)
-    model.save_pretrained(folder)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2, "mlp_dim": 32, "output_channels": 8}
+    places = {"image_size": 1248, "patch_size": 32, "window_size": 7, "global_attn_indexes": [3]}
+    narrow_sam(**sizes, **places, initializer_range=0.1).save_pretrained(folder)
     return folder
 
 
@@ -209,6 +207,24 @@ def test_ranks_are_given_out_once_per_optimiser_step(
     assert steps == [1, 2, 3, 4, 5, 6]
 
 
+def test_ranks_are_not_given_out_after_a_step_that_is_skipped(
+    kitti: Path, tmp_path: Path, foundation: Path, monkeypatch
+) -> None:
+    from elite.teacher.adapters import Adapter
+
+    steps: list[int] = []
+    monkeypatch.setattr(Adapter, "allocate", lambda self, step: steps.append(step))
+    module, _ = module_and_batch(config(kitti, tmp_path, foundation))
+    optimizer = module.configure_optimizers()["optimizer"]
+    scaler = torch.amp.GradScaler("cpu")
+    for factor, expected in ((1.0, [1]), (float("inf"), [1]), (1.0, [1, 2])):
+        optimizer.zero_grad()
+        scaler.scale(factor * module.student.point_mlp.hidden.weight.sum()).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        assert steps == expected
+
+
 def test_gradients_are_clipped_together_or_apart(kitti: Path, tmp_path: Path, foundation: Path) -> None:
     for together, expected in ((True, [0.6, 0.8]), (False, [1.0, 1.0])):
         module, _ = module_and_batch(config(kitti, tmp_path, foundation, optim=OptimConfig(clip_together=together)))
@@ -266,8 +282,10 @@ from elite.cli import main
 assert main(["evaluate", {str(result.best)!r}, {str(kitti)!r}, "--device", "cpu"]) == 0
 assert main(["predict", {str(result.best)!r}, {str(kitti)!r}, "--sequences", "11", "-o", {str(out)!r}]) == 0
 assert main(["export-student", {str(result.best)!r}, {str(tmp_path / "alone.safetensors")!r}]) == 0
+assert main(["env"]) == 0
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120, capture_output=True)
+    told = subprocess.run([sys.executable, "-c", code], check=True, timeout=120, capture_output=True, text=True).stdout
+    assert all(f"{name:12s} {version(name)}\n" in told for name in ("transformers", "peft"))  # known, not imported
     assert (tmp_path / "alone.safetensors").read_bytes() == (tmp_path / "expected.safetensors").read_bytes()
     assert len(list(out.rglob("*.label"))) == 1
 
@@ -286,14 +304,23 @@ assert main(["export-student", {str(result.best)!r}, {str(tmp_path / "alone.safe
             DataError,
             "1 of 2 training scans lack an image",
         ),
+        (
+            {"require_images": True, "val_sequences": "00", "val_frames": "0-1"},
+            DataError,
+            "1 of 2 validation scans lack an image",
+        ),
         ({"dense_labels": "image_2_labels"}, DataError, "holds no dense labels"),
+        ({"precision": "16-mixed"}, ConfigError, "set --precision bf16-mixed"),
+        ({"devices": 2}, ConfigError, r"2 processes cannot share 1 training scans.*--devices"),
+        ({"devices": 2, "frames": "0-1"}, ConfigError, "2 processes cannot share 1 validation scans"),
     ],
 )
 def test_what_cannot_work_says_why(kitti: Path, tmp_path: Path, foundation: Path, changes, error, message) -> None:
     for_data = {k: v for k, v in changes.items() if k in {f.name for f in dataclasses.fields(DataConfig)}}
     if for_data:
         settings = {"root": kitti, "sequences": "00", "frames": "0", "batch_size": 1, "workers": 0}
-        changes = {"data": DataConfig(**settings | for_data)}
+        rest = {k: v for k, v in changes.items() if k not in for_data}
+        changes = rest | {"data": DataConfig(**settings | for_data)}
     with pytest.raises(error, match=message):
         train(config(kitti, tmp_path / "run", foundation, **changes), progress=False)
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file
-from transformers import SamVisionConfig
+from safetensors.torch import load_file, save_file
 
 from elite.cli import main
 from elite.config import AdapterConfig, ImageConfig, ImageDataConfig, PretrainConfig, TeacherConfig
@@ -19,9 +18,11 @@ from elite.errors import CheckpointError, ConfigError, DataError
 from elite.layout import Layout
 from elite.teacher import Teacher
 from elite.teacher.backbone import Backbone
+from elite.teacher.teacher import HEADS_FORMAT
+from elite.teacher.tensor_file import pack
 from elite.teacher.weights import load_backbone
 from elite.training import pretraining
-from elite.training.pretraining import (
+from elite.training.objectives import (
     boundaries,
     colour_loss,
     draw_hidden,
@@ -29,8 +30,9 @@ from elite.training.pretraining import (
     hide,
     mask_iou,
     mask_loss,
-    pretrain,
 )
+from elite.training.pretraining import pretrain
+from tests.conftest import narrow_sam_config
 
 RAW = np.array([0, 10, 40, 50, 70, 80, 252], np.uint16)
 
@@ -39,10 +41,9 @@ RAW = np.array([0, 10, 40, 50, 70, 80, 252], np.uint16)
 def architecture(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Folder with the config.json of a SAM encoder of 4 narrow blocks."""
     folder = tmp_path_factory.mktemp("architecture")
-    sizes: dict[str, Any] = {"image_size": 96, "patch_size": 8, "hidden_size": 16, "num_hidden_layers": 4}
-    sizes |= {"window_size": 4, "num_attention_heads": 2, "mlp_dim": 32, "output_channels": 8}
-    sizes |= {"global_attn_indexes": [1, 3]}
-    SamVisionConfig(**sizes).save_pretrained(folder)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2, "mlp_dim": 32, "output_channels": 8}
+    places = {"image_size": 96, "patch_size": 8, "window_size": 4, "global_attn_indexes": [1, 3]}
+    narrow_sam_config(**sizes, **places, initializer_range=1e-10).save_pretrained(folder)
     return str(folder)
 
 
@@ -235,7 +236,7 @@ def test_a_broken_run_leaves_what_was_there(
     def fail(*_: Any) -> None:
         raise fault
 
-    target = "elite.training.pretraining." + ("mask_loss" if fault is KeyboardInterrupt else "save")
+    target = "elite.training." + ("objectives.mask_loss" if fault is KeyboardInterrupt else "foundation.save")
     monkeypatch.setattr(target, fail)
     with pytest.raises(fault):
         pretrain(config, progress=False)
@@ -265,6 +266,7 @@ def test_without_dense_labels(tmp_path: Path, architecture: str) -> None:
         ({"data": {"sequences": "00", "val_sequences": "00"}}, DataError, "no image"),
         ({"image": ImageConfig(crop=(50, 80))}, ConfigError, "not whole patches of 8"),
         ({"image": ImageConfig(crop=(72, 80))}, DataError, "64 x 96 pixels.*image.crop keeps 72 x 80"),
+        ({"precision": "16-mixed"}, ConfigError, "set --precision bf16-mixed"),
         ({"lr": 1e30, "warmup_steps": 0, "steps": 9}, ConfigError, "no longer finite.*lower --lr"),
     ],
 )
@@ -299,9 +301,9 @@ def test_class_labels_train_the_taps_and_heads_of_a_teacher(streets: Path, tmp_p
     unnamed = pretrain(configured(streets, tmp_path / "unnamed", architecture), progress=False).folder
     saved = load_file(named / "teacher.safetensors")
 
-    def built(folder: Path, heads: str) -> Teacher:
-        config = TeacherConfig(weights=str(folder), channels=8, heads=heads, adapter=AdapterConfig(method="frozen"))
-        return Teacher.build(config, stages=4, classes=20, total_steps=None)
+    def built(folder: Path, heads: str, **changes: Any) -> Teacher:
+        settings: dict[str, Any] = {"channels": 8, "heads": heads, "adapter": AdapterConfig(method="frozen")} | changes
+        return Teacher.build(TeacherConfig(weights=str(folder), **settings), stages=4, classes=20, total_steps=None)
 
     state = built(named, "pretrained").state_dict()
     assert all(torch.equal(state[name], value) for name, value in saved.items())
@@ -312,3 +314,14 @@ def test_class_labels_train_the_taps_and_heads_of_a_teacher(streets: Path, tmp_p
     narrow = TeacherConfig(weights=str(named), channels=4, heads="pretrained", adapter=AdapterConfig(method="full"))
     with pytest.raises(CheckpointError, match="of another shape"):
         Teacher.build(narrow, stages=4, classes=20, total_steps=None)
+    with pytest.raises(CheckpointError, match=r"with teacher\.channels 8, this teacher has 4"):
+        built(named, "pretrained", channels=4)
+    with pytest.raises(CheckpointError, match=r"with teacher\.rel_pos slice, this teacher has interpolate"):
+        built(named, "pretrained", rel_pos="interpolate")
+    (named / "teacher.safetensors").write_bytes(pack(saved, HEADS_FORMAT, {"depths": [0, 1, 2, 4]}))
+    with pytest.raises(CheckpointError, match=r"with teacher\.depths 0, 1, 2, 4, this teacher has 0, 1, 2, 3"):
+        built(named, "pretrained")
+    save_file(saved, named / "teacher.safetensors")  # as older versions wrote it: the shapes alone are compared
+    built(named, "pretrained", rel_pos="interpolate")
+    with pytest.raises(CheckpointError, match="of another shape"):
+        built(named, "pretrained", channels=4)

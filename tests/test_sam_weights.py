@@ -12,6 +12,7 @@ from transformers import SamConfig, SamMaskDecoderConfig, SamModel, SamPromptEnc
 
 from elite.errors import CheckpointError
 from elite.teacher.sam_weights import load_sam
+from tests.conftest import narrow_sam_config
 
 State = dict[str, Tensor]
 
@@ -56,18 +57,15 @@ def meta_state(model: SamModel) -> State:
 
 def small_sam() -> SamModel:
     """Random weights, and no size that is a default or equal to another one where it need not be."""
-    vision = SamVisionConfig(
-        hidden_size=48,
-        output_channels=32,
-        num_hidden_layers=4,
-        num_attention_heads=3,
-        image_size=72,
-        patch_size=8,
-        window_size=5,
-        global_attn_indexes=[1, 3],
-        num_pos_feats=16,
-        mlp_dim=100,
-    )
+    sizes = {
+        "num_hidden_layers": 4,
+        "num_attention_heads": 3,
+        "mlp_dim": 100,
+        "output_channels": 32,
+        "num_pos_feats": 16,
+    }
+    places = {"image_size": 72, "patch_size": 8, "window_size": 5, "global_attn_indexes": [1, 3]}
+    vision = narrow_sam_config(**sizes, **places, initializer_range=1e-10)
     prompt = SamPromptEncoderConfig(hidden_size=32, image_size=72, patch_size=8, mask_input_channels=12)
     decoder = SamMaskDecoderConfig(
         hidden_size=32,
@@ -102,6 +100,11 @@ def same_configs(a: SamConfig, b: SamConfig) -> bool:
     return all(getattr(a, part).to_dict() == getattr(b, part).to_dict() for part in parts)
 
 
+def same_weights(a: SamModel, b: SamModel) -> bool:
+    ours, original = a.state_dict(), b.state_dict()
+    return ours.keys() == original.keys() and all(torch.equal(ours[name], original[name]) for name in original)
+
+
 def write(path: Path, state: object) -> Path:
     torch.save(state, path)
     return path
@@ -116,9 +119,7 @@ def test_round_trip(tmp_path: Path, nested: str) -> None:
     state = meta_state(model) | {"pixel_mean": torch.zeros(3, 1, 1), "pixel_std": torch.ones(3, 1, 1)}
     loaded = load_sam(write(tmp_path / "sam.pth", {nested: state, "epoch": 3} if nested else state))
     assert same_configs(loaded.config, model.config)
-    ours, original = loaded.state_dict(), model.state_dict()
-    assert ours.keys() == original.keys()
-    assert all(torch.equal(ours[name], original[name]) for name in original)
+    assert same_weights(loaded, model)
     assert loaded.shared_image_embedding.positional_embedding is (
         loaded.prompt_encoder.shared_embedding.positional_embedding
     )
@@ -155,9 +156,7 @@ def test_full_vit_b(tmp_path: Path) -> None:
     assert (vision.hidden_size, vision.num_hidden_layers, vision.num_attention_heads) == (768, 12, 12)
     assert (vision.image_size, vision.patch_size, vision.window_size) == (1024, 16, 14)
     assert vision.global_attn_indexes == [2, 5, 8, 11]
-    ours, original = loaded.state_dict(), model.state_dict()
-    assert ours.keys() == original.keys()
-    assert all(torch.equal(ours[name], original[name]) for name in original)
+    assert same_weights(loaded, model)
 
 
 def test_published_sam(real_data: Path) -> None:
@@ -185,51 +184,35 @@ def test_published_sam(real_data: Path) -> None:
 # ---- refusals -------------------------------------------------------------------------------------------------
 
 
-def without(name: str) -> Callable[[State], None]:
-    return lambda state: state.__delitem__(name)
+Fault = tuple[Callable[[State], None], str]  # what is done to a good state, and what is said about it
 
 
-def replaced(name: str, *shape: int) -> Callable[[State], None]:
-    return lambda state: state.update({name: torch.zeros(shape)})
+def lost(name: str, *, then: str) -> Fault:
+    return lambda state: state.__delitem__(name), rf"it has no '{re.escape(name)}'; {then}"
+
+
+def replaced(name: str, shape: tuple[int, ...], message: str) -> Fault:
+    return lambda state: state.update({name: torch.zeros(shape)}), message
+
+
+def misshapen(name: str, found: tuple[int, ...], expected: tuple[int, ...]) -> Fault:
+    return replaced(name, found, re.escape(f"'{name}' of shape {found} where {expected} is expected; it"))
 
 
 FAULTS = {
-    "missing": (without("mask_decoder.iou_token.weight"), r"it has no 'mask_decoder\.iou_token\.weight'; it"),
-    "missing, of use to the configuration": (
-        without("image_encoder.neck.0.weight"),
-        r"no 'image_encoder\.neck\.0\.weight'",
+    "missing": lost("mask_decoder.iou_token.weight", then="it"),
+    "missing, of use to the configuration": lost("image_encoder.neck.0.weight", then="give"),
+    "a block missing": lost("image_encoder.blocks.2.attn.rel_pos_h", then="give"),
+    "too few kinds of points": lost("prompt_encoder.point_embeddings.3.weight", then="it"),
+    "too many frequencies": misshapen(
+        "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix", (2, 17), expected=(2, 16)
     ),
-    "a block missing": (
-        without("image_encoder.blocks.2.attn.rel_pos_h"),
-        r"no 'image_encoder\.blocks\.2\.attn\.rel_pos_h'",
-    ),
-    "too few kinds of points": (
-        without("prompt_encoder.point_embeddings.3.weight"),
-        r"no 'prompt_encoder\.point_embeddings\.3\.weight'; it",
-    ),
-    "too many frequencies": (
-        replaced("prompt_encoder.pe_layer.positional_encoding_gaussian_matrix", 2, 17),
-        r"gaussian_matrix' of shape \(2, 17\) where \(2, 16\) is expected; it",
-    ),
-    "unknown": (
-        replaced("mask_decoder.hf_token.weight", 1, 32),
-        r"an unknown 'mask_decoder\.hf_token\.weight'; it",
-    ),
-    "other shape": (
-        replaced("image_encoder.blocks.3.mlp.lin2.bias", 47),
-        r"'image_encoder\.blocks\.3\.mlp\.lin2\.bias' of shape \(47,\) where \(48,\) is expected; it",
-    ),
-    "other window": (
-        replaced("image_encoder.blocks.2.attn.rel_pos_w", 11, 16),
-        r"'image_encoder\.blocks\.2\.attn\.rel_pos_w' of shape \(11, 16\) where \(9, 16\) is expected; it",
-    ),
-    "other axes": (
-        replaced("image_encoder.neck.0.weight", 32, 48),
-        r"0\.weight' has shape \(32, 48\), expected 4",
-    ),
-    "no heads": (
-        replaced("mask_decoder.transformer.final_attn_token_to_image.q_proj.weight", 3, 32),
-        "no SAM can be made",
+    "unknown": replaced("mask_decoder.hf_token.weight", (1, 32), r"an unknown 'mask_decoder\.hf_token\.weight'; it"),
+    "other shape": misshapen("image_encoder.blocks.3.mlp.lin2.bias", (47,), expected=(48,)),
+    "other window": misshapen("image_encoder.blocks.2.attn.rel_pos_w", (11, 16), expected=(9, 16)),
+    "other axes": replaced("image_encoder.neck.0.weight", (32, 48), r"0\.weight' has shape \(32, 48\), expected 4"),
+    "no heads": replaced(
+        "mask_decoder.transformer.final_attn_token_to_image.q_proj.weight", (3, 32), "no SAM can be made"
     ),
     "several": (
         lambda state: state.update(a=torch.zeros(1), b=torch.zeros(1)),

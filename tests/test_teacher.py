@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,46 +15,25 @@ from transformers import (
     Sam2HieraDetConfig,
     Sam2VisionConfig,
     Sam2VisionModel,
-    SamVisionConfig,
     SamVisionModel,
 )
 
 from elite.config import AdapterConfig, TeacherConfig
 from elite.errors import CheckpointError, ConfigError
-from elite.teacher.backbone import MEAN, STD, SamBackbone, evenly_spaced
+from elite.teacher.backbone import MEAN, STD, Sam2Backbone, SamBackbone, evenly_spaced
 from elite.teacher.heads import Tap, lookup
+from elite.teacher.qkv import fuse_qkv, split_qkv
 from elite.teacher.teacher import Teacher
 from elite.teacher.weights import load_backbone
 from elite.types import Pixels
-
-# ViT-B's structure made narrow: 12 blocks, windows of 14, global attention in 2, 5, 8, 11.
-NARROW = SamVisionConfig(
-    hidden_size=48,
-    num_hidden_layers=12,
-    num_attention_heads=4,
-    mlp_dim=96,
-    image_size=1024,
-    patch_size=16,
-    window_size=14,
-    global_attn_indexes=[2, 5, 8, 11],
-    output_channels=16,
-    initializer_range=0.05,
-)
-
-
-def narrow_sam() -> SamVisionModel:
-    model = SamVisionModel(NARROW).eval()
-    for name, parameter in model.named_parameters():
-        if "pos_embed" in name or "rel_pos" in name:
-            nn.init.normal_(parameter, std=2.0)
-    return model
+from tests.conftest import narrow_sam
 
 
 @pytest.fixture(scope="module")
 def narrow_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(1)
     folder = tmp_path_factory.mktemp("sam")
-    narrow_sam().save_pretrained(folder)
+    narrow_sam(positions=2.0).save_pretrained(folder)
     return folder
 
 
@@ -81,7 +61,7 @@ def test_a_square_image_gives_what_transformers_gives(narrow_folder: Path) -> No
 @torch.no_grad()
 def test_a_crop_gives_what_sliced_tables_give() -> None:
     """20 x 64 patches against attention written out: every pair of tokens looks its offset up in the square's table."""
-    model = narrow_sam()
+    model = narrow_sam(positions=2.0)
     images = random_images(320, 1024)
     taps = SamBackbone(model.vision_encoder, (2, 5, 8, 11))(images)
     x = model.vision_encoder.patch_embed.projection(normalised(images)).permute(0, 2, 3, 1)
@@ -201,6 +181,71 @@ def test_blocks_below_the_first_adapter_are_computed_without_a_graph(narrow_fold
     config = TeacherConfig(weights=str(narrow_folder), channels=8, adapter=adapter)
     teacher = Teacher.build(config, stages=4, classes=20, total_steps=60)
     assert [m.requires_grad for m in teacher.backbone(random_images(64, 96))] == [False, False, True, True]
+
+
+@pytest.mark.parametrize("method", ["adalora", "lora", "full"])
+def test_blocks_behind_the_last_tap_are_left_alone(narrow_folder: Path, method: Any) -> None:
+    """Processes that train together would wait for their gradients."""
+    settings: dict[str, Any] = {"weights": str(narrow_folder), "depths": (0, 1, 3, 4), "channels": 8}
+    config = TeacherConfig(**settings, adapter=AdapterConfig(method=method))
+    teacher = Teacher.build(config, stages=4, classes=20, total_steps=60)
+    trained = trained_by_a_gradient(teacher)
+    assert {name.split(".")[1] for name in trained if name.startswith("layers.")} == set("01234")
+    assert len(teacher.adapter.ranks()) == (5 * 6 if method == "adalora" else 0)  # type: ignore[union-attr]
+    beyond = TeacherConfig(**settings, adapter=AdapterConfig(method=method, first_block=5))
+    with pytest.raises(ConfigError, match="has 5 blocks up to its last tap"):
+        Teacher.build(beyond, stages=4, classes=20, total_steps=60)
+
+
+@pytest.mark.parametrize(
+    ("name", "idle"),
+    [("dinov2", "embeddings.mask_token"), ("swin", "swin.encoder.layers.1.downsample."), ("sam2", "blocks.2.")],
+)
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_what_leads_to_no_tap_is_not_trained(name: str, idle: str, method: Any, tmp_path: Path) -> None:
+    tiny_models()[name][0].save_pretrained(tmp_path)  # type: ignore[operator]
+    config = TeacherConfig(weights=str(tmp_path), depths=(0, 1), channels=8, adapter=AdapterConfig(method=method))
+    teacher = Teacher.build(config, stages=2, classes=20, total_steps=60)
+    assert any(n.startswith(idle) for n, _ in teacher.backbone.model.named_parameters())
+    assert not any(n.startswith(idle) for n in trained_by_a_gradient(teacher))
+
+
+def trained_by_a_gradient(teacher: Teacher) -> tuple[str, ...]:
+    """What is trained of the foundation model, all of which gets a gradient."""
+    maps = teacher.backbone(random_images(*teacher.backbone.smallest_size()))
+    torch.stack([m.sum() for m in maps]).sum().backward()
+    adapter, parameters = teacher.adapter, dict(teacher.backbone.model.named_parameters())
+    assert adapter is not None
+    assert adapter.trained
+    assert [n for n in adapter.trained if parameters[n].grad is None] == []
+    return adapter.trained
+
+
+@torch.no_grad()
+def test_a_stage_that_widens_is_split_too() -> None:
+    backbone = Sam2Backbone(tiny_models()["sam2"][0].backbone.eval(), (0, 2, 5, 7))  # type: ignore[union-attr]
+    images = random_images(64, 96)
+    before, names = backbone(images), set(backbone.state_dict())
+    split_qkv(backbone)
+    widening: Any = backbone.block_list()[1].attn.qkv  # type: ignore[union-attr]
+    assert (widening.q.in_features, widening.q.out_features) == (16, 32)
+    for a, b in zip(backbone(images), before, strict=True):
+        assert (a - b).abs().max() < 1e-5
+    fuse_qkv(backbone)
+    assert set(backbone.state_dict()) == names
+
+
+def test_models_of_one_size_say_which(tmp_path: Path) -> None:
+    blocks = {"embed_dim": 16, "depths": [1, 1, 2, 1], "num_heads": [1, 2, 4, 8]}
+    AutoConfig.for_model("hiera", image_size=[64, 64], **blocks).save_pretrained(tmp_path / "hiera")
+    backbone = load_backbone(TeacherConfig(weights="random", model=str(tmp_path / "hiera")), stages=4)
+    assert [m.shape[1:] for m in backbone(random_images(64, 64))] == [(16, 16, 16), (32, 8, 8), (64, 4, 4), (128, 2, 2)]
+    with pytest.raises(ConfigError, match=r"HieraBackbone takes no images of 64 x 128 pixels .* made for 64 x 64"):
+        backbone.check_size(64, 128)
+    vit = {"hidden_size": 48, "num_hidden_layers": 4, "num_attention_heads": 4, "image_size": [64, 48]}
+    AutoConfig.for_model("vitpose_backbone", **vit).save_pretrained(tmp_path / "pose")
+    with pytest.raises(ConfigError, match="VitPoseBackbone gives no maps"):
+        load_backbone(TeacherConfig(weights="random", model=str(tmp_path / "pose")), stages=4)
 
 
 @pytest.mark.slow
@@ -340,3 +385,26 @@ def test_weights_that_are_cut_short(narrow_folder: Path, tmp_path: Path) -> None
         load_backbone(TeacherConfig(weights=str(tmp_path)), stages=4)
     with pytest.raises(CheckpointError, match=r"does not exist; give --teacher\.weights"):
         load_backbone(TeacherConfig(weights=str(tmp_path / "nowhere")), stages=4)
+
+
+def test_mistyped_paths_are_not_asked_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def hub(name: str, **_: object) -> None:
+        asked.append(name)
+        raise OSError("no connection\nand much more")
+
+    monkeypatch.setattr("elite.teacher.weights.AutoConfig.from_pretrained", hub)
+    monkeypatch.chdir(tmp_path)
+    Path("weights").mkdir()
+    for path in ("sam.pth", "nowhere/model.safetensors", "weights/sam.pht", "~/sam", "a/b/c"):
+        with pytest.raises(CheckpointError, match=rf"'{path}' does not exist; give --teacher\.weights"):
+            load_backbone(TeacherConfig(weights=path), stages=4)
+    assert asked == []
+    with pytest.raises(
+        CheckpointError, match=r"'some/model' is neither a file nor a folder here.*: no connection; check"
+    ):
+        load_backbone(TeacherConfig(weights="some/model"), stages=4)
+    with pytest.raises(CheckpointError, match="'weights' is no transformers folder"):
+        load_backbone(TeacherConfig(weights="weights"), stages=4)
+    assert asked == ["some/model", "weights"]

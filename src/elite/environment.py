@@ -9,7 +9,7 @@ from typing import Any
 
 from elite.version import __version__
 
-_PACKAGES = ("torch", "numpy", "scipy", "lightning", "spconv")
+_PACKAGES = ("torch", "numpy", "scipy", "lightning", "spconv", "transformers", "peft")
 
 
 def describe() -> dict[str, Any]:

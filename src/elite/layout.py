@@ -8,6 +8,7 @@ The only place that joins paths.
                       labels/NNNNNN.label          uint32 (N,): semantic | instance << 16
                       image_2/NNNNNN.png           one folder per camera
                       image_2_labels/{semantic,instance}/NNNNNN.png   dense image labels
+                      image_2_pseudo/{semantic,instance}/NNNNNN.png   the same, generated; NNNNNN.json tells how
                       calib.txt  poses.txt  times.txt
     OUT/sequences/SS/predictions/NNNNNN.label
 """
@@ -51,8 +52,12 @@ class Layout:
         return self.sequence(sequence) / camera / f"{name}.png"
 
     def dense_labels(self, sequence: str, name: str, folder: str, kind: str) -> Path:
-        """``folder`` such as image_2_labels; ``kind`` semantic or instance."""
+        """``folder`` such as image_2_labels; ``kind`` semantic or instance (or pictures, of generated ones)."""
         return self.sequence(sequence) / folder / kind / f"{name}.png"
+
+    def dense_record(self, sequence: str, name: str, folder: str) -> Path:
+        """How generated dense labels were made."""
+        return self.sequence(sequence) / folder / f"{name}.json"
 
     def calibration(self, sequence: str) -> Path:
         return self.sequence(sequence) / "calib.txt"
@@ -105,6 +110,25 @@ def parse_sequences(text: str) -> tuple[str, ...]:
     if not names:
         raise ConfigError(f"'{text}' names no sequence; give train, valid, test or numbers such as 00,08.")
     return tuple(dict.fromkeys(names))
+
+
+def select_sequences(
+    text: str | None, found: tuple[str, ...], root: Path, what: str = "sequence"
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Of a selection (None = all) what is among the ``found`` sequences below ``root``, and what is not.
+
+    Raises:
+        DataError: a sequence that is named by its number is not there; those of a split need not be.
+    """
+    if text is None:
+        return found, ()
+    wanted = parse_sequences(text)
+    absent = tuple(s for s in wanted if s not in found)
+    of_splits = {s for part in text.split(",") for s in SPLITS.get(part.strip(), ())}
+    missing = [s for s in absent if s not in of_splits]
+    if missing:
+        raise DataError(f"{root} has no {what} {', '.join(missing)}; found {', '.join(found) or 'none'}.")
+    return tuple(s for s in wanted if s in found), absent
 
 
 def parse_frames(text: str | None) -> frozenset[int] | None:

@@ -13,11 +13,10 @@ from elite.cli.parsing import (
     add_labels,
     add_selection,
     bar,
+    parse_config,
     percent,
     require_extra,
-    resolve_config,
     save_json,
-    underscored,
 )
 from elite.errors import ConfigError, EliteError
 
@@ -26,12 +25,7 @@ def train(parser: ArgumentParser, argv: list[str]) -> int:
     """Train the student: --config NAME|FILE and any setting of it, such as --data.root ROOT."""
     from elite.config import TrainConfig
 
-    parser.add_argument("--config", action="config", help="a packaged name or a YAML file of differences")
-    parser.add_class_arguments(TrainConfig)
-    args = parser.parse_args(underscored(resolve_config(argv)))
-    args.pop("config")
-    config = TrainConfig(**vars(parser.instantiate(args)))
-
+    config = parse_config(parser, argv, TrainConfig)
     require_extra("lightning", "train")
     from elite.training import train as run
 

@@ -5,13 +5,14 @@ import sys
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from jsonargparse import ArgumentParser
 
 from elite.errors import ConfigError, EliteError, MissingExtraError
 
 FAULTY, USAGE = 1, 2
+Config = TypeVar("Config")
 
 
 class Parser(ArgumentParser):
@@ -59,6 +60,15 @@ def _config_path(name: str) -> str:
     raise ConfigError(
         f"'{name}' is neither a configuration file nor a packaged configuration; expected one of {known}."
     )
+
+
+def parse_config(parser: ArgumentParser, argv: list[str], cls: type[Config]) -> Config:
+    """The configuration of a run: ``--config`` and any setting of ``cls``."""
+    parser.add_argument("--config", action="config", help="a packaged name or a YAML file of differences")
+    parser.add_class_arguments(cls)
+    args = parser.parse_args(underscored(resolve_config(argv)))
+    args.pop("config")
+    return cls(**vars(parser.instantiate(args)))
 
 
 def require_extra(package: str, extra: str) -> None:

@@ -74,6 +74,15 @@ class DataModule(L.LightningDataModule):
             persistent_workers=self.config.data.workers > 0,
         )
 
+    def check_processes(self, world: int) -> None:
+        """Raises ConfigError if one of ``world`` processes would have no scan."""
+        for name, scans in (("training", self.train_set), ("validation", self.val_set)):
+            if scans is not None and len(scans) < world:
+                raise ConfigError(
+                    f"{world} processes cannot share {len(scans)} {name} scans, each needs one; lower --devices, or "
+                    "select more scans."
+                )
+
     def steps_per_epoch(self, world: int) -> int:
         """Optimiser steps of one pass over the training scans with ``world`` processes."""
         step = self.config.data.batch_size * self.config.accumulate
@@ -124,10 +133,10 @@ def _scoring_set(config: TrainConfig, cameras: tuple[str, ...]) -> ScoringSet | 
         return None
     assert data.root is not None
     frames = SemanticKITTI(data.root, data.val_sequences, frames=data.val_frames, cameras=cameras)
-    scoring = ScoringSet(frames, config.student.volume, image=config.image)
-    if not len(scoring):
+    if not frames.labelled():
         raise DataError(
             f"no scan of the validation sequences {data.val_sequences} has labels; give other --data.val_sequences, "
             "or none to train without a score."
         )
-    return scoring
+    required = data.require_images and bool(cameras)
+    return ScoringSet(frames, config.student.volume, image=config.image, require_images=required)

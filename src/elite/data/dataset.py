@@ -4,14 +4,15 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Int64, UInt8
+from jaxtyping import Int64, UInt8
 from torch.utils.data import Dataset, Sampler
 
 from elite.config import AugmentConfig, ImageConfig
 from elite.data.augment import keep_points, transform_points
+from elite.data.fraction import labelled_scans, shown_labels
 from elite.data.semantickitti import SemanticKITTI
 from elite.data.views import DenseLabels, frame_views
-from elite.errors import DataError
+from elite.errors import ConfigError, DataError
 from elite.geometry import Volume, in_volume, nearest
 from elite.labels import NUM_CLASSES
 from elite.types import Frame, Sample, View
@@ -35,7 +36,7 @@ class TrainingSet(Dataset[Sample]):
 
     Raises:
         DataError: no label; no image, or no dense label, though asked for; a missing image that is required.
-        ConfigError: dense labels of a camera that is not selected.
+        ConfigError: dense labels of a camera that is not selected, or that tell more than the share of the labels.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class TrainingSet(Dataset[Sample]):
         self.image = image or ImageConfig()
         self.dense = DenseLabels(frames, dense_labels)
         self.point_fraction = label_fraction if label_unit == "points" else 1.0
-        self.labelled = _labelled(frames, label_fraction if label_unit == "scans" else 1.0)
+        self.labelled = labelled_scans(frames, label_fraction if label_unit == "scans" else 1.0)
         self.unlabelled = _unlabelled(frames, self.labelled) if keep_unlabelled else []
         repeats = max(1, len(self.unlabelled) // len(self.labelled))
         self.entries = np.array([*self.labelled * repeats, *self.unlabelled])
@@ -102,11 +103,8 @@ class TrainingSet(Dataset[Sample]):
         """Train ids of the whole scan, 0 where they are hidden."""
         if labels is None or position in self._hidden:
             return np.zeros(points, np.uint8)
-        if self.point_fraction == 1:
-            return labels
         entry = self.frames.index[position]
-        rng = np.random.default_rng((self.seed, 2, *f"{entry.sequence}/{entry.name}".encode()))
-        return np.where(keep_labels(labels, self.point_fraction, rng), labels, np.uint8(0))
+        return shown_labels(labels, f"{entry.sequence}/{entry.name}", self.point_fraction, self.seed)
 
     def _views(self, position: int, frame: Frame, rows: np.ndarray, rng: np.random.Generator) -> tuple[View, ...]:
         dense = {} if position in self._hidden else self.dense.read(self.frames.index[position], frame.images)
@@ -120,13 +118,8 @@ class TrainingSet(Dataset[Sample]):
                 f"none of the {len(chosen)} training scans has an image in {' or '.join(cameras)}, so there is nothing "
                 "for a teacher to see; check the image folders, give other --data.cameras, or train without a teacher."
             )
-        lacking = [entry for entry in chosen if len(entry.images) < len(cameras)]
-        if required and lacking:
-            raise DataError(
-                f"data.require_images is set, but {len(lacking)} of {len(chosen)} training scans lack an image of "
-                f"{', '.join(cameras)}, the first of them {lacking[0].sequence}/{lacking[0].name}; add the images, "
-                "or switch it off: a scan without image trains the student alone."
-            )
+        if required:
+            _require_images(self.frames, candidates, "training", "trains the student alone")
 
     def _check_dense_labels(self) -> None:
         if self.dense.folders and not self.dense_images:
@@ -134,30 +127,16 @@ class TrainingSet(Dataset[Sample]):
                 f"{', '.join(self.dense.folders.values())} holds no dense labels for any image of the labelled "
                 "training scans; check the folder's name, make the labels, or set --data.dense_labels none."
             )
-
-
-def evenly_spaced(count: int, fraction: float) -> Int64[np.ndarray, "chosen"]:
-    """A fraction of the numbers 0 .. count - 1, 0 always among them; k, 2 k, ... for a fraction of 1 / k."""
-    due = np.floor(np.arange(-1, count) * fraction + 1e-9)  # 49 * (1 / 49) must not fall short of 1
-    return np.flatnonzero(np.diff(due))
-
-
-def keep_labels(labels: UInt8[np.ndarray, "n"], fraction: float, rng: np.random.Generator) -> Bool[np.ndarray, "n"]:
-    """Which points keep their label, each by chance; at least one labelled point, if there is any."""
-    chance = rng.random(len(labels))
-    luckiest = chance[labels > 0].min(initial=1)
-    return (chance < fraction) | (chance == luckiest)
-
-
-def _labelled(frames: SemanticKITTI, fraction: float) -> list[int]:
-    """A fraction of the scans that have labels, by sequence and name."""
-    order = sorted(frames.labelled(), key=lambda i: (frames.index[i].sequence, frames.index[i].name))
-    if not order:
-        raise DataError(
-            f"no scan of sequences {','.join(frames.sequences)} has a file in '{frames.labels_folder}'; "
-            "training needs labels, give --data.labels or other --data.sequences."
-        )
-    return [order[i] for i in evenly_spaced(len(order), fraction)]
+        if self.dense.folders and self.point_fraction < 1:
+            first = next(self.frames.index[i] for i in self.labelled if self.dense.of(self.frames.index[i]))
+            shown = {"label_fraction": self.point_fraction, "label_unit": "points", "seed": self.seed}
+            made_with = self.dense.settings(first)
+            if not all(made_with.get(name) == value for name, value in shown.items()):
+                raise ConfigError(
+                    f"the dense labels of {', '.join(self.dense.folders.values())} would show the teacher labels that "
+                    f"data.label_fraction {self.point_fraction:g} hides; make pseudo-labels with --label-fraction "
+                    f"{self.point_fraction:g} --label-unit points --seed {self.seed}, or set --data.dense_labels none."
+                )
 
 
 def _unlabelled(frames: SemanticKITTI, labelled: list[int]) -> list[int]:
@@ -165,17 +144,42 @@ def _unlabelled(frames: SemanticKITTI, labelled: list[int]) -> list[int]:
     return sorted({i for i, entry in enumerate(frames.index) if entry.images} - set(labelled))
 
 
+def _require_images(frames: SemanticKITTI, positions: Sequence[int], what: str, otherwise: str) -> None:
+    """Raises DataError if one of these frames lacks the image of a camera."""
+    chosen = [frames.index[i] for i in positions]
+    lacking = [entry for entry in chosen if len(entry.images) < len(frames.cameras)]
+    if lacking:
+        raise DataError(
+            f"data.require_images is set, but {len(lacking)} of {len(chosen)} {what} scans lack an image of "
+            f"{', '.join(frames.cameras)}, the first of them {lacking[0].sequence}/{lacking[0].name}; add the images, "
+            f"or switch it off: a scan without image {otherwise}."
+        )
+
+
 class ScoringSet(Dataset[Sample]):
     """Labelled frames as they are, with what the official score needs: the truth of every point of the scan.
 
-    If ``frames`` has cameras, a frame's images come as views, without chance and without dense labels.
+    If ``frames`` has cameras, a frame's images come as views, without chance and without dense labels;
+    ``require_images`` asks for an image of every camera.
+
+    Raises:
+        DataError: a missing image that is required.
     """
 
-    def __init__(self, frames: SemanticKITTI, volume: Volume, *, image: ImageConfig | None = None) -> None:
+    def __init__(
+        self,
+        frames: SemanticKITTI,
+        volume: Volume,
+        *,
+        image: ImageConfig | None = None,
+        require_images: bool = False,
+    ) -> None:
         self.frames = frames
         self.volume = volume
         self.image = image or ImageConfig()
         self.index = frames.labelled()
+        if require_images:
+            _require_images(frames, self.index, "validation", "scores the student alone")
 
     def __len__(self) -> int:
         return len(self.index)

@@ -15,7 +15,7 @@ from elite.data.dense import read_dense
 from elite.data.semantickitti import file_names, read_image
 from elite.errors import ConfigError, DataError
 from elite.labels import to_train
-from elite.layout import CAMERAS, SPLITS, Layout, open_layout, parse_frames, parse_sequences
+from elite.layout import CAMERAS, Layout, open_layout, parse_frames, parse_sequences, select_sequences
 from elite.pixels import jitter
 from elite.types import PointPixelPairs, View
 
@@ -68,7 +68,8 @@ class ImageIndex:
         self.cameras = cameras
         there = tuple(sorted(p.name for p in self.layout.sequences.iterdir() if p.is_dir()))
         left_out = () if without == "none" else parse_sequences(without)
-        chosen = [s for s in (there if sequences is None else self._named(sequences, there)) if s not in left_out]
+        present, _ = select_sequences(sequences, there, self.layout.root)
+        chosen = [s for s in present if s not in left_out]
         wanted = parse_frames(frames)
         self.entries = [entry for s in chosen for c in cameras for entry in self._of_folder(s, c, wanted)]
         if not self.entries:
@@ -78,17 +79,6 @@ class ImageIndex:
                 f"{', '.join(there) or 'none'}; check the image archive and the selection."
             )
         self.labelled = [entry for entry in self.entries if self.label_path(entry).exists()]
-
-    def _named(self, text: str, there: tuple[str, ...]) -> tuple[str, ...]:
-        """The sequences of a selection; those of a split need not all be there."""
-        wanted = parse_sequences(text)
-        of_splits = {s for part in text.split(",") for s in SPLITS.get(part.strip(), ())}
-        missing = [s for s in wanted if s not in there and s not in of_splits]
-        if missing:
-            raise DataError(
-                f"{self.layout.root} has no sequence {', '.join(missing)}; found {', '.join(there) or 'none'}."
-            )
-        return tuple(s for s in wanted if s in there)
 
     def label_path(self, entry: ImageEntry) -> Path:
         return self.layout.dense_labels(entry.sequence, entry.name, label_folder(entry.camera), "semantic")

@@ -13,7 +13,7 @@ from PIL import Image
 
 from elite.errors import ConfigError, DataError
 from elite.labels import object_ids, split_label, to_train
-from elite.layout import CAMERAS, SPLITS, open_layout, parse_frames, parse_sequences
+from elite.layout import CAMERAS, open_layout, parse_frames, select_sequences
 from elite.types import Camera, Frame, Scan
 
 _SCAN_NAME = re.compile(r"\d+\.bin")
@@ -189,14 +189,15 @@ class SemanticKITTI:
         for camera in self.cameras:
             if camera not in CAMERAS:
                 raise ConfigError(f"'{camera}' is no camera; expected some of {', '.join(CAMERAS)}.")
-        self.sequences, self.absent = self._select_sequences(sequences)
+        found = self.layout.found_sequences()
+        self.sequences, self.absent = select_sequences(sequences, found, self.layout.root, "scans for sequence")
         self.stray_files = 0
         wanted = parse_frames(frames)
         self.index = [entry for sequence in self.sequences for entry in self._index_sequence(sequence, wanted)]
         if not self.index:
             raise DataError(
                 f"{self.layout.root} has no scan for sequences {sequences or 'all'}, frames {frames or 'all'}; "
-                f"found sequences {', '.join(self.layout.found_sequences()) or 'none'}."
+                f"found sequences {', '.join(found) or 'none'}."
             )
 
     def __len__(self) -> int:
@@ -235,21 +236,6 @@ class SemanticKITTI:
     def labelled(self) -> list[int]:
         """Positions of the frames that have a label file."""
         return [i for i, entry in enumerate(self.index) if entry.has_labels]
-
-    def _select_sequences(self, text: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        found = self.layout.found_sequences()
-        if text is None:
-            return found, ()
-        wanted = parse_sequences(text)
-        absent = tuple(s for s in wanted if s not in found)
-        of_splits = {s for part in text.split(",") for s in SPLITS.get(part.strip(), ())}
-        missing = [s for s in absent if s not in of_splits]
-        if missing:
-            raise DataError(
-                f"{self.layout.root} has no scans for sequence {', '.join(missing)}; "
-                f"found {', '.join(found) or 'none'}."
-            )
-        return tuple(s for s in wanted if s in found), absent
 
     def _index_sequence(self, sequence: str, wanted: frozenset[int] | None) -> list[FrameIndex]:
         entries = file_names(self.layout.scans(sequence))

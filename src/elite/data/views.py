@@ -1,6 +1,8 @@
 """The images of a frame as views: tied to the points of its sample, with dense labels where there are any."""
 
+import json
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int64, UInt8
@@ -74,6 +76,14 @@ class DenseLabels:
         """Cameras whose image of this frame has dense labels."""
         named = f"{entry.name}.png"
         return tuple(c for c in self.folders if c in entry.images and named in self._names[entry.sequence, c])
+
+    def settings(self, entry: FrameIndex) -> dict[str, Any]:
+        """What the dense labels of a frame's first image were generated with; empty if nothing tells."""
+        folder = self.folders[self.of(entry)[0]]
+        try:
+            return json.loads(self.layout.dense_record(entry.sequence, entry.name, folder).read_text())["settings"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return {}
 
     def read(self, entry: FrameIndex, images: Mapping[str, np.ndarray]) -> dict[str, UInt8[np.ndarray, "h w"]]:
         """Train ids by camera, 0 = unknown.

@@ -10,82 +10,30 @@ no parameter is registered twice. AdaLoRA: Zhang et al., ICLR 2023, Algorithm 1.
 """
 
 import hashlib
-import json
-import math
 import re
-import struct
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from peft import AdaLoraConfig, AdaLoraModel, LoraConfig, LoraModel
-from peft.tuners.adalora import AdaLoraLayer, RankAllocator
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from peft.tuners.adalora import AdaLoraLayer
 from torch import Tensor, nn
 
 from elite.config import AdapterConfig
 from elite.errors import CheckpointError, ConfigError
 from elite.files import write_bytes
+from elite.teacher.adalora import Allocator, distance_from_orthonormal, schedule
+from elite.teacher.qkv import SplitQKV, fuse_qkv
+from elite.teacher.tensor_file import pack, unpack
 from elite.version import __version__
 
 FORMAT = "elite-adapter-1"
 SAM_TARGETS = ("q", "k", "v", "proj", "lin1", "lin2")
 _NAME = "default"  # what peft calls an adapter that is the only one
-
-
-# ---- fused attention ------------------------------------------------------------------------------------------
-
-
-class SplitQKV(nn.Module):
-    """Three Linears in the place of a fused one, with the same output."""
-
-    def __init__(self, fused: nn.Linear) -> None:
-        super().__init__()
-        biases = (None,) * 3 if fused.bias is None else fused.bias.chunk(3)
-        self.q, self.k, self.v = (_linear(w, b) for w, b in zip(fused.weight.chunk(3), biases, strict=True))
-
-    def forward(self, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch e"]:
-        return torch.cat([self.q(x), self.k(x), self.v(x)], dim=-1)
-
-    def fused(self) -> nn.Linear:
-        parts = (self.q, self.k, self.v)
-        assert all(type(part) is nn.Linear for part in parts), "merge the adapter before fusing q, k and v"
-        bias = None if self.q.bias is None else torch.cat([part.bias for part in parts])
-        return _linear(torch.cat([part.weight for part in parts]), bias)
-
-
-def _linear(weight: Float[Tensor, "e d"], bias: Float[Tensor, "e"] | None) -> nn.Linear:
-    """A Linear with copies of these values. Made on meta, so that no random number is drawn."""
-    out_features, in_features = weight.shape
-    layer = nn.Linear(in_features, out_features, bias=bias is not None, device="meta")
-    layer.weight = nn.Parameter(weight.detach().clone())
-    if bias is not None:
-        layer.bias = nn.Parameter(bias.detach().clone())
-    return layer
-
-
-def split_qkv(model: nn.Module) -> None:
-    """Replace every Linear(d, 3 d) named ``qkv`` inside ``model`` by its three parts."""
-    for module in list(model.modules()):
-        fused = getattr(module, "qkv", None)
-        if isinstance(fused, nn.Linear) and fused.out_features == 3 * fused.in_features:
-            module.qkv = SplitQKV(fused)
-
-
-def fuse_qkv(model: nn.Module) -> None:
-    """Undo ``split_qkv``: the original modules and key names, with today's weights."""
-    for module in list(model.modules()):
-        split = getattr(module, "qkv", None)
-        if isinstance(split, SplitQKV):
-            module.qkv = split.fused()
-
-
-# ---- adapting -------------------------------------------------------------------------------------------------
 
 
 @dataclass(eq=False)
@@ -129,7 +77,7 @@ class Adapter:
         if not by_shape:
             return torch.zeros((), device=device)
         with torch.autocast(device.type, enabled=False):
-            return torch.cat([_distance_from_orthonormal(torch.stack(rows)) for rows in by_shape.values()]).mean()
+            return torch.cat([distance_from_orthonormal(torch.stack(rows)) for rows in by_shape.values()]).mean()
 
     def ranks(self) -> dict[str, int]:
         """AdaLoRA: non-zero singular values of each adapted layer. Otherwise empty."""
@@ -192,10 +140,8 @@ class Adapter:
     def save(self, path: Path) -> None:
         """Write the trained parameters alone, and what they belong to, to a safetensors file, atomically."""
         parameters = dict(self.model.named_parameters())
-        tensors = {name: parameters[name].detach().cpu().contiguous() for name in self.trained}
-        # One entry, because safetensors writes several in any order: the same adapter gives the same bytes.
-        metadata = {FORMAT: json.dumps({**self._identity(), "version": __version__})}
-        write_bytes(path, save(tensors, metadata))
+        tensors = {name: parameters[name] for name in self.trained}
+        write_bytes(path, pack(tensors, FORMAT, {**self._identity(), "version": __version__}))
 
     def load(self, path: Path) -> None:
         """Take the parameters that ``save`` wrote.
@@ -203,11 +149,13 @@ class Adapter:
         Raises:
             CheckpointError: unreadable, of another method or foundation model, or its tensors do not fit.
         """
-        metadata, tensors = _read(path)
+        record, tensors = unpack(path, FORMAT, expected="readable adapter file", remedy="copy it again")
+        if not record:
+            raise CheckpointError(f"{path} is a safetensors file without '{FORMAT}' in its metadata: no adapter.")
         for key, value in self._identity().items():
-            if metadata.get(key) != value:
+            if record.get(key) != value:
                 raise CheckpointError(
-                    f"{path}: the adapter's {key} is {metadata.get(key)}, this model's {value}; "
+                    f"{path}: the adapter's {key} is {record.get(key)}, this model's {value}; "
                     "give the foundation model and the adapter settings it was trained with."
                 )
         parameters = {n: p for n, p in self.model.named_parameters() if n in self.trained}
@@ -256,7 +204,14 @@ class Adapter:
         return digest.hexdigest()[:16]
 
 
-def adapt(model: nn.Module, blocks: str, config: AdapterConfig, *, total_steps: int | None = None) -> Adapter:
+def adapt(
+    model: nn.Module,
+    blocks: str,
+    config: AdapterConfig,
+    *,
+    total_steps: int | None = None,
+    reached: Collection[str] | None = None,
+) -> Adapter:
     """Freeze ``model`` but for what ``config`` trains of the blocks from ``config.first_block`` on.
 
     - adalora, lora, dora: low-rank updates, zero at the start, of the Linears that ``config.targets`` names. If it
@@ -267,20 +222,26 @@ def adapt(model: nn.Module, blocks: str, config: AdapterConfig, *, total_steps: 
     - frozen: nothing.
 
     ``blocks`` is the dotted name of the model's ModuleList of blocks. ``total_steps``, the optimiser steps of the
-    whole run, is needed for adalora alone.
+    whole run, is needed for adalora alone. ``reached`` names the parameters that some tap depends on (all by default,
+    see ``Backbone.reached``): nothing else is trained, since no gradient ever comes there, which processes that train
+    together would wait for.
 
     Raises:
         ConfigError: there is no such block or layer, or too few steps for AdaLoRA's phases.
     """
-    count = len(list(model.get_submodule(blocks).children()))
+    if reached is None:
+        reached = {name for name, _ in model.named_parameters()}
+    count = 1 + max(_block_number(name, blocks) for name in reached if name.startswith(f"{blocks}."))
     if config.first_block >= count:
-        raise ConfigError(f"teacher.adapter.first_block is {config.first_block}, but the model has {count} blocks.")
+        raise ConfigError(
+            f"teacher.adapter.first_block is {config.first_block}, but the model has {count} blocks up to its last tap."
+        )
     model.requires_grad_(False)
     tuner = None
     if config.method == "full":
-        _unfreeze(model, blocks, config.first_block)
+        _unfreeze(model, blocks, config.first_block, reached)
     elif config.method != "frozen":
-        tuner = _low_rank(model, _target_names(model, blocks, config), config, total_steps)
+        tuner = _low_rank(model, _target_names(model, blocks, config, reached), config, total_steps)
     trained = tuple(name for name, p in model.named_parameters() if p.requires_grad)
     return Adapter(model, config, trained, tuner)
 
@@ -291,27 +252,27 @@ def count_parameters(module: nn.Module) -> tuple[int, int]:
     return trainable, sum(p.numel() for p in module.parameters()) - trainable
 
 
-def _unfreeze(model: nn.Module, blocks: str, first_block: int) -> None:
-    reached = False
+def _unfreeze(model: nn.Module, blocks: str, first_block: int, reached: Collection[str]) -> None:
+    behind = False
     for name, p in model.named_parameters():
         inside = name.startswith(f"{blocks}.")
-        reached |= inside
+        behind |= inside
         if inside:
-            p.requires_grad_(_block_number(name, blocks) >= first_block)
-        elif not reached:
-            p.requires_grad_(first_block == 0)
+            p.requires_grad_(name in reached and _block_number(name, blocks) >= first_block)
+        elif not behind:
+            p.requires_grad_(name in reached and first_block == 0)
 
 
 def _block_number(name: str, blocks: str) -> int:
     return int(name.removeprefix(f"{blocks}.").split(".")[0])
 
 
-def _target_names(model: nn.Module, blocks: str, config: AdapterConfig) -> list[str]:
+def _target_names(model: nn.Module, blocks: str, config: AdapterConfig, reached: Collection[str]) -> list[str]:
     """Full names of the layers to adapt: Linears, or in a network without any its convolutions."""
     inside = dict(model.get_submodule(blocks).named_modules(prefix=blocks))
     layers = [name for name, module in inside.items() if isinstance(module, nn.Linear)]
     layers = layers or [n for n, m in inside.items() if isinstance(m, nn.Conv2d) and m.groups == 1]
-    layers = [name for name in layers if _block_number(name, blocks) >= config.first_block]
+    layers = [n for n in layers if f"{n}.weight" in reached and _block_number(n, blocks) >= config.first_block]
     present = {name.rpartition(".")[2] for name in layers}
     split = any(isinstance(module, SplitQKV) for module in model.modules())
     wanted = set(SAM_TARGETS if split and set(SAM_TARGETS) <= present else present)
@@ -344,107 +305,3 @@ def _low_rank(model: nn.Module, names: list[str], config: AdapterConfig, total_s
             p.requires_grad_(False)
     tuner.rankallocator = Allocator(model, settings, _NAME)
     return tuner
-
-
-# ---- AdaLoRA's allocation -------------------------------------------------------------------------------------
-
-
-def schedule(config: AdapterConfig, total_steps: int | None) -> dict[str, int]:
-    """AdaLoRA's phases in optimiser steps, by peft's names: shares of ``total_steps``, rounded down.
-
-    Raises:
-        ConfigError: one of the phases would be empty.
-    """
-    total = total_steps or 0
-    tinit, tfinal = _share(config.initial, total), _share(config.final, total)
-    if tinit < 1 or tfinal < 1 or tinit + tfinal >= total:
-        raise ConfigError(
-            f"AdaLoRA's schedule needs the number of optimiser steps and at least "
-            f"{math.ceil(1 / min(config.initial, config.final))} of them, found {total_steps}; train longer, or set "
-            "teacher.adapter.method to lora."
-        )
-    return {"total_step": total, "tinit": tinit, "tfinal": tfinal, "deltaT": max(1, _share(config.interval, total))}
-
-
-def _share(share: float, total: int) -> int:
-    """floor(share * total) of the share that was meant: as floats, 0.29 * 100 is below 29."""
-    return math.floor(Fraction(share).limit_denominator(1_000_000) * total)
-
-
-class Allocator(RankAllocator):
-    """peft's allocator with an exact budget: when importances tie, peft prunes all of the tied ones.
-
-    Ties arise wherever no gradient arrives (blocks behind the last tap, a start without any image), since importance
-    is 0 there. Also, parameters without gradient are passed over, where peft fails; and masks are tensors (rank, 1)
-    beside the singular values, where peft's lists are copied to the device at every step.
-    """
-
-    @torch.no_grad()
-    def update_ipt(self, model: nn.Module) -> None:
-        """Smooth |parameter x gradient| and its uncertainty (AdaLoRA, equations 9 and 10)."""
-        live = {n: p for n, p in model.named_parameters() if "lora_" in n and p.grad is not None}
-        if not live or not _finite([p.grad for p in live.values()]):  # one overflow would spoil the averages for good
-            return
-        for averages in (self.exp_avg_ipt, self.exp_avg_unc):
-            for n, p in live.items():  # a state that was loaded may lie on another device
-                averages[n] = averages[n].to(p.device) if n in averages else torch.zeros_like(p)
-        many: Any = torch  # one launch for all tensors instead of one each
-        sensitivity = many._foreach_abs(many._foreach_mul(list(live.values()), [p.grad for p in live.values()]))
-        importance = [self.exp_avg_ipt[n] for n in live]
-        many._foreach_lerp_(importance, sensitivity, 1 - self.beta1)
-        deviation = many._foreach_abs(many._foreach_sub(sensitivity, importance))
-        many._foreach_lerp_([self.exp_avg_unc[n] for n in live], deviation, 1 - self.beta2)
-
-    @torch.no_grad()
-    def mask_to_budget(self, model: nn.Module, budget: int) -> dict[str, Tensor]:
-        """Zero all singular values but the ``budget`` most important ones; the masks, True = kept."""
-        parameters = dict(model.named_parameters())
-        scores = torch.stack([self._triplet_scores(name, parameters) for name in self.name_set], dim=1)
-        # (rank, layers): ties are broken rank by rank, that is, shared out evenly among the layers.
-        kept = torch.zeros(scores.numel(), dtype=torch.bool, device=scores.device)
-        kept[scores.flatten().argsort(descending=True, stable=True)[:budget]] = True
-        columns = kept.view_as(scores).split(1, dim=1)
-        masks = {name % "lora_E": mask.clone() for name, mask in zip(self.name_set, columns, strict=True)}
-        self.mask_using_rank_pattern(model, masks)
-        return masks
-
-    @torch.no_grad()
-    def mask_using_rank_pattern(self, model: nn.Module, rank_pattern: dict[str, Tensor]) -> None:
-        for name, p in model.named_parameters():
-            if name in rank_pattern:
-                p.masked_fill_(~rank_pattern[name].to(p.device), 0.0)
-
-    def _triplet_scores(self, name: str, parameters: dict[str, nn.Parameter]) -> Float[Tensor, "rank"]:
-        """Importance of each singular value with its vectors (equations 7 and 8)."""
-        a, b, e = (self._score(n, parameters[n]) for n in (name % "lora_A", name % "lora_B", name % "lora_E"))
-        return e[:, 0] + a.mean(dim=1) + b.mean(dim=0)
-
-    def _score(self, name: str, p: nn.Parameter) -> Float[Tensor, "_ _"]:
-        if name not in self.exp_avg_ipt:
-            return torch.zeros_like(p)
-        return self._element_score(name).to(p.device)
-
-
-def _finite(tensors: list[Any]) -> bool:
-    many: Any = torch
-    return bool(torch.stack(many._foreach_norm(tensors)).isfinite().all())
-
-
-def _distance_from_orthonormal(rows: Float[Tensor, "n rank d"]) -> Float[Tensor, "n"]:
-    product = rows.float() @ rows.float().mT
-    return torch.linalg.matrix_norm(product - torch.eye(product.shape[-1], device=rows.device))
-
-
-# ---- files ----------------------------------------------------------------------------------------------------
-
-
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = json.loads((file.metadata() or {}).get(FORMAT, "{}"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-    except (SafetensorError, OSError, struct.error, ValueError) as error:
-        raise CheckpointError(f"{path} is no readable adapter file ({error}); copy it again.") from error
-    if not metadata:
-        raise CheckpointError(f"{path} is a safetensors file without '{FORMAT}' in its metadata: no adapter.")
-    return metadata, tensors

@@ -14,7 +14,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from elite.errors import ConfigError
+from elite.errors import ConfigError, first_line
 
 # ImageNet's statistics on 0..255, which SAM and DINO were trained with.
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
@@ -27,12 +27,14 @@ class Backbone(nn.Module):
         depths: blocks (or stages, of a model that has these) whose output is a map, counted from 0, rising.
         channels, strides: of each map; a map has one cell per ``stride`` pixels either way.
         blocks: dotted name within ``model`` of the list of its blocks.
+        rel_pos: how SAM's relative positions are taken; None for other models.
         model: the transformers module.
     """
 
     channels: tuple[int, ...]
     strides: tuple[int, ...]
     blocks: str
+    rel_pos: str | None = None
     mean: Tensor
     std: Tensor
 
@@ -65,6 +67,24 @@ class Backbone(nn.Module):
                 f"of {stride}, such as {nearest[0]} x {nearest[1]}."
             )
 
+    def smallest_size(self) -> tuple[int, int]:
+        """Rows and columns of a small image that surely fits."""
+        return max(self.strides), max(self.strides)
+
+    def reached(self) -> frozenset[str]:
+        """Names of the parameters of ``model`` that some map depends on.
+
+        Not among them: blocks behind the last tap, output layers, a mask token that only pre-training uses.
+        """
+        needed_gradient = {p: p.requires_grad for p in self.model.parameters()}
+        self.model.requires_grad_(True)
+        with torch.enable_grad():
+            maps = self.maps(torch.zeros(1, 3, *self.smallest_size(), device=self.mean.device))
+        leaves = _leaves(maps)
+        for p, before in needed_gradient.items():
+            p.requires_grad_(before)
+        return frozenset(name for name, p in self.model.named_parameters() if p in leaves)
+
     def block_list(self) -> nn.ModuleList:
         blocks = self.model.get_submodule(self.blocks)
         assert isinstance(blocks, nn.ModuleList)
@@ -80,6 +100,18 @@ def _recomputed(forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     if not torch.is_grad_enabled():
         return forward(*args, **kwargs)
     return checkpoint(forward, *args, use_reentrant=False, preserve_rng_state=False, **kwargs)
+
+
+def _leaves(outputs: Sequence[Tensor]) -> set[Any]:
+    """The tensors at the ends of the graph that ``outputs`` were computed with."""
+    todo: list[Any] = [output.grad_fn for output in outputs]
+    seen: set[Any] = set()
+    while todo:
+        node = todo.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            todo += [before for before, _ in node.next_functions]
+    return {node.variable for node in seen if hasattr(node, "variable")}
 
 
 class SamBackbone(Backbone):
@@ -100,6 +132,7 @@ class SamBackbone(Backbone):
         self.channels = (config.hidden_size,) * len(depths)
         self.strides = (config.patch_size,) * len(depths)
         self.positions = config.image_size // config.patch_size
+        self.rel_pos = rel_pos
         if rel_pos == "slice":
             for layer in self.block_list():
                 layer.attn.get_rel_pos = sliced_rel_pos  # type: ignore[union-attr]
@@ -174,19 +207,64 @@ def _check_positions(height: int, width: int, largest: int) -> None:
 
 
 class AutoMaps(Backbone):
-    """Any model of transformers' AutoBackbone. Depths count its stages: the blocks of a plain ViT."""
+    """Any model of transformers' AutoBackbone. Depths count its stages: the blocks of a plain ViT.
+
+    Raises:
+        ConfigError: the model's outputs are no maps.
+    """
 
     def __init__(self, model: nn.Module, depths: tuple[int, ...]) -> None:
         super().__init__(model, depths)
-        wrapped: Any = model
         self.blocks = _largest_list(model)
-        with torch.no_grad():  # 224 is a whole number of all strides in use: 4, 8, 14, 16, 32
-            probe = wrapped.eval()(torch.zeros(1, 3, 224, 224)).feature_maps
+        self._smallest = (224, 224)  # a whole number of all strides in use: 4, 8, 14, 16, 32
+        try:
+            probe = self._probe(*self._smallest)
+        except ConfigError:
+            self._smallest = _own_size(model)
+            probe = self._probe(*self._smallest)
         self.channels = tuple(m.shape[1] for m in probe)
-        self.strides = tuple(224 // m.shape[2] for m in probe)
+        self.strides = tuple(self._smallest[0] // m.shape[2] for m in probe)
+        self._fitting = {self._smallest}
+
+    def smallest_size(self) -> tuple[int, int]:
+        return self._smallest
+
+    def check_size(self, height: int, width: int) -> None:
+        """Tries every size once: some models are made for a single one."""
+        super().check_size(height, width)
+        if (height, width) not in self._fitting:
+            self._probe(height, width)
+            self._fitting.add((height, width))
 
     def maps(self, pixels: Tensor) -> list[Tensor]:
         return list(self.model(pixels).feature_maps)
+
+    @torch.no_grad()
+    def _probe(self, height: int, width: int) -> list[Tensor]:
+        """Maps of an empty image, by the model in eval mode: nothing in it changes."""
+        training = self.model.training
+        try:
+            maps = self.eval().maps(torch.zeros(1, 3, height, width, device=self.mean.device))
+        except torch.OutOfMemoryError:
+            raise
+        except (ValueError, RuntimeError) as error:
+            raise ConfigError(
+                f"{type(self.model).__name__} takes no images of {height} x {width} pixels ({first_line(error)}); it "
+                f"was made for {' x '.join(map(str, _own_size(self.model)))}, set image.crop to that or take another "
+                "foundation model."
+            ) from error
+        finally:
+            self.train(training)
+        if any(m.ndim != 4 for m in maps):
+            raise ConfigError(f"{type(self.model).__name__} gives no maps (b, c, h, w); take another foundation model.")
+        return maps
+
+
+def _own_size(model: nn.Module) -> tuple[int, int]:
+    """Rows and columns that the model was made for, by its configuration."""
+    config: Any = model.config
+    size = getattr(config, "image_size", 224)
+    return (size, size) if isinstance(size, int) else tuple(size)
 
 
 def _largest_list(model: nn.Module) -> str:

@@ -56,6 +56,8 @@ class TeacherHeads(nn.Module):
 
     def __init__(self, backbone: Backbone, *, channels: int = 96, classes: int = 20) -> None:
         super().__init__()
+        # What the weights below are good for, by the names of the settings.
+        self.made_for = {"depths": list(backbone.depths), "rel_pos": backbone.rel_pos, "channels": channels}
         self.taps = nn.ModuleList(Tap(c, channels, s) for c, s in zip(backbone.channels, backbone.strides, strict=True))
         self.heads = nn.ModuleList(mlp_head(channels, 2 * channels, classes) for _ in self.taps)
         self.multi_stage = mlp_head(channels * len(self.taps), 2 * channels, classes)

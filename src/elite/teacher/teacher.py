@@ -1,22 +1,24 @@
 """The teacher: an adapted foundation model, a tap and a head per student stage, and a head on all stages."""
 
 from pathlib import Path
+from typing import Any
 
 from jaxtyping import Float, UInt8
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from elite.config import TeacherConfig
-from elite.errors import CheckpointError, first_line
+from elite.errors import CheckpointError
 from elite.files import load_torch
-from elite.teacher.adapters import Adapter, adapt, split_qkv
+from elite.teacher.adapters import Adapter, adapt
 from elite.teacher.backbone import Backbone
 from elite.teacher.heads import TeacherHeads, lookup
+from elite.teacher.qkv import split_qkv
+from elite.teacher.tensor_file import pack, unpack
 from elite.teacher.weights import load_backbone
 from elite.types import Pixels, TeacherOutput
 
 HEADS_FILE = "teacher.safetensors"  # beside a foundation model whose taps and heads are trained already
+HEADS_FORMAT = "elite-heads-1"
 
 
 class Teacher(TeacherHeads):
@@ -52,7 +54,9 @@ class Teacher(TeacherHeads):
         backbone = load_backbone(config, stages)
         if config.adapter.method not in ("full", "frozen"):
             split_qkv(backbone.model)
-        adapter = adapt(backbone.model, backbone.blocks, config.adapter, total_steps=total_steps)
+        adapter = adapt(
+            backbone.model, backbone.blocks, config.adapter, total_steps=total_steps, reached=backbone.reached()
+        )
         if config.checkpointing:
             backbone.recompute()
         teacher = cls(backbone, adapter, channels=config.channels, classes=classes, random=config.weights == "random")
@@ -64,15 +68,17 @@ class Teacher(TeacherHeads):
         """Taps and heads that ``elite train-teacher`` trained on class labels.
 
         Raises:
-            CheckpointError: there are none, or they do not fit.
+            CheckpointError: there are none, they belong to other maps, or they do not fit.
         """
-        try:
-            state = load_file(path)
-        except (OSError, SafetensorError) as error:
-            raise CheckpointError(
-                f"{path} holds no trained heads ({first_line(error)}); teacher.heads pretrained needs a folder that "
-                "'elite train-teacher --objective classes' wrote."
-            ) from error
+        remedy = "teacher.heads pretrained needs a folder that 'elite train-teacher --objective classes' wrote"
+        made_for, state = unpack(path, HEADS_FORMAT, expected="trained heads", remedy=remedy)
+        for name, theirs in made_for.items():  # none in files of older versions
+            ours = self.made_for.get(name)
+            if ours != theirs:
+                raise CheckpointError(
+                    f"{path} was trained with teacher.{name} {_told(theirs)}, this teacher has {_told(ours)}: its "
+                    f"weights are of another shape or meaning; set teacher.{name} alike, or teacher.heads to new."
+                )
         own = {name: v for name, v in self.state_dict().items() if not name.startswith("backbone.")}
         check_fit(own, state, path)
         self.load_state_dict({**self.state_dict(), **state}, strict=True)
@@ -113,6 +119,15 @@ class Teacher(TeacherHeads):
             return set()
         trained = {name for name, p in self.named_parameters() if p.requires_grad}
         return {name for name in self.state_dict() if name.startswith("backbone.")} - trained
+
+
+def _told(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def pack_heads(heads: TeacherHeads) -> bytes:
+    """Taps and heads as the bytes of a file that ``Teacher.load_heads`` reads."""
+    return pack(heads.state_dict(), HEADS_FORMAT, heads.made_for)
 
 
 def load_teacher(path: Path) -> Teacher:

@@ -128,17 +128,29 @@ def _architecture(name: str) -> PretrainedConfig:
 
 def _described(source: str) -> PretrainedConfig:
     """The architecture of a folder or of a model on the hub (NAME or OWNER/NAME)."""
-    if not Path(source).exists() and (source.count("/") > 1 or source.startswith((".", "/", "~"))):
+    here = Path(source).exists()
+    if not here and _is_path(source):
         raise CheckpointError(
             f"'{source}' does not exist; give --teacher.weights a SAM file, a transformers folder or a hub id."
         )
     try:
         return AutoConfig.from_pretrained(source, trust_remote_code=False)
     except Exception as error:  # a faulty config.json makes transformers stumble over anything
-        raise CheckpointError(
-            f"'{source}' is no file, no transformers folder (config.json beside model.safetensors) and no model that "
-            f"the hub answers for ({first_line(error)}); check --teacher.weights."
-        ) from error
+        found = "is no transformers folder (config.json beside model.safetensors)"
+        if not here:
+            found = "is neither a file nor a folder here, nor a model that the hub answers for"
+        raise CheckpointError(f"'{source}' {found}: {first_line(error)}; check --teacher.weights.") from error
+
+
+def _is_path(name: str) -> bool:
+    """Whether a name of nothing that exists is a mistyped path, and no hub id: offline, the hub keeps one waiting."""
+    owner, slash, _ = name.partition("/")
+    return (
+        name.startswith((".", "/", "~"))
+        or name.count("/") > 1
+        or name.endswith((".pth", ".pt", ".bin", ".safetensors", ".ckpt"))
+        or (slash == "/" and Path(owner).is_dir())
+    )
 
 
 def _make(cls: Any, described: PretrainedConfig, source: str | None) -> nn.Module:

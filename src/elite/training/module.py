@@ -52,7 +52,7 @@ class Training(L.LightningModule):
         self.train_confusion = Confusion(student.config.classes)
         self.val_confusion = Confusion(student.config.classes)
         self.teacher_confusion = Confusion(student.config.classes)
-        self._allocated = 0
+        self._steps = 0  # optimiser steps that really happened
         adapter = None if self.teacher is None else self.teacher.adapter
         self._base = "" if adapter is None else adapter.base_hash()
 
@@ -81,11 +81,17 @@ class Training(L.LightningModule):
         }
         return terms if self.distillation is None else terms | self.distillation(output, batch, weights)
 
-    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        """Ranks are given out after each optimiser step, with its gradients still there."""
-        if self.teacher is not None and self.teacher.adapter is not None and self.global_step > self._allocated:
-            self._allocated = self.global_step
-            self.teacher.adapter.allocate(self.global_step)
+    def on_train_start(self) -> None:
+        self._steps = self.global_step  # not 0 in a run that goes on where another one stopped
+
+    def _after_step(self, *_: Any) -> None:
+        """Ranks are given out after each optimiser step, with its gradients still there.
+
+        The optimiser calls this, and a gradient scaler that finds an overflow does not call the optimiser.
+        """
+        self._steps += 1
+        if self.teacher is not None and self.teacher.adapter is not None:
+            self.teacher.adapter.allocate(self._steps)
 
     def on_train_epoch_end(self) -> None:
         result = self.train_confusion.score()
@@ -126,6 +132,7 @@ class Training(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         optimizer = build_optimizer(self, self.teacher, self.config.optim)
+        optimizer.register_step_post_hook(self._after_step)
         stair = self.steps_per_epoch if self.config.optim.anneal == "epoch" else 1
         schedule = LambdaLR(optimizer, lambda step: cosine(step, self.total_steps, self.config.optim, stair=stair))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -8,10 +8,6 @@
         checkpoints/best.ckpt last.ckpt
 """
 
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +15,6 @@ from typing import Any
 
 import lightning as L
 import yaml
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch import Tensor
@@ -27,14 +22,15 @@ from torch import Tensor
 from elite.config import TrainConfig, plain
 from elite.data.datamodule import DataModule
 from elite.environment import describe
-from elite.errors import ConfigError, EliteError, MissingExtraError
+from elite.errors import ConfigError, MissingExtraError
 from elite.files import make_folder, write_bytes, write_json
 from elite.labels import NUM_CLASSES, POINT_COUNTS
 from elite.losses import class_weights
 from elite.student import SPVCNN, load_student
-from elite.training.callbacks import AtomicCheckpointIO, ProgressBar, Throughput, checkpoints
+from elite.training.callbacks import AtomicCheckpointIO, Throughput, checkpoints
 from elite.training.distillation import Distillation
 from elite.training.module import Training
+from elite.training.trainer import build_trainer, fit, quiet
 
 
 @dataclass(frozen=True)
@@ -64,11 +60,12 @@ def train(config: TrainConfig, *, progress: bool = True) -> TrainingResult:
     data = DataModule(config)
     _tell_absent(data)
     saving = checkpoints(config.out / "checkpoints", validated=data.val_set is not None)
-    with _quiet():
+    with quiet():
         trainer = _trainer(config, [*saving, Throughput(), LearningRateMonitor("step")], progress)
+        data.check_processes(trainer.world_size)
         module = _module(config, data, trainer.world_size)
         _open_run(config, earlier, summary(module))  # not before everything else has been found to fit
-        _fit(trainer, module, data)
+        fit(trainer, module, data)
     best, last = saving[0], saving[-1]
     score = best.best_model_score
     return TrainingResult(
@@ -129,19 +126,6 @@ def _settled(config: TrainConfig) -> TrainConfig:
     if weights is None or not Path(weights).exists():
         return config
     return replace(config, teacher=replace(config.teacher, weights=str(Path(weights).resolve())))
-
-
-def _fit(trainer: L.Trainer, module: Training, data: DataModule) -> None:
-    """Fit, and let what goes wrong leave as it began: Lightning turns an interrupt into an exit of its own."""
-    try:
-        trainer.fit(module, data)
-    except SystemExit as error:
-        raise KeyboardInterrupt from error
-    except EliteError as error:  # from a loader process it arrives with that process's whole traceback in its text
-        _, marker, text = str(error).rpartition(f"{type(error).__module__}.{type(error).__name__}: ")
-        if not (marker and str(error).startswith("Caught ")):
-            raise
-        raise type(error)(text.strip()) from error
 
 
 def _earlier_run(config: TrainConfig) -> list[Path]:
@@ -215,31 +199,25 @@ def loss_weights(config: TrainConfig, data: DataModule) -> Tensor | None:
 
 
 def _trainer(config: TrainConfig, callbacks: list[L.Callback], progress: bool) -> L.Trainer:
-    if progress:
-        callbacks = [*callbacks, ProgressBar()]
-    try:
-        return L.Trainer(
-            default_root_dir=config.out,
-            **_length(config),
-            accumulate_grad_batches=config.accumulate,
-            limit_val_batches=0 if config.data.val_sequences == "none" else None,
-            use_distributed_sampler=False,  # the data module shares out the scans itself, validation without padding
-            precision=config.precision,
-            accelerator=config.accelerator,
-            devices=config.devices,
-            callbacks=callbacks,
-            plugins=[AtomicCheckpointIO()],
-            logger=[
-                CSVLogger(config.out, name="", version=""),
-                TensorBoardLogger(config.out, name="", version="tensorboard"),
-            ],
-            log_every_n_steps=min(5, config.steps or 5),
-            num_sanity_val_steps=0,
-            enable_progress_bar=progress,
-            enable_model_summary=False,
-        )
-    except MisconfigurationException as error:
-        raise ConfigError(f"this machine cannot train so ({error}); change --accelerator or --devices.") from error
+    return build_trainer(
+        callbacks=callbacks,
+        progress=progress,
+        precision=config.precision,
+        change="--accelerator or --devices",
+        default_root_dir=config.out,
+        **_length(config),
+        accumulate_grad_batches=config.accumulate,
+        limit_val_batches=0 if config.data.val_sequences == "none" else None,
+        use_distributed_sampler=False,  # the data module shares out the scans itself, validation without padding
+        accelerator=config.accelerator,
+        devices=config.devices,
+        plugins=[AtomicCheckpointIO()],
+        logger=[
+            CSVLogger(config.out, name="", version=""),
+            TensorBoardLogger(config.out, name="", version="tensorboard"),
+        ],
+        log_every_n_steps=min(5, config.steps or 5),
+    )
 
 
 def _length(config: TrainConfig) -> dict[str, Any]:
@@ -253,20 +231,3 @@ def _length(config: TrainConfig) -> dict[str, Any]:
         "val_check_interval": interval,
         "check_val_every_n_epoch": None,
     }
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Lightning's advice on matters that are decided here on purpose is not shown; every other warning is."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        for message in (
-            ".*does not have many workers.*",
-            ".*exists and is not empty.*",
-            ".*number of training batches.*",
-            ".*Experiment logs directory.*",
-            ".*treespec, LeafSpec.*",
-            ".*module\\(s\\) in eval mode.*",  # the foundation model
-        ):
-            warnings.filterwarnings("ignore", message=message)
-        yield

@@ -1,0 +1,29 @@
+"""Every setting, one dataclass per part; the defaults are the paper's and those of its released
+configuration. Impossible values are refused when the record is made.
+"""
+
+from elite.config._records import plain
+from elite.config.data import AugmentConfig, DataConfig, ImageConfig
+from elite.config.pretraining import ImageDataConfig, PretrainConfig
+from elite.config.pseudo_labels import PseudoLabelConfig, VoteConfig
+from elite.config.student import StudentConfig
+from elite.config.teacher import AdapterConfig, TeacherConfig
+from elite.config.training import DistillConfig, LossConfig, OptimConfig, TrainConfig
+
+__all__ = [
+    "AdapterConfig",
+    "AugmentConfig",
+    "DataConfig",
+    "DistillConfig",
+    "ImageConfig",
+    "ImageDataConfig",
+    "LossConfig",
+    "OptimConfig",
+    "PretrainConfig",
+    "PseudoLabelConfig",
+    "StudentConfig",
+    "TeacherConfig",
+    "TrainConfig",
+    "VoteConfig",
+    "plain",
+]

@@ -1,0 +1,150 @@
+"""Settings of a training run: the losses, the optimiser, and all parts together."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from elite.config._records import require
+from elite.config.data import AugmentConfig, DataConfig, ImageConfig
+from elite.config.student import StudentConfig
+from elite.config.teacher import TeacherConfig
+
+
+@dataclass(frozen=True)
+class DistillConfig:
+    """Weights of what is added to the main loss.
+
+    Attributes:
+        student_heads: cross entropy + Lovasz of each student stage against the majority label of its voxels.
+        teacher_heads: the same of each teacher stage against its labelled pixels; shared out among the stages.
+        kl: KL(teacher || student) of each stage at point-pixel pairs, averaged over pairs and classes as the
+            published training does (1/20 of the usual mean over pairs); shared out among the stages.
+        multi_stage: cross entropy + Lovasz of the teacher's head on all stages.
+        logits: KL(teacher's head on all stages || the student's own logits) at the pairs, averaged as ``kl``. Not in
+            the paper (0): where labels are few, the student's answer itself follows the camera.
+        voxel_majority: a voxel's label is the majority of all its points, unlabelled ones counted as class 0 (the
+            published way), or of its labelled points only.
+        dense_stride: with dense labels, every how many pixels in both directions are looked at.
+    """
+
+    student_heads: float = 1.0
+    teacher_heads: float = 1.0
+    kl: float = 0.05
+    multi_stage: float = 1.0
+    logits: float = 0.0
+    voxel_majority: Literal["all", "labelled"] = "all"
+    dense_stride: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("student_heads", "teacher_heads", "kl", "multi_stage", "logits"):
+            value = getattr(self, name)
+            require(value >= 0, f"distill.{name} must not be negative, found {value}.")
+        require(self.dense_stride >= 1, f"distill.dense_stride must be at least 1, found {self.dense_stride}.")
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Main loss: weighted cross entropy + ``lovasz`` x Lovasz-softmax.
+
+    Attributes:
+        lovasz: weight of the Lovasz term (0.1 in the paper).
+        class_weights: semantickitti = from the published point counts; data = counted on the training frames; none.
+    """
+
+    lovasz: float = 0.1
+    class_weights: Literal["semantickitti", "data", "none"] = "semantickitti"
+
+    def __post_init__(self) -> None:
+        require(self.lovasz >= 0, f"loss.lovasz must not be negative, found {self.lovasz}.")
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    """SGD with Nesterov momentum and a cosine to ``final_lr``; the length is computed from the data.
+
+    Attributes:
+        lr: peak rate of everything that is trained.
+        teacher_lr: another one for the teacher.
+        momentum, weight_decay: of SGD.
+        final_lr: where the cosine ends, for ``lr``; other rates shrink by the same factor.
+        anneal: the cosine falls with every step, or with every epoch.
+        warmup_steps: optimiser steps of linear warm-up.
+        clip: largest norm of the gradient.
+        clip_together: one norm over all trained parameters, as the published training does; or one for the teacher and
+            one for the rest, so that a large gradient of the one does not shorten the other's step.
+    """
+
+    lr: float = 0.24
+    teacher_lr: float | None = None
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    final_lr: float = 0.0
+    anneal: Literal["step", "epoch"] = "step"
+    warmup_steps: int = 0
+    clip: float = 1.0
+    clip_together: bool = True
+
+    def __post_init__(self) -> None:
+        require(self.lr > 0, f"optim.lr must be positive, found {self.lr}.")
+        require(
+            self.teacher_lr is None or self.teacher_lr > 0,
+            f"optim.teacher_lr must be positive, found {self.teacher_lr}.",
+        )
+        require(0 <= self.momentum < 1, f"optim.momentum must be in [0, 1), found {self.momentum}.")
+        require(self.weight_decay >= 0, f"optim.weight_decay must not be negative, found {self.weight_decay}.")
+        require(0 <= self.final_lr <= self.lr, f"optim.final_lr must be in [0, lr], found {self.final_lr}.")
+        require(self.warmup_steps >= 0, f"optim.warmup_steps must not be negative, found {self.warmup_steps}.")
+        require(self.clip > 0, f"optim.clip must be positive, found {self.clip}.")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A whole training run.
+
+    Attributes:
+        out: run folder: checkpoints/, resolved config, versions and logs go there.
+        overwrite: replace the run that ``out`` holds already; otherwise that is an error.
+        epochs: passes over the training frames.
+        steps: if given, run this many optimiser steps instead of counting epochs.
+        val_every: validate every so many epochs, or steps if ``steps`` is given; by default every epoch, or once at
+            the end of the steps. Must divide the run, so that the last weights are scored.
+        accumulate: batches per optimiser step.
+        precision: Lightning's name: 32-true, bf16-mixed or, not on a CPU, 16-mixed.
+        accelerator: auto, cpu, cuda.
+        devices: how many, or auto.
+        seed: of weights, order and augmentation.
+        init: start from this student (checkpoint or imported file).
+    """
+
+    out: Path = Path("runs/student")
+    overwrite: bool = False
+    epochs: int = 64
+    steps: int | None = None
+    val_every: int | None = None
+    accumulate: int = 1
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    accelerator: Literal["auto", "cpu", "cuda"] = "auto"
+    devices: int | Literal["auto"] = "auto"
+    seed: int = 0
+    init: Path | None = None
+    data: DataConfig = field(default_factory=DataConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    image: ImageConfig = field(default_factory=ImageConfig)
+    student: StudentConfig = field(default_factory=StudentConfig)
+    teacher: TeacherConfig = field(default_factory=TeacherConfig)
+    distill: DistillConfig = field(default_factory=DistillConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+
+    def __post_init__(self) -> None:
+        require(0 <= self.seed < 2**32, f"seed must be in [0, 2^32), found {self.seed}.")
+        require(self.devices == "auto" or int(self.devices) >= 1, f"devices must be at least 1, found {self.devices}.")
+        require(self.epochs >= 1, f"epochs must be at least 1, found {self.epochs}.")
+        require(self.steps is None or self.steps >= 1, f"steps must be at least 1, found {self.steps}.")
+        length, unit = (self.epochs, "epochs") if self.steps is None else (self.steps, "steps")
+        require(
+            self.val_every is None or (self.val_every >= 1 and length % self.val_every == 0),
+            f"val_every must divide the run of {length} {unit}, or its last weights are never scored; "
+            f"found {self.val_every}.",
+        )
+        require(self.accumulate >= 1, f"accumulate must be at least 1, found {self.accumulate}.")

@@ -1,0 +1,52 @@
+"""Fused attention projections taken apart, so that q, k and v are adapted each on its own, and put together again."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class SplitQKV(nn.Module):
+    """Three Linears in the place of a fused one, with the same output."""
+
+    def __init__(self, fused: nn.Linear) -> None:
+        super().__init__()
+        biases = (None,) * 3 if fused.bias is None else fused.bias.chunk(3)
+        self.q, self.k, self.v = (_linear(w, b) for w, b in zip(fused.weight.chunk(3), biases, strict=True))
+
+    def forward(self, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch e"]:
+        return torch.cat([self.q(x), self.k(x), self.v(x)], dim=-1)
+
+    def fused(self) -> nn.Linear:
+        parts = (self.q, self.k, self.v)
+        assert all(type(part) is nn.Linear for part in parts), "merge the adapter before fusing q, k and v"
+        bias = None if self.q.bias is None else torch.cat([part.bias for part in parts])
+        return _linear(torch.cat([part.weight for part in parts]), bias)
+
+
+def _linear(weight: Float[Tensor, "e d"], bias: Float[Tensor, "e"] | None) -> nn.Linear:
+    """A Linear with copies of these values. Made on meta, so that no random number is drawn."""
+    out_features, in_features = weight.shape
+    layer = nn.Linear(in_features, out_features, bias=bias is not None, device="meta")
+    layer.weight = nn.Parameter(weight.detach().clone())
+    if bias is not None:
+        layer.bias = nn.Parameter(bias.detach().clone())
+    return layer
+
+
+def split_qkv(model: nn.Module) -> None:
+    """Replace every Linear(d, 3 e) named ``qkv`` inside ``model`` by its three parts of e rows each.
+
+    e is d but where a stage of SAM 2 widens.
+    """
+    for module in list(model.modules()):
+        fused = getattr(module, "qkv", None)
+        if isinstance(fused, nn.Linear) and fused.out_features % 3 == 0:
+            module.qkv = SplitQKV(fused)
+
+
+def fuse_qkv(model: nn.Module) -> None:
+    """Undo ``split_qkv``: the original modules and key names, with today's weights."""
+    for module in list(model.modules()):
+        split = getattr(module, "qkv", None)
+        if isinstance(split, SplitQKV):
+            module.qkv = split.fused()

@@ -1,0 +1,89 @@
+"""The folder that pre-training leaves: a transformers model that ``load_backbone`` reads again, and how it came about.
+
+::
+
+    OUT/config.json  model.safetensors  a transformers folder, for --teacher.weights OUT
+        teacher.safetensors             objective classes: taps and heads too, for --teacher.heads pretrained
+        training.json                   settings, versions, losses in the end
+"""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save
+from transformers import PreTrainedModel, SamVisionModel
+from transformers.models.sam.modeling_sam import SamVisionEncoder
+
+from elite.errors import ConfigError, OutputError
+from elite.files import write_bytes, write_json
+from elite.teacher.backbone import AutoMaps, Backbone
+from elite.teacher.heads import TeacherHeads
+from elite.teacher.teacher import HEADS_FILE, pack_heads
+from elite.teacher.tensor_file import plain_tensors
+
+_FILES = {"config.json", "model.safetensors", "training.json", HEADS_FILE}
+
+
+def whole_model(backbone: Backbone) -> PreTrainedModel:
+    """The transformers model around ``backbone``, sharing its weights, that ``load_backbone`` reads again.
+
+    Raises:
+        ConfigError: an architecture of which only a part is trained.
+    """
+    model = backbone.model
+    if isinstance(model, SamVisionEncoder):
+        whole = SamVisionModel(model.config)
+        whole.vision_encoder = model
+        return whole
+    if isinstance(backbone, AutoMaps) and isinstance(model, PreTrainedModel):
+        return model
+    raise ConfigError(
+        f"pre-training writes SAM's image encoder or a model of transformers' AutoBackbone, not a "
+        f"{type(model).__name__}; choose another --model."
+    )
+
+
+def save_model(model: PreTrainedModel, out: Path, record: dict[str, Any], heads: TeacherHeads | None = None) -> None:
+    """Write the transformers folder, the trained heads if there are any and training.json beside ``out``, and move
+    them there when they are whole.
+
+    Raises:
+        OutputError: the disk is full or the folder not writable; what stood at ``out`` before is intact.
+    """
+    try:
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as parent:
+            fresh = Path(parent) / "new"
+            write_bytes(fresh / "model.safetensors", save(plain_tensors(model.state_dict()), {"format": "pt"}))
+            model.config.save_pretrained(fresh)
+            if heads is not None:
+                write_bytes(fresh / HEADS_FILE, pack_heads(heads))
+            write_json(fresh / "training.json", record)
+            _move(fresh, out, Path(parent) / "old")
+    except OSError as error:
+        raise OutputError(f"cannot write {out} ({error}); free the space or choose another --out.") from error
+
+
+def _move(fresh: Path, out: Path, old: Path) -> None:
+    """``fresh`` to ``out``; what stood there goes to ``old``, and back if that fails."""
+    if out.exists():
+        out.rename(old)
+    try:
+        fresh.rename(out)
+    except BaseException:
+        if old.exists():
+            old.rename(out)
+        raise
+
+
+def check_out(out: Path, *, overwrite: bool) -> None:
+    """Raises ConfigError if ``out`` holds a model that must stay, or anything that is no model."""
+    if out == Path.cwd() or out.is_mount():
+        raise ConfigError(f"{out} cannot be replaced by a new folder when the model is whole; choose another --out.")
+    if not out.exists():
+        return
+    found = {p.name for p in out.iterdir()} if out.is_dir() else {out.name}
+    if found - _FILES:
+        raise ConfigError(f"{out} holds other things than a model ({sorted(found - _FILES)[0]}); choose another --out.")
+    if found and not overwrite:
+        raise ConfigError(f"{out} holds a model already; choose another --out, or give --overwrite true.")

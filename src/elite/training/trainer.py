@@ -1,0 +1,73 @@
+"""Lightning's trainer as every run here uses it: what cannot work is refused, what goes wrong leaves as it began."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import lightning as L
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from elite.errors import ConfigError, EliteError
+from elite.training.callbacks import ProgressBar
+
+
+def build_trainer(
+    *, callbacks: list[L.Callback], progress: bool, precision: Any, change: str, **settings: Any
+) -> L.Trainer:
+    """A trainer with ``settings``, Lightning's own words; no trial validation and no table of layers.
+
+    Raises:
+        ConfigError: this machine has no such devices (``change`` names the options to change then), or computes in
+            another precision than was asked for.
+    """
+    try:
+        trainer = L.Trainer(
+            callbacks=[*callbacks, ProgressBar()] if progress else callbacks,
+            precision=precision,
+            num_sanity_val_steps=0,
+            enable_progress_bar=progress,
+            enable_model_summary=False,
+            **settings,
+        )
+    except MisconfigurationException as error:
+        raise ConfigError(f"this machine cannot train so ({error}); change {change}.") from error
+    if trainer.precision != precision:
+        raise ConfigError(
+            f"precision {precision} is not to be had here (on a CPU it would become {trainer.precision}, with no more "
+            f"than a warning); set --precision {trainer.precision}."
+        )
+    return trainer
+
+
+def fit(trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModule) -> None:
+    """Fit, and let what goes wrong leave as it began: Lightning turns an interrupt into an exit of its own."""
+    try:
+        trainer.fit(module, data)
+    except SystemExit as error:
+        raise KeyboardInterrupt from error
+    except EliteError as error:  # from a loader process it arrives with that process's whole traceback in its text
+        _, marker, text = str(error).rpartition(f"{type(error).__module__}.{type(error).__name__}: ")
+        if not (marker and str(error).startswith("Caught ")):
+            raise
+        raise type(error)(text.strip()) from error
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Lightning's advice on matters that are decided here on purpose is not shown; every other warning is."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        for message in (
+            ".*does not have many workers.*",
+            ".*exists and is not empty.*",
+            ".*number of training batches.*",
+            ".*Experiment logs directory.*",
+            ".*treespec, LeafSpec.*",
+            ".*module\\(s\\) in eval mode.*",  # the foundation model
+            ".*sync_dist=True.*",  # the scores are those of all processes already
+            ".*AMP with fp16 is not supported on CPU.*",  # build_trainer makes an error of it
+        ):
+            warnings.filterwarnings("ignore", message=message)
+        yield
