@@ -16,7 +16,20 @@ from jaxtyping import install_import_hook
 
 # Shapes and dtypes in signatures are checked in tests only; they cost too much in a training loop.
 install_import_hook(
-    [f"elite.{room}" for room in ("geometry", "pixels", "labels", "metrics", "losses", "sparse", "student", "teacher")],
+    [
+        f"elite.{room}"
+        for room in (
+            "geometry",
+            "pixels",
+            "labels",
+            "metrics",
+            "losses",
+            "sparse",
+            "student",
+            "teacher",
+            "pseudo_labels",
+        )
+    ],
     "beartype.beartype",
 )
 

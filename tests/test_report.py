@@ -21,8 +21,8 @@ from elite.errors import DataError, MissingExtraError
 from elite.evaluation import Tally
 from elite.geometry import in_volume
 from elite.labels import COLORS, NUM_CLASSES
+from elite.pictures import BACKGROUND, FAINT, RIGHT, WRONG, encode_png
 from elite.report import bev, class_colors, error_colors, overlay, report_run, write_report
-from elite.report.pictures import BACKGROUND, FAINT, RIGHT, WRONG, encode_png
 from elite.report.run import read_run
 from elite.report.scores import Evaluation
 from elite.report.teaching import Lesson, teacher_answers, teaching

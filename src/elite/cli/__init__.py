@@ -9,6 +9,7 @@ from jsonargparse import ArgumentParser
 from elite.cli.datasets import check_data, submit, synth
 from elite.cli.models import evaluate, export_student, import_checkpoint, predict, train
 from elite.cli.parsing import USAGE, Parser
+from elite.cli.pseudo_labels import pseudo_label, pseudo_label_score
 from elite.cli.results import env, report
 from elite.cli.teachers import train_teacher
 from elite.errors import ConfigError, EliteError
@@ -19,6 +20,8 @@ COMMANDS: dict[str, Callable[[ArgumentParser, list[str]], int]] = {
     "synth": synth,
     "train": train,
     "train-teacher": train_teacher,
+    "pseudo-label": pseudo_label,
+    "pseudo-label-score": pseudo_label_score,
     "evaluate": evaluate,
     "predict": predict,
     "submit": submit,

@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 from matplotlib.text import Text
 
 from elite.labels import CLASS_NAMES
-from elite.report.pictures import PALETTE
+from elite.pictures import PALETTE
 from elite.report.run import Curve, Run
 from elite.report.scores import Band, Evaluation
 from elite.report.teaching import Panel, Teaching

@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 
 from elite.labels import CLASS_NAMES, IGNORE
-from elite.report.pictures import FAINT, PALETTE, RIGHT, WRONG
+from elite.pictures import FAINT, PALETTE, RIGHT, WRONG
 from elite.report.run import Run
 from elite.report.scores import Evaluation
 from elite.report.style import CSS

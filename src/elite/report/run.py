@@ -15,7 +15,7 @@ from jaxtyping import Float
 from elite.config import ImageConfig, StudentConfig
 from elite.errors import ConfigError, DataError
 from elite.geometry import Volume
-from elite.report.pictures import as_volume
+from elite.pictures import as_volume
 from elite.report.scores import Evaluation, damaged, parse_evaluation
 
 _AXES = ("step", "epoch")

@@ -17,7 +17,7 @@ from elite.config import ImageConfig
 from elite.data.views import frame_views
 from elite.geometry import Volume, in_volume
 from elite.labels import IGNORE
-from elite.report.pictures import class_colors, luminance, overlay
+from elite.pictures import class_colors, luminance, overlay
 from elite.types import Frame, Pixels, PointPixelPairs, Scan, SegmentationResult, View
 
 if TYPE_CHECKING:  # its libraries are needed only where there is a teacher

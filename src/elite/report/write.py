@@ -15,8 +15,8 @@ from elite.geometry import Volume, point_pixel_pairs
 from elite.inference import Segmenter, pick_device
 from elite.labels import IGNORE
 from elite.metrics import confusion_matrix, score
+from elite.pictures import bev, class_colors, encode_png, error_colors, overlay
 from elite.report.page import FrameViews, TeachingView, count, percent, render
-from elite.report.pictures import bev, class_colors, encode_png, error_colors, overlay
 from elite.report.run import Run, read_run
 from elite.report.teaching import Lesson, Predict, Teaching, teaching
 from elite.types import Camera, Frame, Scan, SegmentationResult

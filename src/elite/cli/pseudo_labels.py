@@ -1,0 +1,93 @@
+"""Commands about pseudo-labels: make them, score them."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentParser
+
+from elite.cli.parsing import FAULTY, add_json, bar, percent, resolve_config, save_json, underscored
+
+
+def pseudo_label(parser: ArgumentParser, argv: list[str]) -> int:
+    """Dense labels of a data set's images from the labels of its points: ROOT [--proposer sam --weights FILE]."""
+    from elite.config import PseudoLabelConfig
+
+    parser.add_argument("root", type=Path, help="folder that holds sequences/")
+    parser.add_argument("--config", action="config", help="a packaged name or a YAML file of differences")
+    add_json(parser)
+    parser.add_class_arguments(PseudoLabelConfig)
+    args = parser.parse_args(underscored(resolve_config(argv)))
+    root, json = args.pop("root"), args.pop("json")
+    args.pop("config")
+    config = PseudoLabelConfig(**vars(parser.instantiate(args)))
+
+    from elite.processes import Processes
+    from elite.pseudo_labels import Summary, generate, open_proposer
+
+    uses_network = config.proposer == "sam" or config.weights is not None
+    processes = Processes(config.devices, config.device if uses_network else "cpu")
+    proposer = open_proposer(replace(config, device=processes.device))
+    first = processes.rank == 0
+    name = f"pseudo-labels (1 of {processes.world} processes)" if processes.world > 1 else "pseudo-labels"
+    mine = generate(
+        root,
+        config,
+        proposer,
+        rank=processes.rank,
+        world=processes.world,
+        progress=lambda items: bar(items, unit="frame", name=name) if first else items,
+    )
+    total = Summary()
+    for summary in processes.gather(mine):
+        total.add(summary)
+    if not first:
+        return 0
+    print(total.line())
+    for failure in total.failures:
+        print(f"  {failure}", file=sys.stderr)
+    save_json(json, total.to_dict(), "pseudo-label", argv)
+    return FAULTY if total.failures else 0
+
+
+def pseudo_label_score(parser: ArgumentParser, argv: list[str]) -> int:
+    """Score pseudo-labels at points that are hidden from the generator, and against dense truth if there is any."""
+    from elite.config import PseudoLabelConfig
+
+    parser.add_argument("root", type=Path, help="folder that holds sequences/")
+    parser.add_argument(
+        "--holdout",
+        type=str,
+        default="rings:2",
+        help="what is hidden: rings:K keeps every K-th laser ring, points:S hides that share; several by commas; none",
+    )
+    add_json(parser)
+    unused = {"out", "folder", "label_fraction", "label_unit", "strategy", "lift", "pictures", "overwrite", "devices"}
+    parser.add_class_arguments(PseudoLabelConfig, skip=unused)
+    args = parser.parse_args(underscored(argv))
+    root, holdout, json = args.pop("root"), args.pop("holdout"), args.pop("json")
+    config = PseudoLabelConfig(**vars(parser.instantiate(args)))
+
+    from elite.pseudo_labels import open_proposer
+    from elite.pseudo_labels.holdout import parse_holdout
+    from elite.pseudo_labels.measure import measure
+
+    rules = [parse_holdout(text) for text in holdout.split(",") if holdout != "none"]
+    result = measure(
+        root, config, open_proposer(config), rules, progress=lambda items: bar(items, unit="frame", name="scoring")
+    )
+    for test, methods in result["tests"].items():
+        _print_test(test, methods)
+    save_json(json, result, "pseudo-label-score", argv)
+    return 0
+
+
+def _print_test(test: str, methods: dict[str, dict[str, Any]]) -> None:
+    columns = ["coverage", "accuracy", "miou", "accuracy_all", "miou_all"]
+    columns += ["boundary_f", "pq", "leak"] if test == "dense" else []
+    print(f"\n{test:20s} " + " ".join(f"{name:>12s}" for name in (*columns, "prompts", "seconds")))
+    for method, scores in methods.items():
+        cells = [" " * 7 + percent(scores[c]) if scores[c] is not None else f"{'-':>12s}" for c in columns]
+        cost = f"{scores['prompts_per_image']:12.1f} {scores['seconds_per_image']:12.2f}"
+        print(f"{method:20s} " + " ".join(cells) + f" {cost}")

@@ -1,0 +1,124 @@
+"""The procedure of the published code (METHOD: SAM-PLG), for comparison with ours. Its quirks are kept on purpose.
+
+Labels are drawn on the image without an occlusion test, the last point wins a pixel; the padded square is reduced to
+256 x 256 cells by taking one pixel each, which loses about 96 % of the labelled pixels; every cell that is left is a
+prompt; masks are chosen by box suppression and painted from worst to best over everything.
+"""
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Int64, UInt8, UInt16
+
+from elite.geometry import in_image, project
+from elite.labels import IGNORE
+from elite.pseudo_labels.records import DenseLabel, Masks, Prompt, Proposer, Seeds
+from elite.pseudo_labels.vote import Regions
+from elite.types import Camera
+
+_GRID = 256
+_BATCH = 128
+_STABILITY = 0.9
+_OVERLAP = 0.7
+_UNDRAWN = -1
+
+
+def label_image_as_released(
+    image: UInt8[np.ndarray, "h w 3"],
+    points: Float32[np.ndarray, "n 3"],
+    labels: UInt8[np.ndarray, "n"],
+    instance: UInt16[np.ndarray, "n"],
+    camera: Camera,
+    proposer: Proposer,
+) -> tuple[DenseLabel, Seeds, Regions]:
+    """Dense labels of one image, the seeds that were asked for, and the regions that were painted (their thing and
+    purity mean nothing here). ``labels`` are train ids.
+    """
+    size = image.shape[0], image.shape[1]
+    drawn, drawn_instance = draw(points, labels, instance, camera, size)
+    seeds = grid_seeds(drawn, drawn_instance)
+    label, objects = np.maximum(drawn, 0).astype(np.uint8), drawn_instance.copy()
+    if not len(seeds):
+        return DenseLabel(label, objects, 0), seeds, Regions.none(size)
+    masks = _ask(proposer, image, seeds)
+    for i in np.argsort(masks.iou, kind="stable"):
+        inside = masks.inside[i]
+        found = drawn[inside & (drawn != _UNDRAWN)]
+        winner = int(np.bincount(found).argmax()) if len(found) else IGNORE
+        if winner != IGNORE:
+            label[inside] = winner
+            objects[inside] = np.bincount(drawn_instance[inside & (drawn == winner)]).argmax()
+    nothing = np.zeros(len(masks))
+    regions = Regions(masks.inside, nothing.astype(np.int64), nothing, masks.iou.astype(np.float64))
+    return DenseLabel(label, objects, len(seeds)), seeds, regions
+
+
+def draw(
+    points: Float32[np.ndarray, "n 3"],
+    labels: UInt8[np.ndarray, "n"],
+    instance: UInt16[np.ndarray, "n"],
+    camera: Camera,
+    size: tuple[int, int],
+) -> tuple[Int64[np.ndarray, "h w"], UInt16[np.ndarray, "h w"]]:
+    """Train id (-1 where no point falls) and instance id of every pixel."""
+    uv, _ = project(points, camera)
+    point = np.flatnonzero(in_image(uv, *size))
+    column, row = np.floor(uv[point]).astype(np.int64).T
+    drawn, objects = np.full(size, _UNDRAWN, np.int64), np.zeros(size, np.uint16)
+    drawn[row, column], objects[row, column] = labels[point], instance[point]  # of equal pixels the last one stays
+    return drawn, objects
+
+
+def grid_seeds(drawn: Int64[np.ndarray, "h w"], instance: UInt16[np.ndarray, "h w"]) -> Seeds:
+    """The labelled cells as seeds, one segment per object and per class without objects."""
+    side = max(drawn.shape)
+    cells = ((np.arange(_GRID) + 0.5) * side / _GRID).astype(np.int64)
+    rows, columns = cells[cells < drawn.shape[0]], cells[cells < drawn.shape[1]]
+    row, column = (grid.ravel() for grid in np.meshgrid(rows, columns, indexing="ij"))
+    keep = drawn[row, column] > IGNORE
+    pixel = np.stack([row[keep], column[keep]], axis=1)
+    label, objects = (values[pixel[:, 0], pixel[:, 1]] for values in (drawn, instance))
+    unique, segment = np.unique(np.stack([label, objects], axis=1), axis=0, return_inverse=True)
+    return Seeds(
+        pixel,
+        segment.reshape(-1),
+        np.zeros(len(pixel)),
+        unique[:, 0].astype(np.uint8),
+        unique[:, 1].astype(np.uint16),
+        (drawn.shape[0], drawn.shape[1]),
+    )
+
+
+def _ask(proposer: Proposer, image: UInt8[np.ndarray, "h w 3"], seeds: Seeds) -> Masks:
+    """Every cell's masks that are stable, less those whose box overlaps a better one's."""
+    session = proposer.open(image, seeds)
+    prompts = [Prompt(int(s), pixel[None]) for s, pixel in zip(seeds.segment, seeds.pixel, strict=True)]
+    stable = []
+    for i in range(0, len(prompts), _BATCH):
+        masks = session.propose(prompts[i : i + _BATCH])
+        stable.append(masks.rows(masks.stability >= _STABILITY))
+    masks = Masks.concatenate(stable)
+    return masks.rows(suppress(boxes(masks.inside), masks.iou))
+
+
+def boxes(inside: Bool[np.ndarray, "masks h w"]) -> Int64[np.ndarray, "masks 4"]:
+    """top, left, bottom, right (the last two exclusive); all 0 for an empty mask."""
+    top, bottom = _extent(np.asarray(inside.any(axis=2)))
+    left, right = _extent(np.asarray(inside.any(axis=1)))
+    return np.stack([top, left, bottom, right], axis=1)
+
+
+def _extent(hit: Bool[np.ndarray, "masks n"]) -> tuple[Int64[np.ndarray, "masks"], Int64[np.ndarray, "masks"]]:
+    last = hit.shape[1] - hit[:, ::-1].argmax(axis=1)
+    return hit.argmax(axis=1), np.where(hit.any(axis=1), last, 0)
+
+
+def suppress(box: Int64[np.ndarray, "m 4"], score: Float[np.ndarray, "m"]) -> Int64[np.ndarray, "kept"]:
+    """Greedy non-maximum suppression: rows by falling score whose box overlaps no kept one by more than 0.7."""
+    order, kept = np.argsort(-score, kind="stable"), []
+    area = (box[:, 2] - box[:, 0]) * (box[:, 3] - box[:, 1])
+    while len(order):
+        best, rest = order[0], order[1:]
+        kept.append(best)
+        corner = np.maximum(box[rest, :2], box[best, :2]), np.minimum(box[rest, 2:], box[best, 2:])
+        shared = np.clip(corner[1] - corner[0], 0, None).prod(axis=1)
+        order = rest[shared <= _OVERLAP * (area[rest] + area[best] - shared)]
+    return np.array(kept, np.int64)

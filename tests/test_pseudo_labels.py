@@ -1,0 +1,433 @@
+"""Pseudo-labels: seeds, prompts, vote, the released procedure, and the job that makes them for a data set."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from elite.cli import main
+from elite.config import PseudoLabelConfig, VoteConfig
+from elite.data.dense import read_dense
+from elite.errors import ConfigError, DataError, OutputError
+from elite.labels import CLASS_ID, to_train
+from elite.layout import Layout
+from elite.pseudo_labels import generate, label_image, open_proposer
+from elite.pseudo_labels.lift import lift
+from elite.pseudo_labels.prompts import Prompts
+from elite.pseudo_labels.records import Masks, Prompt, Seeds
+from elite.pseudo_labels.released import boxes, draw, grid_seeds, label_image_as_released, suppress
+from elite.pseudo_labels.seeds import find_seeds, group, row_gap
+from elite.pseudo_labels.vote import Regions, judge, paint
+from elite.synthetic import DriveConfig, render_drive
+from elite.types import Camera, PointPixelPairs
+from tests.conftest import CALIBRATION, random_scan, write_frame
+
+CAR, PERSON, ROAD, BUILDING = (CLASS_ID[name] for name in ("car", "person", "road", "building"))
+
+
+class Oracle:
+    """Knows the true regions: a prompt's answers are the region of its point, and everything (a bad mask)."""
+
+    def __init__(self, truth: np.ndarray, most: int | None = 75) -> None:
+        self.truth, self.max_prompts = truth, most
+        self.seen: list[tuple[int, int]] = []
+
+    def open(self, image: np.ndarray, seeds: Seeds) -> "Oracle":
+        return self
+
+    def propose(self, prompts: list[Prompt]) -> Masks:
+        self.seen += [tuple(p.points[0]) for p in prompts]
+        regions = [self.truth == self.truth[tuple(p.points[0])] for p in prompts]
+        inside = np.stack([m for region in regions for m in (region, np.ones_like(region))])
+        order = np.repeat(np.arange(len(prompts)), 2)
+        return Masks(order, inside, np.ones(len(order), np.float32), np.ones(len(order), np.float32))
+
+    def describe(self) -> dict[str, Any]:
+        return {"name": "oracle"}
+
+
+class FromAfar(Oracle):
+    """A proposer in a file of its own: ``tests.test_pseudo_labels:FromAfar``."""
+
+    def __init__(self) -> None:
+        super().__init__(np.zeros((120, 400), int))
+
+
+def seeds_of(truth: np.ndarray, share: float, labels: list[int], objects: list[int] | None = None) -> Seeds:
+    """Seeds at some pixels of a map of regions 0, 1, ...; ``labels[region]`` is its class."""
+    pixel = np.argwhere(np.random.default_rng(0).random(truth.shape) < share)
+    region = truth[tuple(pixel.T)]
+    instance = np.array(objects or [0] * len(labels), np.uint16)[region]
+    return group(pixel, np.array(labels, np.uint8)[region], instance, np.ones(len(pixel)), truth.shape)
+
+
+# ---- seeds ------------------------------------------------------------------------------------------------------
+
+
+def test_a_segment_is_an_object_or_a_connected_patch_of_a_class():
+    rows, columns = np.meshgrid(np.arange(0, 40, 4), np.arange(0, 200, 2), indexing="ij")
+    pixel = np.stack([rows.ravel(), columns.ravel()], axis=1)
+    label = np.where(pixel[:, 1] < 60, ROAD, np.where(pixel[:, 1] < 120, CAR, ROAD)).astype(np.uint8)
+    instance = np.where(label == CAR, np.where(pixel[:, 1] < 80, 65535, 1), 0).astype(np.uint16)
+    assert row_gap(pixel) == 4
+    seeds = group(pixel, label, instance, np.ones(len(pixel)), (40, 200))
+    found = {tuple(map(int, row)) for row in zip(seeds.label, seeds.instance, np.bincount(seeds.segment), strict=True)}
+    assert found == {(ROAD, 0, 400), (ROAD, 0, 300), (CAR, 65535, 100), (CAR, 1, 200)}
+    assert (np.diff(np.bincount(seeds.segment)) <= 0).all()  # by falling size
+    assert len(seeds.thing_label) == 3  # the road is one thing in two patches
+    assert (seeds.thing_label[seeds.thing] == label).all()
+    assert (seeds.thing_instance[seeds.thing] == instance).all()
+
+
+def test_equal_instance_ids_in_different_classes_stay_apart():
+    pixel = np.array([[0, 0], [0, 1], [0, 2]])
+    seeds = group(pixel, np.array([CAR, PERSON, CAR], np.uint8), np.full(3, 7, np.uint16), np.ones(3), (1, 3))
+    assert len(seeds.label) == len(seeds.thing_label) == 2
+    assert seeds.segment[0] == seeds.segment[2] != seeds.segment[1]
+
+
+def test_unlabelled_points_are_no_seeds_but_hide_what_is_behind():
+    camera = Camera("image_2", np.array([[100.0, 0, 50, 0], [0, 100, 50, 0], [0, 0, 1, 0]]))
+    points = np.array([[0, 0, 10], [0, 0, 5], [3, 0, 10]], np.float32)
+    labels = np.array([BUILDING, 0, ROAD], np.uint8)
+    seeds = find_seeds(points, labels, np.zeros(3, np.uint16), camera, (100, 100))
+    assert seeds.pixel.tolist() == [[50, 80]]
+    assert seeds.label.tolist() == [ROAD]
+    assert seeds.depth.tolist() == [10]
+
+
+# ---- prompts ----------------------------------------------------------------------------------------------------
+
+
+def test_points_are_farthest_points_and_covered_ones_are_not_asked():
+    rng = np.random.default_rng(1)
+    pixel = rng.integers(0, 100, (60, 2))
+    seeds = Seeds(pixel, np.zeros(60, int), np.ones(60), np.array([ROAD], np.uint8), np.zeros(1, np.uint16), (100, 100))
+    covered = rng.random(60) < 0.3
+    prompts = Prompts(seeds, most=20)
+    asked = [prompts.next(covered, 1)[0].points[0] for _ in range(8)]
+    chosen = [pixel[np.argmin(((pixel - pixel.mean(0)) ** 2).sum(1))]]
+    for _ in range(7):  # the slow way
+        apart = [min(np.hypot(*(p - q)) for q in chosen) if not c else -1 for p, c in zip(pixel, covered, strict=True)]
+        chosen.append(pixel[int(np.argmax(apart))])
+    np.testing.assert_array_equal(asked, chosen)
+
+
+def test_every_segment_is_asked_before_any_twice_and_prompts_are_bounded():
+    truth = np.repeat(np.arange(5), 20)[None].repeat(30, 0)
+    seeds = seeds_of(truth, 0.2, [ROAD, CAR, CAR, BUILDING, PERSON], [0, 1, 2, 0, 1])
+    prompts = Prompts(seeds, most=8)
+    rounds = []
+    while asked := prompts.next(np.zeros(len(seeds), bool), 3):
+        rounds.append([p.segment for p in asked])
+    assert sorted(rounds[0] + rounds[1][:2]) == [0, 1, 2, 3, 4]
+    assert sum(map(len, rounds)) == prompts.asked == 8
+    alone = Prompts(seeds, most=None)
+    assert sorted(p.segment for p in alone.next(np.zeros(len(seeds), bool), 2)) == [0, 1, 2, 3, 4]
+    assert alone.next(np.zeros(len(seeds), bool), 2) == []
+
+
+# ---- vote -------------------------------------------------------------------------------------------------------
+
+
+def row_seeds(labels: list[int], instance: list[int] | None = None) -> Seeds:
+    """One seed per column of an image of one row."""
+    pixel = np.stack([np.zeros(len(labels), int), np.arange(len(labels))], axis=1)
+    objects = np.array(instance or [0] * len(labels), np.uint16)
+    return group(pixel, np.array(labels, np.uint8), objects, np.ones(len(labels)), (1, len(labels)))
+
+
+def masks_of(*inside: list[int], iou: float = 1.0, stability: float = 1.0) -> Masks:
+    n = len(inside)
+    full = np.array(inside, bool)[:, None]
+    return Masks(np.arange(n), full, np.full(n, iou, np.float32), np.full(n, stability, np.float32))
+
+
+def test_a_region_shows_what_most_of_its_seeds_are_if_they_are_enough_and_pure():
+    seeds = row_seeds([CAR, CAR, CAR, ROAD, ROAD, CAR], [1, 1, 2, 0, 0, 2])
+    rules = VoteConfig(support=2, purity=0.6)
+    regions = judge(
+        masks_of([1, 1, 0, 1, 0, 0], [1, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 0], [1, 0, 0, 0, 0, 0]), seeds, rules
+    )
+    shown = [(int(seeds.thing_label[t]), int(seeds.thing_instance[t])) for t in regions.thing]
+    assert shown == [(CAR, 1), (CAR, 1), (ROAD, 0)]  # the last one has too little support
+    np.testing.assert_allclose(regions.purity, [2 / 3, 2 / 3, 1])  # another car is as impure as the road
+    assert len(judge(masks_of([1, 1, 0, 0, 0, 0], stability=0.5), seeds, rules)) == 0
+    assert len(judge(masks_of([1, 1, 0, 0, 0, 0], iou=0.4), seeds, rules)) == 0
+
+
+def test_the_best_region_of_a_pixel_counts_and_seeds_keep_their_label():
+    seeds = replace(row_seeds([CAR, ROAD]), pixel=np.array([[0, 0], [0, 9]]), size=(1, 10))
+    inside = np.zeros((2, 1, 10), bool)
+    inside[0, 0, :], inside[1, 0, 4:8] = True, True
+    regions = Regions(inside, np.array([0, 1]), np.ones(2), np.array([0.8, 0.9]))
+    label, _ = paint(regions, seeds, contest=0.0)
+    assert label[0].tolist() == [CAR] * 4 + [ROAD] * 4 + [CAR, ROAD]
+    label, _ = paint(regions, seeds, contest=3.0)  # the car keeps away from the road's seed
+    assert label[0].tolist() == [CAR] * 4 + [ROAD] * 4 + [0, ROAD]
+
+
+def test_a_perfect_proposer_gives_the_truth_with_few_prompts():
+    truth = np.add.outer(np.arange(60) // 20, 3 * (np.arange(90) // 30))
+    labels, objects = [ROAD, CAR, CAR, BUILDING, PERSON, ROAD, CAR, BUILDING, PERSON], [0, 1, 2, 0, 1, 0, 65535, 0, 2]
+    seeds, oracle = seeds_of(truth, 0.1, labels, objects), Oracle(truth)
+    config = PseudoLabelConfig(vote=VoteConfig(contest=0.0))
+    dense, regions = label_image(np.zeros((60, 90, 3), np.uint8), seeds, oracle, config)
+    np.testing.assert_array_equal(dense.label, np.array(labels)[truth])
+    np.testing.assert_array_equal(dense.instance, np.array(objects)[truth])
+    assert dense.prompts == len(oracle.seen) == len(seeds.label)  # one each: all seeds are covered then
+    assert len(regions) == 9
+
+
+def test_an_image_without_seeds_stays_unknown():
+    seeds = seeds_of(np.zeros((8, 8), int), 0.0, [ROAD])
+    dense, regions = label_image(np.zeros((8, 8, 3), np.uint8), seeds, Oracle(np.zeros((8, 8))), PseudoLabelConfig())
+    assert (dense.label.max(), dense.prompts, len(regions)) == (0, 0, 0)
+
+
+# ---- the released procedure -------------------------------------------------------------------------------------
+
+
+def test_suppression_keeps_what_a_slow_loop_keeps():
+    rng = np.random.default_rng(0)
+    corner = rng.integers(0, 40, (80, 2))
+    box, score = np.hstack([corner, corner + rng.integers(5, 30, (80, 2))]), rng.random(80)
+    kept: list[int] = []
+    for i in np.argsort(-score):
+        cells = [set(map(tuple, np.argwhere(_drawn(box[j])))) for j in (i, *kept)]
+        if all(len(cells[0] & c) / len(cells[0] | c) <= 0.7 for c in cells[1:]):
+            kept.append(int(i))
+    assert suppress(box, score).tolist() == kept
+    inside = np.stack([_drawn(b) for b in box])
+    np.testing.assert_array_equal(boxes(inside), box)
+
+
+def _drawn(box: np.ndarray) -> np.ndarray:
+    canvas = np.zeros((80, 80), bool)
+    canvas[box[0] : box[2], box[1] : box[3]] = True
+    return canvas
+
+
+def test_released_procedure_worked_by_hand():
+    """512 x 512: cells of 2 x 2 pixels, of which the lower right one counts."""
+    camera = Camera("image_2", np.array([[1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]]))
+    u, v = np.array([1.0, 3, 3, 8, 301]), np.array([1.0, 1, 1, 8, 301])
+    points = np.stack([u, v, np.ones(5)], axis=1).astype(np.float32) + np.float32([0.5, 0.5, 0])
+    labels, objects = np.array([CAR, ROAD, CAR, CAR, 0], np.uint8), np.array([3, 0, 4, 3, 0], np.uint16)
+    drawn, instance = draw(points, labels, objects, camera, (512, 512))
+    assert drawn[1, 3] == CAR  # the last point wins
+    assert drawn[301, 301] == 0
+    assert drawn[0, 0] == -1
+    seeds = grid_seeds(drawn, instance)
+    assert sorted(map(tuple, seeds.pixel.tolist())) == [(1, 1), (1, 3)]  # (8, 8) is lost, class 0 is no prompt
+    truth = np.zeros((512, 512), int)
+    truth[256:] = 1
+    dense, _, _ = label_image_as_released(
+        np.zeros((512, 512, 3), np.uint8), points, labels, objects, camera, Oracle(truth)
+    )
+    assert dense.prompts == 2
+    assert dense.label[0, 0] == CAR  # of the four drawn labels three are cars: the whole image becomes one
+    assert dense.instance[0, 500] == 3  # of the cars' labels two of three are of this one
+    assert dense.label[301, 301] == CAR  # even where a point of class 0 was
+
+
+# ---- back to the points -----------------------------------------------------------------------------------------
+
+
+def test_lift_fills_what_has_no_label_from_the_first_camera_that_knows():
+    labels, instance = np.array([ROAD, 0, 0, 0], np.uint8), np.array([0, 0, 0, 0], np.uint16)
+    left = np.array([[CAR, CAR, 0]], np.uint8), np.array([[5, 5, 0]], np.uint16)
+    right = np.array([[PERSON, PERSON, PERSON]], np.uint8), np.array([[1, 2, 3]], np.uint16)
+    pairs = PointPixelPairs(np.array([0, 1, 2]), np.array([[0, 0], [0, 1], [0, 2]]))
+    found, objects = lift(labels, instance, [(pairs, *left), (pairs, *right)])
+    assert found.tolist() == [ROAD, CAR, PERSON, 0]
+    assert objects.tolist() == [0, 5, 3, 0]
+    assert labels.tolist() == [ROAD, 0, 0, 0]  # nothing is written into what was given
+
+
+# ---- a whole data set -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two streets of a few small frames."""
+    root = tmp_path_factory.mktemp("pseudo") / "drive"
+    size = {"beams": 16, "azimuths": 256, "image_width": 300, "image_height": 90}
+    render_drive(root, DriveConfig(sequences=1, frames=4, **size), workers=1, progress=False)
+    return root
+
+
+@pytest.fixture
+def own_drive(drive: Path, tmp_path: Path) -> Path:
+    root = tmp_path / "drive"
+    subprocess.run(["cp", "-r", str(drive), str(root)], check=True)
+    return root
+
+
+def run(root: Path, out: Path, *options: str) -> int:
+    return main(["pseudo-label", str(root), "--out", str(out), "--sequences", "00,08", *options])
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    """Every PNG and label file below a folder."""
+    return {str(p.relative_to(root)): p.read_bytes() for p in sorted(root.rglob("*")) if p.suffix in (".png", ".label")}
+
+
+def test_a_rerun_makes_only_what_is_missing_damaged_or_of_other_settings(drive: Path, tmp_path: Path, capsys: Any):
+    out, report = tmp_path / "out", tmp_path / "report.json"
+    assert run(drive, out, "--lift", "true", "--json", str(report)) == 0
+    first, layout = contents(out), Layout(out)
+    counts = json.loads(report.read_text())
+    assert (counts["made"], counts["kept"], counts["failures"]) == (8, 0, [])
+    assert len(first) == 3 * 8
+
+    layout.dense_labels("00", "000001", "image_2_pseudo", "instance").write_bytes(b"half a PNG")
+    layout.dense_record("00", "000002", "image_2_pseudo").unlink()
+    layout.dense_labels("08", "000000", "image_2_pseudo", "semantic").unlink()
+    assert run(drive, out, "--lift", "true") == 0
+    assert "3 of them" not in capsys.readouterr().out
+    assert contents(out) == first
+    assert run(drive, out, "--lift", "true", "--json", str(report)) == 0
+    assert json.loads(report.read_text())["made"] == 0
+    assert run(drive, out, "--lift", "true", "--vote.contest", "1", "--json", str(report)) == 0
+    assert json.loads(report.read_text())["made"] == 8
+
+
+def test_what_is_written_is_told_beside_it_and_small(drive: Path, tmp_path: Path):
+    run(drive, tmp_path, "--frames", "0")
+    record = json.loads(Layout(tmp_path).dense_record("00", "000000", "image_2_pseudo").read_text())
+    assert record["settings"]["proposer"]["name"] == "watershed"
+    assert record["settings"]["strategy"] == "segments"
+    assert {"elite", "commit"} <= set(record["versions"])
+    raw, instance = read_dense(Layout(tmp_path), "00", "000000", "image_2_pseudo")
+    assert raw.shape == instance.shape == (90, 300)
+    assert record["coverage"] == pytest.approx((raw > 0).mean())
+    assert 0.2 < record["coverage"] < 0.95  # sky stays unknown
+
+
+def test_lifted_labels_keep_what_is_known_and_add_what_the_image_shows(drive: Path, tmp_path: Path):
+    run(drive, tmp_path, "--frames", "0", "--lift", "true", "--label-fraction", "0.05", "--label-unit", "points")
+    truth, lifted = (
+        to_train(np.fromfile(Layout(root).labels("00", "000000", folder), np.uint32) & 0xFFFF)
+        for root, folder in ((drive, "labels"), (tmp_path, "labels_pseudo"))
+    )
+    known = lifted > 0
+    assert 0.07 < known.mean() < 0.5  # more than 5 %, but only what the camera sees
+    assert (lifted[known] == truth[known]).mean() > 0.7
+
+
+def test_killed_in_the_middle_the_next_run_completes_it(drive: Path, tmp_path: Path):
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    run(drive, whole)
+    command = [sys.executable, "-m", "elite", "pseudo-label", str(drive), "--out", str(out), "--sequences", "00,08"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not list(out.rglob("*.png")) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert 0 < len(contents(out)) < len(contents(whole))
+    assert run(drive, out) == 0
+    assert contents(out) == contents(whole)
+
+
+def test_two_processes_give_what_one_gives(drive: Path, tmp_path: Path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    run(drive, one)
+    command = [sys.executable, "-m", "elite", "pseudo-label", str(drive), "--out", str(two), "--sequences", "00,08"]
+    done = subprocess.run([*command, "--devices", "2"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("8 images labelled") == 1
+    assert contents(two) == contents(one)
+
+
+def test_two_runs_at_once_on_one_folder_do_no_harm(drive: Path, tmp_path: Path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    run(drive, one)
+    command = [sys.executable, "-m", "elite", "pseudo-label", str(drive), "--out", str(two), "--sequences", "00,08"]
+    both = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(2)]
+    assert [p.wait(120) for p in both] == [0, 0]
+    assert contents(two) == contents(one)
+    assert not [p for p in two.rglob(".*") if p.is_file()]  # nothing half-written is left
+
+
+def test_a_frame_that_fails_is_reported_and_the_others_are_made(own_drive: Path, tmp_path: Path, capsys: Any):
+    layout = Layout(own_drive)
+    layout.image("00", "000001", "image_2").write_bytes(b"no PNG")
+    layout.image("00", "000002", "image_2").unlink()  # absent is no error
+    layout.scan("08", "000000").write_bytes(b"0" * 24)
+    report = tmp_path / "report.json"
+    assert run(own_drive, tmp_path / "out", "--json", str(report)) == 1
+    counts = json.loads(report.read_text())
+    assert counts["made"] == 5
+    assert [f.split(":")[0] for f in counts["failures"]] == ["00/000001", "08/000000"]
+    assert "re-extract" in capsys.readouterr().err
+
+
+def frame_with(tmp_path: Path, raw: int, size: tuple[int, int], instance: int = 0) -> Path:
+    """A scan of one class, and an image of so many rows and columns."""
+    points = random_scan(np.random.default_rng(0), 4000)
+    write_frame(tmp_path, "00", "000000", points, np.full(4000, raw | instance << 16))
+    folder = tmp_path / "sequences" / "00" / "image_2"
+    folder.mkdir()
+    pinhole = f"P2: {size[1] / 2} 0 {size[1] / 2} 0 0 {size[1] / 2} {size[0] / 2} 0 0 0 1 0"
+    lines = [pinhole if line.startswith("P2") else line for line in CALIBRATION.splitlines()]
+    (folder.parent / "calib.txt").write_text("\n".join(lines))
+    noise = np.random.default_rng(0).integers(0, 255, (*size, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(folder / "000000.png")
+    return tmp_path
+
+
+@pytest.mark.parametrize("size", [(370, 1226), (600, 120), (3, 2)], ids=["landscape", "portrait", "tiny"])
+@pytest.mark.parametrize(("raw", "instance"), [(10, 65535), (40, 0), (0, 0)], ids=["one giant car", "road", "nothing"])
+def test_odd_images_and_labels(tmp_path: Path, size: tuple[int, int], raw: int, instance: int):
+    root = frame_with(tmp_path, raw, size, instance)
+    assert main(["pseudo-label", str(root)]) == 0
+    semantic, objects = read_dense(Layout(root), "00", "000000", "image_2_pseudo")
+    assert semantic.shape == size
+    assert set(np.unique(semantic)) <= {0, raw}
+    assert set(np.unique(objects)) <= {0, instance}
+    if raw and size[0] > 3:
+        assert (semantic == raw).any()
+
+
+def test_bad_input_is_told(drive: Path, tmp_path: Path):
+    config = PseudoLabelConfig(out=tmp_path / "out")
+    for changes, error, words in (
+        ({"proposer": "sam"}, ConfigError, "--weights"),
+        ({"proposer": "oracle"}, ConfigError, "module:Class"),
+        ({"proposer": "watershed", "weights": "x.pth"}, ConfigError, "takes no --weights"),
+        ({"cameras": "image_3"}, ConfigError, "has an image in image_3"),
+        ({"labels": "scribbles"}, DataError, "scribbles"),
+    ):
+        changed = replace(config, **changes)
+        with pytest.raises(error, match=words):
+            generate(drive, changed, open_proposer(changed))
+    assert open_proposer(replace(config, proposer="tests.test_pseudo_labels:FromAfar")).describe() == {"name": "oracle"}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_read_only_output_is_told_before_any_work(drive: Path, tmp_path: Path):
+    (tmp_path / "out").mkdir(mode=0o500)
+    config = PseudoLabelConfig(out=tmp_path / "out")
+    with pytest.raises(OutputError, match="writable"):
+        generate(drive, config, open_proposer(config))
+
+
+def test_calibration_that_projects_nothing_leaves_an_empty_label(own_drive: Path, tmp_path: Path):
+    behind = CALIBRATION.replace("Tr: 0 -1 0 0 0 0 -1 -0.08 1 0 0 -0.27", "Tr: 0 -1 0 0 0 0 -1 500 0 0 0 1")
+    Layout(own_drive).calibration("08").write_text(behind)
+    report = tmp_path / "report.json"
+    assert run(own_drive, tmp_path / "out", "--json", str(report)) == 1
+    failures = json.loads(report.read_text())["failures"]
+    assert len(failures) == 4
+    assert "calib.txt" in failures[0]
