@@ -63,7 +63,17 @@ def pseudo_label_score(parser: ArgumentParser, argv: list[str]) -> int:
         help="what is hidden: rings:K keeps every K-th laser ring, points:S hides that share; several by commas; none",
     )
     add_json(parser)
-    unused = {"out", "folder", "label_fraction", "label_unit", "strategy", "lift", "pictures", "overwrite", "devices"}
+    unused: set[str | int] = {
+        "out",
+        "folder",
+        "label_fraction",
+        "label_unit",
+        "strategy",
+        "lift",
+        "pictures",
+        "overwrite",
+        "devices",
+    }
     parser.add_class_arguments(PseudoLabelConfig, skip=unused)
     args = parser.parse_args(underscored(argv))
     root, holdout, json = args.pop("root"), args.pop("holdout"), args.pop("json")
