@@ -237,7 +237,7 @@ def losses(logits: Tensor, iou: Tensor, truth: Tensor) -> tuple[Tensor, Tensor, 
 
 def train(model: SamModel, examples: list[Example], minutes: float, prompts: int, peak: float, seed: int) -> Any:
     """Until the time is up; the learning rate falls with it. Returns (steps, log)."""
-    rng, logits_of = np.random.default_rng(seed), Sam(model).logits
+    rng = np.random.default_rng(seed)
     trainee = Trainee(model).train()
     optimizer = torch.optim.AdamW(trainee.parameters(), lr=peak, weight_decay=0.01)
     log, recent, start, steps = [], [], time.monotonic(), 0
@@ -249,7 +249,7 @@ def train(model: SamModel, examples: list[Example], minutes: float, prompts: int
             asked = choose(example, prompts, int(rng.choice([1, 1, 1, 2, 3])), rng)
             if not asked:
                 continue
-            loss, mask, iou = losses_of(trainee, example, asked, logits_of, rows_to_encode(example, rng))
+            loss, mask, iou = losses_of(trainee, example, asked, rows_to_encode(example, rng))
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(trainee.parameters(), 1.0)
@@ -275,12 +275,10 @@ def rows_to_encode(example: Example, rng: np.random.Generator) -> int:
     return min(SIDE, block * (int(rng.integers(least, most + 1)) if rng.random() < PADDED else least))
 
 
-def losses_of(
-    trainee: Trainee, example: Example, asked: list[Prompt], logits_of: dict[str, float], rows: int
-) -> tuple[Tensor, Tensor, Tensor]:
+def losses_of(trainee: Trainee, example: Example, asked: list[Prompt], rows: int) -> tuple[Tensor, Tensor, Tensor]:
     placement = place(trainee.model, example.seeds.size)
     cells = rows * placement.grid // SIDE
-    masks = mask_prompts(example.seeds, placement, [p.segment for p in asked], **logits_of)
+    masks = mask_prompts(example.seeds, placement, asked)
     points = np.stack([placement.positions(p.points) for p in asked])[:, None, :, ::-1] - 0.5
     logits, iou = trainee(
         to_square(example.image, placement)[:, :, :rows],

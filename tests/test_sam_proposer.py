@@ -130,7 +130,7 @@ def direct(model: Any, image: np.ndarray, seeds: Seeds, prompt: Prompt, sam: Sam
     square = np.zeros((1, 3, side, side), np.float32)
     square[0, :, :rows, :columns] = pixels.transpose(2, 0, 1)
     points = (prompt.points[:, ::-1] + 0.5) * (columns / width, rows / height) - 0.5
-    drawn = mask_prompts(seeds, place(model, seeds.size), [prompt.segment], **sam.logits)
+    drawn = mask_prompts(seeds, place(model, seeds.size), [prompt])
     with torch.no_grad():
         out = model(
             pixel_values=torch.from_numpy(square),
@@ -229,6 +229,12 @@ def test_bf16_is_close() -> None:
 # ---- by hand --------------------------------------------------------------------------------------------------
 
 
+def asking(*segments: int) -> list[Prompt]:
+    """A prompt for each, with a logit of its own for every kind of seed."""
+    nowhere = np.zeros((1, 2), np.int64)
+    return [Prompt(s, nowhere, own=9.0, akin=2.0, sibling=-6.0, other=-7.0) for s in segments]
+
+
 def test_mask_prompt_by_hand() -> None:
     """An image of 8 x 16 in a square of 64 pixels and 32 cells: two cells a pixel, its middle in the second of them."""
     placement = place(small_sam(), (8, 16))
@@ -244,8 +250,8 @@ def test_mask_prompt_by_hand() -> None:
         (8, 16),
     )
     at = (2 * pixel + 1).T
-    maps = mask_prompts(seeds, placement, [0, 2, 3], positive=9.0, same_class=2.0, negative=-7.0)
-    assert maps[:, at[0], at[1]].tolist() == [[9, -7, 2, -7, -7], [-7, -7, 9, -7, -7], [-7, -7, -7, 9, 2]]
+    maps = mask_prompts(seeds, placement, asking(0, 2, 3))
+    assert maps[:, at[0], at[1]].tolist() == [[9, -6, 2, -7, -7], [-6, -6, 9, -7, -7], [-7, -7, -7, 9, 2]]
     assert (maps != 0).sum() == 15
 
 
@@ -255,12 +261,10 @@ def test_own_seeds_win_a_shared_cell() -> None:
     for order in ([0, 1, 2], [2, 1, 0], [1, 2, 0]):
         segment, label = np.array(order), np.array([9, 9, 1], np.uint8)
         seeds = Seeds(pixel, segment, np.ones(3), label, np.zeros(3, np.uint16), (256, 256))
-        maps = mask_prompts(
-            seeds, place(small_sam(), seeds.size), [0, 1, 2], positive=9.0, same_class=2.0, negative=-7.0
-        )
+        maps = mask_prompts(seeds, place(small_sam(), seeds.size), asking(0, 1, 2))
         assert maps[:, 0, 0].tolist() == [9, 9, 9]
     seeds = Seeds(pixel[:2], np.array([1, 2]), np.ones(2), label, np.zeros(3, np.uint16), (256, 256))
-    maps = mask_prompts(seeds, place(small_sam(), seeds.size), [0], positive=9.0, same_class=2.0, negative=-7.0)
+    maps = mask_prompts(seeds, place(small_sam(), seeds.size), asking(0))
     assert maps[0, 0, 0] == 2
 
 

@@ -59,10 +59,18 @@ class Seeds:
 
 @dataclass(frozen=True)
 class Prompt:
-    """Asks for the region of one segment: pixels (row, column) that are inside of it."""
+    """Asks for the region of one segment: pixels (row, column) that are inside of it, and what its seeds say.
+
+    A proposer that takes mask prompts draws the seeds as logits: those of the segment itself, those of its class that
+    belong to no object (they may well go with it), those of other objects of its class, and all others.
+    """
 
     segment: int
     points: Int64[np.ndarray, "points 2"]
+    own: float = 16.0
+    akin: float = 0.0
+    sibling: float = -16.0
+    other: float = -16.0
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ _BATCH = 128
 _STABILITY = 0.9
 _OVERLAP = 0.7
 _UNDRAWN = -1
+_OBJECT, _STUFF = 16.0, 1.0  # logits of a segment's own cells
 
 
 def label_image_as_released(
@@ -90,7 +91,10 @@ def grid_seeds(drawn: Int64[np.ndarray, "h w"], instance: UInt16[np.ndarray, "h 
 def _ask(proposer: Proposer, image: UInt8[np.ndarray, "h w 3"], seeds: Seeds) -> Masks:
     """Every cell's masks that are stable, less those whose box overlaps a better one's."""
     session = proposer.open(image, seeds)
-    prompts = [Prompt(int(s), pixel[None]) for s, pixel in zip(seeds.segment, seeds.pixel, strict=True)]
+    prompts = [
+        Prompt(int(s), pixel[None], own=_OBJECT if seeds.instance[s] else _STUFF, sibling=0.0)
+        for s, pixel in zip(seeds.segment, seeds.pixel, strict=True)
+    ]
     stable = []
     for i in range(0, len(prompts), _BATCH):
         masks = session.propose(prompts[i : i + _BATCH])

@@ -94,29 +94,22 @@ def to_square(image: UInt8[np.ndarray, "h w 3"], placement: Placement) -> Float[
 
 
 def mask_prompts(
-    seeds: Seeds,
-    placement: Placement,
-    segments: Sequence[int],
-    *,
-    positive: float,
-    same_class: float,
-    negative: float,
+    seeds: Seeds, placement: Placement, prompts: Sequence[Prompt]
 ) -> Float32[np.ndarray, "prompts grid grid"]:
-    """One mask prompt (logits) per segment asked for, from the seeds alone; 0 where there is none.
+    """One mask prompt (logits) per prompt, drawn from the seeds; 0 where there is none.
 
-    A cell with a seed of the segment is ``positive``. Seeds of its class that belong to no object may well go with it:
-    ``same_class``. All others, other objects of its class among them, are ``negative``. If several kinds of seeds share
-    a cell, the first of these three counts.
+    If several kinds of seeds share a cell, the segment's own count, then those akin to it, then other objects.
     """
     row, column = placement.cell(seeds.pixel).T
-    maps = np.zeros((len(segments), placement.grid, placement.grid), np.float32)
-    for drawn, segment in zip(maps, segments, strict=True):
-        akin = (seeds.label == seeds.label[segment]) & (seeds.instance == 0)
-        akin = akin[seeds.segment]
-        own = seeds.segment == segment
-        drawn[row, column] = negative
-        drawn[row[akin], column[akin]] = same_class
-        drawn[row[own], column[own]] = positive
+    maps = np.zeros((len(prompts), placement.grid, placement.grid), np.float32)
+    for drawn, prompt in zip(maps, prompts, strict=True):
+        alike = seeds.label == seeds.label[prompt.segment]
+        own = np.arange(len(alike)) == prompt.segment
+        kinds = ((alike & (seeds.instance > 0), prompt.sibling), (alike & (seeds.instance == 0), prompt.akin))
+        drawn[row, column] = prompt.other
+        for segments, logit in (*kinds, (own, prompt.own)):
+            chosen = segments[seeds.segment]
+            drawn[row[chosen], column[chosen]] = logit
     return maps
 
 
@@ -132,7 +125,6 @@ class Sam:
         precision: bf16 runs the network in mixed precision.
         batch: prompts decoded at once; it bounds the memory and changes nothing else.
         max_prompts: how many prompts an image is worth.
-        positive, same_class, negative: logits of a mask prompt (see ``mask_prompts``).
     """
 
     def __init__(
@@ -143,9 +135,6 @@ class Sam:
         precision: Literal["fp32", "bf16"] = "fp32",
         batch: int = 16,
         max_prompts: int = 75,
-        positive: float = 16.0,
-        same_class: float = 0.0,
-        negative: float = -16.0,
     ) -> None:
         if precision not in ("fp32", "bf16"):
             raise ConfigError(f"'{precision}' is no precision of SAM's; expected fp32 or bf16.")
@@ -154,7 +143,6 @@ class Sam:
         self.precision = precision
         self.batch = batch
         self.max_prompts: int | None = max_prompts
-        self.logits = {"positive": positive, "same_class": same_class, "negative": negative}
 
     @classmethod
     def load(cls, weights: str, *, device: str = "auto", **settings: Any) -> "Sam":
@@ -183,14 +171,13 @@ class Sam:
         return SamSession(self, embedding, seeds, placement)
 
     def describe(self) -> dict[str, Any]:
-        """Name, architecture, hash of the weights, precision, and how prompts are made."""
+        """Name, architecture, hash of the weights, precision, number of prompts."""
         return {
             "name": "sam",
             "architecture": self.model.config.model_type,
             "weights": self.weights_hash,
             "precision": self.precision,
             "max_prompts": self.max_prompts,
-            **self.logits,
         }
 
     @cached_property
@@ -246,8 +233,7 @@ class SamSession:
 
     def _inputs(self, prompts: list[Prompt]) -> dict[str, Tensor]:
         points = np.stack([self.placement.positions(p.points) for p in prompts])[:, None, :, ::-1]
-        segments = [p.segment for p in prompts]
-        masks = mask_prompts(self.seeds, self.placement, segments, **self.sam.logits)[:, None]
+        masks = mask_prompts(self.seeds, self.placement, prompts)[:, None]
         # The network counts from the middle of a pixel, and adds that half itself.
         xy = torch.from_numpy(points.astype(np.float32) - np.float32(0.5))
         inputs = {
