@@ -1,7 +1,7 @@
 """The whole job in one go, on a street that is rendered for it. What ``make demo`` runs.
 
 Each step is the command that a user would type; run them by hand on your own data. Everything lands in --out:
-drive/ (the data set), images/ (other streets), teacher/ (the small foundation model trained on these), run/
+drive/ (the data set, with pseudo-labels of its images), images/ (other streets), teacher/ (the small foundation model trained on these), run/
 (checkpoints, curves, report), predictions/, submission.zip.
 """
 
@@ -48,8 +48,10 @@ def main(out: Path, seed: int) -> None:
     run(f"synth {images} --seed {seed + 1000} --sequences 4 --frames 10 --beams 8 --azimuths 64 {SIZE}")
     run(f"train-teacher --config synthetic-teacher --data.root {images} --out {teacher} --seed {seed} --overwrite true "
         "--steps 300")  # fmt: skip
+    run(f"pseudo-label {drive} --sequences train")
+    run(f"pseudo-label-score {drive} --sequences 08 --frames 0,15 --holdout rings:2")
     run(f"train --config synthetic --data.root {drive} --teacher.weights {teacher} --out {run_folder} --seed {seed} "
-        "--overwrite true --steps 220 --val_every 220")  # fmt: skip
+        "--overwrite true --data.dense_labels image_2_pseudo --distill.dense_stride 4 --steps 400 --val_every 400")  # fmt: skip
     untrained, best = save_untrained(run_folder), run_folder / "checkpoints" / "best.ckpt"
     run(f"evaluate {untrained} {drive} --json {run_folder / 'evaluation_before.json'}")
     run(f"evaluate {best} {drive} --json {run_folder / 'evaluation.json'}")
