@@ -16,12 +16,14 @@ from PIL import Image
 
 from elite.cli import main
 from elite.config import PseudoLabelConfig, VoteConfig
+from elite.data import SemanticKITTI
 from elite.data.dense import read_dense
 from elite.errors import ConfigError, DataError, OutputError
 from elite.labels import CLASS_ID, to_train
 from elite.layout import Layout
 from elite.pseudo_labels import generate, label_image, open_proposer
 from elite.pseudo_labels.lift import lift
+from elite.pseudo_labels.measure import without
 from elite.pseudo_labels.prompts import Prompts
 from elite.pseudo_labels.records import Masks, Prompt, Seeds
 from elite.pseudo_labels.released import boxes, draw, grid_seeds, label_image_as_released, suppress
@@ -371,6 +373,35 @@ def test_a_frame_that_fails_is_reported_and_the_others_are_made(own_drive: Path,
     assert counts["made"] == 5
     assert [f.split(":")[0] for f in counts["failures"]] == ["00/000001", "08/000000"]
     assert "re-extract" in capsys.readouterr().err
+
+
+def test_scores_compare_every_method_on_the_same_pixels(drive: Path, tmp_path: Path):
+    report = tmp_path / "score.json"
+    holdout = ["--holdout", "rings:2,points:0.5", "--frames", "0,2", "--sequences", "00"]
+    assert main(["pseudo-label-score", str(drive), *holdout, "--json", str(report)]) == 0
+    result = json.loads(report.read_text())
+    assert (result["frames"], result["images"]) == (2, 2)
+    assert set(result["tests"]) == {"rings:2", "points:0.5", "dense"}
+    truth = [read_dense(Layout(drive), "00", name, "image_2_labels")[0] for name in ("000000", "000002")]
+    for test, methods in result["tests"].items():
+        at_equal = {"nearest_at_segments", "nearest_at_released", "segments_at_released"}
+        assert set(methods) == {"nearest", "segments", "released"} | at_equal
+        assert len({m["pixels"] for m in methods.values()}) == 1
+        assert methods["nearest"]["coverage"] == 1
+        for method in ("segments", "released"):
+            assert methods[method]["coverage"] == methods[f"nearest_at_{method}"]["coverage"] > 0
+        assert methods["segments_at_released"]["coverage"] <= methods["released"]["coverage"]
+        assert ("pq" in methods["segments"]) == (test == "dense")
+    assert result["tests"]["dense"]["nearest"]["pixels"] == sum(int((to_train(t) > 0).sum()) for t in truth)
+
+
+def test_a_hold_out_takes_points_away_with_their_labels(drive: Path):
+    frame = SemanticKITTI(drive, "00", frames="0")[0]
+    hide = np.random.default_rng(0).random(len(frame.scan)) < 0.5
+    rest = without(frame, hide)
+    np.testing.assert_array_equal(rest.scan.points, frame.scan.points[~hide])
+    np.testing.assert_array_equal(rest.labels, frame.labels[~hide])
+    np.testing.assert_array_equal(rest.objects, frame.objects[~hide])
 
 
 def frame_with(tmp_path: Path, raw: int, size: tuple[int, int], instance: int = 0) -> Path:
