@@ -61,8 +61,8 @@ def measure(
     """Scores by test (``rings:2``, ..., ``dense``) and method.
 
     Methods: segments, released, nearest (the nearest labelled pixel, everywhere), and nearest_at_segments,
-    nearest_at_released, segments_at_released: one where the other has a label, so that accuracies compare. The dense test is made for frames with true dense
-    labels (image_2_labels) and gives all labels to the methods.
+    nearest_at_released, segments_at_released: one where the other has a label, so that accuracies compare. The dense
+    test is made for frames with true dense labels (image_2_labels) and gives all labels to the methods.
 
     Raises:
         DataError: no frame with labels and an image, or a damaged file.
