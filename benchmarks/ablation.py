@@ -4,11 +4,12 @@
     python benchmarks/ablation.py --out ablation --rows alone,adalora --labels points --seeds 0
 
 Rows: the student alone; with heads of its own on its stages but no image (the gain of distillation is measured against
-this row); taught by the pre-trained foundation model, frozen; by it, adapted with AdaLoRA; frozen, with dense pseudo-labels (the
-watershed's) in place of sparse ones; and, a row apart, taught by one that was pre-trained on class labels, with the heads it learnt there. Each with all LiDAR labels and with
-1 % of them. The foundation models are trained on images of many other streets, from segments without names (that other
-one from class labels), which takes half an hour each on one core. Every finished run leaves a JSON file and is not run
-again; delete it to repeat it. Scored on sequence 08, a street that nothing was trained on, by the official rule.
+this row); taught by the pre-trained foundation model, frozen; by it, adapted with AdaLoRA; frozen, with dense
+pseudo-labels (the watershed's) in place of sparse ones; and, a row apart, taught by one that was pre-trained on class
+labels, with the heads it learnt there. Each with all LiDAR labels and with 1 % of them. The foundation models are
+trained on images of many other streets, from segments without names (that other one from class labels), which takes
+half an hour each on one core. Every finished run leaves a JSON file and is not run again; delete it to repeat it.
+Scored on sequence 08, a street that nothing was trained on, by the official rule.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """The whole job in one go, on a street that is rendered for it. What ``make demo`` runs.
 
 Each step is the command that a user would type; run them by hand on your own data. Everything lands in --out:
-drive/ (the data set, with pseudo-labels of its images), images/ (other streets), teacher/ (the small foundation model trained on these), run/
-(checkpoints, curves, report), predictions/, submission.zip.
+drive/ (the data set, with pseudo-labels of its images), images/ (other streets), teacher/ (the small foundation model
+trained on these), run/ (checkpoints, curves, report), predictions/, submission.zip.
 """
 
 import argparse
@@ -51,7 +51,8 @@ def main(out: Path, seed: int) -> None:
     run(f"pseudo-label {drive} --sequences train")
     run(f"pseudo-label-score {drive} --sequences 08 --frames 0,15 --holdout rings:2")
     run(f"train --config synthetic --data.root {drive} --teacher.weights {teacher} --out {run_folder} --seed {seed} "
-        "--overwrite true --data.dense_labels image_2_pseudo --distill.dense_stride 4 --steps 400 --val_every 400")  # fmt: skip
+        "--overwrite true --data.dense_labels image_2_pseudo --distill.dense_stride 4 "
+        "--steps 400 --val_every 400")  # fmt: skip
     untrained, best = save_untrained(run_folder), run_folder / "checkpoints" / "best.ckpt"
     run(f"evaluate {untrained} {drive} --json {run_folder / 'evaluation_before.json'}")
     run(f"evaluate {best} {drive} --json {run_folder / 'evaluation.json'}")

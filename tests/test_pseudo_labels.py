@@ -15,8 +15,9 @@ import pytest
 from PIL import Image
 
 from elite.cli import main
-from elite.config import PseudoLabelConfig, VoteConfig
+from elite.config import AugmentConfig, ImageConfig, PseudoLabelConfig, StudentConfig, VoteConfig
 from elite.data import SemanticKITTI
+from elite.data.dataset import TrainingSet
 from elite.data.dense import read_dense
 from elite.errors import ConfigError, DataError, OutputError
 from elite.labels import CLASS_ID, to_train
@@ -117,7 +118,8 @@ def test_points_are_farthest_points_and_covered_ones_are_not_asked():
     covered = rng.random(60) < 0.3
     prompts = Prompts(seeds, most=20)
     asked = [prompts.next(covered, 1)[0].points[0] for _ in range(8)]
-    chosen = [pixel[np.argmin(((pixel - pixel.mean(0)) ** 2).sum(1))]]
+    off = ((pixel - pixel.mean(0)) ** 2).sum(1)
+    chosen = [pixel[min(np.flatnonzero(~covered), key=lambda i: off[i])]]
     for _ in range(7):  # the slow way
         apart = [min(np.hypot(*(p - q)) for q in chosen) if not c else -1 for p, c in zip(pixel, covered, strict=True)]
         chosen.append(pixel[int(np.argmax(apart))])
@@ -133,9 +135,10 @@ def test_every_segment_is_asked_before_any_twice_and_prompts_are_bounded():
         rounds.append([p.segment for p in asked])
     assert sorted(rounds[0] + rounds[1][:2]) == [0, 1, 2, 3, 4]
     assert sum(map(len, rounds)) == prompts.asked == 8
-    alone = Prompts(seeds, most=None)
-    assert sorted(p.segment for p in alone.next(np.zeros(len(seeds), bool), 2)) == [0, 1, 2, 3, 4]
-    assert alone.next(np.zeros(len(seeds), bool), 2) == []
+    size = np.bincount(seeds.segment)
+    alone = Prompts(seeds, most=None, least=int(size[3]))  # the smallest segment is not worth it
+    everyone = [[p.segment for p in alone.next(np.zeros(len(seeds), bool), 3)] for _ in range(3)]
+    assert everyone == [[0, 1, 2], [3, *[4] * int(size[4] >= size[3])], []]
 
 
 # ---- vote -------------------------------------------------------------------------------------------------------
@@ -284,7 +287,7 @@ def contents(root: Path) -> dict[str, bytes]:
     return {str(p.relative_to(root)): p.read_bytes() for p in sorted(root.rglob("*")) if p.suffix in (".png", ".label")}
 
 
-def test_a_rerun_makes_only_what_is_missing_damaged_or_of_other_settings(drive: Path, tmp_path: Path, capsys: Any):
+def test_a_rerun_makes_only_what_is_missing_damaged_or_of_other_settings(drive: Path, tmp_path: Path):
     out, report = tmp_path / "out", tmp_path / "report.json"
     assert run(drive, out, "--lift", "true", "--json", str(report)) == 0
     first, layout = contents(out), Layout(out)
@@ -295,8 +298,8 @@ def test_a_rerun_makes_only_what_is_missing_damaged_or_of_other_settings(drive: 
     layout.dense_labels("00", "000001", "image_2_pseudo", "instance").write_bytes(b"half a PNG")
     layout.dense_record("00", "000002", "image_2_pseudo").unlink()
     layout.dense_labels("08", "000000", "image_2_pseudo", "semantic").unlink()
-    assert run(drive, out, "--lift", "true") == 0
-    assert "3 of them" not in capsys.readouterr().out
+    assert run(drive, out, "--lift", "true", "--json", str(report)) == 0
+    assert [json.loads(report.read_text())[key] for key in ("made", "kept")] == [3, 5]
     assert contents(out) == first
     assert run(drive, out, "--lift", "true", "--json", str(report)) == 0
     assert json.loads(report.read_text())["made"] == 0
@@ -325,6 +328,72 @@ def test_lifted_labels_keep_what_is_known_and_add_what_the_image_shows(drive: Pa
     known = lifted > 0
     assert 0.07 < known.mean() < 0.5  # more than 5 %, but only what the camera sees
     assert (lifted[known] == truth[known]).mean() > 0.7
+
+
+def test_lifted_labels_are_made_again_with_what_they_come_from(own_drive: Path, tmp_path: Path):
+    """Other labels, a damaged file, and another run in between: each is noticed."""
+    lifted = Layout(tmp_path).labels("00", "000000", "labels_pseudo")
+    few = ["--label-fraction", "0.05", "--label-unit", "points"]
+    run(own_drive, tmp_path, "--frames", "0", "--lift")
+    whole = lifted.read_bytes()
+    lifted.write_bytes(b"1")
+    run(own_drive, tmp_path, "--frames", "0", "--lift")
+    assert lifted.read_bytes() == whole
+    run(own_drive, tmp_path, "--frames", "0", *few)
+    run(own_drive, tmp_path, "--frames", "0", *few, "--lift")
+    assert lifted.read_bytes() != whole
+    words = np.fromfile(lifted, np.uint32)
+    assert not (words[(words & 0xFFFF) == 0] >> 16).any()  # hidden points keep no instance either
+
+
+def test_another_image_or_calibration_is_another_label(own_drive: Path, tmp_path: Path):
+    report, layout = tmp_path / "report.json", Layout(own_drive)
+    run(own_drive, tmp_path / "out")
+    image = layout.image("00", "000001", "image_2")
+    Image.fromarray(np.asarray(Image.open(image))[:, ::-1]).save(image)
+    calibration = layout.calibration("08")
+    calibration.write_text(calibration.read_text() + "\n")
+    run(own_drive, tmp_path / "out", "--json", str(report))
+    assert json.loads(report.read_text())["made"] == 1 + 4
+
+
+def test_labels_that_were_not_made_here_are_never_written_over(own_drive: Path):
+    layout = Layout(own_drive)
+    mine = layout.dense_labels("00", "000000", "image_2_mine", "semantic")
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"by hand")
+    with pytest.raises(ConfigError, match="may be true ones"):
+        generate(own_drive, PseudoLabelConfig(folder="mine"), Oracle(np.zeros((90, 300))))
+    assert mine.read_bytes() == b"by hand"
+    for settings in ({"folder": "labels"}, {"labels": "labels_pseudo"}, {"label_fraction": 0.5}):
+        with pytest.raises(ConfigError, match=r"true ones|writes to|--sequences"):
+            PseudoLabelConfig(**settings)
+
+
+class Broken(Oracle):
+    def propose(self, prompts: list[Prompt]) -> Masks:
+        raise RuntimeError("out of memory")
+
+
+def test_a_proposer_that_fails_is_reported(drive: Path, tmp_path: Path):
+    config = PseudoLabelConfig(out=tmp_path, sequences="00")
+    summary = generate(drive, config, Broken(np.zeros((90, 300))))
+    assert (summary.made, len(summary.failures)) == (0, 4)
+    assert "out of memory" in summary.failures[0]
+
+
+def test_training_takes_only_pseudo_labels_of_its_own_share(drive: Path, own_drive: Path):
+    few = {"label_fraction": 0.05, "label_unit": "points"}
+    frames = SemanticKITTI(own_drive, "00")
+    run(own_drive, own_drive)
+    arguments = frames, StudentConfig().volume, AugmentConfig(), 0
+    image = ImageConfig(crop=(64, 128))
+    with pytest.raises(ConfigError, match="hides"):
+        TrainingSet(*arguments, image=image, dense_labels="image_2_pseudo", **few)
+    run(own_drive, own_drive, "--label-fraction", "0.05", "--label-unit", "points")
+    shown = TrainingSet(*arguments, image=image, dense_labels="image_2_pseudo", **few)[0, 0]
+    assert shown.views[0].labels is not None
+    assert shown.views[0].labels.any()
 
 
 def test_killed_in_the_middle_the_next_run_completes_it(drive: Path, tmp_path: Path):
@@ -371,7 +440,7 @@ def test_a_frame_that_fails_is_reported_and_the_others_are_made(own_drive: Path,
     assert run(own_drive, tmp_path / "out", "--json", str(report)) == 1
     counts = json.loads(report.read_text())
     assert counts["made"] == 5
-    assert [f.split(":")[0] for f in counts["failures"]] == ["00/000001", "08/000000"]
+    assert [f.split(" ")[0] for f in counts["failures"]] == ["00/000001", "08/000000"]
     assert "re-extract" in capsys.readouterr().err
 
 
@@ -454,7 +523,7 @@ def test_read_only_output_is_told_before_any_work(drive: Path, tmp_path: Path):
         generate(drive, config, open_proposer(config))
 
 
-def test_calibration_that_projects_nothing_leaves_an_empty_label(own_drive: Path, tmp_path: Path):
+def test_calibration_that_projects_nothing_is_reported(own_drive: Path, tmp_path: Path):
     behind = CALIBRATION.replace("Tr: 0 -1 0 0 0 0 -1 -0.08 1 0 0 -0.27", "Tr: 0 -1 0 0 0 0 -1 500 0 0 0 1")
     Layout(own_drive).calibration("08").write_text(behind)
     report = tmp_path / "report.json"

@@ -4,7 +4,7 @@ import os
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from elite.errors import MissingExtraError
+from elite.errors import ConfigError, MissingExtraError, first_line
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -33,7 +33,24 @@ class Processes:
 
 
 def _launched() -> bool:
-    return int(os.environ.get("WORLD_SIZE", 1)) > 1 or int(os.environ.get("SLURM_NTASKS", 1)) > 1
+    return "LOCAL_WORLD_SIZE" in os.environ or _slurm_tasks() > 1
+
+
+def _slurm_tasks() -> int:
+    """Tasks of the srun that this process belongs to; 1 outside of one (a login or interactive shell has no step)."""
+    inside = "SLURM_STEP_ID" in os.environ and os.environ.get("SLURM_JOB_NAME") not in ("bash", "interactive")
+    return int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) if inside else 1
+
+
+def _sizes(devices: int) -> tuple[int, int]:
+    """(processes on this machine, machines), as torchrun or SLURM say, else ``devices`` on this one."""
+    if "LOCAL_WORLD_SIZE" in os.environ:
+        here = int(os.environ["LOCAL_WORLD_SIZE"])
+        return here, int(os.environ["WORLD_SIZE"]) // here
+    if (tasks := _slurm_tasks()) > 1:
+        nodes = int(os.environ.get("SLURM_STEP_NUM_NODES", 1))
+        return tasks // nodes, nodes
+    return devices, 1
 
 
 def _launch(devices: int, device: str) -> "Fabric":
@@ -42,13 +59,14 @@ def _launch(devices: int, device: str) -> "Fabric":
         from lightning.fabric.strategies.ddp import DDPStrategy
     except ImportError as error:
         raise MissingExtraError("lightning", "train") from error
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", devices))
-    nodes = max(1, int(os.environ.get("WORLD_SIZE", here)) // here)
-    fabric = Fabric(
-        accelerator=device.split(":")[0],
-        devices=here,
-        num_nodes=nodes,
-        strategy=DDPStrategy(process_group_backend="gloo", timeout=_PATIENCE),
-    )
+    here, nodes = _sizes(devices)
+    strategy = DDPStrategy(process_group_backend="gloo", timeout=_PATIENCE)
+    try:
+        fabric = Fabric(accelerator=device.split(":")[0], devices=here, num_nodes=nodes, strategy=strategy)
+    except (RuntimeError, ValueError) as error:  # Lightning's own error is a RuntimeError or a ValueError
+        raise ConfigError(
+            f"{here} processes on each of {nodes} machines with --device {device} cannot be had here "
+            f"({first_line(error)}); change --devices or --device."
+        ) from error
     fabric.launch()
     return fabric

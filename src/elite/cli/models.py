@@ -25,7 +25,7 @@ def train(parser: ArgumentParser, argv: list[str]) -> int:
     """Train the student: --config NAME|FILE and any setting of it, such as --data.root ROOT."""
     from elite.config import TrainConfig
 
-    config = parse_config(parser, argv, TrainConfig)
+    _, config = parse_config(parser, argv, TrainConfig)
     require_extra("lightning", "train")
     from elite.training import train as run
 

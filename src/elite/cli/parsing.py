@@ -3,11 +3,12 @@
 import shlex
 import sys
 from collections.abc import Iterable
+from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, Namespace
 
 from elite.errors import ConfigError, EliteError, MissingExtraError
 
@@ -62,13 +63,21 @@ def _config_path(name: str) -> str:
     )
 
 
-def parse_config(parser: ArgumentParser, argv: list[str], cls: type[Config]) -> Config:
-    """The configuration of a run: ``--config`` and any setting of ``cls``."""
+def parse_config(parser: ArgumentParser, argv: list[str], cls: type[Config]) -> tuple[Namespace, Config]:
+    """(all arguments, the configuration of a run): ``--config`` and any setting of ``cls``."""
     parser.add_argument("--config", action="config", help="a packaged name or a YAML file of differences")
     parser.add_class_arguments(cls)
     args = parser.parse_args(underscored(resolve_config(argv)))
-    args.pop("config")
-    return cls(**vars(parser.instantiate(args)))
+    made = vars(parser.instantiate(args))
+    names = [f.name for f in fields(cls)]  # type: ignore[arg-type]
+    return args, cls(**{name: made[name] for name in names})
+
+
+def switched(argv: list[str], *names: str) -> list[str]:
+    """``--lift`` alone means ``--lift true``."""
+    following = [*argv[1:], "--"]
+    switches = {f"--{name}" for name in names}
+    return [f"{a}=true" if a in switches and b.startswith("-") else a for a, b in zip(argv, following, strict=True)]
 
 
 def require_extra(package: str, extra: str) -> None:

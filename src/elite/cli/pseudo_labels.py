@@ -7,7 +7,8 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from elite.cli.parsing import FAULTY, add_json, bar, percent, resolve_config, save_json, underscored
+from elite.cli.parsing import FAULTY, add_json, bar, parse_config, percent, save_json, switched, underscored
+from elite.errors import ConfigError, EliteError
 
 
 def pseudo_label(parser: ArgumentParser, argv: list[str]) -> int:
@@ -15,39 +16,42 @@ def pseudo_label(parser: ArgumentParser, argv: list[str]) -> int:
     from elite.config import PseudoLabelConfig
 
     parser.add_argument("root", type=Path, help="folder that holds sequences/")
-    parser.add_argument("--config", action="config", help="a packaged name or a YAML file of differences")
     add_json(parser)
-    parser.add_class_arguments(PseudoLabelConfig)
-    args = parser.parse_args(underscored(resolve_config(argv)))
-    root, json = args.pop("root"), args.pop("json")
-    args.pop("config")
-    config = PseudoLabelConfig(**vars(parser.instantiate(args)))
+    args, config = parse_config(parser, switched(argv, "lift", "pictures", "overwrite"), PseudoLabelConfig)
 
     from elite.processes import Processes
     from elite.pseudo_labels import Summary, generate, open_proposer
 
     uses_network = config.proposer == "sam" or config.weights is not None
     processes = Processes(config.devices, config.device if uses_network else "cpu")
-    proposer = open_proposer(replace(config, device=processes.device))
     first = processes.rank == 0
     name = f"pseudo-labels (1 of {processes.world} processes)" if processes.world > 1 else "pseudo-labels"
-    mine = generate(
-        root,
-        config,
-        proposer,
-        rank=processes.rank,
-        world=processes.world,
-        progress=lambda items: bar(items, unit="frame", name=name) if first else items,
-    )
-    total = Summary()
-    for summary in processes.gather(mine):
-        total.add(summary)
+
+    def share() -> Summary | EliteError:
+        try:
+            return generate(
+                args.root,
+                config,
+                open_proposer(replace(config, device=processes.device)),
+                rank=processes.rank,
+                world=processes.world,
+                progress=lambda items: bar(items, unit="frame", name=name) if first else items,
+            )
+        except EliteError as error:  # all meet below: what went wrong in one process is told once, and nobody waits
+            return EliteError(str(error))
+
+    shares = processes.gather(share())
     if not first:
         return 0
+    total = Summary()
+    for done in shares:
+        if isinstance(done, EliteError):
+            raise done
+        total.add(done)
     print(total.line())
     for failure in total.failures:
         print(f"  {failure}", file=sys.stderr)
-    save_json(json, total.to_dict(), "pseudo-label", argv)
+    save_json(args.json, total.to_dict(), "pseudo-label", argv)
     return FAULTY if total.failures else 0
 
 
@@ -87,6 +91,8 @@ def pseudo_label_score(parser: ArgumentParser, argv: list[str]) -> int:
     result = measure(
         root, config, open_proposer(config), rules, progress=lambda items: bar(items, unit="frame", name="scoring")
     )
+    if not result["tests"]:
+        raise ConfigError("nothing was compared: give a --holdout, or a data set with image_2_labels.")
     for test, methods in result["tests"].items():
         _print_test(test, methods)
     save_json(json, result, "pseudo-label-score", argv)

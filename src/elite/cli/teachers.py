@@ -9,7 +9,7 @@ def train_teacher(parser: ArgumentParser, argv: list[str]) -> int:
     """Pre-train a small vision foundation model on images alone, for --teacher.weights: --data.root ROOT --out OUT."""
     from elite.config import PretrainConfig
 
-    config = parse_config(parser, argv, PretrainConfig)
+    _, config = parse_config(parser, argv, PretrainConfig)
     require_extra("lightning", "train")
     require_extra("transformers", "teacher")
     from elite.training.pretraining import pretrain

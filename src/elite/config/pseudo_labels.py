@@ -40,11 +40,12 @@ class PseudoLabelConfig:
 
     Attributes:
         out: root of what is written; by default that of the data set.
-        folder: what follows the camera in the folder's name: image_2_pseudo.
+        folder: the last word of the folders' names: image_2_pseudo, labels_pseudo.
         sequences: split names or numbers, 00,01 or 0-7; by default every sequence.
         frames: frames within each sequence, 0-2 or 0,5; all by default.
         labels: label folder: labels, labels_partial, ...
-        label_fraction, label_unit: use this share of the labels only, the same as training with these settings sees.
+        label_fraction, label_unit: use this share of the labels only: what training on the same sequences and frames
+            with these settings sees.
         seed: with label_unit points, which of them: training's seed.
         cameras: image folders: image_2,image_3.
         proposer: where regions come from: watershed = floods the image's gradients from the labelled pixels, needs no
@@ -57,8 +58,8 @@ class PseudoLabelConfig:
         batch: prompts asked at once; between two such rounds, what is covered already is not asked again.
         skip_purity: a labelled pixel counts as covered inside an accepted region of its class (and object) that is at
             least so pure.
-        lift: also write labels_pseudo/N.label: the labels that are there, and those that points without one get from
-            their pixel.
+        lift: also write labels of points, labels_pseudo/N.label: the labels that are there, and those that points
+            without one get from their pixel.
         pictures: also draw image, points, regions and result of every frame.
         overwrite: make again what is there and whole.
         devices: processes on this machine.
@@ -87,7 +88,19 @@ class PseudoLabelConfig:
     devices: int = 1
 
     def __post_init__(self) -> None:
-        require(self.folder.isidentifier(), f"folder must be a plain word such as pseudo, found '{self.folder}'.")
+        require(
+            self.folder.isidentifier() and self.folder != "labels",
+            f"folder must be a plain word such as pseudo, and not labels (true ones), found '{self.folder}'.",
+        )
+        require(
+            self.labels != f"labels_{self.folder}",
+            f"--labels {self.labels} is where --lift writes to; choose another --folder.",
+        )
+        require(
+            self.label_fraction == 1 or self.label_unit == "points" or self.sequences is not None,
+            "a share of the scans is a share of those that training counts: give --sequences as training has it "
+            "(train).",
+        )
         require(0 < self.label_fraction <= 1, f"label_fraction is a share in (0, 1], found {self.label_fraction}.")
         require(self.batch >= 1, f"batch must be at least 1, found {self.batch}.")
         require(0 <= self.skip_purity <= 1, f"skip_purity is a share in [0, 1], found {self.skip_purity}.")

@@ -128,15 +128,20 @@ class TrainingSet(Dataset[Sample]):
                 "training scans; check the folder's name, make the labels, or set --data.dense_labels none."
             )
         if self.dense.folders and self.point_fraction < 1:
-            first = next(self.frames.index[i] for i in self.labelled if self.dense.of(self.frames.index[i]))
-            shown = {"label_fraction": self.point_fraction, "label_unit": "points", "seed": self.seed}
-            made_with = self.dense.settings(first)
-            if not all(made_with.get(name) == value for name, value in shown.items()):
-                raise ConfigError(
-                    f"the dense labels of {', '.join(self.dense.folders.values())} would show the teacher labels that "
-                    f"data.label_fraction {self.point_fraction:g} hides; make pseudo-labels with --label-fraction "
-                    f"{self.point_fraction:g} --label-unit points --seed {self.seed}, or set --data.dense_labels none."
-                )
+            self._check_share()
+
+    def _check_share(self) -> None:
+        shown = {"label_fraction": self.point_fraction, "label_unit": "points", "seed": self.seed}
+        for entry in (self.frames.index[i] for i in self.labelled):
+            for made_with in self.dense.settings(entry):
+                if not all(made_with.get(name) == value for name, value in shown.items()):
+                    share = f"{self.point_fraction:g}"
+                    raise ConfigError(
+                        f"the dense labels of {entry.sequence}/{entry.name} ({', '.join(self.dense.folders.values())}) "
+                        f"would show the teacher labels that data.label_fraction {share} hides; make pseudo-labels "
+                        f"with --label-fraction {share} --label-unit points --seed {self.seed}, or set "
+                        "--data.dense_labels none."
+                    )
 
 
 def _unlabelled(frames: SemanticKITTI, labelled: list[int]) -> list[int]:

@@ -23,7 +23,7 @@ def write_dense(
 ) -> None:
     """Write both maps of one image, each atomically. ``folder`` such as image_2_labels."""
     for kind, ids in (("semantic", semantic), ("instance", instance)):
-        write_bytes(layout.dense_labels(sequence, name, folder, kind), _encode(ids))
+        write_bytes(layout.dense_labels(sequence, name, folder, kind), encode_ids(ids))
 
 
 def read_dense(
@@ -45,7 +45,8 @@ def read_dense(
     return semantic, instance
 
 
-def _encode(ids: UInt16[np.ndarray, "h w"]) -> bytes:
+def encode_ids(ids: UInt16[np.ndarray, "h w"]) -> bytes:
+    """One map as the bytes of a 16-bit PNG."""
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(ids, dtype=np.uint16)).save(buffer, "PNG")
     return buffer.getvalue()

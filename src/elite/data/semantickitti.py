@@ -204,6 +204,10 @@ class SemanticKITTI:
         return len(self.index)
 
     def __getitem__(self, i: int) -> Frame:
+        return self.read(i, self.index[i].images)
+
+    def read(self, i: int, images: Sequence[str]) -> Frame:
+        """A frame with some of its images only."""
         entry = self.index[i]
         scan = read_scan(self.scan_path(i))
         labels, objects = self._labels(entry, len(scan))
@@ -215,7 +219,7 @@ class SemanticKITTI:
             objects=objects,
             pose=self._pose(entry),
             cameras=self._cameras(entry),
-            images={c: read_image(self.layout.image(entry.sequence, entry.name, c)) for c in entry.images},
+            images={c: read_image(self.layout.image(entry.sequence, entry.name, c)) for c in images},
         )
 
     def __iter__(self) -> Iterator[Frame]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -77,13 +78,10 @@ class DenseLabels:
         named = f"{entry.name}.png"
         return tuple(c for c in self.folders if c in entry.images and named in self._names[entry.sequence, c])
 
-    def settings(self, entry: FrameIndex) -> dict[str, Any]:
-        """What the dense labels of a frame's first image were generated with; empty if nothing tells."""
-        folder = self.folders[self.of(entry)[0]]
-        try:
-            return json.loads(self.layout.dense_record(entry.sequence, entry.name, folder).read_text())["settings"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return {}
+    def settings(self, entry: FrameIndex) -> list[dict[str, Any]]:
+        """What the dense labels of each image of a frame were generated with; empty where nothing tells."""
+        folders = [self.folders[camera] for camera in self.of(entry)]
+        return [_settings(self.layout.dense_record(entry.sequence, entry.name, folder)) for folder in folders]
 
     def read(self, entry: FrameIndex, images: Mapping[str, np.ndarray]) -> dict[str, UInt8[np.ndarray, "h w"]]:
         """Train ids by camera, 0 = unknown.
@@ -102,6 +100,13 @@ class DenseLabels:
                 f"{size[0]} x {size[1]}; make the dense labels again from this image."
             )
         return to_train(raw, source=path)
+
+
+def _settings(record: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(record.read_text())["settings"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def _folder_of_camera(folders: str, cameras: tuple[str, ...]) -> dict[str, str]:

@@ -1,14 +1,13 @@
-"""Dense pseudo-labels of a whole data set: shared out over processes, resumable, one frame at a time.
+"""Dense pseudo-labels of a whole data set: shared out over processes, resumable, one image at a time.
 
 ::
 
     OUT/sequences/SS/image_2_pseudo/semantic/N.png  instance/N.png   16 bit, raw ids, 0 = unknown
-                     image_2_pseudo/N.json                           what they were made with; written last
+                     image_2_pseudo/N.json                           what they were made from and with
                      image_2_pseudo/pictures/N.png                   --pictures: what was seen and done
-                     labels_pseudo/N.label                           --lift: labels of points, raw ids
+                     labels_pseudo/N.label  N.json                   --lift: labels of points, raw ids
 """
 
-import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable
@@ -21,14 +20,14 @@ from jaxtyping import UInt16
 
 from elite.config import PseudoLabelConfig, plain
 from elite.data import SemanticKITTI
-from elite.data.dense import read_dense, write_dense
+from elite.data.dense import encode_ids, read_dense
 from elite.data.fraction import labelled_scans, shown_labels
 from elite.data.views import parse_names
 from elite.environment import describe
-from elite.errors import ConfigError, EliteError
-from elite.files import make_folder, write_bytes, write_json
+from elite.errors import ConfigError, EliteError, OutputError, first_line
+from elite.files import make_folder, write_bytes
 from elite.geometry import point_pixel_pairs
-from elite.labels import to_raw, to_train
+from elite.labels import IGNORE, to_raw, to_train
 from elite.layout import Layout
 from elite.pictures import encode_png
 from elite.pseudo_labels.label_image import label_image
@@ -37,12 +36,12 @@ from elite.pseudo_labels.pictures import picture
 from elite.pseudo_labels.records import DenseLabel, Proposer, Seeds
 from elite.pseudo_labels.released import label_image_as_released
 from elite.pseudo_labels.seeds import find_seeds
+from elite.pseudo_labels.store import Store, digest, whole, write_whole
 from elite.pseudo_labels.vote import Regions
 from elite.types import Camera, Frame
 
-LIFTED = "labels_pseudo"
-# What the dense labels of an image depend on, beside the proposer and the labels themselves.
-_SETTINGS = ("label_fraction", "label_unit", "seed", "strategy", "vote", "batch", "skip_purity")
+ALGORITHM = 1  # raised when the same settings give other labels than before
+_SETTINGS = ("strategy", "vote", "batch", "skip_purity")  # that the labels of an image depend on
 
 
 @dataclass
@@ -76,7 +75,7 @@ class Summary:
         each += f"{means['bytes_per_image'] / 1000:.0f} kB each"
         return (
             f"{self.made} images labelled ({each}), {self.empty} of them without a labelled pixel; {self.kept} were "
-            f"there already; {len(self.failures)} scans failed"
+            f"there already; {len(self.failures)} failed"
         )
 
 
@@ -89,129 +88,140 @@ def generate(
     world: int = 1,
     progress: Callable[[list[int]], Iterable[int]] = iter,
 ) -> Summary:
-    """Make what is missing, damaged or made with other settings, of every world-th frame from ``rank`` on.
-
-    A frame that fails is reported and does not stop the others.
+    """Make what is missing, damaged, or made from other data or with other settings, of every world-th frame from
+    ``rank`` on. What fails is reported and does not stop the rest.
 
     Raises:
         DataError: no frames, or none with labels.
-        ConfigError: no frame has an image of the cameras.
+        ConfigError: no frame has an image of the cameras, or the folder holds labels that were not made here.
         OutputError: the output cannot be written to.
     """
     frames = open_frames(root, config)
-    out = Layout(config.out) if config.out else frames.layout
-    make_folder(out.sequences)
-    job = Job(frames, out, config, proposer)
-    chosen = [i for i in labelled_scans(frames, _share(config, "scans")) if frames.index[i].images]
+    store = Store(Layout(config.out) if config.out else frames.layout, config.folder)
+    make_folder(store.layout.sequences)
+    store.refuse_foreign(frames.sequences, frames.cameras)
+    chosen = choose(frames, config)
+    job = Job(frames, store, config, proposer)
+    summary = Summary()
+    for i in progress(chosen[rank::world]):
+        summary.add(job.run(i))
+    return summary
+
+
+def open_frames(root: Path, config: PseudoLabelConfig) -> SemanticKITTI:
+    cameras = tuple(dict.fromkeys(parse_names(config.cameras)))
+    return SemanticKITTI(root, config.sequences, frames=config.frames, labels=config.labels, cameras=cameras)
+
+
+def choose(frames: SemanticKITTI, config: PseudoLabelConfig) -> list[int]:
+    """Positions of the frames whose labels are shown and that have an image.
+
+    Raises:
+        DataError: no frame has labels.
+        ConfigError: none of them has an image.
+    """
+    shown = labelled_scans(frames, config.label_fraction if config.label_unit == "scans" else 1.0)
+    chosen = [i for i in shown if frames.index[i].images]
     if not chosen:
         raise ConfigError(
             f"no labelled scan of {frames.layout.root} has an image in {config.cameras}; give other cameras, or check "
             "the image archive."
         )
-    summary = Summary()
-    for i in progress(chosen[rank::world]):
-        try:
-            summary.add(job.run(i))
-        except EliteError as error:
-            entry = frames.index[i]
-            summary.failures.append(f"{entry.sequence}/{entry.name}: {' '.join(str(error).split())}")
-    return summary
-
-
-def open_frames(root: Path, config: PseudoLabelConfig) -> SemanticKITTI:
-    cameras = parse_names(config.cameras)
-    return SemanticKITTI(root, config.sequences, frames=config.frames, labels=config.labels, cameras=cameras)
-
-
-def _share(config: PseudoLabelConfig, unit: str) -> float:
-    return config.label_fraction if config.label_unit == unit else 1.0
+    return chosen
 
 
 class Job:
-    """One frame at a time: what is whole and of the same settings stays, the rest is made."""
+    """One frame at a time: what is whole stays, the rest is made."""
 
-    def __init__(self, frames: SemanticKITTI, out: Layout, config: PseudoLabelConfig, proposer: Proposer) -> None:
-        self.frames, self.out, self.config, self.proposer = frames, out, config, proposer
-        settings = {name: value for name, value in plain(config).items() if name in _SETTINGS}
-        self.settings = json.loads(json.dumps({"proposer": proposer.describe(), **settings}))  # as it is read again
+    def __init__(self, frames: SemanticKITTI, store: Store, config: PseudoLabelConfig, proposer: Proposer) -> None:
+        self.frames, self.store, self.config, self.proposer = frames, store, config, proposer
+        settings = {"algorithm": ALGORITHM, "proposer": proposer.describe()}
+        settings |= {name: value for name, value in plain(config).items() if name in _SETTINGS}
+        self.share = config.label_fraction if config.label_unit == "points" else 1.0
+        if self.share < 1:
+            settings |= {"label_fraction": self.share, "label_unit": "points", "seed": config.seed}
+        self.settings = json.loads(json.dumps(settings))  # as it is read again
         self.versions = describe()
 
     def run(self, i: int) -> Summary:
-        entry = self.frames.index[i]
-        source = {"labels": digest(self.frames.label_path(i).read_bytes())}
-        stale = [
-            c for c in entry.images if self.config.overwrite or not self._whole(entry.sequence, entry.name, c, source)
-        ]
-        summary = Summary(kept=len(entry.images) - len(stale))
-        lifted = self.out.labels(entry.sequence, entry.name, LIFTED)
-        if not stale and (lifted.exists() or not self.config.lift):
-            return summary
-        if stale and not self.config.lift:
-            lifted.unlink(missing_ok=True)  # it was made from what is now made again
-        frame = self.frames[i]
-        assert frame.labels is not None
-        frame = replace(
-            frame, labels=shown_labels(frame.labels, frame.id, _share(self.config, "points"), self.config.seed)
-        )
-        for camera in frame.cameras:
-            if camera.name in stale:
-                summary.add(self._make(frame, camera, source))
-        if self.config.lift:
-            write_bytes(lifted, self._lifted(frame).tobytes())
+        """Every image of a frame, and then its lifted labels if none of them failed."""
+        entry, summary = self.frames.index[i], Summary()
+        for camera in entry.images:
+            summary.add(self._guarded(f"{entry.sequence}/{entry.name} {camera}", self._image, i, camera))
+        if self.config.lift and not summary.failures:
+            summary.add(self._guarded(f"{entry.sequence}/{entry.name} lifted", self._lift, i, entry.images))
         return summary
 
-    def _make(self, frame: Frame, camera: Camera, source: dict[str, str]) -> Summary:
+    def _guarded(self, name: str, step: Callable[[int, Any], Summary], i: int, what: Any) -> Summary:
+        """A step whose failure is told and no more, unless nothing can be written at all."""
+        try:
+            return step(i, what)
+        except OutputError:
+            raise
+        except EliteError as error:
+            return Summary(failures=[f"{name}: {' '.join(str(error).split())}"])
+        except Exception as error:  # whatever a file or a proposer does, the other images are made
+            return Summary(failures=[f"{name}: {type(error).__name__}: {first_line(error)}"])
+
+    def _image(self, i: int, camera: str) -> Summary:
+        entry = self.frames.index[i]
+        files = self.store.dense(entry.sequence, entry.name, camera)
+        record = self.store.dense_record(entry.sequence, entry.name, camera)
+        drawn = self.store.picture(entry.sequence, entry.name, camera)
+        told = {"settings": self.settings, "source": self._source(i, (camera,))}
+        done = not self.config.overwrite and whole(record, files, told)
+        if done and (drawn.exists() or not self.config.pictures):
+            return Summary(kept=1)
         began = time.monotonic()
-        dense, seeds, regions = label_frame(frame, camera, self.proposer, self.config)
-        folder = self._folder(camera.name)
-        write_dense(self.out, frame.sequence, frame.name, folder, semantic=to_raw(dense.label), instance=dense.instance)
-        files = self._digests(frame.sequence, frame.name, folder)
-        seconds = time.monotonic() - began
+        frame = self._frame(i, (camera,))
+        dense, seeds, regions = label_frame(frame, frame.cameras[0], self.proposer, self.config)
+        maps = {"semantic": to_raw(dense.label), "instance": dense.instance}
+        seconds = round(time.monotonic() - began, 3)
         if self.config.pictures:
-            drawn = picture(frame.images[camera.name], seeds, regions, dense)
-            write_bytes(self.out.dense_labels(frame.sequence, frame.name, folder, "pictures"), encode_png(drawn))
-        record = {
-            "settings": self.settings,
-            "source": source,
-            "files": {kind: d for kind, (d, _) in files.items()},
-            "prompts": dense.prompts,
-            "coverage": float((dense.label > 0).mean()),
-            "seconds": round(seconds, 3),
-            "versions": self.versions,
-        }
-        write_json(self.out.dense_record(frame.sequence, frame.name, folder), record)
-        size = sum(n for _, n in files.values())
+            write_bytes(drawn, encode_png(picture(frame.images[camera], seeds, regions, dense)))
+        about = {"prompts": dense.prompts, "coverage": float((dense.label > 0).mean()), "seconds": seconds}
+        encoded = {kind: (files[kind], encode_ids(ids)) for kind, ids in maps.items()}
+        size = write_whole(record, encoded, {**told, **about, "versions": self.versions})
         return Summary(made=1, empty=int(not dense.label.any()), prompts=dense.prompts, bytes=size, seconds=seconds)
+
+    def _lift(self, i: int, cameras: tuple[str, ...]) -> Summary:
+        entry = self.frames.index[i]
+        files, record = (
+            self.store.lifted(entry.sequence, entry.name),
+            self.store.lifted_record(entry.sequence, entry.name),
+        )
+        told = {"settings": self.settings, "source": self._source(i, cameras), "cameras": list(cameras)}
+        if self.config.overwrite or not whole(record, files, told):
+            words = self._lifted(self._frame(i, cameras)).tobytes()
+            write_whole(record, {"labels": (files["labels"], words)}, {**told, "versions": self.versions})
+        return Summary()
 
     def _lifted(self, frame: Frame) -> np.ndarray:
         """Label words of all points, from the dense labels that were written."""
         assert frame.labels is not None
         seen = []
         for camera in frame.cameras:
-            if camera.name in frame.images:
-                raw, instance = read_dense(self.out, frame.sequence, frame.name, self._folder(camera.name))
-                size = frame.images[camera.name].shape[:2]
-                seen.append((point_pixel_pairs(frame.scan.points, camera, *size), to_train(raw), instance))
+            folder = f"{camera.name}_{self.config.folder}"
+            raw, instance = read_dense(self.store.layout, frame.sequence, frame.name, folder)
+            pairs = point_pixel_pairs(frame.scan.points, camera, *frame.images[camera.name].shape[:2])
+            seen.append((pairs, to_train(raw), instance))
         labels, instance = lift(frame.labels, instances(frame), seen)
         return to_raw(labels).astype(np.uint32) | (instance.astype(np.uint32) << 16)
 
-    def _folder(self, camera: str) -> str:
-        return f"{camera}_{self.config.folder}"
+    def _frame(self, i: int, cameras: tuple[str, ...]) -> Frame:
+        """The frame with some of its images and their cameras, and with the labels that may be seen."""
+        frame = self.frames.read(i, cameras)
+        assert frame.labels is not None
+        shown = shown_labels(frame.labels, frame.id, self.share, self.config.seed)
+        return replace(frame, labels=shown, cameras=tuple(c for c in frame.cameras if c.name in cameras))
 
-    def _whole(self, sequence: str, name: str, camera: str, source: dict[str, str]) -> bool:
-        """Whether the files are there, undamaged, and made from the same labels with the same settings."""
-        folder = self._folder(camera)
-        try:
-            record = json.loads(self.out.dense_record(sequence, name, folder).read_text())
-            files = {kind: digest for kind, (digest, _) in self._digests(sequence, name, folder).items()}
-        except (OSError, ValueError):
-            return False
-        expected = {"settings": self.settings, "source": source, "files": files}
-        return isinstance(record, dict) and {key: record.get(key) for key in expected} == expected
-
-    def _digests(self, sequence: str, name: str, folder: str) -> dict[str, tuple[str, int]]:
-        paths = {kind: self.out.dense_labels(sequence, name, folder, kind) for kind in ("semantic", "instance")}
-        return {kind: (digest(data := path.read_bytes()), len(data)) for kind, path in paths.items()}
+    def _source(self, i: int, cameras: tuple[str, ...]) -> dict[str, str]:
+        """Digests of everything that the labels are made from."""
+        entry, layout = self.frames.index[i], self.frames.layout
+        paths = {"labels": self.frames.label_path(i), "scan": self.frames.scan_path(i)}
+        paths |= {"calibration": layout.calibration(entry.sequence)}
+        paths |= {c: layout.image(entry.sequence, entry.name, c) for c in cameras}
+        return {name: digest(path.read_bytes()) for name, path in paths.items()}
 
 
 def label_frame(
@@ -233,10 +243,7 @@ def label_frame(
 
 
 def instances(frame: Frame) -> UInt16[np.ndarray, "n"]:
-    """Instance ids of the points, 0 = none."""
+    """Instance ids of the points, 0 = none, or no label."""
     assert frame.objects is not None
-    return (frame.objects & 0xFFFF).astype(np.uint16)
-
-
-def digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:16]
+    assert frame.labels is not None
+    return np.where(frame.labels != IGNORE, frame.objects & 0xFFFF, 0).astype(np.uint16)

@@ -18,7 +18,7 @@ def label_image(
     if not len(seeds):
         return DenseLabel(np.zeros(seeds.size, np.uint8), np.zeros(seeds.size, np.uint16), 0), Regions.none(seeds.size)
     session = proposer.open(image, seeds)
-    prompts = Prompts(seeds, proposer.max_prompts)
+    prompts = Prompts(seeds, proposer.max_prompts, config.vote.support)
     regions = Regions.none(seeds.size)
     done = np.zeros(len(seeds), bool)
     while asked := prompts.next(done, config.batch):

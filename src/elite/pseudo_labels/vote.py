@@ -43,7 +43,9 @@ def judge(masks: Masks, seeds: Seeds, config: VoteConfig) -> Regions:
     """The masks with enough support, purity, stability and predicted IoU; each shows what most of its seeds are."""
     row, column = seeds.pixel.T
     count = len(seeds.thing_label)
-    votes = np.stack([np.bincount(seeds.thing[held], minlength=count) for held in masks.inside[:, row, column]])
+    votes = np.zeros((len(masks), count), np.int64)
+    for of_mask, held in zip(votes, masks.inside[:, row, column], strict=True):
+        of_mask[:] = np.bincount(seeds.thing[held], minlength=count)
     winner, support = votes.argmax(axis=1), votes.max(axis=1)
     purity = support / np.maximum(votes.sum(axis=1), 1)
     keep = (support >= config.support) & (purity >= config.purity)
