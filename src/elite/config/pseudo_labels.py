@@ -16,22 +16,18 @@ class VoteConfig:
         purity: share of a region's labelled pixels that must be of its class (and object).
         stability: smallest agreement of the region drawn tighter and wider.
         iou: smallest quality that the proposer itself predicts.
-        contest: pixels: within this distance of a labelled pixel of something else, and nearer to it than to one of
-            its own, a region does not reach. 0 lets it.
     """
 
     support: int = 3
     purity: float = 0.6
     stability: float = 0.7
-    iou: float = 0.5
-    contest: float = 0.0
+    iou: float = 0.3
 
     def __post_init__(self) -> None:
         require(self.support >= 1, f"vote.support must be at least 1, found {self.support}.")
         for name in ("purity", "stability", "iou"):
             value = getattr(self, name)
             require(0 <= value <= 1, f"vote.{name} is a share in [0, 1], found {value}.")
-        require(self.contest >= 0, f"vote.contest must not be negative, found {self.contest}.")
 
 
 @dataclass(frozen=True)

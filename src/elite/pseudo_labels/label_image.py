@@ -25,5 +25,5 @@ def label_image(
         fresh = judge(session.propose(asked), seeds, config.vote)
         done |= covered(fresh, seeds, config.skip_purity)
         regions = regions.with_(fresh)
-    label, instance = paint(regions, seeds, config.vote.contest)
+    label, instance = paint(regions, seeds)
     return DenseLabel(label, instance, prompts.asked), regions

@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw, ImageFont
 from elite.labels import CLASS_NAMES
 from elite.pictures import BACKGROUND, INK, PALETTE, RIGHT, WRONG, luminance, overlay
 from elite.pseudo_labels.records import DenseLabel, Seeds
-from elite.pseudo_labels.vote import Regions, nearby_thing
+from elite.pseudo_labels.vote import Regions, nearest_thing
 from elite.types import PointPixelPairs
 
 _OPAQUE = 0.62  # of a class colour over the image
@@ -61,8 +61,8 @@ def _shifted(inside: np.ndarray, axis: int) -> np.ndarray:
 def _disagreement(
     image: UInt8[np.ndarray, "h w 3"], seeds: Seeds, label: UInt8[np.ndarray, "h w"]
 ) -> UInt8[np.ndarray, "h w 3"]:
-    nearest = np.append(seeds.thing_label, 0)[nearby_thing(seeds, np.inf)]
-    differs = (label > 0) & (nearest > 0) & (label != nearest)
+    nearest = seeds.thing_label[nearest_thing(seeds)] if len(seeds) else label
+    differs = (label > 0) & (label != nearest)
     grey = np.repeat(0.6 * luminance(image)[..., None], 3, axis=2)
     grey[(label > 0) & ~differs] = 0.5 * grey[(label > 0) & ~differs] + 0.5 * np.array(RIGHT)
     grey[differs] = 0.3 * grey[differs] + 0.7 * np.array(WRONG)

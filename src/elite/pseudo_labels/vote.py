@@ -62,28 +62,43 @@ def covered(regions: Regions, seeds: Seeds, purity: float) -> Bool[np.ndarray, "
     return (regions.inside[pure][:, row, column] & own).any(axis=0)
 
 
-def paint(regions: Regions, seeds: Seeds, contest: float) -> tuple[UInt8[np.ndarray, "h w"], UInt16[np.ndarray, "h w"]]:
+def paint(regions: Regions, seeds: Seeds) -> tuple[UInt8[np.ndarray, "h w"], UInt16[np.ndarray, "h w"]]:
     """(train ids, instance ids) of every pixel, 0 = unknown: the best region of a pixel counts, and seeds keep theirs.
 
-    A region stays out of pixels whose nearest seed is of something else and nearer than ``contest`` pixels.
+    Around seeds of something else that it holds, a region is wrong: there it stays out (see ``own_part``).
     """
     answer = np.full(seeds.size, -1, np.int64)
-    near = nearby_thing(seeds, contest)
     for i in np.argsort(-regions.score, kind="stable"):
-        free = (answer < 0) & ((near < 0) | (near == regions.thing[i]))
-        answer[regions.inside[i] & free] = regions.thing[i]
+        inside = regions.inside[i]
+        if regions.purity[i] < 1:
+            inside = own_part(inside, seeds, int(regions.thing[i]))
+        answer[inside & (answer < 0)] = regions.thing[i]
     row, column = seeds.pixel.T
     answer[row, column] = seeds.thing
     label, instance = np.append(seeds.thing_label, 0), np.append(seeds.thing_instance, 0)  # -1 is the last: unknown
     return label[answer].astype(np.uint8), instance[answer].astype(np.uint16)
 
 
-def nearby_thing(seeds: Seeds, reach: float) -> Int64[np.ndarray, "h w"]:
-    """The thing of the nearest seed of every pixel, -1 if that is ``reach`` pixels away or more."""
+def own_part(inside: Bool[np.ndarray, "h w"], seeds: Seeds, thing: int) -> Bool[np.ndarray, "h w"]:
+    """The pixels of a region that are nearer to a seed of its thing than to another one, of the seeds inside of it."""
+    row, column = seeds.pixel.T
+    held = inside[row, column]
+    top, left = np.argmax(inside.any(axis=1)), np.argmax(inside.any(axis=0))
+    window = np.s_[top : inside.shape[0] - np.argmax(inside[::-1].any(axis=1)), left:]
+    foreign = np.ones(inside.shape, bool)  # True where there is no seed: only the seeds' own entries are looked up
+    marked = np.zeros(inside.shape, bool)
+    marked[row[held], column[held]] = True
+    foreign[row[held], column[held]] = seeds.thing[held] != thing
+    r, c = distance_transform_edt(~marked[window], return_distances=False, return_indices=True)  # type: ignore[misc]
+    part = np.zeros(inside.shape, bool)
+    part[window] = inside[window] & ~foreign[window][r, c]
+    return part
+
+
+def nearest_thing(seeds: Seeds) -> Int64[np.ndarray, "h w"]:
+    """The thing of the nearest seed of every pixel. At least one seed is needed."""
     marks = np.full(seeds.size, -1, np.int64)
-    if reach == 0 or not len(seeds):
-        return marks
     row, column = seeds.pixel.T
     marks[row, column] = seeds.thing
-    distance, (r, c) = distance_transform_edt(marks < 0, return_indices=True)  # type: ignore[misc]
-    return np.where(distance < reach, marks[r, c], -1)
+    r, c = distance_transform_edt(marks < 0, return_distances=False, return_indices=True)  # type: ignore[misc]
+    return marks[r, c]
