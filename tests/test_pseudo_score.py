@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 
 from elite.errors import ConfigError
-from elite.labels import CLASS_ID
+from elite.labels import CLASS_ID, THINGS
 from elite.pseudo_labels.holdout import hidden, hidden_pixels, parse_holdout, ring_of_point
 from elite.pseudo_labels.records import DenseLabel, Seeds
 from elite.pseudo_labels.score import (
-    THINGS,
     Agreement,
     Borders,
     Objects,

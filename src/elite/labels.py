@@ -36,6 +36,7 @@ CLASS_NAMES = (
 )
 NUM_CLASSES = len(CLASS_NAMES)
 CLASS_ID = {name: index for index, name in enumerate(CLASS_NAMES)}
+THINGS = range(1, 9)  # vehicles and people: what can be counted
 
 # Raw ids folded into each train id; the first one is what predictions are written with.
 _RAW_IDS = (

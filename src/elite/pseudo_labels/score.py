@@ -13,23 +13,10 @@ import numpy as np
 from jaxtyping import Bool, Int64, UInt8, UInt16
 from scipy.ndimage import distance_transform_edt
 
-from elite.labels import CLASS_ID, CLASS_NAMES, IGNORE, NUM_CLASSES, object_ids
+from elite.labels import CLASS_NAMES, IGNORE, NUM_CLASSES, THINGS, object_ids
 from elite.metrics import confusion_matrix, score
 from elite.pseudo_labels.records import DenseLabel, Seeds
 
-THINGS = tuple(
-    CLASS_ID[name]
-    for name in (
-        "car",
-        "bicycle",
-        "motorcycle",
-        "truck",
-        "other-vehicle",
-        "person",
-        "bicyclist",
-        "motorcyclist",
-    )
-)
 TOLERANCE = 2.0  # pixels that a border may be off, in an image of KITTI's size ...
 _DIAGONAL = math.hypot(376, 1241)  # ... and in proportion to the diagonal in others
 _MATCH = 0.5  # two objects are the same one above this IoU: then no third can be

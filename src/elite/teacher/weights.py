@@ -78,7 +78,7 @@ def load_backbone(config: TeacherConfig, stages: int) -> Backbone:
     if Path(config.weights).is_file():
         return _as_sam(load_sam(Path(config.weights)).vision_encoder, config, stages)
     random = config.weights == "random"
-    described = _architecture(config.model) if random else _described(config.weights)
+    described = _architecture(config.model) if random else described_by(config.weights)
     source = None if random else config.weights
     kind = described.model_type
     if kind not in _ENCODERS:
@@ -119,27 +119,29 @@ def _architecture(name: str) -> PretrainedConfig:
         kind, settings = _ARCHITECTURES[name]
         return AutoConfig.for_model(kind, **settings)
     if Path(name).exists():
-        return _described(name)
+        return described_by(name)
     raise ConfigError(
         f"teacher.model '{name}' is neither a known architecture ({', '.join(_ARCHITECTURES)}) nor a folder with a "
         "transformers config.json."
     )
 
 
-def _described(source: str) -> PretrainedConfig:
-    """The architecture of a folder or of a model on the hub (NAME or OWNER/NAME)."""
+def described_by(source: str) -> PretrainedConfig:
+    """The architecture of a folder or of a model on the hub (NAME or OWNER/NAME).
+
+    Raises:
+        CheckpointError: there is none of that name, or its config.json is faulty.
+    """
     here = Path(source).exists()
     if not here and _is_path(source):
-        raise CheckpointError(
-            f"'{source}' does not exist; give --teacher.weights a SAM file, a transformers folder or a hub id."
-        )
+        raise CheckpointError(f"'{source}' does not exist; give a SAM file, a transformers folder or a hub id.")
     try:
         return AutoConfig.from_pretrained(source, trust_remote_code=False)
     except Exception as error:  # a faulty config.json makes transformers stumble over anything
         found = "is no transformers folder (config.json beside model.safetensors)"
         if not here:
             found = "is neither a file nor a folder here, nor a model that the hub answers for"
-        raise CheckpointError(f"'{source}' {found}: {first_line(error)}; check --teacher.weights.") from error
+        raise CheckpointError(f"'{source}' {found}: {first_line(error)}; check its name.") from error
 
 
 def _is_path(name: str) -> bool:

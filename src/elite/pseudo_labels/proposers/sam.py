@@ -20,13 +20,14 @@ import torch.nn.functional as F
 from jaxtyping import Float, Float32, Int64, UInt8
 from PIL import Image
 from torch import Tensor
-from transformers import AutoConfig, PreTrainedModel, Sam2Model, SamHQModel, SamModel
+from transformers import PreTrainedModel, Sam2Model, SamHQModel, SamModel
 from transformers.utils import logging
 
 from elite.errors import CheckpointError, ConfigError, DataError, first_line
 from elite.pseudo_labels.records import Masks, Prompt, Seeds
 from elite.teacher.backbone import MEAN, STD
 from elite.teacher.sam_weights import load_sam
+from elite.teacher.weights import described_by
 
 _MODELS: dict[str, type[PreTrainedModel]] = {
     "sam": SamModel,
@@ -311,13 +312,7 @@ def _repeated(embedding: dict[str, Any], times: int) -> dict[str, Any]:
 
 
 def _load_folder(source: str) -> PreTrainedModel:
-    try:
-        config = AutoConfig.from_pretrained(source, trust_remote_code=False)
-    except Exception as error:  # a faulty config.json makes transformers stumble over anything
-        raise CheckpointError(
-            f"'{source}' is no file, no transformers folder (config.json beside model.safetensors) and no model that "
-            f"the hub answers for ({first_line(error)}); {_REMEDY}."
-        ) from error
+    config = described_by(source)
     cls: Any = _MODELS.get(config.model_type)
     if cls is None:
         raise CheckpointError(f"'{source}' {_why_not(config.model_type)}; {_REMEDY}.")
