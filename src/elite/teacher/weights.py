@@ -126,22 +126,24 @@ def _architecture(name: str) -> PretrainedConfig:
     )
 
 
-def described_by(source: str) -> PretrainedConfig:
-    """The architecture of a folder or of a model on the hub (NAME or OWNER/NAME).
+def described_by(source: str, *, option: str = "--teacher.weights") -> PretrainedConfig:
+    """The architecture of a folder or of a model on the hub (NAME or OWNER/NAME), which ``option`` named.
 
     Raises:
         CheckpointError: there is none of that name, or its config.json is faulty.
     """
     here = Path(source).exists()
     if not here and _is_path(source):
-        raise CheckpointError(f"'{source}' does not exist; give a SAM file, a transformers folder or a hub id.")
+        raise CheckpointError(
+            f"'{source}' does not exist; give {option} a SAM file, a transformers folder or a hub id."
+        )
     try:
         return AutoConfig.from_pretrained(source, trust_remote_code=False)
     except Exception as error:  # a faulty config.json makes transformers stumble over anything
         found = "is no transformers folder (config.json beside model.safetensors)"
         if not here:
             found = "is neither a file nor a folder here, nor a model that the hub answers for"
-        raise CheckpointError(f"'{source}' {found}: {first_line(error)}; check its name.") from error
+        raise CheckpointError(f"'{source}' {found}: {first_line(error)}; check {option}.") from error
 
 
 def _is_path(name: str) -> bool:

@@ -312,7 +312,7 @@ def _repeated(embedding: dict[str, Any], times: int) -> dict[str, Any]:
 
 
 def _load_folder(source: str) -> PreTrainedModel:
-    config = described_by(source)
+    config = described_by(source, option="--weights")
     cls: Any = _MODELS.get(config.model_type)
     if cls is None:
         raise CheckpointError(f"'{source}' {_why_not(config.model_type)}; {_REMEDY}.")
