@@ -52,7 +52,7 @@ def main(out: Path, seed: int) -> None:
     run(f"pseudo-label-score {drive} --sequences 08 --frames 0,15 --holdout rings:2")
     run(f"train --config synthetic --data.root {drive} --teacher.weights {teacher} --out {run_folder} --seed {seed} "
         "--overwrite true --data.dense_labels image_2_pseudo --distill.dense_stride 4 "
-        "--steps 320 --val_every 320")  # fmt: skip
+        "--steps 350 --val_every 350")  # fmt: skip
     untrained, best = save_untrained(run_folder), run_folder / "checkpoints" / "best.ckpt"
     run(f"evaluate {untrained} {drive} --json {run_folder / 'evaluation_before.json'}")
     run(f"evaluate {best} {drive} --json {run_folder / 'evaluation.json'}")
