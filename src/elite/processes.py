@@ -1,5 +1,6 @@
 """The processes that share a data set: started here (--devices), by torchrun or by SLURM."""
 
+import atexit
 import os
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -69,4 +70,21 @@ def _launch(devices: int, device: str) -> "Fabric":
             f"({first_line(error)}); change --devices or --device."
         ) from error
     fabric.launch()
+    leave_group_at_exit()
     return fabric
+
+
+def leave_group_at_exit() -> None:
+    """Close this process's group before Python ends: one that exits with gloo's threads alive may be aborted by them.
+
+    Lightning does this for NCCL alone.
+    """
+    atexit.unregister(_leave_group)
+    atexit.register(_leave_group)
+
+
+def _leave_group() -> None:
+    from torch import distributed
+
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()

@@ -10,6 +10,7 @@ import lightning as L
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from elite.errors import ConfigError, EliteError
+from elite.processes import leave_group_at_exit
 from elite.training.callbacks import ProgressBar
 
 
@@ -43,6 +44,7 @@ def build_trainer(
 
 def fit(trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModule) -> None:
     """Fit, and let what goes wrong leave as it began: Lightning turns an interrupt into an exit of its own."""
+    leave_group_at_exit()
     try:
         trainer.fit(module, data)
     except SystemExit as error:
