@@ -32,8 +32,9 @@ from elite.data.semantickitti import SemanticKITTI
 from elite.files import make_folder, write_json
 from elite.labels import CLASS_NAMES, to_train
 from elite.pixels import jitter
-from elite.pseudo_labels.proposers.sam import Placement, Sam, mask_prompts, place, to_square
-from elite.pseudo_labels.records import Prompt, Seeds
+from elite.pseudo_labels.proposers.placement import Placement, mask_prompts, place, point_prompts, to_square
+from elite.pseudo_labels.proposers.sam import Sam
+from elite.pseudo_labels.records import Prompt, Seeds, view_of
 from elite.pseudo_labels.seeds import find_seeds
 from elite.teacher.backbone import SamBackbone
 from elite.types import Frame, PointPixelPairs, View
@@ -135,13 +136,10 @@ def read_examples(root: Path, sequences: list[str]) -> list[Example]:
 
 def read_example(data: SemanticKITTI, frame: Frame) -> Example:
     raw, instance = read_dense(data.layout, frame.sequence, frame.name, label_folder(CAMERA))
-    truth, image = to_train(raw), frame.images[CAMERA]
-    assert frame.labels is not None
-    assert frame.objects is not None
-    number = (frame.objects & 0xFFFF).astype(np.uint16)
-    seeds = find_seeds(frame.scan.points, frame.labels, number, frame.cameras[0], image.shape[:2])
+    truth, view = to_train(raw), view_of(frame, frame.cameras[0])
+    seeds = find_seeds(view)
     regions = number_regions(truth, instance)
-    return Example(image, seeds, regions, tuple(goals_of(seeds, truth, instance, regions)))
+    return Example(view.image, seeds, regions, tuple(goals_of(seeds, truth, instance, regions)))
 
 
 def number_regions(truth: np.ndarray, instance: np.ndarray) -> np.ndarray:
@@ -223,12 +221,10 @@ def losses(logits: Tensor, iou: Tensor, truth: Tensor) -> tuple[Tensor, Tensor, 
     # Inside and outside count alike, or nothing at all would be the first thing that the network learns to answer.
     inside = wanted.flatten(2).mean(-1, keepdim=True).clamp(1e-4, 1 - 1e-4)
     weight = 0.5 * (wanted.flatten(2) / inside + (1 - wanted.flatten(2)) / (1 - inside))
-    entropy = F.binary_cross_entropy_with_logits(logits.flatten(2), wanted.flatten(2), weight, reduction="none").mean(
-        -1
-    )
+    entropy = F.binary_cross_entropy_with_logits(logits.flatten(2), wanted.flatten(2), weight, reduction="none")
     p = logits.sigmoid()
     dice = 1 - (2 * (p * wanted).flatten(2).sum(-1) + 1) / ((p + wanted).flatten(2).sum(-1) + 1)
-    mask = (entropy + dice).min(dim=1).values.mean()
+    mask = (entropy.mean(-1) + dice).min(dim=1).values.mean()
     with torch.no_grad():
         drawn, right = logits > 0, wanted > 0.5
         true = (drawn & right).flatten(2).sum(-1) / (drawn | right).flatten(2).sum(-1).clamp(min=1)
@@ -258,11 +254,9 @@ def train(model: SamModel, examples: list[Example], minutes: float, prompts: int
             recent.append((loss.item(), mask.item(), iou.item()))
             bar.update(round(min(share, 1) * 60 * minutes) - bar.n)
             if steps % 25 == 0:
-                loss_, mask_, iou_ = np.mean(recent, axis=0).tolist()
-                log.append(
-                    {"step": steps, "seconds": time.monotonic() - start, "loss": loss_, "mask": mask_, "iou": iou_}
-                )
-                bar.set_postfix(step=steps, loss=f"{loss_:.3f}", iou=f"{iou_:.3f}")
+                means = dict(zip(("loss", "mask", "iou"), np.mean(recent, axis=0).tolist(), strict=True))
+                log.append({"step": steps, "seconds": time.monotonic() - start, **means})
+                bar.set_postfix(step=steps, loss=f"{means['loss']:.3f}", iou=f"{means['iou']:.3f}")
                 recent = []
     return steps, log
 
@@ -276,13 +270,12 @@ def rows_to_encode(example: Example, rng: np.random.Generator) -> int:
 
 
 def losses_of(trainee: Trainee, example: Example, asked: list[Prompt], rows: int) -> tuple[Tensor, Tensor, Tensor]:
-    placement = place(trainee.model, example.seeds.size)
+    placement = place(trainee.model.config, example.seeds.size)
     cells = rows * placement.grid // SIDE
     masks = mask_prompts(example.seeds, placement, asked)
-    points = np.stack([placement.positions(p.points) for p in asked])[:, None, :, ::-1] - 0.5
     logits, iou = trainee(
         to_square(example.image, placement)[:, :, :rows],
-        torch.from_numpy(points.astype(np.float32)),
+        torch.from_numpy(point_prompts(placement, asked)),
         torch.from_numpy(masks)[:, None, :cells],
     )
     truth = torch.from_numpy(answers(example, asked, placement)).float()

@@ -55,7 +55,7 @@ def test_bad_scans_are_named(segmenter: Segmenter, points, remission, message) -
 
 
 def test_unknown_devices_are_named() -> None:
-    from elite.inference import pick_device
+    from elite.device import pick_device
 
     for name in ("tpu9x", "cuda:17"):
         with pytest.raises(ConfigError, match=name):

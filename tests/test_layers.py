@@ -8,7 +8,10 @@ import elite
 ROOT = Path(elite.__file__).parent
 LAYERS = (
     ("version", "types", "config", "errors"),
-    ("geometry", "pixels", "labels", "layout", "files", "metrics", "environment", "sparse", "pictures", "processes"),
+    (
+        *("geometry", "pixels", "labels", "layout", "files", "metrics"),
+        *("environment", "device", "sparse", "pictures", "processes"),
+    ),
     ("data", "synthetic", "student", "teacher", "losses"),
     ("training", "inference", "evaluation", "pseudo_labels"),
     ("submission", "report"),

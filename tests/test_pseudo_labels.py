@@ -24,9 +24,8 @@ from elite.labels import CLASS_ID, to_train
 from elite.layout import Layout
 from elite.pseudo_labels import generate, label_image, open_proposer
 from elite.pseudo_labels.lift import lift
-from elite.pseudo_labels.measure import without
 from elite.pseudo_labels.prompts import Prompts
-from elite.pseudo_labels.records import Masks, Prompt, Seeds
+from elite.pseudo_labels.records import LabelledView, Masks, Prompt, Seeds, view_of
 from elite.pseudo_labels.released import boxes, draw, grid_seeds, label_image_as_released, suppress
 from elite.pseudo_labels.seeds import find_seeds, group, row_gap
 from elite.pseudo_labels.vote import Regions, judge, paint
@@ -102,7 +101,8 @@ def test_unlabelled_points_are_no_seeds_but_hide_what_is_behind():
     camera = Camera("image_2", np.array([[100.0, 0, 50, 0], [0, 100, 50, 0], [0, 0, 1, 0]]))
     points = np.array([[0, 0, 10], [0, 0, 5], [3, 0, 10]], np.float32)
     labels = np.array([BUILDING, 0, ROAD], np.uint8)
-    seeds = find_seeds(points, labels, np.zeros(3, np.uint16), camera, (100, 100))
+    image = np.zeros((100, 100, 3), np.uint8)
+    seeds = find_seeds(LabelledView(points, labels, np.zeros(3, np.uint16), camera, image))
     assert seeds.pixel.tolist() == [[50, 80]]
     assert seeds.label.tolist() == [ROAD]
     assert seeds.depth.tolist() == [10]
@@ -235,7 +235,8 @@ def test_released_procedure_worked_by_hand():
     u, v = np.array([1.0, 3, 3, 8, 301]), np.array([1.0, 1, 1, 8, 301])
     points = np.stack([u, v, np.ones(5)], axis=1).astype(np.float32) + np.float32([0.5, 0.5, 0])
     labels, objects = np.array([CAR, ROAD, CAR, CAR, 0], np.uint8), np.array([3, 0, 4, 3, 0], np.uint16)
-    drawn, instance = draw(points, labels, objects, camera, (512, 512))
+    view = LabelledView(points, labels, objects, camera, np.zeros((512, 512, 3), np.uint8))
+    drawn, instance = draw(view)
     assert drawn[1, 3] == CAR  # the last point wins
     assert drawn[301, 301] == 0
     assert drawn[0, 0] == -1
@@ -243,9 +244,7 @@ def test_released_procedure_worked_by_hand():
     assert sorted(map(tuple, seeds.pixel.tolist())) == [(1, 1), (1, 3)]  # (8, 8) is lost, class 0 is no prompt
     truth = np.zeros((512, 512), int)
     truth[256:] = 1
-    dense, _, _ = label_image_as_released(
-        np.zeros((512, 512, 3), np.uint8), points, labels, objects, camera, Oracle(truth)
-    )
+    dense, _, _ = label_image_as_released(view, Oracle(truth))
     assert dense.prompts == 2
     assert dense.label[0, 0] == CAR  # of the four drawn labels three are cars: the whole image becomes one
     assert dense.instance[0, 500] == 3  # of the cars' labels two of three are of this one
@@ -452,9 +451,10 @@ def test_a_frame_that_fails_is_reported_and_the_others_are_made(own_drive: Path,
 
 
 def test_scores_compare_every_method_on_the_same_pixels(drive: Path, tmp_path: Path):
-    report = tmp_path / "score.json"
-    holdout = ["--holdout", "rings:2,points:0.5", "--frames", "0,2", "--sequences", "00"]
-    assert main(["pseudo-label-score", str(drive), *holdout, "--json", str(report)]) == 0
+    report, config = tmp_path / "score.json", tmp_path / "few.yaml"
+    config.write_text("sequences: '00'\nframes: 0,2\n")
+    options = ["--holdout", "rings:2,points:0.5", "--config", str(config), "--json", str(report)]
+    assert main(["pseudo-label-score", str(drive), *options]) == 0
     result = json.loads(report.read_text())
     assert (result["frames"], result["images"]) == (2, 2)
     assert set(result["tests"]) == {"rings:2", "points:0.5", "dense"}
@@ -474,10 +474,11 @@ def test_scores_compare_every_method_on_the_same_pixels(drive: Path, tmp_path: P
 def test_a_hold_out_takes_points_away_with_their_labels(drive: Path):
     frame = SemanticKITTI(drive, "00", frames="0")[0]
     hide = np.random.default_rng(0).random(len(frame.scan)) < 0.5
-    rest = without(frame, hide)
-    np.testing.assert_array_equal(rest.scan.points, frame.scan.points[~hide])
+    rest = view_of(frame, frame.cameras[0]).without(hide)
+    np.testing.assert_array_equal(rest.points, frame.scan.points[~hide])
     np.testing.assert_array_equal(rest.labels, frame.labels[~hide])
-    np.testing.assert_array_equal(rest.objects, frame.objects[~hide])
+    np.testing.assert_array_equal(rest.instance, np.where(frame.labels > 0, frame.objects & 0xFFFF, 0)[~hide])
+    assert rest.instance.any()
 
 
 def frame_with(tmp_path: Path, raw: int, size: tuple[int, int], instance: int = 0) -> Path:

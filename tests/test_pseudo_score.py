@@ -6,7 +6,7 @@ import pytest
 from elite.errors import ConfigError
 from elite.labels import CLASS_ID, THINGS
 from elite.pseudo_labels.holdout import hidden, hidden_pixels, parse_holdout, ring_of_point
-from elite.pseudo_labels.records import DenseLabel, Seeds
+from elite.pseudo_labels.records import DenseLabel, LabelledView, Seeds
 from elite.pseudo_labels.score import (
     Agreement,
     Borders,
@@ -67,7 +67,8 @@ def test_hidden_points_judge_only_what_the_camera_sees():
     points = np.array([[10, 0, 0], [30, 0, 0], [10, 2, 0], [10, -2, 0], [10, 3, 0], [-10, 0, 0]], np.float32)
     labels = np.array([1, 2, 3, 4, 0, 5], np.uint8)
     hide = np.array([False, True, True, False, True, True])
-    pixel, truth = hidden_pixels(points, labels, hide, camera, (80, 100))
+    view = LabelledView(points, labels, np.zeros(6, np.uint16), camera, np.zeros((80, 100, 3), np.uint8))
+    pixel, truth = hidden_pixels(view, hide)
     assert pixel.tolist() == [[40, 30]]  # not: behind the kept one, kept, unlabelled, behind the camera
     assert truth.tolist() == [3]
 

@@ -29,7 +29,8 @@ from transformers import (
 )
 
 from elite.errors import CheckpointError, ConfigError, DataError
-from elite.pseudo_labels.proposers.sam import Sam, full_size, mask_prompts, place, stability, to_square
+from elite.pseudo_labels.proposers.placement import full_size, mask_prompts, place, stability, to_square
+from elite.pseudo_labels.proposers.sam import Sam
 from elite.pseudo_labels.records import Masks, Prompt, Seeds
 
 VISION: dict[str, Any] = {
@@ -130,7 +131,7 @@ def direct(model: Any, image: np.ndarray, seeds: Seeds, prompt: Prompt, sam: Sam
     square = np.zeros((1, 3, side, side), np.float32)
     square[0, :, :rows, :columns] = pixels.transpose(2, 0, 1)
     points = (prompt.points[:, ::-1] + 0.5) * (columns / width, rows / height) - 0.5
-    drawn = mask_prompts(seeds, place(model, seeds.size), [prompt])
+    drawn = mask_prompts(seeds, place(model.config, seeds.size), [prompt])
     with torch.no_grad():
         out = model(
             pixel_values=torch.from_numpy(square),
@@ -208,7 +209,7 @@ def test_every_architecture(make: Any) -> None:
 def test_sam2_sees_the_whole_square() -> None:
     """Both sides are stretched: nothing is padded, and row 19 of 20 is at the bottom."""
     model = small_sam2()
-    placement = place(model, (20, 50))
+    placement = place(model.config, (20, 50))
     assert placement.inner == (64, 64)
     assert placement.cells == (16, 16)
     assert placement.cell(np.array([[0, 0], [19, 49], [10, 24]])).tolist() == [[0, 0], [15, 15], [8, 7]]
@@ -237,7 +238,7 @@ def asking(*segments: int) -> list[Prompt]:
 
 def test_mask_prompt_by_hand() -> None:
     """An image of 8 x 16 in a square of 64 pixels and 32 cells: two cells a pixel, its middle in the second of them."""
-    placement = place(small_sam(), (8, 16))
+    placement = place(small_sam().config, (8, 16))
     assert placement.inner == (32, 64)
     assert placement.cells == (16, 32)
     pixel = np.array([[0, 0], [1, 2], [3, 4], [7, 15], [5, 5]])
@@ -261,16 +262,16 @@ def test_own_seeds_win_a_shared_cell() -> None:
     for order in ([0, 1, 2], [2, 1, 0], [1, 2, 0]):
         segment, label = np.array(order), np.array([9, 9, 1], np.uint8)
         seeds = Seeds(pixel, segment, np.ones(3), label, np.zeros(3, np.uint16), (256, 256))
-        maps = mask_prompts(seeds, place(small_sam(), seeds.size), asking(0, 1, 2))
+        maps = mask_prompts(seeds, place(small_sam().config, seeds.size), asking(0, 1, 2))
         assert maps[:, 0, 0].tolist() == [9, 9, 9]
     seeds = Seeds(pixel[:2], np.array([1, 2]), np.ones(2), label, np.zeros(3, np.uint16), (256, 256))
-    maps = mask_prompts(seeds, place(small_sam(), seeds.size), asking(0))
+    maps = mask_prompts(seeds, place(small_sam().config, seeds.size), asking(0))
     assert maps[0, 0, 0] == 2
 
 
 def test_stability_by_hand() -> None:
     """Of 16 rows x 32 columns of cells on the image; what lies in the padding does not count."""
-    placement = place(small_sam(), (8, 16))
+    placement = place(small_sam().config, (8, 16))
     logits = torch.full((1, 2, 32, 32), -3.0)
     logits[0, 0, 0, :6] = torch.tensor([2.0, 2.0, 1.5, 0.5, -0.5, -1.0])  # 3 above 1, 5 above -1
     logits[0, 0, 20] = 0.5
@@ -279,7 +280,7 @@ def test_stability_by_hand() -> None:
 
 def test_full_size_is_linear_in_the_image() -> None:
     """Logits that rise evenly from left to right do so at full size too, up to the last cell at the right edge."""
-    placement = place(small_sam(), (8, 16))
+    placement = place(small_sam().config, (8, 16))
     middles = (torch.arange(32) + 0.5) / 32 * 16  # in pixels of the image
     found = full_size(middles.expand(1, 1, 32, 32), placement)[0, 0]
     assert found.shape == (8, 16)

@@ -5,6 +5,7 @@ from jaxtyping import Bool, Float, Float32, Int64
 from scipy.ndimage import minimum_filter
 from scipy.spatial import KDTree
 
+from elite.errors import DataError
 from elite.types import Camera, PointPixelPairs
 
 Volume = tuple[tuple[float, float, float], tuple[float, float, float]]
@@ -60,6 +61,24 @@ def point_pixel_pairs(points: Float32[np.ndarray, "n 3"], camera: Camera, height
     return PointPixelPairs(point[keep], pixel[keep])
 
 
+def seen_pairs(
+    points: Float32[np.ndarray, "n 3"], camera: Camera, height: int, width: int, *, of: str = ""
+) -> PointPixelPairs:
+    """``point_pixel_pairs`` of a whole scan, which there must be some of. ``of`` names the scan in the error.
+
+    Raises:
+        DataError: the camera sees no point.
+    """
+    pairs = point_pixel_pairs(points, camera, height, width)
+    if not len(pairs):  # some point is the nearest of all in the image, so only an image without any has no pair
+        raise DataError(
+            f"calibration projects none of the {len(points)} points{of and f' of {of}'} into {camera.name} ({height} x "
+            f"{width} pixels), but a whole turn of the LiDAR meets every camera; check calib.txt, and whether scan and "
+            "image belong together."
+        )
+    return pairs
+
+
 def visible(
     pixel: Int64[np.ndarray, "m 2"],
     depth: Float[np.ndarray, "m"],
@@ -104,3 +123,9 @@ def owns_pixel(pixel: Int64[np.ndarray, "m 2"], depth: Float[np.ndarray, "m"], w
     owner = np.zeros(len(flat), bool)
     owner[order[first]] = True
     return owner
+
+
+def bounds(mask: Bool[np.ndarray, "h w"]) -> tuple[slice, slice]:
+    """Rows and columns of the smallest box around what a mask marks, at least one pixel."""
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)

@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
@@ -63,13 +63,15 @@ def _config_path(name: str) -> str:
     )
 
 
-def parse_config(parser: ArgumentParser, argv: list[str], cls: type[Config]) -> tuple[Namespace, Config]:
-    """(all arguments, the configuration of a run): ``--config`` and any setting of ``cls``."""
+def parse_config(
+    parser: ArgumentParser, argv: list[str], cls: type[Config], *, skip: Collection[str] = ()
+) -> tuple[Namespace, Config]:
+    """(all arguments, the configuration of a run): ``--config`` and any setting of ``cls`` that is not to ``skip``."""
     parser.add_argument("--config", action="config", help="a packaged name or a YAML file of differences")
-    parser.add_class_arguments(cls)
+    parser.add_class_arguments(cls, skip=set(skip))
     args = parser.parse_args(underscored(resolve_config(argv)))
     made = vars(parser.instantiate(args))
-    names = [f.name for f in fields(cls)]  # type: ignore[arg-type]
+    names = [f.name for f in fields(cls) if f.name not in skip]  # type: ignore[arg-type]
     return args, cls(**{name: made[name] for name in names})
 
 

@@ -2,13 +2,17 @@
 
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from elite.cli.parsing import FAULTY, add_json, bar, parse_config, percent, save_json, switched, underscored
+from elite.cli.parsing import FAULTY, add_json, bar, parse_config, percent, save_json, switched
 from elite.errors import ConfigError, EliteError
+
+# Settings of what is written, of the processes, and of what the score itself decides.
+_UNSCORED = ("out", "folder", "lift", "pictures", "overwrite", "devices", "label_fraction", "label_unit", "strategy")
 
 
 def pseudo_label(parser: ArgumentParser, argv: list[str]) -> int:
@@ -43,11 +47,10 @@ def pseudo_label(parser: ArgumentParser, argv: list[str]) -> int:
     shares = processes.gather(share())
     if not first:
         return 0
-    total = Summary()
     for done in shares:
         if isinstance(done, EliteError):
             raise done
-        total.add(done)
+    total = sum(shares, Summary())
     print(total.line())
     for failure in total.failures:
         print(f"  {failure}", file=sys.stderr)
@@ -67,35 +70,20 @@ def pseudo_label_score(parser: ArgumentParser, argv: list[str]) -> int:
         help="what is hidden: rings:K keeps every K-th laser ring, points:S hides that share; several by commas; none",
     )
     add_json(parser)
-    unused: set[str | int] = {
-        "out",
-        "folder",
-        "label_fraction",
-        "label_unit",
-        "strategy",
-        "lift",
-        "pictures",
-        "overwrite",
-        "devices",
-    }
-    parser.add_class_arguments(PseudoLabelConfig, skip=unused)
-    args = parser.parse_args(underscored(argv))
-    root, holdout, json = args.pop("root"), args.pop("holdout"), args.pop("json")
-    config = PseudoLabelConfig(**vars(parser.instantiate(args)))
+    args, config = parse_config(parser, argv, PseudoLabelConfig, skip=_UNSCORED)
 
     from elite.pseudo_labels import open_proposer
     from elite.pseudo_labels.holdout import parse_holdout
     from elite.pseudo_labels.measure import measure
 
-    rules = [parse_holdout(text) for text in holdout.split(",") if holdout != "none"]
-    result = measure(
-        root, config, open_proposer(config), rules, progress=lambda items: bar(items, unit="frame", name="scoring")
-    )
+    rules = [parse_holdout(text) for text in args.holdout.split(",") if args.holdout != "none"]
+    scoring = partial(bar, unit="frame", name="scoring")
+    result = measure(args.root, config, open_proposer(config), rules, progress=scoring)
     if not result["tests"]:
         raise ConfigError("nothing was compared: give a --holdout, or a data set with image_2_labels.")
     for test, methods in result["tests"].items():
         _print_test(test, methods)
-    save_json(json, result, "pseudo-label-score", argv)
+    save_json(args.json, result, "pseudo-label-score", argv)
     return 0
 
 

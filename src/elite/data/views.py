@@ -12,7 +12,7 @@ from elite.config import ImageConfig
 from elite.data.dense import read_dense
 from elite.data.semantickitti import FrameIndex, SemanticKITTI, file_names
 from elite.errors import ConfigError, DataError
-from elite.geometry import point_pixel_pairs
+from elite.geometry import seen_pairs
 from elite.labels import to_train
 from elite.layout import Layout
 from elite.pixels import keep_rows, prepare
@@ -46,12 +46,7 @@ def frame_views(
 def _whole_view(frame: Frame, camera: Camera, rows: np.ndarray, labels: np.ndarray | None) -> View:
     """Pairs of the whole scan first: what lies outside the sample still hides what is behind it."""
     image = frame.images[camera.name]
-    pairs = point_pixel_pairs(frame.scan.points, camera, *image.shape[:2])
-    if not len(pairs):  # some point is the nearest of all in the image, so only an image without any has no pair
-        raise DataError(
-            f"calibration projects none of the {len(frame.scan)} points of scan {frame.id} into {camera.name}, but a "
-            "whole turn of the LiDAR meets every camera; check calib.txt, and whether scan and image belong together."
-        )
+    pairs = seen_pairs(frame.scan.points, camera, *image.shape[:2], of=f"scan {frame.id}")
     return View(camera.name, image, keep_rows(pairs, rows, len(frame.scan)), labels)
 
 

@@ -12,11 +12,11 @@ import json
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt16
 
 from elite.config import PseudoLabelConfig, plain
 from elite.data import SemanticKITTI
@@ -27,25 +27,22 @@ from elite.environment import describe
 from elite.errors import ConfigError, EliteError, OutputError, first_line
 from elite.files import make_folder, write_bytes
 from elite.geometry import point_pixel_pairs
-from elite.labels import IGNORE, to_raw, to_train
+from elite.labels import to_raw, to_train
 from elite.layout import Layout
 from elite.pictures import encode_png
-from elite.pseudo_labels.label_image import label_image
+from elite.pseudo_labels.label_image import label_view
 from elite.pseudo_labels.lift import lift
 from elite.pseudo_labels.pictures import picture
-from elite.pseudo_labels.records import DenseLabel, Proposer, Seeds
-from elite.pseudo_labels.released import label_image_as_released
-from elite.pseudo_labels.seeds import find_seeds
-from elite.pseudo_labels.store import Store, digest, whole, write_whole
-from elite.pseudo_labels.vote import Regions
-from elite.types import Camera, Frame
+from elite.pseudo_labels.records import LabelledView, Proposer, Sum, view_of
+from elite.pseudo_labels.store import Output, Store, file_digest
 
 ALGORITHM = 1  # raised when the same settings give other labels than before
 _SETTINGS = ("strategy", "vote", "batch", "skip_purity")  # that the labels of an image depend on
+Digest = Callable[[Path], str]
 
 
-@dataclass
-class Summary:
+@dataclass(frozen=True)
+class Summary(Sum):
     """What was done: images made, kept from before, without a labelled pixel; frames that failed, and why."""
 
     made: int = 0
@@ -55,10 +52,6 @@ class Summary:
     bytes: int = 0
     seconds: float = 0.0
     failures: list[str] = field(default_factory=list)
-
-    def add(self, other: "Summary") -> None:
-        for name, value in asdict(other).items():
-            setattr(self, name, getattr(self, name) + value)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values: the counts, and means over the images that were made."""
@@ -100,12 +93,9 @@ def generate(
     store = Store(Layout(config.out) if config.out else frames.layout, config.folder)
     make_folder(store.layout.sequences)
     store.refuse_foreign(frames.sequences, frames.cameras)
-    chosen = choose(frames, config)
+    chosen = choose(frames, config.label_fraction if config.label_unit == "scans" else 1.0)
     job = Job(frames, store, config, proposer)
-    summary = Summary()
-    for i in progress(chosen[rank::world]):
-        summary.add(job.run(i))
-    return summary
+    return sum((job.run(i) for i in progress(chosen[rank::world])), Summary())
 
 
 def open_frames(root: Path, config: PseudoLabelConfig) -> SemanticKITTI:
@@ -113,19 +103,18 @@ def open_frames(root: Path, config: PseudoLabelConfig) -> SemanticKITTI:
     return SemanticKITTI(root, config.sequences, frames=config.frames, labels=config.labels, cameras=cameras)
 
 
-def choose(frames: SemanticKITTI, config: PseudoLabelConfig) -> list[int]:
-    """Positions of the frames whose labels are shown and that have an image.
+def choose(frames: SemanticKITTI, fraction: float) -> list[int]:
+    """Positions of a fraction of the labelled scans, those of them that have an image.
 
     Raises:
         DataError: no frame has labels.
         ConfigError: none of them has an image.
     """
-    shown = labelled_scans(frames, config.label_fraction if config.label_unit == "scans" else 1.0)
-    chosen = [i for i in shown if frames.index[i].images]
+    chosen = [i for i in labelled_scans(frames, fraction) if frames.index[i].images]
     if not chosen:
         raise ConfigError(
-            f"no labelled scan of {frames.layout.root} has an image in {config.cameras}; give other cameras, or check "
-            "the image archive."
+            f"no labelled scan of {frames.layout.root} has an image in {','.join(frames.cameras) or 'none'}; give "
+            "other cameras, or check the image archive."
         )
     return chosen
 
@@ -146,104 +135,79 @@ class Job:
     def run(self, i: int) -> Summary:
         """Every image of a frame, and then its lifted labels if none of them failed."""
         entry, summary = self.frames.index[i], Summary()
+        digest = cache(file_digest)  # of this frame's files: each is read once, whatever is made from it
         for camera in entry.images:
-            summary.add(self._guarded(f"{entry.sequence}/{entry.name} {camera}", self._image, i, camera))
+            summary += _guarded(f"{entry.sequence}/{entry.name} {camera}", partial(self._image, i, camera, digest))
         if self.config.lift and not summary.failures:
-            summary.add(self._guarded(f"{entry.sequence}/{entry.name} lifted", self._lift, i, entry.images))
+            summary += _guarded(f"{entry.sequence}/{entry.name} lifted", partial(self._lift, i, entry.images, digest))
         return summary
 
-    def _guarded(self, name: str, step: Callable[[int, Any], Summary], i: int, what: Any) -> Summary:
-        """A step whose failure is told and no more, unless nothing can be written at all."""
-        try:
-            return step(i, what)
-        except OutputError:
-            raise
-        except EliteError as error:
-            return Summary(failures=[f"{name}: {' '.join(str(error).split())}"])
-        except Exception as error:  # whatever a file or a proposer does, the other images are made
-            return Summary(failures=[f"{name}: {type(error).__name__}: {first_line(error)}"])
-
-    def _image(self, i: int, camera: str) -> Summary:
+    def _image(self, i: int, camera: str, digest: Digest) -> Summary:
+        """The dense labels of one image."""
         entry = self.frames.index[i]
-        files = self.store.dense(entry.sequence, entry.name, camera)
-        record = self.store.dense_record(entry.sequence, entry.name, camera)
+        output = self.store.dense(entry.sequence, entry.name, camera)
         drawn = self.store.picture(entry.sequence, entry.name, camera)
-        told = {"settings": self.settings, "source": self._source(i, (camera,))}
-        done = not self.config.overwrite and whole(record, files, told)
-        if done and (drawn.exists() or not self.config.pictures):
+        told = {"settings": self.settings, "source": self._source(i, (camera,), digest)}
+        if self._done(output, told) and (drawn.exists() or not self.config.pictures):
             return Summary(kept=1)
         began = time.monotonic()
-        frame = self._frame(i, (camera,))
-        dense, seeds, regions = label_frame(frame, frame.cameras[0], self.proposer, self.config)
-        maps = {"semantic": to_raw(dense.label), "instance": dense.instance}
+        (view,) = self._views(i, (camera,))
+        dense, seeds, regions = label_view(view, self.proposer, self.config)
+        semantic = to_raw(dense.label)
         seconds = round(time.monotonic() - began, 3)
         if self.config.pictures:
-            write_bytes(drawn, encode_png(picture(frame.images[camera], seeds, regions, dense)))
+            write_bytes(drawn, encode_png(picture(view.image, seeds, regions, dense)))
         about = {"prompts": dense.prompts, "coverage": float((dense.label > 0).mean()), "seconds": seconds}
-        encoded = {kind: (files[kind], encode_ids(ids)) for kind, ids in maps.items()}
-        size = write_whole(record, encoded, {**told, **about, "versions": self.versions})
+        contents = {"semantic": encode_ids(semantic), "instance": encode_ids(dense.instance)}
+        size = output.write(contents, {**told, **about, "versions": self.versions})
         return Summary(made=1, empty=int(not dense.label.any()), prompts=dense.prompts, bytes=size, seconds=seconds)
 
-    def _lift(self, i: int, cameras: tuple[str, ...]) -> Summary:
+    def _lift(self, i: int, cameras: tuple[str, ...], digest: Digest) -> Summary:
+        """Labels of the points, from the dense labels of all images."""
         entry = self.frames.index[i]
-        files, record = (
-            self.store.lifted(entry.sequence, entry.name),
-            self.store.lifted_record(entry.sequence, entry.name),
-        )
-        told = {"settings": self.settings, "source": self._source(i, cameras), "cameras": list(cameras)}
-        if self.config.overwrite or not whole(record, files, told):
-            words = self._lifted(self._frame(i, cameras)).tobytes()
-            write_whole(record, {"labels": (files["labels"], words)}, {**told, "versions": self.versions})
+        output = self.store.lifted(entry.sequence, entry.name)
+        told = {"settings": self.settings, "source": self._source(i, cameras, digest), "cameras": list(cameras)}
+        if not self._done(output, told):
+            output.write({"labels": self._lifted(i, cameras)}, {**told, "versions": self.versions})
         return Summary()
 
-    def _lifted(self, frame: Frame) -> np.ndarray:
+    def _lifted(self, i: int, cameras: tuple[str, ...]) -> bytes:
         """Label words of all points, from the dense labels that were written."""
-        assert frame.labels is not None
+        entry, views = self.frames.index[i], self._views(i, cameras)
         seen = []
-        for camera in frame.cameras:
-            folder = f"{camera.name}_{self.config.folder}"
-            raw, instance = read_dense(self.store.layout, frame.sequence, frame.name, folder)
-            pairs = point_pixel_pairs(frame.scan.points, camera, *frame.images[camera.name].shape[:2])
-            seen.append((pairs, to_train(raw), instance))
-        labels, instance = lift(frame.labels, instances(frame), seen)
-        return to_raw(labels).astype(np.uint32) | (instance.astype(np.uint32) << 16)
+        for view in views:
+            folder = f"{view.camera.name}_{self.config.folder}"
+            raw, instance = read_dense(self.store.layout, entry.sequence, entry.name, folder)
+            seen.append((point_pixel_pairs(view.points, view.camera, *view.size), to_train(raw), instance))
+        labels, instance = lift(views[0].labels, views[0].instance, seen)
+        return (to_raw(labels).astype(np.uint32) | (instance.astype(np.uint32) << 16)).tobytes()
 
-    def _frame(self, i: int, cameras: tuple[str, ...]) -> Frame:
-        """The frame with some of its images and their cameras, and with the labels that may be seen."""
+    def _done(self, output: Output, told: dict[str, Any]) -> bool:
+        return not self.config.overwrite and output.whole(told)
+
+    def _views(self, i: int, cameras: tuple[str, ...]) -> list[LabelledView]:
+        """What some of its cameras see of a frame, with the labels that may be seen."""
         frame = self.frames.read(i, cameras)
         assert frame.labels is not None
-        shown = shown_labels(frame.labels, frame.id, self.share, self.config.seed)
-        return replace(frame, labels=shown, cameras=tuple(c for c in frame.cameras if c.name in cameras))
+        frame = replace(frame, labels=shown_labels(frame.labels, frame.id, self.share, self.config.seed))
+        return [view_of(frame, camera) for camera in frame.cameras if camera.name in cameras]
 
-    def _source(self, i: int, cameras: tuple[str, ...]) -> dict[str, str]:
+    def _source(self, i: int, cameras: tuple[str, ...], digest: Digest) -> dict[str, str]:
         """Digests of everything that the labels are made from."""
         entry, layout = self.frames.index[i], self.frames.layout
         paths = {"labels": self.frames.label_path(i), "scan": self.frames.scan_path(i)}
         paths |= {"calibration": layout.calibration(entry.sequence)}
         paths |= {c: layout.image(entry.sequence, entry.name, c) for c in cameras}
-        return {name: digest(path.read_bytes()) for name, path in paths.items()}
+        return {name: digest(path) for name, path in paths.items()}
 
 
-def label_frame(
-    frame: Frame, camera: Camera, proposer: Proposer, config: PseudoLabelConfig
-) -> tuple[DenseLabel, Seeds, Regions]:
-    """Dense labels of one image of a labelled frame, by the configured strategy, and what they were made of.
-
-    Raises:
-        DataError: the camera sees no point.
-    """
-    assert frame.labels is not None
-    image = frame.images[camera.name]
-    known = frame.scan.points, frame.labels, instances(frame), camera
-    if config.strategy == "released":
-        return label_image_as_released(image, *known, proposer)
-    seeds = find_seeds(*known, (image.shape[0], image.shape[1]))
-    dense, regions = label_image(image, seeds, proposer, config)
-    return dense, seeds, regions
-
-
-def instances(frame: Frame) -> UInt16[np.ndarray, "n"]:
-    """Instance ids of the points, 0 = none, or no label."""
-    assert frame.objects is not None
-    assert frame.labels is not None
-    return np.where(frame.labels != IGNORE, frame.objects & 0xFFFF, 0).astype(np.uint16)
+def _guarded(name: str, step: Callable[[], Summary]) -> Summary:
+    """A step whose failure is told and no more, unless nothing can be written at all."""
+    try:
+        return step()
+    except OutputError:
+        raise
+    except EliteError as error:
+        return Summary(failures=[f"{name}: {' '.join(str(error).split())}"])
+    except Exception as error:  # whatever a file or a proposer does, the other images are made
+        return Summary(failures=[f"{name}: {type(error).__name__}: {first_line(error)}"])

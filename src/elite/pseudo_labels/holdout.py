@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float32, Int64, UInt8
 from elite.errors import ConfigError
 from elite.geometry import point_pixel_pairs
 from elite.labels import IGNORE
-from elite.types import Camera
+from elite.pseudo_labels.records import LabelledView
 
 
 @dataclass(frozen=True)
@@ -66,16 +66,12 @@ def hidden(points: Float32[np.ndarray, "n 3"], rule: Holdout, rng: np.random.Gen
 
 
 def hidden_pixels(
-    points: Float32[np.ndarray, "n 3"],
-    labels: UInt8[np.ndarray, "n"],
-    hide: Bool[np.ndarray, "n"],
-    camera: Camera,
-    size: tuple[int, int],
+    view: LabelledView, hide: Bool[np.ndarray, "n"]
 ) -> tuple[Int64[np.ndarray, "judges 2"], UInt8[np.ndarray, "judges"]]:
     """(row, column) and train id of the hidden points that judge: labelled, and seen by the camera.
 
     Seen according to the whole scan, which tests occlusion better than what was left of it.
     """
-    pairs = point_pixel_pairs(points, camera, *size)
-    judges = hide[pairs.point] & (labels[pairs.point] != IGNORE)
-    return pairs.pixel[judges], labels[pairs.point[judges]]
+    pairs = point_pixel_pairs(view.points, view.camera, *view.size)
+    judges = hide[pairs.point] & (view.labels[pairs.point] != IGNORE)
+    return pairs.pixel[judges], view.labels[pairs.point[judges]]

@@ -5,8 +5,23 @@ from jaxtyping import UInt8
 
 from elite.config import PseudoLabelConfig
 from elite.pseudo_labels.prompts import Prompts
-from elite.pseudo_labels.records import DenseLabel, Proposer, Seeds
+from elite.pseudo_labels.records import DenseLabel, LabelledView, Proposer, Seeds
+from elite.pseudo_labels.released import label_image_as_released
+from elite.pseudo_labels.seeds import find_seeds
 from elite.pseudo_labels.vote import Regions, covered, judge, paint
+
+
+def label_view(view: LabelledView, proposer: Proposer, config: PseudoLabelConfig) -> tuple[DenseLabel, Seeds, Regions]:
+    """Dense labels of one image of a labelled scan, by the configured strategy, and what they were made of.
+
+    Raises:
+        DataError: the camera sees no point.
+    """
+    if config.strategy == "released":
+        return label_image_as_released(view, proposer)
+    seeds = find_seeds(view)
+    dense, regions = label_image(view.image, seeds, proposer, config)
+    return dense, seeds, regions
 
 
 def label_image(
@@ -19,11 +34,11 @@ def label_image(
         return DenseLabel(np.zeros(seeds.size, np.uint8), np.zeros(seeds.size, np.uint16), 0), Regions.none(seeds.size)
     session = proposer.open(image, seeds)
     prompts = Prompts(seeds, proposer.max_prompts, config.vote.support)
-    regions = Regions.none(seeds.size)
+    rounds: list[Regions] = []
     done = np.zeros(len(seeds), bool)
     while asked := prompts.next(done, config.batch):
-        fresh = judge(session.propose(asked), seeds, config.vote)
-        done |= covered(fresh, seeds, config.skip_purity)
-        regions = regions.with_(fresh)
+        rounds.append(judge(session.propose(asked), seeds, config.vote))
+        done |= covered(rounds[-1], seeds, config.skip_purity)
+    regions = Regions.concatenate(rounds, seeds.size)
     label, instance = paint(regions, seeds)
     return DenseLabel(label, instance, prompts.asked), regions

@@ -5,7 +5,7 @@ dense truth where there is one. Ours, the released procedure and the nearest lab
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,27 +14,25 @@ from jaxtyping import Bool
 
 from elite.config import PseudoLabelConfig
 from elite.data.dense import read_dense
-from elite.data.fraction import labelled_scans
-from elite.errors import DataError
 from elite.labels import to_train
-from elite.pseudo_labels.generate import instances, label_frame, open_frames
+from elite.pseudo_labels.generate import choose, open_frames
 from elite.pseudo_labels.holdout import Holdout, hidden, hidden_pixels
-from elite.pseudo_labels.records import DenseLabel, Proposer
+from elite.pseudo_labels.label_image import label_view
+from elite.pseudo_labels.records import DenseLabel, LabelledView, Proposer, Sum, view_of
 from elite.pseudo_labels.score import Agreement, Borders, Objects, at_coverage, nearest_labelled
 from elite.pseudo_labels.seeds import find_seeds
-from elite.types import Camera, Frame, Scan
 
 DENSE = "dense"
 STRATEGIES: tuple[Literal["segments", "released"], ...] = ("segments", "released")
 
 
-@dataclass
-class Tally:
+@dataclass(frozen=True)
+class Tally(Sum):
     """What one method did on all images of one test."""
 
-    agreement: Agreement
-    borders: Borders
-    objects: Objects
+    agreement: Agreement = field(default_factory=Agreement)
+    borders: Borders = field(default_factory=Borders)
+    objects: Objects = field(default_factory=Objects)
     images: int = 0
     prompts: int = 0
     seconds: float = 0.0
@@ -47,7 +45,7 @@ class Tally:
         return shown | per_image
 
 
-Tallies = dict[str, dict[str, Tally]]
+Tallies = dict[str, Tally]  # by method
 
 
 def measure(
@@ -65,29 +63,25 @@ def measure(
     test is made for frames with true dense labels (image_2_labels) and gives all labels to the methods.
 
     Raises:
-        DataError: no frame with labels and an image, or a damaged file.
+        DataError: no frame with labels, or a damaged file.
+        ConfigError: no frame with labels has an image of the cameras.
     """
     frames = open_frames(root, config)
-    chosen = [i for i in labelled_scans(frames, 1.0) if frames.index[i].images]
-    if not chosen:
-        raise DataError(
-            f"no labelled scan of {frames.layout.root} has an image in {config.cameras}; give other cameras."
-        )
-    tallies: Tallies = defaultdict(dict)
+    chosen = choose(frames, 1.0)
+    tallies: dict[str, Tallies] = defaultdict(lambda: defaultdict(Tally))
     images = 0
     for i in progress(chosen):
         frame = frames[i]
         for camera in (c for c in frame.cameras if c.name in frame.images):
             images += 1
+            view = view_of(frame, camera)
             for rule in holdouts:
                 rng = np.random.default_rng((config.seed, *frame.id.encode()))
-                _score_holdout(
-                    tallies[str(rule)], frame, camera, hidden(frame.scan.points, rule, rng), proposer, config
-                )
+                _score_holdout(tallies[str(rule)], view, hidden(view.points, rule, rng), proposer, config)
             folder = f"{camera.name}_labels"
             if frames.layout.dense_labels(frame.sequence, frame.name, folder, "semantic").exists():
                 raw, instance = read_dense(frames.layout, frame.sequence, frame.name, folder)
-                _score_dense(tallies[DENSE], frame, camera, to_train(raw), instance, proposer, config)
+                _score_dense(tallies[DENSE], view, DenseLabel(to_train(raw), instance, 0), proposer, config)
     return {
         "frames": len(chosen),
         "images": images,
@@ -100,76 +94,36 @@ def measure(
 
 
 def _score_holdout(
-    tallies: dict[str, Tally],
-    frame: Frame,
-    camera: Camera,
-    hide: Bool[np.ndarray, "n"],
-    proposer: Proposer,
-    config: PseudoLabelConfig,
+    tallies: Tallies, view: LabelledView, hide: Bool[np.ndarray, "n"], proposer: Proposer, config: PseudoLabelConfig
 ) -> None:
     """The generator gets the scan without the hidden points, which then judge its labels at their pixels."""
-    assert frame.labels is not None
-    size = frame.images[camera.name].shape[:2]
-    pixel, truth = hidden_pixels(frame.scan.points, frame.labels, hide, camera, size)
+    pixel, truth = hidden_pixels(view, hide)
     row, column = pixel.T
-    for method, dense, seconds in _answers(without(frame, hide), camera, proposer, config):
-        _add(tallies, method, dense, seconds, Agreement.of(dense.label[row, column], truth))
+    for method, made, seconds in _answers(view.without(hide), proposer, config):
+        agreement = Agreement.of(made.label[row, column], truth)
+        tallies[method] += Tally(agreement, images=1, prompts=made.prompts, seconds=seconds)
 
 
 def _score_dense(
-    tallies: dict[str, Tally],
-    frame: Frame,
-    camera: Camera,
-    truth: np.ndarray,
-    instance: np.ndarray,
-    proposer: Proposer,
-    config: PseudoLabelConfig,
+    tallies: Tallies, view: LabelledView, truth: DenseLabel, proposer: Proposer, config: PseudoLabelConfig
 ) -> None:
-    for method, dense, seconds in _answers(frame, camera, proposer, config):
-        borders = Borders.of(dense.label, truth)
-        objects = Objects.of(dense.label, dense.instance, truth, instance)
-        _add(tallies, method, dense, seconds, Agreement.of(dense.label, truth), borders, objects)
+    for method, made, seconds in _answers(view, proposer, config):
+        agreement, borders = Agreement.of(made.label, truth.label), Borders.of(made.label, truth.label)
+        objects = Objects.of(made.label, made.instance, truth.label, truth.instance)
+        tallies[method] += Tally(agreement, borders, objects, 1, made.prompts, seconds)
 
 
 def _answers(
-    frame: Frame, camera: Camera, proposer: Proposer, config: PseudoLabelConfig
+    view: LabelledView, proposer: Proposer, config: PseudoLabelConfig
 ) -> Iterable[tuple[str, DenseLabel, float]]:
     """(method, its labels, seconds it took) of every method."""
-    assert frame.labels is not None
-    size = frame.images[camera.name].shape[:2]
     began = time.monotonic()
-    nearest = nearest_labelled(find_seeds(frame.scan.points, frame.labels, instances(frame), camera, size))
+    nearest = nearest_labelled(find_seeds(view))
     yield "nearest", nearest, time.monotonic() - began
     made = {}
     for strategy in STRATEGIES:
         began = time.monotonic()
-        made[strategy], _, _ = label_frame(frame, camera, proposer, replace(config, strategy=strategy))
+        made[strategy], _, _ = label_view(view, proposer, replace(config, strategy=strategy))
         yield strategy, made[strategy], time.monotonic() - began
         yield f"nearest_at_{strategy}", at_coverage(nearest, made[strategy]), 0.0
     yield "segments_at_released", at_coverage(made["segments"], made["released"]), 0.0
-
-
-def _add(
-    tallies: dict[str, Tally],
-    method: str,
-    dense: DenseLabel,
-    seconds: float,
-    agreement: Agreement,
-    borders: Borders | None = None,
-    objects: Objects | None = None,
-) -> None:
-    tally = tallies.setdefault(method, Tally(Agreement(), Borders(), Objects()))
-    tally.agreement += agreement
-    tally.borders += borders or Borders()
-    tally.objects += objects or Objects()
-    tally.images += 1
-    tally.prompts += dense.prompts
-    tally.seconds += seconds
-
-
-def without(frame: Frame, hide: Bool[np.ndarray, "n"]) -> Frame:
-    """The frame as if some of its points had never been measured."""
-    assert frame.labels is not None
-    assert frame.objects is not None
-    scan = Scan(frame.scan.points[~hide], frame.scan.remission[~hide])
-    return replace(frame, scan=scan, labels=frame.labels[~hide], objects=frame.objects[~hide])

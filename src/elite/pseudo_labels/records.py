@@ -1,11 +1,82 @@
 """What flows from labelled points to dense labels of one image: seeds, prompts, masks, and the labels."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int64, UInt8, UInt16
+
+from elite.labels import IGNORE
+from elite.types import Camera, Frame
+
+
+class Sum:
+    """A record of counts, lists and such records that can be added, field by field."""
+
+    def __add__(self: "_Sum", other: "_Sum") -> "_Sum":
+        return type(self)(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))  # type: ignore[arg-type]
+
+
+class Columns:
+    """A record of equally long arrays, whose rows belong together."""
+
+    def __len__(self) -> int:
+        return len(getattr(self, fields(self)[0].name))  # type: ignore[arg-type]
+
+    def rows(self: "_Columns", rows: Int64[np.ndarray, "kept"] | Bool[np.ndarray, "all"]) -> "_Columns":
+        """Some of the rows."""
+        return type(self)(*(getattr(self, f.name)[rows] for f in fields(self)))  # type: ignore[arg-type]
+
+    @classmethod
+    def concatenate(cls: "type[_Columns]", parts: "Sequence[_Columns]", size: tuple[int, int]) -> "_Columns":
+        """The rows of all parts; of none of them, if there is no part, for an image of ``size``."""
+        parts = parts or [cls.none(size)]
+        return cls(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)))  # type: ignore[arg-type]
+
+    @classmethod
+    def none(cls: "type[_Columns]", size: tuple[int, int]) -> "_Columns":
+        """No row, of an image of ``size``."""
+        raise NotImplementedError
+
+
+_Sum = TypeVar("_Sum", bound=Sum)
+_Columns = TypeVar("_Columns", bound=Columns)
+
+
+@dataclass(frozen=True)
+class LabelledView:
+    """What one camera sees of a labelled scan: the whole scan, and the camera's image.
+
+    Attributes:
+        points: in the sensor frame (m).
+        labels: their train ids, 0 = no label.
+        instance: their instance ids, 0 = none, or no label.
+    """
+
+    points: Float32[np.ndarray, "n 3"]
+    labels: UInt8[np.ndarray, "n"]
+    instance: UInt16[np.ndarray, "n"]
+    camera: Camera
+    image: UInt8[np.ndarray, "h w 3"]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns of the image."""
+        return self.image.shape[0], self.image.shape[1]
+
+    def without(self, hide: Bool[np.ndarray, "n"]) -> "LabelledView":
+        """As if some of the points had never been measured."""
+        return replace(self, points=self.points[~hide], labels=self.labels[~hide], instance=self.instance[~hide])
+
+
+def view_of(frame: Frame, camera: Camera) -> LabelledView:
+    """A camera's view of a frame that has labels and an image of this camera."""
+    assert frame.labels is not None
+    assert frame.objects is not None
+    instance = np.where(frame.labels != IGNORE, frame.objects & 0xFFFF, 0).astype(np.uint16)
+    return LabelledView(frame.scan.points, frame.labels, instance, camera, frame.images[camera.name])
 
 
 @dataclass(frozen=True)
@@ -74,7 +145,7 @@ class Prompt:
 
 
 @dataclass(frozen=True)
-class Masks:
+class Masks(Columns):
     """Proposed regions, several of them perhaps for one prompt.
 
     Attributes:
@@ -89,15 +160,10 @@ class Masks:
     iou: Float32[np.ndarray, "masks"]
     stability: Float32[np.ndarray, "masks"]
 
-    def __len__(self) -> int:
-        return len(self.prompt)
-
-    def rows(self, rows: Int64[np.ndarray, "kept"] | Bool[np.ndarray, "masks"]) -> "Masks":
-        return Masks(self.prompt[rows], self.inside[rows], self.iou[rows], self.stability[rows])
-
     @classmethod
-    def concatenate(cls, parts: "list[Masks]") -> "Masks":
-        return cls(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)))
+    def none(cls, size: tuple[int, int]) -> "Masks":
+        nothing = np.zeros(0, np.float32)
+        return cls(np.zeros(0, np.int64), np.zeros((0, *size), bool), nothing, nothing)
 
 
 @runtime_checkable

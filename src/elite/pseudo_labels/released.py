@@ -6,13 +6,12 @@ prompt; masks are chosen by box suppression and painted from worst to best over 
 """
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int64, UInt8, UInt16
+from jaxtyping import Bool, Float, Int64, UInt8, UInt16
 
 from elite.geometry import in_image, project
 from elite.labels import IGNORE
-from elite.pseudo_labels.records import DenseLabel, Masks, Prompt, Proposer, Seeds
+from elite.pseudo_labels.records import DenseLabel, LabelledView, Masks, Prompt, Proposer, Seeds
 from elite.pseudo_labels.vote import Regions
-from elite.types import Camera
 
 _GRID = 256
 _BATCH = 128
@@ -22,24 +21,16 @@ _UNDRAWN = -1
 _OBJECT, _STUFF = 16.0, 1.0  # logits of a segment's own cells
 
 
-def label_image_as_released(
-    image: UInt8[np.ndarray, "h w 3"],
-    points: Float32[np.ndarray, "n 3"],
-    labels: UInt8[np.ndarray, "n"],
-    instance: UInt16[np.ndarray, "n"],
-    camera: Camera,
-    proposer: Proposer,
-) -> tuple[DenseLabel, Seeds, Regions]:
+def label_image_as_released(view: LabelledView, proposer: Proposer) -> tuple[DenseLabel, Seeds, Regions]:
     """Dense labels of one image, the seeds that were asked for, and the regions that were painted (their thing and
-    purity mean nothing here). ``labels`` are train ids.
+    purity mean nothing here).
     """
-    size = image.shape[0], image.shape[1]
-    drawn, drawn_instance = draw(points, labels, instance, camera, size)
+    drawn, drawn_instance = draw(view)
     seeds = grid_seeds(drawn, drawn_instance)
     label, objects = np.maximum(drawn, 0).astype(np.uint8), drawn_instance.copy()
     if not len(seeds):
-        return DenseLabel(label, objects, 0), seeds, Regions.none(size)
-    masks = _ask(proposer, image, seeds)
+        return DenseLabel(label, objects, 0), seeds, Regions.none(view.size)
+    masks = _ask(proposer, view.image, seeds)
     for i in np.argsort(masks.iou, kind="stable"):
         inside = masks.inside[i]
         found = drawn[inside & (drawn != _UNDRAWN)]
@@ -52,19 +43,13 @@ def label_image_as_released(
     return DenseLabel(label, objects, len(seeds)), seeds, regions
 
 
-def draw(
-    points: Float32[np.ndarray, "n 3"],
-    labels: UInt8[np.ndarray, "n"],
-    instance: UInt16[np.ndarray, "n"],
-    camera: Camera,
-    size: tuple[int, int],
-) -> tuple[Int64[np.ndarray, "h w"], UInt16[np.ndarray, "h w"]]:
+def draw(view: LabelledView) -> tuple[Int64[np.ndarray, "h w"], UInt16[np.ndarray, "h w"]]:
     """Train id (-1 where no point falls) and instance id of every pixel."""
-    uv, _ = project(points, camera)
-    point = np.flatnonzero(in_image(uv, *size))
+    uv, _ = project(view.points, view.camera)
+    point = np.flatnonzero(in_image(uv, *view.size))
     column, row = np.floor(uv[point]).astype(np.int64).T
-    drawn, objects = np.full(size, _UNDRAWN, np.int64), np.zeros(size, np.uint16)
-    drawn[row, column], objects[row, column] = labels[point], instance[point]  # of equal pixels the last one stays
+    drawn, objects = np.full(view.size, _UNDRAWN, np.int64), np.zeros(view.size, np.uint16)
+    drawn[row, column], objects[row, column] = view.labels[point], view.instance[point]  # the last of a pixel stays
     return drawn, objects
 
 
@@ -99,7 +84,7 @@ def _ask(proposer: Proposer, image: UInt8[np.ndarray, "h w 3"], seeds: Seeds) ->
     for i in range(0, len(prompts), _BATCH):
         masks = session.propose(prompts[i : i + _BATCH])
         stable.append(masks.rows(masks.stability >= _STABILITY))
-    masks = Masks.concatenate(stable)
+    masks = Masks.concatenate(stable, seeds.size)
     return masks.rows(suppress(boxes(masks.inside), masks.iou))
 
 

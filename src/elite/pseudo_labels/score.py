@@ -6,8 +6,8 @@ Coverage stands beside every accuracy: who labels only what is easy is right mor
 """
 
 import math
-from dataclasses import dataclass, field, fields
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int64, UInt8, UInt16
@@ -15,21 +15,12 @@ from scipy.ndimage import distance_transform_edt
 
 from elite.labels import CLASS_NAMES, IGNORE, NUM_CLASSES, THINGS, object_ids
 from elite.metrics import confusion_matrix, score
-from elite.pseudo_labels.records import DenseLabel, Seeds
+from elite.pseudo_labels.records import DenseLabel, Seeds, Sum
+from elite.pseudo_labels.vote import nearest_thing
 
 TOLERANCE = 2.0  # pixels that a border may be off, in an image of KITTI's size ...
 _DIAGONAL = math.hypot(376, 1241)  # ... and in proportion to the diagonal in others
 _MATCH = 0.5  # two objects are the same one above this IoU: then no third can be
-
-
-class _Sum:
-    """A record of counts that can be added, field by field."""
-
-    def __add__(self: "_Record", other: "_Record") -> "_Record":
-        return type(self)(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))  # type: ignore[arg-type]
-
-
-_Record = TypeVar("_Record", bound=_Sum)
 
 
 def _per_class() -> np.ndarray:
@@ -37,7 +28,7 @@ def _per_class() -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Agreement(_Sum):
+class Agreement(Sum):
     """confusion[prediction, truth] over pixels. Prediction 0 = not covered; truth 0 = unknown, or sky."""
 
     confusion: Int64[np.ndarray, "classes classes"] = field(
@@ -74,7 +65,7 @@ class Agreement(_Sum):
 
 
 @dataclass(frozen=True)
-class Borders(_Sum):
+class Borders(Sum):
     """Counts of border pixels: those with a neighbour, above, below, left or right, of another known class.
 
     Attributes:
@@ -112,7 +103,7 @@ class Borders(_Sum):
 
 
 @dataclass(frozen=True)
-class Objects(_Sum):
+class Objects(Sum):
     """Counts of the panoptic quality (Kirillov et al., CVPR 2019) per class, of objects of the thing classes only.
 
     Attributes:
@@ -175,14 +166,10 @@ class Objects(_Sum):
 
 def nearest_labelled(seeds: Seeds) -> DenseLabel:
     """The baseline: every pixel is what the nearest seed is, however far away. All unknown without seeds."""
-    label, instance = np.zeros(seeds.size, np.uint8), np.zeros(seeds.size, np.uint16)
     if not len(seeds):
-        return DenseLabel(label, instance, 0)
-    row, column = seeds.pixel.T
-    label[row, column] = seeds.label[seeds.segment]
-    instance[row, column] = seeds.instance[seeds.segment]
-    _, (r, c) = distance_transform_edt(label == IGNORE, return_indices=True)  # type: ignore[misc]
-    return DenseLabel(label[r, c], instance[r, c], 0)
+        return DenseLabel(np.zeros(seeds.size, np.uint8), np.zeros(seeds.size, np.uint16), 0)
+    nearest = nearest_thing(seeds)
+    return DenseLabel(seeds.thing_label[nearest], seeds.thing_instance[nearest], 0)
 
 
 def at_coverage(baseline: DenseLabel, other: DenseLabel) -> DenseLabel:

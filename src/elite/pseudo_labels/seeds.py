@@ -1,46 +1,30 @@
 """From labelled points to seeds: the pixels of an image whose label is known, grouped into segments."""
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64, UInt8, UInt16
+from jaxtyping import Bool, Int64, UInt8, UInt16
 from scipy.ndimage import label as connected
 
-from elite.errors import DataError
-from elite.geometry import point_pixel_pairs, project
+from elite.geometry import project, seen_pairs
 from elite.labels import IGNORE
-from elite.pseudo_labels.records import Seeds
-from elite.types import Camera
+from elite.pseudo_labels.records import LabelledView, Seeds
 
 _LEAST_GAP, _LARGEST_GAP = 2, 40  # rows between two rings; outside of this, what was measured is no such thing
 _COLUMNS = 4  # pixels: width of the strips in which the gap is measured
 _WITHIN_CELL = 1.2  # a cell of the grid that connects seeds is a little higher than the gap
 
 
-def find_seeds(
-    points: Float32[np.ndarray, "n 3"],
-    labels: UInt8[np.ndarray, "n"],
-    instance: UInt16[np.ndarray, "n"],
-    camera: Camera,
-    size: tuple[int, int],
-) -> Seeds:
-    """Seeds of the points that ``camera`` sees (in the image of ``size``, nearest in their pixel, not hidden) and that
-    are labelled. Unlabelled points hide what is behind them all the same.
-
-    ``labels`` are train ids, ``instance`` the instance ids, 0 = none.
+def find_seeds(view: LabelledView) -> Seeds:
+    """Seeds of the points that the camera sees (in the image, nearest in their pixel, not hidden) and that are
+    labelled. Unlabelled points hide what is behind them all the same.
 
     Raises:
         DataError: the camera sees no point at all.
     """
-    pairs = point_pixel_pairs(points, camera, *size)
-    if not len(pairs):
-        raise DataError(
-            f"calibration projects none of the {len(points)} points into {camera.name} ({size[0]} x {size[1]} pixels), "
-            "but a whole turn of the LiDAR meets every camera; check calib.txt, and whether scan and image belong "
-            "together."
-        )
-    known = labels[pairs.point] != IGNORE
+    pairs = seen_pairs(view.points, view.camera, *view.size)
+    known = view.labels[pairs.point] != IGNORE
     point, pixel = pairs.point[known], pairs.pixel[known]
-    _, depth = project(points[point], camera)
-    return group(pixel, labels[point], instance[point], depth, size)
+    _, depth = project(view.points[point], view.camera)
+    return group(pixel, view.labels[point], view.instance[point], depth, view.size)
 
 
 def group(

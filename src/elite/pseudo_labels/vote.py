@@ -2,18 +2,21 @@
 their scores.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64, UInt8, UInt16
 from scipy.ndimage import distance_transform_edt
 
 from elite.config import VoteConfig
-from elite.pseudo_labels.records import Masks, Seeds
+from elite.geometry import bounds
+from elite.pseudo_labels.records import Columns, Masks, Seeds
+
+_NOTHING = -1  # in maps of things
 
 
 @dataclass(frozen=True)
-class Regions:
+class Regions(Columns):
     """Masks that count, and for what.
 
     Attributes:
@@ -28,15 +31,9 @@ class Regions:
     purity: Float[np.ndarray, "regions"]
     score: Float[np.ndarray, "regions"]
 
-    def __len__(self) -> int:
-        return len(self.thing)
-
     @classmethod
     def none(cls, size: tuple[int, int]) -> "Regions":
         return cls(np.zeros((0, *size), bool), np.zeros(0, np.int64), np.zeros(0), np.zeros(0))
-
-    def with_(self, other: "Regions") -> "Regions":
-        return Regions(*(np.concatenate([getattr(self, f.name), getattr(other, f.name)]) for f in fields(self)))
 
 
 def judge(masks: Masks, seeds: Seeds, config: VoteConfig) -> Regions:
@@ -51,7 +48,7 @@ def judge(masks: Masks, seeds: Seeds, config: VoteConfig) -> Regions:
     keep = (support >= config.support) & (purity >= config.purity)
     keep &= (masks.stability >= config.stability) & (masks.iou >= config.iou)
     score = purity * masks.iou * masks.stability
-    return Regions(masks.inside[keep], winner[keep], purity[keep], score[keep])
+    return Regions(masks.inside, winner, purity, score).rows(keep)
 
 
 def covered(regions: Regions, seeds: Seeds, purity: float) -> Bool[np.ndarray, "seeds"]:
@@ -67,38 +64,42 @@ def paint(regions: Regions, seeds: Seeds) -> tuple[UInt8[np.ndarray, "h w"], UIn
 
     Around seeds of something else that it holds, a region is wrong: there it stays out (see ``own_part``).
     """
-    answer = np.full(seeds.size, -1, np.int64)
+    answer, sown = np.full(seeds.size, _NOTHING, np.int64), seed_map(seeds)
     for i in np.argsort(-regions.score, kind="stable"):
-        inside = regions.inside[i]
+        inside, thing = regions.inside[i], regions.thing[i]
         if regions.purity[i] < 1:
-            inside = own_part(inside, seeds, int(regions.thing[i]))
-        answer[inside & (answer < 0)] = regions.thing[i]
-    row, column = seeds.pixel.T
-    answer[row, column] = seeds.thing
-    label, instance = np.append(seeds.thing_label, 0), np.append(seeds.thing_instance, 0)  # -1 is the last: unknown
+            inside = own_part(inside, sown, int(thing))
+        answer[inside & (answer == _NOTHING)] = thing
+    answer = np.where(sown == _NOTHING, answer, sown)
+    label, instance = np.append(seeds.thing_label, 0), np.append(seeds.thing_instance, 0)  # _NOTHING is the last
     return label[answer].astype(np.uint8), instance[answer].astype(np.uint16)
 
 
-def own_part(inside: Bool[np.ndarray, "h w"], seeds: Seeds, thing: int) -> Bool[np.ndarray, "h w"]:
-    """The pixels of a region that are nearer to a seed of its thing than to another one, of the seeds inside of it."""
-    row, column = seeds.pixel.T
-    held = inside[row, column]
-    top, left = np.argmax(inside.any(axis=1)), np.argmax(inside.any(axis=0))
-    window = np.s_[top : inside.shape[0] - np.argmax(inside[::-1].any(axis=1)), left:]
-    foreign = np.ones(inside.shape, bool)  # True where there is no seed: only the seeds' own entries are looked up
-    marked = np.zeros(inside.shape, bool)
-    marked[row[held], column[held]] = True
-    foreign[row[held], column[held]] = seeds.thing[held] != thing
-    r, c = distance_transform_edt(~marked[window], return_distances=False, return_indices=True)  # type: ignore[misc]
-    part = np.zeros(inside.shape, bool)
-    part[window] = inside[window] & ~foreign[window][r, c]
+def own_part(inside: Bool[np.ndarray, "h w"], sown: Int64[np.ndarray, "h w"], thing: int) -> Bool[np.ndarray, "h w"]:
+    """The pixels of a region that are nearer to a seed of its thing than to another one, of the seeds inside of it.
+
+    ``sown`` is the ``seed_map``; at least one seed must be inside.
+    """
+    box = bounds(inside)
+    part = np.zeros_like(inside)
+    part[box] = inside[box] & (spread(np.where(inside[box], sown[box], _NOTHING)) == thing)
     return part
 
 
 def nearest_thing(seeds: Seeds) -> Int64[np.ndarray, "h w"]:
     """The thing of the nearest seed of every pixel. At least one seed is needed."""
-    marks = np.full(seeds.size, -1, np.int64)
+    return spread(seed_map(seeds))
+
+
+def seed_map(seeds: Seeds) -> Int64[np.ndarray, "h w"]:
+    """The thing of the seed at every pixel, -1 where there is none."""
+    sown = np.full(seeds.size, _NOTHING, np.int64)
     row, column = seeds.pixel.T
-    marks[row, column] = seeds.thing
-    r, c = distance_transform_edt(marks < 0, return_distances=False, return_indices=True)  # type: ignore[misc]
-    return marks[r, c]
+    sown[row, column] = seeds.thing
+    return sown
+
+
+def spread(sown: Int64[np.ndarray, "h w"]) -> Int64[np.ndarray, "h w"]:
+    """A map of things with every -1 replaced by the nearest thing, of which there must be one."""
+    row, column = distance_transform_edt(sown == _NOTHING, return_distances=False, return_indices=True)  # type: ignore[misc]
+    return sown[row, column]

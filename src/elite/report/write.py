@@ -9,10 +9,11 @@ from jaxtyping import UInt8
 
 from elite.data.semantickitti import SemanticKITTI
 from elite.data.views import parse_names
+from elite.device import pick_device
 from elite.errors import EliteError, MissingExtraError
 from elite.files import make_folder, write_bytes
 from elite.geometry import Volume, point_pixel_pairs
-from elite.inference import Segmenter, pick_device
+from elite.inference import Segmenter
 from elite.labels import IGNORE
 from elite.metrics import confusion_matrix, score
 from elite.pictures import bev, class_colors, encode_png, error_colors, overlay

@@ -18,11 +18,11 @@ from transformers import (
     SamModel,
     SamVisionModel,
 )
-from transformers.utils import logging
 
 from elite.config import TeacherConfig
 from elite.errors import CheckpointError, ConfigError, first_line
 from elite.teacher.backbone import AutoMaps, Backbone, Sam2Backbone, SamBackbone, check_depths, evenly_spaced
+from elite.teacher.pretrained import described_by, load_pretrained
 from elite.teacher.sam_weights import load_sam
 
 _DOWNLOAD = "https://dl.fbaipublicfiles.com/segment_anything/sam_vit_b_01ec64.pth"
@@ -126,58 +126,18 @@ def _architecture(name: str) -> PretrainedConfig:
     )
 
 
-def described_by(source: str, *, option: str = "--teacher.weights") -> PretrainedConfig:
-    """The architecture of a folder or of a model on the hub (NAME or OWNER/NAME), which ``option`` named.
-
-    Raises:
-        CheckpointError: there is none of that name, or its config.json is faulty.
-    """
-    here = Path(source).exists()
-    if not here and _is_path(source):
-        raise CheckpointError(
-            f"'{source}' does not exist; give {option} a SAM file, a transformers folder or a hub id."
-        )
-    try:
-        return AutoConfig.from_pretrained(source, trust_remote_code=False)
-    except Exception as error:  # a faulty config.json makes transformers stumble over anything
-        found = "is no transformers folder (config.json beside model.safetensors)"
-        if not here:
-            found = "is neither a file nor a folder here, nor a model that the hub answers for"
-        raise CheckpointError(f"'{source}' {found}: {first_line(error)}; check {option}.") from error
-
-
-def _is_path(name: str) -> bool:
-    """Whether a name of nothing that exists is a mistyped path, and no hub id: offline, the hub keeps one waiting."""
-    owner, slash, _ = name.partition("/")
-    return (
-        name.startswith((".", "/", "~"))
-        or name.count("/") > 1
-        or name.endswith((".pth", ".pt", ".bin", ".safetensors", ".ckpt"))
-        or (slash == "/" and Path(owner).is_dir())
-    )
-
-
 def _make(cls: Any, described: PretrainedConfig, source: str | None) -> nn.Module:
     """The model with random weights, or strictly with those of ``source``."""
-    logging.disable_progress_bar()
-    try:
-        if source is None:
-            return _randomised(cls(described).float())
-        model, report = cls.from_pretrained(
-            source, config=described, output_loading_info=True, dtype=torch.float32, trust_remote_code=False
-        )
-    except Exception as error:  # see above
-        raise CheckpointError(
-            f"the weights in '{source}' cannot be loaded as {described.model_type} ({first_line(error)}); check its "
-            "config.json, or download them again."
-        ) from error
-    missing = sorted(k for k in report["missing_keys"] if not k.startswith(_FRESH))
+    if source is None:
+        return _random(cls, described)
+    model, missing, unexpected = load_pretrained(cls, described, source)
+    missing = [name for name in missing if not name.startswith(_FRESH)]
     if missing:
         raise CheckpointError(
             f"'{source}' lacks {len(missing)} weights of {described.model_type}, the first is '{missing[0]}'; it is "
             "cut short or of another model."
         )
-    _check_left_out(sorted(report["unexpected_keys"]), model, source)
+    _check_left_out(unexpected, model, source)
     return model
 
 
@@ -201,8 +161,15 @@ _FRESH = ("hidden_states_norms.",)
 
 
 @torch.no_grad()
-def _randomised(model: nn.Module) -> nn.Module:
+def _random(cls: Any, described: PretrainedConfig) -> nn.Module:
     """Random weights that a network can work with: SAM's own initialisation is close to zero everywhere."""
+    try:
+        model = cls(described).float()
+    except Exception as error:  # whatever a config.json asks for
+        raise CheckpointError(
+            f"no {described.model_type} can be made of what config.json says ({first_line(error)}); check "
+            "--teacher.model."
+        ) from error
     for name, parameter in model.named_parameters():
         if "pos_embed" in name or "rel_pos" in name:
             nn.init.normal_(parameter, std=0.02)

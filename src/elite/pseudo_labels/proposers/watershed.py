@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float32, Int32, UInt8
 from scipy.ndimage import binary_fill_holes, distance_transform_edt, gaussian_filter, maximum_filter1d, sobel
 
 from elite.errors import ConfigError, MissingExtraError
-from elite.geometry import visible
+from elite.geometry import bounds, visible
 from elite.pseudo_labels.records import Masks, Prompt, Seeds
 from elite.pseudo_labels.seeds import row_gap
 
@@ -107,7 +107,7 @@ def flood(
     gap = row_gap(seeds.pixel)
     sources = linked(grown(markers(seeds, in_front(seeds, round(occlusion * gap))), grow), link)
     allowed = within_reach(seeds, reach * gap + 1, skyward * gap + 1)
-    window = _bounds(allowed)  # the sky, a third of the image, costs nothing
+    window = bounds(allowed)  # the sky, a third of the image, costs nothing
     region = np.zeros(seeds.size, np.int32)
     region[window] = watershed(
         gradient(image[window], smoothing), sources[window], mask=allowed[window], compactness=compactness
@@ -169,11 +169,6 @@ def within_reach(seeds: Seeds, distance: float, skyward: float) -> Bool[np.ndarr
     strips = maximum_filter1d(seeded.view(np.uint8), 2 * _BESIDE + 1, axis=1)
     below_a_seed = np.maximum.accumulate(strips, axis=0) > 0
     return np.asarray(binary_fill_holes((away <= skyward) | ((away <= distance) & below_a_seed)))
-
-
-def _bounds(inside: Bool[np.ndarray, "h w"]) -> tuple[slice, slice]:
-    rows, columns = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def _load_skimage() -> tuple[Callable[..., Any], Callable[..., Any]]:
