@@ -5,7 +5,9 @@ BIN := $(VENV)/bin
 .PHONY: install demo test lint bench clean
 install: $(VENV)/.installed
 
-$(VENV)/.installed: pyproject.toml constraints.txt
+NATIVE := setup.py $(wildcard src/elite/native/*.cpp src/elite/native/*.h)
+
+$(VENV)/.installed: pyproject.toml constraints.txt $(NATIVE)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
@@ -21,7 +23,10 @@ lint: install
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pyright --pythonpath $(BIN)/python
 
 bench: install
-	$(BIN)/python benchmarks/student.py
+	$(BIN)/python benchmarks/inference.py
+	$(BIN)/python benchmarks/training_step.py
+	$(BIN)/python benchmarks/growth.py
+	$(BIN)/python benchmarks/geometry.py
 	$(BIN)/python benchmarks/visibility.py
 	$(BIN)/python benchmarks/teacher.py
 

@@ -10,10 +10,10 @@ LAYERS = (
     ("version", "types", "config", "errors"),
     (
         *("geometry", "pixels", "labels", "layout", "files", "metrics"),
-        *("environment", "device", "sparse", "pictures", "processes"),
+        *("environment", "device", "native", "sparse", "pictures", "processes"),
     ),
     ("data", "synthetic", "student", "teacher", "losses"),
-    ("training", "inference", "evaluation", "pseudo_labels"),
+    ("training", "inference", "latency", "streaming", "evaluation", "pseudo_labels"),
     ("submission", "report"),
     ("cli",),
 )
@@ -22,9 +22,13 @@ LAYER = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 SAME_LAYER = {
     ("config", "errors"),  # impossible settings are refused with the library's own errors
     ("metrics", "labels"),  # the number of classes
+    ("sparse", "native"),  # one of its backends
+    ("environment", "native"),  # results tell which kernels made them
     ("pictures", "geometry"),
     ("pictures", "labels"),
     ("synthetic", "data"),  # one codec for dense labels: data.dense
+    ("latency", "inference"),
+    ("streaming", "inference"),
 }
 
 

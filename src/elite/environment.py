@@ -13,12 +13,15 @@ _PACKAGES = ("torch", "numpy", "scipy", "lightning", "spconv", "transformers", "
 
 
 def describe() -> dict[str, Any]:
-    """Versions of what computes, git commit of the code (None outside a checkout), processor and GPU."""
+    """Versions of what computes, git commit of the code (None outside a checkout), kernels, processor and GPU."""
+    from elite import native
+
     return {
         "elite": __version__,
         "commit": git_commit(),
         "python": platform.python_version(),
         **{name: _version(name) for name in _PACKAGES},
+        "kernels": native.describe(),
         "hardware": _hardware(),
     }
 

@@ -27,7 +27,9 @@ def nearest(points: Float32[np.ndarray, "n 3"], candidates: Bool[np.ndarray, "n"
     rank = np.cumsum(candidates, dtype=np.int64) - 1
     outside = ~candidates
     if outside.any():
-        rank[outside] = KDTree(points[candidates]).query(points[outside])[1]
+        # So built it takes half the time; points in a volume need no balance.
+        tree = KDTree(points[candidates], balanced_tree=False, compact_nodes=False)
+        rank[outside] = tree.query(points[outside])[1]
     return rank
 
 

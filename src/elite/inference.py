@@ -6,35 +6,71 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Bool, Float, Float32, Int64
+from torch import Tensor
 
 from elite.data.semantickitti import read_scan
-from elite.errors import CheckpointError, ConfigError, DataError, EliteError
+from elite.device import pick_device
+from elite.errors import CheckpointError, DataError, EliteError
 from elite.files import write_bytes
 from elite.geometry import in_volume, nearest
 from elite.labels import NUM_CLASSES, to_raw
+from elite.sparse import Backend, choose
 from elite.student import SPVCNN, load_student
+from elite.student.engine import Engine, Precision, Prepared
 from elite.types import Scan, SegmentationResult
+
+
+@dataclass(frozen=True)
+class Crop:
+    """One scan, checked, and what the network sees of it."""
+
+    all_points: Float32[np.ndarray, "n 3"]
+    inside: Bool[np.ndarray, "n"]
+    points: Float32[Tensor, "m 3"]
+    remission: Float32[Tensor, "m"]
 
 
 class Segmenter:
     """A trained student, ready for scans::
 
-    segmenter = elite.Segmenter.load("best.ckpt")
-    result = segmenter(points, remission)          # (N, 3) metres, (N,) -> labels (N,), confidence (N,)
+        segmenter = elite.Segmenter.load("best.ckpt")
+        result = segmenter(points, remission)          # (N, 3) metres, (N,) -> labels (N,), confidence (N,)
+
+    It may be called from several threads at once, and its memory does not grow with the number of calls.
+
+    Args:
+        student: put into eval mode, and moved to ``device``.
+        backend: who computes: auto (native on a CPU), native, torch, spconv.
+        precision: bf16 halves the time where the processor multiplies it, and may change a label in a thousand.
+
+    Raises:
+        ConfigError: a backend or a precision that is not to be had here.
     """
 
-    def __init__(self, student: SPVCNN, device: str | torch.device = "cpu") -> None:
+    def __init__(
+        self,
+        student: SPVCNN,
+        device: str | torch.device = "cpu",
+        *,
+        backend: Backend = "auto",
+        precision: Precision = "fp32",
+    ) -> None:
         self.device = torch.device(device)
+        self.precision = precision
         self.student = student.to(self.device).eval()
+        self.student.backend = choose(backend, self.device)
+        self.engine = Engine(student, precision) if self.student.backend == "native" else None
 
     @classmethod
-    def load(cls, path: str | Path, device: str = "auto") -> "Segmenter":
+    def load(
+        cls, path: str | Path, device: str = "auto", *, backend: Backend = "auto", precision: Precision = "fp32"
+    ) -> "Segmenter":
         """From a training checkpoint, an imported or an exported student.
 
         Raises:
             CheckpointError: the file is none of them, or damaged, or its student has other classes.
-            ConfigError: ``device`` is not there.
+            ConfigError: ``device``, ``backend`` or ``precision`` is not to be had.
         """
         student = load_student(Path(path))
         if student.config.classes != NUM_CLASSES:
@@ -42,7 +78,7 @@ class Segmenter:
                 f"{path} holds a student of {student.config.classes} classes, expected SemanticKITTI's {NUM_CLASSES} "
                 "(with the ignored one); take a checkpoint trained on them."
             )
-        return cls(student, pick_device(device))
+        return cls(student, pick_device(device), backend=backend, precision=precision)
 
     @torch.inference_mode()
     def __call__(self, points: Float32[np.ndarray, "n 3"], remission: Float32[np.ndarray, "n"]) -> SegmentationResult:
@@ -51,6 +87,14 @@ class Segmenter:
         Raises:
             DataError: arrays of another shape, NaN or infinite numbers, or no point inside the volume.
         """
+        crop = self.crop(points, remission)
+        logits, row = self.network(crop, self.geometry(crop))
+        return self.answer(crop, logits, row)
+
+    # The stages of a call, apart so that they can be timed (elite.latency).
+
+    def crop(self, points: Float32[np.ndarray, "n 3"], remission: Float32[np.ndarray, "n"]) -> Crop:
+        """The points inside the volume, once all are checked."""
         points, remission = _checked(points, remission)
         inside = in_volume(points, self.student.config.volume)
         if not inside.any():
@@ -59,30 +103,33 @@ class Segmenter:
                 f"none of the {len(points)} points is in the volume {low} .. {high} m; expected metres in the sensor "
                 "frame, x forward, z up."
             )
-        inputs = (torch.from_numpy(points[inside]), torch.from_numpy(remission[inside]))
-        at = [t.to(self.device) for t in (*inputs, torch.zeros(int(inside.sum()), dtype=torch.int64))]
-        probability = torch.softmax(self.student(*at).logits[:, 1:].float(), dim=1)  # class 0 is never an answer
-        confidence, label = (t.cpu().numpy() for t in probability.max(dim=1))
-        answer = nearest(points, inside)
-        return SegmentationResult((label + 1).astype(np.uint8)[answer], confidence[answer])
+        return Crop(points, inside, torch.from_numpy(points[inside]), torch.from_numpy(remission[inside]))
+
+    def geometry(self, crop: Crop) -> Prepared | None:
+        """The voxels and their neighbours; None without the native kernels, where the student finds them as it goes."""
+        return None if self.engine is None else self.engine.prepare(crop.points)
+
+    def network(
+        self, crop: Crop, prepared: Prepared | None
+    ) -> tuple[Float[Tensor, "k classes"], Int64[np.ndarray, "n"]]:
+        """(logits, which of their rows is each point's)."""
+        if self.engine is not None and prepared is not None:
+            logits, point_class = self.engine.logits(crop.points, crop.remission, prepared)
+            return logits, point_class.numpy()
+        scan = torch.zeros(len(crop.points), dtype=torch.int64)
+        at = [t.to(self.device) for t in (crop.points, crop.remission, scan)]
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            return self.student(*at).logits, np.arange(len(crop.points))
+
+    def answer(self, crop: Crop, logits: Float[Tensor, "k classes"], row: Int64[np.ndarray, "n"]) -> SegmentationResult:
+        """The best class of every point, inside the volume or not."""
+        probability = torch.softmax(logits[:, 1:].float(), dim=1)  # class 0 is never an answer
+        confidence, label = (t.cpu().numpy()[row] for t in probability.max(dim=1))
+        nearest_inside = nearest(crop.all_points, crop.inside)
+        return SegmentationResult((label + 1).astype(np.uint8)[nearest_inside], confidence[nearest_inside])
 
     def segment(self, scan: Scan) -> SegmentationResult:
         return self(scan.points, scan.remission)
-
-
-def pick_device(name: str) -> torch.device:
-    """``auto`` (CUDA if there is one), ``cpu``, ``cuda``, ``cuda:1``."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ConfigError(f"'{name}' is no device; expected auto, cpu or cuda.") from error
-    if device.type not in ("cpu", "cuda"):
-        raise ConfigError(f"'{name}' is not supported; expected auto, cpu or cuda.")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(f"no device '{name}': torch sees {torch.cuda.device_count()} CUDA devices; use --device cpu.")
-    return device
 
 
 def _checked(points: np.ndarray, remission: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -130,7 +177,7 @@ def predict_files(
         try:
             result = segmenter.segment(read_scan(job.scan))
         except DataError as error:
-            failed(job, DataError(str(error) if str(job.scan) in str(error) else f"{job.scan}: {error}"))
+            failed(job, naming(job.scan, error))
             failures += 1
             continue
         if job.confidence is not None:
@@ -138,3 +185,8 @@ def predict_files(
         write_bytes(job.labels, to_raw(result.labels).astype("<u4").tobytes())
         written += 1
     return written, failures
+
+
+def naming(scan: Path, error: DataError) -> DataError:
+    """The error with the scan's name in it, whatever found it."""
+    return error if str(scan) in str(error) else DataError(f"{scan}: {error}")

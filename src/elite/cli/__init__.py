@@ -11,6 +11,7 @@ from elite.cli.models import evaluate, export_student, import_checkpoint, predic
 from elite.cli.parsing import USAGE, Parser
 from elite.cli.pseudo_labels import pseudo_label, pseudo_label_score
 from elite.cli.results import env, report
+from elite.cli.speed import bench, stream
 from elite.cli.teachers import train_teacher
 from elite.errors import ConfigError, EliteError
 from elite.version import __version__
@@ -24,10 +25,12 @@ COMMANDS: dict[str, Callable[[ArgumentParser, list[str]], int]] = {
     "pseudo-label-score": pseudo_label_score,
     "evaluate": evaluate,
     "predict": predict,
+    "stream": stream,
     "submit": submit,
     "import-checkpoint": import_checkpoint,
     "export-student": export_student,
     "report": report,
+    "bench": bench,
     "env": env,
 }
 

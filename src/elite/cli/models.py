@@ -2,23 +2,28 @@
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser
 
 from elite.cli.parsing import (
     FAULTY,
-    add_device,
+    add_compute,
     add_json,
     add_labels,
     add_selection,
     bar,
+    find_scans,
+    load_segmenter,
     parse_config,
     percent,
     require_extra,
     save_json,
 )
-from elite.errors import ConfigError, EliteError
+from elite.errors import ConfigError, DataError, EliteError
+
+if TYPE_CHECKING:
+    from elite.inference import Job
 
 
 def train(parser: ArgumentParser, argv: list[str]) -> int:
@@ -41,7 +46,7 @@ def evaluate(parser: ArgumentParser, argv: list[str]) -> int:
     parser.add_argument("--predictions", type=Path | None, help="score these files instead of a checkpoint")
     add_selection(parser, split=True)
     add_labels(parser)
-    add_device(parser)
+    add_compute(parser)
     add_json(parser)
     args = parser.parse_args(argv)
     wanted = 1 if args.predictions else 2
@@ -56,9 +61,7 @@ def evaluate(parser: ArgumentParser, argv: list[str]) -> int:
     if args.predictions:
         predict = saved_predictions(args.predictions)
     else:
-        from elite.inference import Segmenter
-
-        segmenter = Segmenter.load(args.paths[0], args.device)
+        segmenter = load_segmenter(args.paths[0], args)
         predict = lambda frame: segmenter.segment(frame.scan).labels  # noqa: E731
     result = run(dataset, predict, lambda items: bar(items, name="scoring"))
     _print_score(result)
@@ -91,16 +94,16 @@ def predict(parser: ArgumentParser, argv: list[str]) -> int:
     add_selection(parser)
     parser.add_argument("--confidence", action="store_true", help="also write N.confidence, float32 per point")
     parser.add_argument("--skip-existing", action="store_true", help="keep outputs that are whole already")
-    add_device(parser)
+    add_compute(parser)
     args = parser.parse_args(argv)
 
     from elite.files import make_folder
-    from elite.inference import Segmenter, predict_files
+    from elite.inference import predict_files
 
     make_folder(args.out)
     jobs = _jobs(args.input, args.out, args.sequences, args.frames, args.confidence)
     todo = [job for job in jobs if not (args.skip_existing and job.done())]
-    segmenter = Segmenter.load(args.checkpoint, args.device)
+    segmenter = load_segmenter(args.checkpoint, args)
     failures: list[EliteError] = []
     written, failed = predict_files(segmenter, bar(todo, name="predicting"), lambda _, error: failures.append(error))
     print(f"{written} scans labelled in {args.out}, {len(jobs) - len(todo)} were there already, {failed} failed")
@@ -109,28 +112,15 @@ def predict(parser: ArgumentParser, argv: list[str]) -> int:
     return FAULTY if failed else 0
 
 
-def _jobs(inputs: list[Path], out: Path, sequences: str | None, frames: str | None, confidence: bool) -> list[Any]:
-    """What to predict and where to: a data set keeps its layout, loose scans become OUT/N.label."""
-    from elite.data import SemanticKITTI
-    from elite.errors import DataError
+def _jobs(inputs: list[Path], out: Path, sequences: str | None, frames: str | None, confidence: bool) -> list["Job"]:
+    """What to predict and where to."""
     from elite.inference import Job
-    from elite.layout import Layout, is_root
 
-    def job(scan: Path, labels: Path) -> Job:
-        return Job(scan, labels, labels.with_suffix(".confidence") if confidence else None)
-
-    if len(inputs) == 1 and is_root(inputs[0]):
-        dataset, layout = SemanticKITTI(inputs[0], sequences, frames=frames, cameras=()), Layout(out)
-        entries = enumerate(dataset.index)
-        return [job(dataset.scan_path(i), layout.prediction(e.sequence, e.name)) for i, e in entries]
-    if sequences or frames:
-        raise ConfigError("--sequences and --frames select within a data set; loose scans are given one by one.")
-    files = [f for path in inputs for f in (sorted(path.glob("*.bin")) if path.is_dir() else [path])]
-    if not files:
-        raise DataError(f"{inputs[0]} holds no .bin file and no folder 'sequences'; give scans to label.")
-    if len({f.stem for f in files}) < len(files):
+    scans = find_scans(inputs, sequences, frames)
+    if len({labels for _, labels in scans}) < len(scans):
         raise DataError("two of the scans have the same name and would overwrite each other; predict them apart.")
-    return [job(f, out / f"{f.stem}.label") for f in files]
+    targets = [(scan, out / labels) for scan, labels in scans]
+    return [Job(scan, to, to.with_suffix(".confidence") if confidence else None) for scan, to in targets]
 
 
 def import_checkpoint(parser: ArgumentParser, argv: list[str]) -> int:

@@ -6,11 +6,14 @@ from collections.abc import Collection, Iterable
 from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from jsonargparse import ArgumentParser, Namespace
 
-from elite.errors import ConfigError, EliteError, MissingExtraError
+from elite.errors import ConfigError, DataError, EliteError, MissingExtraError
+
+if TYPE_CHECKING:
+    from elite.inference import Segmenter
 
 FAULTY, USAGE = 1, 2
 Config = TypeVar("Config")
@@ -105,6 +108,40 @@ def add_json(parser: ArgumentParser) -> None:
 
 def add_device(parser: ArgumentParser) -> None:
     parser.add_argument("--device", type=str, default="auto", help="auto, cpu, cuda")
+
+
+def add_compute(parser: ArgumentParser) -> None:
+    """How the student computes; ``load_segmenter`` reads it."""
+    add_device(parser)
+    backends, precisions = ("auto", "native", "torch", "spconv"), ("fp32", "bf16")
+    parser.add_argument("--backend", choices=backends, default="auto", help="who computes: " + ", ".join(backends))
+    parser.add_argument("--precision", choices=precisions, default="fp32", help="bf16 is faster where it is had")
+
+
+def load_segmenter(checkpoint: Path, args: Namespace) -> "Segmenter":
+    from elite.inference import Segmenter
+
+    return Segmenter.load(checkpoint, args.device, backend=args.backend, precision=args.precision)
+
+
+def find_scans(inputs: list[Path], sequences: str | None, frames: str | None) -> list[tuple[Path, Path]]:
+    """Each scan of a data set, of folders and of files, and the path of its labels below an output folder.
+
+    A data set keeps its layout, loose scans become N.label.
+    """
+    from elite.data import SemanticKITTI
+    from elite.layout import Layout, is_root
+
+    if len(inputs) == 1 and is_root(inputs[0]):
+        dataset, below = SemanticKITTI(inputs[0], sequences, frames=frames, cameras=()), Layout(Path())
+        entries = enumerate(dataset.index)
+        return [(dataset.scan_path(i), below.prediction(e.sequence, e.name)) for i, e in entries]
+    if sequences or frames:
+        raise ConfigError("--sequences and --frames select within a data set; loose scans are given one by one.")
+    files = [f for path in inputs for f in (sorted(path.glob("*.bin")) if path.is_dir() else [path])]
+    if not files:
+        raise DataError(f"{inputs[0]} holds no .bin file and no folder 'sequences'; give scans to label.")
+    return [(f, Path(f"{f.stem}.label")) for f in files]
 
 
 def save_json(path: Path | None, result: dict[str, Any], command: str, argv: list[str]) -> None:

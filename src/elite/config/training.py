@@ -112,6 +112,8 @@ class TrainConfig:
         precision: Lightning's name: 32-true, bf16-mixed or, not on a CPU, 16-mixed.
         accelerator: auto, cpu, cuda.
         devices: how many, or auto.
+        backend: who convolves: native, torch, spconv, or auto: native on a CPU; on CUDA spconv if it is there, else
+            torch.
         seed: of weights, order and augmentation.
         init: start from this student (checkpoint or imported file).
     """
@@ -125,6 +127,7 @@ class TrainConfig:
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     devices: int | Literal["auto"] = "auto"
+    backend: Literal["auto", "native", "torch", "spconv"] = "auto"
     seed: int = 0
     init: Path | None = None
     data: DataConfig = field(default_factory=DataConfig)

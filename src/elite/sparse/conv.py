@@ -10,17 +10,21 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from elite.sparse.backends import Neighbours
 from elite.sparse.kernel_map import CENTRE, KERNEL, Block, KernelMap
 from elite.sparse.scatter import segment_sum
 
 
 def submanifold_conv(
-    feats: Float[Tensor, "v c_in"], weight: Float[Tensor, "27 c_in c_out"], kernel: KernelMap
+    feats: Float[Tensor, "v c_in"], weight: Float[Tensor, "27 c_in c_out"], kernel: Neighbours
 ) -> Float[Tensor, "v c_out"]:
     """out[i] = sum over neighbours j at kernel position k of feats[j] @ weight[k]; positions in order (z, y, x).
 
-    The whole contract of a backend is this function with its gradients. This one is plain torch, for CPU and CUDA.
+    The whole contract of a backend is this function with its gradients; the kernel map says which one computes it. The
+    one below is plain torch, for CPU and CUDA, and what the others are tested against.
     """
+    if not isinstance(kernel, KernelMap):
+        return kernel.convolve(feats, weight)
     if torch.is_autocast_enabled(feats.device.type):
         feats = feats.to(torch.get_autocast_dtype(feats.device.type))
     return _SubmanifoldConv.apply(feats, weight, kernel)  # type: ignore[no-any-return]
@@ -85,5 +89,5 @@ class SubmanifoldConv3d(nn.Module):
         bound = 1 / math.sqrt(KERNEL * in_channels)
         nn.init.uniform_(self.weight, -bound, bound)
 
-    def forward(self, feats: Float[Tensor, "v c_in"], kernel: KernelMap) -> Float[Tensor, "v c_out"]:
+    def forward(self, feats: Float[Tensor, "v c_in"], kernel: Neighbours) -> Float[Tensor, "v c_out"]:
         return submanifold_conv(feats, self.weight, kernel)

@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
 
-from elite.sparse.kernel_map import KernelMap, kernel_map, pack
+from elite.sparse.backends import Chosen, Neighbours, neighbours
+from elite.sparse.kernel_map import pack
 from elite.sparse.scatter import Pooling
 
 
@@ -42,18 +43,19 @@ class Grid:
 
 @dataclass(frozen=True)
 class Level:
-    """The occupied voxels of one stride, in ascending order of (batch, z, y, x)."""
+    """The occupied voxels of one stride, in ascending order of (batch, z, y, x); ``backend`` convolves over them."""
 
     stride: int
     coords: Int64[Tensor, "v 4"]
     point_to_voxel: Int64[Tensor, "n"]
+    backend: Chosen = "torch"
 
     def __len__(self) -> int:
         return len(self.coords)
 
     @cached_property
-    def kernel_map(self) -> KernelMap:
-        return kernel_map(self.coords)
+    def kernel_map(self) -> Neighbours:
+        return neighbours(self.coords, self.backend)
 
     @cached_property
     def blocks(self) -> Pooling:
@@ -86,8 +88,10 @@ class Geometry:
         batch_index: Int64[Tensor, "n"],
         grid: Grid,
         strides: tuple[int, ...],
+        backend: Chosen = "torch",
     ) -> "Geometry":
-        levels = tuple(_level(points, batch_index, grid, stride) for stride in strides)
+        """In plain torch; ``backend`` convolves."""
+        levels = tuple(_level(points, batch_index, grid, stride, backend) for stride in strides)
         pools = tuple(_pool(a, b) for a, b in pairwise(levels))
         point_to_class = levels[1].point_to_voxel
         for level in levels[2:]:
@@ -99,12 +103,12 @@ class Geometry:
         return cls(levels, pools, Pooling.groups(point_to_class, classes), voxel_classes)
 
 
-def _level(points: Tensor, batch_index: Tensor, grid: Grid, stride: int) -> Level:
+def _level(points: Tensor, batch_index: Tensor, grid: Grid, stride: int, backend: Chosen) -> Level:
     coords = torch.cat([batch_index[:, None], grid.coords(points, stride)], dim=1)
     values, inverse = torch.unique(pack(coords)[0], return_inverse=True)
     distinct = coords.new_empty(len(values), 4)
     distinct[inverse] = coords  # all points of a voxel write the same row
-    return Level(stride, distinct, inverse)
+    return Level(stride, distinct, inverse, backend)
 
 
 def _pool(fine: Level, coarse: Level) -> Pooling:

@@ -6,7 +6,7 @@ ReLU and leaky ReLU stand where the published network has them, batch norms too:
 from jaxtyping import Float
 from torch import Tensor, cat, nn
 
-from elite.sparse import KernelMap, Level, Pooling, SubmanifoldConv3d
+from elite.sparse import Level, Neighbours, Pooling, SubmanifoldConv3d
 
 SLOPE = 0.1
 
@@ -27,7 +27,7 @@ class ResidualBlock(nn.Module):
         self.shortcut = nn.Linear(channels, channels, bias=False)
         self.shortcut_norm = nn.BatchNorm1d(channels)
 
-    def forward(self, x: Float[Tensor, "v c"], kernel: KernelMap) -> Float[Tensor, "v c"]:
+    def forward(self, x: Float[Tensor, "v c"], kernel: Neighbours) -> Float[Tensor, "v c"]:
         y = leaky(self.norm1(self.conv1(x, kernel)))
         y = self.norm2(self.conv2(y, kernel))
         return leaky(y + self.shortcut_norm(self.shortcut(x)))

@@ -5,7 +5,7 @@ from jaxtyping import Float, Float32, Int64
 from torch import Tensor, nn
 
 from elite.config import StudentConfig
-from elite.sparse import Geometry, Grid, Level, Pooling
+from elite.sparse import Backend, Grid, Level, Pooling, build_geometry
 from elite.student.blocks import Stage
 from elite.types import StageOutput, StudentOutput
 
@@ -15,8 +15,11 @@ POINT_FEATURES = 10
 class SPVCNN(nn.Module):
     """Points in, logits per point out (ELiTe's student; the small SPVCNN of 2DPASS).
 
-    Keyword arguments as in :class:`elite.config.StudentConfig`.
+    Keyword arguments as in :class:`elite.config.StudentConfig`. ``backend`` (auto, native, torch, spconv) may be set at
+    any time; it is no part of what is saved, and the answers are the same.
     """
+
+    backend: Backend = "auto"
 
     def __init__(
         self,
@@ -44,7 +47,7 @@ class SPVCNN(nn.Module):
         self, points: Float32[Tensor, "n 3"], remission: Float[Tensor, "n"], batch_index: Int64[Tensor, "n"]
     ) -> StudentOutput:
         """``points`` in metres in the sensor frame; ``batch_index`` numbers the scans 0, 1, ..."""
-        geometry = Geometry.build(points, batch_index, self.grid, self.config.strides)
+        geometry = build_geometry(points, batch_index, self.grid, self.config.strides, self.backend)
         feats = self.point_mlp(points, remission, self.grid, geometry.levels[0])
         stages, per_class = [], []
         for i, stage in enumerate(self.stages):

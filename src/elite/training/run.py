@@ -26,6 +26,7 @@ from elite.errors import ConfigError, MissingExtraError
 from elite.files import make_folder, write_bytes, write_json
 from elite.labels import NUM_CLASSES, POINT_COUNTS
 from elite.losses import class_weights
+from elite.sparse import choose
 from elite.student import SPVCNN, load_student
 from elite.training.callbacks import AtomicCheckpointIO, Throughput, checkpoints
 from elite.training.distillation import Distillation
@@ -63,6 +64,7 @@ def train(config: TrainConfig, *, progress: bool = True) -> TrainingResult:
     with quiet():
         trainer = _trainer(config, [*saving, Throughput(), LearningRateMonitor("step")], progress)
         data.check_processes(trainer.world_size)
+        choose(config.backend, trainer.strategy.root_device)
         module = _module(config, data, trainer.world_size)
         _open_run(config, earlier, summary(module))  # not before everything else has been found to fit
         fit(trainer, module, data)
@@ -78,6 +80,7 @@ def train(config: TrainConfig, *, progress: bool = True) -> TrainingResult:
 def _module(config: TrainConfig, data: DataModule, world: int) -> Training:
     """Student first: the same seed gives the same student with and without a teacher."""
     student = initial_student(config)
+    student.backend = config.backend
     steps_per_epoch = data.steps_per_epoch(world)
     total_steps = config.steps or config.epochs * steps_per_epoch
     teacher = _teacher(config, total_steps)

@@ -1,0 +1,52 @@
+"""Builds the native kernels beside the package. Everything else about the project is in pyproject.toml.
+
+One C ABI, no torch headers: a few seconds. Each instruction set has its own object file, and the library picks one
+when it is opened. Without a compiler, or on another architecture, nothing is built and plain torch serves.
+"""
+
+import platform
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+FOLDER = Path("src/elite/native")
+COMMON = [
+    *["-std=c++17", "-O3", "-fopenmp", "-fno-math-errno", "-fno-trapping-math"],
+    "-ffp-contract=off",  # a cell index must not depend on whether the compiler found a fused multiply-add in it
+    *["-Wall", "-Wextra", "-Wno-maybe-uninitialized"],  # gcc 12 warns of its own intrinsics
+]
+AVX512 = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma", "-mprefer-vector-width=512"]
+INSTRUCTIONS = {"avx2": ["-mavx2", "-mfma"], "avx512": AVX512, "avx512bf16": [*AVX512, "-mavx512bf16"]}
+
+
+class BuildNative(build_ext):
+    """Compiles kernels.cpp once per instruction set, and links all of it into one library."""
+
+    def build_extension(self, ext: Extension) -> None:
+        if platform.machine() not in ("x86_64", "AMD64"):
+            self.announce(f"no native kernels for {platform.machine()}: plain torch serves", level=3)
+            return
+        objects = []
+        for name, flags in INSTRUCTIONS.items():
+            objects += self._compile("kernels.cpp", name, [*flags, f"-DINSTRUCTIONS={name}"])
+        for source in ("geometry.cpp", "interface.cpp"):
+            objects += self._compile(source, "any", [])
+        target = Path(self.get_ext_fullpath(ext.name))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self.compiler.link_shared_object(objects, str(target), extra_postargs=["-fopenmp"], target_lang="c++")
+
+    def _compile(self, source: str, variant: str, flags: list[str]) -> list[str]:
+        return self.compiler.compile(
+            [str(FOLDER / source)],
+            output_dir=str(Path(self.build_temp) / variant),
+            extra_postargs=[*COMMON, *flags],
+            depends=[str(path) for path in FOLDER.glob("*.h")],
+        )
+
+
+sources = [str(FOLDER / name) for name in ("kernels.cpp", "geometry.cpp", "interface.cpp")]
+setup(
+    ext_modules=[Extension("elite.native._kernels", sources, optional=True)],
+    cmdclass={"build_ext": BuildNative},
+)

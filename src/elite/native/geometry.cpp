@@ -1,0 +1,441 @@
+// See geometry.h. Everything here is sorting: a voxel is a key, a group is a run of equal keys.
+
+#include "geometry.h"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <new>
+#include <utility>
+#include <vector>
+
+namespace {
+
+struct TooLarge {};
+
+// Scratch memory; left as it comes, because a vector would write zeros to every page first.
+template <class T>
+std::unique_ptr<T[]> room(int64_t count) {
+    return std::unique_ptr<T[]>(new T[std::max<int64_t>(1, count)]);
+}
+
+// Does all jobs, on as many threads as torch uses, and turns exceptions into a status.
+template <class Job>
+int32_t run(int64_t jobs, const Job& job) {
+    int32_t status = ELITE_DONE;
+    const int threads = std::max<int>(1, std::min<int64_t>(jobs, omp_get_max_threads()));
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
+    for (int64_t j = 0; j < jobs; ++j) {
+        int32_t mine = ELITE_DONE;
+        try {
+            job(j);
+        } catch (const TooLarge&) {
+            mine = ELITE_TOO_LARGE;
+        } catch (const std::bad_alloc&) {
+            mine = ELITE_NO_MEMORY;
+        }
+        if (mine != ELITE_DONE) {
+#pragma omp atomic write
+            status = mine;
+        }
+    }
+    return status;
+}
+
+int bits_for(uint64_t largest) { return largest ? 64 - __builtin_clzll(largest) : 0; }
+
+// ---- keys --------------------------------------------------------------------------------------------------------
+
+// The least and the greatest index along batch, z, y, x.
+struct Box {
+    std::array<int64_t, 4> low{}, high{};
+};
+
+// A key has a field of bits for each of batch, z, y, x, in this order of significance, so keys ascend as coords do.
+// Along z, y, x one value below and one above the occupied ones stay free: a step of one never reaches into the next
+// field.
+struct Fields {
+    std::array<int64_t, 4> base;
+    std::array<int, 4> bits;
+
+    explicit Fields(const Box& box) {
+        for (int axis = 0; axis < 4; ++axis) {
+            const uint64_t span = uint64_t(box.high[axis]) - uint64_t(box.low[axis]);
+            if (span > uint64_t(1) << 60 || box.low[axis] == std::numeric_limits<int64_t>::min()) throw TooLarge();
+            const int free = axis > 0;
+            base[axis] = box.low[axis] - free;
+            bits[axis] = bits_for(span + 2 * free);
+        }
+    }
+    int used() const { return bits[0] + bits[1] + bits[2] + bits[3]; }
+    int shift(int axis) const { return axis == 3 ? 0 : bits[axis + 1] + shift(axis + 1); }
+    uint64_t key(const int64_t* coords) const {
+        uint64_t key = 0;
+        for (int axis = 0; axis < 4; ++axis) key = key << bits[axis] | uint64_t(coords[axis] - base[axis]);
+        return key;
+    }
+    void coords(uint64_t key, int64_t* coords) const {
+        for (int axis = 3; axis >= 0; --axis) {
+            coords[axis] = int64_t(key & ((uint64_t(1) << bits[axis]) - 1)) + base[axis];
+            key >>= bits[axis];
+        }
+    }
+};
+
+// An entry is a key with its row number below it: one word to sort. Sorting by key keeps rows of one key ascending.
+struct Entries {
+    std::unique_ptr<uint64_t[]> words, spare;
+    int64_t size;
+    int row_bits, key_bits;
+
+    Entries(int64_t rows, int bits) : size(rows), row_bits(bits_for(uint64_t(rows))), key_bits(bits) {
+        if (row_bits > 31 || row_bits + key_bits > 63) throw TooLarge();
+        words = room<uint64_t>(rows);
+        spare = room<uint64_t>(rows);
+    }
+    void set(int64_t row, uint64_t key) { words[row] = key << row_bits | uint64_t(row); }
+    uint64_t key(int64_t i) const { return words[i] >> row_bits; }
+    int64_t row(int64_t i) const { return int64_t(words[i] & ((uint64_t(1) << row_bits) - 1)); }
+};
+
+constexpr int DIGIT = 13;  // the most bits sorted in one pass: its counters fit into the nearest cache, in 32 KiB
+
+// Stable, from the lowest digit of the key to the highest.
+void sort(Entries& entries) {
+    const int passes = (entries.key_bits + DIGIT - 1) / DIGIT;
+    if (!passes) return;
+    const int digit = (entries.key_bits + passes - 1) / passes;
+    const uint64_t mask = (uint64_t(1) << digit) - 1;
+    std::vector<uint32_t> counts(size_t(passes) << digit);
+    for (int64_t i = 0; i < entries.size; ++i) {
+        uint64_t key = entries.key(i);
+        for (int pass = 0; pass < passes; ++pass, key >>= digit) ++counts[(size_t(pass) << digit) + (key & mask)];
+    }
+    for (int pass = 0; pass < passes; ++pass) {
+        uint32_t* place = &counts[size_t(pass) << digit];
+        uint32_t before = 0;
+        for (uint64_t value = 0; value <= mask; ++value) {
+            const uint32_t count = place[value];
+            place[value] = before;
+            before += count;
+        }
+        const int shift = entries.row_bits + pass * digit;
+        for (int64_t i = 0; i < entries.size; ++i) {
+            const uint64_t word = entries.words[i];
+            entries.spare[place[word >> shift & mask]++] = word;
+        }
+        std::swap(entries.words, entries.spare);
+    }
+}
+
+// Numbers the runs of equal keys: the group of each row, the rows of each group. Returns the number of groups.
+template <class Row>
+int64_t group(const Entries& sorted, int64_t* row_to_group, Row* order, int64_t* offsets) {
+    int64_t groups = 0;
+    uint64_t previous = ~uint64_t(0);
+    for (int64_t i = 0; i < sorted.size; ++i) {
+        const uint64_t key = sorted.key(i);
+        const int64_t row = sorted.row(i);
+        offsets[groups] = i;  // stays if a group begins here, and is written over otherwise: no branch to mispredict
+        groups += key != previous;
+        previous = key;
+        row_to_group[row] = groups - 1;
+        order[i] = Row(row);
+    }
+    offsets[groups] = sorted.size;
+    return groups;
+}
+
+// ---- levels ------------------------------------------------------------------------------------------------------
+
+template <class T>
+struct Ends {
+    T least, greatest;
+};
+
+// Not a number is no end.
+template <class T>
+Ends<T> ends(const T* values, int64_t n) {
+    T least = n ? values[0] : T(0), greatest = least;
+#pragma omp simd reduction(min : least) reduction(max : greatest)
+    for (int64_t i = 0; i < n; ++i) {
+        least = values[i] < least ? values[i] : least;
+        greatest = values[i] > greatest ? values[i] : greatest;
+    }
+    return {least, greatest};
+}
+
+// Points less the low corner, axis by axis, and how far they reach.
+struct Shifted {
+    std::unique_ptr<float[]> axis[3];
+    Ends<float> reach[3];
+    Ends<int64_t> batches;
+};
+
+Shifted subtract(const float* points, const int64_t* batch_index, int64_t n, const float* low) {
+    Shifted out;
+    bool numbers = true;
+    for (int axis = 0; axis < 3; ++axis) {
+        out.axis[axis] = room<float>(n);
+        float* values = out.axis[axis].get();
+        for (int64_t i = 0; i < n; ++i) {
+            values[i] = points[3 * i + axis] - low[axis];
+            numbers &= values[i] == values[i];
+        }
+        out.reach[axis] = ends(values, n);
+    }
+    if (!numbers) throw TooLarge();
+    out.batches = ends(batch_index, n);
+    return out;
+}
+
+// floor((cells * difference) / size), each operation rounded to float, as torch does it.
+inline int32_t cell(float cells, float difference, float size) {
+    const float value = (cells * difference) / size;
+    const int32_t toward_zero = int32_t(value);
+    return toward_zero - (value < float(toward_zero));
+}
+
+// The cells that the points reach. Rounding keeps order, so the least and the greatest point tell.
+Box occupied(const Shifted& points, const float* cells, const float* size) {
+    Box box;
+    box.low[0] = points.batches.least, box.high[0] = points.batches.greatest;
+    for (int axis = 0; axis < 3; ++axis) {
+        const Ends<float> reach = points.reach[axis];
+        for (float end : {reach.least, reach.greatest}) {
+            if (!(std::fabs((cells[axis] * end) / size[axis]) < float(1 << 30))) throw TooLarge();
+        }
+        const int32_t first = cell(cells[axis], reach.least, size[axis]);
+        const int32_t last = cell(cells[axis], reach.greatest, size[axis]);
+        box.low[3 - axis] = std::min(first, last), box.high[3 - axis] = std::max(first, last);
+    }
+    return box;
+}
+
+void fill(Entries& entries, const Fields& fields, const Shifted& points, const int64_t* batch_index, const float* cells,
+          const float* size) {
+    const float *x = points.axis[0].get(), *y = points.axis[1].get(), *z = points.axis[2].get();
+    const float cx = cells[0], cy = cells[1], cz = cells[2], sx = size[0], sy = size[1], sz = size[2];
+    const int32_t bx = int32_t(fields.base[3]), by = int32_t(fields.base[2]), bz = int32_t(fields.base[1]);
+    const int64_t bb = fields.base[0], size_of_all = entries.size;
+    const int to_x = entries.row_bits, to_y = to_x + fields.bits[3];
+    const int to_z = to_y + fields.bits[2], to_b = to_z + fields.bits[1];
+    uint64_t* words = entries.words.get();
+    for (int64_t i = 0; i < size_of_all; ++i) {
+        const uint64_t in_x = uint32_t(cell(cx, x[i], sx) - bx);
+        const uint64_t in_y = uint32_t(cell(cy, y[i], sy) - by);
+        const uint64_t in_z = uint32_t(cell(cz, z[i], sz) - bz);
+        words[i] = uint64_t(batch_index[i] - bb) << to_b | in_z << to_z | in_y << to_y | in_x << to_x | uint64_t(i);
+    }
+}
+
+// ---- joins -------------------------------------------------------------------------------------------------------
+
+// Distinct (group, value) pairs in ascending order, and how many members each has; value[i] is that of member order[i].
+// Returns their number. A group has few distinct values, so each is looked for among those that its group has so far.
+int64_t distinct_pairs(int64_t groups, const int64_t* offsets, const int64_t* value, int64_t* group, int64_t* distinct,
+                       int64_t* count) {
+    int64_t pairs = 0;
+    for (int64_t g = 0; g < groups; ++g) {
+        const int64_t begin = pairs;
+        for (int64_t i = offsets[g], next; i < offsets[g + 1]; i = next) {
+            next = i + 1;
+            while (next < offsets[g + 1] && value[next] == value[i]) ++next;
+            int64_t at = pairs;
+            while (at > begin && distinct[at - 1] > value[i]) --at;
+            if (at > begin && distinct[at - 1] == value[i]) {
+                count[at - 1] += next - i;
+                continue;
+            }
+            std::copy_backward(distinct + at, distinct + pairs, distinct + pairs + 1);
+            std::copy_backward(count + at, count + pairs, count + pairs + 1);
+            distinct[at] = value[i], count[at] = next - i, group[pairs] = g;
+            ++pairs;
+        }
+    }
+    return pairs;
+}
+
+std::unique_ptr<int64_t[]> gather(const int64_t* values, const int32_t* order, int64_t n) {
+    auto out = room<int64_t>(n);
+    for (int64_t i = 0; i < n; ++i) out[i] = values[order[i]];
+    return out;
+}
+
+// The pairs ordered by target, sources of one target ascending.
+void by_target(int64_t pairs, const int64_t* source, const int64_t* target, const int64_t* count, int64_t targets,
+               int64_t* offsets, int64_t* columns, int64_t* weights) {
+    std::fill(offsets, offsets + targets + 1, 0);
+    for (int64_t e = 0; e < pairs; ++e) ++offsets[target[e] + 1];
+    for (int64_t t = 0; t < targets; ++t) offsets[t + 1] += offsets[t];
+    auto place = room<int64_t>(targets);
+    std::copy(offsets, offsets + targets, place.get());
+    for (int64_t e = 0; e < pairs; ++e) {
+        const int64_t at = place[target[e]]++;
+        columns[at] = source[e], weights[at] = count[e];
+    }
+}
+
+// Points that share their voxel on level 1 and the same key of all further levels. Classes are numbered as those tuples
+// ascend; class_to_voxel is (levels - 1) x n.
+int64_t share_classes(int64_t n, int64_t levels, const int64_t* voxels, const int64_t* point_to_voxel,
+                      const int32_t* order, const int64_t* offsets, int64_t* point_to_class, int64_t* class_to_voxel) {
+    std::vector<int> bits(levels);
+    int used = 0;
+    for (int64_t l = 2; l < levels; ++l) used += bits[l] = bits_for(uint64_t(voxels[l]));
+    if (used > 62) throw TooLarge();
+    auto key = room<int64_t>(n), distinct = room<int64_t>(n), count = room<int64_t>(n);
+    std::fill(key.get(), key.get() + n, 0);
+    for (int64_t l = 2; l < levels; ++l) {
+        const int64_t* own = point_to_voxel + l * n;
+        for (int64_t i = 0; i < n; ++i) key[i] = key[i] << bits[l] | own[i];
+    }
+    const int64_t groups = voxels[1];
+    order += n, offsets += n + 1;
+    key = gather(key.get(), order, n);
+    const int64_t classes = distinct_pairs(groups, offsets, key.get(), class_to_voxel, distinct.get(), count.get());
+    for (int64_t g = 0, begin = 0; g < groups; ++g) {
+        int64_t end = begin;
+        while (end < classes && class_to_voxel[end] == g) ++end;
+        for (int64_t i = offsets[g]; i < offsets[g + 1]; ++i) {
+            int64_t found = begin;
+            while (distinct[found] != key[i]) ++found;
+            point_to_class[order[i]] = found;
+        }
+        begin = end;
+    }
+    for (int64_t l = levels - 1; l >= 2; --l) {
+        for (int64_t c = 0; c < classes; ++c) {
+            class_to_voxel[(l - 1) * n + c] = distinct[c] & ((int64_t(1) << bits[l]) - 1);
+            distinct[c] >>= bits[l];
+        }
+    }
+    return classes;
+}
+
+// ---- coords ------------------------------------------------------------------------------------------------------
+
+Box occupied(const int64_t* coords, int64_t voxels) {
+    Box box;
+    if (voxels) std::copy(coords, coords + 4, box.low.begin()), std::copy(coords, coords + 4, box.high.begin());
+    for (int64_t v = 0; v < voxels; ++v) {
+        for (int axis = 0; axis < 4; ++axis) {
+            box.low[axis] = std::min(box.low[axis], coords[4 * v + axis]);
+            box.high[axis] = std::max(box.high[axis], coords[4 * v + axis]);
+        }
+    }
+    return box;
+}
+
+// The pairs of the three positions dx = -1, 0, 1 of one line (dz, dy). ``step`` leads from a voxel's key to the key at
+// dx = -1. Wanted keys ascend, so one walk along the keys finds them all. A pair is written before it is known to be
+// one: the next one is written over it if it is none.
+void walk_line(const std::vector<uint64_t>& keys, int64_t voxels, uint64_t step, int32_t* first, int32_t* second,
+               int64_t* count) {
+    int64_t at[3] = {0, 0, 0};
+    int64_t start = 0;
+    for (int64_t v = 0; v < voxels; ++v) {
+        const uint64_t wanted = keys[v] + step;
+        while (keys[start] < wanted) ++start;
+        int64_t next = start;
+        for (int dx = 0; dx < 3; ++dx) {
+            const bool found = keys[next] == wanted + dx;
+            first[dx * voxels + at[dx]] = int32_t(v);
+            second[dx * voxels + at[dx]] = int32_t(next);
+            at[dx] += found, next += found;
+        }
+    }
+    std::copy(at, at + 3, count);
+}
+
+// Kernel position 12: the voxel just before, along x.
+void walk_before(const std::vector<uint64_t>& keys, int64_t voxels, int32_t* first, int32_t* second, int64_t* count) {
+    int64_t at = 0;
+    for (int64_t v = 1; v < voxels; ++v) {
+        first[at] = int32_t(v), second[at] = int32_t(v - 1);
+        at += keys[v] - keys[v - 1] == 1;
+    }
+    *count = at;
+}
+
+}  // namespace
+
+int32_t elite_levels(const float* points, const int64_t* batch_index, int64_t n, const float* low, const float* high,
+                     const float* cells, int64_t levels, int64_t* voxels, int64_t* coords, int64_t* point_to_voxel,
+                     int32_t* order, int64_t* offsets) {
+    const float size[] = {high[0] - low[0], high[1] - low[1], high[2] - low[2]};
+    Shifted shifted;
+    const int32_t status = run(1, [&](int64_t) { shifted = subtract(points, batch_index, n, low); });
+    if (status != ELITE_DONE) return status;
+    return run(levels, [&](int64_t l) {
+        const Fields fields(occupied(shifted, cells + 3 * l, size));
+        Entries entries(n, fields.used());
+        fill(entries, fields, shifted, batch_index, cells + 3 * l, size);
+        sort(entries);
+        int64_t* starts = offsets + l * (n + 1);
+        voxels[l] = group(entries, point_to_voxel + l * n, order + l * n, starts);
+        for (int64_t v = 0; v < voxels[l]; ++v) fields.coords(entries.key(starts[v]), coords + 4 * (l * n + v));
+    });
+}
+
+int32_t elite_joins(int64_t n, int64_t levels, const int64_t* voxels, const int64_t* point_to_voxel,
+                    const int32_t* order, const int64_t* offsets, int64_t* pairs, int64_t* source, int64_t* target,
+                    int64_t* count, int64_t* target_offsets, int64_t* columns, int64_t* weights, int64_t* classes,
+                    int64_t* point_to_class, int64_t* class_to_voxel) {
+    return run(levels, [&](int64_t job) {
+        if (job == 0) {  // the longest, so it is begun first
+            *classes = share_classes(n, levels, voxels, point_to_voxel, order, offsets, point_to_class, class_to_voxel);
+            return;
+        }
+        const int64_t l = job - 1, own = l * n, coarse = (l + 1) * n;
+        const auto targets = gather(point_to_voxel + coarse, order + own, n);
+        pairs[l] = distinct_pairs(voxels[l], offsets + l * (n + 1), targets.get(), source + own, target + own,
+                                  count + own);
+        by_target(pairs[l], source + own, target + own, count + own, voxels[l + 1], target_offsets + l * (n + 1),
+                  columns + own, weights + own);
+    });
+}
+
+int32_t elite_blocks(int64_t n, int64_t levels, const int64_t* voxels, const int64_t* coords, int64_t* blocks,
+                     int64_t* voxel_to_block, int64_t* order, int64_t* offsets) {
+    return run(levels, [&](int64_t l) {
+        const int64_t count = voxels[l], *own = coords + 4 * l * n;
+        Box box = occupied(own, count);
+        for (int axis = 1; axis < 4; ++axis) box.low[axis] >>= 1, box.high[axis] >>= 1;
+        const Fields fields(box);
+        Entries entries(count, fields.used());
+        for (int64_t v = 0; v < count; ++v) {
+            const int64_t halved[] = {own[4 * v], own[4 * v + 1] >> 1, own[4 * v + 2] >> 1, own[4 * v + 3] >> 1};
+            entries.set(v, fields.key(halved));
+        }
+        sort(entries);
+        blocks[l] = group(entries, voxel_to_block + l * n, order + l * n, offsets + l * (n + 1));
+    });
+}
+
+int32_t elite_neighbours(const int64_t* coords, int64_t voxels, int32_t* first, int32_t* second, int64_t* count) {
+    std::vector<uint64_t> keys;
+    uint64_t steps[5] = {};
+    const int32_t status = run(1, [&](int64_t) {
+        const Fields fields(occupied(coords, voxels));
+        if (fields.used() > 63 || voxels > std::numeric_limits<int32_t>::max()) throw TooLarge();
+        keys.resize(voxels + 3, ~uint64_t(0));  // three that no voxel has: a walk may look past the last
+        for (int64_t v = 0; v < voxels; ++v) keys[v] = fields.key(coords + 4 * v);
+        const uint64_t y = uint64_t(1) << fields.shift(2), z = uint64_t(1) << fields.shift(1);
+        const uint64_t lines[] = {0 - z - y - 1, 0 - z - 1, 0 - z + y - 1, 0 - y - 1};
+        std::copy(lines, lines + 4, steps);
+    });
+    if (status != ELITE_DONE) return status;
+    return run(5, [&](int64_t line) {
+        int32_t *mine = first + 3 * line * voxels, *theirs = second + 3 * line * voxels;
+        if (line < 4) {
+            walk_line(keys, voxels, steps[line], mine, theirs, count + 3 * line);
+        } else {
+            walk_before(keys, voxels, mine, theirs, count + 12);
+        }
+    });
+}

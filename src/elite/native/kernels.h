@@ -1,0 +1,98 @@
+// What the kernels work on. Plain records of pointers, shared with Python through ctypes (library.py mirrors them).
+//
+// Rows are stored one after the other, row r of C channels at feats + r * C. A kernel's numbers are float, or bfloat16 if
+// it is called so; sums are made in float either way. Every output row is summed by one thread in one order, so the result
+// does not depend on the number of threads.
+#pragma once
+#include <cstdint>
+
+// Which voxels of one grid are neighbours: for position k of the first thirteen, voxel first[k * stride + p] has the
+// neighbour second[k * stride + p], 0 <= p < count[k], both ascending. Position 26 - k has the same pairs exchanged.
+struct Pairs {
+    const int32_t* first;
+    const int32_t* second;
+    const int64_t* count;
+    int64_t stride;
+};
+
+// out[r] = leaky(bias + sum_k conv[neighbour_k(r)] @ conv_weight[k] + own[r] @ own_weight + add[add_row[r]])
+// sum[r] = out[r] + plus[r]
+// Any of conv, own, bias, add, add_row (then r itself), plus with sum may be null. Weights are packed (see pack). With
+// wide, out is float though all else is bfloat16.
+struct Rows {
+    int64_t rows;
+    int64_t channels;
+    const void* conv;
+    const void* conv_weight;
+    int64_t conv_channels;
+    const Pairs* pairs;
+    const void* own;
+    const void* own_weight;
+    int64_t own_channels;
+    const float* bias;
+    const void* add;
+    const int64_t* add_row;
+    float slope;
+    void* out;
+    int64_t wide;
+    const void* plus;
+    void* sum;
+};
+
+// out[t] = leaky(sum_e count[e] feats[column[e]] / total[t]), offsets[t] <= e < offsets[t + 1].
+// count null: every entry counts once; total null: the sum itself.
+struct Pool {
+    int64_t targets;
+    int64_t channels;
+    const void* feats;
+    const int64_t* offsets;
+    const int64_t* column;
+    const int64_t* count;
+    const int64_t* total;
+    float slope;
+    void* out;
+};
+
+// Mean over the points of each voxel of relu(numbers @ weight + bias), numbers = the ten of the point (see PointMLP).
+struct PointMeans {
+    int64_t voxels;
+    int64_t channels;
+    const float* points;     // n x 3
+    const float* remission;  // n
+    const int32_t* order;    // points by voxel
+    const int64_t* offsets;
+    const int64_t* coords;   // voxels x 4: batch, z, y, x
+    const float* corner;     // 3: low corner of the volume
+    const float* size;       // 3: of a voxel
+    const float* weight;     // 10 x channels
+    const float* bias;
+    void* out;
+};
+
+// weight[k] = sum over pairs of feats[neighbour]^T grad[voxel], for all 27 positions.
+struct WeightGradient {
+    int64_t rows;
+    int64_t in_channels;
+    int64_t out_channels;
+    const float* feats;
+    const float* grad;
+    const Pairs* pairs;
+    float* weight;
+};
+
+// The kernels as one instruction set has them. bfloat16 is null where it has none.
+struct Kernels {
+    int64_t (*packed_size)(int64_t in_channels, int64_t out_channels);
+    void (*pack)(const float* weight, int64_t count, int64_t in_channels, int64_t out_channels, void* packed, bool bf16);
+    void (*rows)(const Rows&);
+    void (*rows_bf16)(const Rows&);
+    void (*pool)(const Pool&);
+    void (*pool_bf16)(const Pool&);
+    void (*point_means)(const PointMeans&);
+    void (*point_means_bf16)(const PointMeans&);
+    void (*weight_gradient)(const WeightGradient&);
+};
+
+namespace avx2 { extern const Kernels kernels; }
+namespace avx512 { extern const Kernels kernels; }
+namespace avx512bf16 { extern const Kernels kernels; }

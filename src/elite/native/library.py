@@ -1,0 +1,133 @@
+"""The shared library of native kernels: found, opened, described. kernels.h says what its records mean."""
+
+import ctypes
+from ctypes import POINTER, Structure, c_char_p, c_float, c_int, c_int64, c_void_p
+from functools import cache
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+from typing import Any
+
+import torch  # first: the kernels then share torch's OpenMP threads
+
+_FOLDER = Path(__file__).parent
+
+
+def _record(name: str, **fields: Any) -> type[Structure]:
+    return type(name, (Structure,), {"_fields_": list(fields.items())})
+
+
+Pairs = _record("Pairs", first=c_void_p, second=c_void_p, count=c_void_p, stride=c_int64)
+Rows = _record(
+    "Rows",
+    rows=c_int64,
+    channels=c_int64,
+    conv=c_void_p,
+    conv_weight=c_void_p,
+    conv_channels=c_int64,
+    pairs=POINTER(Pairs),
+    own=c_void_p,
+    own_weight=c_void_p,
+    own_channels=c_int64,
+    bias=c_void_p,
+    add=c_void_p,
+    add_row=c_void_p,
+    slope=c_float,
+    out=c_void_p,
+    wide=c_int64,
+    plus=c_void_p,
+    sum=c_void_p,
+)
+Pool = _record(
+    "Pool",
+    targets=c_int64,
+    channels=c_int64,
+    feats=c_void_p,
+    offsets=c_void_p,
+    column=c_void_p,
+    count=c_void_p,
+    total=c_void_p,
+    slope=c_float,
+    out=c_void_p,
+)
+PointMeans = _record(
+    "PointMeans",
+    voxels=c_int64,
+    channels=c_int64,
+    points=c_void_p,
+    remission=c_void_p,
+    order=c_void_p,
+    offsets=c_void_p,
+    coords=c_void_p,
+    corner=c_void_p,
+    size=c_void_p,
+    weight=c_void_p,
+    bias=c_void_p,
+    out=c_void_p,
+)
+WeightGradient = _record(
+    "WeightGradient",
+    rows=c_int64,
+    in_channels=c_int64,
+    out_channels=c_int64,
+    feats=c_void_p,
+    grad=c_void_p,
+    pairs=POINTER(Pairs),
+    weight=c_void_p,
+)
+
+_FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
+    "elite_instructions": (c_char_p, []),
+    "elite_limit": (None, [c_char_p]),
+    "elite_has_bf16": (c_int, []),
+    "elite_packed_size": (c_int64, [c_int64, c_int64]),
+    "elite_pack": (None, [c_void_p, c_int64, c_int64, c_int64, c_void_p, c_int]),
+    "elite_rows": (None, [POINTER(Rows), c_int]),
+    "elite_pool": (None, [POINTER(Pool), c_int]),
+    "elite_point_means": (None, [POINTER(PointMeans), c_int]),
+    "elite_weight_gradient": (None, [POINTER(WeightGradient)]),
+}
+
+
+@cache
+def _open() -> tuple[ctypes.CDLL | None, str]:
+    """(the library or None, the instruction set it uses or why there is none)."""
+    path = next((p for suffix in EXTENSION_SUFFIXES if (p := _FOLDER / f"_kernels{suffix}").exists()), None)
+    if path is None:
+        return None, "they were not built (no C++ compiler when elite was installed, or no x86-64)"
+    try:
+        opened = ctypes.CDLL(str(path))
+    except OSError as error:
+        return None, f"{path.name} cannot be opened ({error})"
+    for name, (result, arguments) in _FUNCTIONS.items():
+        function = getattr(opened, name)
+        function.restype, function.argtypes = result, arguments
+    instructions = opened.elite_instructions().decode()
+    if instructions == "none":
+        return None, "the processor has neither AVX-512 nor AVX2"
+    return opened, instructions
+
+
+def library() -> ctypes.CDLL | None:
+    """The opened library, None where there is none (see :func:`describe`)."""
+    return _open()[0]
+
+
+def has_bf16() -> bool:
+    """Whether this processor multiplies bfloat16 (AVX512-BF16) and the kernels are there."""
+    opened = library()
+    return opened is not None and bool(opened.elite_has_bf16())
+
+
+def describe() -> str:
+    """For ``elite env``: the instruction set that the kernels use, or why plain torch serves."""
+    opened, told = _open()
+    return f"native kernels, {opened.elite_instructions().decode()}" if opened else f"no native kernels: {told}"
+
+
+def pointer(tensor: torch.Tensor | None) -> int | None:
+    """Address of a contiguous CPU tensor."""
+    if tensor is None:
+        return None
+    assert tensor.is_contiguous()
+    assert tensor.device.type == "cpu"
+    return tensor.data_ptr()

@@ -1,0 +1,124 @@
+"""Times of one scan, whole and by stage."""
+
+import json
+from itertools import accumulate, chain, cycle, repeat
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+import torch
+from jsonargparse import ArgumentParser
+
+from elite import native
+from elite.cli import main
+from elite.cli.parsing import add_compute
+from elite.errors import ConfigError, DataError
+from elite.inference import Segmenter
+from elite.latency import WARM_UP, Spread, measure, timed
+from elite.sparse import Backend
+from elite.student import SPVCNN, save_student
+from elite.student.engine import Precision
+from tests.conftest import random_scan
+
+LOOKS = 6  # at the clock, for a scan in plain torch: two for reading, a start and three stages
+BACKENDS = ["torch", pytest.param("native", marks=pytest.mark.skipif(native.library() is None, reason="not built"))]
+
+
+def small_segmenter(backend: Backend = "auto") -> Segmenter:
+    return Segmenter(SPVCNN(channels=8, cells=(50, 50, 10)), backend=backend)
+
+
+@pytest.fixture
+def scans(tmp_path: Path) -> list[Path]:
+    paths = [tmp_path / f"{i}.bin" for i in range(2)]
+    for i, path in enumerate(paths):
+        random_scan(np.random.default_rng(i), 40 + 20 * i).tofile(path)
+    return paths
+
+
+def test_percentiles_of_known_times() -> None:
+    assert Spread.of([*range(1, 102)][::-1]) == Spread(p50=51, p95=96, p99=100, mean=51)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_is_timed_is_the_real_path(backend: Backend) -> None:
+    segmenter = small_segmenter(backend)
+    values = random_scan(np.random.default_rng(0))
+    result, times = timed(segmenter, values)
+    expected = segmenter(values[:, :3], values[:, 3])
+    np.testing.assert_array_equal(result.labels, expected.labels)
+    np.testing.assert_array_equal(result.confidence, expected.confidence)
+    apart = ["geometry"] if backend == "native" else []  # plain torch finds the voxels as it goes
+    assert [*times] == ["crop", *apart, "network", "labels"]
+
+
+def test_stages_add_up_to_the_whole_and_reading_stands_apart(scans: list[Path]) -> None:
+    """The looks at the clock during a scan are 100, 1, 2, 3, 4 ms apart, and 5 ms from one scan to the next."""
+    clock = (t / 1000 for t in accumulate(cycle([100, 1, 2, 3, 4, 5]), initial=0))
+    report = measure(small_segmenter("torch"), scans, rounds=3, clock=lambda: next(clock))
+    assert (report.scans, report.points, report.runs) == (2, 50, 6)
+    assert report.read.mean == pytest.approx(100)
+    assert {name: spread.p95 for name, spread in report.stages.items()} == pytest.approx(
+        {"crop": 2, "network": 3, "labels": 4}
+    )
+    assert report.whole.mean == pytest.approx(sum(s.mean for s in report.stages.values()))
+    assert (report.backend, report.precision, report.kernels) == ("torch", "fp32", native.describe())
+
+
+def test_warm_up_does_not_count(scans: list[Path]) -> None:
+    clock = accumulate(chain(repeat(1000.0, LOOKS * WARM_UP), repeat(0.001)))
+    report = measure(small_segmenter("torch"), scans, rounds=1, clock=lambda: next(clock))
+    assert report.runs == 2
+    assert report.whole.p99 == pytest.approx(3)
+
+
+def test_nothing_to_measure_is_named(scans: list[Path]) -> None:
+    with pytest.raises(ConfigError, match="rounds"):
+        measure(small_segmenter(), scans, rounds=0)
+    with pytest.raises(DataError, match="no scan"):
+        measure(small_segmenter(), [])
+    np.full((2, 4), np.nan, np.float32).tofile(scans[1])
+    with pytest.raises(DataError, match=r"1\.bin: .*NaN"):
+        measure(small_segmenter(), scans)
+
+
+def test_the_command_prints_a_table_and_writes_json(tmp_path: Path, scans: list[Path], capsys) -> None:
+    student, result = tmp_path / "student.safetensors", tmp_path / "latency.json"
+    save_student(SPVCNN(channels=8, cells=(50, 50, 10)), student)
+    before = torch.get_num_threads()
+    try:
+        argv = ["bench", "latency", student, tmp_path, "--rounds", 2, "--backend", "torch", "--threads", 1]
+        assert main([*map(str, argv), "--json", str(result)]) == 0
+    finally:
+        torch.set_num_threads(before)
+    printed = capsys.readouterr().out
+    assert [line.split()[0] for line in printed.splitlines()[1:7]] == [
+        "ms",
+        "whole",
+        "crop",
+        "network",
+        "labels",
+        "read",
+    ]
+    report = json.loads(result.read_text())
+    assert (report["runs"], report["threads"], report["backend"]) == (4, 1, "torch")
+    assert report["whole"]["p50"] <= report["whole"]["p99"]
+    assert report["versions"]["kernels"] == report["kernels"]
+    for argv, message in {
+        ("bench", "speed"): "expected 'elite bench latency CKPT SCANS'",
+        ("bench", "latency", str(student), str(scans[0]), "--threads", "0"): "--threads must be at least 1",
+        ("bench", "latency", str(student), str(tmp_path / "none.bin")): "none.bin",
+        ("predict", str(student), str(scans[0]), "-o", str(tmp_path / "o"), "--backend", "cuda"): "backend",
+    }.items():
+        assert main([*argv]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_the_options_name_what_there_is() -> None:
+    parser = ArgumentParser()
+    add_compute(parser)
+    for backend in (name for literal in get_args(Backend) for name in get_args(literal)):
+        for precision in get_args(Precision):
+            args = parser.parse_args(["--backend", backend, "--precision", precision])
+            assert (args.backend, args.precision) == (backend, precision)

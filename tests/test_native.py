@@ -1,0 +1,197 @@
+"""The C++ kernels against the plain torch formulation, instruction set by instruction set."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from elite import native
+from elite.data.semantickitti import read_scan
+from elite.errors import ConfigError
+from elite.geometry import in_volume
+from elite.sparse import build_geometry, choose, kernel_map, submanifold_conv
+from elite.sparse.backends import neighbours
+from elite.student import SPVCNN
+from elite.student.engine import Engine
+
+pytestmark = pytest.mark.skipif(native.library() is None, reason=native.describe())
+SMALL: dict[str, Any] = {"volume": ((-4.0, -4.0, -2.0), (4.0, 4.0, 2.0)), "cells": (40, 40, 20)}
+
+
+@pytest.fixture(params=["avx2", "avx512", "avx512bf16"])
+def instructions(request: pytest.FixtureRequest) -> Iterator[str]:
+    opened = native.library()
+    assert opened is not None
+    opened.elite_limit(request.param.encode())
+    if opened.elite_instructions().decode() != request.param:
+        opened.elite_limit(b"avx512bf16")
+        pytest.skip(f"this processor has no {request.param}")
+    yield request.param
+    opened.elite_limit(b"avx512bf16")
+
+
+@pytest.fixture
+def threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def voxels(count: int, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randint(0, 14, (count, 4), generator=generator) - torch.tensor([0, 5, 5, 5])
+    return torch.unique(drawn // torch.tensor([7, 1, 1, 1]), dim=0)
+
+
+def cloud(count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    points = torch.randn(count, 3, generator=generator).clamp(-1.9, 1.9)
+    return points, torch.rand(count, generator=generator)
+
+
+def lively(student: SPVCNN) -> SPVCNN:
+    """With batch norms as training leaves them, and logits of the size that trained ones have."""
+    torch.manual_seed(0)
+    for module in student.modules():
+        if isinstance(module, torch.nn.BatchNorm1d):
+            assert module.running_mean is not None
+            assert module.running_var is not None
+            module.running_mean.normal_(0, 0.2)
+            module.running_var.uniform_(0.5, 2)
+            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
+            torch.nn.init.normal_(module.bias, 0, 0.2)
+    torch.nn.init.normal_(student.classifier[2].weight, std=1.0)  # type: ignore[arg-type]
+    student.backend = "torch"
+    return student.eval()
+
+
+@torch.no_grad()
+def plain_logits(student: SPVCNN, points: Tensor, remission: Tensor) -> Tensor:
+    return student(points, remission, torch.zeros(len(points), dtype=torch.int64)).logits
+
+
+# ---- convolution ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("inner", "outer"), [(1, 1), (3, 20), (10, 33), (64, 64), (17, 130)])
+def test_convolution_and_gradients_equal_float64_torch(instructions: str, inner: int, outer: int):
+    coords = voxels(900)
+    torch.manual_seed(inner)
+    feats, weight = torch.randn(len(coords), inner), torch.randn(27, inner, outer) / (27 * inner) ** 0.5
+    pull = torch.randn(len(coords), outer)
+    results = []
+    for dtype, neighbourhood in ((torch.float64, kernel_map(coords)), (torch.float32, neighbours(coords, "native"))):
+        x, w = feats.to(dtype).requires_grad_(), weight.to(dtype).requires_grad_()
+        out = submanifold_conv(x, w, neighbourhood)
+        out.backward(pull.to(dtype))
+        results.append([t.double() for t in (out.detach(), x.grad, w.grad) if t is not None])
+    for expected, found in zip(*results, strict=True):
+        assert (found - expected).abs().max() <= 2e-6 * expected.abs().max()
+
+
+def test_no_voxel_and_one_voxel():
+    weight = torch.randn(27, 4, 5)
+    none = torch.empty(0, 4, dtype=torch.int64)
+    assert submanifold_conv(torch.empty(0, 4), weight, neighbours(none, "native")).shape == (0, 5)
+    one = submanifold_conv(torch.ones(1, 4), weight, neighbours(torch.tensor([[0, -5, 2**45, 7]]), "native"))
+    torch.testing.assert_close(one[0], weight[13].sum(dim=0))
+
+
+@pytest.mark.usefixtures("threads")
+def test_any_number_of_threads_gives_the_same_bits():
+    coords, feats = voxels(6000), torch.randn(6000, 24)
+    weight = torch.randn(27, 24, 40, requires_grad=True)
+    feats = feats[: len(coords)].requires_grad_()
+    student = lively(SPVCNN(channels=16, strides=(1, 2, 4), **SMALL))
+    points, remission = cloud(9000)
+    found = []
+    for count in (1, 2, 4):
+        torch.set_num_threads(count)
+        out = submanifold_conv(feats, weight, neighbours(coords, "native"))
+        found.append(
+            [out, *torch.autograd.grad(out.square().sum(), [feats, weight]), Engine(student)(points, remission)[0]]
+        )
+    for other in found[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
+
+
+# ---- inference --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("channels", [16, 22, 64])
+def test_inference_equals_the_plain_student(instructions: str, channels: int):
+    student = lively(SPVCNN(channels=channels, strides=(1, 2, 4, 8), **SMALL))
+    points, remission = cloud(3000)
+    expected = plain_logits(student, points, remission)
+    logits, point_class = Engine(student)(points, remission)
+    assert (logits[point_class] - expected).abs().max() < 1e-5 * expected.abs().max().clamp(min=1)
+
+
+def test_inference_on_real_scans(real_kitti: Path):
+    student = lively(SPVCNN())
+    engine = Engine(student)
+    for path in sorted((real_kitti / "sequences" / "00" / "velodyne").glob("*.bin"))[:2]:
+        scan = read_scan(path)
+        inside = in_volume(scan.points, student.config.volume)
+        points, remission = torch.from_numpy(scan.points[inside]), torch.from_numpy(scan.remission[inside])
+        expected = plain_logits(student, points, remission)
+        logits, point_class = engine(points, remission)
+        assert (logits[point_class] - expected).abs().max() < 1e-5 * expected.abs().max().clamp(min=1)
+
+
+@pytest.mark.skipif(not native.has_bf16(), reason="this processor does not multiply bfloat16")
+def test_bfloat16_is_close_and_float_at_the_end():
+    student = lively(SPVCNN(channels=32, strides=(1, 2, 4, 8), **SMALL))
+    points, remission = cloud(3000)
+    expected = plain_logits(student, points, remission)
+    logits, point_class = Engine(student, "bf16")(points, remission)
+    assert logits.dtype is torch.float32
+    assert (logits[point_class] - expected).abs().mean() < 0.02 * expected.abs().mean()
+    assert len(torch.unique(logits)) > 0.9 * len(torch.unique(expected))  # not rounded to eight bits
+
+
+def test_one_engine_serves_several_threads_and_keeps_its_buffers():
+    engine = Engine(lively(SPVCNN(channels=16, strides=(1, 2, 4), **SMALL)))
+    clouds = [cloud(500 + 700 * (i % 4), seed=i) for i in range(12)]
+    alone = [engine(*c)[0] for c in clouds]
+    kept = {name: t.data_ptr() for name, t in engine._idle[0]._kept.items()}
+    with ThreadPoolExecutor(3) as pool:
+        together = list(pool.map(lambda c: engine(*c)[0], clouds))
+    assert all(torch.equal(a, b) for a, b in zip(alone, together, strict=True))
+    assert kept == {name: t.data_ptr() for name, t in engine._idle[0]._kept.items()} or len(engine._idle) > 1
+
+
+def test_training_gives_the_gradients_of_plain_torch():
+    points, remission = cloud(2000)
+    batch_index = (torch.arange(2000) >= 900).long()
+    student = SPVCNN(channels=16, strides=(1, 2, 4), **SMALL)
+    gradients = []
+    for backend in ("torch", "native"):
+        student.backend = backend
+        student.zero_grad()
+        student(points, remission, batch_index).logits.square().mean().backward()
+        gradients.append([p.grad.clone() for p in student.parameters() if p.grad is not None])
+    for a, b in zip(*gradients, strict=True):
+        torch.testing.assert_close(b, a, rtol=1e-4, atol=1e-5 * float(a.abs().max()))
+
+
+# ---- which backend ----------------------------------------------------------------------------------------------
+
+
+def test_auto_takes_the_kernels_on_a_cpu_and_refuses_them_elsewhere():
+    assert choose("auto", torch.device("cpu")) == "native"
+    assert choose("torch", torch.device("cpu")) == "torch"
+    with pytest.raises(ConfigError, match=r"runs on CPUs.*cuda.*--backend auto"):
+        choose("native", torch.device("cuda"))
+
+
+def test_points_too_far_apart_for_keys_are_left_to_torch():
+    student = SPVCNN(channels=4, strides=(1, 2), **SMALL)
+    points = torch.tensor([[0.0, 0.0, 0.0], [1e15, 1e15, 1e15], [-1e15, 1e15, -1e15]])
+    geometry = build_geometry(points, torch.zeros(3, dtype=torch.int64), student.grid, (1, 2), "native")
+    out = submanifold_conv(torch.ones(3, 2), torch.ones(27, 2, 2), geometry.levels[0].kernel_map)
+    torch.testing.assert_close(out, torch.full((3, 2), 2.0))

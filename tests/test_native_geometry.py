@@ -1,0 +1,159 @@
+"""The native geometry, which must be the torch one to the last bit: each case is built twice and compared in full."""
+
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from elite import native
+from elite.config import StudentConfig
+from elite.data.semantickitti import read_scan
+from elite.geometry import in_volume
+from elite.native import Workspace
+from elite.sparse import Geometry, Grid, Level, Pooling, kernel_map
+from elite.sparse.native_geometry import build, members, neighbour_pairs
+
+STUDENT = StudentConfig()
+PUBLISHED = Grid(STUDENT.volume, STUDENT.cells)
+SMALL = Grid(STUDENT.volume, (43, 37, 13))  # no stride nests in the one before
+COMPUTED = {Level: ("blocks",), Pooling: ("by_target", "by_source", "total")}
+
+
+@pytest.fixture(autouse=True)
+def _library() -> None:
+    if native.library() is None:
+        pytest.skip(native.describe())
+
+
+@pytest.fixture(params=[1, 2, 4])
+def threads(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield
+    torch.set_num_threads(before)
+
+
+def random_batch(n: int, scans: int, spread: float = 30.0) -> tuple[Tensor, Tensor]:
+    """Points, some of them outside the volume, of scans in no order."""
+    return torch.randn(n, 3) * torch.tensor([spread, spread, spread / 10]), torch.randint(scans, (n,))
+
+
+def assert_same(ours: Any, theirs: Any, name: str = "geometry") -> None:
+    if isinstance(theirs, Tensor):
+        assert ours.dtype == theirs.dtype, name
+        assert torch.equal(ours, theirs), name
+    elif isinstance(theirs, tuple):
+        for i, (a, b) in enumerate(zip(ours, theirs, strict=True)):
+            assert_same(a, b, f"{name}[{i}]")
+    elif is_dataclass(theirs):
+        parts = [field.name for field in fields(theirs) if field.name != "backend"]
+        for part in (*parts, *COMPUTED.get(type(theirs), ())):  # type: ignore[call-overload]
+            assert_same(getattr(ours, part), getattr(theirs, part), f"{name}.{part}")
+    else:
+        assert ours == theirs, name
+
+
+def assert_equals_torch(
+    points: Tensor, batch_index: Tensor, grid: Grid, strides: tuple[int, ...], space: Workspace | None = None
+) -> None:
+    ours = build(points, batch_index, grid, strides, space)
+    theirs = Geometry.build(points, batch_index, grid, strides)
+    assert ours is not None
+    assert_same(ours, theirs)
+    for i, (a, b) in enumerate(zip(ours.levels, theirs.levels, strict=True)):
+        assert_same(members(a), members(b), f"members of level {i}")
+        assert_pairs_are_of(a, space)
+
+
+def assert_pairs_are_of(level: Level, space: Workspace | None = None) -> None:
+    pairs, table = neighbour_pairs(level.coords, space, str(level.stride)), kernel_map(level.coords).neighbours
+    assert pairs is not None
+    for k in range(13):
+        voxel = (table[:, k] >= 0).nonzero()[:, 0]
+        used = int(pairs.count[k])
+        assert pairs.first[k, :used].tolist() == voxel.tolist()
+        assert pairs.second[k, :used].tolist() == table[voxel, k].tolist()
+
+
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize("grid", [SMALL, PUBLISHED], ids=["small", "published"])
+def test_a_batch_of_scans_at_every_number_of_threads(grid):
+    assert_equals_torch(*random_batch(3000, 3), grid, STUDENT.strides)
+
+
+@pytest.mark.parametrize(
+    ("points", "batch_index"),
+    [
+        pytest.param(torch.empty(0, 3), torch.empty(0, dtype=torch.int64), id="nothing"),
+        pytest.param(torch.tensor([[1.0, -2.0, 0.5]]), torch.tensor([4]), id="one-point"),
+        pytest.param(torch.full((50, 3), -0.01), torch.zeros(50, dtype=torch.int64), id="one-voxel"),
+        pytest.param(torch.randn(400, 3), torch.arange(400) % 2 * 3, id="scans-without-points"),
+        pytest.param(torch.randn(400, 3) - 200.0, torch.arange(400) // 200 - 1, id="below-the-volume"),
+        pytest.param(torch.randn(400, 3) * 3e3, torch.arange(400) // 200, id="far-apart"),
+        pytest.param((torch.randn(400, 4) * 20)[:, :3], torch.zeros(800, dtype=torch.int64)[::2], id="strided"),
+    ],
+)
+@pytest.mark.parametrize("strides", [(1, 2), (1, 2, 4, 8, 16), (1, 3, 5, 50)], ids=str)
+def test_odd_batches(points, batch_index, strides):
+    assert_equals_torch(points, batch_index, SMALL, strides)
+
+
+def test_one_scan_after_another_in_the_same_space():
+    space = Workspace()
+    for n in (500, 2000, 0, 2200, 70):
+        assert_equals_torch(*random_batch(n, 2), SMALL, STUDENT.strides, space)
+
+
+def test_points_on_the_borders_of_cells():
+    low, high = np.array(STUDENT.volume, np.float32)
+    steps = np.random.default_rng(0).integers(-10, 1011, (5000, 3)).astype(np.float32)
+    border = low + (high - low) * (steps / 1000)  # where another order of rounding would find another cell
+    assert_equals_torch(torch.from_numpy(border), torch.zeros(5000, dtype=torch.int64), PUBLISHED, STUDENT.strides)
+
+
+def test_real_scans(real_kitti: Path):
+    files = sorted((real_kitti / "sequences" / "00" / "velodyne").glob("*.bin"))[:2]
+    scans = [scan[in_volume(scan, STUDENT.volume)] for scan in (read_scan(path).points for path in files)]
+    points = torch.from_numpy(np.concatenate(scans))
+    batch_index = torch.repeat_interleave(torch.arange(len(scans)), torch.tensor([len(scan) for scan in scans]))
+    assert_equals_torch(points, batch_index, PUBLISHED, STUDENT.strides)
+
+
+@pytest.mark.parametrize("far", [1e9, 1e30, float("inf"), float("nan")])
+def test_what_does_not_fit_into_keys_is_left_to_torch(far):
+    points, batch_index = random_batch(100, 2)
+    points[7] = far
+    assert build(points, batch_index, PUBLISHED, STUDENT.strides) is None
+    assert build(points[8:], batch_index[8:], PUBLISHED, STUDENT.strides) is not None
+
+
+def test_scans_numbered_too_far_apart_are_left_to_torch():
+    points = torch.randn(2, 3)
+    assert build(points, torch.tensor([-(2**62), 2**62]), PUBLISHED, (1, 2)) is None
+    assert build(points, torch.tensor([-(2**63), 0]), PUBLISHED, (1, 2)) is None
+
+
+def test_pairs_worked_by_hand():
+    level = Level(1, torch.tensor([[0, 0, 5, 0], [0, 0, 5, 1], [0, 1, 5, 0], [1, 0, 5, 2]]), torch.arange(4))
+    pairs = neighbour_pairs(level.coords)
+    assert pairs is not None
+    found = {(k, pairs.first[k, p].item(), pairs.second[k, p].item()) for k in range(13) for p in range(pairs.count[k])}
+    # along x; straight down; down and along x. The last is in another scan.
+    assert found == {(12, 1, 0), (4, 2, 0), (5, 2, 1)}
+
+
+def test_neighbours_far_apart_are_found_or_left_to_torch():
+    clump = torch.tensor([-1, 0, 1, 3])
+    for far, served in ((2**17, True), (2**40, False), (2**62, False)):
+        near = torch.cat([clump - far, clump, clump + far])
+        coords = torch.unique(torch.cat([torch.randint(2, (500, 1)), near[torch.randint(12, (500, 3))]], dim=1), dim=0)
+        level = Level(1, coords, torch.arange(len(coords)))
+        if served:
+            assert_pairs_are_of(level)
+        else:
+            assert neighbour_pairs(level.coords) is None
