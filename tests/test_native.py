@@ -154,6 +154,12 @@ def test_bfloat16_is_close_and_float_at_the_end():
     assert len(torch.unique(logits)) > 0.9 * len(torch.unique(expected))  # not rounded to eight bits
 
 
+@pytest.mark.skipif(not native.has_bf16(), reason="this processor does not multiply bfloat16")
+def test_bfloat16_refuses_an_odd_half():
+    with pytest.raises(ConfigError, match=r"22 is no multiple of 4.*fp32"):
+        Engine(SPVCNN(channels=22, **SMALL), "bf16")
+
+
 def test_one_engine_serves_several_threads_and_keeps_its_buffers():
     engine = Engine(lively(SPVCNN(channels=16, strides=(1, 2, 4), **SMALL)))
     clouds = [cloud(500 + 700 * (i % 4), seed=i) for i in range(12)]

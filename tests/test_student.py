@@ -10,10 +10,18 @@ from torch import Tensor, nn
 
 from elite.data.semantickitti import read_scan
 from elite.geometry import in_volume
+from elite.native import describe, library
 from elite.sparse import Geometry
 from elite.student import SPVCNN
 
 SMALL = {"channels": 16, "strides": (1, 2, 4), "cells": (40, 40, 12), "classes": 7}
+
+
+@pytest.fixture(params=["torch", "native"], autouse=True)
+def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "native" and library() is None:
+        pytest.skip(describe())
+    monkeypatch.setattr(SPVCNN, "backend", request.param)
 
 
 def lived_in(student: SPVCNN) -> SPVCNN:

@@ -26,7 +26,7 @@ class Engine:
     """A frozen copy of a student in eval mode, for one scan at a time on the CPU; may be called from several threads.
 
     Raises:
-        ConfigError: bf16 on a processor that does not multiply it.
+        ConfigError: bf16 on a processor that does not multiply it, or for a student whose channels do not fit.
     """
 
     def __init__(self, student: SPVCNN, precision: Precision = "fp32") -> None:
@@ -34,6 +34,11 @@ class Engine:
             raise ConfigError(
                 "this processor does not multiply bfloat16 (AVX512-BF16), or elite has no native kernels "
                 "here ('elite env' tells); use --precision fp32."
+            )
+        if precision == "bf16" and student.config.channels % 4:
+            raise ConfigError(
+                f"bf16 multiplies channels in twos, and some layers have half of them: {student.config.channels} is no "
+                "multiple of 4; use --precision fp32."
             )
         self.config, self.grid = student.config, student.grid
         self.dtype = torch.bfloat16 if precision == "bf16" else torch.float32
