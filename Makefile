@@ -31,4 +31,4 @@ bench: install
 	$(BIN)/python benchmarks/teacher.py
 
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) demo build src/elite/native/*.so
