@@ -42,7 +42,7 @@ class Segmenter:
     Args:
         student: put into eval mode, and moved to ``device``.
         backend: who computes: auto (native on a CPU), native, torch, spconv.
-        precision: bf16 halves the time where the processor multiplies it, and may change a label in a thousand.
+        precision: bf16 takes six tenths of the time where the processor multiplies it, and may change some labels.
 
     Raises:
         ConfigError: a backend or a precision that is not to be had here.

@@ -46,7 +46,7 @@ def build(
     That is: there is no library, the points are not on the CPU, one of them is no number, or they lie so far apart that
     the keys of their cells do not fit. What costs torch a sort later on is here already: the blocks of every level but
     the last, and ``by_target`` and ``total`` of the pools and blocks. ``by_source``, for gradients alone, is not.
-    With ``space`` it lives in them, else in memory of its own.
+    With ``space`` it lives there, else in memory of its own.
     """
     if points.device.type != "cpu" or len(strides) < 2 or _open() is None:
         return None
@@ -167,7 +167,8 @@ def _with_blocks(arrays: _Arrays, strides: tuple[int, ...], rows: Tensor, space:
     some = levels - 1
     counts, voxel_to_block = space("blocks", some), space("voxel to block", some, n)
     order, offsets = space("voxels of block", some, n), space("block offsets", some, n + 1)
-    _call("elite_blocks", n, some, arrays.counts, arrays.coords, counts, voxel_to_block, order, offsets)
+    served = _call("elite_blocks", n, some, arrays.counts, arrays.coords, counts, voxel_to_block, order, offsets)
+    assert served  # half of what has fitted already
     made = []
     for i, (stride, voxels) in enumerate(zip(strides, arrays.voxels, strict=True)):
         level = Level(stride, arrays.coords[i, :voxels], arrays.point_to_voxel[i], "native")

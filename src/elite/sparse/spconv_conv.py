@@ -36,8 +36,8 @@ class SpconvKernelMap:
 
         if not len(feats):
             return feats @ weight[0]
-        batch = int(self._shifted[:, 0].max()) + 1
-        given = SparseConvTensor(feats, self._shifted, self._shape, batch, indice_dict=self._found)
+        batch, *shape = self._shape
+        given = SparseConvTensor(feats, self._shifted, shape, batch, indice_dict=self._found)
         # spconv keeps its weights as (out, z, y, x, in).
         krsc = weight.view(3, 3, 3, *weight.shape[1:]).permute(4, 0, 1, 2, 3).contiguous()
         layer = _layer(*weight.shape[1:], on_cpu=on_cpu)
@@ -52,7 +52,8 @@ class SpconvKernelMap:
 
     @cached_property
     def _shape(self) -> list[int]:
-        return (self._shifted[:, 1:].amax(dim=0) + 1).tolist()
+        """Scans, then cells along z, y, x; told once, for the host waits for it."""
+        return (self._shifted.amax(dim=0) + 1).tolist()
 
 
 @cache
