@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from jaxtyping import install_import_hook
+from PIL import Image
 
 # Shapes and dtypes in signatures are checked in tests only; they cost too much in a training loop.
 install_import_hook(
@@ -117,3 +118,25 @@ def narrow_sam(*, positions: float = 0.1, biases: float = 0.0, **changes: Any) -
         elif biases and name.endswith("bias"):
             torch.nn.init.normal_(parameter, std=biases)
     return model
+
+
+@pytest.fixture(scope="session")
+def foundation(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SAM of four narrow blocks, saved as transformers saves it."""
+    torch.manual_seed(5)
+    folder = tmp_path_factory.mktemp("foundation")
+    sizes = {"hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2, "mlp_dim": 32, "output_channels": 8}
+    places = {"image_size": 1248, "patch_size": 32, "window_size": 7, "global_attn_indexes": [3]}
+    narrow_sam(**sizes, **places, initializer_range=0.1).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def kitti(tiny_kitti: Path) -> Path:
+    """The tiny data set with an image for the scans 00/000000 and 08/000000, and none for 00/000001."""
+    rng = np.random.default_rng(3)
+    for sequence in ("00", "08"):
+        folder = tiny_kitti / "sequences" / sequence / "image_2"
+        folder.mkdir()
+        Image.fromarray(rng.integers(0, 256, (376, 1241, 3), np.uint8)).save(folder / "000000.png")
+    return tiny_kitti

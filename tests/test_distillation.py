@@ -7,11 +7,9 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from transformers import SamVisionModel
 
 from elite.config import (
@@ -36,32 +34,9 @@ from elite.training.module import Training
 from elite.training.optim import build_optimizer
 from elite.training.run import _module
 from elite.types import Batch
-from tests.conftest import narrow_sam
 
 SMALL = StudentConfig(channels=8, cells=(100, 100, 12))
 CROP = (352, 1216)
-
-
-@pytest.fixture(scope="module")
-def foundation(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SAM of four narrow blocks, saved as transformers saves it."""
-    torch.manual_seed(5)
-    folder = tmp_path_factory.mktemp("foundation")
-    sizes = {"hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2, "mlp_dim": 32, "output_channels": 8}
-    places = {"image_size": 1248, "patch_size": 32, "window_size": 7, "global_attn_indexes": [3]}
-    narrow_sam(**sizes, **places, initializer_range=0.1).save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture
-def kitti(tiny_kitti: Path) -> Path:
-    """The tiny data set with an image for the scans 00/000000 and 08/000000, and none for 00/000001."""
-    rng = np.random.default_rng(3)
-    for sequence in ("00", "08"):
-        folder = tiny_kitti / "sequences" / sequence / "image_2"
-        folder.mkdir()
-        Image.fromarray(rng.integers(0, 256, (376, 1241, 3), np.uint8)).save(folder / "000000.png")
-    return tiny_kitti
 
 
 def config(root: Path, run: Path, foundation: Path | str | None, **changes) -> TrainConfig:

@@ -17,6 +17,14 @@ class ConfigError(EliteError):
     """A setting has an impossible value."""
 
 
+class TrainingError(EliteError):
+    """A run cannot go on: its numbers are no longer finite, or one of its processes is gone."""
+
+
+class StoppedError(EliteError):
+    """A run was asked to stop, did so after its step, and can go on later. The command exits with status 143."""
+
+
 class OutputError(EliteError):
     """A result cannot be written where it was asked to go."""
 

@@ -59,9 +59,19 @@ def _umask() -> int:
     return mask
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes | memoryview, *, verify: bool = False) -> None:
+    """``verify`` reads the file back before it takes the place of the one before.
+
+    Raises:
+        OutputError: not written, or other bytes came back; what stood at ``path`` before is intact.
+    """
     with atomic_file(path) as file:
         file.write(data)
+        if verify:
+            file.flush()
+            os.fsync(file.fileno())
+            if Path(file.name).read_bytes() != data:
+                raise OutputError(f"{path} came back from the disk with other bytes than were written; check the disk.")
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -85,6 +85,7 @@ class Sample:
     """One scan made ready for the network: only points inside the volume, augmented if it is for training.
 
     ``views`` are its images, none of them if there is no teacher to look at them.
+    ``faults`` are (frame, what is wrong with it) of frames that should have been here and could not be read.
     For scoring, ``cover[i]`` is the row of ``points`` that answers for point i of the whole scan (itself, or
     the nearest point inside the volume) and ``truth[i]`` is its label; both None in training.
     """
@@ -96,6 +97,7 @@ class Sample:
     views: tuple[View, ...] = ()
     cover: Int64[np.ndarray, "all"] | None = None
     truth: Int64[np.ndarray, "all"] | None = None
+    faults: tuple[tuple[str, str], ...] = ()
 
 
 class _Tensors:
@@ -154,6 +156,7 @@ class Batch(_Tensors):
     views: Views | None = None
     cover: Int64[Tensor, "all"] | None = None
     truth: Int64[Tensor, "all"] | None = None
+    faults: tuple[tuple[str, str], ...] = ()
 
     @property
     def size(self) -> int:

@@ -8,12 +8,12 @@ from jsonargparse import ArgumentParser
 
 from elite.cli.datasets import check_data, submit, synth
 from elite.cli.models import evaluate, export_student, import_checkpoint, predict, train
-from elite.cli.parsing import USAGE, Parser
+from elite.cli.parsing import STOPPED, USAGE, Parser
 from elite.cli.pseudo_labels import pseudo_label, pseudo_label_score
 from elite.cli.results import env, report
 from elite.cli.speed import bench, stream
 from elite.cli.teachers import train_teacher
-from elite.errors import ConfigError, EliteError
+from elite.errors import ConfigError, EliteError, StoppedError
 from elite.version import __version__
 
 COMMANDS: dict[str, Callable[[ArgumentParser, list[str]], int]] = {
@@ -53,6 +53,9 @@ def main(argv: list[str] | None = None) -> int:
         command = COMMANDS[argv[0]]
         parser = Parser(prog=f"elite {argv[0]}", description=command.__doc__)
         return command(parser, argv[1:])
+    except StoppedError as error:
+        print(f"elite: {error}", file=sys.stderr)
+        return STOPPED
     except EliteError as error:
         print(f"elite: error: {' '.join(str(error).split())}", file=sys.stderr)
         return USAGE

@@ -15,7 +15,7 @@ from elite.errors import ConfigError, DataError, EliteError, MissingExtraError
 if TYPE_CHECKING:
     from elite.inference import Segmenter
 
-FAULTY, USAGE = 1, 2
+FAULTY, USAGE, STOPPED = 1, 2, 143
 Config = TypeVar("Config")
 
 

@@ -8,13 +8,14 @@ from elite.config.pretraining import ImageDataConfig, PretrainConfig
 from elite.config.pseudo_labels import PseudoLabelConfig, VoteConfig
 from elite.config.student import StudentConfig
 from elite.config.teacher import AdapterConfig, TeacherConfig
-from elite.config.training import DistillConfig, LossConfig, OptimConfig, TrainConfig
+from elite.config.training import DistillConfig, FaultConfig, LossConfig, OptimConfig, TrainConfig
 
 __all__ = [
     "AdapterConfig",
     "AugmentConfig",
     "DataConfig",
     "DistillConfig",
+    "FaultConfig",
     "ImageConfig",
     "ImageDataConfig",
     "LossConfig",

@@ -72,6 +72,8 @@ class OptimConfig:
         clip: largest norm of the gradient.
         clip_together: one norm over all trained parameters, as the published training does; or one for the teacher and
             one for the rest, so that a large gradient of the one does not shorten the other's step.
+        average: 0, or the decay (such as 0.999) of a moving average of the student's weights and batch norm statistics
+            over the steps. It is what is validated, and what a checkpoint gives; training goes on beside it.
     """
 
     lr: float = 0.24
@@ -83,6 +85,7 @@ class OptimConfig:
     warmup_steps: int = 0
     clip: float = 1.0
     clip_together: bool = True
+    average: float = 0.0
 
     def __post_init__(self) -> None:
         require(self.lr > 0, f"optim.lr must be positive, found {self.lr}.")
@@ -95,6 +98,28 @@ class OptimConfig:
         require(0 <= self.final_lr <= self.lr, f"optim.final_lr must be in [0, lr], found {self.final_lr}.")
         require(self.warmup_steps >= 0, f"optim.warmup_steps must not be negative, found {self.warmup_steps}.")
         require(self.clip > 0, f"optim.clip must be positive, found {self.clip}.")
+        require(0 <= self.average < 1, f"optim.average is a decay in [0, 1), found {self.average}.")
+
+
+@dataclass(frozen=True)
+class FaultConfig:
+    """What a run puts up with; all of it is counted and named in ``OUT/faults.jsonl``.
+
+    Attributes:
+        frames: largest share of the training frames that may be unreadable; each is replaced by the next one.
+        steps: so many steps in a row without a finite loss and gradient end the run; fewer are left out.
+    """
+
+    frames: float = 0.01
+    steps: int = 10
+
+    def __post_init__(self) -> None:
+        require(0 <= self.frames <= 1, f"faults.frames is a share in [0, 1], found {self.frames}.")
+        require(self.steps >= 1, f"faults.steps must be at least 1, found {self.steps}.")
+
+    def tolerated(self, frames: int) -> int:
+        """How many of so many training frames may be unreadable."""
+        return int(self.frames * frames)
 
 
 @dataclass(frozen=True)
@@ -104,6 +129,9 @@ class TrainConfig:
     Attributes:
         out: run folder: checkpoints/, resolved config, versions and logs go there.
         overwrite: replace the run that ``out`` holds already; otherwise that is an error.
+        resume: go on where a run stopped, with the settings it had: last = the newest checkpoint in ``out``, or from
+            the beginning if it has none yet; or a checkpoint file.
+        save_every: besides the end of every epoch, save a checkpoint every so many optimiser steps.
         epochs: passes over the training frames.
         steps: if given, run this many optimiser steps instead of counting epochs.
         val_every: validate every so many epochs, or steps if ``steps`` is given; by default every epoch, or once at
@@ -114,12 +142,17 @@ class TrainConfig:
         devices: how many, or auto.
         backend: who convolves: native, torch, spconv, or auto: native on a CPU; on CUDA spconv if it is there, else
             torch.
+        deterministic: refuse operations that give other numbers each time. A CPU has none here; on CUDA some fail.
         seed: of weights, order and augmentation.
         init: start from this student (checkpoint or imported file).
+        freeze: parts of the student that are not trained: point_mlp, stages.0, ..., classifier, or none; their batch
+            norms keep their statistics.
     """
 
     out: Path = Path("runs/student")
     overwrite: bool = False
+    resume: str | None = None
+    save_every: int = 500
     epochs: int = 64
     steps: int | None = None
     val_every: int | None = None
@@ -128,8 +161,11 @@ class TrainConfig:
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     devices: int | Literal["auto"] = "auto"
     backend: Literal["auto", "native", "torch", "spconv"] = "auto"
+    deterministic: bool = False
     seed: int = 0
     init: Path | None = None
+    freeze: str = "none"
+    faults: FaultConfig = field(default_factory=FaultConfig)
     data: DataConfig = field(default_factory=DataConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     image: ImageConfig = field(default_factory=ImageConfig)
@@ -151,3 +187,4 @@ class TrainConfig:
             f"found {self.val_every}.",
         )
         require(self.accumulate >= 1, f"accumulate must be at least 1, found {self.accumulate}.")
+        require(self.save_every >= 1, f"save_every must be at least 1, found {self.save_every}.")

@@ -22,6 +22,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
         views=_views([(view, int(start)) for s, start in zip(samples, starts, strict=False) for view in s.views]),
         cover=_cat_optional([None if s.cover is None else s.cover + starts[i] for i, s in enumerate(samples)]),
         truth=_cat_optional([s.truth for s in samples]),
+        faults=tuple(fault for s in samples for fault in s.faults),
     )
 
 

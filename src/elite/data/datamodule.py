@@ -1,10 +1,12 @@
 """The loaders of a training run. The only data module that knows Lightning."""
 
 import math
+import signal
 from typing import Any
 
 import lightning as L
 import numpy as np
+import torch
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
@@ -30,8 +32,9 @@ class DataModule(L.LightningDataModule):
             raise ConfigError("data.root is not set; give --data.root, the folder that holds 'sequences'.")
         self.config = config
         cameras = teacher_cameras(config)
+        frames = SemanticKITTI(data.root, data.sequences, frames=data.frames, labels=data.labels, cameras=cameras)
         self.train_set = TrainingSet(
-            SemanticKITTI(data.root, data.sequences, frames=data.frames, labels=data.labels, cameras=cameras),
+            frames,
             config.student.volume,
             config.augment,
             config.seed,
@@ -41,7 +44,9 @@ class DataModule(L.LightningDataModule):
             label_fraction=data.label_fraction,
             label_unit=data.label_unit,
             keep_unlabelled=bool(cameras),
+            tolerance=config.faults.tolerated(len(frames)),
         )
+        self._start = 0  # batches of the first epoch that a run which is resumed has behind it
         if config.accumulate > 1 and len(self.train_set) < data.batch_size * config.accumulate:
             raise ConfigError(
                 f"{len(self.train_set)} training scans do not fill one optimiser step of {config.accumulate} batches "
@@ -55,10 +60,12 @@ class DataModule(L.LightningDataModule):
         return DataLoader(
             self.train_set,
             batch_size=data.batch_size,
-            sampler=self._sampler(self._rank, self._world),
+            sampler=self._sampler(self._rank, self._world, start=self._start * data.batch_size),
             collate_fn=collate,
             num_workers=data.workers,
             persistent_workers=data.workers > 0,
+            worker_init_fn=outlive_first_signal,
+            generator=torch.Generator(),  # samples bring their own chance; the run's generator is left alone
         )
 
     def val_dataloader(self) -> DataLoader[Any] | list[DataLoader[Any]]:
@@ -72,7 +79,18 @@ class DataModule(L.LightningDataModule):
             collate_fn=collate,
             num_workers=min(1, self.config.data.workers),
             persistent_workers=self.config.data.workers > 0,
+            worker_init_fn=outlive_first_signal,
+            generator=torch.Generator(),  # samples bring their own chance; the run's generator is left alone
         )
+
+    def state_dict(self) -> dict[str, Any]:
+        """How far the epoch has come, for a checkpoint: every sample depends on its epoch and its place alone."""
+        assert self.trainer is not None
+        done = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready  # none is under way when a file is made
+        return {"batches": done % int(self.trainer.num_training_batches)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._start = state_dict["batches"]
 
     def check_processes(self, world: int) -> None:
         """Raises ConfigError if one of ``world`` processes would have no scan."""
@@ -85,12 +103,23 @@ class DataModule(L.LightningDataModule):
 
     def steps_per_epoch(self, world: int) -> int:
         """Optimiser steps of one pass over the training scans with ``world`` processes."""
-        step = self.config.data.batch_size * self.config.accumulate
-        return math.ceil(len(self._sampler(0, world)) / step)
+        return math.ceil(self._sampler(0, world).share / self._step)
 
-    def _sampler(self, rank: int, world: int) -> EpochSampler:
-        step = self.config.data.batch_size * self.config.accumulate
-        return EpochSampler(len(self.train_set), self.config.seed, rank=rank, world=world, multiple=step)
+    def _sampler(self, rank: int, world: int, *, start: int = 0) -> EpochSampler:
+        return EpochSampler(
+            len(self.train_set),
+            self.config.seed,
+            rank=rank,
+            world=world,
+            multiple=self._step,
+            keys=None if self.config.steps is None else self.config.steps * self._step,
+            start=start,
+        )
+
+    @property
+    def _step(self) -> int:
+        """Scans of one optimiser step of a process."""
+        return self.config.data.batch_size * self.config.accumulate
 
     @property
     def _rank(self) -> int:
@@ -106,6 +135,11 @@ class DataModule(L.LightningDataModule):
         for position in tqdm(self.train_set.labelled, desc="counting classes", unit="scan", leave=False):
             counts += self.train_set.class_counts(position)
         return counts[1:].tolist()
+
+
+def outlive_first_signal(_worker: int = 0) -> None:
+    """A SIGTERM to a whole process group leaves a loader at work, since the run finishes its step; a second ends it."""
+    signal.signal(signal.SIGTERM, lambda *_: signal.signal(signal.SIGTERM, signal.SIG_DFL))
 
 
 def teacher_cameras(config: TrainConfig) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Frames made into samples: cropped to the volume, augmented for training, whole for scoring."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -31,6 +32,9 @@ class TrainingSet(Dataset[Sample]):
     if ``keep_unlabelled`` and they have an image, else there is nothing to learn from them. If they are the majority,
     the labelled scans are repeated until they make up about half of an epoch; every repeat is augmented on its own.
 
+    A frame that cannot be read is replaced by the next one that can, up to ``tolerance`` in a row, and named in the
+    sample's ``faults``.
+
     ``entries[i]`` is the place in ``frames`` of sample i, repeats included; ``labelled`` and ``unlabelled`` list each
     frame once. ``without_images`` counts frames without any image, ``dense_images`` the images with dense labels.
 
@@ -52,10 +56,12 @@ class TrainingSet(Dataset[Sample]):
         label_fraction: float = 1.0,
         label_unit: Literal["scans", "points"] = "scans",
         keep_unlabelled: bool = False,
+        tolerance: int = 0,
     ) -> None:
         self.frames = frames
         self.volume = volume
         self.augment = augment
+        self.tolerance = tolerance
         self.seed = seed
         self.image = image or ImageConfig()
         self.dense = DenseLabels(frames, dense_labels)
@@ -73,6 +79,18 @@ class TrainingSet(Dataset[Sample]):
 
     def __getitem__(self, key: tuple[int, int]) -> Sample:
         epoch, i = key
+        faults: list[tuple[str, str]] = []
+        while True:
+            try:
+                return replace(self._sample(epoch, i), faults=tuple(faults))
+            except DataError as error:
+                if len(faults) >= self.tolerance:
+                    raise
+                entry = self.frames.index[self.entries[i]]
+                faults.append((f"{entry.sequence}/{entry.name}", str(error)))
+                i = (i + 1) % len(self)
+
+    def _sample(self, epoch: int, i: int) -> Sample:
         position = int(self.entries[i])
         frame = self.frames[position]
         rows = np.flatnonzero(_inside(frame, self.volume))
@@ -210,22 +228,45 @@ class EpochSampler(Sampler[tuple[int, int]]):
 
     Of ``world`` processes number ``rank`` takes every world-th key, and all take equally many. What does not fill
     a ``multiple`` (the scans of one optimiser step of a process) is dropped, unless an epoch is shorter than that.
+
+    A pass is the epoch that was set, or with ``keys`` so many keys from epoch 0 on, through as many epochs as it takes.
+    The first pass leaves out its first ``start`` keys: a run that resumes has had them.
     """
 
-    def __init__(self, length: int, seed: int, *, rank: int = 0, world: int = 1, multiple: int = 1) -> None:
+    def __init__(
+        self,
+        length: int,
+        seed: int,
+        *,
+        rank: int = 0,
+        world: int = 1,
+        multiple: int = 1,
+        keys: int | None = None,
+        start: int = 0,
+    ) -> None:
         share = length // world
         self.length, self.seed, self.rank, self.world, self.epoch = length, seed, rank, world, 0
         self.share = share - share % multiple if share >= multiple else share
+        self.keys, self.start = keys, start
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.share
+        return self.keys or self.share
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        order = np.random.default_rng((self.seed, 0, self.epoch)).permutation(self.length)
-        return ((self.epoch, int(i)) for i in order[self.rank :: self.world][: self.share])
+        begin = 0 if self.keys else self.epoch * self.share
+        start, self.start = begin + self.start, 0
+        return self._walk(start, begin + len(self))
+
+    def _walk(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        while start < end:
+            epoch, place = divmod(start, self.share)
+            order = np.random.default_rng((self.seed, 0, epoch)).permutation(self.length)
+            mine = order[self.rank :: self.world][: self.share][place : place + end - start]
+            yield from ((epoch, int(i)) for i in mine)
+            start += len(mine)
 
 
 def _inside(frame: Frame, volume: Volume) -> np.ndarray:

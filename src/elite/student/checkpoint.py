@@ -22,6 +22,7 @@ from elite.student.spvcnn import SPVCNN
 from elite.version import __version__
 
 FORMAT = "elite-student-1"
+AVERAGE = "average.module."  # where a training checkpoint has the moving average of the student, if there is one
 WeightLayout = Literal["KRSC", "RSKC", "RSCK"]
 
 
@@ -34,7 +35,7 @@ def save_student(student: SPVCNN, path: Path) -> None:
 
 
 def load_student(path: Path) -> SPVCNN:
-    """The student of a student file or of a training checkpoint, in eval mode.
+    """The student of a student file or of a training checkpoint (its moving average, if it has one), in eval mode.
 
     Raises:
         CheckpointError: unreadable, of another kind, or its weights do not fit its configuration.
@@ -107,7 +108,8 @@ def _read_lightning(path: Path) -> tuple[StudentConfig, dict[str, Tensor]]:
             f"{path} is no checkpoint of elite train (found the keys {sorted(map(str, checkpoint))[:5]}); "
             "published checkpoints are converted with 'elite import-checkpoint'."
         )
-    prefix = "student."
+    averaged = any(name.startswith(AVERAGE) for name in state)
+    prefix = AVERAGE if averaged else "student."
     student_state = {name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)}
     return _student_config(config.get("student"), path), student_state
 

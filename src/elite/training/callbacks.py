@@ -1,5 +1,7 @@
-"""What happens around the steps of a run: atomic checkpoints, throughput, a legible progress bar."""
+"""What happens around the steps of a run: checkpoints, signals, throughput, a legible progress bar."""
 
+import io
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -7,31 +9,89 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import Callback, Checkpoint, ModelCheckpoint, TQDMProgressBar
 
-from elite.errors import OutputError
-from elite.files import atomic_file
+from elite.errors import StoppedError
+from elite.files import load_torch, write_bytes
 from elite.types import Batch
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Checkpoints appear whole or not at all; the one before stays until then."""
+    """Checkpoints appear whole or not at all, read back and compared; the one before stays until then."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        with atomic_file(Path(path)) as file:
-            try:
-                torch.save(checkpoint, file)
-            except RuntimeError as error:  # how torch reports a full disk
-                raise OutputError(
-                    f"cannot write {path} ({str(error).splitlines()[0]}); free the space or choose another --out."
-                ) from error
+        data = io.BytesIO()
+        torch.save(checkpoint, data)
+        write_bytes(Path(path), data.getbuffer(), verify=True)
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        """Tensors and plain values only, whatever is asked for."""
+        return load_torch(Path(path))
+
+
+class LastCheckpoint(Checkpoint):
+    """last.ckpt every ``every`` optimiser steps and at the end of every epoch, after its validation.
+
+    A step that is followed by a validation, or by the end of the epoch, is saved after that.
+    """
+
+    def __init__(self, path: Path, every: int) -> None:
+        self.path = path
+        self.every = every
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        if between_batches(trainer) and trainer.global_step % self.every == 0:
+            trainer.save_checkpoint(self.path)
+
+    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        if not trainer.fit_loop.epoch_loop._is_training_done:
+            trainer.save_checkpoint(self.path)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        trainer.save_checkpoint(self.path)
+
+
+def between_batches(trainer: L.Trainer) -> bool:
+    """At the end of a batch: whether it ended an optimiser step, and another batch comes right after it."""
+    loop = trainer.fit_loop.epoch_loop
+    assert loop.trainer.fit_loop._data_fetcher is not None
+    validates = loop._should_check_val_fx(loop.trainer.fit_loop._data_fetcher)
+    return not (loop._should_accumulate() or loop._is_training_done or validates)
+
+
+class StopSignal(Callback):
+    """On SIGTERM, to any process: the step is finished, last.ckpt saved, and all processes end with StoppedError."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        signal.signal(signal.SIGTERM, self._ask)  # Lightning's talks to other processes from within; it restores ours
+
+    def _ask(self, *_: Any) -> None:
+        self.asked = True
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        if between_batches(trainer) and trainer.strategy.reduce_boolean_decision(self.asked, all=False):
+            last = next(c for c in trainer.checkpoint_callbacks if isinstance(c, LastCheckpoint))
+            trainer.save_checkpoint(last.path)
+            raise StoppedError(
+                f"stopped by a signal after step {trainer.global_step}; saved in {last.path}, go on with --resume last."
+            )
 
 
 class Throughput(Callback):
-    """Scans per second since the epoch began, loading included and validation not, in progress bar and logs."""
+    """Scans per second since the epoch began or the run was resumed, loading included and validation not."""
+
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self._start, self._scans = time.monotonic(), 0  # a run that resumes begins within an epoch
 
     def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        self._start, self._scans = time.monotonic(), 0
+        self.on_train_start(trainer, module)
 
     def on_validation_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self._paused = time.monotonic()
@@ -54,8 +114,8 @@ class ProgressBar(TQDMProgressBar):
         return {name: value for name, value in super().get_metrics(trainer, pl_module).items() if name != "v_num"}
 
 
-def checkpoints(folder: Path, *, validated: bool) -> list[ModelCheckpoint]:
-    """last.ckpt after every epoch and at the end; before it best.ckpt by official mIoU, if there is validation."""
-    last = ModelCheckpoint(folder, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
+def checkpoints(folder: Path, *, validated: bool, every: int) -> list[Any]:
+    """Before last.ckpt (``LastCheckpoint``) best.ckpt by official mIoU, if there is validation."""
+    last = LastCheckpoint(folder / "last.ckpt", every)
     best = ModelCheckpoint(folder, filename="best", monitor="val/miou", mode="max", enable_version_counter=False)
     return [best, last] if validated else [last]

@@ -7,16 +7,20 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torchmetrics import Metric
 
 from elite.config import TrainConfig, plain
 from elite.environment import describe
+from elite.errors import CheckpointError
 from elite.labels import NUM_CLASSES
 from elite.losses import cross_entropy, lovasz_softmax
 from elite.metrics import Score, score
 from elite.student import SPVCNN
 from elite.training.distillation import Distillation
+from elite.training.faults import FaultLog, NormKeeper, sound
 from elite.training.optim import build_optimizer, cosine
+from elite.training.parts import freeze
 from elite.types import Batch, StudentOutput
 
 if TYPE_CHECKING:  # its libraries are needed only where there is a teacher
@@ -28,7 +32,11 @@ TEACHER = "distillation.teacher."  # where it is among the entries of a checkpoi
 class Training(L.LightningModule):
     """The student under supervision (cross entropy + 0.1 Lovasz per point), and what ``distillation`` adds.
 
-    ``total_steps`` are the optimiser steps of the whole run: the schedules of rates and ranks depend on it.
+    ``total_steps`` are the optimiser steps of the whole run: the schedules of rates and ranks depend on it. ``faults``
+    is told what goes wrong.
+
+    A step whose loss or gradient is not finite is left out whole: weights, momentum, batch norm statistics, ranks and
+    average stay as they were before its first batch.
     """
 
     def __init__(
@@ -40,11 +48,15 @@ class Training(L.LightningModule):
         total_steps: int,
         steps_per_epoch: int = 1,
         distillation: Distillation | None = None,
+        faults: FaultLog | None = None,
     ) -> None:
         super().__init__()
         self.config = config
         self.student = student
+        self._frozen = freeze(student, config.freeze)
+        self.average = averaged(student, config.optim.average) if config.optim.average else None
         self.distillation = distillation
+        self.faults = faults or FaultLog(config.faults, 0, None)
         self.total_steps = total_steps
         self.steps_per_epoch = steps_per_epoch
         self.versions = describe()
@@ -53,8 +65,13 @@ class Training(L.LightningModule):
         self.val_confusion = Confusion(student.config.classes)
         self.teacher_confusion = Confusion(student.config.classes)
         self._steps = 0  # optimiser steps that really happened
+        self._norms = NormKeeper(student)
+        self._frames: list[str] = []  # of the batches since the last step
+        self._loss: Tensor = torch.zeros(())  # their sum
+        self._random: Tensor | None = None  # state of the generator of a run that is resumed
         adapter = None if self.teacher is None else self.teacher.adapter
         self._base = "" if adapter is None else adapter.base_hash()
+        self.train()  # Lightning takes the modes of parts as it finds them
 
     @property
     def teacher(self) -> "Teacher | None":
@@ -63,10 +80,25 @@ class Training(L.LightningModule):
     def on_fit_start(self) -> None:
         assert self.total_steps == self.trainer.estimated_stepping_batches
 
+    def train(self, mode: bool = True) -> "Training":
+        """Batch norms of frozen parts keep their statistics, and the average is no place to train."""
+        super().train(mode)
+        for part in (*self._frozen, *([self.average] if self.average else [])):
+            part.eval()
+        return self
+
+    def on_train_batch_start(self, batch: Batch, index: int) -> None:
+        self.faults.unreadable_frames(batch.faults, self.global_step)
+        if index % self.config.accumulate == 0:
+            self._norms.keep()
+            self._frames, self._loss = [], torch.zeros((), device=self.device)
+
     def training_step(self, batch: Batch, _index: int) -> Tensor:
         output: StudentOutput = self.student(batch.points, batch.remission, batch.batch_index)
         terms = self.losses(output, batch)
         loss = torch.stack(list(terms.values())).sum()
+        self._frames += batch.ids
+        self._loss = self._loss + loss.detach()
         self.train_confusion.update(predicted(output.logits), batch.labels)
         self.log("train/loss", loss.detach(), prog_bar=True, batch_size=batch.size)
         self.log_dict({f"train/{name}": term.detach() for name, term in terms.items()}, batch_size=batch.size)
@@ -82,21 +114,47 @@ class Training(L.LightningModule):
         return terms if self.distillation is None else terms | self.distillation(output, batch, weights)
 
     def on_train_start(self) -> None:
-        self._steps = self.global_step  # not 0 in a run that goes on where another one stopped
+        if self._random is not None:
+            torch.set_rng_state(self._random)
+
+    def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
+        """The step, unless its numbers are not finite."""
+        result = optimizer_closure()
+        if self._sound(optimizer):
+            super().optimizer_step(epoch, batch_idx, optimizer, lambda: result)
+            self.faults.taken_step()
+        else:
+            self._norms.restore()
+            self.faults.skipped_step(self._frames, self.global_step)
+        self.log("train/skipped_steps", float(self.faults.skipped), batch_size=1)
+
+    def _sound(self, optimizer: Any) -> bool:
+        """Of all processes. With a gradient scaler, gradients may overflow until it has found its scale: its affair."""
+        loss = self._loss
+        if self.trainer.world_size > 1:
+            loss = self.trainer.strategy.reduce(loss, reduce_op="sum")
+        scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
+        return sound(loss, [] if scaled else [p for group in optimizer.param_groups for p in group["params"]])
 
     def _after_step(self, *_: Any) -> None:
-        """Ranks are given out after each optimiser step, with its gradients still there.
+        """Ranks are given out after each optimiser step, with its gradients still there; the average takes part.
 
         The optimiser calls this, and a gradient scaler that finds an overflow does not call the optimiser.
         """
         self._steps += 1
         if self.teacher is not None and self.teacher.adapter is not None:
             self.teacher.adapter.allocate(self._steps)
+        if self.average is not None:
+            self.average.update_parameters(self.student)
 
     def on_train_epoch_end(self) -> None:
-        result = self.train_confusion.score()
-        self.log("train/miou_present", result.miou_present, prog_bar=True)
-        self.train_confusion.reset()
+        self._score_training()
+
+    def _score_training(self) -> None:
+        """On the batches since the last score: a validation, or the end of an epoch."""
+        if self.train_confusion.update_called:
+            self.log("train/miou_present", self.train_confusion.score().miou_present, prog_bar=True)
+            self.train_confusion.reset()
 
     def validation_step(self, batch: Batch, _index: int) -> None:
         """The official rule: every point of the scan, those outside the volume by their nearest neighbour.
@@ -105,7 +163,8 @@ class Training(L.LightningModule):
         """
         assert batch.cover is not None
         assert batch.truth is not None
-        logits = self.student(batch.points, batch.remission, batch.batch_index).logits
+        student = self.student if self.average is None else self.average
+        logits = student(batch.points, batch.remission, batch.batch_index).logits
         self.val_confusion.update(predicted(logits)[batch.cover], batch.truth)
         if self.teacher is not None:
             self.teacher_confusion.update(*self._teacher_answers(self.teacher, batch))
@@ -118,6 +177,7 @@ class Training(L.LightningModule):
         return predicted(said.multi_stage), batch.labels[batch.views.pair_point]
 
     def on_validation_epoch_end(self) -> None:
+        self._score_training()
         result = self.val_confusion.score()
         self.log("val/miou", result.miou, prog_bar=True)
         self.log("val/miou_present", result.miou_present)
@@ -148,6 +208,14 @@ class Training(L.LightningModule):
         """Plain values only, so that the file can be read without unpickling anything. No frozen foundation model."""
         checkpoint["elite_config"] = plain(self.config)
         checkpoint["elite_versions"] = self.versions
+        seen = self.train_confusion.matrix
+        checkpoint["elite_progress"] = {
+            "steps": self._steps,
+            "world": self.trainer.world_size,
+            "confusion": self.trainer.strategy.reduce(seen.clone(), reduce_op="sum"),
+            "random": torch.get_rng_state(),
+            "faults": self.faults.state(),
+        }
         if self.teacher is not None:
             frozen = {f"{TEACHER}{name}" for name in self.teacher.frozen_names()}
             checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k not in frozen}
@@ -157,6 +225,42 @@ class Training(L.LightningModule):
                 "base": self._base,
                 "allocator": {} if adapter is None else adapter.allocator_state(),
             }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Everything that Lightning does not restore by itself.
+
+        Raises:
+            CheckpointError: the run had another number of processes, or another foundation model.
+        """
+        progress = checkpoint["elite_progress"]
+        if progress["world"] != self.trainer.world_size:
+            raise CheckpointError(
+                f"the run had {progress['world']} processes when it was saved, now there are "
+                f"{self.trainer.world_size}, which would share the scans otherwise; give as many --devices."
+            )
+        self._steps, self._random = progress["steps"], progress["random"]
+        self.faults.load_state(progress["faults"])
+        self.train_confusion.resume(progress["confusion"], first=self.trainer.is_global_zero)
+        if self.teacher is not None:
+            self._restore_teacher(self.teacher, checkpoint)
+
+    def _restore_teacher(self, teacher: "Teacher", checkpoint: dict[str, Any]) -> None:
+        if teacher.adapter is not None:
+            if self._base != checkpoint["elite_teacher"]["base"]:
+                raise CheckpointError(
+                    f"the foundation model in '{self.config.teacher.weights}' is not the one that the run began with; "
+                    "put the old one back."
+                )
+            teacher.adapter.load_allocator_state(checkpoint["elite_teacher"]["allocator"])
+        frozen = {f"{TEACHER}{name}" for name in teacher.frozen_names()}
+        own = {name: value for name, value in self.state_dict().items() if name in frozen}
+        checkpoint["state_dict"] = own | checkpoint["state_dict"]
+
+
+def averaged(student: SPVCNN, decay: float) -> AveragedModel:
+    """A copy of the student that follows it: decay * copy + (1 - decay) * student after each step; not trained."""
+    average = AveragedModel(student, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+    return average.requires_grad_(False)
 
 
 def predicted(logits: Float[Tensor, "n classes"]) -> Int64[Tensor, "n"]:
@@ -178,6 +282,11 @@ class Confusion(Metric):
     def update(self, prediction: Int64[Tensor, "n"], truth: Int64[Tensor, "n"]) -> None:
         flat = torch.bincount(prediction * self.classes + truth, minlength=self.classes**2)
         self.matrix += flat.view(self.classes, self.classes)
+
+    def resume(self, total: Int64[Tensor, "classes classes"], *, first: bool) -> None:
+        """Go on from the sum of all processes: the first takes all of it, the others begin with nothing."""
+        self.matrix.copy_(total if first else torch.zeros_like(total))
+        self._update_count = int(total.any())  # so that all of them know whether there is something to score
 
     def compute(self) -> Int64[Tensor, "classes classes"]:
         return self.matrix

@@ -6,6 +6,7 @@
         parameters.json                 how many, by part
         metrics.csv  tensorboard/       curves
         checkpoints/best.ckpt last.ckpt
+        faults.jsonl                    frames that could not be read, steps that were left out; if there were any
 """
 
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from typing import Any
 import lightning as L
 import yaml
 from lightning.pytorch.callbacks import LearningRateMonitor
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
 from elite.config import TrainConfig, plain
@@ -28,10 +29,13 @@ from elite.labels import NUM_CLASSES, POINT_COUNTS
 from elite.losses import class_weights
 from elite.sparse import choose
 from elite.student import SPVCNN, load_student
-from elite.training.callbacks import AtomicCheckpointIO, Throughput, checkpoints
+from elite.training.callbacks import AtomicCheckpointIO, StopSignal, Throughput, checkpoints
 from elite.training.distillation import Distillation
+from elite.training.faults import FaultLog
+from elite.training.metrics_file import MetricsFile
 from elite.training.module import Training
-from elite.training.trainer import build_trainer, fit, quiet
+from elite.training.resume import checkpoint_to_resume, resumed_step
+from elite.training.trainer import build_trainer, fit, own_requeue, quiet
 
 
 @dataclass(frozen=True)
@@ -51,28 +55,33 @@ def train(config: TrainConfig, *, progress: bool = True) -> TrainingResult:
 
     Raises:
         ConfigError, CheckpointError, OutputError: before the first step, if something does not fit.
-        DataError: the same, or later, at the first damaged scan.
+        DataError: the same, or later, when more frames are damaged than ``config.faults`` allows.
+        TrainingError: too many steps in a row without finite numbers, or one of the processes is gone.
+        StoppedError: it was asked to stop (SIGTERM), and has saved what is needed to go on.
     """
     if config.student.classes != NUM_CLASSES:
         raise ConfigError(f"student.classes must be {NUM_CLASSES} for SemanticKITTI, found {config.student.classes}.")
     config = _settled(config)
-    earlier = _earlier_run(config)
+    resumed = checkpoint_to_resume(config)
+    earlier = [] if resumed else _earlier_run(config)
     L.seed_everything(config.seed, workers=True, verbose=False)
     data = DataModule(config)
     _tell_absent(data)
-    saving = checkpoints(config.out / "checkpoints", validated=data.val_set is not None)
+    saving = checkpoints(config.out / "checkpoints", validated=data.val_set is not None, every=config.save_every)
     with quiet():
-        trainer = _trainer(config, [*saving, Throughput(), LearningRateMonitor("step")], progress)
+        callbacks = [*saving, StopSignal(), Throughput(), LearningRateMonitor("step")]
+        trainer = _trainer(config, callbacks, progress, step=resumed_step(resumed))
         data.check_processes(trainer.world_size)
         choose(config.backend, trainer.strategy.root_device)
         module = _module(config, data, trainer.world_size)
-        _open_run(config, earlier, summary(module))  # not before everything else has been found to fit
-        fit(trainer, module, data)
-    best, last = saving[0], saving[-1]
-    score = best.best_model_score
+        if resumed is None:
+            _open_run(config, earlier, summary(module))  # not before everything else has been found to fit
+        fit(trainer, module, data, resumed)
+    *best, last = saving
+    score = best[0].best_model_score if best else None
     return TrainingResult(
-        best=Path(best.best_model_path),
-        last=Path(last.best_model_path),
+        best=Path(best[0].best_model_path) if best else last.path,
+        last=last.path,
         miou=None if score is None else float(score),
     )
 
@@ -93,6 +102,7 @@ def _module(config: TrainConfig, data: DataModule, world: int) -> Training:
         total_steps=total_steps,
         steps_per_epoch=steps_per_epoch,
         distillation=distillation,
+        faults=FaultLog(config.faults, len(data.train_set.frames), config.out / "faults.jsonl"),
     )
 
 
@@ -146,6 +156,7 @@ def _earlier_run(config: TrainConfig) -> list[Path]:
         "metrics.csv",
         "evaluation*.json",
         "tensorboard/events.out.tfevents.*",
+        "faults.jsonl",
         "report/*.png",
         "report/*.html",
         "untrained.safetensors",
@@ -201,7 +212,8 @@ def loss_weights(config: TrainConfig, data: DataModule) -> Tensor | None:
             return None
 
 
-def _trainer(config: TrainConfig, callbacks: list[L.Callback], progress: bool) -> L.Trainer:
+def _trainer(config: TrainConfig, callbacks: list[L.Callback], progress: bool, *, step: int) -> L.Trainer:
+    """``step``: where a run that is resumed goes on."""
     return build_trainer(
         callbacks=callbacks,
         progress=progress,
@@ -214,23 +226,18 @@ def _trainer(config: TrainConfig, callbacks: list[L.Callback], progress: bool) -
         use_distributed_sampler=False,  # the data module shares out the scans itself, validation without padding
         accelerator=config.accelerator,
         devices=config.devices,
-        plugins=[AtomicCheckpointIO()],
+        deterministic=config.deterministic,
+        plugins=[AtomicCheckpointIO(), *own_requeue()],
         logger=[
-            CSVLogger(config.out, name="", version=""),
-            TensorBoardLogger(config.out, name="", version="tensorboard"),
+            MetricsFile(config.out, step=step),
+            TensorBoardLogger(config.out, name="", version="tensorboard", purge_step=step or None),
         ],
         log_every_n_steps=min(5, config.steps or 5),
     )
 
 
 def _length(config: TrainConfig) -> dict[str, Any]:
-    """How long, and when to validate, in Lightning's words: it counts validation intervals in batches."""
+    """How long, and when to validate, in Lightning's words. Steps are one epoch to it, and it counts in batches."""
     if config.steps is None:
         return {"max_epochs": config.epochs, "check_val_every_n_epoch": config.val_every or 1}
-    interval = (config.val_every or config.steps) * config.accumulate
-    return {
-        "max_epochs": -1,
-        "max_steps": config.steps,
-        "val_check_interval": interval,
-        "check_val_every_n_epoch": None,
-    }
+    return {"max_epochs": 1, "val_check_interval": (config.val_every or config.steps) * config.accumulate}

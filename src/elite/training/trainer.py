@@ -1,15 +1,18 @@
 """Lightning's trainer as every run here uses it: what cannot work is refused, what goes wrong leaves as it began."""
 
 import logging
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import lightning as L
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from elite.errors import ConfigError, EliteError
+from elite.errors import ConfigError, EliteError, TrainingError, first_line
 from elite.processes import leave_group_at_exit
 from elite.training.callbacks import ProgressBar
 
@@ -42,11 +45,19 @@ def build_trainer(
     return trainer
 
 
-def fit(trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModule) -> None:
-    """Fit, and let what goes wrong leave as it began: Lightning turns an interrupt into an exit of its own."""
+def fit(
+    trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModule, resumed: Path | None = None
+) -> None:
+    """Fit, going on from the checkpoint ``resumed`` if there is one; what goes wrong leaves as it began.
+
+    Lightning turns an interrupt into an exit of its own, and a loader process wraps its errors.
+
+    Raises:
+        TrainingError: a loader process, or another process of the run, is gone.
+    """
     leave_group_at_exit()
     try:
-        trainer.fit(module, data)
+        trainer.fit(module, data, ckpt_path=resumed, weights_only=True)
     except SystemExit as error:
         raise KeyboardInterrupt from error
     except EliteError as error:  # from a loader process it arrives with that process's whole traceback in its text
@@ -54,6 +65,27 @@ def fit(trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModu
         if not (marker and str(error).startswith("Caught ")):
             raise
         raise type(error)(text.strip()) from error
+    except RuntimeError as error:
+        if (lost := _lost_process(str(error), trainer.world_size)) is None:
+            raise
+        raise TrainingError(
+            f"{lost} ({first_line(error)}); look for its own message, or for a lack of memory, then go on with "
+            "--resume last."
+        ) from error
+
+
+def _lost_process(message: str, world: int) -> str | None:
+    """What is gone, if that is what the message is about."""
+    if "DataLoader worker" in message:
+        return "a loader process was killed"
+    if world > 1 and re.search("gloo|nccl|process group|peer|timed? ?out", message, re.IGNORECASE):
+        return "another process of this run is gone or does not answer"
+    return None
+
+
+def own_requeue() -> list[SLURMEnvironment]:
+    """Under SLURM: a signal saves and stops as everywhere, and --resume goes on; Lightning would requeue by itself."""
+    return [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
 
 
 @contextmanager
@@ -69,6 +101,8 @@ def quiet() -> Iterator[None]:
             ".*treespec, LeafSpec.*",
             ".*module\\(s\\) in eval mode.*",  # the foundation model
             ".*sync_dist=True.*",  # the scores are those of all processes already
+            ".*your dataloader is not resumable.*",  # the data module begins where the run stopped
+            ".*lr_scheduler.step.*before.*optimizer.step.*",  # a step was left out
             ".*AMP with fp16 is not supported on CPU.*",  # build_trainer makes an error of it
         ):
             warnings.filterwarnings("ignore", message=message)

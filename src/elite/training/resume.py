@@ -1,0 +1,75 @@
+"""Going on where a run stopped: which checkpoint, and whether the settings are still the same."""
+
+from pathlib import Path
+from typing import Any
+
+from elite.config import TrainConfig, plain
+from elite.errors import CheckpointError, ConfigError
+from elite.files import load_torch
+
+# What may change between the parts of a run. Its numbers do not depend on the first of these; a change of the others is
+# told, for it can change the last digits.
+_FREE = ("out", "overwrite", "resume", "save_every", "faults.", "data.root", "data.workers", "teacher.weights")
+_TOLD = ("accelerator", "devices", "backend")
+
+
+def checkpoint_to_resume(config: TrainConfig) -> Path | None:
+    """The checkpoint that ``config.resume`` means; None = from the beginning.
+
+    Raises:
+        CheckpointError: it is damaged, or no checkpoint of a run.
+        ConfigError: it was made with other settings; all of them are named.
+    """
+    if config.resume is None:
+        return None
+    path = _newest(config.out) if config.resume == "last" else Path(config.resume)
+    if path is None:
+        print(f"{config.out} has no checkpoint yet: the run starts from the beginning")
+        return None
+    checkpoint = load_torch(path)
+    if "elite_config" not in checkpoint or "elite_progress" not in checkpoint:
+        raise CheckpointError(
+            f"{path} is no checkpoint that a run can go on from; --init starts a new run with its student."
+        )
+    _check_settings(checkpoint["elite_config"], plain(config), path)
+    return path
+
+
+def resumed_step(path: Path | None) -> int:
+    """Optimiser steps that the checkpoint has behind it."""
+    return 0 if path is None else int(load_torch(path)["global_step"])
+
+
+def _newest(out: Path) -> Path | None:
+    """last.ckpt; a run that was killed between its first two checkpoints has only best.ckpt."""
+    found = [out / "checkpoints" / name for name in ("last.ckpt", "best.ckpt")]
+    return next((path for path in found if path.exists()), None)
+
+
+def _check_settings(before: Any, now: Any, path: Path) -> None:
+    differences = settings_changed(before, now)
+    fatal = [text for name, text in differences.items() if not name.startswith(_TOLD)]
+    if fatal:
+        raise ConfigError(
+            f"{path} is of a run with other settings: {'; '.join(fatal)}; give the settings it had, or start another "
+            f"run from its student with --init {path} and another --out."
+        )
+    for text in differences.values():
+        print(f"resumed with another setting: {text}")
+
+
+def settings_changed(before: Any, now: Any) -> dict[str, str]:
+    """'name: X then, Y now' of every setting that differs, but for those that may."""
+    old, new = _flat(before), _flat(now)
+    names = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
+    return {
+        name: f"{name} {old.get(name, 'unknown')} then, {new.get(name, 'unknown')} now"
+        for name in names
+        if not name.startswith(_FREE)
+    }
+
+
+def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(values, dict):
+        return {prefix[:-1]: values}
+    return {name: value for key, part in values.items() for name, value in _flat(part, f"{prefix}{key}.").items()}

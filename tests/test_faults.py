@@ -1,0 +1,250 @@
+"""What goes wrong in a long run: numbers that are not finite, damaged frames, signals, lost processes, full disks."""
+
+import errno
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from elite.config import DataConfig, FaultConfig, OptimConfig
+from elite.data.dataset import TrainingSet
+from elite.errors import ConfigError, DataError, OutputError, StoppedError, TrainingError
+from elite.student import load_student
+from elite.training import train
+from elite.training.module import Training
+from tests.conftest import RAW_IDS, random_scan, write_frame
+from tests.test_distillation import config as taught
+from tests.test_resume import checkpoint, same
+from tests.test_training import config
+
+
+def faults(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "faults.jsonl").read_text().splitlines()]
+
+
+def state(module: Training) -> dict[str, Any]:
+    """Everything that a step changes."""
+    optimizer = module.optimizers().state_dict()["state"]
+    allocator = {} if module.teacher is None else module.teacher.adapter.allocator_state()
+    tensors = {"weights": module.state_dict(), "optimizer": optimizer, "allocator": allocator}
+    return torch.utils._pytree.tree_map(lambda x: x.clone() if isinstance(x, torch.Tensor) else x, tensors)
+
+
+@pytest.mark.parametrize("what", ["loss", "gradient"])
+def test_a_step_without_finite_numbers_changes_nothing(
+    kitti: Path,
+    tmp_path: Path,
+    foundation: Path,
+    monkeypatch,
+    what: str,
+) -> None:
+    data = DataConfig(root=kitti, sequences="00", batch_size=1, workers=0)
+    settings = taught(
+        kitti, tmp_path, foundation, data=data, steps=6, accumulate=2, optim=OptimConfig(lr=0.05, average=0.9)
+    )
+    states, losses, begin = [], Training.losses, Training.on_train_batch_start
+
+    def record(self: Training, batch: Any, index: int) -> None:
+        states.append(state(self))
+        begin(self, batch, index)
+
+    def spoil(self: Training, output: Any, batch: Any) -> dict[str, torch.Tensor]:
+        terms = losses(self, output, batch)
+        if self.trainer.fit_loop.epoch_loop.total_batch_idx == 6:  # the first of two batches of the fourth step
+            weight = self.student.classifier[0].weight
+            spoiled = {"loss": terms["lovasz"] * torch.inf, "gradient": (weight - weight.detach()).abs().sqrt().sum()}
+            terms["lovasz"] = spoiled[what]
+        return terms
+
+    monkeypatch.setattr(Training, "on_train_batch_start", record)
+    monkeypatch.setattr(Training, "losses", spoil)
+    train(settings, progress=False)
+    same(states[6], states[8])
+    assert not torch.equal(
+        states[4]["weights"]["student.classifier.0.weight"], states[6]["weights"]["student.classifier.0.weight"]
+    )
+    assert not torch.equal(
+        states[8]["weights"]["student.classifier.0.weight"], states[10]["weights"]["student.classifier.0.weight"]
+    )
+    assert faults(tmp_path) == [
+        {"step": 3, "fault": "loss or gradient not finite", "frames": ["00/000001", "00/000000"]}
+    ]
+
+
+def test_too_many_such_steps_in_a_row_end_the_run(tiny_kitti: Path, tmp_path: Path) -> None:
+    endless = config(tiny_kitti, tmp_path, steps=50, optim=OptimConfig(lr=1e30), faults=FaultConfig(steps=3))
+    with pytest.raises(TrainingError, match=r"3 steps in a row.*00/00000\d"):
+        train(endless, progress=False)
+    assert len(faults(tmp_path)) == 3
+
+
+@pytest.fixture
+def ten_frames(tmp_path: Path) -> Path:
+    root, rng = tmp_path / "ten", np.random.default_rng(0)
+    for sequence, names in {"00": range(10), "08": range(1)}.items():
+        for name in names:
+            points = random_scan(rng, 200)
+            write_frame(root, sequence, f"{name:06d}", points, rng.choice(RAW_IDS[:19], len(points)))
+    return root
+
+
+def damage(root: Path) -> None:
+    sequence = root / "sequences" / "00"
+    scan = sequence / "velodyne" / "000003.bin"
+    scan.write_bytes(scan.read_bytes()[:-3])
+    (sequence / "labels" / "000007.label").write_bytes(b"")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_damaged_frames_are_replaced_and_named(ten_frames: Path, tmp_path: Path, workers: int) -> None:
+    damage(ten_frames)
+    data = DataConfig(root=ten_frames, sequences="00", val_sequences="none", batch_size=2, workers=workers)
+    some = config(ten_frames, tmp_path / "run", data=data, steps=10, faults=FaultConfig(frames=0.2))
+    train(some, progress=False)
+    found = faults(tmp_path / "run")
+    assert sorted(f["frames"][0] for f in found) == ["00/000003", "00/000007"]  # each once, in two epochs
+    assert any("000003.bin is" in f["message"] for f in found)
+    fewer = replace(some, out=tmp_path / "other", faults=FaultConfig(frames=0.1))
+    with pytest.raises(DataError, match=r"2 of 10 training frames cannot be read, more than faults.frames 0.1 allows"):
+        train(fewer, progress=False)
+
+
+def test_a_replaced_frame_is_the_next_one(ten_frames: Path) -> None:
+    from elite.config import AugmentConfig, StudentConfig
+    from elite.data import SemanticKITTI
+
+    frames = SemanticKITTI(ten_frames, "00", cameras=())
+    data = TrainingSet(frames, StudentConfig().volume, AugmentConfig(), 0, tolerance=2)
+    damage(ten_frames)
+    sample = data[0, 3]
+    assert sample.id == "00/000004"
+    assert [frame for frame, _ in sample.faults] == ["00/000003"]
+    assert np.array_equal(sample.points, data[0, 4].points)
+
+
+def test_sigterm_saves_and_the_run_goes_on_as_if_nothing_had_been(
+    tiny_kitti: Path, tmp_path: Path, monkeypatch
+) -> None:
+    whole = config(tiny_kitti, tmp_path / "whole", steps=6, val_every=3)
+    train(whole, progress=False)
+    begin = Training.on_train_batch_start
+
+    def signalled(self: Training, batch: Any, index: int) -> None:
+        if index == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        begin(self, batch, index)
+
+    stopped = replace(whole, out=tmp_path / "stopped", resume="last")
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "on_train_batch_start", signalled)
+        with pytest.raises(StoppedError, match=r"after step 4.*--resume last"):
+            train(stopped, progress=False)
+    train(stopped, progress=False)
+    same(checkpoint(stopped.out), checkpoint(whole.out))
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
+    sync, saved = os.fsync, []
+    short = config(tiny_kitti, tmp_path, steps=4, save_every=1)
+
+    def full(file: int) -> None:
+        saved.append(file)
+        if (tmp_path / "checkpoints" / "last.ckpt").exists():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(file)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match="No space left on device"):
+        train(short, progress=False)
+    monkeypatch.undo()
+    assert checkpoint(tmp_path)["global_step"] == 1
+    assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == ["last.ckpt"]
+    train(replace(short, resume="last"), progress=False)
+    assert checkpoint(tmp_path)["global_step"] == 4
+
+
+def test_a_killed_loader_ends_the_run_with_a_word(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
+    read, main = TrainingSet._sample, os.getpid()
+
+    def killed(self: TrainingSet, epoch: int, i: int) -> Any:
+        if os.getpid() != main and epoch == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return read(self, epoch, i)
+
+    monkeypatch.setattr(TrainingSet, "_sample", killed)
+    data = DataConfig(root=tiny_kitti, sequences="00", batch_size=1, workers=1)
+    with pytest.raises(TrainingError, match=r"a loader process was killed.*--resume last"):
+        train(config(tiny_kitti, tmp_path, data=data, steps=6), progress=False)
+
+
+def test_when_one_of_two_processes_is_killed_the_other_ends(tiny_kitti: Path, tmp_path: Path) -> None:
+    again = tiny_kitti / "sequences" / "08"  # a scan for each process
+    for folder, suffix in (("velodyne", "bin"), ("labels", "label")):
+        shutil.copy(again / folder / f"000000.{suffix}", again / folder / f"000001.{suffix}")
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import os, sys\n"
+        "from elite.cli import main\n"
+        "from elite.training.module import Training\n"
+        "begin = Training.on_train_batch_start\n"
+        "def killed(self, batch, index):\n"
+        "    if self.trainer.global_rank == 1 and index == 2: os.kill(os.getpid(), 9)\n"
+        "    begin(self, batch, index)\n"
+        "Training.on_train_batch_start = killed\n"
+        "if __name__ == '__main__': sys.exit(main(sys.argv[1:]))\n"
+    )
+    settings = {"data.root": tiny_kitti, "out": tmp_path / "run", "devices": 2, "steps": 20, "data.workers": 0}
+    small = {"student.channels": 4, "student.cells": "[50,50,10]", "data.batch_size": 1, "data.sequences": "00"}
+    argv = [f"--{name}={value}" for name, value in (settings | small).items()]
+    command = [sys.executable, str(program), "train", "--config", "semantickitti-student", "--accelerator=cpu", *argv]
+    start = time.monotonic()
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 2, done.stderr
+    assert "another process of this run is gone" in done.stderr
+    assert time.monotonic() - start < 150
+
+
+def test_frozen_parts_stay_as_they_were(tiny_kitti: Path, tmp_path: Path) -> None:
+    settings = config(
+        tiny_kitti, tmp_path / "run", freeze="point_mlp,stages.0", optim=OptimConfig(lr=0.05, weight_decay=0.1)
+    )
+    result = train(settings, progress=False)
+    after = load_student(result.last).state_dict()
+    start = load_student(train(replace(settings, out=tmp_path / "one", steps=1), progress=False).last).state_dict()
+    frozen = [name for name in after if name.startswith(("point_mlp.", "stages.0."))]
+    assert frozen
+    assert all(torch.equal(after[name], start[name]) for name in frozen)
+    assert not torch.equal(after["stages.1.voxel.0.conv1.weight"], start["stages.1.voxel.0.conv1.weight"])
+    for names, message in {
+        "stages.7": "the student's parts are point_mlp",
+        "point_mlp,stages,classifier": "nothing",
+    }.items():
+        with pytest.raises(ConfigError, match=message):
+            train(replace(settings, out=tmp_path / "none", freeze=names), progress=False)
+
+
+def test_the_average_follows_its_formula(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
+    weights, after = [], Training._after_step
+
+    def record(self: Training, *given: Any) -> None:
+        after(self, *given)
+        weights.append(self.student.classifier[2].weight.detach().clone())
+
+    monkeypatch.setattr(Training, "_after_step", record)
+    result = train(config(tiny_kitti, tmp_path, steps=4, optim=OptimConfig(lr=0.05, average=0.75)), progress=False)
+    expected = weights[0]  # it begins with the weights after the first step
+    for weight in weights[1:]:
+        expected = 0.75 * expected + 0.25 * weight
+    torch.testing.assert_close(load_student(result.last).classifier[2].weight, expected)
+    assert not torch.equal(expected, weights[-1])
