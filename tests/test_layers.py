@@ -13,7 +13,7 @@ LAYERS = (
         *("environment", "device", "native", "sparse", "pictures", "processes"),
     ),
     ("data", "synthetic", "student", "teacher", "losses"),
-    ("training", "inference", "latency", "streaming", "evaluation", "pseudo_labels"),
+    ("training", "inference", "votes", "latency", "streaming", "evaluation", "pseudo_labels"),
     ("submission", "report"),
     ("cli",),
 )
@@ -27,6 +27,7 @@ SAME_LAYER = {
     ("pictures", "geometry"),
     ("pictures", "labels"),
     ("synthetic", "data"),  # one codec for dense labels: data.dense
+    ("inference", "votes"),
     ("latency", "inference"),
     ("streaming", "inference"),
 }

@@ -1,7 +1,7 @@
 """One scan in, labels out. LiDAR only: no image, no calibration, no labels, and nothing but the core packages."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from elite.sparse import Backend, choose
 from elite.student import SPVCNN, load_student
 from elite.student.engine import Engine, Precision, Prepared
 from elite.types import Scan, SegmentationResult
+from elite.votes import VoteBy, Votes
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,11 @@ class Segmenter:
         student: put into eval mode, and moved to ``device``.
         backend: who computes: auto (native on a CPU), native, torch, spconv.
         precision: bf16 takes six tenths of the time where the processor multiplies it, and may change some labels.
+        votes, vote_by, seed: views of each scan that are labelled, how their answers become one, and the seed of the
+            turned ones (:class:`elite.votes.Votes`). Each view takes the time of a scan; 1 = the scan as it is.
 
     Raises:
-        ConfigError: a backend or a precision that is not to be had here.
+        ConfigError: a backend or a precision that is not to be had here, or no vote.
     """
 
     def __init__(
@@ -55,7 +58,11 @@ class Segmenter:
         *,
         backend: Backend = "auto",
         precision: Precision = "fp32",
+        votes: int = 1,
+        vote_by: VoteBy = "softmax",
+        seed: int = 0,
     ) -> None:
+        self.votes = Votes(votes, vote_by, seed)
         self.device = torch.device(device)
         self.precision = precision
         self.student = student.to(self.device).eval()
@@ -64,13 +71,21 @@ class Segmenter:
 
     @classmethod
     def load(
-        cls, path: str | Path, device: str = "auto", *, backend: Backend = "auto", precision: Precision = "fp32"
+        cls,
+        path: str | Path,
+        device: str = "auto",
+        *,
+        backend: Backend = "auto",
+        precision: Precision = "fp32",
+        votes: int = 1,
+        vote_by: VoteBy = "softmax",
+        seed: int = 0,
     ) -> "Segmenter":
         """From a training checkpoint, an imported or an exported student.
 
         Raises:
             CheckpointError: the file is none of them, or damaged, or its student has other classes.
-            ConfigError: ``device``, ``backend`` or ``precision`` is not to be had.
+            ConfigError: ``device``, ``backend`` or ``precision`` is not to be had, or there is no vote.
         """
         student = load_student(Path(path))
         if student.config.classes != NUM_CLASSES:
@@ -78,7 +93,15 @@ class Segmenter:
                 f"{path} holds a student of {student.config.classes} classes, expected SemanticKITTI's {NUM_CLASSES} "
                 "(with the ignored one); take a checkpoint trained on them."
             )
-        return cls(student, pick_device(device), backend=backend, precision=precision)
+        return cls(
+            student,
+            pick_device(device),
+            backend=backend,
+            precision=precision,
+            votes=votes,
+            vote_by=vote_by,
+            seed=seed,
+        )
 
     @torch.inference_mode()
     def __call__(self, points: Float32[np.ndarray, "n 3"], remission: Float32[np.ndarray, "n"]) -> SegmentationResult:
@@ -88,8 +111,7 @@ class Segmenter:
             DataError: arrays of another shape, NaN or infinite numbers, or no point inside the volume.
         """
         crop = self.crop(points, remission)
-        logits, row = self.network(crop, self.geometry(crop))
-        return self.answer(crop, logits, row)
+        return self.answer(crop, (self.network(view, self.geometry(view)) for view in self.views(crop)))
 
     # The stages of a call, apart so that they can be timed (elite.latency).
 
@@ -104,6 +126,11 @@ class Segmenter:
                 "frame, x forward, z up."
             )
         return Crop(points, inside, torch.from_numpy(points[inside]), torch.from_numpy(remission[inside]))
+
+    def views(self, crop: Crop) -> Iterator[Crop]:
+        """What is labelled: the scan as it is and, if there are votes, turned and shifted."""
+        for points in self.votes.views(crop.points.numpy()):
+            yield replace(crop, points=torch.from_numpy(points))
 
     def geometry(self, crop: Crop) -> Prepared | None:
         """The voxels and their neighbours; None without the native kernels, where the student finds them as it goes."""
@@ -121,10 +148,12 @@ class Segmenter:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             return self.student(*at).logits, np.arange(len(crop.points))
 
-    def answer(self, crop: Crop, logits: Float[Tensor, "k classes"], row: Int64[np.ndarray, "n"]) -> SegmentationResult:
-        """The best class of every point, inside the volume or not."""
-        probability = torch.softmax(logits[:, 1:].float(), dim=1)  # class 0 is never an answer
-        confidence, label = (t.cpu().numpy()[row] for t in probability.max(dim=1))
+    def answer(
+        self, crop: Crop, answers: Iterable[tuple[Float[Tensor, "k classes"], Int64[np.ndarray, "n"]]]
+    ) -> SegmentationResult:
+        """The best class of every point, inside the volume or not; ``answers`` are the network's, one for each view."""
+        share, row = self.votes.mean(answers)
+        confidence, label = (t.cpu().numpy()[row] for t in share.max(dim=1))
         nearest_inside = nearest(crop.all_points, crop.inside)
         return SegmentationResult((label + 1).astype(np.uint8)[nearest_inside], confidence[nearest_inside])
 

@@ -1,9 +1,9 @@
 """How long one scan takes, from its raw points to the labels of all of them, and which stage takes it."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import cycle, islice, pairwise
+from itertools import cycle, islice
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float32
+from torch import Tensor
 
 from elite.data.semantickitti import read_points
 from elite.environment import describe
@@ -55,6 +56,7 @@ class LatencyReport:
     device: str
     backend: str
     precision: str
+    votes: int
     threads: int
     kernels: str
     hardware: str
@@ -73,8 +75,8 @@ class LatencyReport:
             f"{self.runs} runs on {self.scans} scans of {self.points:,.0f} points",
             f"{'ms':10s}" + "".join(f"{head:>9s}" for head in ("p50", "p95", "p99", "mean")),
             *table,
-            f"{self.device}, backend {self.backend}, {self.precision}, {self.threads} threads, {self.kernels}",
-            f"{self.hardware}, commit {self.commit or 'unknown'}",
+            f"{self.device}, backend {self.backend}, {self.precision}, votes {self.votes}, {self.threads} threads",
+            f"{self.kernels}, {self.hardware}, commit {self.commit or 'unknown'}",
         ]
 
 
@@ -110,6 +112,7 @@ def measure(
         device=str(segmenter.device),
         backend=segmenter.student.backend,
         precision=segmenter.precision,
+        votes=segmenter.votes.count,
         threads=torch.get_num_threads(),
         **{name: found[name] for name in ("kernels", "hardware", "commit")},
     )
@@ -132,20 +135,28 @@ def timed(
     segmenter: Segmenter, values: Float32[np.ndarray, "n 4"], clock: Clock = time.perf_counter
 ) -> tuple[SegmentationResult, dict[str, float]]:
     """As ``segmenter(values[:, :3], values[:, 3])``, and the milliseconds of each of its stages."""
-    ends = {"": clock()}
+    times: dict[str, float] = {}
+    last = clock()
 
     def ended(stage: str) -> None:
+        nonlocal last
         if segmenter.device.type == "cuda":  # what was started there is not done yet
             torch.cuda.synchronize(segmenter.device)
-        ends[stage] = clock()
+        now = clock()
+        times[stage], last = times.get(stage, 0.0) + 1000 * (now - last), now
 
     crop = segmenter.crop(values[:, :3], values[:, 3])
     ended("crop")
-    geometry = segmenter.geometry(crop)
-    if geometry is not None:
-        ended("geometry")
-    logits, row = segmenter.network(crop, geometry)
-    ended("network")
-    result = segmenter.answer(crop, logits, row)
+
+    def answers() -> Iterator[tuple[Tensor, np.ndarray]]:
+        for view in segmenter.views(crop):  # to turn it, and to add the answer before it, is part of its geometry
+            geometry = segmenter.geometry(view)
+            if geometry is not None:
+                ended("geometry")
+            answer = segmenter.network(view, geometry)
+            ended("network")
+            yield answer
+
+    result = segmenter.answer(crop, answers())
     ended("labels")
-    return result, {name: 1000 * (end - start) for (_, start), (name, end) in pairwise(ends.items())}
+    return result, times

@@ -52,6 +52,8 @@ def evaluate(parser: ArgumentParser, argv: list[str]) -> int:
     wanted = 1 if args.predictions else 2
     if len(args.paths) != wanted:
         raise ConfigError("expected 'elite evaluate CKPT ROOT' or 'elite evaluate --predictions DIR ROOT'.")
+    if args.predictions and args.votes != 1:
+        raise ConfigError("--votes is about a checkpoint; predictions are scored as they are: 'elite predict --votes'.")
 
     from elite.data import SemanticKITTI
     from elite.evaluation import evaluate as run

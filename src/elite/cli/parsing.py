@@ -116,12 +116,24 @@ def add_compute(parser: ArgumentParser) -> None:
     backends, precisions = ("auto", "native", "torch", "spconv"), ("fp32", "bf16")
     parser.add_argument("--backend", choices=backends, default="auto", help="who computes: " + ", ".join(backends))
     parser.add_argument("--precision", choices=precisions, default="fp32", help="bf16 is faster where it is had")
+    parser.add_argument("--votes", type=int, default=1, help="views of each scan; turned ones vote on its labels")
+    ways = "mean of their softmax, or of their logits, or as released: of the logits of turned views only"
+    parser.add_argument("--vote-by", choices=("softmax", "logits", "released"), default="softmax", help=ways)
+    parser.add_argument("--seed", type=int, default=0, help="of the turned views")
 
 
 def load_segmenter(checkpoint: Path, args: Namespace) -> "Segmenter":
     from elite.inference import Segmenter
 
-    return Segmenter.load(checkpoint, args.device, backend=args.backend, precision=args.precision)
+    return Segmenter.load(
+        checkpoint,
+        args.device,
+        backend=args.backend,
+        precision=args.precision,
+        votes=args.votes,
+        vote_by=args.vote_by,
+        seed=args.seed,
+    )
 
 
 def find_scans(inputs: list[Path], sequences: str | None, frames: str | None) -> list[tuple[Path, Path]]:

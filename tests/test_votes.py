@@ -1,0 +1,158 @@
+"""Several views of a scan vote on its labels."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from elite import native
+from elite.cli import main
+from elite.errors import ConfigError
+from elite.inference import Segmenter
+from elite.latency import timed
+from elite.sparse import Backend
+from elite.student import SPVCNN, save_student
+from elite.types import SegmentationResult
+from elite.votes import VoteBy, Votes
+from tests.conftest import random_scan
+
+BACKENDS = ["torch", pytest.param("native", marks=pytest.mark.skipif(native.library() is None, reason="not built"))]
+
+
+def segmenter(backend: Backend = "auto", **votes) -> Segmenter:
+    torch.manual_seed(0)
+    return Segmenter(SPVCNN(channels=8, cells=(100, 100, 12)), backend=backend, **votes)
+
+
+def scan(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    values = random_scan(np.random.default_rng(seed))
+    return values[:, :3], values[:, 3]
+
+
+def assert_same(one: SegmentationResult, other: SegmentationResult) -> None:
+    np.testing.assert_array_equal(one.labels, other.labels)
+    np.testing.assert_array_equal(one.confidence, other.confidence)
+
+
+def test_the_mean_by_hand() -> None:
+    """Two views of three points; the first has one row for points 1 and 2, the second for points 0 and 2."""
+    first = torch.tensor([[9, 0.6, 0.4], [9, 0.1, 0.9]]).log(), np.array([0, 1, 1])
+    second = torch.tensor([[9, 0.8, 0.2], [9, 0.9, 0.1]]).log(), np.array([0, 1, 0])
+    share, row = Votes(2).mean([first, second])
+    np.testing.assert_allclose(share[row], [[0.7, 0.3], [0.5, 0.5], [0.45, 0.55]], rtol=1e-6)
+    share, row = Votes(2, "logits").mean([first, second])  # the geometric mean of the shares, up to its sum
+    product = np.sqrt([[0.6 * 0.8, 0.4 * 0.2], [0.1 * 0.9, 0.9 * 0.1], [0.1 * 0.8, 0.9 * 0.2]])
+    np.testing.assert_allclose(share[row], product / product.sum(1, keepdims=True), rtol=1e-6)
+
+
+def test_views_are_turned_and_shifted_about_z() -> None:
+    points, _ = scan(0)
+    plain, *turned = Votes(9).views(points)
+    assert plain is points
+    for view in turned:
+        turn, *_ = np.linalg.lstsq(points - points.mean(0), view - view.mean(0))
+        np.testing.assert_allclose(turn[2], [0, 0, 1], atol=1e-4)
+        np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-4)
+        assert np.linalg.det(turn) > 0  # not mirrored
+        shift = view - points @ turn
+        np.testing.assert_allclose(shift, np.broadcast_to(shift[0], shift.shape), atol=1e-3)
+        assert 0 < np.abs(shift[0]).max() < 0.6
+    assert len({round(float(view[0, 0]), 3) for view in turned}) == 8
+    np.testing.assert_array_equal([*Votes(3).views(points)], [plain, *turned[:2]])  # more votes are those and others
+    released = [*Votes(9, "released").views(points)]
+    np.testing.assert_array_equal(released[1:], turned)
+    assert not np.array_equal(released[0], points)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_one_vote_is_the_scan_as_it_is(backend: Backend) -> None:
+    alone = segmenter(backend)(*scan(0))
+    assert_same(alone, segmenter(backend, votes=1, vote_by="softmax", seed=5)(*scan(0)))
+    assert_same(alone, segmenter(backend, votes=1, vote_by="logits")(*scan(0)))
+
+
+@pytest.mark.parametrize("by", ["softmax", "logits", "released"])
+def test_votes_equal_the_student_asked_view_by_view(by: VoteBy) -> None:
+    voting = segmenter("torch", votes=3, vote_by=by)
+    crop = voting.crop(*scan(0))
+    scores = []
+    for points in Votes(3, by).views(crop.points.numpy()):
+        with torch.no_grad():
+            zeros = torch.zeros(len(points), dtype=torch.int64)
+            logits = voting.student(torch.from_numpy(points), crop.remission, zeros).logits[:, 1:]
+        scores.append(logits.softmax(1) if by == "softmax" else logits)
+    mean = torch.stack(scores).mean(0)
+    confidence, label = (mean if by == "softmax" else mean.softmax(1)).max(1)
+    result = voting(*scan(0))
+    np.testing.assert_array_equal(result.labels[crop.inside], label + 1)
+    np.testing.assert_allclose(result.confidence[crop.inside], confidence, rtol=1e-5)
+    assert len(result.labels) == len(crop.inside) > crop.inside.sum()  # those outside answer too
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_scan_gets_the_same_views_in_any_order_and_any_process(backend: Backend) -> None:
+    voting = segmenter(backend, votes=3)
+    forth = [voting(*scan(i)) for i in range(3)]
+    again = segmenter(backend, votes=3)
+    back = [again(*scan(i)) for i in (2, 1, 0)][::-1]
+    for one, other in zip(forth, back, strict=True):
+        assert_same(one, other)
+    other_seed = segmenter(backend, votes=3, seed=1)(*scan(0))
+    assert not np.array_equal(forth[0].confidence, other_seed.confidence)
+
+
+@pytest.mark.skipif(native.library() is None, reason="not built")
+@pytest.mark.parametrize("by", ["softmax", "logits", "released"])
+def test_backends_agree(by: VoteBy) -> None:
+    one, other = (segmenter(backend, votes=4, vote_by=by)(*scan(0)) for backend in ("torch", "native"))
+    np.testing.assert_allclose(one.confidence, other.confidence, atol=1e-4)
+    assert (one.labels == other.labels).mean() > 0.99  # ties apart
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_is_timed_is_the_real_path(backend: Backend) -> None:
+    voting, (points, remission) = segmenter(backend, votes=3), scan(0)
+    result, times = timed(voting, np.hstack([points, remission[:, None]]))
+    assert_same(result, voting(points, remission))
+    apart = ["geometry"] if backend == "native" else []
+    assert [*times] == ["crop", *apart, "network", "labels"]
+
+
+@pytest.mark.parametrize(
+    ("votes", "message"),
+    [
+        ({"votes": 0}, "votes must be at least 1, found 0"),
+        ({"votes": 2, "vote_by": "show of hands"}, "softmax, logits or released, found 'show of hands'"),
+        ({"votes": 2, "seed": -1}, "seed must be in"),
+    ],
+)
+def test_impossible_votes_are_named(votes, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        segmenter(**votes)
+
+
+def test_commands_vote(tiny_kitti: Path, tmp_path: Path, capsys) -> None:
+    """Predictions by vote score what the vote scores, whatever else is predicted, and not what a single look does."""
+    student, out = tmp_path / "student.safetensors", tmp_path / "out"
+    save_student(SPVCNN(channels=4, cells=(50, 50, 10)), student)
+    votes = ["--votes", "3", "--vote-by", "logits", "--seed", "7"]
+    assert main(["predict", str(student), str(tiny_kitti), "-o", str(out), *votes]) == 0
+    found = {}
+    for name, argv in {
+        "votes": [str(student), str(tiny_kitti), *votes],
+        "files": ["--predictions", str(out), str(tiny_kitti)],
+        "alone": [str(student), str(tiny_kitti)],
+    }.items():
+        assert main(["evaluate", *argv, "--split", "08", "--json", str(tmp_path / "x.json")]) == 0
+        found[name] = json.loads((tmp_path / "x.json").read_text())["confusion"]
+    assert found["votes"] == found["files"] != found["alone"]
+    for argv, message in {
+        ("evaluate", student, tiny_kitti, "--votes", "0"): "votes must be at least 1, found 0",
+        ("evaluate", "--predictions", out, tiny_kitti, "--votes", "2"): "elite predict --votes",
+        ("predict", student, tiny_kitti, "-o", out, "--votes", "2", "--vote-by", "hands"): "vote-by",
+    }.items():
+        capsys.readouterr()
+        assert main([*map(str, argv)]) == 2
+        assert message in capsys.readouterr().err
