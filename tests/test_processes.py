@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from elite.processes import Processes, _launched, _sizes
+from elite.processes import Processes, _launched, sizes
 
 TORCHRUN = {"LOCAL_WORLD_SIZE": "4", "WORLD_SIZE": "8"}
 SRUN = {"SLURM_STEP_ID": "0", "SLURM_JOB_NAME": "labels", "SLURM_STEP_NUM_TASKS": "6", "SLURM_STEP_NUM_NODES": "3"}
@@ -19,7 +19,7 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("environment", "launched", "sizes"),
+    ("environment", "launched", "expected"),
     [
         ({}, False, (2, 1)),
         (TORCHRUN, True, (4, 2)),
@@ -29,10 +29,10 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         (SRUN | {"SLURM_STEP_NUM_TASKS": "1"}, False, (2, 1)),
     ],
 )
-def test_launcher_tells_how_many(environment, launched, sizes, monkeypatch: pytest.MonkeyPatch):
+def test_launcher_tells_how_many(environment, launched, expected, monkeypatch: pytest.MonkeyPatch):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert (_launched(), _sizes(2)) == (launched, sizes)
+    assert (_launched(), sizes(2)) == (launched, expected)
 
 
 def test_one_process_gathers_its_own_value():

@@ -3,12 +3,14 @@
 import atexit
 import os
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from elite.errors import ConfigError, MissingExtraError, first_line
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
+
+Devices = int | Literal["auto"]
 
 _PATIENCE = timedelta(days=30)  # the first to finish waits for the last
 
@@ -43,7 +45,7 @@ def _slurm_tasks() -> int:
     return int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) if inside else 1
 
 
-def _sizes(devices: int) -> tuple[int, int]:
+def sizes(devices: Devices) -> tuple[Devices, int]:
     """(processes on this machine, machines), as torchrun or SLURM say, else ``devices`` on this one."""
     if "LOCAL_WORLD_SIZE" in os.environ:
         here = int(os.environ["LOCAL_WORLD_SIZE"])
@@ -60,7 +62,7 @@ def _launch(devices: int, device: str) -> "Fabric":
         from lightning.fabric.strategies.ddp import DDPStrategy
     except ImportError as error:
         raise MissingExtraError("lightning", "train") from error
-    here, nodes = _sizes(devices)
+    here, nodes = sizes(devices)
     strategy = DDPStrategy(process_group_backend="gloo", timeout=_PATIENCE)
     try:
         fabric = Fabric(accelerator=device.split(":")[0], devices=here, num_nodes=nodes, strategy=strategy)

@@ -139,7 +139,7 @@ class TrainConfig:
         accumulate: batches per optimiser step.
         precision: Lightning's name: 32-true, bf16-mixed or, not on a CPU, 16-mixed.
         accelerator: auto, cpu, cuda.
-        devices: how many, or auto.
+        devices: how many, or auto. Under torchrun or srun: as many processes as they started.
         backend: who convolves: native, torch, spconv, or auto: native on a CPU; on CUDA spconv if it is there, else
             torch.
         deterministic: refuse operations that give other numbers each time. A CPU has none here; on CUDA some fail.

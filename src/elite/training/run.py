@@ -27,6 +27,7 @@ from elite.errors import ConfigError, MissingExtraError
 from elite.files import make_folder, write_bytes, write_json
 from elite.labels import NUM_CLASSES, POINT_COUNTS
 from elite.losses import class_weights
+from elite.processes import sizes
 from elite.sparse import choose
 from elite.student import SPVCNN, load_student
 from elite.training.callbacks import AtomicCheckpointIO, StopSignal, Throughput, checkpoints
@@ -214,6 +215,7 @@ def loss_weights(config: TrainConfig, data: DataModule) -> Tensor | None:
 
 def _trainer(config: TrainConfig, callbacks: list[L.Callback], progress: bool, *, step: int) -> L.Trainer:
     """``step``: where a run that is resumed goes on."""
+    devices, machines = sizes(config.devices)
     return build_trainer(
         callbacks=callbacks,
         progress=progress,
@@ -225,7 +227,8 @@ def _trainer(config: TrainConfig, callbacks: list[L.Callback], progress: bool, *
         limit_val_batches=0 if config.data.val_sequences == "none" else None,
         use_distributed_sampler=False,  # the data module shares out the scans itself, validation without padding
         accelerator=config.accelerator,
-        devices=config.devices,
+        devices=devices,
+        num_nodes=machines,
         deterministic=config.deterministic,
         plugins=[AtomicCheckpointIO(), *own_requeue()],
         logger=[

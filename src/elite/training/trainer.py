@@ -35,8 +35,8 @@ def build_trainer(
             enable_model_summary=False,
             **settings,
         )
-    except MisconfigurationException as error:
-        raise ConfigError(f"this machine cannot train so ({error}); change {change}.") from error
+    except (MisconfigurationException, RuntimeError, ValueError) as error:  # the last two: what SLURM says does not fit
+        raise ConfigError(f"this machine cannot train so ({first_line(error)}); change {change}.") from error
     if trainer.precision != precision:
         raise ConfigError(
             f"precision {precision} is not to be had here (on a CPU it would become {trainer.precision}, with no more "

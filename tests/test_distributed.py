@@ -1,0 +1,158 @@
+"""Two processes train as one does: the same losses, weights and scores, and nobody waits for ever."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from elite.config import DataConfig, ImageConfig, OptimConfig, StudentConfig, TeacherConfig, TrainConfig
+from elite.data import SemanticKITTI
+from elite.data.dataset import EpochSampler
+from elite.evaluation import evaluate
+from elite.inference import Segmenter
+from elite.training import TrainingResult, train
+from elite.training.module import Training
+from elite.types import Batch
+from tests.conftest import RAW_IDS, narrow_sam, random_scan, write_frame
+
+EPOCHS, SCANS, SCORED, WITH_IMAGE = 3, 5, 3, (0, 1)  # 2 steps of two scans an epoch; the fifth scan is left over
+CROP = (64, 512)
+Losses = list[tuple[str, float]]  # scan and loss of every batch
+
+
+def write_drive(root: Path) -> None:
+    """Random scans with random labels, some of them with an image; an odd number of them to score."""
+    rng = np.random.default_rng(0)
+    for sequence, count in (("00", SCANS), ("08", SCORED)):
+        for i in range(count):
+            points = random_scan(rng)
+            write_frame(root, sequence, f"{i:06d}", points, rng.choice(RAW_IDS, len(points)))
+    folder = root / "sequences" / "00" / "image_2"
+    folder.mkdir()
+    for i in WITH_IMAGE:
+        Image.fromarray(rng.integers(0, 256, (376, 1241, 3), np.uint8)).save(folder / f"{i:06d}.png")
+
+
+def write_foundation(folder: Path) -> None:
+    torch.manual_seed(5)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2, "mlp_dim": 32, "output_channels": 8}
+    places = {"image_size": 512, "patch_size": 32, "window_size": 7, "global_attn_indexes": [3]}
+    narrow_sam(**sizes, **places, initializer_range=0.1).save_pretrained(folder)
+
+
+def run(base: Path, out: Path, accumulate: int) -> tuple[TrainingResult, Losses]:
+    """One training run in this process, whatever others take part; scans without an image train the student alone."""
+    losses: Losses = []
+    step = Training.training_step
+
+    def recorded(module: Training, batch: Batch, index: int) -> Tensor:
+        loss = step(module, batch, index)
+        losses.append((batch.ids[0], loss.item()))
+        return loss
+
+    config = TrainConfig(
+        out=out,
+        epochs=EPOCHS,
+        accumulate=accumulate,
+        accelerator="cpu",
+        data=DataConfig(root=base / "kitti", sequences="00", batch_size=1, workers=0),
+        image=ImageConfig(crop=CROP),
+        student=StudentConfig(channels=8, cells=(100, 100, 12)),
+        teacher=TeacherConfig(weights=str(base / "foundation"), channels=8),
+        optim=OptimConfig(lr=0.05),
+    )
+    with patch.object(Training, "training_step", recorded):
+        return train(config, progress=False), losses
+
+
+def process(base: Path) -> None:
+    """What each of two processes does."""
+    result, losses = run(base, base / "two", accumulate=1)
+    (base / f"{os.environ['RANK']}.json").write_text(json.dumps({"miou": result.miou, "losses": losses}))
+
+
+def launch_two(base: Path) -> None:
+    """As torchrun does on two machines of one process each."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    told = {"WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 1, "LOCAL_RANK": 0, "TORCHELASTIC_RUN_ID": "test"}
+    told |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": 1}
+    code = f"from pathlib import Path; from tests.test_distributed import process; process(Path({str(base)!r}))"
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", code],
+            cwd=Path(__file__).parents[1],
+            env=os.environ | {name: str(value) for name, value in (told | {"RANK": rank, "GROUP_RANK": rank}).items()},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    try:
+        for process in started:
+            _, errors = process.communicate(timeout=240)
+            assert process.returncode == 0, errors
+    finally:
+        for process in started:
+            process.kill()
+
+
+@pytest.fixture(scope="module")
+def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with the drive, the teacher, and what two processes made of them."""
+    base = tmp_path_factory.mktemp("distributed")
+    write_drive(base / "kitti")
+    write_foundation(base / "foundation")
+    launch_two(base)
+    return base
+
+
+@pytest.fixture(scope="module")
+def told(drive: Path) -> list[dict[str, Any]]:
+    """What each of the two processes says of its run."""
+    return [json.loads((drive / f"{rank}.json").read_text()) for rank in range(2)]
+
+
+def test_two_processes_are_one_that_accumulates(drive: Path, told: list[dict[str, Any]]) -> None:
+    result, losses = run(drive, drive / "one", accumulate=2)
+    together = [said for pair in zip(*(process["losses"] for process in told), strict=True) for said in pair]
+    assert [scan for scan, _ in together] == [scan for scan, _ in losses]
+    np.testing.assert_allclose([loss for _, loss in together], [loss for _, loss in losses], rtol=1e-5)
+    paths = (result.last, drive / "two" / "checkpoints" / "last.ckpt")
+    one, two = (torch.load(path, weights_only=True)["state_dict"] for path in paths)
+    counted = ("running_mean", "running_var", "num_batches_tracked")  # of the first process's batches alone
+    assert one.keys() == two.keys()
+    for name in (name for name in one if not name.endswith(counted)):
+        torch.testing.assert_close(one[name], two[name], rtol=1e-5, atol=1e-5)
+
+
+def test_the_score_is_that_of_one_process(drive: Path, told: list[dict[str, Any]]) -> None:
+    """An odd number of scans, none of them scored twice: exactly what one process says of the same checkpoint."""
+    assert SCORED % 2
+    segmenter = Segmenter.load(drive / "two" / "checkpoints" / "best.ckpt", "cpu", backend="torch")
+    frames = SemanticKITTI(drive / "kitti", "08", cameras=())
+    scored = evaluate(frames, lambda frame: segmenter.segment(frame.scan).labels)
+    assert told[0]["miou"] == told[1]["miou"] == np.float32(scored["miou"])
+
+
+def test_a_process_without_an_image_takes_part(told: list[dict[str, Any]]) -> None:
+    """There were such steps, both ways round, and they ended; what they made is compared above."""
+    seen = [[int(scan[-6:]) in WITH_IMAGE for scan, _ in process["losses"]] for process in told]
+    assert {(True, False), (False, True)} <= set(zip(*seen, strict=True))
+
+
+def test_processes_take_the_scans_that_one_accumulates() -> None:
+    one = [*EpochSampler(11, seed=3, multiple=2)]
+    two = [[*EpochSampler(11, seed=3, rank=rank, world=2, multiple=1)] for rank in range(2)]
+    assert one == [key for pair in zip(*two, strict=True) for key in pair]
