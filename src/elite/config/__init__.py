@@ -3,7 +3,7 @@ configuration. Impossible values are refused when the record is made.
 """
 
 from elite.config._records import plain
-from elite.config.data import AugmentConfig, DataConfig, ImageConfig
+from elite.config.data import AugmentConfig, CutmixConfig, DataConfig, ImageConfig
 from elite.config.pretraining import ImageDataConfig, PretrainConfig
 from elite.config.pseudo_labels import PseudoLabelConfig, VoteConfig
 from elite.config.student import StudentConfig
@@ -13,6 +13,7 @@ from elite.config.training import DistillConfig, FaultConfig, LossConfig, OptimC
 __all__ = [
     "AdapterConfig",
     "AugmentConfig",
+    "CutmixConfig",
     "DataConfig",
     "DistillConfig",
     "FaultConfig",

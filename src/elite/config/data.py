@@ -1,6 +1,6 @@
 """Settings of what is read, and of what becomes of it before a network sees it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -50,8 +50,30 @@ class DataConfig:
 
 
 @dataclass(frozen=True)
+class CutmixConfig:
+    """Instance cutmix: objects (vehicles and people with an instance id) of another training scan, drawn by chance, are
+    pasted into each training scan that shows its labels. Costs the reading of one more scan, without its images.
+
+    Attributes:
+        objects: at most so many are pasted into a scan; 0 = off.
+        fewest: an object of fewer points is not pasted.
+        tries: places that are tried for each object before it is left out.
+    """
+
+    objects: int = 0
+    fewest: int = 20
+    tries: int = 10
+
+    def __post_init__(self) -> None:
+        require(self.objects >= 0, f"augment.cutmix.objects must not be negative, found {self.objects}.")
+        for name in ("fewest", "tries"):
+            value = getattr(self, name)
+            require(value >= 1, f"augment.cutmix.{name} must be at least 1, found {value}.")
+
+
+@dataclass(frozen=True)
 class AugmentConfig:
-    """3D augmentation of training scans, in this order: drop, rotate, flip, scale, shift.
+    """3D augmentation of training scans, in this order: paste objects, drop, rotate, flip, scale, shift.
 
     Attributes:
         enabled: off = the scan as it is.
@@ -60,6 +82,7 @@ class AugmentConfig:
         flip: none, x, y or both, one quarter each.
         scale: range of the factor on x and y.
         shift: standard deviation (m) of the offset in x, y, z.
+        cutmix: objects of other scans.
     """
 
     enabled: bool = True
@@ -68,6 +91,7 @@ class AugmentConfig:
     flip: bool = True
     scale: tuple[float, float] = (0.95, 1.05)
     shift: float = 0.1
+    cutmix: CutmixConfig = field(default_factory=CutmixConfig)
 
     def __post_init__(self) -> None:
         require(0 <= self.drop < 1, f"augment.drop is a share in [0, 1), found {self.drop}.")

@@ -5,11 +5,12 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Int64, UInt8
+from jaxtyping import Int64, UInt8, UInt32
 from torch.utils.data import Dataset, Sampler
 
 from elite.config import AugmentConfig, ImageConfig
 from elite.data.augment import keep_points, transform_points
+from elite.data.cutmix import Cutout, cut_out, hidden, paste
 from elite.data.fraction import labelled_scans, shown_labels
 from elite.data.semantickitti import SemanticKITTI
 from elite.data.views import DenseLabels, frame_views
@@ -17,6 +18,8 @@ from elite.errors import ConfigError, DataError
 from elite.geometry import Volume, in_volume, nearest
 from elite.labels import NUM_CLASSES
 from elite.types import Frame, Sample, View
+
+_LOOKED_AT = 20  # scans that tell whether there are objects at all
 
 
 class TrainingSet(Dataset[Sample]):
@@ -34,6 +37,10 @@ class TrainingSet(Dataset[Sample]):
 
     A frame that cannot be read is replaced by the next one that can, up to ``tolerance`` in a row, and named in the
     sample's ``faults``.
+
+    With ``augment.cutmix``, objects of another scan of ``labelled`` are pasted into each sample whose labels are shown;
+    what they hide goes, and no camera has seen them, so they have no pairs. They too come from a generator of their
+    own: nothing else of the sample changes. Only points that show their label are pasted.
 
     ``entries[i]`` is the place in ``frames`` of sample i, repeats included; ``labelled`` and ``unlabelled`` list each
     frame once. ``without_images`` counts frames without any image, ``dense_images`` the images with dense labels.
@@ -93,16 +100,20 @@ class TrainingSet(Dataset[Sample]):
     def _sample(self, epoch: int, i: int) -> Sample:
         position = int(self.entries[i])
         frame = self.frames[position]
+        labels = self._shown(position, frame.labels, len(frame.scan))
         rows = np.flatnonzero(_inside(frame, self.volume))
         rng = np.random.default_rng((self.seed, 1, epoch, i))
         if self.augment.enabled:
             rows = rows[keep_points(len(rows), self.augment.drop, rng)]
-        points = frame.scan.points[rows]
+        pasted = self._pasted(i, frame, labels, np.random.default_rng((self.seed, 4, epoch, i)))
+        rows = rows[~hidden(frame.scan.points[rows], pasted)]
+        points = np.concatenate([frame.scan.points[rows], *(cutout.points for cutout in pasted)])
         if self.augment.enabled:
             points = transform_points(points, self.augment, rng)
-        labels = self._shown(position, frame.labels, len(frame.scan)).astype(np.int64)
         views = self._views(position, frame, rows, np.random.default_rng((self.seed, 3, epoch, i)))
-        return Sample(frame.id, points, frame.scan.remission[rows], labels[rows], views)
+        remission = np.concatenate([frame.scan.remission[rows], *(cutout.remission for cutout in pasted)])
+        labels = np.concatenate([labels[rows], *(cutout.labels for cutout in pasted)]).astype(np.int64)
+        return Sample(frame.id, points, remission, labels, views)
 
     def class_counts(self, position: int) -> Int64[np.ndarray, "classes"]:
         """Points of each class 0..19 in a frame of ``labelled``, as training sees them."""
@@ -117,12 +128,37 @@ class TrainingSet(Dataset[Sample]):
     def dense_images(self) -> int:
         return sum(len(self.dense.of(self.frames.index[i])) for i in self.labelled)
 
+    @property
+    def has_objects(self) -> bool:
+        """Whether one of some labelled scans, evenly spaced, has an object (class and instance) to paste."""
+        some = self.labelled[:: max(1, len(self.labelled) // _LOOKED_AT)]
+        return any(self._shown_objects(i, self.frames.read(i, ())).any() for i in some)
+
     def _shown(self, position: int, labels: np.ndarray | None, points: int) -> UInt8[np.ndarray, "n"]:
         """Train ids of the whole scan, 0 where they are hidden."""
         if labels is None or position in self._hidden:
             return np.zeros(points, np.uint8)
         entry = self.frames.index[position]
         return shown_labels(labels, f"{entry.sequence}/{entry.name}", self.point_fraction, self.seed)
+
+    def _pasted(self, i: int, frame: Frame, labels: np.ndarray, rng: np.random.Generator) -> list[Cutout]:
+        """Objects of another labelled scan (of this one, if there is no other) as they stand in sample i. None where
+        the scan's labels are hidden: nobody may know what its ground is.
+        """
+        settings = self.augment.cutmix
+        if not (self.augment.enabled and settings.objects) or int(self.entries[i]) in self._hidden:
+            return []
+        others = len(self.labelled)
+        position = self.labelled[(i + int(rng.integers(1, max(others, 2)))) % others]
+        donor = self.frames.read(position, ())
+        cutouts = cut_out(donor.scan, self._shown_objects(position, donor), settings.fewest)
+        objects = self._shown_objects(int(self.entries[i]), frame)
+        return paste(cutouts, frame.scan.points, labels, objects, settings, self.volume, rng)
+
+    def _shown_objects(self, position: int, frame: Frame) -> UInt32[np.ndarray, "n"]:
+        """Objects of a labelled frame, 0 for points whose label is hidden."""
+        assert frame.objects is not None  # they come with the labels
+        return np.where(self._shown(position, frame.labels, len(frame.scan)) > 0, frame.objects, np.uint32(0))
 
     def _views(self, position: int, frame: Frame, rows: np.ndarray, rng: np.random.Generator) -> tuple[View, ...]:
         dense = {} if position in self._hidden else self.dense.read(self.frames.index[position], frame.images)

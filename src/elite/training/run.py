@@ -188,6 +188,8 @@ def _tell_absent(data: DataModule) -> None:
         print(f"{len(scans.labelled)} training scans show their labels, {len(scans.unlabelled)} only their images")
     if scans.dense.folders:
         print(f"{scans.dense_images} images of {len(scans.labelled)} labelled training scans have dense labels")
+    if scans.augment.cutmix.objects and not scans.has_objects:
+        print("no training scan that was looked at has instance ids, so cutmix finds no object to paste there")
 
 
 def initial_student(config: TrainConfig) -> SPVCNN:
