@@ -24,7 +24,7 @@ class DataConfig:
         require_images: a frame without an image of every camera is an error.
         dense_labels: what teaches the teacher: none = labels of the points at their pixels, or a folder of dense
             image labels, image_2_labels or image_2_pseudo, where there is one for the frame. With a share of the
-            points' labels: pseudo-labels that were made from the same share.
+            points' labels, or another label folder: pseudo-labels that were made from the same.
         batch_size: scans a step on each device.
         workers: loader processes.
     """

@@ -12,8 +12,8 @@ from elite.config import AugmentConfig, ImageConfig
 from elite.data.augment import keep_points, transform_points
 from elite.data.cutmix import Cutout, cut_out, hidden, paste
 from elite.data.fraction import labelled_scans, shown_labels
-from elite.data.semantickitti import SemanticKITTI
-from elite.data.views import DenseLabels, frame_views
+from elite.data.semantickitti import FrameIndex, SemanticKITTI
+from elite.data.views import DenseLabels, frame_views, generated_with
 from elite.errors import ConfigError, DataError
 from elite.geometry import Volume, in_volume, nearest
 from elite.labels import NUM_CLASSES
@@ -47,7 +47,7 @@ class TrainingSet(Dataset[Sample]):
 
     Raises:
         DataError: no label; no image, or no dense label, though asked for; a missing image that is required.
-        ConfigError: dense labels of a camera that is not selected, or that tell more than the share of the labels.
+        ConfigError: dense labels of a camera that is not selected, or that tell more than the labels that are shown.
     """
 
     def __init__(
@@ -181,12 +181,14 @@ class TrainingSet(Dataset[Sample]):
                 f"{', '.join(self.dense.folders.values())} holds no dense labels for any image of the labelled "
                 "training scans; check the folder's name, make the labels, or set --data.dense_labels none."
             )
-        if self.dense.folders and self.point_fraction < 1:
+        if self.dense.folders:
             self._check_share()
+            self._check_source()
 
     def _check_share(self) -> None:
+        """The dense labels show no more points' labels than training."""
         shown = {"label_fraction": self.point_fraction, "label_unit": "points", "seed": self.seed}
-        for entry in (self.frames.index[i] for i in self.labelled):
+        for entry in self._labelled_entries() if self.point_fraction < 1 else ():
             for made_with in self.dense.settings(entry):
                 if not all(made_with.get(name) == value for name, value in shown.items()):
                     share = f"{self.point_fraction:g}"
@@ -196,6 +198,22 @@ class TrainingSet(Dataset[Sample]):
                         f"with --label-fraction {share} --label-unit points --seed {self.seed}, or set "
                         "--data.dense_labels none."
                     )
+
+    def _check_source(self) -> None:
+        """The dense labels come from the same label folder, if it is another than that of all labels."""
+        folder = self.frames.labels_folder
+        for entry in self._labelled_entries() if folder != "labels" else ():
+            source = generated_with(self.frames.layout, entry, folder).get("labels", folder)  # of lifted labels: theirs
+            for made_with in self.dense.settings(entry):
+                if source != "labels" and made_with.get("labels") != source:
+                    raise ConfigError(
+                        f"the dense labels of {entry.sequence}/{entry.name} ({', '.join(self.dense.folders.values())}) "
+                        f"were not made from '{source}', as the training labels are, and would show the teacher more "
+                        f"than those; make pseudo-labels with --labels {source}, or set --data.dense_labels none."
+                    )
+
+    def _labelled_entries(self) -> list[FrameIndex]:
+        return [self.frames.index[i] for i in self.labelled]
 
 
 def _unlabelled(frames: SemanticKITTI, labelled: list[int]) -> list[int]:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -76,7 +75,7 @@ class DenseLabels:
     def settings(self, entry: FrameIndex) -> list[dict[str, Any]]:
         """What the dense labels of each image of a frame were generated with; empty where nothing tells."""
         folders = [self.folders[camera] for camera in self.of(entry)]
-        return [_settings(self.layout.dense_record(entry.sequence, entry.name, folder)) for folder in folders]
+        return [generated_with(self.layout, entry, folder) for folder in folders]
 
     def read(self, entry: FrameIndex, images: Mapping[str, np.ndarray]) -> dict[str, UInt8[np.ndarray, "h w"]]:
         """Train ids by camera, 0 = unknown.
@@ -97,9 +96,13 @@ class DenseLabels:
         return to_train(raw, source=path)
 
 
-def _settings(record: Path) -> dict[str, Any]:
+def generated_with(layout: Layout, entry: FrameIndex, folder: str) -> dict[str, Any]:
+    """The settings that a frame's labels in a folder were generated with, ``labels`` (their source) among them; empty
+    where nothing tells.
+    """
     try:
-        return dict(json.loads(record.read_text())["settings"])
+        record = json.loads(layout.dense_record(entry.sequence, entry.name, folder).read_text())
+        return {"labels": "labels"} | dict(record["settings"])
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 

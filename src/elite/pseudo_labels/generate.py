@@ -129,6 +129,8 @@ class Job:
         self.share = config.label_fraction if config.label_unit == "points" else 1.0
         if self.share < 1:
             settings |= {"label_fraction": self.share, "label_unit": "points", "seed": config.seed}
+        if config.labels != "labels":
+            settings["labels"] = config.labels  # training asks: these tell no more than the labels that it shows
         self.settings = json.loads(json.dumps(settings))  # as it is read again
         self.versions = describe()
 

@@ -1,0 +1,133 @@
+"""Whole recipes on little data: the benchmark's, and training from scribbles."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from elite.cli import main
+from elite.cli.parsing import Parser, parse_config
+from elite.config import DataConfig, TeacherConfig, TrainConfig
+from elite.data import SemanticKITTI
+from elite.data.datamodule import DataModule
+from elite.errors import ConfigError
+from elite.student import SPVCNN, load_student, save_student
+from elite.synthetic import DriveConfig, render_drive
+from tests.conftest import RAW_IDS, random_scan, write_frame
+
+SHAPE = ("--student.channels", "8", "--student.cells", "[50,50,10]")
+SMALL = (*SHAPE, "--image.crop", "[32,64]", "--data.workers", "0", "--accelerator", "cpu")
+TEACHER = ("--teacher.weights", "random", "--teacher.model", "resnet-tiny", "--teacher.adapter.method", "frozen")
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sequences 00 and 08, two frames each."""
+    root = tmp_path_factory.mktemp("recipes") / "drive"
+    config = DriveConfig(sequences=1, frames=2, beams=16, azimuths=256, image_width=160, image_height=48)
+    render_drive(root, config, workers=1, progress=False)
+    return root
+
+
+@pytest.fixture
+def drive(rendered: Path, tmp_path: Path) -> Path:
+    subprocess.run(["cp", "-r", str(rendered), str(tmp_path / "drive")], check=True)
+    return tmp_path / "drive"
+
+
+def test_the_benchmark_recipe_line_by_line() -> None:
+    _, config = parse_config(Parser(), ["--config", "semantickitti-benchmark"], TrainConfig)
+    assert (config.epochs, config.data.batch_size, config.steps) == (128, 2, None)
+    assert (config.optim.lr, config.optim.final_lr, config.optim.anneal) == (0.24, 1e-5, "epoch")
+    assert (config.optim.momentum, config.optim.weight_decay, config.optim.clip) == (0.9, 1e-4, 1.0)
+    assert config.augment.enabled
+    assert config.augment.cutmix.objects > 0
+    assert (config.data.dense_labels, config.data.label_fraction) == ("image_2_pseudo", 1)
+    assert (config.data.sequences, config.data.val_sequences) == ("train,valid", "none")
+    assert (config.teacher.adapter.method, config.teacher.weights) == ("adalora", None)
+
+
+@pytest.mark.parametrize("name", ["semantickitti", "semantickitti-student", "synthetic", "synthetic-student"])
+def test_other_recipes_paste_nothing(name: str) -> None:
+    _, config = parse_config(Parser(), ["--config", name], TrainConfig)
+    assert config.augment.cutmix.objects == 0
+
+
+@pytest.mark.parametrize("sequences", ["00-10", "train,valid"])
+def test_training_takes_the_validation_sequence_too(tmp_path: Path, sequences: str) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(12):
+        write_frame(tmp_path, f"{number:02d}", "000000", random_scan(rng, 300), rng.choice(RAW_IDS, 300))
+    data = DataConfig(root=tmp_path, sequences=sequences, val_sequences="none", workers=0)
+    alone = DataModule(TrainConfig(data=data, teacher=TeacherConfig(weights="none")))
+    ids = {alone.train_set[(0, i)].id for i in range(len(alone.train_set))}
+    assert ids == {f"{number:02d}/000000" for number in range(11)}
+    assert alone.val_set is None
+    assert alone.val_dataloader() == []
+
+
+def test_the_benchmark_recipe_runs(drive: Path, tmp_path: Path) -> None:
+    """Pseudo-labels of train and val, a student to start from, two steps with cutmix and a teacher."""
+    assert main(["pseudo-label", str(drive), "--sequences", "train,valid"]) == 0
+    start = tmp_path / "start.safetensors"
+    save_student(SPVCNN(channels=8, cells=(50, 50, 10)), start)
+    run = ["train", "--config", "semantickitti-benchmark", "--data.root", str(drive), "--out", str(tmp_path / "run")]
+    assert main([*run, "--init", str(start), "--steps", "2", *TEACHER, *SMALL]) == 0
+    settings = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert settings["augment"]["cutmix"]["objects"] == 10
+    trained = load_student(tmp_path / "run" / "checkpoints" / "last.ckpt").state_dict()
+    assert any((trained[k] != v).any() for k, v in load_student(start).state_dict().items())
+
+
+def scribble(drive: Path, share: float = 0.08) -> None:
+    """ScribbleKITTI's layout: a folder scribbles with the labels of some points of the training sequence."""
+    rng = np.random.default_rng(0)
+    for path in sorted((drive / "sequences" / "00" / "labels").glob("*.label")):
+        words = np.fromfile(path, "<u4") & 0xFFFF
+        words[rng.random(len(words)) > share] = 0
+        folder = path.parents[1] / "scribbles"
+        folder.mkdir(exist_ok=True)
+        words.tofile(folder / path.name)
+
+
+def test_scribbles_train_and_full_labels_score(drive: Path, tmp_path: Path) -> None:
+    scribble(drive)
+    data = DataConfig(root=drive, labels="scribbles", batch_size=1, workers=0)
+    module = DataModule(TrainConfig(data=data, teacher=TeacherConfig(weights="none")))
+    assert module.val_set is not None
+    share = [(module.train_set[(0, i)].labels > 0).mean() for i in range(2)]
+    assert max(share) < 0.1 < 0.5 < (module.val_set[0].labels > 0).mean()
+    out, report = tmp_path / "run", tmp_path / "score.json"
+    run = ["train", "--config", "semantickitti-student", "--data.root", str(drive), "--data.labels", "scribbles"]
+    assert main([*run, "--data.batch_size", "1", "--steps", "2", "--out", str(out), *SMALL]) == 0
+    assert "val/miou" in (out / "metrics.csv").read_text().splitlines()[0]
+    assert main(["evaluate", str(out / "checkpoints" / "best.ckpt"), str(drive), "--json", str(report)]) == 0
+    full = SemanticKITTI(drive, "08", cameras=())
+    labelled = sum((full.read_labels(i) > 0).sum() for i in range(len(full)))
+    assert sum(map(sum, json.loads(report.read_text())["confusion"])) >= labelled
+
+
+def test_dense_labels_tell_no_more_than_the_scribbles(drive: Path) -> None:
+    """Those made from all labels, or true ones, are refused; those made from the scribbles, and lifted ones, serve."""
+    scribble(drive)
+
+    def module(labels: str, dense: str) -> DataModule:
+        data = DataConfig(root=drive, labels=labels, dense_labels=dense, workers=0)
+        return DataModule(TrainConfig(data=data, teacher=TeacherConfig(weights="random")))
+
+    make = ["pseudo-label", str(drive), "--sequences", "train", "--lift", "true"]
+    assert main(make) == 0
+    for dense in ("image_2_pseudo", "image_2_labels"):
+        with pytest.raises(ConfigError, match=r"not made from 'scribbles'.*--labels scribbles"):
+            module("scribbles", dense)
+    module("labels_pseudo", "image_2_pseudo")  # both from all labels
+    assert main([*make, "--labels", "scribbles"]) == 0  # made again, since the source is another
+    assert module("scribbles", "image_2_pseudo").train_set.dense_images == 2
+    assert module("labels_pseudo", "image_2_pseudo").train_set.dense_images == 2
+    with pytest.raises(ConfigError, match=r"not made from 'scribbles'"):
+        module("labels_pseudo", "image_2_labels")
+    record = json.loads((drive / "sequences/00/image_2_pseudo/000000.json").read_text())
+    assert record["settings"]["labels"] == "scribbles"
