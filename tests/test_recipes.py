@@ -1,6 +1,7 @@
 """Whole recipes on little data: the benchmark's, and training from scribbles."""
 
 import json
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -131,3 +132,11 @@ def test_dense_labels_tell_no_more_than_the_scribbles(drive: Path) -> None:
         module("labels_pseudo", "image_2_labels")
     record = json.loads((drive / "sequences/00/image_2_pseudo/000000.json").read_text())
     assert record["settings"]["labels"] == "scribbles"
+
+
+def test_the_commands_of_the_reproduction_are_understood() -> None:
+    """Each training command of docs/reproduce.md names settings that exist."""
+    text = (Path(__file__).parents[1] / "docs" / "reproduce.md").read_text()
+    commands = [shlex.split(line)[2:] for line in text.splitlines() if line.startswith("elite train ")]
+    outs = [str(parse_config(Parser(), command, TrainConfig)[1].out) for command in commands]
+    assert outs == ["runs/elite", "runs/benchmark", "runs/scribbles"]
