@@ -143,14 +143,18 @@ class TrainingSet(Dataset[Sample]):
 
     def _pasted(self, i: int, frame: Frame, labels: np.ndarray, rng: np.random.Generator) -> list[Cutout]:
         """Objects of another labelled scan (of this one, if there is no other) as they stand in sample i. None where
-        the scan's labels are hidden: nobody may know what its ground is.
+        the scan's labels are hidden: nobody may know what its ground is. A scan that cannot be read gives none; it is
+        named when it is its own turn.
         """
         settings = self.augment.cutmix
         if not (self.augment.enabled and settings.objects) or int(self.entries[i]) in self._hidden:
             return []
         others = len(self.labelled)
         position = self.labelled[(i + int(rng.integers(1, max(others, 2)))) % others]
-        donor = self.frames.read(position, ())
+        try:
+            donor = self.frames.read(position, ())
+        except DataError:
+            return []
         cutouts = cut_out(donor.scan, self._shown_objects(position, donor), settings.fewest)
         objects = self._shown_objects(int(self.entries[i]), frame)
         return paste(cutouts, frame.scan.points, labels, objects, settings, self.volume, rng)
