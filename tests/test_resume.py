@@ -75,20 +75,22 @@ def run_with_stops(settings: Any, stops: list[int], monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("workers", "changes"),
     [
-        {"steps": None, "epochs": 3, "save_every": 1},  # epochs of two steps
-        {"steps": None, "epochs": 3, "save_every": 100},  # saved at the ends of epochs alone
-        {"steps": 7, "val_every": 7, "save_every": 2},
-        {"steps": 6, "val_every": 3, "save_every": 1},
-        {"steps": 4, "val_every": 2, "accumulate": 2, "save_every": 1},
+        (2, {"steps": None, "epochs": 3, "save_every": 1}),  # epochs of two steps
+        (0, {"steps": None, "epochs": 3, "save_every": 100}),  # saved at the ends of epochs alone
+        (0, {"steps": 7, "val_every": 7, "save_every": 2}),
+        (0, {"steps": 6, "val_every": 3, "save_every": 1}),
+        (0, {"steps": 4, "val_every": 2, "accumulate": 2, "save_every": 1}),
     ],
     ids=["epochs", "whole epochs", "steps", "steps with scores", "accumulated"],
 )
 def test_a_resumed_run_equals_one_that_was_never_stopped(
-    tiny_kitti: Path, tmp_path: Path, monkeypatch, changes
+    tiny_kitti: Path, tmp_path: Path, monkeypatch, workers: int, changes: dict[str, Any]
 ) -> None:
-    whole = replace(config(tiny_kitti, tmp_path / "whole", optim=OptimConfig(lr=0.05, average=0.9)), **changes)
+    data = DataConfig(root=tiny_kitti, sequences="00", batch_size=1, workers=workers)
+    optim = OptimConfig(lr=0.05, average=0.9)
+    whole = config(tiny_kitti, tmp_path / "whole", data=data, optim=optim, **changes)
     train(whole, progress=False)
     stopped = replace(whole, out=tmp_path / "stopped")
     run_with_stops(stopped, [0, 1, 3, 4, 5], monkeypatch)

@@ -46,7 +46,7 @@ class DataModule(L.LightningDataModule):
             keep_unlabelled=bool(cameras),
             tolerance=config.faults.tolerated(len(frames)),
         )
-        self._start = 0  # batches of the first epoch that a run which is resumed has behind it
+        self._epoch, self._start = 0, 0  # where a run that is resumed begins: its epoch, and batches of it that are done
         if config.accumulate > 1 and len(self.train_set) < data.batch_size * config.accumulate:
             raise ConfigError(
                 f"{len(self.train_set)} training scans do not fill one optimiser step of {config.accumulate} batches "
@@ -57,10 +57,12 @@ class DataModule(L.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Any]:
         """Shuffled; scans that do not fill the last optimiser step of an epoch are dropped."""
         data = self.config.data
+        sampler = self._sampler(self._rank, self._world, start=self._start * data.batch_size)
+        sampler.set_epoch(self._epoch)  # Lightning does it after the loader processes have their first keys
         return DataLoader(
             self.train_set,
             batch_size=data.batch_size,
-            sampler=self._sampler(self._rank, self._world, start=self._start * data.batch_size),
+            sampler=sampler,
             collate_fn=collate,
             num_workers=data.workers,
             persistent_workers=data.workers > 0,
@@ -86,11 +88,12 @@ class DataModule(L.LightningDataModule):
     def state_dict(self) -> dict[str, Any]:
         """How far the epoch has come, for a checkpoint: every sample depends on its epoch and its place alone."""
         assert self.trainer is not None
-        done = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready  # none is under way when a file is made
-        return {"batches": done % int(self.trainer.num_training_batches)}
+        loop = self.trainer.fit_loop
+        done = loop.epoch_loop.batch_progress.current.ready  # none is under way when a checkpoint is made
+        return {"epoch": loop.epoch_progress.current.processed, "batches": done % int(self.trainer.num_training_batches)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._start = state_dict["batches"]
+        self._epoch, self._start = state_dict["epoch"], state_dict["batches"]
 
     def check_processes(self, world: int) -> None:
         """Raises ConfigError if one of ``world`` processes would have no scan."""
