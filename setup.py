@@ -21,7 +21,7 @@ INSTRUCTIONS = {"avx2": ["-mavx2", "-mfma"], "avx512": AVX512, "avx512bf16": [*A
 
 
 class BuildNative(build_ext):
-    """Compiles kernels.cpp once per instruction set, and links all of it into one library."""
+    """Compiles what runs over rows once per instruction set, and links all of it into one library."""
 
     def build_extension(self, ext: Extension) -> None:
         if platform.machine() not in ("x86_64", "AMD64"):
@@ -29,7 +29,8 @@ class BuildNative(build_ext):
             return
         objects = []
         for name, flags in INSTRUCTIONS.items():
-            objects += self._compile("kernels.cpp", name, [*flags, f"-DINSTRUCTIONS={name}"])
+            for source in ("kernels.cpp", "training.cpp"):
+                objects += self._compile(source, name, [*flags, f"-DINSTRUCTIONS={name}"])
         for source in ("geometry.cpp", "interface.cpp"):
             objects += self._compile(source, "any", [])
         target = Path(self.get_ext_fullpath(ext.name))
@@ -45,7 +46,7 @@ class BuildNative(build_ext):
         )
 
 
-sources = [str(FOLDER / name) for name in ("kernels.cpp", "geometry.cpp", "interface.cpp")]
+sources = [str(FOLDER / name) for name in ("kernels.cpp", "training.cpp", "geometry.cpp", "interface.cpp")]
 setup(
     ext_modules=[Extension("elite.native._kernels", sources, optional=True)],
     cmdclass={"build_ext": BuildNative},

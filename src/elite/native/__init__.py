@@ -1,17 +1,32 @@
 """Kernels in C++ for the student on CPUs: what plain torch computes too, several times faster."""
 
 from elite.native.library import describe, has_bf16, library
-from elite.native.ops import NeighbourPairs, Packed, point_means, pool, rows, weight_gradient
+from elite.native.ops import (
+    NeighbourPairs,
+    Packed,
+    VoxelPoints,
+    column_sums,
+    combine,
+    point_means,
+    point_means_gradient,
+    pool,
+    rows,
+    weight_gradient,
+)
 from elite.native.workspace import Workspace
 
 __all__ = [
     "NeighbourPairs",
     "Packed",
+    "VoxelPoints",
     "Workspace",
+    "column_sums",
+    "combine",
     "describe",
     "has_bf16",
     "library",
     "point_means",
+    "point_means_gradient",
     "pool",
     "rows",
     "weight_gradient",

@@ -64,4 +64,10 @@ void elite_point_means(const PointMeans* job, int bf16) {
 }
 
 void elite_weight_gradient(const WeightGradient* job) { chosen.kernels->weight_gradient(*job); }
+
+void elite_point_means_gradient(const PointMeansGradient* job) { chosen.kernels->point_means_gradient(*job); }
+
+void elite_combine(const Combine* job) { chosen.kernels->combine(*job); }
+
+void elite_sums(const Sums* job) { chosen.kernels->sums(*job); }
 }

@@ -15,6 +15,10 @@
 #include <vector>
 
 namespace INSTRUCTIONS {
+
+void combine(const Combine&);  // training.cpp
+void sums(const Sums&);
+
 namespace {
 
 #if defined(__AVX512F__)
@@ -352,6 +356,21 @@ void ten_numbers(const PointMeans& job, int64_t voxel, const float* mean, int64_
     numbers[3] = job.remission[point];
 }
 
+void mean_point(const PointMeans& job, int64_t voxel, float* mean) {
+    std::fill_n(mean, 3, 0.0f);
+    const int64_t begin = job.offsets[voxel], end = job.offsets[voxel + 1];
+    for (int64_t e = begin; e < end; ++e)
+        for (int axis = 0; axis < 3; ++axis) mean[axis] += job.points[3 * job.order[e] + axis];
+    for (int axis = 0; axis < 3; ++axis) mean[axis] /= static_cast<float>(end - begin);
+}
+
+void hidden_row(const PointMeans& job, const float* numbers, float* hidden) {  // before its ReLU
+    const int64_t n = job.channels;
+    std::copy_n(job.bias, n, hidden);
+    for (int j = 0; j < 10; ++j)
+        for (int64_t c = 0; c < n; ++c) hidden[c] += numbers[j] * job.weight[j * n + c];
+}
+
 template <class Number>
 void point_means(const PointMeans& job) {
     const int64_t n = job.channels;
@@ -359,20 +378,50 @@ void point_means(const PointMeans& job) {
     for (int64_t v = 0; v < job.voxels; ++v) {
         const int64_t begin = job.offsets[v], end = job.offsets[v + 1];
         float *sums = scratch(2 * n), *hidden = sums + n;
-        float mean[3] = {0, 0, 0}, numbers[10];
-        for (int64_t e = begin; e < end; ++e)
-            for (int axis = 0; axis < 3; ++axis) mean[axis] += job.points[3 * job.order[e] + axis];
-        for (float& m : mean) m /= static_cast<float>(end - begin);
+        float mean[3], numbers[10];
+        mean_point(job, v, mean);
         std::fill_n(sums, n, 0.0f);
         for (int64_t e = begin; e < end; ++e) {
             ten_numbers(job, v, mean, job.order[e], numbers);
-            std::copy_n(job.bias, n, hidden);
-            for (int j = 0; j < 10; ++j)
-                for (int64_t c = 0; c < n; ++c) hidden[c] += numbers[j] * job.weight[j * n + c];
+            hidden_row(job, numbers, hidden);
             for (int64_t c = 0; c < n; ++c) sums[c] += hidden[c] > 0 ? hidden[c] : 0.0f;
         }
         for (int64_t c = 0; c < n; ++c) sums[c] /= static_cast<float>(end - begin);
         Number::write(static_cast<typename Number::Stored*>(job.out) + v * n, sums, n);
+    }
+}
+
+// ---- gradients: of what point_means learns ---------------------------------------------------------------------------
+
+// sums: 11 x channels, those of the weight and then of the bias.
+void add_point_gradients(const PointMeans& job, const float* grad, int64_t voxel, float* sums, float* hidden) {
+    const int64_t n = job.channels, begin = job.offsets[voxel], end = job.offsets[voxel + 1];
+    const float share = 1.0f / static_cast<float>(end - begin);
+    float mean[3], numbers[10];
+    mean_point(job, voxel, mean);
+    for (int64_t e = begin; e < end; ++e) {
+        ten_numbers(job, voxel, mean, job.order[e], numbers);
+        hidden_row(job, numbers, hidden);
+        for (int64_t c = 0; c < n; ++c) hidden[c] = hidden[c] > 0 ? share * grad[c] : 0.0f;
+        for (int j = 0; j < 10; ++j)
+            for (int64_t c = 0; c < n; ++c) sums[j * n + c] += numbers[j] * hidden[c];
+        for (int64_t c = 0; c < n; ++c) sums[10 * n + c] += hidden[c];
+    }
+}
+
+void point_means_gradient(const PointMeansGradient& job) {
+    const PointMeans& of = job.of;
+    const int64_t n = of.channels, size = 11 * n;
+    const Aligned sums = allocate(GROUPS * size);
+    std::fill_n(sums.get(), GROUPS * size, 0.0f);
+#pragma omp parallel for schedule(dynamic, 1)
+    for (int64_t g = 0; g < GROUPS; ++g)
+        for (int64_t v = g * of.voxels / GROUPS; v < (g + 1) * of.voxels / GROUPS; ++v)
+            add_point_gradients(of, job.grad + v * n, v, sums.get() + g * size, scratch(n));
+    for (int64_t c = 0; c < size; ++c) {
+        float sum = 0;
+        for (int64_t g = 0; g < GROUPS; ++g) sum += sums.get()[g * size + c];
+        (c < 10 * n ? job.weight[c] : job.bias[c - 10 * n]) = sum;
     }
 }
 
@@ -436,26 +485,29 @@ void outer_chunk(const WeightGradient& job, const Run& run, int64_t begin, int c
 // same numbers are added in the same order. Within a block all positions find its rows in cache.
 void gradient_of_group(const WeightGradient& job, int64_t start, int64_t end, float* sums) {
     const int64_t width = padded(job.out_channels), size = job.in_channels * width;
+    const int positions = job.pairs ? POSITIONS : 1;
     float* copied = scratch(CHUNK * width);
-    std::fill_n(sums, POSITIONS * size, 0.0f);
+    std::fill_n(sums, positions * size, 0.0f);
     for (int64_t row = start; row < end; row += BLOCK)
-        for (int k = 0; k < POSITIONS; ++k) {
+        for (int k = 0; k < positions; ++k) {
             const int64_t last = std::min(end, row + BLOCK);
-            const Run run = k == CENTRE ? Run{nullptr, nullptr, row, last} : run_of(*job.pairs, k, row, last);
+            const bool itself = !job.pairs || k == CENTRE;
+            const Run run = itself ? Run{nullptr, nullptr, row, last} : run_of(*job.pairs, k, row, last);
             for (int64_t p = run.begin; p < run.end; p += CHUNK)
                 outer_chunk(job, run, p, static_cast<int>(std::min(CHUNK, run.end - p)), copied, sums + k * size);
         }
 }
 
 void weight_gradient(const WeightGradient& job) {
-    const int64_t width = padded(job.out_channels), size = POSITIONS * job.in_channels * width;
+    const int64_t lines = (job.pairs ? POSITIONS : 1) * job.in_channels;
+    const int64_t width = padded(job.out_channels), size = lines * width;
     const int64_t blocks = (job.rows + BLOCK - 1) / BLOCK, groups = std::min(blocks, GROUPS);
     const Aligned sums = allocate(std::max<int64_t>(1, groups) * size);
 #pragma omp parallel for schedule(dynamic, 1)
     for (int64_t g = 0; g < groups; ++g)
         gradient_of_group(job, g * blocks / groups * BLOCK, std::min(job.rows, (g + 1) * blocks / groups * BLOCK),
                           sums.get() + g * size);
-    for (int64_t row = 0; row < POSITIONS * job.in_channels; ++row)
+    for (int64_t row = 0; row < lines; ++row)
         for (int64_t o = 0; o < job.out_channels; ++o) {
             float sum = 0;
             for (int64_t g = 0; g < groups; ++g) sum += sums.get()[g * size + row * width + o];
@@ -487,6 +539,9 @@ const Kernels kernels = {
     nullptr,
 #endif
     weight_gradient,
+    point_means_gradient,
+    combine,
+    sums,
 };
 
 }  // namespace INSTRUCTIONS

@@ -69,7 +69,15 @@ struct PointMeans {
     void* out;
 };
 
-// weight[k] = sum over pairs of feats[neighbour]^T grad[voxel], for all 27 positions.
+// Gradients of weight and bias in PointMeans, grad (voxels x channels) being that of ``out``.
+struct PointMeansGradient {
+    PointMeans of;  // without out
+    const float* grad;
+    float* weight;  // 10 x channels
+    float* bias;
+};
+
+// weight[k] = sum over pairs of feats[neighbour]^T grad[voxel], for all 27 positions; pairs null: feats^T grad alone.
 struct WeightGradient {
     int64_t rows;
     int64_t in_channels;
@@ -78,6 +86,35 @@ struct WeightGradient {
     const float* grad;
     const Pairs* pairs;
     float* weight;
+};
+
+// out = leaky(first_scale * first' + second_scale * second + shift); scales and shift are one number a channel.
+// first' is first where sign > 0, sign_slope * first elsewhere. sign null: first' = first; second may be null too.
+struct Combine {
+    int64_t rows;
+    int64_t channels;
+    const float* first;
+    const float* first_scale;
+    const float* sign;
+    float sign_slope;
+    const float* second;
+    const float* second_scale;
+    const float* shift;
+    float slope;
+    float* out;  // may be one of the inputs
+};
+
+// Over all rows, per channel: out[0] = sum of feats', out[1] = sum of feats' * first, out[2] = sum of feats' * second.
+// feats' is feats where sign > 0, slope * feats elsewhere. sign null: feats' = feats; first and second may be null.
+struct Sums {
+    int64_t rows;
+    int64_t channels;
+    const float* feats;
+    const float* sign;
+    float slope;
+    const float* first;
+    const float* second;
+    double* out;  // 3 x channels
 };
 
 // The kernels as one instruction set has them. bfloat16 is null where it has none.
@@ -91,6 +128,9 @@ struct Kernels {
     void (*point_means)(const PointMeans&);
     void (*point_means_bf16)(const PointMeans&);
     void (*weight_gradient)(const WeightGradient&);
+    void (*point_means_gradient)(const PointMeansGradient&);
+    void (*combine)(const Combine&);
+    void (*sums)(const Sums&);
 };
 
 namespace avx2 { extern const Kernels kernels; }

@@ -74,6 +74,32 @@ WeightGradient = _record(
     pairs=POINTER(Pairs),
     weight=c_void_p,
 )
+PointMeansGradient = _record("PointMeansGradient", of=PointMeans, grad=c_void_p, weight=c_void_p, bias=c_void_p)
+Combine = _record(
+    "Combine",
+    rows=c_int64,
+    channels=c_int64,
+    first=c_void_p,
+    first_scale=c_void_p,
+    sign=c_void_p,
+    sign_slope=c_float,
+    second=c_void_p,
+    second_scale=c_void_p,
+    shift=c_void_p,
+    slope=c_float,
+    out=c_void_p,
+)
+Sums = _record(
+    "Sums",
+    rows=c_int64,
+    channels=c_int64,
+    feats=c_void_p,
+    sign=c_void_p,
+    slope=c_float,
+    first=c_void_p,
+    second=c_void_p,
+    out=c_void_p,
+)
 
 _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "elite_instructions": (c_char_p, []),
@@ -85,6 +111,9 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "elite_pool": (None, [POINTER(Pool), c_int]),
     "elite_point_means": (None, [POINTER(PointMeans), c_int]),
     "elite_weight_gradient": (None, [POINTER(WeightGradient)]),
+    "elite_point_means_gradient": (None, [POINTER(PointMeansGradient)]),
+    "elite_combine": (None, [POINTER(Combine)]),
+    "elite_sums": (None, [POINTER(Sums)]),
 }
 
 

@@ -1,6 +1,7 @@
 """The native kernels as functions of tensors: contiguous, on the CPU, float32 or (where said) bfloat16.
 
-The caller gives the output; nothing is allocated here. What each computes is written out in kernels.h.
+The caller gives the output, but for gradients of weights and other sums, which are small. What each computes is written
+out in kernels.h.
 """
 
 import ctypes
@@ -8,10 +9,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float, Float32, Int32, Int64
+from jaxtyping import Float, Float32, Float64, Int32, Int64
 from torch import Tensor
 
-from elite.native.library import Pairs, PointMeans, Pool, Rows, WeightGradient, library, pointer
+from elite.native.library import (
+    Combine,
+    Pairs,
+    PointMeans,
+    PointMeansGradient,
+    Pool,
+    Rows,
+    Sums,
+    WeightGradient,
+    library,
+    pointer,
+)
 
 
 @dataclass(frozen=True)
@@ -122,56 +134,128 @@ def pool(
     _library().elite_pool(job, _bf16(feats))
 
 
-def point_means(
-    out: Float[Tensor, "v c"],
-    points: Float32[Tensor, "n 3"],
-    remission: Float32[Tensor, "n"],
-    *,
-    order: Int32[Tensor, "n"],
-    offsets: Int64[Tensor, "starts"],
-    coords: Int64[Tensor, "v 4"],
-    corner: Float32[Tensor, "3"],
-    size: Float32[Tensor, "3"],
-    weight: Float32[Tensor, "10 c"],
-    bias: Float32[Tensor, "c"],
-) -> None:
-    """Mean over the points of each voxel of relu(numbers @ weight + bias); the ten numbers as in PointMLP.
+@dataclass(frozen=True)
+class VoxelPoints:
+    """The points of each voxel: voxel v has order[offsets[v]:offsets[v + 1]]."""
 
-    The points of voxel v are order[offsets[v]:offsets[v + 1]]; ``corner`` is the volume's, ``size`` a voxel's (m).
-    """
-    job = PointMeans(
-        voxels=len(out),
-        channels=out.shape[1],
-        points=pointer(points),
-        remission=pointer(remission),
-        order=pointer(order),
-        offsets=pointer(offsets),
-        coords=pointer(coords),
-        corner=pointer(corner),
-        size=pointer(size),
-        weight=pointer(weight),
-        bias=pointer(bias),
-        out=pointer(out),
-    )
-    _library().elite_point_means(job, _bf16(out))
+    points: Float32[Tensor, "n 3"]
+    remission: Float32[Tensor, "n"]
+    order: Int32[Tensor, "n"]
+    offsets: Int64[Tensor, "starts"]
+    coords: Int64[Tensor, "v 4"]
+    corner: Float32[Tensor, "3"]  # of the volume (m)
+    size: Float32[Tensor, "3"]  # of a voxel (m)
+
+    def record(self, weight: Float32[Tensor, "10 c"], bias: Float32[Tensor, "c"], out: Tensor | None = None) -> Any:
+        return PointMeans(
+            voxels=len(self.coords),
+            channels=len(bias),
+            points=pointer(self.points),
+            remission=pointer(self.remission),
+            order=pointer(self.order),
+            offsets=pointer(self.offsets),
+            coords=pointer(self.coords),
+            corner=pointer(self.corner),
+            size=pointer(self.size),
+            weight=pointer(weight),
+            bias=pointer(bias),
+            out=pointer(out),
+        )
+
+
+def point_means(
+    out: Float[Tensor, "v c"], inside: VoxelPoints, weight: Float32[Tensor, "10 c"], bias: Float32[Tensor, "c"]
+) -> None:
+    """Mean over the points of each voxel of relu(numbers @ weight + bias); the ten numbers as in PointMLP."""
+    _library().elite_point_means(inside.record(weight, bias, out), _bf16(out))
+
+
+def point_means_gradient(
+    grad: Float32[Tensor, "v c"], inside: VoxelPoints, weight: Float32[Tensor, "10 c"], bias: Float32[Tensor, "c"]
+) -> tuple[Float32[Tensor, "10 c"], Float32[Tensor, "c"]]:
+    """Of ``weight`` and ``bias``, where ``grad`` is that of the means."""
+    grad_weight, grad_bias = torch.empty_like(weight), torch.empty_like(bias)
+    job = PointMeansGradient(inside.record(weight, bias), pointer(grad), pointer(grad_weight), pointer(grad_bias))
+    _library().elite_point_means_gradient(job)
+    return grad_weight, grad_bias
 
 
 def weight_gradient(
-    feats: Float32[Tensor, "v in_"], grad: Float32[Tensor, "v out"], pairs: NeighbourPairs
-) -> Float32[Tensor, "27 in_ out"]:
-    """Of a submanifold convolution: for each kernel position the sum of feats[neighbour]^T grad[voxel]."""
-    weight = torch.empty(27, feats.shape[1], grad.shape[1])
+    feats: Float32[Tensor, "v in_"], grad: Float32[Tensor, "v out"], pairs: NeighbourPairs | None = None
+) -> Float32[Tensor, "positions in_ out"]:
+    """The sum of feats[neighbour]^T grad[voxel] for each of 27 kernel positions; without ``pairs`` feats^T grad."""
+    weight = torch.empty(27 if pairs else 1, feats.shape[1], grad.shape[1])
     job = WeightGradient(
         rows=len(feats),
         in_channels=feats.shape[1],
         out_channels=grad.shape[1],
         feats=pointer(feats),
         grad=pointer(grad),
-        pairs=ctypes.pointer(pairs.record()),
+        pairs=ctypes.pointer(pairs.record()) if pairs else None,
         weight=pointer(weight),
     )
     _library().elite_weight_gradient(job)
     return weight
+
+
+def combine(
+    out: Float32[Tensor, "r c"],
+    first: Float32[Tensor, "r c"],
+    first_scale: Float32[Tensor, "c"],
+    shift: Float32[Tensor, "c"],
+    *,
+    sign: Float32[Tensor, "r c"] | None = None,
+    sign_slope: float = 1.0,
+    second: Float32[Tensor, "r c"] | None = None,
+    second_scale: Float32[Tensor, "c"] | None = None,
+    slope: float = 1.0,
+) -> None:
+    """out = leaky(first_scale first + second_scale second + shift); ``out`` may be one of the inputs.
+
+    Where ``sign`` is not above zero, ``first`` counts ``sign_slope`` times only: the gradient of a leaky ReLU whose
+    output was ``sign``.
+    """
+    job = Combine(
+        rows=out.shape[0],
+        channels=out.shape[1],
+        first=pointer(first),
+        first_scale=pointer(first_scale),
+        sign=pointer(sign),
+        sign_slope=sign_slope,
+        second=pointer(second),
+        second_scale=pointer(second_scale),
+        shift=pointer(shift),
+        slope=slope,
+        out=pointer(out),
+    )
+    _library().elite_combine(job)
+
+
+def column_sums(
+    feats: Float32[Tensor, "r c"],
+    first: Float32[Tensor, "r c"] | None = None,
+    second: Float32[Tensor, "r c"] | None = None,
+    *,
+    sign: Float32[Tensor, "r c"] | None = None,
+    slope: float = 1.0,
+) -> Float64[Tensor, "3 c"]:
+    """Sums over all rows of feats, feats * first and feats * second (zero without), made in double precision.
+
+    Where ``sign`` is not above zero, ``feats`` counts ``slope`` times only.
+    """
+    out = torch.empty(3, feats.shape[1], dtype=torch.float64)
+    job = Sums(
+        rows=feats.shape[0],
+        channels=feats.shape[1],
+        feats=pointer(feats),
+        sign=pointer(sign),
+        slope=slope,
+        first=pointer(first),
+        second=pointer(second),
+        out=pointer(out),
+    )
+    _library().elite_sums(job)
+    return out
 
 
 def _library() -> ctypes.CDLL:

@@ -7,11 +7,11 @@ from functools import cache
 from math import ceil
 
 import torch
-from jaxtyping import Float32, Int32, Int64
+from jaxtyping import Float, Float32, Int32, Int64
 from torch import Tensor
 
 from elite.native.library import library, pointer
-from elite.native.ops import NeighbourPairs
+from elite.native.ops import NeighbourPairs, VoxelPoints
 from elite.native.workspace import Workspace
 from elite.sparse.kernel_map import CENTRE
 from elite.sparse.scatter import Csr, Pooling
@@ -28,7 +28,7 @@ _DONE, _TOO_LARGE, _NO_MEMORY = range(3)
 
 @dataclass(frozen=True)
 class Members:
-    """The points of each voxel: voxel v has order[offsets[v]:offsets[v + 1]], ascending."""
+    """The points of each voxel, ascending; as in ``VoxelPoints``."""
 
     order: Int32[Tensor, "n"]
     offsets: Int64[Tensor, "starts"]
@@ -67,6 +67,17 @@ def members(level: Level) -> Members:
         grouped = Csr.build(level.point_to_voxel, torch.arange(len(level.point_to_voxel)), None, len(level))
         level.__dict__["_members"] = Members(grouped.columns.int(), grouped.offsets)
     return level.__dict__["_members"]  # type: ignore[no-any-return]
+
+
+def voxel_points(
+    points: Float32[Tensor, "n 3"], remission: Float[Tensor, "n"], grid: Grid, level: Level
+) -> VoxelPoints:
+    """What the kernels of the point MLP read, for the stride-1 level of a batch."""
+    low, high = torch.tensor(grid.volume, dtype=torch.float32)
+    size = (high - low) / torch.tensor(grid.cells, dtype=torch.float32)
+    inside = members(level)
+    given = points.contiguous(), remission.float().contiguous()
+    return VoxelPoints(*given, inside.order, inside.offsets, level.coords.contiguous(), low, size)
 
 
 def neighbour_pairs(

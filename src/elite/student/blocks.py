@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, cat, nn
 
 from elite.sparse import Level, Neighbours, Pooling, SubmanifoldConv3d
+from elite.student import native_training
 
 SLOPE = 0.1
 
@@ -28,6 +29,8 @@ class ResidualBlock(nn.Module):
         self.shortcut_norm = nn.BatchNorm1d(channels)
 
     def forward(self, x: Float[Tensor, "v c"], kernel: Neighbours) -> Float[Tensor, "v c"]:
+        if native_training.serves(self, kernel, len(x)):
+            return native_training.residual_block(self, x, kernel, SLOPE)
         y = leaky(self.norm1(self.conv1(x, kernel)))
         y = self.norm2(self.conv2(y, kernel))
         return leaky(y + self.shortcut_norm(self.shortcut(x)))
@@ -58,7 +61,10 @@ class PointEncoder(nn.Module):
         self.fuse = nn.Linear(2 * channels, channels)
         self.out = nn.Linear(channels, channels)
 
-    def forward(self, g: Float[Tensor, "v c"], blocks: Pooling, pool: Pooling) -> Float[Tensor, "w c"]:
+    def forward(self, g: Float[Tensor, "v c"], level: Level, pool: Pooling) -> Float[Tensor, "w c"]:
+        blocks = level.blocks
+        if native_training.serves(self, level.kernel_map, blocks.targets):
+            return native_training.point_encoder(self, g, blocks, pool, SLOPE)
         around = blocks.spread(self.block(blocks(g)))
         fused = leaky(self.fuse(cat([leaky(self.own(g)), around], dim=1)))
         return self.out(pool(fused))
@@ -79,5 +85,5 @@ class Stage(nn.Module):
         voxel = feats
         for block in self.voxel:
             voxel = block(voxel, level.kernel_map)
-        point = self.point(feats + voxel, level.blocks, pool)
+        point = self.point(feats + voxel, level, pool)
         return voxel, point, point + pool(voxel)

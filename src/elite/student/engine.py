@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from elite.errors import ConfigError
 from elite.native import NeighbourPairs, Packed, Workspace, has_bf16, point_means, pool, rows
 from elite.sparse import Geometry, Level, Pooling
-from elite.sparse.native_geometry import build, members, neighbour_pairs
+from elite.sparse.native_geometry import build, neighbour_pairs, voxel_points
 from elite.student.blocks import SLOPE, PointEncoder, ResidualBlock
 from elite.student.spvcnn import SPVCNN
 
@@ -43,8 +43,6 @@ class Engine:
         self.config, self.grid = student.config, student.grid
         self.dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         with torch.no_grad():
-            low, high = torch.tensor(self.config.volume, dtype=torch.float32)
-            self.corner, self.size = low, (high - low) / torch.tensor(self.config.cells, dtype=torch.float32)
             self.hidden_weight = student.point_mlp.hidden.weight.detach().T.contiguous()
             self.hidden_bias = student.point_mlp.hidden.bias.detach().clone()
             self.point_out = Affine.of(student.point_mlp.out).packed(self.dtype)
@@ -106,20 +104,10 @@ class Engine:
         return logits, point_class
 
     def _voxels(self, points: Tensor, remission: Tensor, level: Level, space: Workspace) -> Tensor:
-        channels, inside = self.config.channels, members(level)
+        channels = self.config.channels
         means = space("means", len(level), channels, dtype=self.dtype)
-        point_means(
-            means,
-            points.contiguous(),
-            remission.contiguous(),
-            order=inside.order,
-            offsets=inside.offsets,
-            coords=level.coords,
-            corner=self.corner,
-            size=self.size,
-            weight=self.hidden_weight,
-            bias=self.hidden_bias,
-        )
+        inside = voxel_points(points, remission, self.grid, level)
+        point_means(means, inside, self.hidden_weight, self.hidden_bias)
         feats = space("feats", len(level), channels, dtype=self.dtype)
         self.point_out(feats, means)
         return feats

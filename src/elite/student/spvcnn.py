@@ -5,7 +5,9 @@ from jaxtyping import Float, Float32, Int64
 from torch import Tensor, nn
 
 from elite.config import StudentConfig
-from elite.sparse import Backend, Grid, Level, Pooling, build_geometry
+from elite.sparse import Backend, Geometry, Grid, Level, Pooling, build_geometry
+from elite.sparse.native_geometry import voxel_points
+from elite.student import native_training
 from elite.student.blocks import Stage
 from elite.types import StageOutput, StudentOutput
 
@@ -49,14 +51,22 @@ class SPVCNN(nn.Module):
         """``points`` in metres in the sensor frame; ``batch_index`` numbers the scans 0, 1, ..."""
         geometry = build_geometry(points, batch_index, self.grid, self.config.strides, self.backend)
         feats = self.point_mlp(points, remission, self.grid, geometry.levels[0])
-        stages, per_class = [], []
+        stages, per_stage = [], []
         for i, stage in enumerate(self.stages):
             level = geometry.levels[i]
             voxel, point, feats = stage(feats, level, geometry.pools[i])
             stages.append(StageOutput(voxel, level.point_to_voxel))
-            per_class.append(geometry.voxel_classes[i].spread(point))
-        logits = self.classifier(torch.cat(per_class, dim=1))
+            per_stage.append(point)
+        logits = self._classify(per_stage, geometry)
         return StudentOutput(geometry.class_points.spread(logits), tuple(stages))
+
+    def _classify(self, per_stage: list[Tensor], geometry: Geometry) -> Float[Tensor, "k classes"]:
+        """Logits of every class of points, from the point features of every stage."""
+        classes = geometry.voxel_classes
+        if native_training.serves(self.classifier, geometry.levels[0].kernel_map, len(geometry.levels[0])):
+            return native_training.classify(self.classifier, per_stage, classes)
+        per_class = [pooling.spread(point) for pooling, point in zip(classes, per_stage, strict=True)]
+        return self.classifier(torch.cat(per_class, dim=1))
 
 
 class PointMLP(nn.Module):
@@ -74,6 +84,9 @@ class PointMLP(nn.Module):
     def forward(
         self, points: Float32[Tensor, "n 3"], remission: Float[Tensor, "n"], grid: Grid, level: Level
     ) -> Float[Tensor, "v c"]:
+        if native_training.serves(self, level.kernel_map, len(level)) and not points.requires_grad:
+            means = native_training.voxel_means(self.hidden, voxel_points(points, remission, grid, level))
+            return native_training.affine(means, self.out.weight, self.out.bias)
         mean = Pooling.groups(level.point_to_voxel, len(level))
         to_mean = points - mean(points)[level.point_to_voxel]
         to_corner = points - grid.corners(level.coords[:, 1:])[level.point_to_voxel]
