@@ -9,6 +9,7 @@
 #include <cmath>
 #include <limits>
 #include <memory>
+#include <numeric>
 #include <new>
 #include <utility>
 #include <vector>
@@ -414,6 +415,16 @@ int32_t elite_blocks(int64_t n, int64_t levels, const int64_t* voxels, const int
         }
         sort(entries);
         blocks[l] = group(entries, voxel_to_block + l * n, order + l * n, offsets + l * (n + 1));
+    });
+}
+
+int32_t elite_group(const int64_t* group, int64_t n, int64_t groups, int64_t* order, int64_t* offsets) {
+    return run(1, [&](int64_t) {
+        std::vector<int64_t> place(groups + 1);
+        for (int64_t i = 0; i < n; ++i) ++place[group[i] + 1];
+        std::partial_sum(place.begin(), place.end(), place.begin());
+        std::copy(place.begin(), place.end(), offsets);
+        for (int64_t i = 0; i < n; ++i) order[place[group[i]]++] = i;
     });
 }
 

@@ -38,6 +38,9 @@ int32_t elite_joins(int64_t n, int64_t levels, const int64_t* voxels, const int6
 int32_t elite_blocks(int64_t n, int64_t levels, const int64_t* voxels, const int64_t* coords, int64_t* blocks,
                      int64_t* voxel_to_block, int64_t* order, int64_t* offsets);
 
+// The members of each group, where row i of n belongs to group[i].
+int32_t elite_group(const int64_t* group, int64_t n, int64_t groups, int64_t* order, int64_t* offsets);
+
 // Neighbours at kernel positions k = 0 .. 12 (over (dz, dy, dx), dx fastest) of ascending distinct voxels: voxel
 // first[k * voxels + p] has the neighbour second[k * voxels + p], 0 <= p < count[k], both ascending.
 int32_t elite_neighbours(const int64_t* coords, int64_t voxels, int32_t* first, int32_t* second, int64_t* count);

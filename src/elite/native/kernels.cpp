@@ -366,9 +366,13 @@ void mean_point(const PointMeans& job, int64_t voxel, float* mean) {
 
 void hidden_row(const PointMeans& job, const float* numbers, float* hidden) {  // before its ReLU
     const int64_t n = job.channels;
-    std::copy_n(job.bias, n, hidden);
-    for (int j = 0; j < 10; ++j)
-        for (int64_t c = 0; c < n; ++c) hidden[c] += numbers[j] * job.weight[j * n + c];
+#pragma omp simd
+    for (int64_t c = 0; c < n; ++c) {
+        float sum = job.bias[c];
+#pragma GCC unroll 10
+        for (int j = 0; j < 10; ++j) sum += numbers[j] * job.weight[j * n + c];
+        hidden[c] = sum;
+    }
 }
 
 template <class Number>
@@ -402,10 +406,13 @@ void add_point_gradients(const PointMeans& job, const float* grad, int64_t voxel
     for (int64_t e = begin; e < end; ++e) {
         ten_numbers(job, voxel, mean, job.order[e], numbers);
         hidden_row(job, numbers, hidden);
-        for (int64_t c = 0; c < n; ++c) hidden[c] = hidden[c] > 0 ? share * grad[c] : 0.0f;
-        for (int j = 0; j < 10; ++j)
-            for (int64_t c = 0; c < n; ++c) sums[j * n + c] += numbers[j] * hidden[c];
-        for (int64_t c = 0; c < n; ++c) sums[10 * n + c] += hidden[c];
+#pragma omp simd
+        for (int64_t c = 0; c < n; ++c) {
+            const float passed = hidden[c] > 0 ? share * grad[c] : 0.0f;
+#pragma GCC unroll 10
+            for (int j = 0; j < 10; ++j) sums[j * n + c] += numbers[j] * passed;
+            sums[10 * n + c] += passed;
+        }
     }
 }
 

@@ -34,16 +34,18 @@ void combine_rows(const Combine& job, int64_t start, int64_t end) {
 template <bool SIGN, bool FIRST, bool SECOND>
 void sum_rows(const Sums& job, int64_t start, int64_t end, double* sums) {
     const int64_t n = job.channels;
+    const float slope = job.slope;
     double *plain = sums, *with_first = sums + n, *with_second = sums + 2 * n;
     for (int64_t r = start; r < end; ++r) {
         const float *feats = job.feats + r * n, *sign = job.sign + (SIGN ? r * n : 0);
         const float *first = job.first + (FIRST ? r * n : 0), *second = job.second + (SECOND ? r * n : 0);
 #pragma omp simd
         for (int64_t c = 0; c < n; ++c) {
-            const double x = SIGN && !(sign[c] > 0) ? job.slope * feats[c] : feats[c];
+            float x = feats[c];
+            if (SIGN) x = sign[c] > 0 ? x : slope * x;
             plain[c] += x;
-            if (FIRST) with_first[c] += x * first[c];
-            if (SECOND) with_second[c] += x * second[c];
+            if (FIRST) with_first[c] += double(x) * first[c];
+            if (SECOND) with_second[c] += double(x) * second[c];
         }
     }
 }

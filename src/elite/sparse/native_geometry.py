@@ -3,7 +3,7 @@
 import ctypes
 from ctypes import c_int32, c_int64, c_void_p
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from math import ceil
 
 import torch
@@ -21,6 +21,7 @@ _FUNCTIONS = {  # as geometry.h declares them
     "elite_levels": [c_void_p, c_void_p, c_int64, c_void_p, c_void_p, c_void_p, c_int64, *[c_void_p] * 5],
     "elite_joins": [c_int64, c_int64, *[c_void_p] * 14],
     "elite_blocks": [c_int64, c_int64, *[c_void_p] * 6],
+    "elite_group": [c_void_p, c_int64, c_int64, c_void_p, c_void_p],
     "elite_neighbours": [c_void_p, c_int64, *[c_void_p] * 3],
 }
 _DONE, _TOO_LARGE, _NO_MEMORY = range(3)
@@ -45,8 +46,7 @@ def build(
 
     That is: there is no library, the points are not on the CPU, one of them is no number, or they lie so far apart that
     the keys of their cells do not fit. What costs torch a sort later on is here already: the blocks of every level but
-    the last, and ``by_target`` and ``total`` of the pools and blocks. ``by_source``, for gradients alone, is not.
-    With ``space`` it lives there, else in memory of its own.
+    the last, and ``by_target`` and ``total`` of the pools and blocks. With ``space`` it lives there, else in memory of its own.
     """
     if points.device.type != "cpu" or len(strides) < 2 or _open() is None:
         return None
@@ -115,6 +115,17 @@ def _call(name: str, *arguments: Tensor | int) -> bool:
     return status == _DONE
 
 
+class _Groups(Pooling):
+    """Of rows, each with its group; who wants their members in training gets them without a sort."""
+
+    @cached_property
+    def by_target(self) -> Csr:
+        order, offsets = torch.empty_like(self.target), self.target.new_empty(self.targets + 1)
+        served = _call("elite_group", self.target.contiguous(), len(self.target), self.targets, order, offsets)
+        assert served
+        return Csr(offsets, order, None)
+
+
 @dataclass(frozen=True)
 class _Arrays:
     """All levels, with room for as many voxels as points; level i fills coords[i, :voxels[i]] and offsets to match."""
@@ -168,9 +179,9 @@ def _joins(
         pools.append(_filled(pool, by_target, arrays.offsets[i + 1, : coarse + 1]))
     found = int(classes)
     voxel_classes = (
-        Pooling(rows[:found], class_to_voxel[i, :found], None, found, arrays.voxels[i + 1]) for i in range(joined)
+        _Groups(rows[:found], class_to_voxel[i, :found], None, found, arrays.voxels[i + 1]) for i in range(joined)
     )
-    return tuple(pools), Pooling(rows, point_to_class, None, n, found), tuple(voxel_classes)
+    return tuple(pools), _Groups(rows, point_to_class, None, n, found), tuple(voxel_classes)
 
 
 def _with_blocks(arrays: _Arrays, strides: tuple[int, ...], rows: Tensor, space: Workspace) -> tuple[Level, ...]:

@@ -20,7 +20,7 @@ class Pooling:
     """Weighted mean of source rows per target row: out[t] = sum_e count[e] feats[source[e]] / sum_e count[e].
 
     The sums run over the entries e with target[e] = t; every target has at least one entry. ``count`` None means
-    that every entry counts once.
+    that every entry counts once. Sources ascend.
     """
 
     source: Int64[Tensor, "e"]
@@ -54,7 +54,8 @@ class Pooling:
 
     @cached_property
     def by_source(self) -> "Csr":
-        return Csr.build(self.source, self.target, self.count, self.sources)
+        offsets = torch.searchsorted(self.source, torch.arange(self.sources + 1, device=self.source.device))
+        return Csr(offsets, self.target, self.count)
 
 
 @dataclass(frozen=True)

@@ -296,7 +296,7 @@ class _Affine(torch.autograd.Function):
             _multiply(grad, weight) if of_x else None,
             weight_gradient(grad, x)[0] if of_weight else None,
             column_sums(grad)[0].float() if of_bias else None,
-            ctx.groups.by_target.sum(grad) if of_add else None,
+            _group_sums(grad, ctx.groups) if of_add else None,
             None,
             None,
         )
@@ -309,6 +309,12 @@ def _unleaked(grad: Tensor, out: Tensor | None, slope: float) -> Tensor:
     before, channels = torch.empty_like(grad), grad.shape[1]
     combine(before, grad, torch.ones(channels), torch.zeros(channels), sign=out, sign_slope=slope)
     return before
+
+
+def _group_sums(x: Tensor, groups: Pooling) -> Tensor:
+    out = x.new_empty(groups.targets, x.shape[1])
+    pool(out, x, groups.by_target.offsets, groups.by_target.columns)
+    return out
 
 
 class _VoxelMeans(torch.autograd.Function):
@@ -352,5 +358,5 @@ class _ReluOfSum(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         (out,) = ctx.saved_tensors
         grad = _unleaked(grad.contiguous(), out, 0.0)
-        grad_parts = [c.by_target.sum(grad) for c in ctx.classes]
+        grad_parts = [_group_sums(grad, c) for c in ctx.classes]
         return column_sums(grad)[0].float() if ctx.needs_input_grad[0] else None, None, *grad_parts
