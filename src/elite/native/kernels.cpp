@@ -460,12 +460,20 @@ inline void outer_tile(const float* const* feats, const float* const* grad, int 
         for (int v = 0; v < V; ++v) store(sums + r * width + v * WIDTH, sum[r][v]);
 }
 
+template <int V, int R>
+inline void outer_tiles_of(int64_t rest, const float* const* feats, const float* const* grad, int count, int64_t c,
+                           int64_t o, float* sums, int64_t width) {
+    if (rest >= R)
+        outer_tile<R, V>(feats, grad, count, c, o, sums, width);
+    else if constexpr (R > 1)
+        outer_tiles_of<V, R - 1>(rest, feats, grad, count, c, o, sums, width);
+}
+
 template <int V>
 void outer_panel(const float* const* feats, const float* const* grad, int count, int64_t in_channels, int64_t o,
                  float* sums, int64_t width) {
-    int64_t c = 0;
-    for (; c + TILE <= in_channels; c += TILE) outer_tile<TILE, V>(feats, grad, count, c, o, sums + c * width + o, width);
-    for (; c < in_channels; ++c) outer_tile<1, V>(feats, grad, count, c, o, sums + c * width + o, width);
+    for (int64_t c = 0; c < in_channels; c += TILE)
+        outer_tiles_of<V, TILE>(in_channels - c, feats, grad, count, c, o, sums + c * width + o, width);
 }
 
 // The last vector of a gradient row may reach over its end, so a chunk's rows are copied with zeros behind them.

@@ -1,9 +1,9 @@
 """Submanifold convolution: outputs only where there are inputs, so voxels never spread."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -27,29 +27,43 @@ def submanifold_conv(
         return kernel.convolve(feats, weight)
     if torch.is_autocast_enabled(feats.device.type):
         feats = feats.to(torch.get_autocast_dtype(feats.device.type))
-    return _SubmanifoldConv.apply(feats, weight, kernel)  # type: ignore[no-any-return]
+    return convolve(feats, weight.to(feats.dtype), _gather_multiply_sum, _weight_gradient, kernel)
+
+
+K = TypeVar("K")
+
+
+def convolve(
+    feats: Float[Tensor, "v c_in"],
+    weight: Float[Tensor, "27 c_in c_out"],
+    product: Callable[[Tensor, Tensor, K], Tensor],
+    weight_gradient: Callable[[Tensor, Tensor, K], Tensor],
+    kernel: K,
+) -> Float[Tensor, "v c_out"]:
+    """product(feats, weight, kernel) with gradients; weight_gradient(feats, grad, kernel) is that of the weight."""
+    return _SubmanifoldConv.apply(feats, weight, product, weight_gradient, kernel)  # type: ignore[no-any-return]
+
+
+def mirrored(weight: Float[Tensor, "27 c_in c_out"]) -> Float[Tensor, "27 c_out c_in"]:
+    """Weights of the gradient: if j is i's neighbour at k, then i is j's at 26 - k, so the same pairs serve."""
+    return weight.flip(0).transpose(1, 2).contiguous()
 
 
 class _SubmanifoldConv(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, feats: Tensor, weight: Tensor, kernel: KernelMap) -> Tensor:
-        weight = weight.to(feats.dtype)
+    def forward(ctx: Any, feats: Tensor, weight: Tensor, product: Any, weight_gradient: Any, kernel: Any) -> Tensor:
         ctx.save_for_backward(feats, weight)
-        ctx.kernel = kernel
-        return _gather_multiply_sum(feats, weight, kernel)
+        ctx.product, ctx.weight_gradient, ctx.kernel = product, weight_gradient, kernel
+        return product(feats, weight, kernel)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:
         feats, weight = ctx.saved_tensors
-        kernel: KernelMap = ctx.kernel
-        grad_feats = grad_weight = None
-        if ctx.needs_input_grad[0]:
-            # If j is i's neighbour at k, then i is j's at 26 - k: the same pairs serve, with mirrored weights.
-            grad_feats = _gather_multiply_sum(grad, weight.flip(0).transpose(1, 2).contiguous(), kernel)
-        if ctx.needs_input_grad[1]:
-            grad_weight = _weight_gradient(feats, grad, kernel)
-        return grad_feats, grad_weight, None
+        grad = grad.contiguous()
+        grad_feats = ctx.product(grad, mirrored(weight), ctx.kernel) if ctx.needs_input_grad[0] else None
+        grad_weight = ctx.weight_gradient(feats, grad, ctx.kernel) if ctx.needs_input_grad[1] else None
+        return grad_feats, grad_weight, None, None, None
 
 
 def _gather_multiply_sum(feats: Tensor, weight: Tensor, kernel: KernelMap) -> Tensor:

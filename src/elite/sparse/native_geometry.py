@@ -46,7 +46,8 @@ def build(
 
     That is: there is no library, the points are not on the CPU, one of them is no number, or they lie so far apart that
     the keys of their cells do not fit. What costs torch a sort later on is here already: the blocks of every level but
-    the last, and ``by_target`` and ``total`` of the pools and blocks. With ``space`` it lives there, else in memory of its own.
+    the last, and ``by_target`` and ``total`` of the pools and blocks. With ``space`` it lives there, else in memory of
+    its own.
     """
     if points.device.type != "cpu" or len(strides) < 2 or _open() is None:
         return None

@@ -15,7 +15,6 @@ from torch.autograd.function import once_differentiable
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from elite.native import (
-    NeighbourPairs,
     Packed,
     VoxelPoints,
     column_sums,
@@ -27,7 +26,8 @@ from elite.native import (
     weight_gradient,
 )
 from elite.sparse import Neighbours, Pooling
-from elite.sparse.native_conv import NativeKernelMap
+from elite.sparse.conv import mirrored
+from elite.sparse.native_conv import NativeKernelMap, native_product
 
 
 def serves(module: nn.Module, kernel: Neighbours, *counts: int) -> bool:
@@ -185,10 +185,10 @@ class _ResidualBlock(torch.autograd.Function):
         *learnt, block, pairs, slope = given
         conv1, weight1, bias1, conv2, weight2, bias2, shortcut, weight3, bias3 = learnt
         x = x.contiguous()
-        y1 = _convolve(x, conv1, pairs)
+        y1 = native_product(x, conv1, pairs)
         first = _Statistics.of(y1, block.norm1)
         hidden = _normalised(y1, first.affine(weight1, bias1), slope)
-        y2 = _convolve(hidden, conv2, pairs)
+        y2 = native_product(hidden, conv2, pairs)
         second = _Statistics.of(y2, block.norm2)
         out = _multiply(x, shortcut.T)
         third = _Statistics.of(out, block.shortcut_norm)
@@ -218,7 +218,7 @@ class _ResidualBlock(torch.autograd.Function):
 
         hidden = _normalised(y1, first.affine(weight1, bias1), slope)
         grad_conv2 = weight_gradient(hidden, grad_y2, pairs) if wanted[4] else None
-        grad_y1 = _convolve(grad_y2, _mirrored(conv2), pairs)
+        grad_y1 = native_product(grad_y2, mirrored(conv2), pairs)
         del grad_y2
         total, product1, _ = column_sums(grad_y1, y1, sign=hidden, slope=slope)
         grad_weight1, grad_bias1, (a, b, c) = first.gradients(weight1, total, product1)
@@ -230,7 +230,7 @@ class _ResidualBlock(torch.autograd.Function):
         grad_x = None
         if wanted[0]:
             grad_x = torch.empty_like(x)
-            back = Packed.of(_mirrored(conv1))
+            back = Packed.of(mirrored(conv1))
             rows(grad_x, conv=grad_y1, conv_weight=back, pairs=pairs, own=grad_shortcut, own_weight=_packed(shortcut))
         of_first = grad_conv1, grad_weight1, grad_bias1
         of_second = grad_conv2, grad_weight2, grad_bias2
@@ -241,17 +241,6 @@ def _normalised(x: Tensor, scale_and_shift: tuple[Tensor, Tensor], slope: float)
     out = torch.empty_like(x)
     combine(out, x, *scale_and_shift, slope=slope)
     return out
-
-
-def _convolve(x: Tensor, weight: Tensor, pairs: NeighbourPairs) -> Tensor:
-    out = x.new_empty(len(x), weight.shape[2])
-    rows(out, conv=x, conv_weight=Packed.of(weight), pairs=pairs)
-    return out
-
-
-def _mirrored(weight: Tensor) -> Tensor:
-    """That of the gradient: if j is i's neighbour at k, then i is j's at 26 - k, so the same pairs serve."""
-    return weight.flip(0).transpose(1, 2)
 
 
 def _multiply(x: Tensor, weight: Tensor) -> Tensor:
