@@ -21,7 +21,7 @@ from elite.sparse.native_geometry import build, members, neighbour_pairs
 STUDENT = StudentConfig()
 PUBLISHED = Grid(STUDENT.volume, STUDENT.cells)
 SMALL = Grid(STUDENT.volume, (43, 37, 13))  # no stride nests in the one before
-COMPUTED = {Level: ("blocks",), Pooling: ("by_target", "by_source", "total")}
+COMPUTED = {Level: ("blocks", "points"), Pooling: ("by_target", "by_source", "total")}
 
 
 @pytest.fixture(autouse=True)

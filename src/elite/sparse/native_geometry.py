@@ -196,6 +196,7 @@ def _with_blocks(arrays: _Arrays, strides: tuple[int, ...], rows: Tensor, space:
     for i, (stride, voxels) in enumerate(zip(strides, arrays.voxels, strict=True)):
         level = Level(stride, arrays.coords[i, :voxels], arrays.point_to_voxel[i], "native")
         level.__dict__["_members"] = Members(arrays.order[i], arrays.offsets[i, : voxels + 1])
+        level.__dict__["points"] = _Groups(rows, arrays.point_to_voxel[i], None, len(rows), voxels)
         made.append(level)
     for i, blocks in enumerate(counts.tolist()):
         voxels, starts = arrays.voxels[i], offsets[i, : blocks + 1]

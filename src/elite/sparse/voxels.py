@@ -58,6 +58,11 @@ class Level:
         return neighbours(self.coords, self.backend)
 
     @cached_property
+    def points(self) -> Pooling:
+        """Points to the voxels that hold them."""
+        return Pooling.groups(self.point_to_voxel, len(self))
+
+    @cached_property
     def blocks(self) -> Pooling:
         """Voxels to the blocks (batch, coords // 2) that hold them; ``blocks.spread`` leads back."""
         halved = torch.cat([self.coords[:, :1], self.coords[:, 1:] // 2], dim=1)

@@ -5,7 +5,7 @@ from jaxtyping import Float, Float32, Int64
 from torch import Tensor, nn
 
 from elite.config import StudentConfig
-from elite.sparse import Backend, Geometry, Grid, Level, Pooling, build_geometry
+from elite.sparse import Backend, Geometry, Grid, Level, build_geometry
 from elite.sparse.native_geometry import voxel_points
 from elite.student import native_training
 from elite.student.blocks import Stage
@@ -87,7 +87,7 @@ class PointMLP(nn.Module):
         if native_training.serves(self, level.kernel_map, len(level)) and not points.requires_grad:
             means = native_training.voxel_means(self.hidden, voxel_points(points, remission, grid, level))
             return native_training.affine(means, self.out.weight, self.out.bias)
-        mean = Pooling.groups(level.point_to_voxel, len(level))
+        mean = level.points
         to_mean = points - mean(points)[level.point_to_voxel]
         to_corner = points - grid.corners(level.coords[:, 1:])[level.point_to_voxel]
         numbers = torch.cat([points, remission[:, None], to_mean, to_corner], dim=1)
