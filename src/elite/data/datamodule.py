@@ -46,7 +46,7 @@ class DataModule(L.LightningDataModule):
             keep_unlabelled=bool(cameras),
             tolerance=config.faults.tolerated(len(frames)),
         )
-        self._epoch, self._start = 0, 0  # where a run that is resumed begins: its epoch, and batches of it that are done
+        self._epoch, self._start = 0, 0  # where a run that is resumed begins: its epoch, and the batches done of it
         if config.accumulate > 1 and len(self.train_set) < data.batch_size * config.accumulate:
             raise ConfigError(
                 f"{len(self.train_set)} training scans do not fill one optimiser step of {config.accumulate} batches "
@@ -90,7 +90,8 @@ class DataModule(L.LightningDataModule):
         assert self.trainer is not None
         loop = self.trainer.fit_loop
         done = loop.epoch_loop.batch_progress.current.ready  # none is under way when a checkpoint is made
-        return {"epoch": loop.epoch_progress.current.processed, "batches": done % int(self.trainer.num_training_batches)}
+        batches = done % int(self.trainer.num_training_batches)
+        return {"epoch": loop.epoch_progress.current.processed, "batches": batches}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._epoch, self._start = state_dict["epoch"], state_dict["batches"]
