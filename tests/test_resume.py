@@ -139,3 +139,13 @@ def test_what_cannot_be_resumed_says_so(tiny_kitti: Path, tmp_path: Path, kind: 
     messages = {"half": "cut short", "student": "no checkpoint that a run can go on from", "absent": "check the path"}
     with pytest.raises(CheckpointError, match=messages[kind]):
         train(replace(first, resume=resume), progress=False)
+
+
+def test_deterministic_runs_repeat(kitti: Path, tmp_path: Path, foundation: Path) -> None:
+    run = taught(kitti, tmp_path / "a", foundation, deterministic=True, backend="torch")
+    try:
+        train(run, progress=False)
+        train(replace(run, out=tmp_path / "b"), progress=False)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    same(checkpoint(tmp_path / "a"), checkpoint(tmp_path / "b"))

@@ -46,7 +46,7 @@ class DataModule(L.LightningDataModule):
             keep_unlabelled=bool(cameras),
             tolerance=config.faults.tolerated(len(frames)),
         )
-        self._epoch, self._start = 0, 0  # where a run that is resumed begins: its epoch, and the batches done of it
+        self._done = 0  # batches that a run which is resumed has behind it
         if config.accumulate > 1 and len(self.train_set) < data.batch_size * config.accumulate:
             raise ConfigError(
                 f"{len(self.train_set)} training scans do not fill one optimiser step of {config.accumulate} batches "
@@ -57,8 +57,10 @@ class DataModule(L.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Any]:
         """Shuffled; scans that do not fill the last optimiser step of an epoch are dropped."""
         data = self.config.data
-        sampler = self._sampler(self._rank, self._world, start=self._start * data.batch_size)
-        sampler.set_epoch(self._epoch)  # Lightning does it after the loader processes have their first keys
+        sampler = self._sampler(self._rank, self._world)
+        epoch, batches = divmod(self._done, math.ceil(len(sampler) / data.batch_size))
+        sampler.start = batches * data.batch_size
+        sampler.set_epoch(epoch)  # Lightning does it after the loader processes have their first keys
         return DataLoader(
             self.train_set,
             batch_size=data.batch_size,
@@ -86,15 +88,12 @@ class DataModule(L.LightningDataModule):
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """How far the epoch has come, for a checkpoint: every sample depends on its epoch and its place alone."""
+        """How many batches are done, for a checkpoint: every sample depends on its epoch and its place alone."""
         assert self.trainer is not None
-        loop = self.trainer.fit_loop
-        done = loop.epoch_loop.batch_progress.current.ready  # none is under way when a checkpoint is made
-        batches = done % int(self.trainer.num_training_batches)
-        return {"epoch": loop.epoch_progress.current.processed, "batches": batches}
+        return {"batches": self.trainer.fit_loop.epoch_loop.batch_progress.total.ready}  # none is under way then
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._epoch, self._start = state_dict["epoch"], state_dict["batches"]
+        self._done = state_dict["batches"]
 
     def check_processes(self, world: int) -> None:
         """Raises ConfigError if one of ``world`` processes would have no scan."""
@@ -109,7 +108,7 @@ class DataModule(L.LightningDataModule):
         """Optimiser steps of one pass over the training scans with ``world`` processes."""
         return math.ceil(self._sampler(0, world).share / self._step)
 
-    def _sampler(self, rank: int, world: int, *, start: int = 0) -> EpochSampler:
+    def _sampler(self, rank: int, world: int) -> EpochSampler:
         return EpochSampler(
             len(self.train_set),
             self.config.seed,
@@ -117,7 +116,6 @@ class DataModule(L.LightningDataModule):
             world=world,
             multiple=self._step,
             keys=None if self.config.steps is None else self.config.steps * self._step,
-            start=start,
         )
 
     @property

@@ -288,7 +288,7 @@ class EpochSampler(Sampler[tuple[int, int]]):
     a ``multiple`` (the scans of one optimiser step of a process) is dropped, unless an epoch is shorter than that.
 
     A pass is the epoch that was set, or with ``keys`` so many keys from epoch 0 on, through as many epochs as it takes.
-    The first pass leaves out its first ``start`` keys: a run that resumes has had them.
+    The next pass leaves out its first ``start`` keys, if that is set: a run that resumes has had them.
     """
 
     def __init__(
@@ -300,12 +300,11 @@ class EpochSampler(Sampler[tuple[int, int]]):
         world: int = 1,
         multiple: int = 1,
         keys: int | None = None,
-        start: int = 0,
     ) -> None:
         share = length // world
         self.length, self.seed, self.rank, self.world, self.epoch = length, seed, rank, world, 0
         self.share = share - share % multiple if share >= multiple else share
-        self.keys, self.start = keys, start
+        self.keys, self.start = keys, 0
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch

@@ -1,5 +1,6 @@
 """Lightning's trainer as every run here uses it: what cannot work is refused, what goes wrong leaves as it began."""
 
+import errno
 import logging
 import re
 import warnings
@@ -12,7 +13,7 @@ import lightning as L
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from elite.errors import ConfigError, EliteError, TrainingError, first_line
+from elite.errors import ConfigError, EliteError, OutputError, TrainingError, first_line
 from elite.processes import leave_group_at_exit
 from elite.training.callbacks import ProgressBar
 
@@ -54,6 +55,7 @@ def fit(
 
     Raises:
         TrainingError: a loader process, or another process of the run, is gone.
+        OutputError: the disk is full, or fails.
     """
     leave_group_at_exit()
     try:
@@ -65,6 +67,12 @@ def fit(
         if not (marker and str(error).startswith("Caught ")):
             raise
         raise type(error)(text.strip()) from error
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
+            raise
+        raise OutputError(
+            f"cannot write to the run folder ({error.strerror}); mend that, then go on with --resume last."
+        ) from error
     except RuntimeError as error:
         if (lost := _lost_process(str(error), trainer.world_size)) is None:
             raise
