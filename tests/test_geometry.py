@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import cdist
 
 from elite.geometry import (
     depth_buffer,
@@ -64,6 +65,23 @@ def test_nearest_equals_brute_force():
     candidates = rng.random(200) < 0.3
     distance = np.linalg.norm(points[:, None] - points[candidates][None], axis=2)
     np.testing.assert_array_equal(nearest(points, candidates), distance.argmin(axis=1))
+
+
+@pytest.mark.parametrize("stretch", [(50, 50, 1), (50, 0, 0), (0, 0, 0), (1e5, 1e-4, 1), (0.1, 7, 1e4)])
+def test_nearest_is_as_near_as_any_wherever_the_points_lie(stretch: tuple[float, ...]):
+    """Points at the border and far off, the candidates in the middle; on a line, in one place, over many scales."""
+    rng = np.random.default_rng(1)
+    points = (rng.standard_cauchy((2000, 3)).clip(-40, 40) * stretch).astype(np.float32)
+    candidates = np.abs(points[:, 0]) <= 0.9 * np.abs(points[:, 0]).max(initial=0)
+    candidates &= rng.random(2000) < 0.9
+    distance = cdist(points, points[candidates])
+    found = np.take_along_axis(distance, nearest(points, candidates)[:, None], axis=1)[:, 0]
+    np.testing.assert_array_equal(found, distance.min(axis=1))
+
+
+def test_one_candidate_is_the_nearest_of_all():
+    points = np.array([[1e6, 0, 0], [0, 0, 0], [-3, 2, 1]], np.float32)
+    assert nearest(points, np.array([False, True, False])).tolist() == [0, 0, 0]
 
 
 def test_a_candidate_answers_for_itself_even_beside_its_double():

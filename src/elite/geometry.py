@@ -9,6 +9,8 @@ from elite.errors import DataError
 from elite.types import Camera, PointPixelPairs
 
 Volume = tuple[tuple[float, float, float], tuple[float, float, float]]
+_SAMPLE = 32  # every so-manieth candidate bounds the distance to the nearest of all
+_CELLS = 64  # along x and along y, of the grid that finds who is within that distance
 
 
 def in_volume(points: Float32[np.ndarray, "n 3"], volume: Volume) -> Bool[np.ndarray, "n"]:
@@ -21,16 +23,41 @@ def in_volume(points: Float32[np.ndarray, "n 3"], volume: Volume) -> Bool[np.nda
 def nearest(points: Float32[np.ndarray, "n 3"], candidates: Bool[np.ndarray, "n"]) -> Int64[np.ndarray, "n"]:
     """For each point the rank, among the candidates, of the nearest one (a candidate answers for itself).
 
-    This is how a point outside the volume gets the label of the nearest predicted point.
-    At least one candidate is needed.
+    This is how a point outside the volume gets the label of the nearest predicted point; of several equally near ones
+    any may answer. At least one candidate is needed.
     """
     rank = np.cumsum(candidates, dtype=np.int64) - 1
     outside = ~candidates
     if outside.any():
+        asked, offered = (points.compress(mask, axis=0) for mask in (outside, candidates))
+        near = _within_reach(offered, asked)
         # So built it takes half the time; points in a volume need no balance.
-        tree = KDTree(points[candidates], balanced_tree=False, compact_nodes=False)
-        rank[outside] = tree.query(points[outside])[1]
+        tree = KDTree(offered[near], balanced_tree=False, compact_nodes=False)
+        rank[outside] = near[tree.query(asked)[1]]
     return rank
+
+
+def _within_reach(offered: Float32[np.ndarray, "m 3"], asked: Float32[np.ndarray, "k 3"]) -> Int64[np.ndarray, "r"]:
+    """Rows of ``offered`` among which is the nearest one of every point of ``asked``; few, if those lie at the border.
+
+    The nearest of a sample bounds how far the nearest of all can be. A grid over x and y tells who is so near to any;
+    one cell more on each side is for rounding.
+    """
+    reach = KDTree(offered[::_SAMPLE]).query(asked)[0]
+    lowest, beyond, cells = [], [], np.zeros(len(offered), np.int64)
+    for axis in (0, 1):
+        along = np.ascontiguousarray(offered[:, axis])
+        low = float(along.min())
+        cell = max(float(along.max()) - low, 1e-3) / _CELLS
+        cells = cells * (_CELLS + 1) + ((along - low) / cell).astype(np.int64)
+        centre = (asked[:, axis] - low) / cell
+        lowest.append(np.clip(np.floor(centre - reach / cell) - 1, 0, _CELLS).astype(np.int64))
+        beyond.append(np.clip(np.floor(centre + reach / cell) + 2, 0, _CELLS + 1).astype(np.int64))
+    change = np.zeros((_CELLS + 2, _CELLS + 2), np.int64)  # its sums count the squares that cover a cell
+    for rows, columns, by in ((0, 0, 1), (0, 1, -1), (1, 0, -1), (1, 1, 1)):
+        np.add.at(change, ((lowest, beyond)[rows][0], (lowest, beyond)[columns][1]), by)
+    covered = change.cumsum(axis=0).cumsum(axis=1)[:-1, :-1] > 0
+    return np.flatnonzero(covered.ravel()[cells])
 
 
 def project(
