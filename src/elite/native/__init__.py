@@ -2,9 +2,13 @@
 
 from elite.native.library import describe, has_bf16, library
 from elite.native.ops import (
+    Layer,
     NeighbourPairs,
     Packed,
+    PointMean,
+    Pooled,
     VoxelPoints,
+    chain,
     column_sums,
     combine,
     point_means,
@@ -16,10 +20,14 @@ from elite.native.ops import (
 from elite.native.workspace import Workspace
 
 __all__ = [
+    "Layer",
     "NeighbourPairs",
     "Packed",
+    "PointMean",
+    "Pooled",
     "VoxelPoints",
     "Workspace",
+    "chain",
     "column_sums",
     "combine",
     "describe",

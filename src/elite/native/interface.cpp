@@ -59,11 +59,11 @@ void elite_rows(const Rows* job, int bf16) { (bf16 ? chosen.kernels->rows_bf16 :
 
 void elite_pool(const Pool* job, int bf16) { (bf16 ? chosen.kernels->pool_bf16 : chosen.kernels->pool)(*job); }
 
-void elite_point_means(const PointMeans* job, int bf16) {
-    (bf16 ? chosen.kernels->point_means_bf16 : chosen.kernels->point_means)(*job);
-}
+void elite_chain(const Chain* job, int bf16) { (bf16 ? chosen.kernels->chain_bf16 : chosen.kernels->chain)(*job); }
 
 void elite_weight_gradient(const WeightGradient* job) { chosen.kernels->weight_gradient(*job); }
+
+void elite_point_means(const PointMeans* job, int64_t voxels, float* out) { chosen.kernels->point_means(*job, voxels, out); }
 
 void elite_point_means_gradient(const PointMeansGradient* job) { chosen.kernels->point_means_gradient(*job); }
 

@@ -28,6 +28,9 @@ inline Vector load(const float* p) { return _mm512_loadu_ps(p); }
 inline void store(float* p, Vector v) { _mm512_storeu_ps(p, v); }
 inline Vector all(float x) { return _mm512_set1_ps(x); }
 inline Vector multiply_add(Vector a, Vector b, Vector c) { return _mm512_fmadd_ps(a, b, c); }
+inline Vector leaky(Vector v, Vector slope) {
+    return _mm512_mask_mul_ps(v, _mm512_cmp_ps_mask(v, all(0), _CMP_NGT_UQ), v, slope);
+}
 #else
 using Vector = __m256;
 constexpr int WIDTH = 8, TILE = 6, PANEL = 2;  // 12 + 2 + 1 of 16 registers
@@ -35,9 +38,13 @@ inline Vector load(const float* p) { return _mm256_loadu_ps(p); }
 inline void store(float* p, Vector v) { _mm256_storeu_ps(p, v); }
 inline Vector all(float x) { return _mm256_set1_ps(x); }
 inline Vector multiply_add(Vector a, Vector b, Vector c) { return _mm256_fmadd_ps(a, b, c); }
+inline Vector leaky(Vector v, Vector slope) {
+    return _mm256_blendv_ps(v, v * slope, _mm256_cmp_ps(v, all(0), _CMP_NGT_UQ));
+}
 #endif
 
 constexpr int64_t BLOCK = 512;  // rows whose sums are in cache together
+constexpr int64_t FEW = 96;     // rows that go through several layers together, in the nearest cache: whole tiles
 constexpr int64_t CHUNK = 64;   // pairs whose outer products are summed in one go
 constexpr int64_t GROUPS = 16;  // of blocks, in the gradient of the weights
 constexpr int POSITIONS = 27, CENTRE = 13;
@@ -55,6 +62,7 @@ struct Float {
     static void write(float* out, const float* row, int64_t n) { std::memcpy(out, row, n * sizeof(float)); }
     static float read(const float* p) { return *p; }
     static Vector read_vector(const float* p) { return load(p); }
+    static void write_vector(float* p, Vector v) { store(p, v); }
 };
 
 #if defined(__AVX512BF16__)
@@ -88,8 +96,28 @@ struct BFloat16 {
         const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
         return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
     }
+    static void write_vector(uint16_t* p, Vector v) {
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), (__m256i)_mm512_cvtneps_pbh(v));
+    }
 };
 #endif
+
+// Vectors of a row of which ``rest`` numbers are left.
+template <class Number>
+inline Vector read_some(const typename Number::Stored* p, int64_t rest) {
+    if (rest >= WIDTH) return Number::read_vector(p);
+    typename Number::Stored whole[WIDTH] = {};
+    std::memcpy(whole, p, rest * sizeof *p);
+    return Number::read_vector(whole);
+}
+
+template <class Number>
+inline void write_some(typename Number::Stored* p, Vector v, int64_t rest) {
+    if (rest >= WIDTH) return Number::write_vector(p, v);
+    typename Number::Stored whole[WIDTH];
+    Number::write_vector(whole, v);
+    std::memcpy(p, whole, rest * sizeof *p);
+}
 
 // ---- packed weights: panel by panel, each input channel's output channels together, zeros at the end -------------
 
@@ -132,28 +160,31 @@ void pack(const float* weight, int64_t count, int64_t in_channels, int64_t out_c
 
 // ---- rows times matrices ------------------------------------------------------------------------------------------
 
-// Adds R input rows times V vectors of a packed panel to R rows of sums.
+// The rows of a tile: as many as keep the accumulators busy without one of them leaving the registers.
+constexpr int rows_of_tile(int vectors) { return 2 * vectors > PANEL ? TILE : 2 * TILE; }
+
+// Adds R input rows times V vectors of a packed panel to R rows of sums, which begin as ``bias`` if there is one.
 template <class Number, int R, int V>
 inline void tile(const typename Number::Stored* const* in, int64_t in_channels, const typename Number::Stored* weight,
-                 float* const* sums) {
+                 const float* bias, float* const* sums) {
     Vector sum[R][V];
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) sum[r][v] = load(sums[r] + v * WIDTH);
+        for (int v = 0; v < V; ++v) sum[r][v] = load((bias ? bias : sums[r]) + v * WIDTH);
     for (int64_t c = 0; c < in_channels; c += Number::STEP) {
         Vector w[V];
 #pragma GCC unroll 4
         for (int v = 0; v < V; ++v) w[v] = Number::weight(weight + v * WIDTH * Number::STEP);
         weight += V * WIDTH * Number::STEP;
-#pragma GCC unroll 8
+#pragma GCC unroll 12
         for (int r = 0; r < R; ++r) {
             const Vector number = Number::spread(in[r] + c);
 #pragma GCC unroll 4
             for (int v = 0; v < V; ++v) sum[r][v] = Number::step(number, w[v], sum[r][v]);
         }
     }
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
         for (int v = 0; v < V; ++v) store(sums[r] + v * WIDTH, sum[r][v]);
@@ -161,44 +192,47 @@ inline void tile(const typename Number::Stored* const* in, int64_t in_channels, 
 
 template <class Number, int V, int R>
 inline void tiles_of(int rest, const typename Number::Stored* const* in, int64_t in_channels,
-                     const typename Number::Stored* weight, float* const* sums) {
+                     const typename Number::Stored* weight, const float* bias, float* const* sums) {
     if (rest == R)
-        tile<Number, R, V>(in, in_channels, weight, sums);
+        tile<Number, R, V>(in, in_channels, weight, bias, sums);
     else if constexpr (R > 1)
-        tiles_of<Number, V, R - 1>(rest, in, in_channels, weight, sums);
+        tiles_of<Number, V, R - 1>(rest, in, in_channels, weight, bias, sums);
 }
 
 // sums[target[p] - start] += feats[source[p]] @ panel for p in [begin, end); source or target null: p itself.
+// With bias the sums are written, not added to.
 template <class Number, int V>
 void panel_of_pairs(const typename Number::Stored* feats, int64_t in_channels, const typename Number::Stored* weight,
-                    const int32_t* source, const int32_t* target, int64_t begin, int64_t end, int64_t start, float* sums,
-                    int64_t width) {
-    const typename Number::Stored* in[TILE];
-    float* out[TILE];
-    for (int64_t p = begin; p < end; p += TILE) {
-        const int count = static_cast<int>(std::min<int64_t>(TILE, end - p));
+                    const int32_t* source, const int32_t* target, int64_t begin, int64_t end, int64_t start,
+                    const float* bias, float* sums, int64_t width) {
+    constexpr int most = rows_of_tile(V);
+    const typename Number::Stored* in[most];
+    float* out[most];
+    for (int64_t p = begin; p < end; p += most) {
+        const int count = static_cast<int>(std::min<int64_t>(most, end - p));
         for (int r = 0; r < count; ++r) {
             in[r] = feats + (source ? source[p + r] : p + r) * in_channels;
             out[r] = sums + ((target ? target[p + r] : p + r) - start) * width;
         }
         if (source)  // the next tile's rows are anywhere: ask for them while this one is at work
-            for (int64_t q = p + TILE; q < std::min(end, p + 2 * TILE); ++q)
+            for (int64_t q = p + most; q < std::min(end, p + 2 * most); ++q)
                 for (int64_t c = 0; c < in_channels; c += 64 / sizeof *feats)
                     __builtin_prefetch(feats + source[q] * in_channels + c);
-        tiles_of<Number, V, TILE>(count, in, in_channels, weight, out);
+        tiles_of<Number, V, most>(count, in, in_channels, weight, bias, out);
     }
 }
 
 template <class Number>
 void add_products(const typename Number::Stored* feats, int64_t in_channels, const typename Number::Stored* weight,
                   int64_t out_channels, const int32_t* source, const int32_t* target, int64_t begin, int64_t end,
-                  int64_t start, float* sums) {
+                  int64_t start, const float* bias, float* sums) {
     if (begin == end) return;
     const int64_t width = padded(out_channels), taken = (in_channels + Number::STEP - 1) / Number::STEP * Number::STEP;
     for (int64_t first = 0; first < width; first += PANEL * WIDTH) {
         const int vectors = static_cast<int>(std::min<int64_t>(PANEL * WIDTH, width - first) / WIDTH);
         const auto run = [&](auto panel) {
-            panel(feats, in_channels, weight, source, target, begin, end, start, sums + first, width);
+            panel(feats, in_channels, weight, source, target, begin, end, start, bias ? bias + first : nullptr,
+                  sums + first, width);
         };
         if (vectors == 1) run(panel_of_pairs<Number, 1>);
         if (vectors == 2) run(panel_of_pairs<Number, 2>);
@@ -244,49 +278,53 @@ float* scratch(size_t numbers) {  // of this thread, kept for the next call
     return kept.get();
 }
 
+// What comes after the products, on the way from the sums of row r to its outputs, ``next`` among them if it is given.
 template <class Number>
-void finish_row(const Rows& job, int64_t r, float* sums) {
+void finish_row(const Rows& job, int64_t r, const float* sums, typename Number::Stored* next) {
     using Stored = typename Number::Stored;
     const int64_t n = job.channels;
-    const float slope = job.slope;
-    if (job.add) {
-        const Stored* add = static_cast<const Stored*>(job.add) + (job.add_row ? job.add_row[r] : r) * n;
-        for (int64_t c = 0; c < n; ++c) sums[c] += Number::read(add + c);
+    const Vector slope = all(job.slope);
+    const Stored* add = static_cast<const Stored*>(job.add) + (job.add_row ? job.add_row[r] : r) * n;
+    for (int64_t c = 0; c < n; c += WIDTH) {
+        Vector v = load(sums + c);
+        if (job.add) v += read_some<Number>(add + c, n - c);
+        v = leaky(v, slope);
+        if (next) write_some<Number>(next + c, v, n - c);
+        if (job.out && job.wide) write_some<Float>(static_cast<float*>(job.out) + r * n + c, v, n - c);
+        if (job.out && !job.wide) write_some<Number>(static_cast<Stored*>(job.out) + r * n + c, v, n - c);
+        if (!job.sum) continue;
+        v += read_some<Number>(static_cast<const Stored*>(job.plus) + r * n + c, n - c);
+        write_some<Number>(static_cast<Stored*>(job.sum) + r * n + c, v, n - c);
     }
-    for (int64_t c = 0; c < n; ++c) sums[c] = sums[c] > 0 ? sums[c] : slope * sums[c];
-    if (job.wide)
-        std::memcpy(static_cast<float*>(job.out) + r * n, sums, n * sizeof(float));
-    else
-        Number::write(static_cast<Stored*>(job.out) + r * n, sums, n);
-    if (!job.sum) return;
-    const Stored* plus = static_cast<const Stored*>(job.plus) + r * n;
-    for (int64_t c = 0; c < n; ++c) sums[c] += Number::read(plus + c);
-    Number::write(static_cast<Stored*>(job.sum) + r * n, sums, n);
 }
 
+void copy_padded(const float* bias, int64_t channels, float* padded_bias) {
+    std::fill_n(padded_bias, padded(channels), 0.0f);
+    if (bias) std::copy_n(bias, channels, padded_bias);
+}
+
+// A convolution begins with the position at which every voxel has a neighbour, itself: there the sums begin as the bias.
 template <class Number>
 void block_of_rows(const Rows& job, int64_t start, int64_t end) {
     using Stored = typename Number::Stored;
     const int64_t width = padded(job.channels);
-    float* sums = scratch(BLOCK * width);
-    for (int64_t r = 0; r < end - start; ++r) {
-        std::fill_n(sums + r * width, width, 0.0f);
-        if (job.bias) std::copy_n(job.bias, job.channels, sums + r * width);
-    }
+    float *sums = scratch((BLOCK + 1) * width), *bias = sums + BLOCK * width;
+    copy_padded(job.bias, job.channels, bias);
+    const auto add = [&](const void* feats, const Stored* weight, int64_t in_channels, const Run& run, const float* begin) {
+        add_products<Number>(static_cast<const Stored*>(feats), in_channels, weight, job.channels, run.source, run.target,
+                             run.begin, run.end, start, begin, sums);
+    };
+    const Run all_rows{nullptr, nullptr, start, end};
     if (job.conv) {
-        const Stored *feats = static_cast<const Stored*>(job.conv), *weight = static_cast<const Stored*>(job.conv_weight);
+        const auto* weight = static_cast<const Stored*>(job.conv_weight);
         const int64_t size = packed_size(job.conv_channels, job.channels);
-        for (int k = 0; k < POSITIONS; ++k, weight += size) {
-            const Run run = k == CENTRE ? Run{nullptr, nullptr, start, end} : run_of(*job.pairs, k, start, end);
-            add_products<Number>(feats, job.conv_channels, weight, job.channels, run.source, run.target, run.begin,
-                                 run.end, start, sums);
-        }
+        add(job.conv, weight + CENTRE * size, job.conv_channels, all_rows, bias);
+        for (int k = 0; k < POSITIONS; ++k)
+            if (k != CENTRE) add(job.conv, weight + k * size, job.conv_channels, run_of(*job.pairs, k, start, end), nullptr);
     }
     if (job.own)
-        add_products<Number>(static_cast<const Stored*>(job.own), job.own_channels,
-                             static_cast<const Stored*>(job.own_weight), job.channels, nullptr, nullptr, start, end,
-                             start, sums);
-    for (int64_t r = start; r < end; ++r) finish_row<Number>(job, r, sums + (r - start) * width);
+        add(job.own, static_cast<const Stored*>(job.own_weight), job.own_channels, all_rows, job.conv ? nullptr : bias);
+    for (int64_t r = start; r < end; ++r) finish_row<Number>(job, r, sums + (r - start) * width, nullptr);
 }
 
 template <class Number>
@@ -298,48 +336,37 @@ void rows(const Rows& job) {
 
 // ---- sums over groups of rows -------------------------------------------------------------------------------------
 
-// The sum for one target of V vectors of channels, which stay in registers.
+// V vectors of one target's row, from channel ``first`` on; their sums stay in registers.
 template <class Number, int V>
-void pooled_vectors(const Pool& job, int64_t target, int64_t first, float* sums) {
+void pooled_vectors(const Pool& job, int64_t target, int64_t first, typename Number::Stored* out) {
     Vector sum[V];
+    const int64_t rest = job.channels - first;
     for (Vector& v : sum) v = all(0);
     for (int64_t e = job.offsets[target]; e < job.offsets[target + 1]; ++e) {
         const auto* row = static_cast<const typename Number::Stored*>(job.feats) + job.column[e] * job.channels + first;
         const Vector times = all(job.count ? static_cast<float>(job.count[e]) : 1.0f);
 #pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) sum[v] = multiply_add(times, Number::read_vector(row + v * WIDTH), sum[v]);
+        for (int v = 0; v < V; ++v)
+            sum[v] = multiply_add(times, read_some<Number>(row + v * WIDTH, rest - v * WIDTH), sum[v]);
     }
-    for (int v = 0; v < V; ++v) store(sums + first + v * WIDTH, sum[v]);
+    const Vector share = all(job.total ? 1.0f / static_cast<float>(job.total[target]) : 1.0f), slope = all(job.slope);
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v)
+        write_some<Number>(out + first + v * WIDTH, leaky(sum[v] * share, slope), rest - v * WIDTH);
 }
 
 template <class Number>
-void pooled_row(const Pool& job, int64_t target, float* sums) {
+void pooled_row(const Pool& job, int64_t target, typename Number::Stored* out) {
     int64_t c = 0;
-    for (; c + 4 * WIDTH <= job.channels; c += 4 * WIDTH) pooled_vectors<Number, 4>(job, target, c, sums);
-    for (; c + WIDTH <= job.channels; c += WIDTH) pooled_vectors<Number, 1>(job, target, c, sums);
-    for (; c < job.channels; ++c) {
-        sums[c] = 0;
-        for (int64_t e = job.offsets[target]; e < job.offsets[target + 1]; ++e) {
-            const auto* row = static_cast<const typename Number::Stored*>(job.feats) + job.column[e] * job.channels;
-            sums[c] += (job.count ? static_cast<float>(job.count[e]) : 1.0f) * Number::read(row + c);
-        }
-    }
+    for (; c + 3 * WIDTH < job.channels; c += 4 * WIDTH) pooled_vectors<Number, 4>(job, target, c, out);
+    for (; c < job.channels; c += WIDTH) pooled_vectors<Number, 1>(job, target, c, out);
 }
 
 template <class Number>
 void pool(const Pool& job) {
-    const int64_t n = job.channels;
+    auto* out = static_cast<typename Number::Stored*>(job.out);
 #pragma omp parallel for schedule(static)
-    for (int64_t t = 0; t < job.targets; ++t) {
-        float* sums = scratch(n);
-        pooled_row<Number>(job, t, sums);
-        const float total = job.total ? static_cast<float>(job.total[t]) : 1.0f, slope = job.slope;
-        for (int64_t c = 0; c < n; ++c) {
-            const float mean = sums[c] / total;
-            sums[c] = mean > 0 ? mean : slope * mean;
-        }
-        Number::write(static_cast<typename Number::Stored*>(job.out) + t * n, sums, n);
-    }
+    for (int64_t t = 0; t < job.targets; ++t) pooled_row<Number>(job, t, out + t * job.channels);
 }
 
 // ---- points to voxels ---------------------------------------------------------------------------------------------
@@ -356,55 +383,109 @@ void ten_numbers(const PointMeans& job, int64_t voxel, const float* mean, int64_
     numbers[3] = job.remission[point];
 }
 
-void mean_point(const PointMeans& job, int64_t voxel, float* mean) {
-    std::fill_n(mean, 3, 0.0f);
+void mean_of(const PointMeans& job, int64_t voxel, float* mean) {
     const int64_t begin = job.offsets[voxel], end = job.offsets[voxel + 1];
+    std::fill_n(mean, 3, 0.0f);
     for (int64_t e = begin; e < end; ++e)
         for (int axis = 0; axis < 3; ++axis) mean[axis] += job.points[3 * job.order[e] + axis];
     for (int axis = 0; axis < 3; ++axis) mean[axis] /= static_cast<float>(end - begin);
 }
 
-void hidden_row(const PointMeans& job, const float* numbers, float* hidden) {  // before its ReLU
-    const int64_t n = job.channels;
+// The rows of voxels [start, end), at most FEW, each of at least one point. Their points follow one another and are taken
+// FEW at a time. ``memory`` has room for 2 FEW + 1 padded rows.
+template <class Number>
+void rows_of_points(const PointMeans& job, int64_t start, int64_t end, float* memory, typename Number::Stored* out) {
+    const int64_t n = job.channels, width = padded(n);
+    float *sums = memory, *hidden = sums + FEW * width, *bias = hidden + FEW * width;
+    float numbers[FEW * 10], mean[3];
+    int64_t voxel_of[FEW], voxel = start - 1;
+    copy_padded(job.bias, n, bias);
+    std::fill_n(sums, (end - start) * width, 0.0f);
+    for (int64_t first = job.offsets[start], last = job.offsets[end]; first < last; first += FEW) {
+        const int64_t count = std::min(FEW, last - first);
+        for (int64_t i = 0; i < count; ++i) {
+            if (first + i == job.offsets[voxel + 1]) mean_of(job, ++voxel, mean);
+            voxel_of[i] = voxel - start;
+            ten_numbers(job, voxel, mean, job.order[first + i], numbers + 10 * i);
+        }
+        add_products<Float>(numbers, 10, job.weight, n, nullptr, nullptr, 0, count, 0, bias, hidden);
+        for (int64_t i = 0; i < count; ++i)
+            for (int64_t c = 0; c < width; c += WIDTH) {
+                float* sum = sums + voxel_of[i] * width + c;
+                store(sum, load(sum) + leaky(load(hidden + i * width + c), all(0)));
+            }
+    }
+    for (int64_t v = start; v < end; ++v) {
+        const Vector share = all(1.0f / static_cast<float>(job.offsets[v + 1] - job.offsets[v]));
+        for (int64_t c = 0; c < n; c += WIDTH)
+            write_some<Number>(out + (v - start) * n + c, load(sums + (v - start) * width + c) * share, n - c);
+    }
+}
+
+// ---- several layers on the same rows ------------------------------------------------------------------------------
+
+template <class Number>
+void block_of_chain(const Chain& job, int64_t start, int64_t end) {
+    using Stored = typename Number::Stored;
+    int64_t width = padded(job.channels);
+    for (int64_t l = 0; l < job.count; ++l) width = std::max(width, padded(job.layers[l].channels));
+    float* memory = scratch((3 * FEW + 1) * width);
+    float *sums = memory, *bias = sums + FEW * width;
+    auto* between = reinterpret_cast<Stored*>(memory + (2 * FEW + 1) * width);
+    const Stored* in = between;
+    if (job.feats) in = static_cast<const Stored*>(job.feats) + start * job.channels;
+    if (job.points) rows_of_points<Number>(*job.points, start, end, memory, between);
+    for (int64_t r = start; job.pool && r < end; ++r) pooled_row<Number>(*job.pool, r, between + (r - start) * job.channels);
+    for (int64_t l = 0; l < job.count; ++l) {
+        const Rows& layer = job.layers[l];
+        const int64_t n = layer.channels;
+        copy_padded(layer.bias, n, bias);
+        add_products<Number>(in, layer.own_channels, static_cast<const Stored*>(layer.own_weight), n, nullptr, nullptr, 0,
+                             end - start, 0, bias, sums);
+        for (int64_t r = start; r < end; ++r)
+            finish_row<Number>(layer, r, sums + (r - start) * padded(n),
+                               l + 1 < job.count ? between + (r - start) * n : nullptr);
+        in = between;
+    }
+}
+
+template <class Number>
+void chain(const Chain& job) {
+    const int64_t blocks = (job.rows + FEW - 1) / FEW;
+#pragma omp parallel for schedule(dynamic, 1)
+    for (int64_t b = 0; b < blocks; ++b) block_of_chain<Number>(job, b * FEW, std::min(job.rows, (b + 1) * FEW));
+}
+
+void point_means(const PointMeans& job, int64_t voxels, float* out) {
+    const int64_t blocks = (voxels + FEW - 1) / FEW, memory = (2 * FEW + 1) * padded(job.channels);
+#pragma omp parallel for schedule(dynamic, 1)
+    for (int64_t b = 0; b < blocks; ++b)
+        rows_of_points<Float>(job, b * FEW, std::min(voxels, (b + 1) * FEW), scratch(memory), out + b * FEW * job.channels);
+}
+
+// ---- gradients: of what point_means learns ---------------------------------------------------------------------------
+
+void hidden_row(const PointMeansGradient& job, const float* numbers, float* hidden) {  // before its ReLU
+    const int64_t n = job.of.channels;
 #pragma omp simd
     for (int64_t c = 0; c < n; ++c) {
-        float sum = job.bias[c];
+        float sum = job.of.bias[c];
 #pragma GCC unroll 10
         for (int j = 0; j < 10; ++j) sum += numbers[j] * job.weight[j * n + c];
         hidden[c] = sum;
     }
 }
 
-template <class Number>
-void point_means(const PointMeans& job) {
-    const int64_t n = job.channels;
-#pragma omp parallel for schedule(static)
-    for (int64_t v = 0; v < job.voxels; ++v) {
-        const int64_t begin = job.offsets[v], end = job.offsets[v + 1];
-        float *sums = scratch(2 * n), *hidden = sums + n;
-        float mean[3], numbers[10];
-        mean_point(job, v, mean);
-        std::fill_n(sums, n, 0.0f);
-        for (int64_t e = begin; e < end; ++e) {
-            ten_numbers(job, v, mean, job.order[e], numbers);
-            hidden_row(job, numbers, hidden);
-            for (int64_t c = 0; c < n; ++c) sums[c] += hidden[c] > 0 ? hidden[c] : 0.0f;
-        }
-        for (int64_t c = 0; c < n; ++c) sums[c] /= static_cast<float>(end - begin);
-        Number::write(static_cast<typename Number::Stored*>(job.out) + v * n, sums, n);
-    }
-}
-
-// ---- gradients: of what point_means learns ---------------------------------------------------------------------------
-
 // sums: 11 x channels, those of the weight and then of the bias.
-void add_point_gradients(const PointMeans& job, const float* grad, int64_t voxel, float* sums, float* hidden) {
-    const int64_t n = job.channels, begin = job.offsets[voxel], end = job.offsets[voxel + 1];
+void add_point_gradients(const PointMeansGradient& job, int64_t voxel, float* sums, float* hidden) {
+    const PointMeans& of = job.of;
+    const int64_t n = of.channels, begin = of.offsets[voxel], end = of.offsets[voxel + 1];
+    const float* grad = job.grad + voxel * n;
     const float share = 1.0f / static_cast<float>(end - begin);
     float mean[3], numbers[10];
-    mean_point(job, voxel, mean);
+    mean_of(of, voxel, mean);
     for (int64_t e = begin; e < end; ++e) {
-        ten_numbers(job, voxel, mean, job.order[e], numbers);
+        ten_numbers(of, voxel, mean, of.order[e], numbers);
         hidden_row(job, numbers, hidden);
 #pragma omp simd
         for (int64_t c = 0; c < n; ++c) {
@@ -423,12 +504,12 @@ void point_means_gradient(const PointMeansGradient& job) {
     std::fill_n(sums.get(), GROUPS * size, 0.0f);
 #pragma omp parallel for schedule(dynamic, 1)
     for (int64_t g = 0; g < GROUPS; ++g)
-        for (int64_t v = g * of.voxels / GROUPS; v < (g + 1) * of.voxels / GROUPS; ++v)
-            add_point_gradients(of, job.grad + v * n, v, sums.get() + g * size, scratch(n));
+        for (int64_t v = g * job.voxels / GROUPS; v < (g + 1) * job.voxels / GROUPS; ++v)
+            add_point_gradients(job, v, sums.get() + g * size, scratch(n));
     for (int64_t c = 0; c < size; ++c) {
         float sum = 0;
         for (int64_t g = 0; g < GROUPS; ++g) sum += sums.get()[g * size + c];
-        (c < 10 * n ? job.weight[c] : job.bias[c - 10 * n]) = sum;
+        (c < 10 * n ? job.grad_weight[c] : job.grad_bias[c - 10 * n]) = sum;
     }
 }
 
@@ -547,13 +628,14 @@ const Kernels kernels = {
 #else
     nullptr,
 #endif
-    point_means<Float>,
+    chain<Float>,
 #if defined(__AVX512BF16__)
-    point_means<BFloat16>,
+    chain<BFloat16>,
 #else
     nullptr,
 #endif
     weight_gradient,
+    point_means,
     point_means_gradient,
     combine,
     sums,

@@ -54,8 +54,8 @@ struct Pool {
 };
 
 // Mean over the points of each voxel of relu(numbers @ weight + bias), numbers = the ten of the point (see PointMLP).
+// Every voxel has a point.
 struct PointMeans {
-    int64_t voxels;
     int64_t channels;
     const float* points;     // n x 3
     const float* remission;  // n
@@ -64,17 +64,31 @@ struct PointMeans {
     const int64_t* coords;   // voxels x 4: batch, z, y, x
     const float* corner;     // 3: low corner of the volume
     const float* size;       // 3: of a voxel
-    const float* weight;     // 10 x channels
+    const float* weight;     // 10 x channels, packed as float
     const float* bias;
-    void* out;
 };
 
-// Gradients of weight and bias in PointMeans, grad (voxels x channels) being that of ``out``.
+// Rows that are given (feats), pooled or made of points, one of these, pass through ``count`` layers. Of a layer conv and
+// own are not looked at, and out may be null but for the last one. A few rows go all the way together, so that what lies
+// between two layers never leaves the cache.
+struct Chain {
+    int64_t rows;
+    int64_t channels;  // of the rows that come
+    const void* feats;
+    const Pool* pool;
+    const PointMeans* points;
+    int64_t count;
+    const Rows* layers;
+};
+
+// Gradients of weight and bias in PointMeans, grad (voxels x channels) being that of the means.
 struct PointMeansGradient {
-    PointMeans of;  // without out
-    const float* grad;
-    float* weight;  // 10 x channels
-    float* bias;
+    PointMeans of;
+    int64_t voxels;
+    const float* weight;  // 10 x channels, not packed
+    const float* grad;    // voxels x channels
+    float* grad_weight;
+    float* grad_bias;
 };
 
 // weight[k] = sum over pairs of feats[neighbour]^T grad[voxel], for all 27 positions; pairs null: feats^T grad alone.
@@ -125,9 +139,10 @@ struct Kernels {
     void (*rows_bf16)(const Rows&);
     void (*pool)(const Pool&);
     void (*pool_bf16)(const Pool&);
-    void (*point_means)(const PointMeans&);
-    void (*point_means_bf16)(const PointMeans&);
+    void (*chain)(const Chain&);
+    void (*chain_bf16)(const Chain&);
     void (*weight_gradient)(const WeightGradient&);
+    void (*point_means)(const PointMeans&, int64_t voxels, float* out);
     void (*point_means_gradient)(const PointMeansGradient&);
     void (*combine)(const Combine&);
     void (*sums)(const Sums&);

@@ -51,7 +51,6 @@ Pool = _record(
 )
 PointMeans = _record(
     "PointMeans",
-    voxels=c_int64,
     channels=c_int64,
     points=c_void_p,
     remission=c_void_p,
@@ -62,7 +61,16 @@ PointMeans = _record(
     size=c_void_p,
     weight=c_void_p,
     bias=c_void_p,
-    out=c_void_p,
+)
+Chain = _record(
+    "Chain",
+    rows=c_int64,
+    channels=c_int64,
+    feats=c_void_p,
+    pool=POINTER(Pool),
+    points=POINTER(PointMeans),
+    count=c_int64,
+    layers=POINTER(Rows),
 )
 WeightGradient = _record(
     "WeightGradient",
@@ -74,7 +82,15 @@ WeightGradient = _record(
     pairs=POINTER(Pairs),
     weight=c_void_p,
 )
-PointMeansGradient = _record("PointMeansGradient", of=PointMeans, grad=c_void_p, weight=c_void_p, bias=c_void_p)
+PointMeansGradient = _record(
+    "PointMeansGradient",
+    of=PointMeans,
+    voxels=c_int64,
+    weight=c_void_p,
+    grad=c_void_p,
+    grad_weight=c_void_p,
+    grad_bias=c_void_p,
+)
 Combine = _record(
     "Combine",
     rows=c_int64,
@@ -109,8 +125,9 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "elite_pack": (None, [c_void_p, c_int64, c_int64, c_int64, c_void_p, c_int]),
     "elite_rows": (None, [POINTER(Rows), c_int]),
     "elite_pool": (None, [POINTER(Pool), c_int]),
-    "elite_point_means": (None, [POINTER(PointMeans), c_int]),
+    "elite_chain": (None, [POINTER(Chain), c_int]),
     "elite_weight_gradient": (None, [POINTER(WeightGradient)]),
+    "elite_point_means": (None, [POINTER(PointMeans), c_int64, c_void_p]),
     "elite_point_means_gradient": (None, [POINTER(PointMeansGradient)]),
     "elite_combine": (None, [POINTER(Combine)]),
     "elite_sums": (None, [POINTER(Sums)]),

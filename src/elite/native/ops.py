@@ -5,6 +5,7 @@ out in kernels.h.
 """
 
 import ctypes
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from jaxtyping import Float, Float32, Float64, Int32, Int64
 from torch import Tensor
 
 from elite.native.library import (
+    Chain,
     Combine,
     Pairs,
     PointMeans,
@@ -108,30 +110,43 @@ def rows(
     _library().elite_rows(job, _bf16(given))
 
 
-def pool(
-    out: Float[Tensor, "t c"],
-    feats: Float[Tensor, "_ c"],
-    offsets: Int64[Tensor, "starts"],
-    column: Int64[Tensor, "e"],
-    *,
-    count: Int64[Tensor, "e"] | None = None,
-    total: Int64[Tensor, "t 1"] | None = None,
-    slope: float = 1.0,
-) -> None:
-    """out[t] = leaky(sum of count[e] feats[column[e]] over offsets[t] <= e < offsets[t + 1], divided by total[t])."""
-    assert out.dtype is feats.dtype
-    job = Pool(
-        targets=len(out),
-        channels=out.shape[1],
-        feats=pointer(feats),
-        offsets=pointer(offsets),
-        column=pointer(column),
-        count=pointer(count),
-        total=pointer(total),
-        slope=slope,
-        out=pointer(out),
-    )
-    _library().elite_pool(job, _bf16(feats))
+@dataclass(frozen=True)
+class Pooled:
+    """Row t is leaky(sum of count[e] feats[column[e]] over offsets[t] <= e < offsets[t + 1], divided by total[t])."""
+
+    feats: Float[Tensor, "_ c"]
+    offsets: Int64[Tensor, "starts"]
+    column: Int64[Tensor, "e"]
+    count: Int64[Tensor, "e"] | None = None
+    total: Int64[Tensor, "t 1"] | None = None
+    slope: float = 1.0
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def channels(self) -> int:
+        return self.feats.shape[1]
+
+    def record(self, out: Tensor | None = None) -> Any:
+        return Pool(
+            targets=len(self),
+            channels=self.channels,
+            feats=pointer(self.feats),
+            offsets=pointer(self.offsets),
+            column=pointer(self.column),
+            count=pointer(self.count),
+            total=pointer(self.total),
+            slope=self.slope,
+            out=pointer(out),
+        )
+
+
+def pool(out: Float[Tensor, "t c"], pooled: Pooled) -> None:
+    """Write the rows of ``pooled``."""
+    assert out.dtype is pooled.feats.dtype
+    assert out.shape == (len(pooled), pooled.channels)
+    _library().elite_pool(pooled.record(out), _bf16(out))
 
 
 @dataclass(frozen=True)
@@ -146,38 +161,106 @@ class VoxelPoints:
     corner: Float32[Tensor, "3"]  # of the volume (m)
     size: Float32[Tensor, "3"]  # of a voxel (m)
 
-    def record(self, weight: Float32[Tensor, "10 c"], bias: Float32[Tensor, "c"], out: Tensor | None = None) -> Any:
+
+@dataclass(frozen=True)
+class PointMean:
+    """Row v is the mean over the points of voxel v of relu(numbers @ weight + bias); the ten numbers as in PointMLP."""
+
+    inside: VoxelPoints
+    weight: Packed
+    bias: Float32[Tensor, "c"]
+
+    def __len__(self) -> int:
+        return len(self.inside.coords)
+
+    @property
+    def channels(self) -> int:
+        return self.weight.out_channels
+
+    def record(self) -> Any:
+        inside = self.inside
         return PointMeans(
-            voxels=len(self.coords),
-            channels=len(bias),
-            points=pointer(self.points),
-            remission=pointer(self.remission),
-            order=pointer(self.order),
-            offsets=pointer(self.offsets),
-            coords=pointer(self.coords),
-            corner=pointer(self.corner),
-            size=pointer(self.size),
-            weight=pointer(weight),
-            bias=pointer(bias),
-            out=pointer(out),
+            channels=self.channels,
+            points=pointer(inside.points),
+            remission=pointer(inside.remission),
+            order=pointer(inside.order),
+            offsets=pointer(inside.offsets),
+            coords=pointer(inside.coords),
+            corner=pointer(inside.corner),
+            size=pointer(inside.size),
+            weight=pointer(self.weight.numbers),
+            bias=pointer(self.bias),
         )
 
 
-def point_means(
-    out: Float[Tensor, "v c"], inside: VoxelPoints, weight: Float32[Tensor, "10 c"], bias: Float32[Tensor, "c"]
-) -> None:
-    """Mean over the points of each voxel of relu(numbers @ weight + bias); the ten numbers as in PointMLP."""
-    _library().elite_point_means(inside.record(weight, bias, out), _bf16(out))
+def point_means(out: Float32[Tensor, "v c"], means: PointMean) -> None:
+    """Write the rows of ``means``, whose weight is packed as float32."""
+    _library().elite_point_means(means.record(), len(means), pointer(out))
 
 
 def point_means_gradient(
-    grad: Float32[Tensor, "v c"], inside: VoxelPoints, weight: Float32[Tensor, "10 c"], bias: Float32[Tensor, "c"]
+    grad: Float32[Tensor, "v c"], means: PointMean, weight: Float32[Tensor, "10 c"]
 ) -> tuple[Float32[Tensor, "10 c"], Float32[Tensor, "c"]]:
-    """Of ``weight`` and ``bias``, where ``grad`` is that of the means."""
-    grad_weight, grad_bias = torch.empty_like(weight), torch.empty_like(bias)
-    job = PointMeansGradient(inside.record(weight, bias), pointer(grad), pointer(grad_weight), pointer(grad_bias))
+    """Of ``weight``, which is that of ``means`` as it was before it was packed, and of the bias."""
+    grad_weight, grad_bias = torch.empty_like(weight), torch.empty_like(means.bias)
+    results = pointer(grad_weight), pointer(grad_bias)
+    job = PointMeansGradient(means.record(), len(means), pointer(weight), pointer(grad), *results)
     _library().elite_point_means_gradient(job)
     return grad_weight, grad_bias
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Rows x become leaky(x @ weight + bias + add[add_row]); with ``total``, that + plus is written there.
+
+    ``slope`` is that of the leaky ReLU: 1 for none, 0 for ReLU.
+    """
+
+    weight: Packed
+    bias: Float32[Tensor, "out"]
+    slope: float = 1.0
+    add: Float[Tensor, "_ out"] | None = None
+    add_row: Int64[Tensor, "r"] | None = None
+    plus: Float[Tensor, "r out"] | None = None
+    total: Float[Tensor, "r out"] | None = None
+
+    def record(self, out: Tensor | None, dtype: torch.dtype) -> Any:
+        return Rows(
+            channels=self.weight.out_channels,
+            own_weight=pointer(self.weight.numbers),
+            own_channels=self.weight.in_channels,
+            bias=pointer(self.bias),
+            add=pointer(self.add),
+            add_row=pointer(self.add_row),
+            slope=self.slope,
+            out=pointer(out),
+            wide=int(out is not None and out.dtype is not dtype),
+            plus=pointer(self.plus),
+            sum=pointer(self.total),
+        )
+
+
+def chain(out: Float[Tensor, "r out"], rows: Tensor | Pooled | PointMean, layers: Sequence[Layer]) -> None:
+    """out = ``rows`` after all ``layers``, and nothing between them is kept.
+
+    If the layers are bfloat16, ``out`` may be float32.
+    """
+    dtype = layers[0].weight.numbers.dtype
+    channels = rows.shape[1] if isinstance(rows, Tensor) else rows.channels
+    widths = [channels, *(layer.weight.out_channels for layer in layers)]
+    assert [layer.weight.in_channels for layer in layers] == widths[:-1]
+    assert out.shape == (len(rows), widths[-1])
+    records = [layer.record(None, dtype) for layer in layers[:-1]] + [layers[-1].record(out, dtype)]
+    job = Chain(
+        rows=len(rows),
+        channels=channels,
+        feats=pointer(rows) if isinstance(rows, Tensor) else None,
+        pool=ctypes.pointer(rows.record()) if isinstance(rows, Pooled) else None,
+        points=ctypes.pointer(rows.record()) if isinstance(rows, PointMean) else None,
+        count=len(records),
+        layers=(Rows * len(records))(*records),
+    )
+    _library().elite_chain(job, int(dtype is torch.bfloat16))
 
 
 def weight_gradient(

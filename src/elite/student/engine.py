@@ -4,16 +4,16 @@ The plain formulation is :class:`elite.student.SPVCNN`; this gives its logits to
 H = 2C, V and W = voxels of a stage's input and output grid, K = classes of points.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor, nn
 
 from elite.errors import ConfigError
-from elite.native import NeighbourPairs, Packed, Workspace, has_bf16, point_means, pool, rows
+from elite.native import Layer, NeighbourPairs, Packed, PointMean, Pooled, Workspace, chain, has_bf16, pool, rows
 from elite.sparse import Geometry, Level, Pooling
 from elite.sparse.native_geometry import build, neighbour_pairs, voxel_points
 from elite.student.blocks import SLOPE, PointEncoder, ResidualBlock
@@ -43,8 +43,7 @@ class Engine:
         self.config, self.grid = student.config, student.grid
         self.dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         with torch.no_grad():
-            self.hidden_weight = student.point_mlp.hidden.weight.detach().T.contiguous()
-            self.hidden_bias = student.point_mlp.hidden.bias.detach().clone()
+            self.hidden = Affine.of(student.point_mlp.hidden).packed(torch.float32)
             self.point_out = Affine.of(student.point_mlp.out).packed(self.dtype)
             self.stages = [_Stage(stage, self.dtype) for stage in student.stages]
             self._split_classifier(student.classifier)
@@ -90,26 +89,20 @@ class Engine:
         starts = [0, *accumulate(len(level) for level in geometry.levels[1:])]
         hidden = space("hidden", starts[-1], 2 * feats.shape[1], dtype=torch.float32)  # (sum of W, H)
         for i, stage in enumerate(self.stages):
-            feats, point = stage(feats, prepared, i)  # (W, C) each
-            self.of_stage[i](hidden[starts[i] : starts[i + 1]], point)
+            feats = stage(feats, prepared, i, self.of_stage[i], hidden[starts[i] : starts[i + 1]])  # (W, C)
         voxels = [v.target + start for v, start in zip(geometry.voxel_classes, starts, strict=False)]
         columns = torch.stack(voxels, dim=1)  # (K, stages)
-        summed = space("summed", len(columns), hidden.shape[1], dtype=torch.float32)  # (K, H)
         ends = torch.arange(0, columns.numel() + 1, columns.shape[1])
-        pool(summed, hidden, ends, columns.view(-1), slope=0.0)
         logits = torch.empty(len(columns), self.config.classes)
-        self.last(logits, summed)
+        chain(logits, Pooled(hidden, ends, columns.view(-1), slope=0.0), [self.last])
         point_class = geometry.class_points.target.clone()
         self._idle.append(space)
         return logits, point_class
 
     def _voxels(self, points: Tensor, remission: Tensor, level: Level, space: Workspace) -> Tensor:
-        channels = self.config.channels
-        means = space("means", len(level), channels, dtype=self.dtype)
-        inside = voxel_points(points, remission, self.grid, level)
-        point_means(means, inside, self.hidden_weight, self.hidden_bias)
-        feats = space("feats", len(level), channels, dtype=self.dtype)
-        self.point_out(feats, means)
+        means = PointMean(voxel_points(points, remission, self.grid, level), self.hidden.weight, self.hidden.bias)
+        feats = space("feats", len(level), self.config.channels, dtype=self.dtype)
+        chain(feats, means, [self.point_out])
         return feats
 
 
@@ -127,8 +120,8 @@ class _Stage:
         self.blocks = [_Block(block, dtype) for block in stage.voxel]  # type: ignore[union-attr]
         self.point = _Point(stage.point, dtype)  # type: ignore[arg-type]
 
-    def __call__(self, feats: Tensor, prepared: Prepared, i: int) -> tuple[Tensor, Tensor]:
-        """(input of the next stage, point features), (W, C) each."""
+    def __call__(self, feats: Tensor, prepared: Prepared, i: int, classify: Layer, hidden: Tensor) -> Tensor:
+        """Input of the next stage (W, C). What ``classify`` makes of the point features goes to ``hidden`` (W, H)."""
         space, geometry = prepared.space, prepared.geometry
         voxel, both = feats, space("both", *feats.shape, dtype=feats.dtype)
         for number, block in enumerate(self.blocks):
@@ -136,7 +129,12 @@ class _Stage:
             last = block is self.blocks[-1]
             block(voxel, prepared.pairs[i], out, space, **({"plus": feats, "total": both} if last else {}))
             voxel = out
-        return self.point(both, voxel, geometry.levels[i].blocks, geometry.pools[i], space)
+        blocks, to = geometry.levels[i].blocks, geometry.pools[i]
+        fused = self.point.fused(both, blocks, space)
+        pooled, following = (space(n, to.targets, feats.shape[1], dtype=feats.dtype) for n in ("pooled", "following"))
+        pool(pooled, mean(voxel, to))
+        chain(hidden, mean(fused, to), [replace(self.point.out, plus=pooled, total=following), classify])
+        return following
 
 
 class _Block:
@@ -176,63 +174,31 @@ class _Point:
         down, norm_down, mid, norm_mid, up = (point.block[i] for i in (0, 2, 3, 5, 6))
         own, around = Affine.of(point.fuse).weight.chunk(2, dim=0)
         fuse_bias = Affine.of(point.fuse).bias
-        self.own = Affine.of(point.own).packed(dtype)
         self.block = [
-            Affine.of(down).packed(dtype),
-            norm_of(norm_down).before(Affine.of(mid)).packed(dtype),
-            norm_of(norm_mid).before(Affine.of(up)).packed(dtype),
+            Affine.of(down).packed(dtype, SLOPE),
+            norm_of(norm_down).before(Affine.of(mid)).packed(dtype, SLOPE),
+            norm_of(norm_mid).before(Affine.of(up)).packed(dtype, SLOPE),
+            Affine(around, torch.zeros_like(fuse_bias)).packed(dtype),
         ]
-        self.around = Affine(around, torch.zeros_like(fuse_bias)).packed(dtype)
-        self.fuse = Affine(own, fuse_bias).packed(dtype)
+        self.own = Affine.of(point.own).packed(dtype, SLOPE)
+        self.fuse = Affine(own, fuse_bias).packed(dtype, SLOPE)
         self.out = Affine.of(point.out).packed(dtype)
 
-    def __call__(
-        self, g: Tensor, voxel: Tensor, blocks: Pooling, to: Pooling, space: Workspace
-    ) -> tuple[Tensor, Tensor]:
-        """(input of the next stage, point features), (W, C) each; ``g`` is the stage's input + ``voxel``."""
-
-        def buffer(name: str, count: int, channels: int) -> Tensor:
-            return space(name, count, channels, dtype=g.dtype)
-
-        channels = g.shape[1]
-        around = buffer("block", blocks.targets, channels)
-        mean(around, g, blocks)
-        for i, layer in enumerate(self.block):
-            out = buffer(f"block {i}", blocks.targets, layer.weight.out_channels)
-            layer(out, around, slope=SLOPE)
-            around = out
-        spread = buffer("spread", blocks.targets, channels)
-        self.around(spread, around)
-        own = buffer("own", *g.shape)
-        self.own(own, g, slope=SLOPE)
-        fused = buffer("fused", *g.shape)
-        self.fuse(fused, own, add=spread, add_row=blocks.target, slope=SLOPE)
-        pooled, pooled_voxel = (buffer(n, to.targets, channels) for n in ("pooled", "pooled voxel"))
-        mean(pooled, fused, to)
-        mean(pooled_voxel, voxel, to)
-        point, following = (buffer(n, to.targets, channels) for n in ("point", "following"))
-        self.out(point, pooled, plus=pooled_voxel, total=following)
-        return following, point
+    def fused(self, g: Tensor, blocks: Pooling, space: Workspace) -> Tensor:
+        """What ``out`` takes, per voxel (V, C); ``g`` is the stage's input + what its voxel branch makes of it."""
+        spread = space("spread", blocks.targets, g.shape[1], dtype=g.dtype)
+        chain(spread, mean(g, blocks), self.block)
+        fused = space("fused", *g.shape, dtype=g.dtype)
+        chain(fused, g, [self.own, replace(self.fuse, add=spread, add_row=blocks.target)])
+        return fused
 
 
-def mean(out: Tensor, feats: Tensor, pooling: Pooling) -> None:
+def mean(feats: Tensor, pooling: Pooling) -> Pooled:
     csr = pooling.by_target
-    pool(out, feats, csr.offsets, csr.columns, count=csr.weight, total=pooling.total)
+    return Pooled(feats, csr.offsets, csr.columns, csr.weight, pooling.total)
 
 
 # ---- folding ----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Layer:
-    """x @ weight + bias, as the kernels read it."""
-
-    weight: Packed
-    bias: Float32[Tensor, "out"]
-
-    def __call__(self, out: Tensor, x: Tensor, **more: Any) -> None:
-        """Write x @ weight + bias, and ``more`` as of :func:`elite.native.rows`, to ``out``."""
-        rows(out, own=x, own_weight=self.weight, bias=self.bias, **more)
 
 
 @dataclass(frozen=True)
@@ -249,8 +215,8 @@ class Affine:
         bias = weight.new_zeros(weight.shape[1]) if linear.bias is None else linear.bias.detach().double()
         return cls(weight, bias)
 
-    def packed(self, dtype: torch.dtype) -> Layer:
-        return Layer(Packed.of(self.weight[None].float(), dtype), self.bias.float().contiguous())
+    def packed(self, dtype: torch.dtype, slope: float = 1.0) -> Layer:
+        return Layer(Packed.of(self.weight[None].float(), dtype), self.bias.float().contiguous(), slope)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from elite.native import (
     Packed,
+    PointMean,
+    Pooled,
     VoxelPoints,
     column_sums,
     combine,
@@ -302,7 +304,7 @@ def _unleaked(grad: Tensor, out: Tensor | None, slope: float) -> Tensor:
 
 def _group_sums(x: Tensor, groups: Pooling) -> Tensor:
     out = x.new_empty(groups.targets, x.shape[1])
-    pool(out, x, groups.by_target.offsets, groups.by_target.columns)
+    pool(out, Pooled(x, groups.by_target.offsets, groups.by_target.columns))
     return out
 
 
@@ -314,14 +316,15 @@ class _VoxelMeans(torch.autograd.Function):
         ctx.save_for_backward(weight, bias)
         ctx.inside = inside
         out = torch.empty(len(inside.coords), len(bias))
-        point_means(out, inside, weight.T.contiguous(), bias)
+        point_means(out, PointMean(inside, _packed(weight.T), bias))
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
         weight, bias = ctx.saved_tensors
-        grad_weight, grad_bias = point_means_gradient(grad.contiguous(), ctx.inside, weight.T.contiguous(), bias)
+        means = PointMean(ctx.inside, _packed(weight.T), bias)
+        grad_weight, grad_bias = point_means_gradient(grad.contiguous(), means, weight.T.contiguous())
         return grad_weight.T, grad_bias, None
 
 
@@ -337,7 +340,7 @@ class _ReluOfSum(torch.autograd.Function):
         out = bias.new_empty(len(columns), len(bias))
         ends = torch.arange(0, columns.numel() + 1, len(parts))
         with_bias = torch.cat([parts[0] + bias, *parts[1:]])
-        pool(out, with_bias, ends, columns.view(-1), slope=0.0)
+        pool(out, Pooled(with_bias, ends, columns.view(-1), slope=0.0))
         ctx.save_for_backward(out)
         ctx.classes = classes
         return out
