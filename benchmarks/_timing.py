@@ -87,7 +87,7 @@ def crop(raw: Raw, student: SPVCNN) -> tuple[Float32[Tensor, "n 3"], Float32[Ten
     """(points, remission) inside the student's volume. Every contestant begins with this."""
     points = np.ascontiguousarray(raw[:, :3])
     inside = in_volume(points, student.config.volume)
-    return torch.from_numpy(points[inside]), torch.from_numpy(raw[inside, 3])
+    return torch.from_numpy(points.compress(inside, axis=0)), torch.from_numpy(raw[:, 3].compress(inside))
 
 
 @torch.no_grad()

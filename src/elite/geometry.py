@@ -15,9 +15,10 @@ _CELLS = 64  # along x and along y, of the grid that finds who is within that di
 
 def in_volume(points: Float32[np.ndarray, "n 3"], volume: Volume) -> Bool[np.ndarray, "n"]:
     """Points strictly inside the open box ``(low corner, high corner)``."""
-    low, high = np.asarray(volume, np.float32)
-    inside = (points > low) & (points < high)
-    return inside[:, 0] & inside[:, 1] & inside[:, 2]  # several times faster than all(axis=1) on rows of three
+    inside = np.ones(len(points), bool)
+    for axis, (low, high) in enumerate(np.asarray(volume, np.float32).T):  # several times faster than rows of three
+        inside &= (points[:, axis] > low) & (points[:, axis] < high)
+    return inside
 
 
 def nearest(points: Float32[np.ndarray, "n 3"], candidates: Bool[np.ndarray, "n"]) -> Int64[np.ndarray, "n"]:
