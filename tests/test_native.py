@@ -131,6 +131,15 @@ def test_inference_equals_the_plain_student(instructions: str, channels: int):
     assert (logits[point_class] - expected).abs().max() < 1e-5 * expected.abs().max().clamp(min=1)
 
 
+def test_inference_where_hundreds_of_points_share_a_voxel(instructions: str):
+    student = lively(SPVCNN(channels=16, strides=(1, 2, 4), **SMALL))
+    points, remission = cloud(3000)
+    points *= 0.1
+    expected = plain_logits(student, points, remission)
+    logits, point_class = Engine(student)(points, remission)
+    assert (logits[point_class] - expected).abs().max() < 1e-5 * expected.abs().max().clamp(min=1)
+
+
 def test_inference_on_real_scans(real_kitti: Path):
     student = lively(SPVCNN())
     engine = Engine(student)

@@ -44,7 +44,7 @@ inline Vector leaky(Vector v, Vector slope) {
 #endif
 
 constexpr int64_t BLOCK = 512;  // rows whose sums are in cache together
-constexpr int64_t FEW = 192;    // rows that go through several layers together, in the nearest cache: whole tiles
+constexpr int64_t FEW = 192;    // rows that go through several layers together: whole tiles
 constexpr int64_t CHUNK = 64;   // pairs whose outer products are summed in one go
 constexpr int64_t GROUPS = 16;  // of blocks, in the gradient of the weights
 constexpr int POSITIONS = 27, CENTRE = 13;

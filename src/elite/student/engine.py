@@ -56,7 +56,7 @@ class Engine:
         parts = first.weight.chunk(stages, dim=0)
         biases = [first.bias, *[torch.zeros_like(first.bias)] * (stages - 1)]
         self.of_stage = [Affine(w, b).packed(self.dtype) for w, b in zip(parts, biases, strict=True)]
-        self.last = last.packed(self.dtype)
+        self.last = last.packed(torch.float32)
 
     @torch.inference_mode()
     def __call__(
@@ -87,7 +87,7 @@ class Engine:
         space, geometry = prepared.space, prepared.geometry
         feats = self._voxels(points, remission, geometry.levels[0], space)  # (V, C)
         starts = [0, *accumulate(len(level) for level in geometry.levels[1:])]
-        hidden = space("hidden", starts[-1], 2 * feats.shape[1], dtype=self.dtype)  # (sum of W, H)
+        hidden = space("hidden", starts[-1], 2 * feats.shape[1], dtype=torch.float32)  # (sum of W, H)
         for i, stage in enumerate(self.stages):
             feats = stage(feats, prepared, i, self.of_stage[i], hidden[starts[i] : starts[i + 1]])  # (W, C)
         voxels = [v.target + start for v, start in zip(geometry.voxel_classes, starts, strict=False)]
