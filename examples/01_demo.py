@@ -26,13 +26,13 @@ def save_untrained(run_folder: Path) -> Path:
     import torch
     import yaml
 
-    from elite.config import StudentConfig
+    from elite.config import StudentConfig, from_plain
     from elite.student import SPVCNN, save_student
 
     settings = yaml.safe_load((run_folder / "config.yaml").read_text())
     torch.manual_seed(settings["seed"])
     path = run_folder / "untrained.safetensors"
-    save_student(SPVCNN.from_config(StudentConfig.from_dict(settings["student"])), path)
+    save_student(SPVCNN.from_config(from_plain(StudentConfig, settings["student"])), path)
     return path
 
 

@@ -1,4 +1,4 @@
-"""Writing files so that a reader never meets half of one, and reading torch files so that nothing is run."""
+"""Files: written so that a reader never meets half of one, read so that nothing in them is run or believed unseen."""
 
 import json
 import os
@@ -7,9 +7,16 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeGuard
 
-from elite.errors import CheckpointError, OutputError, first_line
+from PIL import Image
+
+from elite.errors import CheckpointError, DataError, OutputError, first_line
+
+if TYPE_CHECKING:  # it takes seconds to import
+    from torch import Tensor
+
+_MOST_PIXELS = 2**25  # more than any camera has: a few bytes can claim any size, and memory is taken for it
 
 
 def make_folder(path: Path) -> Path:
@@ -84,6 +91,35 @@ def _plain(value: Any) -> Any:
     return to_list() if to_list else str(value)
 
 
+def parse_json(text: str | bytes) -> Any:
+    """What a JSON text says.
+
+    Raises:
+        ValueError: it is none, or nested too deeply.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+@contextmanager
+def open_image(path: Path, *formats: str, remedy: str) -> Iterator[Image.Image]:
+    """An image file of one of the ``formats``, Pillow's names: it knows others that start programs.
+
+    Raises:
+        DataError: missing, damaged (found out here or in the block), of another format, or too large; ``remedy`` says
+            what to do.
+    """
+    try:
+        with Image.open(path, formats=formats) as image:
+            if image.width * image.height > _MOST_PIXELS:
+                raise ValueError(f"{image.width} x {image.height} pixels, expected at most {_MOST_PIXELS}")
+            yield image
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DataError(f"{path} is not a readable {' or '.join(formats)} image ({error}); {remedy}.") from error
+
+
 def load_torch(path: Path) -> dict[str, Any]:
     """A torch file's dictionary, tensors and plain values only: nothing else is unpickled.
 
@@ -108,3 +144,16 @@ def load_torch(path: Path) -> dict[str, Any]:
     if not isinstance(checkpoint, dict):
         raise CheckpointError(f"{path} holds a {type(checkpoint).__name__}, expected a dictionary of weights.")
     return checkpoint
+
+
+def is_state_dict(state: Any) -> "TypeGuard[dict[str, Tensor]]":
+    """Whether these are arrays of real numbers by name."""
+    return isinstance(state, dict) and all(isinstance(k, str) and _is_array(v) for k, v in state.items())
+
+
+def _is_array(value: Any) -> bool:
+    import torch
+
+    if not isinstance(value, torch.Tensor) or value.is_nested or value.is_meta:
+        return False
+    return value.layout == torch.strided and not (value.is_quantized or value.is_complex())

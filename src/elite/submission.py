@@ -120,11 +120,17 @@ def _zip_faults(path: Path, archive: zipfile.ZipFile, expected: dict[str, int]) 
 
 
 def _member_faults(archive: zipfile.ZipFile, name: str, points: int) -> Iterable[str]:
-    size = archive.getinfo(name).file_size
+    info = archive.getinfo(name)
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        yield f"'{name}' is packed by method {info.compress_type}, expected stored or deflated"
+        return
+    size = info.file_size
     if size != points * _LABEL_BYTES:  # told from the header, so that a false one cannot make us unpack too much
         yield f"'{name}' has {size / _LABEL_BYTES:g} labels, expected {points}"
         return
-    unknown = unknown_raw_ids(np.frombuffer(archive.read(name), "<u4") & 0xFFFF)
+    with archive.open(name) as member:
+        labels = np.frombuffer(member.read(size), "<u4")  # no more than that, whatever else is packed there
+    unknown = unknown_raw_ids(labels & 0xFFFF)
     if unknown:
         yield f"'{name}' holds unknown label ids {unknown[:5]}"
 

@@ -2,7 +2,7 @@
 configuration. Impossible values are refused when the record is made.
 """
 
-from elite.config._records import plain
+from elite.config._records import from_plain, plain
 from elite.config.data import AugmentConfig, CutmixConfig, DataConfig, ImageConfig
 from elite.config.pretraining import ImageDataConfig, PretrainConfig
 from elite.config.pseudo_labels import PseudoLabelConfig, VoteConfig
@@ -27,5 +27,6 @@ __all__ = [
     "TeacherConfig",
     "TrainConfig",
     "VoteConfig",
+    "from_plain",
     "plain",
 ]

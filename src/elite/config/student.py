@@ -1,10 +1,13 @@
 """Settings of the student."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from elite.config._records import require, rises
-from elite.errors import ConfigError
+
+_WIDEST = 2**16  # channels
+_MOST_CLASSES = 2**8  # labels have eight bits
+_MOST_CELLS = 2**24  # along an axis: float32 tells no more whole numbers apart
+_FARTHEST = 1e6  # metres
 
 
 @dataclass(frozen=True)
@@ -27,37 +30,31 @@ class StudentConfig:
 
     def __post_init__(self) -> None:
         require(
-            self.channels >= 2 and self.channels % 2 == 0,
-            f"student.channels must be even and at least 2, found {self.channels}.",
+            2 <= self.channels <= _WIDEST and self.channels % 2 == 0,
+            f"student.channels must be even, from 2 to {_WIDEST}, found {self.channels}.",
         )
         require(
             len(self.strides) >= 2 and min(self.strides) == self.strides[0] == 1 and rises(self.strides),
             f"student.strides must start at 1 and rise, at least one step; found {self.strides}.",
         )
         require(
-            self.classes >= 2,
-            f"student.classes counts the ignored class 0 too, so at least 2; found {self.classes}.",
+            2 <= self.classes <= _MOST_CLASSES,
+            f"student.classes counts the ignored class 0 too, so from 2 to {_MOST_CLASSES}; found {self.classes}.",
         )
         low, high = self.volume
         require(
             all(a < b for a, b in zip(low, high, strict=True)),
             f"student.volume must go from its low to its high corner, found {self.volume}.",
         )
-        require(min(self.cells) >= 1, f"student.cells must be positive, found {self.cells}.")
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "StudentConfig":
-        """From plain values (lists where tuples belong), as checkpoints store them."""
-        try:
-            values = dict(values)
-            for name in ("strides", "cells"):
-                if name in values:
-                    values[name] = tuple(values[name])
-            if "volume" in values:
-                low, high = values["volume"]
-                values["volume"] = (tuple(low), tuple(high))
-            return cls(**values)
-        except (TypeError, ValueError) as error:
-            raise ConfigError(
-                f"these are no student settings ({error}); the file comes from another version."
-            ) from error
+        require(
+            max(map(abs, (*low, *high))) <= _FARTHEST,
+            f"student.volume is in metres, at most {_FARTHEST:.0f} from the sensor, found {self.volume}.",
+        )
+        require(
+            1 <= min(self.cells) <= max(self.cells) <= _MOST_CELLS,
+            f"student.cells must be from 1 to {_MOST_CELLS} along each axis, found {self.cells}.",
+        )
+        require(
+            max(self.strides) <= _MOST_CELLS,
+            f"student.strides must not exceed {_MOST_CELLS}, found {max(self.strides)}.",
+        )

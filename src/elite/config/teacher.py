@@ -1,10 +1,11 @@
 """Settings of the teacher and of how its foundation model is adapted."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from elite.config._records import require, rises
-from elite.errors import ConfigError
+
+_WIDEST = 4096  # channels, about twice the widest foundation model's
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class AdapterConfig:
     hold_budget: bool = False
 
     def __post_init__(self) -> None:
-        require(self.rank >= 1, f"teacher.adapter.rank must be at least 1, found {self.rank}.")
+        require(1 <= self.rank <= _WIDEST, f"teacher.adapter.rank must be from 1 to {_WIDEST}, found {self.rank}.")
         require(
             self.method != "adalora" or 1 <= self.target_rank < self.rank,
             f"teacher.adapter.target_rank must be in [1, rank), found {self.target_rank} with rank {self.rank}.",
@@ -95,23 +96,8 @@ class TeacherConfig:
     adapter: AdapterConfig = field(default_factory=AdapterConfig)
 
     def __post_init__(self) -> None:
-        require(self.channels >= 1, f"teacher.channels must be at least 1, found {self.channels}.")
+        require(1 <= self.channels <= _WIDEST, f"teacher.channels must be from 1 to {_WIDEST}, found {self.channels}.")
         require(
             self.depths is None or (len(self.depths) > 0 and self.depths[0] >= 0 and rises(self.depths)),
             f"teacher.depths must be block numbers from 0 that rise, found {self.depths}.",
         )
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "TeacherConfig":
-        """From plain values (lists where tuples belong), as checkpoints store them."""
-        try:
-            adapter = dict(values["adapter"])
-            if adapter.get("targets") is not None:
-                adapter["targets"] = tuple(adapter["targets"])
-            depths = values.get("depths")
-            rest = {"depths": None if depths is None else tuple(depths), "adapter": AdapterConfig(**adapter)}
-            return cls(**{**values, **rest})
-        except (TypeError, ValueError, KeyError) as error:
-            raise ConfigError(
-                f"these are no teacher settings ({error}); the file comes from another version."
-            ) from error

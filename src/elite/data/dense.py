@@ -8,7 +8,7 @@ from jaxtyping import UInt16
 from PIL import Image
 
 from elite.errors import DataError
-from elite.files import write_bytes
+from elite.files import open_image, write_bytes
 from elite.layout import Layout
 
 
@@ -53,11 +53,8 @@ def encode_ids(ids: UInt16[np.ndarray, "h w"]) -> bytes:
 
 
 def _decode(path: Path) -> UInt16[np.ndarray, "h w"]:
-    try:
-        with Image.open(path) as image:
-            mode, ids = image.mode, np.array(image)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"{path} is not a readable PNG ({error}); make the dense labels again.") from error
+    with open_image(path, "PNG", remedy="make the dense labels again") as image:
+        mode, ids = image.mode, np.array(image)
     if not mode.startswith("I;16"):
         raise DataError(f"{path} has pixel mode {mode}, expected 16-bit grey (I;16); make the dense labels again.")
     return ids.astype(np.uint16)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Float32, UInt8, UInt16
-from PIL import Image
 
 from elite.errors import ConfigError, DataError
+from elite.files import open_image
 from elite.labels import object_ids, split_label, to_train
 from elite.layout import CAMERAS, open_layout, parse_frames, select_sequences
 from elite.types import Camera, Frame, Scan
@@ -119,16 +119,13 @@ def read_image(path: Path) -> UInt8[np.ndarray, "h w 3"]:
     """RGB.
 
     Raises:
-        DataError: missing or damaged.
+        DataError: missing, damaged, or neither PNG nor JPEG.
     """
-    try:
-        with Image.open(path) as image:
-            if image.mode.startswith(("I", "F")):
-                raise ValueError(f"pixel mode {image.mode}, expected 8 bits a channel")
-            through = image.convert("RGBA") if "transparency" in image.info else image
-            return np.asarray(through.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} is not a readable image ({error}); re-extract the image archive.") from error
+    with open_image(path, "PNG", "JPEG", remedy="re-extract the image archive") as image:
+        if image.mode.startswith(("I", "F")):
+            raise ValueError(f"pixel mode {image.mode}, expected 8 bits a channel")
+        through = image.convert("RGBA") if "transparency" in image.info else image
+        return np.asarray(through.convert("RGB"))
 
 
 def _matrix(numbers: str, source: str) -> Float[np.ndarray, "3 4"]:

@@ -1,6 +1,5 @@
 """The images of a frame as views: tied to the points of its sample, with dense labels where there are any."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ from elite.config import ImageConfig
 from elite.data.dense import read_dense
 from elite.data.semantickitti import FrameIndex, SemanticKITTI, file_names
 from elite.errors import ConfigError, DataError
+from elite.files import parse_json
 from elite.geometry import seen_pairs
 from elite.labels import to_train
 from elite.layout import Layout
@@ -101,7 +101,7 @@ def generated_with(layout: Layout, entry: FrameIndex, folder: str) -> dict[str, 
     where nothing tells.
     """
     try:
-        record = json.loads(layout.dense_record(entry.sequence, entry.name, folder).read_text())
+        record = parse_json(layout.dense_record(entry.sequence, entry.name, folder).read_bytes())
         return {"labels": "labels"} | dict(record["settings"])
     except (OSError, ValueError, KeyError, TypeError):
         return {}

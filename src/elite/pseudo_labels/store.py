@@ -5,13 +5,12 @@ with theirs, so that half-written ones are never taken for whole.
 """
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from elite.errors import ConfigError
-from elite.files import write_bytes, write_json
+from elite.files import parse_json, write_bytes, write_json
 from elite.layout import Layout
 
 
@@ -25,7 +24,7 @@ class Output:
     def whole(self, expected: dict[str, Any]) -> bool:
         """Whether the files are there, undamaged, and made as ``expected``."""
         try:
-            found = json.loads(self.record.read_text())
+            found = parse_json(self.record.read_bytes())
             digests = {kind: file_digest(path) for kind, path in self.files.items()}
         except (OSError, ValueError):
             return False

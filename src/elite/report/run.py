@@ -1,22 +1,24 @@
 """A run folder, read: everything a report can show, each part checked, each part optional."""
 
 import csv
-import json
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import yaml
 from jaxtyping import Float
 
-from elite.config import ImageConfig, StudentConfig
+from elite.config import DataConfig, ImageConfig, StudentConfig, from_plain
 from elite.errors import ConfigError, DataError
+from elite.files import parse_json
 from elite.geometry import Volume
-from elite.pictures import as_volume
 from elite.report.scores import Evaluation, damaged, parse_evaluation
+
+Config = TypeVar("Config")
 
 _AXES = ("step", "epoch")
 _CURVES = (
@@ -64,6 +66,7 @@ class Run:
     settings: dict[str, Any]
     volume: Volume
     image: ImageConfig
+    data: DataConfig
     versions: dict[str, Any]
     parameters: dict[str, int]
     axis: str
@@ -101,13 +104,15 @@ def read_run(folder: Path) -> Run:
         )
     config = _text(folder / "config.yaml")
     settings = _settings(config, folder / "config.yaml")
+    part = partial(_part, settings, folder / "config.yaml")
     axis, curves, terms = _read_curves(folder / "metrics.csv")
     return Run(
         name=folder.resolve().name,
         config=config,
         settings=settings,
-        volume=_volume(settings, folder / "config.yaml"),
-        image=_image(settings, folder / "config.yaml"),
+        volume=part(StudentConfig, "student", "volume").volume,
+        image=part(ImageConfig, "image", *(f.name for f in fields(ImageConfig))),
+        data=part(DataConfig, "data", "root", "val_sequences", "val_frames", "cameras"),
         versions=_read_json(folder / "versions.json"),
         parameters=_read_parameters(folder / "parameters.json"),
         axis=axis,
@@ -132,35 +137,21 @@ def _settings(config: str, path: Path) -> dict[str, Any]:
     """A resolved configuration as dictionaries."""
     try:
         values = yaml.safe_load(config) or {}
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: of a date such as 2024-13-01
         raise damaged(path, "YAML", " ".join(str(error).split())) from error
     if not isinstance(values, dict) or not all(isinstance(values.get(k) or {}, dict) for k in _SETTINGS):
-        raise damaged(path, f"settings with the parts {', '.join(_SETTINGS)}", str(values)[:60])
+        raise damaged(path, f"settings with the parts {', '.join(_SETTINGS)}", type(values).__name__)
     return values
 
 
-def _volume(settings: dict[str, Any], path: Path) -> Volume:
-    """``student.volume``; the default where it is not given."""
-    student = settings.get("student") or {}
-    volume = {"volume": student["volume"]} if "volume" in student else {}
+def _part(settings: dict[str, Any], path: Path, cls: type[Config], name: str, *wanted: str) -> Config:
+    """Some settings of one part; the default where one is not given."""
+    given = settings.get(name) or {}
     try:
-        return as_volume(StudentConfig.from_dict(volume).volume)
-    except (TypeError, ValueError, ConfigError) as error:
-        found = " ".join(str(error).split())
-        raise damaged(path, "settings with student.volume as two corners of three numbers", found) from error
-
-
-def _image(settings: dict[str, Any], path: Path) -> ImageConfig:
-    """How images were cut for the teacher; the default where it is not given."""
-    values = dict(settings.get("image") or {})
-    try:
-        if "crop" in values:
-            rows, columns = values["crop"]
-            values["crop"] = (int(rows), int(columns))
-        return ImageConfig(**values)
-    except (TypeError, ValueError, ConfigError) as error:
-        found = " ".join(str(error).split())
-        raise damaged(path, "settings with image.crop as rows and columns", found) from error
+        return from_plain(cls, {key: given[key] for key in wanted if key in given})
+    except ConfigError as error:
+        names = ", ".join(f"{name}.{key}" for key in wanted)
+        raise damaged(path, f"usable settings {names}", error) from error
 
 
 def _read_parameters(path: Path) -> dict[str, int]:
@@ -177,7 +168,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        values = json.loads(_text(path))
+        values = parse_json(_text(path))
     except ValueError as error:
         raise damaged(path, "JSON", error) from error
     if not isinstance(values, dict):

@@ -62,7 +62,8 @@ def write_report(
     for name, png in _files(charts, views, taught).items():
         write_bytes(folder / f"{name}.png", png)
     page = folder / "index.html"
-    write_bytes(page, render(record, charts, views, _why_no_frames(dataset), taught, no_teaching).encode())
+    text = render(record, charts, views, _why_no_frames(dataset), taught, no_teaching)
+    write_bytes(page, text.encode(errors="xmlcharrefreplace"))  # JSON may hold halves of characters
     return page
 
 
@@ -80,18 +81,16 @@ def report_run(
     ``cameras`` are by default those that the run's teacher saw, image_2 if it had none.
     """
     record = read_run(run)
-    chosen = record.settings.get("data") or {}
-    root = data or (Path(chosen["root"]) if chosen.get("root") else None)
+    chosen = record.data
+    root = data or chosen.root
     checkpoint = next((p for name in ("best", "last") if (p := run / "checkpoints" / f"{name}.ckpt").exists()), None)
     if root is None or not root.exists() or checkpoint is None:
         return write_report(run, _no_prediction, None)
     segmenter = Segmenter.load(checkpoint, device)
-    selection = chosen.get("val_sequences", "valid")
+    selection = None if chosen.val_sequences == "none" else chosen.val_sequences
     if cameras is None:
-        cameras = parse_names(str(chosen.get("cameras", "image_2"))) if record.teacher else ("image_2",)
-    dataset = SemanticKITTI(
-        root, None if selection == "none" else selection, frames=chosen.get("val_frames"), cameras=cameras
-    )
+        cameras = parse_names(chosen.cameras) if record.teacher else ("image_2",)
+    dataset = SemanticKITTI(root, selection, frames=chosen.val_frames, cameras=cameras)
     lesson = lambda: _load_lesson(run, checkpoint, record, device)  # noqa: E731
     return write_report(run, segmenter.segment, dataset, frames=frames, lesson=lesson)
 

@@ -9,15 +9,16 @@ import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeGuard
+from typing import Any, Literal
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from elite.config import StudentConfig, plain
+from elite.config import StudentConfig, from_plain, plain
 from elite.errors import CheckpointError, ConfigError
-from elite.files import load_torch, write_bytes
+from elite.files import is_state_dict, load_torch, parse_json, write_bytes
 from elite.student.spvcnn import SPVCNN
 from elite.version import __version__
 
@@ -42,17 +43,28 @@ def load_student(path: Path) -> SPVCNN:
     """
     read = _read_lightning if _is_zip(path) else _read_student_file
     config, state = read(path)
+    return _made(config, state, path)
+
+
+def _made(config: StudentConfig, state: Mapping[str, Tensor], source: object) -> SPVCNN:
+    """The student of ``config`` with the weights ``state``, in eval mode; every key and every shape must fit.
+
+    Raises:
+        CheckpointError: says which do not, or which is not finite.
+    """
+    with torch.device("meta"):  # takes no memory: the configuration may claim any size
+        _check_fit(SPVCNN.from_config(config), state, source)
+    for name, value in state.items():
+        if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+            raise CheckpointError(f"{source}: '{name}' claims more numbers than the file holds; copy it again.")
+        if not value.isfinite().all():
+            raise CheckpointError(f"{source}: '{name}' holds NaN or infinite numbers; take an earlier checkpoint.")
     student = SPVCNN.from_config(config)
-    load_strict(student, state, path)
+    student.load_state_dict(dict(state), strict=True)
     return student.eval()
 
 
-def load_strict(student: SPVCNN, state: Mapping[str, Tensor], source: object) -> None:
-    """Copy ``state`` into ``student``; every key and every shape must fit.
-
-    Raises:
-        CheckpointError: says which do not.
-    """
+def _check_fit(student: SPVCNN, state: Mapping[str, Tensor], source: object) -> None:
     expected = {name: tuple(value.shape) for name, value in student.state_dict().items()}
     found = {name: tuple(value.shape) for name, value in state.items()}
     faults = [f"no '{name}'" for name in expected if name not in found]
@@ -68,7 +80,6 @@ def load_strict(student: SPVCNN, state: Mapping[str, Tensor], source: object) ->
             f"{source} does not fit a student of {student.config.classes} classes and {student.config.channels} "
             f"channels: it has {faults[0]}{more}; give the configuration it was trained with."
         )
-    student.load_state_dict(dict(state), strict=True)
 
 
 def _is_zip(path: Path) -> bool:
@@ -94,7 +105,7 @@ def _read_student_file(path: Path) -> tuple[StudentConfig, dict[str, Tensor]]:
             "import-checkpoint or export-student."
         )
     try:
-        config = json.loads(metadata[FORMAT])["config"]
+        config = parse_json(metadata[FORMAT])["config"]
     except (ValueError, TypeError, KeyError) as error:
         raise CheckpointError(f"{path} holds no student configuration ({error}); export the student again.") from error
     return _student_config(config, path), state
@@ -103,7 +114,7 @@ def _read_student_file(path: Path) -> tuple[StudentConfig, dict[str, Tensor]]:
 def _read_lightning(path: Path) -> tuple[StudentConfig, dict[str, Tensor]]:
     checkpoint = load_torch(path)
     config, state = checkpoint.get("elite_config"), checkpoint.get("state_dict")
-    if not isinstance(config, dict) or not _is_state_dict(state):
+    if not isinstance(config, dict) or not is_state_dict(state):
         raise CheckpointError(
             f"{path} is no checkpoint of elite train (found the keys {sorted(map(str, checkpoint))[:5]}); "
             "published checkpoints are converted with 'elite import-checkpoint'."
@@ -114,15 +125,11 @@ def _read_lightning(path: Path) -> tuple[StudentConfig, dict[str, Tensor]]:
     return _student_config(config.get("student"), path), student_state
 
 
-def _is_state_dict(state: Any) -> TypeGuard[dict[str, Tensor]]:
-    return isinstance(state, dict) and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items())
-
-
 def _student_config(values: Any, path: Path) -> StudentConfig:
     try:
-        return StudentConfig.from_dict(values)
+        return from_plain(StudentConfig, values)
     except ConfigError as error:
-        raise CheckpointError(f"{path}: {error}") from error
+        raise CheckpointError(f"{path} holds no student settings: {error} It may be of another version.") from error
 
 
 # ---- published checkpoints ------------------------------------------------------------------------------------
@@ -179,7 +186,7 @@ def import_published(
         CheckpointError: not such a checkpoint, a key is unknown or missing, or the layout cannot be decided.
     """
     state = load_torch(path).get("state_dict")
-    if not _is_state_dict(state):
+    if not is_state_dict(state):
         raise CheckpointError(f"{path} has no 'state_dict' of tensors; expected a published training checkpoint.")
     report = ImportReport()
     published = _student_keys(state, report, path)
@@ -189,9 +196,7 @@ def import_published(
         new = _our_name(old, path)
         converted[new] = _our_value(value, old, report.weight_layout, path)
         report.taken[old] = new
-    student = SPVCNN.from_config(config or _infer_config(converted, path))
-    load_strict(student, converted, path)
-    return student.eval(), report
+    return _made(config or _infer_config(converted, path), converted, path), report
 
 
 def _student_keys(state: dict[str, Tensor], report: ImportReport, path: Path) -> dict[str, Tensor]:

@@ -1,7 +1,6 @@
 """Rendering a whole drive into the SemanticKITTI layout, frame by frame, over several processes."""
 
 import io
-import json
 import multiprocessing
 import os
 import threading
@@ -19,7 +18,7 @@ from tqdm import tqdm
 
 from elite.data.dense import write_dense
 from elite.errors import ConfigError, OutputError
-from elite.files import make_folder, write_bytes, write_json
+from elite.files import make_folder, parse_json, write_bytes, write_json
 from elite.layout import SPLITS, Layout
 from elite.synthetic.build import build_world, plan_street
 from elite.synthetic.camera import photograph
@@ -113,7 +112,7 @@ def _claim(layout: Layout, config: DriveConfig) -> None:
     record = make_folder(layout.root) / RECORD
     if record.is_file():
         try:
-            changed = differences(config, json.loads(record.read_text()))
+            changed = differences(config, parse_json(record.read_bytes()))
         except (ValueError, AttributeError) as error:
             raise OutputError(f"{record} is damaged ({error}); remove {layout.root} and render again.") from error
         if changed:

@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import SamConfig, SamMaskDecoderConfig, SamModel, SamPromptEncoderConfig, SamVisionConfig
 
 from elite.errors import CheckpointError
-from elite.files import load_torch
+from elite.files import is_state_dict, load_torch
 
 _FREQUENCIES = "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"
 # Starts of transformers' names and of Meta's; the first that fits counts. Beyond these, layer_norm is norm there.
@@ -74,9 +74,9 @@ def _read(path: Path) -> dict[str, Tensor]:
         found = sorted(map(str, content))[:3]
         raise CheckpointError(f"{path} is no SAM of Meta's: expected the key '{_MARKER}', found {found}; {_REMEDY}.")
     state = {name: value for name, value in content.items() if name not in _LEFT_OUT}
-    for name, value in state.items():
-        if not isinstance(value, Tensor):
-            raise CheckpointError(f"{path}: '{name}' is no tensor but of type {type(value).__name__}; {_REMEDY}.")
+    if not is_state_dict(state):
+        odd = next(name for name, value in state.items() if not is_state_dict({name: value}))
+        raise CheckpointError(f"{path}: '{odd}' is no tensor but of type {type(state[odd]).__name__}; {_REMEDY}.")
     return state
 
 

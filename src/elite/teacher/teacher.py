@@ -6,9 +6,9 @@ from typing import Any
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from elite.config import TeacherConfig
-from elite.errors import CheckpointError
-from elite.files import load_torch
+from elite.config import StudentConfig, TeacherConfig, from_plain
+from elite.errors import CheckpointError, ConfigError
+from elite.files import is_state_dict, load_torch
 from elite.teacher.adapters import Adapter, adapt
 from elite.teacher.backbone import Backbone
 from elite.teacher.heads import TeacherHeads, lookup
@@ -142,21 +142,20 @@ def load_teacher(path: Path) -> Teacher:
     checkpoint = load_torch(path)
     try:
         config, state = checkpoint["elite_config"], checkpoint["state_dict"]
-        settings, student = config["teacher"], config["student"]
+        settings = from_plain(TeacherConfig, config["teacher"])
+        student = from_plain(StudentConfig, config["student"])
         total_steps, base = checkpoint["elite_teacher"]["total_steps"], checkpoint["elite_teacher"]["base"]
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ConfigError) as error:
         raise CheckpointError(
             f"{path} holds no teacher (no {error}); give a checkpoint of a run with --teacher.weights."
         ) from error
-    teacher = Teacher.build(
-        TeacherConfig.from_dict(settings),
-        stages=len(student["strides"]) - 1,
-        classes=student["classes"],
-        total_steps=total_steps,
-    )
+    if not is_state_dict(state) or not isinstance(total_steps, int | None):
+        raise CheckpointError(f"{path} holds a teacher without weights or steps; it is damaged, copy it again.")
+    stages = len(student.strides) - 1
+    teacher = Teacher.build(settings, stages=stages, classes=student.classes, total_steps=total_steps)
     if teacher.adapter is not None and not teacher.random and teacher.adapter.base_hash() != base:
         raise CheckpointError(
-            f"{path}: the foundation model in '{settings['weights']}' is not the one that this teacher was trained "
+            f"{path}: the foundation model in '{settings.weights}' is not the one that this teacher was trained "
             "with any more; put the old one back."
         )
     prefix = "distillation.teacher."

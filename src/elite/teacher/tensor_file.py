@@ -11,6 +11,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from elite.errors import CheckpointError, first_line
+from elite.files import parse_json
 
 
 def pack(tensors: Mapping[str, Tensor], entry: str, record: dict[str, Any]) -> bytes:
@@ -34,7 +35,9 @@ def unpack(path: Path, entry: str, *, expected: str, remedy: str) -> tuple[dict[
     """
     try:
         with safe_open(path, "pt") as file:
-            record = json.loads((file.metadata() or {}).get(entry, "{}"))
+            record = parse_json((file.metadata() or {}).get(entry, "{}"))
+            if not isinstance(record, dict):
+                raise ValueError(f"a {type(record).__name__} where its record should be")
             return record, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     except (SafetensorError, OSError, struct.error, ValueError) as error:
         raise CheckpointError(f"{path} holds no {expected} ({first_line(error)}); {remedy}.") from error

@@ -1,0 +1,94 @@
+"""Feeding a target with damaged files, within limits of time and memory."""
+
+import resource
+import signal
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import numpy as np
+
+from elite.errors import EliteError
+from tests.fuzz.mutate import mutate, mutate_inside
+from tests.fuzz.targets import Target
+
+SECONDS = 5.0  # that one input may take
+MEMORY = 2**29  # bytes that it may use, beyond what the process has used already
+ADDRESSES = 2**33  # bytes that it may ask for
+
+
+class Hang(BaseException):
+    """An input took too long. No Exception, so that no reader can catch it."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """An input that a reader answered with something else than a result or a named error."""
+
+    number: int
+    file: str
+    content: bytes
+    error: str
+    where: str
+
+
+def drive(target: Target, folder: Path, *, count: int, seed: int = 0, start: int = 0) -> Iterator[Finding]:
+    """Inputs ``start``, ``start + 1``, ... of ``seed``, each by itself: it depends on its number alone."""
+    files = target.make(folder)
+    whole = {path: path.read_bytes() for path in files}
+    target.read(folder)  # what is undamaged is read without any error
+    for number in range(start, start + count):
+        rng = np.random.default_rng((seed, number))
+        path = files[rng.integers(len(files))]
+        damage = mutate_inside if rng.random() < 0.5 else mutate
+        content = damage(whole[path], list(whole.values()), rng)
+        path.write_bytes(content)
+        try:
+            _read(target, folder)
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            yield Finding(number, path.name, content, f"{type(error).__name__}: {str(error)[:200]}", _where(error))
+        path.write_bytes(whole[path])
+
+
+def _read(target: Target, folder: Path) -> None:
+    before = _peak()
+    with _limits(), warnings.catch_warnings(), suppress(EliteError):
+        warnings.simplefilter("error")
+        target.read(folder)
+    assert _peak() - before < MEMORY, f"{(_peak() - before) >> 20} MiB of memory"
+
+
+def _peak() -> int:
+    """Bytes of memory that the process has used at most; what is asked for and never touched takes none."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+@contextmanager
+def _limits() -> Iterator[None]:
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Hang
+
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    handler = signal.signal(signal.SIGALRM, stop)
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + ADDRESSES, before[1]))
+    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        resource.setrlimit(resource.RLIMIT_AS, before)
+        signal.signal(signal.SIGALRM, handler)
+
+
+def _where(error: BaseException) -> str:
+    """The innermost place of ours."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [f for f in frames if "elite" in Path(f.filename).parts] or list(frames)
+    return f"{Path(ours[-1].filename).name}:{ours[-1].lineno}"

@@ -1,0 +1,489 @@
+"""What is fuzzed: for every reader a maker of whole small files, and a call of the reader."""
+
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from elite.config import AdapterConfig, StudentConfig, TeacherConfig, TrainConfig, plain
+from elite.data.check import check
+from elite.data.dense import encode_ids, read_dense
+from elite.data.semantickitti import SemanticKITTI, read_cameras, read_image, read_labels, read_poses, read_scan
+from elite.data.views import DenseLabels, parse_names
+from elite.errors import DataError
+from elite.evaluation import Tally, evaluate, saved_predictions
+from elite.geometry import project
+from elite.labels import to_train
+from elite.layout import SPLITS, Layout, parse_frames, parse_sequences
+from elite.student import SPVCNN, load_student, save_student
+from elite.types import Scan, SegmentationResult
+from tests.conftest import CALIBRATION, RAW_IDS, random_scan, write_frame
+
+POINTS = 12
+
+
+@dataclass(frozen=True)
+class Target:
+    """``make`` writes whole files into a folder and returns those that are to be damaged; ``read`` reads the folder."""
+
+    make: Callable[[Path], list[Path]]
+    read: Callable[[Path], object]
+
+
+def put(path: Path, content: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+# ---- data sets ------------------------------------------------------------------------------------------------
+
+
+def make_drive(root: Path, sequences: tuple[str, ...] = ("08",)) -> Layout:
+    """One labelled scan in each sequence, half of whose points a camera of 6 x 8 pixels sees."""
+    rng = np.random.default_rng(0)
+    for sequence in sequences:
+        write_frame(root, sequence, "000000", random_scan(rng, POINTS), rng.choice(RAW_IDS, POINTS) | (3 << 16))
+    return Layout(root)
+
+
+def make_scan(folder: Path) -> list[Path]:
+    return [put(folder / "a.bin", random_scan(np.random.default_rng(0), POINTS).tobytes())]
+
+
+def use_scan(folder: Path) -> None:
+    """What is read is finite and is projected without a complaint."""
+    scan = read_scan(folder / "a.bin")
+    assert np.isfinite(scan.points).all()
+    assert len(scan.points) == len(scan.remission) > 0
+
+
+def make_labels(folder: Path) -> list[Path]:
+    return [put(folder / "a.label", np.random.default_rng(0).choice(RAW_IDS, POINTS).astype("<u4").tobytes())]
+
+
+def use_labels(folder: Path) -> None:
+    raw, _ = read_labels(folder / "a.label", folder / "a.bin", POINTS)
+    assert to_train(raw).max() < 20
+
+
+def make_calibration(folder: Path) -> list[Path]:
+    return [put(folder / "calib.txt", CALIBRATION.encode())]
+
+
+def use_calibration(folder: Path) -> None:
+    points = np.array([[10, 1, 0], [1e-30, 0, 0], [-3, 2, 1], [3e38, -3e38, 3e38]], np.float32)
+    for camera in read_cameras(folder / "calib.txt", ("image_2", "image_3")):
+        project(points, camera)
+
+
+def make_poses(folder: Path) -> list[Path]:
+    return [put(folder / "poses.txt", b"1 0 0 0 0 1 0 0 0 0 1 0\n1 0 0 1.5 0 1 0 0 0 0 1 -2e-1\n")]
+
+
+def image_bytes(mode: str, kind: str, **options: Any) -> bytes:
+    buffer, rng = io.BytesIO(), np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (6, 8, 3), np.uint8)).convert(mode).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def make_images(folder: Path) -> list[Path]:
+    images = {
+        "colour": image_bytes("RGB", "PNG"),
+        "palette": image_bytes("P", "PNG", transparency=3),
+        "grey": image_bytes("L", "PNG"),
+        "alpha": image_bytes("RGBA", "PNG"),
+        "sixteen": encode_ids(np.arange(48, dtype=np.uint16).reshape(6, 8)),
+        "camera": image_bytes("RGB", "JPEG"),
+        "progressive": image_bytes("RGB", "JPEG", progressive=True),
+        "print": image_bytes("CMYK", "JPEG"),
+    }
+    return [put(folder / f"{name}.png", content) for name, content in images.items()]
+
+
+def use_images(folder: Path) -> None:
+    """One of them is damaged, the sixteen bits of another are refused whole."""
+    for path in folder.glob("*.png"):
+        try:
+            assert read_image(path).ndim == 3
+        except DataError as error:
+            if path.stem != "sixteen":
+                raise error
+
+
+def make_dense(folder: Path) -> list[Path]:
+    layout, rng = Layout(folder), np.random.default_rng(0)
+    ids = rng.choice(RAW_IDS, (2, 6, 8)).astype(np.uint16)
+    kinds = zip(("semantic", "instance"), ids, strict=True)
+    return [put(layout.dense_labels("00", "000000", "x", kind), encode_ids(values)) for kind, values in kinds]
+
+
+def use_dense(folder: Path) -> None:
+    semantic, instance = read_dense(Layout(folder), "00", "000000", "x")
+    assert semantic.dtype == instance.dtype == np.uint16
+    to_train(semantic)
+
+
+def make_dense_record(folder: Path) -> list[Path]:
+    layout = make_drive(folder)
+    put(layout.image("08", "000000", "image_2"), image_bytes("RGB", "PNG"))
+    put(layout.dense_labels("08", "000000", "image_2_pseudo", "semantic"), b"")
+    record = {"settings": {"label_fraction": 0.1, "seed": 0}, "files": {"semantic": "0123456789abcdef"}, "prompts": 3}
+    return [put(layout.dense_record("08", "000000", "image_2_pseudo"), json.dumps(record).encode())]
+
+
+def use_dense_record(folder: Path) -> None:
+    from elite.pseudo_labels.store import Store
+
+    frames = SemanticKITTI(folder)
+    for settings in DenseLabels(frames, "image_2_pseudo").settings(frames.index[0]):
+        settings.get("label_fraction")
+    Store(frames.layout, "pseudo").dense("08", "000000", "image_2").whole({"settings": {}})
+
+
+def make_whole_drive(folder: Path) -> list[Path]:
+    layout = make_drive(folder)
+    image = put(layout.image("08", "000000", "image_2"), image_bytes("RGB", "PNG"))
+    poses = put(layout.poses("08"), b"1 0 0 0 0 1 0 0 0 0 1 0\n")
+    return [layout.scan("08", "000000"), layout.labels("08", "000000"), layout.calibration("08"), image, poses]
+
+
+def use_whole_drive(folder: Path) -> None:
+    """``elite check-data``, which counts faults and raises none."""
+    (report,) = check(SemanticKITTI(folder), threads=1)
+    assert report.scans == 1
+    json.dumps(report.to_dict())
+
+
+def make_predictions(folder: Path) -> list[Path]:
+    make_drive(folder)
+    return [put(Layout(folder).prediction("08", "000000"), np.full(POINTS, 40, "<u4").tobytes())]
+
+
+def use_predictions(folder: Path) -> None:
+    evaluate(SemanticKITTI(folder, "valid", cameras=()), saved_predictions(folder))
+
+
+def make_submission(folder: Path) -> list[Path]:
+    import zipfile
+
+    from elite.submission import write_submission
+
+    layout = make_drive(folder / "data", SPLITS["test"])
+    for sequence in SPLITS["test"]:
+        put(Layout(folder).prediction(sequence, "000000"), np.full(POINTS, 40, "<u4").tobytes())
+    write_submission(folder, layout.root, folder / "x.zip", partial=True)
+    with zipfile.ZipFile(folder / "x.zip", "a") as archive:
+        archive.writestr("description.txt", b"name: somebody's", zipfile.ZIP_DEFLATED)
+    return [folder / "x.zip"]
+
+
+def use_submission(folder: Path) -> None:
+    from elite.submission import check_submission
+
+    check_submission(folder / "x.zip", folder / "data", partial=True)
+
+
+class Stub:
+    """A student that calls everything a car."""
+
+    def segment(self, scan: Scan) -> SegmentationResult:
+        return SegmentationResult(np.ones(len(scan), np.uint8), np.ones(len(scan), np.float32))
+
+
+def make_stream(folder: Path) -> list[Path]:
+    return [put(folder / "in" / f"{name}.bin", random_scan(np.random.default_rng(0), 3).tobytes()) for name in "abc"]
+
+
+def use_stream(folder: Path) -> None:
+    """Every scan ends as labelled or as failed."""
+    from elite.streaming import Stream
+
+    now = [0.0]
+    run = Stream(
+        Stub(),  # type: ignore[arg-type]
+        folder / "in",
+        folder / "out",
+        tell=lambda line: None,
+        clock=lambda: now[0],
+        sleep=lambda seconds: now.__setitem__(0, now[0] + seconds),
+    )
+    summary = run.run(once=True)
+    assert summary.labelled + summary.failed + summary.kept == 3
+    for path in (folder / "out").glob("*"):
+        path.unlink()
+
+
+# ---- networks -------------------------------------------------------------------------------------------------
+
+
+def small_student() -> SPVCNN:
+    torch.manual_seed(0)
+    return SPVCNN(channels=2, strides=(1, 2), classes=3).eval()
+
+
+def torch_bytes(value: object, *, packed: bool = True) -> bytes:
+    """As ``torch.save`` writes it, in its present format or that of torch before 1.6."""
+    buffer = io.BytesIO()
+    torch.save(value, buffer, _use_new_zipfile_serialization=packed)
+    return buffer.getvalue()
+
+
+def make_student(folder: Path) -> list[Path]:
+    save_student(small_student(), folder / "a.ckpt")
+    return [folder / "a.ckpt"]
+
+
+def make_training_checkpoint(folder: Path) -> list[Path]:
+    student = small_student()
+    state = {f"student.{name}": value for name, value in student.state_dict().items()}
+    content = {"elite_config": {"student": plain(student.config)}, "state_dict": state, "epoch": 3}
+    return [put(folder / "a.ckpt", torch_bytes(content))]
+
+
+def use_student(folder: Path) -> None:
+    """It computes finite numbers."""
+    student = load_student(folder / "a.ckpt")
+    if max(student.config.cells) > 2000 or student.config.channels > 64:
+        return
+    points, remission = torch.rand(4, 3), torch.rand(4)
+    student(points, remission, torch.zeros(4, dtype=torch.int64))
+
+
+def make_published(folder: Path) -> list[Path]:
+    from tests.test_checkpoint import published_state
+
+    content = {"state_dict": published_state(small_student(), "KRSC"), "epoch": 3}
+    return [put(folder / "a.ckpt", torch_bytes(content)), put(folder / "b.ckpt", torch_bytes(content, packed=False))]
+
+
+def use_published(folder: Path) -> None:
+    from elite.student.checkpoint import import_published
+
+    for path in folder.glob("*.ckpt"):
+        import_published(path)[1].lines()
+
+
+def tiny_sam() -> dict[str, torch.Tensor]:
+    from transformers import SamConfig, SamMaskDecoderConfig, SamModel, SamPromptEncoderConfig, SamVisionConfig
+
+    from tests.test_sam_weights import meta_state
+
+    torch.manual_seed(0)
+    vision = SamVisionConfig(
+        hidden_size=4,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        mlp_dim=4,
+        output_channels=16,
+        num_pos_feats=8,
+        image_size=32,
+        patch_size=8,
+        window_size=2,
+        global_attn_indexes=[1],
+    )
+    prompt = SamPromptEncoderConfig(hidden_size=16, image_size=32, patch_size=8, mask_input_channels=4)
+    decoder = SamMaskDecoderConfig(
+        hidden_size=16, mlp_dim=4, num_hidden_layers=1, iou_head_depth=3, iou_head_hidden_dim=4, layer_norm_eps=1e-5
+    )
+    config = SamConfig(vision_config=vision, prompt_encoder_config=prompt, mask_decoder_config=decoder)
+    return meta_state(SamModel(config))
+
+
+def make_sam(folder: Path) -> list[Path]:
+    return [put(folder / "a.pth", torch_bytes(tiny_sam()))]
+
+
+def use_sam(folder: Path) -> None:
+    from elite.teacher.sam_weights import load_sam
+
+    load_sam(folder / "a.pth")
+
+
+def make_foundation(folder: Path) -> list[Path]:
+    """A transformers folder."""
+    from transformers import ResNetConfig, ResNetModel
+    from transformers.utils import logging
+
+    sizes = {"embedding_size": 4, "hidden_sizes": [4, 4], "depths": [1, 1], "layer_type": "basic"}
+    torch.manual_seed(0)
+    logging.disable_progress_bar()
+    ResNetModel(ResNetConfig(**sizes)).save_pretrained(folder / "model")
+    return [folder / "model" / "config.json", folder / "model" / "model.safetensors"]
+
+
+def use_foundation(folder: Path) -> None:
+    from elite.teacher.weights import load_backbone
+
+    load_backbone(TeacherConfig(weights=str(folder / "model")), 2)
+
+
+def teacher_settings(folder: Path) -> TeacherConfig:
+    return TeacherConfig(
+        weights="random", model=str(folder / "model"), channels=4, adapter=AdapterConfig(method="full")
+    )
+
+
+def make_teacher(folder: Path) -> list[Path]:
+    """The teacher in a training checkpoint."""
+    from elite.teacher import Teacher
+
+    make_foundation(folder)
+    settings = teacher_settings(folder)
+    teacher = Teacher.build(settings, stages=2, classes=3, total_steps=10)
+    state = {f"distillation.teacher.{name}": value for name, value in teacher.trained_state().items()}
+    config = {"teacher": plain(settings), "student": plain(StudentConfig(strides=(1, 2, 4), classes=3))}
+    content = {"elite_config": config, "state_dict": state, "elite_teacher": {"total_steps": 10, "base": "0"}}
+    return [put(folder / "a.ckpt", torch_bytes(content))]
+
+
+def use_teacher(folder: Path) -> None:
+    from elite.teacher import load_teacher
+
+    load_teacher(folder / "a.ckpt")
+
+
+def make_heads(folder: Path) -> list[Path]:
+    """Trained taps and heads, and an adapter, both beside a foundation model."""
+    from elite.teacher import Teacher
+    from elite.teacher.heads import TeacherHeads
+    from elite.teacher.teacher import pack_heads
+
+    make_foundation(folder)
+    teacher = Teacher.build(teacher_settings(folder), stages=2, classes=3, total_steps=10)
+    assert teacher.adapter is not None
+    teacher.adapter.save(folder / "adapter.safetensors")
+    heads = TeacherHeads(teacher.backbone, channels=4, classes=3)
+    SHARED[folder] = teacher
+    return [put(folder / "heads.safetensors", pack_heads(heads)), folder / "adapter.safetensors"]
+
+
+SHARED: dict[Path, Any] = {}  # a teacher takes long to build
+
+
+def use_heads(folder: Path) -> None:
+    teacher = SHARED[folder]
+    teacher.load_heads(folder / "heads.safetensors")
+    teacher.adapter.load(folder / "adapter.safetensors")
+
+
+# ---- settings and results -------------------------------------------------------------------------------------
+
+
+def make_config(folder: Path) -> list[Path]:
+    import yaml
+
+    from elite import cli
+
+    packaged = sorted((Path(cli.__file__).parents[1] / "configs").glob("*.yaml"))
+    paths = [put(folder / path.name, path.read_bytes()) for path in packaged if "teacher" not in path.name]
+    return [*paths, put(folder / "whole.yaml", yaml.safe_dump(plain(TrainConfig())).encode())]
+
+
+def use_config(folder: Path) -> None:
+    """All of them are read; one is damaged."""
+    from elite.cli.parsing import Parser, parse_config
+
+    for path in sorted(folder.glob("*.yaml")):
+        parse_config(Parser(prog="elite train"), [f"--config={path}"], TrainConfig)
+
+
+METRICS = b"epoch,lr,step,train/loss,val/miou\n0,0.1,0,2.5,\n0,0.1,5,nan,\n0,,9,,0.2\n1,,19,,0.3\n"
+
+
+def make_run(folder: Path) -> list[Path]:
+    import yaml
+
+    tally, rng = Tally(), np.random.default_rng(0)
+    truth = rng.integers(0, 20, 40).astype(np.uint8)
+    tally.add(truth[::-1], truth, rng.normal(0, 15, (40, 3)).astype(np.float32))
+    scores = tally.report() | {"command": "elite evaluate best.ckpt data", "versions": {"torch": "9.9"}}
+    return [
+        put(folder / "config.yaml", yaml.safe_dump(plain(TrainConfig())).encode()),
+        put(folder / "versions.json", b'{"elite": "0.1.0", "gpu": null, "seed": 7}'),
+        put(folder / "parameters.json", b'{"student, trained": 1933460}'),
+        put(folder / "metrics.csv", METRICS),
+        put(folder / "evaluation.json", json.dumps(scores).encode()),
+    ]
+
+
+def use_run(folder: Path) -> None:
+    """Read, and made into a page without pictures."""
+    from elite.report.page import render
+    from elite.report.run import read_run
+
+    run = read_run(folder)
+    if run.after:
+        run.after.mix_ups()
+    page = render(run, {}, [])
+    page.encode()
+    assert "<script>" not in page
+
+
+def make_charts(folder: Path) -> list[Path]:
+    return make_run(folder)
+
+
+def use_charts(folder: Path) -> None:
+    from elite.report import report_run
+
+    report_run(folder)
+
+
+def make_drive_record(folder: Path) -> list[Path]:
+    from elite.synthetic import DriveConfig
+
+    return [put(folder / "synth.json", json.dumps(DriveConfig().to_json()).encode())]
+
+
+def use_drive_record(folder: Path) -> None:
+    from elite.synthetic import DriveConfig
+    from elite.synthetic.drive import _claim
+
+    _claim(Layout(folder), DriveConfig())
+
+
+def make_selections(folder: Path) -> list[Path]:
+    texts = {"sequences": b"train,08,11-21", "frames": b"0-2,7", "names": b"image_2,image_3", "holdout": b"rings:4"}
+    return [put(folder / name, text) for name, text in texts.items()]
+
+
+def use_selections(folder: Path) -> None:
+    from elite.pseudo_labels.holdout import parse_holdout
+
+    readers = {"sequences": parse_sequences, "frames": parse_frames, "names": parse_names, "holdout": parse_holdout}
+    for name, read in readers.items():
+        read((folder / name).read_bytes().decode(errors="replace"))
+
+
+TARGETS: dict[str, Target] = {
+    "scan": Target(make_scan, use_scan),
+    "labels": Target(make_labels, use_labels),
+    "calibration": Target(make_calibration, use_calibration),
+    "poses": Target(make_poses, lambda folder: read_poses(folder / "poses.txt")),
+    "images": Target(make_images, use_images),
+    "dense": Target(make_dense, use_dense),
+    "dense-record": Target(make_dense_record, use_dense_record),
+    "drive": Target(make_whole_drive, use_whole_drive),
+    "predictions": Target(make_predictions, use_predictions),
+    "submission": Target(make_submission, use_submission),
+    "stream": Target(make_stream, use_stream),
+    "student": Target(make_student, use_student),
+    "training-checkpoint": Target(make_training_checkpoint, use_student),
+    "published": Target(make_published, use_published),
+    "sam": Target(make_sam, use_sam),
+    "foundation": Target(make_foundation, use_foundation),
+    "teacher": Target(make_teacher, use_teacher),
+    "heads": Target(make_heads, use_heads),
+    "config": Target(make_config, use_config),
+    "run": Target(make_run, use_run),
+    "charts": Target(make_charts, use_charts),
+    "drive-record": Target(make_drive_record, use_drive_record),
+    "selections": Target(make_selections, use_selections),
+}
