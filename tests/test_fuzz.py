@@ -5,10 +5,9 @@ import pytest
 from tests.fuzz.drive import drive
 from tests.fuzz.targets import TARGETS
 
-SLOW = {"teacher": 5, "foundation": 5, "config": 5, "charts": 1, "heads": 30, "sam": 20, "student": 60, "stream": 30}
+SLOW = {"teacher": 2, "foundation": 2, "config": 3, "heads": 10, "sam": 4, "published": 20, "run": 30, "stream": 10}
 
 
-@pytest.mark.parametrize("name", TARGETS)
+@pytest.mark.parametrize("name", [name for name in TARGETS if name != "charts"])  # they take seconds each
 def test_a_damaged_file_gives_a_result_or_a_named_error(name, tmp_path):
-    pytest.importorskip("transformers")
-    assert not list(drive(TARGETS[name], tmp_path, count=SLOW.get(name, 100)))
+    assert not list(drive(TARGETS[name], tmp_path, count=SLOW.get(name, 60)))

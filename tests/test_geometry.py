@@ -49,6 +49,12 @@ def test_points_at_and_behind_the_camera_are_nowhere():
     assert in_image(uv, HEIGHT, WIDTH).tolist() == [False, False, True]
 
 
+def test_a_point_infinitely_far_aside_is_in_no_image():
+    flat = Camera("image_2", CAMERA.projection * [[1], [1], [1e-320]])
+    uv, _ = project(np.array([[10, 1, 2]], np.float32), flat)
+    assert not in_image(uv, HEIGHT, WIDTH).any()
+
+
 def test_image_borders_belong_to_the_low_side():
     uv = np.array([[0, 0], [99.999, 79.999], [100, 5], [5, 80], [-1e-9, 5], [5, -1e-9], [np.nan, np.nan]])
     assert in_image(uv, HEIGHT, WIDTH).tolist() == [True, True, False, False, False, False, False]

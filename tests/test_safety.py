@@ -250,6 +250,18 @@ def test_settings_of_another_type_are_told(setting, tmp_path):
         report_run(tmp_path)
 
 
+@pytest.mark.parametrize("setting", ["data", "teacher: {weights", "student: {volume", "image: {crop"])
+def test_settings_that_hold_each_other_many_times_are_never_written_out(setting, tmp_path):
+    from elite.report.run import read_run
+
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 12)]
+    lines += [f"{setting}: *a11{'}' * setting.count('{')}"]
+    (tmp_path / "config.yaml").write_text("\n".join(lines))
+    with pytest.raises(DataError, match=r"config\.yaml is damaged"):
+        read_run(tmp_path)
+
+
 def test_a_saved_student_is_read_as_before(tmp_path):
     save_student(SPVCNN(channels=2, strides=(1, 2), classes=3), tmp_path / "a.safetensors")
     assert load_student(tmp_path / "a.safetensors").config.channels == 2

@@ -232,6 +232,7 @@ def test_an_unknown_label_id_is_refused(three_points):
         (lambda text: text.replace(" -0.27", ""), "the line 'Tr' of .*12 numbers"),
         (lambda text: text.replace("-0.27", "nan"), "the line 'Tr'"),
         (lambda text: text.replace("45", "forty"), "the line 'P2'"),
+        (lambda text: text.replace("45", "1e300"), "the line 'P2'"),
         (lambda text: "", "no line 'Tr:'"),
         (lambda text: "\0\ufffd:", "12 numbers"),
     ],

@@ -72,7 +72,8 @@ def project(
     depth = homogeneous[:, 2]
     uv = np.full((len(points), 2), np.nan)
     front = depth > 0
-    uv[front] = homogeneous[front, :2] / depth[front, None]
+    with np.errstate(over="ignore"):  # infinitely far aside is in no image
+        uv[front] = homogeneous[front, :2] / depth[front, None]
     return uv, depth
 
 

@@ -23,6 +23,7 @@ SPLITS: dict[str, tuple[str, ...]] = {
     "valid": ("08",),
     "test": tuple(f"{i:02d}" for i in range(11, 22)),
 }
+_DIGITS = 6  # of a frame's number, as in the names of its files
 CAMERAS = {"image_0": "P0", "image_1": "P1", "image_2": "P2", "image_3": "P3"}
 
 
@@ -142,8 +143,10 @@ def _parse_range(part: str, whole: str) -> range:
     first, dash, last = part.partition("-")
     if not first.isdecimal() or (dash and not last.isdecimal()):
         raise ConfigError(f"'{whole}' is no selection; expected numbers and ranges such as 0-2,7 (found '{part}').")
-    if max(len(first), len(last)) > 7:
-        raise ConfigError(f"'{whole}' is no selection; the numbers of '{part}' are too large (at most 7 digits).")
+    if max(len(first), len(last)) > _DIGITS:
+        raise ConfigError(
+            f"'{whole}' is no selection; the numbers of '{part}' are too large (at most {_DIGITS} digits)."
+        )
     numbers = range(int(first), int(last or first) + 1)
     if not numbers:
         raise ConfigError(f"'{whole}' is no selection; the range '{part}' runs backwards.")

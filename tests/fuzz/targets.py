@@ -381,13 +381,13 @@ def make_config(folder: Path) -> list[Path]:
 
     from elite import cli
 
-    packaged = sorted((Path(cli.__file__).parents[1] / "configs").glob("*.yaml"))
-    paths = [put(folder / path.name, path.read_bytes()) for path in packaged if "teacher" not in path.name]
-    return [*paths, put(folder / "whole.yaml", yaml.safe_dump(plain(TrainConfig())).encode())]
+    packaged = Path(cli.__file__).parents[1] / "configs" / "semantickitti-benchmark.yaml"
+    whole = yaml.safe_dump(plain(TrainConfig())).encode()
+    return [put(folder / "some.yaml", packaged.read_bytes()), put(folder / "whole.yaml", whole)]
 
 
 def use_config(folder: Path) -> None:
-    """All of them are read; one is damaged."""
+    """Both are read, one is damaged."""
     from elite.cli.parsing import Parser, parse_config
 
     for path in sorted(folder.glob("*.yaml")):

@@ -68,7 +68,7 @@ def _as_kind(kind: Any, value: Any, name: str) -> Any:
         return Path(value)
     elif type(value) is kind:
         return value
-    raise ConfigError(f"{name} should be of the type {getattr(kind, '__name__', kind)}, found {_short(value)}.")
+    raise ConfigError(f"{name} should be of the type {kind if parts else kind.__name__}, found {_short(value)}.")
 
 
 def _is_number(value: Any) -> bool:

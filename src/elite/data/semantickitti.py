@@ -16,6 +16,7 @@ from elite.labels import object_ids, split_label, to_train
 from elite.layout import CAMERAS, open_layout, parse_frames, select_sequences
 from elite.types import Camera, Frame, Scan
 
+_LARGEST = 1e9  # of a calibration's or a pose's numbers: their products stay finite
 _SCAN_NAME = re.compile(r"\d+\.bin")
 
 
@@ -133,7 +134,7 @@ def _matrix(numbers: str, source: str) -> Float[np.ndarray, "3 4"]:
         values = np.array([float(x) for x in numbers.split()])
     except ValueError:
         values = np.empty(0)
-    if len(values) != 12 or not np.isfinite(values).all():
+    if len(values) != 12 or not (np.abs(values) < _LARGEST).all():  # nor NaN
         raise DataError(f"{source} should hold 12 numbers, found '{numbers.strip()[:40]}'; re-extract the archive.")
     return values.reshape(3, 4)
 

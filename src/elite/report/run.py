@@ -12,7 +12,7 @@ import numpy as np
 import yaml
 from jaxtyping import Float
 
-from elite.config import DataConfig, ImageConfig, StudentConfig, from_plain
+from elite.config import DataConfig, ImageConfig, StudentConfig, TeacherConfig, from_plain
 from elite.errors import ConfigError, DataError
 from elite.files import parse_json
 from elite.geometry import Volume
@@ -63,7 +63,7 @@ class Run:
 
     name: str
     config: str
-    settings: dict[str, Any]
+    weights: str | None
     volume: Volume
     image: ImageConfig
     data: DataConfig
@@ -78,8 +78,7 @@ class Run:
     @property
     def teacher(self) -> str:
         """The foundation model's weights, ``random`` for none from a file; empty if the run has no teacher."""
-        weights = (self.settings.get("teacher") or {}).get("weights")
-        return "" if weights in (None, "none") else str(weights)
+        return "" if self.weights in (None, "none") else self.weights
 
     def at_best(self, name: str) -> float | None:
         """A curve's value where the student's mean IoU over all classes was first best; None if there is none."""
@@ -109,7 +108,7 @@ def read_run(folder: Path) -> Run:
     return Run(
         name=folder.resolve().name,
         config=config,
-        settings=settings,
+        weights=part(TeacherConfig, "teacher", "weights").weights,
         volume=part(StudentConfig, "student", "volume").volume,
         image=part(ImageConfig, "image", *(f.name for f in fields(ImageConfig))),
         data=part(DataConfig, "data", "root", "val_sequences", "val_frames", "cameras"),
