@@ -288,6 +288,8 @@ def test_text_from_files_is_escaped(run: Path) -> None:
         ("evaluation.json", '{"confusion": [[1, 2], [3]]}', "20 x 20 counts"),
         ("evaluation.json", '{"by_distance": [{"from": 5, "to": 1}]}', "'from' and 'to' in metres"),
         ("evaluation_before.json", '{"frames": -1}', "a count under 'frames'"),
+        ("evaluation.json", '{"by_distance": [{"from": 0, "to": 1' + "0" * 400 + "}]}", "metres in each band"),
+        ("evaluation.json", '{"classes": ["a"], "confusion": [[1' + "0" * 400 + "]]}", "1 x 1 counts"),
         ("versions.json", "\N{LATIN SMALL LETTER E WITH ACUTE}", "expected text in UTF-8"),
         ("metrics.csv", "", "expected a header, found an empty file"),
         ("metrics.csv", "hello\n", "expected a header with columns such as step"),

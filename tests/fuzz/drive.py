@@ -36,8 +36,11 @@ class Finding:
     where: str
 
 
-def drive(target: Target, folder: Path, *, count: int, seed: int = 0, start: int = 0) -> Iterator[Finding]:
-    """Inputs ``start``, ``start + 1``, ... of ``seed``, each by itself: it depends on its number alone."""
+def drive(target: Target, folder: Path, *, count: int, seed: int = 0, start: int = 0) -> Iterator[Finding | None]:
+    """Inputs ``start``, ``start + 1``, ... of ``seed``, each by itself: it depends on its number alone.
+
+    What was found out with each of them is yielded, None if all was well.
+    """
     files = target.make(folder)
     whole = {path: path.read_bytes() for path in files}
     target.read(folder)  # what is undamaged is read without any error
@@ -47,13 +50,13 @@ def drive(target: Target, folder: Path, *, count: int, seed: int = 0, start: int
         damage = mutate_inside if rng.random() < 0.5 else mutate
         content = damage(whole[path], list(whole.values()), rng)
         path.write_bytes(content)
+        finding = None
         try:
             _read(target, folder)
-        except BaseException as error:
-            if isinstance(error, KeyboardInterrupt):
-                raise
-            yield Finding(number, path.name, content, f"{type(error).__name__}: {str(error)[:200]}", _where(error))
+        except (Exception, Hang) as error:
+            finding = Finding(number, path.name, content, f"{type(error).__name__}: {str(error)[:200]}", _where(error))
         path.write_bytes(whole[path])
+        yield finding
 
 
 def _read(target: Target, folder: Path) -> None:

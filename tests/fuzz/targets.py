@@ -422,7 +422,7 @@ def use_run(folder: Path) -> None:
     if run.after:
         run.after.mix_ups()
     page = render(run, {}, [])
-    page.encode()
+    page.encode(errors="xmlcharrefreplace")
     assert "<script>" not in page
 
 

@@ -42,8 +42,8 @@ def from_plain(cls: type[Record], values: Any) -> Record:
     """
     kinds = get_type_hints(cls)
     if not isinstance(values, dict) or not values.keys() <= kinds.keys():
-        unknown = sorted(map(str, values.keys() - kinds.keys())) if isinstance(values, dict) else values
-        raise ConfigError(f"expected settings among {', '.join(kinds)}, found {_short(unknown)}.")
+        found = ", ".join(map(str, values.keys() - kinds.keys())) if isinstance(values, dict) else values
+        raise ConfigError(f"expected settings among {', '.join(kinds)}, found {_short(found)}.")
     return cls(**{name: _as_kind(kinds[name], value, name) for name, value in values.items()})
 
 
@@ -68,7 +68,9 @@ def _as_kind(kind: Any, value: Any, name: str) -> Any:
         return Path(value)
     elif type(value) is kind:
         return value
-    raise ConfigError(f"{name} should be of the type {kind if parts else kind.__name__}, found {_short(value)}.")
+    raise ConfigError(
+        f"{name} should be of the type {kind if parts else getattr(kind, '__name__', kind)}, found {_short(value)}."
+    )
 
 
 def _is_number(value: Any) -> bool:

@@ -10,6 +10,8 @@ from jaxtyping import Float64
 from elite.errors import DataError
 from elite.labels import CLASS_NAMES
 
+_FAR = 1e9  # metres
+
 
 @dataclass(frozen=True)
 class Band:
@@ -148,7 +150,7 @@ def _band(values: object, path: Path) -> Band:
     if not isinstance(values, dict):
         raise damaged(path, "an object per band under 'by_distance'", repr(values))
     low, high = values.get("from"), values.get("to")
-    if not isinstance(low, int | float) or not isinstance(high, int | float) or not low < high:
+    if not isinstance(low, int | float) or not isinstance(high, int | float) or not -_FAR < low < high < _FAR:
         raise damaged(path, "'from' and 'to' in metres in each band of 'by_distance'", f"{low!r} and {high!r}")
     score = values.get("miou_present", values.get("miou"))
     points = _count(values.get("points", 0), "by_distance.points", path)
@@ -161,7 +163,7 @@ def _confusion(values: dict[str, Any], classes: int, path: Path) -> Float64[np.n
         return None
     try:
         counts = np.array(rows, np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise damaged(path, f"{classes} x {classes} counts under 'confusion'", error) from error
     if counts.shape != (classes, classes) or not np.isfinite(counts).all() or (counts < 0).any():
         raise damaged(path, f"{classes} x {classes} counts under 'confusion'", f"an array of shape {counts.shape}")
