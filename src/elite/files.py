@@ -117,7 +117,7 @@ def open_image(path: Path, *formats: str, remedy: str) -> Iterator[Image.Image]:
                 raise ValueError(f"{image.width} x {image.height} pixels, expected at most {_MOST_PIXELS}")
             yield image
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(f"{path} is not a readable {' or '.join(formats)} image ({error}); {remedy}.") from error
+        raise DataError(f"{path} is not a readable image, {' or '.join(formats)} ({error}); {remedy}.") from error
 
 
 def load_torch(path: Path) -> dict[str, Any]:
