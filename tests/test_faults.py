@@ -188,6 +188,20 @@ def test_a_killed_loader_ends_the_run_with_a_word(tiny_kitti: Path, tmp_path: Pa
         train(config(tiny_kitti, tmp_path, data=data, steps=6), progress=False)
 
 
+def test_so_does_one_whose_end_was_told_within_other_code(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
+    """PyTorch tells it by a signal handler, which raises at whatever line is being run; that code may wrap it."""
+
+    def interrupted(*_: Any) -> None:
+        try:
+            raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed.")
+        except RuntimeError as error:
+            raise TypeError("an argument is not what it should be") from error
+
+    monkeypatch.setattr(Training, "training_step", interrupted)
+    with pytest.raises(TrainingError, match=r"a loader process was killed.*pid 7.*--resume last"):
+        train(config(tiny_kitti, tmp_path, steps=2), progress=False)
+
+
 def test_when_one_of_two_processes_is_killed_the_other_ends(tiny_kitti: Path, tmp_path: Path) -> None:
     again = tiny_kitti / "sequences" / "08"  # a scan for each process
     for folder, suffix in (("velodyne", "bin"), ("labels", "label")):

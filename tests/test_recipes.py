@@ -139,4 +139,4 @@ def test_the_commands_of_the_reproduction_are_understood() -> None:
     text = (Path(__file__).parents[1] / "docs" / "reproduce.md").read_text()
     commands = [shlex.split(line)[2:] for line in text.splitlines() if line.startswith("elite train ")]
     outs = [str(parse_config(Parser(), command, TrainConfig)[1].out) for command in commands]
-    assert outs == ["runs/elite", "runs/benchmark", "runs/scribbles"]
+    assert outs == ["runs/elite", "runs/benchmark", "runs/scribbles", "runs/elite"]  # the last on many GPUs

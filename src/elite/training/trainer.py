@@ -73,13 +73,25 @@ def fit(
         raise OutputError(
             f"cannot write to the run folder ({error.strerror}); mend that, then go on with --resume last."
         ) from error
-    except RuntimeError as error:
-        if (lost := _lost_process(str(error), trainer.world_size)) is None:
-            raise
-        raise TrainingError(
-            f"{lost} ({first_line(error)}); look for its own message, or for a lack of memory, then go on with "
-            "--resume last."
-        ) from error
+    except Exception as error:
+        for cause in _causes(error):
+            if lost := _lost_process(str(cause), trainer.world_size):
+                raise TrainingError(
+                    f"{lost} ({first_line(cause)}); look for its own message, or for a lack of memory, then go on with "
+                    "--resume last."
+                ) from error
+        raise
+
+
+def _causes(error: BaseException | None) -> Iterator[RuntimeError]:
+    """The runtime errors among an error and those it was raised for.
+
+    That a loader process is gone is raised by a signal handler, so at any line; whoever is at work there may wrap it.
+    """
+    while error is not None:
+        if isinstance(error, RuntimeError):
+            yield error
+        error = error.__cause__ or error.__context__
 
 
 def _lost_process(message: str, world: int) -> str | None:
