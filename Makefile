@@ -25,7 +25,10 @@ lint: install
 bench: install
 	$(BIN)/python benchmarks/inference.py
 	$(BIN)/python benchmarks/training_step.py
+	$(BIN)/python benchmarks/precision.py
+	$(BIN)/python benchmarks/loader.py
 	$(BIN)/python benchmarks/growth.py
+	$(BIN)/python benchmarks/soak.py --count 2000
 	$(BIN)/python benchmarks/geometry.py
 	$(BIN)/python benchmarks/visibility.py
 	$(BIN)/python benchmarks/teacher.py

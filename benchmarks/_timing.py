@@ -40,11 +40,11 @@ def arguments(told: str | None, rounds: int) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=rounds)
     parser.add_argument("--threads", type=int, help="default: OMP_NUM_THREADS, else every core")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
-    _restart((given := parser.parse_args()).threads)
+    restart((given := parser.parse_args()).threads)
     return given
 
 
-def _restart(threads: int | None) -> None:
+def restart(threads: int | None) -> None:
     """Begin again with ``threads`` in the environment, which OpenMP reads once, before any import.
 
     Threads of two libraries must not spin against each other either, which would slow spconv down.

@@ -53,7 +53,7 @@ def checkpoint(run: Path, name: str = "last.ckpt") -> dict[str, Any]:
 def metrics(run: Path) -> list[dict[str, str]]:
     """Without throughput, which is never the same twice."""
     with (run / "metrics.csv").open(newline="") as file:
-        return [{k: v for k, v in row.items() if k != "scans/s"} for row in csv.DictReader(file)]
+        return [{k: v for k, v in row.items() if k not in ("scans/s", "waiting")} for row in csv.DictReader(file)]
 
 
 def run_with_stops(settings: Any, stops: list[int], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,8 @@ import math
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,6 +30,7 @@ from elite.inference import Segmenter
 from elite.losses import class_weights
 from elite.student import SPVCNN, load_student, save_student
 from elite.training import train
+from elite.training.callbacks import Throughput
 from elite.training.module import Training
 from elite.training.optim import cosine
 from elite.types import Batch
@@ -215,3 +218,22 @@ result = segment(np.zeros((5, 3), np.float32), np.ones(5, np.float32))
 assert result.labels.shape == result.confidence.shape == (5,) and result.labels.min() >= 1
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_waiting_is_the_share_of_time_between_steps_without_validation(monkeypatch) -> None:
+    """Two steps of 3 s, each after 1 s of waiting, 10 s of validation after the first."""
+    times = iter([0, 1, 4, 5, 15, 15, 18])  # start; begin and end of a step; of the validation; of a step
+    logged: dict[str, float] = {}
+    module = SimpleNamespace(log=lambda name, value, **_: logged.update({name: value}))
+    trainer, batch = SimpleNamespace(world_size=2), SimpleNamespace(size=6)
+    monkeypatch.setattr("elite.training.callbacks.time.monotonic", lambda: next(times))
+    callback: Any = Throughput()
+    callback.on_train_start(trainer, module)
+    for i in range(2):
+        callback.on_train_batch_start(trainer, module, batch, i)
+        callback.on_train_batch_end(trainer, module, None, batch, i)
+        if i == 0:
+            assert logged == {"scans/s": 3.0, "waiting": 0.25}
+            callback.on_validation_start(trainer, module)
+            callback.on_validation_end(trainer, module)
+    assert logged == {"scans/s": 3.0, "waiting": 0.25}

@@ -85,10 +85,14 @@ class StopSignal(Callback):
 
 
 class Throughput(Callback):
-    """Scans per second since the epoch began or the run was resumed, loading included and validation not."""
+    """Scans per second, and the share of the time in which a step waits for its data.
+
+    Since the epoch began or the run was resumed; validation does not count.
+    """
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        self._start, self._scans = time.monotonic(), 0  # a run that resumes begins within an epoch
+        self._start = self._free = time.monotonic()  # a run that resumes begins within an epoch
+        self._scans, self._waited = 0, 0.0
 
     def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self.on_train_start(trainer, module)
@@ -97,14 +101,21 @@ class Throughput(Callback):
         self._paused = time.monotonic()
 
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        self._start += time.monotonic() - self._paused
+        pause = time.monotonic() - self._paused
+        self._start += pause
+        self._free += pause
+
+    def on_train_batch_start(self, trainer: L.Trainer, module: L.LightningModule, batch: Batch, batch_idx: int) -> None:
+        self._waited += time.monotonic() - self._free
 
     def on_train_batch_end(
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
+        self._free = time.monotonic()
         self._scans += batch.size
-        rate = self._scans * trainer.world_size / (time.monotonic() - self._start)
-        module.log("scans/s", rate, prog_bar=True, batch_size=batch.size)
+        passed = self._free - self._start
+        module.log("scans/s", self._scans * trainer.world_size / passed, prog_bar=True, batch_size=batch.size)
+        module.log("waiting", self._waited / passed, batch_size=batch.size)
 
 
 class ProgressBar(TQDMProgressBar):
