@@ -109,6 +109,25 @@ def test_the_total_is_the_papers_sum(kitti: Path, tmp_path: Path, foundation: Pa
     assert sum(terms.values()).item() == pytest.approx(total.item(), rel=1e-5)
 
 
+def test_of_some_stages_only_those_learn_and_teach(kitti: Path, tmp_path: Path, foundation: Path) -> None:
+    def terms(stages: tuple[int, ...] | None) -> dict[str, torch.Tensor]:
+        some = config(kitti, tmp_path, foundation, distill=DistillConfig(stages=stages, kl=0.5, logits=0.5))
+        torch.manual_seed(0)
+        module, batch = module_and_batch(some)
+        return module.losses(module.student.eval()(batch.points, batch.remission, batch.batch_index), batch)
+
+    whole, some = terms(None), terms((1, 3))
+    for name, value in whole.items():
+        stage = name.partition("/")[0][-1]
+        factor = 1.0 if not stage.isdigit() else 0.0 if stage in "02" else 1.0 if "student" in name else 2.0
+        torch.testing.assert_close(some[name], factor * value)
+    sum(some.values()).backward()
+    with pytest.raises(ConfigError, match=r"stages \(4,\) names a stage beyond the student's 4"):
+        terms((4,))
+    with pytest.raises(ConfigError, match="stage numbers from 0 that rise"):
+        DistillConfig(stages=(2, 1))
+
+
 def test_gradients_go_where_they_should(kitti: Path, tmp_path: Path, foundation: Path) -> None:
     module, batch = module_and_batch(config(kitti, tmp_path, foundation))
     teacher = module.teacher

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from elite.config._records import require
+from elite.config._records import require, rises
 from elite.config.data import AugmentConfig, DataConfig, ImageConfig
 from elite.config.student import StudentConfig
 from elite.config.teacher import TeacherConfig
@@ -25,6 +25,8 @@ class DistillConfig:
         voxel_majority: a voxel's label is the majority of all its points, unlabelled ones counted as class 0 (the
             published way), or of its labelled points only.
         dense_stride: with dense labels, every how many pixels in both directions are looked at.
+        stages: the stages whose heads learn and follow each other, counted from 0; default: all of the student's.
+            The teacher's head on all stages learns in any case.
     """
 
     student_heads: float = 1.0
@@ -34,12 +36,17 @@ class DistillConfig:
     logits: float = 0.0
     voxel_majority: Literal["all", "labelled"] = "all"
     dense_stride: int = 1
+    stages: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         for name in ("student_heads", "teacher_heads", "kl", "multi_stage", "logits"):
             value = getattr(self, name)
             require(value >= 0, f"distill.{name} must not be negative, found {value}.")
         require(self.dense_stride >= 1, f"distill.dense_stride must be at least 1, found {self.dense_stride}.")
+        require(
+            self.stages is None or (len(self.stages) > 0 and self.stages[0] >= 0 and rises(self.stages)),
+            f"distill.stages must be stage numbers from 0 that rise, found {self.stages}.",
+        )
 
 
 @dataclass(frozen=True)

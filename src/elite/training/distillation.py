@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from elite.config import TrainConfig
+from elite.errors import ConfigError
 from elite.losses import kl_divergence, labelled_pixels, segmentation_loss, voxel_majority
 from elite.sparse import Pooling
 from elite.types import Batch, StageOutput, StudentOutput, Views
@@ -26,6 +27,12 @@ class Distillation(nn.Module):
         student = config.student
         self.config = config.distill
         self.classes = student.classes
+        count = len(student.strides) - 1
+        chosen = range(count) if config.distill.stages is None else config.distill.stages
+        if max(chosen) >= count:
+            raise ConfigError(f"distill.stages {config.distill.stages} names a stage beyond the student's {count}.")
+        # The others weigh nothing, but take part: every parameter has a gradient, on which several processes rely.
+        self.shares = [float(i in chosen) for i in range(count)]
         self.student_heads = nn.ModuleList(
             nn.Sequential(
                 nn.Linear(student.channels, 2 * student.channels),
@@ -63,7 +70,8 @@ class Distillation(nn.Module):
                 self.classes,
                 count_ignored=self.config.voxel_majority == "all",
             )
-            terms |= _named(f"student{i}", segmentation_loss(logits, labels, weights), self.config.student_heads)
+            weight = self.shares[i] * self.config.student_heads
+            terms |= _named(f"student{i}", segmentation_loss(logits, labels, weights), weight)
         return terms
 
     def _teacher_terms(
@@ -71,10 +79,10 @@ class Distillation(nn.Module):
     ) -> dict[str, Tensor]:
         pixels, labels = labelled_pixels(views, batch.labels, self.config.dense_stride)
         said = teacher.at(maps, pixels, views.size)
-        share = self.config.teacher_heads / len(said.stages)
+        share = self.config.teacher_heads / sum(self.shares)
         terms: dict[str, Tensor] = {}
         for i, logits in enumerate(said.stages):
-            terms |= _named(f"teacher{i}", segmentation_loss(logits, labels, weights), share)
+            terms |= _named(f"teacher{i}", segmentation_loss(logits, labels, weights), self.shares[i] * share)
         multi_stage = segmentation_loss(said.multi_stage, labels, weights)
         return terms | _named("teacher", multi_stage, self.config.multi_stage)
 
@@ -91,11 +99,11 @@ class Distillation(nn.Module):
             return {}
         with torch.no_grad():
             said = teacher.at(maps, views.pairs, views.size)
-        share = self.config.kl / len(said.stages)
+        share = self.config.kl / sum(self.shares)
         terms: dict[str, Tensor] = {}
         for i, (logits, stage) in enumerate(zip(voxel_logits, output.stages, strict=True)):
             paired = _rows(logits, stage.point_to_voxel[views.pair_point])
-            terms[f"kl{i}"] = share * kl_divergence(said.stages[i], paired)
+            terms[f"kl{i}"] = self.shares[i] * share * kl_divergence(said.stages[i], paired)
         if self.config.logits > 0:
             paired = _rows(output.logits, views.pair_point)
             terms["kl"] = self.config.logits * kl_divergence(said.multi_stage, paired)
