@@ -1,15 +1,12 @@
 """Does the camera teach? The same student, seeds and steps, with more and more of ELiTe, on the synthetic drive.
 
-    python benchmarks/ablation.py --out ablation               # renders, pre-trains, trains every row, prints the table
-    python benchmarks/ablation.py --out ablation --rows alone,adalora --labels points --seeds 0
+    python benchmarks/ablation.py --out ablation                   # the core table: 8 rows, 3 seeds
+    python benchmarks/ablation.py --out ablation --block few       # stages, kl, sam, few; rows and seeds can be named
 
-Rows: the student alone; with heads of its own on its stages but no image (the gain of distillation is measured against
-this row); taught by the pre-trained foundation model, frozen; by it, adapted with AdaLoRA; frozen, with dense
-pseudo-labels (the watershed's) in place of sparse ones; and, a row apart, taught by one that was pre-trained on class
-labels, with the heads it learnt there. Each with all LiDAR labels and with 1 % of them. The foundation models are
-trained on images of many other streets, from segments without names (that other one from class labels), which takes
-half an hour each on one core. Every finished run leaves a JSON file and is not run again; delete it to repeat it.
-Scored on sequence 08, a street that nothing was trained on, by the official rule.
+Renders the drive, two more streets to score on and the broad image set, pre-trains the foundation models on that, then
+trains every row of a block and prints its table. What is compared, and every setting, is in _ablation_rows.py. A
+finished run leaves a JSON file at once, a failed one too, and is not run again; delete its file to repeat it. OUT gets
+results.json with all of them, BLOCK.md and BLOCK.png. ``--full`` is the setting for a GPU.
 """
 
 import argparse
@@ -17,207 +14,211 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
-SIZE = "--image-width 620 --image-height 188"
-DRIVE = f"--seed 0 --sequences 6 --frames 40 --beams 32 --azimuths 512 {SIZE}"
-IMAGES = f"--seed 1000 --sequences 88 --frames 10 --beams 4 --azimuths 64 {SIZE}"
-PRETRAINING = "--config synthetic-teacher --steps 5000"
+from _ablation_rows import BLOCKS, BROAD, FULL, NAMED, SHARES, SMALL, Row, Settings, Size
 
-# The published weight of the divergence (0.05) does nothing measurable in runs this short. With these two each point
-# that the camera sees has a divergence of weight 1 in the usual mean over points, and the teacher's gradient, clipped
-# apart, does not shorten the student's step.
-TAUGHT = {"distill.kl": 2.0, "distill.logits": 20.0, "optim.clip_together": "false"}
-ROWS: dict[str, dict[str, Any]] = {
-    "alone": {"teacher.weights": "none", "distill.student_heads": 0.0},
-    "heads": {"teacher.weights": "none"},
-    "frozen": {"teacher.adapter.method": "frozen"} | TAUGHT,
-    "adalora": {"teacher.adapter.method": "adalora"} | TAUGHT,
-    "pseudo": {"teacher.adapter.method": "frozen", "data.dense_labels": "image_2_pseudo", "distill.dense_stride": 4}
-    | TAUGHT,
-    "classes": {"teacher.adapter.method": "frozen", "teacher.heads": "pretrained", "optim.teacher_lr": 0.01} | TAUGHT,
+SEEDS = (0, 1, 2)
+COLUMNS = {
+    "mIoU": lambda run: 100 * run["all"]["miou"],
+    "in view": lambda run: 100 * run["in view"]["miou"],
+    "out of view": lambda run: 100 * run["out of view"]["miou"],
+    "thin": lambda run: 100 * run["all"]["thin"],
+    "rare": lambda run: 100 * run["all"]["rare"],
+    "teacher": lambda run: None if run["teacher"] is None else 100 * run["teacher"],
+    "trained, k": lambda run: sum(n for part, n in run["parameters"].items() if "trained" in part) / 1000,
+    "s a step": lambda run: run["seconds_per_step"],
 }
-TITLES = {
-    "alone": "student alone",
-    "heads": "student, own stage heads, no image",
-    "frozen": "ELiTe, foundation model frozen",
-    "adalora": "ELiTe, foundation model with AdaLoRA",
-    "pseudo": "ELiTe, foundation model frozen, pseudo-labels for its heads",
-    "classes": "ELiTe, foundation model pre-trained on class labels, frozen, its heads kept",
-}
-LABELS: dict[str, dict[str, Any]] = {
-    "all": {},
-    "points": {"data.label_fraction": 0.01, "data.label_unit": "points", "distill.voxel_majority": "labelled"},
-    "scans": {"data.label_fraction": 0.01, "data.label_unit": "scans"},
-}
-LABEL_TITLES = {"all": "all", "points": "1 % of the points of every scan", "scans": "1 % of the scans"}
 
 
-def prepare(out: Path) -> None:
-    """The drive, the images of other streets, and the foundation model trained on these; what is there is kept."""
-    if not (out / "drive" / "synth.json").exists():
-        elite(f"synth {out / 'drive'} {DRIVE}")
-    elite(f"pseudo-label {out / 'drive'} --sequences train")
-    for objective, folder in (("segments", "teacher"), ("classes", "teacher-classes")):
-        if not (out / folder / "model.safetensors").exists():
-            elite(f"synth {out / 'images'} {IMAGES}")
-            images = f"--data.root {out / 'images'} --objective {objective}"
-            elite(f"train-teacher {PRETRAINING} {images} --out {out / folder}")
+def prepare(out: Path, size: Size, block: str, seeds: Iterable[int]) -> None:
+    """What the rows of a block need; what is there is kept."""
+    rows = BLOCKS[block].values()
+    for name in {row.drive for row in rows}:
+        render(out / name, size.drive if name == "drive" else size.many)
+    for i, street in enumerate(size.streets):
+        render(out / f"street{i}", street)
+    for model in {row.teacher for row in rows} & {BROAD, NAMED}:
+        pretrain(out, model, size)
+    if block == "core":
+        elite(f"pseudo-label {out / 'drive'} --sequences train")
+    if block == "sam":
+        small_sam(out)
+    if block == "few":
+        for share in SHARES.keys() - {"full"}:
+            hidden = SHARES[share]
+            told = f"--label-fraction {hidden['data.label_fraction']} --label-unit {hidden['data.label_unit']}"
+            for seed in seeds:
+                folder = f"--folder {share}-{seed} --seed {seed} --lift true"
+                elite(f"pseudo-label {out / 'many'} --sequences train {told} {folder}")
+
+
+def render(folder: Path, what: str) -> None:
+    """A drive that was rendered to its end is told by the mark it leaves."""
+    mark = folder / "rendered"
+    if not mark.exists():
+        elite(f"synth {folder} {what}")
+        mark.touch()
+
+
+def pretrain(out: Path, model: str, size: Size) -> None:
+    if not (out / model / "model.safetensors").exists():
+        render(out / "images", size.images)
+        objective = "classes" if model == NAMED else "segments"
+        images = f"--data.root {out / 'images'} --data.cameras image_2,image_3 --objective {objective}"
+        elite(f"train-teacher --config synthetic-teacher --steps {size.pretraining} {images} --out {out / model}")
+
+
+def small_sam(out: Path) -> None:
+    """Pseudo-labels of a SAM that is small enough to be trained here (train_sam.py)."""
+    if not (out / "small-sam" / "model.safetensors").exists():
+        render(out / "sam-images", "--seed 5000 --sequences 30 --frames 6 --beams 64 --azimuths 1024")
+        script = Path(__file__).with_name("train_sam.py")
+        subprocess.run([sys.executable, str(script), str(out / "sam-images"), str(out / "small-sam")], check=True)
+    sam = f"--proposer sam --weights {out / 'small-sam'} --folder sam"
+    elite(f"pseudo-label {out / 'drive'} --sequences train {sam}")
 
 
 def elite(command: str) -> None:
     subprocess.run([sys.executable, "-m", "elite", *command.split()], check=True)
 
 
-def run_one(out: Path, labels: str, row: str, seed: int, steps: int | None, extra: list[str]) -> None:
-    """Train and score one row; what was measured goes to OUT/runs/LABELS-ROW-SEED.json."""
-    teacher = out / ("teacher-classes" if row == "classes" else "teacher")
-    settings = {"teacher.weights": str(teacher), "seed": seed} | ROWS[row] | LABELS[labels]
-    settings |= {} if steps is None else {"steps": steps, "val_every": steps}
-    name = f"{labels}-{row}-{seed}"
-    folder = out / "runs" / name
-    began = time.monotonic()
+# ---- runs -----------------------------------------------------------------------------------------------------------
+
+
+def train(out: Path, size: Size, block: str, name: str, seed: int, extra: list[str]) -> None:
+    """One row with one seed, trained and measured; what came of it goes to OUT/runs/BLOCK-ROW-SEED.json."""
+    from _ablation_score import measured
+
+    row, folder = BLOCKS[block][name], out / "runs" / f"{block}-{name}-{seed}"
+    settings = settings_of(out, size, row, seed)
     options = [f"--{key}={value}" for key, value in settings.items()]
-    command = ["train", "--config", "synthetic", "--data.root", str(out / "drive"), "--out", str(folder)]
-    overwrite = ["--overwrite", "true", "--data.workers", "0"]
-    subprocess.run([sys.executable, "-m", "elite", *command, *overwrite, *options, *extra], check=True)
-    result = score(folder / "checkpoints" / "last.ckpt", out / "drive")
-    result |= {
-        "seconds": time.monotonic() - began,
-        "settings": settings,
-        "extra": extra,
-        "teacher": teacher_score(folder),
-    }
-    (out / "runs" / f"{name}.json").write_text(json.dumps(result, indent=1))
+    where = ["--data.root", str(out / row.drive), "--out", str(folder), "--overwrite", "true"]
+    done = subprocess.run([sys.executable, "-m", "elite", "train", "--config", size.config, *where, *options, *extra])
+    told = {"block": block, "row": name, "seed": seed, "extra": extra}
+    told["settings"] = {key: str(value).replace(str(out), "OUT") for key, value in settings.items()}
+    if done.returncode:
+        told["failed"] = f"elite train ended with {done.returncode}; see {folder.name}.log"
+    else:
+        streets = [out / row.drive, *sorted(out.glob("street?"))]
+        told |= measured(folder, streets)
+    (out / "runs" / f"{folder.name}.json").write_text(json.dumps(told, indent=1))
 
 
-def score(checkpoint: Path, drive: Path) -> dict[str, Any]:
-    """Official score on sequence 08, and the same apart for points inside and outside of the camera's view."""
-    import numpy as np
-
-    from elite.data import SemanticKITTI
-    from elite.environment import describe
-    from elite.geometry import in_image, project
-    from elite.inference import Segmenter
-    from elite.labels import NUM_CLASSES
-    from elite.metrics import score as official
-
-    segmenter = Segmenter.load(checkpoint)
-    parts = {"all": 0, "in view": 0, "out of view": 0}
-    for frame in SemanticKITTI(drive, "08"):
-        uv, _ = project(frame.scan.points, frame.cameras[0])
-        seen = in_image(uv, *frame.images["image_2"].shape[:2])
-        prediction = segmenter.segment(frame.scan).labels.astype(np.int64)
-        truth = frame.labels.astype(np.int64)
-        for name, rows in (("all", slice(None)), ("in view", seen), ("out of view", ~seen)):
-            cells = np.bincount(prediction[rows] * NUM_CLASSES + truth[rows], minlength=NUM_CLASSES**2)
-            parts[name] = parts[name] + cells.reshape(NUM_CLASSES, NUM_CLASSES)
-    scores = {name: official(matrix) for name, matrix in parts.items()}
-    return {
-        **{name: s.miou_present for name, s in scores.items()},
-        "iou": [float(x) for x in scores["all"].iou],
-        "accuracy": scores["all"].accuracy,
-        "versions": describe(),
-    }
+def settings_of(out: Path, size: Size, row: Row, seed: int) -> Settings:
+    weights = out / row.teacher if row.teacher in (BROAD, NAMED) else row.teacher
+    whole = size.settings | {"seed": seed, "teacher.weights": weights} | row.settings
+    return {key: value.format(seed=seed) if isinstance(value, str) else value for key, value in whole.items()}
 
 
-def teacher_score(folder: Path) -> float | None:
-    """The teacher's own last mIoU on validation pixels."""
-    import csv
+def train_all(args: argparse.Namespace, names: list[str], seeds: list[int], extra: list[str]) -> None:
+    """Seed by seed, so that every row has been run once before one is repeated; ``args.jobs`` runs at a time."""
+    made = [f"{args.block}-{name}-{seed}" for seed in seeds for name in names]
+    queue = [run for run in made if not (args.out / "runs" / f"{run}.json").exists()]
 
-    with (folder / "metrics.csv").open() as file:
-        values = [value for row in csv.DictReader(file) if (value := row.get("val/teacher_miou_present"))]
-    return float(values[-1]) if values else None
+    def run(which: str) -> None:
+        block, seed = which.partition("-")[0], which.rpartition("-")[2]
+        name = which[len(block) + 1 : -len(seed) - 1]
+        command = [sys.executable, __file__, "--out", str(args.out), "--block", block, "--one", name, seed, *extra]
+        with (args.out / "runs" / f"{which}.log").open("w") as log:
+            threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // args.jobs))}
+            full = ["--full"] if args.full else []
+            subprocess.run([*command, *full], stdout=log, stderr=subprocess.STDOUT, env=os.environ | threads)
+        print(f"{which}: {'done' if (args.out / 'runs' / f'{which}.json').exists() else 'see its log'}", flush=True)
+
+    with ThreadPoolExecutor(args.jobs) as pool:
+        list(pool.map(run, queue))
 
 
-def table(out: Path) -> str:
-    """Mean and spread (standard deviation over seeds) of every row that has been run, in %."""
-    lines = ["| labels | row | seeds | mIoU | in view | out of view | teacher |", "|---|---|---|---|---|---|---|"]
-    for labels in LABELS:
-        for row in ROWS:
-            runs = [json.loads(p.read_text()) for p in sorted((out / "runs").glob(f"{labels}-{row}-*.json"))]
-            if len({json.dumps([r["settings"] | {"seed": None}, r["extra"]]) for r in runs}) > 1:
-                raise SystemExit(f"{out} holds runs of {labels}-{row} with different settings; give another --out")
-            if runs:
-                cells = " | ".join(
-                    _cell([r[key] for r in runs]) for key in ("all", "in view", "out of view", "teacher")
-                )
-                lines.append(f"| {LABEL_TITLES[labels]} | {TITLES[row]} | {len(runs)} | {cells} |")
+# ---- tables ---------------------------------------------------------------------------------------------------------
+
+
+def collect(out: Path) -> list[dict[str, Any]]:
+    runs = [json.loads(path.read_text()) for path in sorted((out / "runs").glob("*.json"))]
+    (out / "results.json").write_text(json.dumps(runs, indent=1) + "\n")
+    return runs
+
+
+def table(runs: list[dict[str, Any]], block: str) -> str:
+    """Mean and standard deviation over the seeds of every row of a block that has been run."""
+    lines = [f"| | seeds | {' | '.join(COLUMNS)} |", "|---" * (len(COLUMNS) + 2) + "|"]
+    for name, row in BLOCKS[block].items():
+        mine = [run for run in runs if (run["block"], run["row"]) == (block, name)]
+        whole = [run for run in mine if "failed" not in run]
+        if len({json.dumps([run["settings"] | {"seed": None}, run["extra"]]) for run in whole}) > 1:
+            raise SystemExit(f"there are runs of {name} with different settings; give another --out")
+        if mine:
+            failed = f" ({len(mine) - len(whole)} failed)" if len(mine) > len(whole) else ""
+            cells = (cell([of(run) for run in whole]) for of in COLUMNS.values())
+            lines.append(f"| {row.title} | {len(whole)}{failed} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _cell(values: list[float | None]) -> str:
-    numbers = [100 * v for v in values if v is not None]
+def cell(values: list[float | None]) -> str:
+    numbers = [value for value in values if value is not None]
     if not numbers:
         return ""
-    mean = sum(numbers) / len(numbers)
-    spread = (sum((x - mean) ** 2 for x in numbers) / max(1, len(numbers) - 1)) ** 0.5
-    return f"{mean:.1f} ± {spread:.1f}" if len(numbers) > 1 else f"{mean:.1f}"
+    digits = 2 if max(numbers) < 10 else 1
+    spread = f" ± {stdev(numbers):.{digits}f}" if len(numbers) > 1 else ""
+    return f"{fmean(numbers):.{digits}f}{spread}"
 
 
-def chosen(text: str, known: dict[str, Any]) -> list[str]:
+def figure(runs: list[dict[str, Any]], block: str, path: Path) -> None:
+    """A bar per row, all points and those in view, with every seed as a dot."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    whole = [run for run in runs if run["block"] == block and "failed" not in run]
+    rows = {name: row for name, row in BLOCKS[block].items() if any(run["row"] == name for run in whole)}
+    drawn = Figure(figsize=(8, 0.6 + 0.5 * len(rows)), layout="constrained")
+    axes = drawn.add_subplot()
+    for column, part, color, offset in (("all", "all points", "#2f6fde", -0.2), ("in view", "in view", "#d97a1d", 0.2)):
+        for y, name in enumerate(rows):
+            seeds = [100 * run[column]["miou"] for run in whole if run["row"] == name]
+            axes.barh(y + offset, fmean(seeds), 0.36, color=color, alpha=0.75, label=part if y == 0 else None)
+            axes.plot(seeds, [y + offset] * len(seeds), "o", color="#1d2430", markersize=3)
+    axes.set_yticks(range(len(rows)), [row.title for row in rows.values()])
+    axes.invert_yaxis()
+    axes.set_xlabel("mIoU on unseen streets, %")
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    FigureCanvasAgg(drawn).print_png(path)
+
+
+def chosen(text: str, known: Iterable[str]) -> list[str]:
     names = list(known) if text == "every" else text.split(",")
-    if unknown := [n for n in names if n not in known]:
+    if unknown := [name for name in names if name not in known]:
         raise SystemExit(f"unknown: {', '.join(unknown)}; expected some of {', '.join(known)}")
     return names
-
-
-def todo(out: Path, rows: list[str], labels: list[str], seeds: list[int]) -> Iterator[tuple[str, str, int]]:
-    """Seed by seed, so that every row has been run once before one is repeated."""
-    for seed in seeds:
-        for label in labels:
-            for row in rows:
-                if not (out / "runs" / f"{label}-{row}-{seed}.json").exists():
-                    yield label, row, seed
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("ablation"))
-    parser.add_argument("--rows", default="every", help="every, or some of: " + ", ".join(ROWS))
-    parser.add_argument("--labels", default="all,scans", help="every, or some of: " + ", ".join(LABELS))
-    parser.add_argument("--seeds", default="0,1,2")
-    parser.add_argument("--steps", type=int, help="optimiser steps of every run (default: those of the configuration)")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="runs at a time, one thread each")
-    parser.add_argument("--one", nargs=3, metavar=("LABELS", "ROW", "SEED"), help="run just this one, here")
+    parser.add_argument("--block", choices=BLOCKS, default="core")
+    parser.add_argument("--rows", default="every", help="every, or some of the block's")
+    parser.add_argument("--seeds", default=",".join(map(str, SEEDS)))
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="runs at a time")
+    parser.add_argument("--full", action="store_true", help="the setting for a GPU")
+    parser.add_argument("--one", nargs=2, metavar=("ROW", "SEED"), help="run just this one, here")
     args, extra = parser.parse_known_args()
+    args.out, size = args.out.resolve(), FULL if args.full else SMALL
     if args.one:
-        label, row, seed = args.one
-        return run_one(args.out, label, row, int(seed), args.steps, extra)
+        return train(args.out, size, args.block, args.one[0], int(args.one[1]), extra)
     (args.out / "runs").mkdir(parents=True, exist_ok=True)
-    prepare(args.out)
-    seeds = [int(s) for s in args.seeds.split(",")]
-    queue = list(todo(args.out, chosen(args.rows, ROWS), chosen(args.labels, LABELS), seeds))
-    run_all(args, queue, extra)
-    text = table(args.out)
-    (args.out / "table.md").write_text(text + "\n")
+    names, seeds = chosen(args.rows, BLOCKS[args.block]), [int(seed) for seed in args.seeds.split(",")]
+    prepare(args.out, size, args.block, seeds)
+    train_all(args, names, seeds, extra)
+    runs = collect(args.out)
+    text = table(runs, args.block)
+    (args.out / f"{args.block}.md").write_text(text + "\n")
+    figure(runs, args.block, args.out / f"{args.block}.png")
     print(text)
     return None
-
-
-def run_all(args: argparse.Namespace, queue: list[tuple[str, str, int]], extra: list[str]) -> None:
-    """``args.jobs`` processes at a time; each writes to a log of its own."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    running: dict[subprocess.Popen, str] = {}
-    failed = []
-    while queue or running:
-        while queue and len(running) < args.jobs:
-            name = [str(part) for part in queue.pop(0)]
-            log = (args.out / "runs" / f"{'-'.join(name)}.log").open("w")
-            steps = [] if args.steps is None else ["--steps", str(args.steps)]
-            command = [sys.executable, __file__, "--out", str(args.out), *steps, "--one", *name, *extra]
-            running[subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)] = "-".join(name)
-        done = [process for process in running if process.poll() is not None]
-        for process in done:
-            name = running.pop(process)
-            failed += [name] if process.returncode else []
-            print(f"{name}: {'FAILED, see its log' if process.returncode else 'done'}", flush=True)
-        time.sleep(0.5)
-    if failed:
-        raise SystemExit(f"{len(failed)} runs failed: {', '.join(failed)}")
 
 
 if __name__ == "__main__":
