@@ -21,6 +21,7 @@ from elite.data.dataset import TrainingSet
 from elite.errors import ConfigError, DataError, OutputError, StoppedError, TrainingError
 from elite.student import load_student
 from elite.training import train
+from elite.training.faults import sound
 from elite.training.module import Training
 from tests.conftest import RAW_IDS, random_scan, write_frame
 from tests.test_distillation import config as taught
@@ -79,6 +80,18 @@ def test_a_step_without_finite_numbers_changes_nothing(
     assert faults(tmp_path) == [
         {"step": 3, "fault": "loss or gradient not finite", "frames": ["00/000001", "00/000000"]}
     ]
+
+
+@pytest.mark.parametrize("parameters", [1, 100])
+def test_the_device_is_asked_once_whatever_the_number_of_parameters(parameters: int) -> None:
+    given = [torch.nn.Parameter(torch.ones(3)) for _ in range(parameters)]
+    for p in given:
+        p.grad = torch.ones(3)
+    with torch.profiler.profile() as profile:
+        assert sound(torch.tensor(1.0), given)
+    assert sum(event.name == "aten::_local_scalar_dense" for event in profile.events()) == 1
+    given[-1].grad = torch.tensor([0, torch.nan, 0])
+    assert not sound(torch.tensor(1.0), given)
 
 
 def test_too_many_such_steps_in_a_row_end_the_run(tiny_kitti: Path, tmp_path: Path) -> None:

@@ -60,6 +60,11 @@ class FaultLog:
                 "the last checkpoint with --init."
             )
 
+    def overflowed_step(self, frames: list[str], step: int) -> None:
+        """Note a step that was left out since its scaled gradient overflowed: part of how a scale is found."""
+        self.skipped += 1
+        self._write(step=step, fault="gradient too large for its scale", frames=frames)
+
     def taken_step(self) -> None:
         self.in_a_row = 0
 

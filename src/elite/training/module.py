@@ -120,20 +120,28 @@ class Training(L.LightningModule):
     def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
         """The step, unless its numbers are not finite."""
         result = optimizer_closure()
-        if self._sound(optimizer):
-            super().optimizer_step(epoch, batch_idx, optimizer, lambda: result)
-            self.faults.taken_step()
-        else:
+        if not self._sound(optimizer):
             self._norms.restore()
             self.faults.skipped_step(self._frames, self.global_step)
+        else:
+            taken = self._steps
+            super().optimizer_step(epoch, batch_idx, optimizer, lambda: result)
+            if self._steps > taken:
+                self.faults.taken_step()
+            else:  # the gradient scaler has left it out
+                self._norms.restore()
+                self.faults.overflowed_step(self._frames, self.global_step)
         self.log("train/skipped_steps", float(self.faults.skipped), batch_size=1)
 
     def _sound(self, optimizer: Any) -> bool:
-        """Of all processes. With a gradient scaler, gradients may overflow until it has found its scale: its affair."""
+        """Of all processes. A gradient that overflows is the affair of the gradient scaler, if there is one, until it
+        has lowered its scale to 1: then it is the gradient itself that is not finite.
+        """
         loss = self._loss
         if self.trainer.world_size > 1:
             loss = self.trainer.strategy.reduce(loss, reduce_op="sum")
-        scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
+        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
+        scaled = scaler is not None and scaler.get_scale() > 1
         return sound(loss, [] if scaled else [p for group in optimizer.param_groups for p in group["params"]])
 
     def _after_step(self, *_: Any) -> None:

@@ -1,0 +1,105 @@
+"""16 bits with a gradient scaler, on the CPU: the trainer of the run is given the scaler that CUDA would give it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pytest
+import torch
+from lightning.pytorch.plugins import MixedPrecision
+
+from elite.config import DataConfig, FaultConfig, OptimConfig, TrainConfig
+from elite.errors import TrainingError
+from elite.training import train
+from elite.training.module import Training
+from tests.test_distillation import config as taught
+from tests.test_faults import faults, state
+from tests.test_resume import checkpoint, metrics, run_with_stops, same
+
+
+@pytest.fixture
+def scaled(kitti: Path, tmp_path: Path, foundation: Path, monkeypatch) -> TrainConfig:
+    """Settings of a run in 16 bits, with a teacher, AdaLoRA and a moving average; the scale begins at 64."""
+    build = L.Trainer
+
+    def trainer(*, plugins: list[Any], precision: str, **settings: Any) -> L.Trainer:
+        scaler = torch.amp.GradScaler("cpu", init_scale=64.0, growth_interval=3)
+        return build(plugins=[*plugins, MixedPrecision("16-mixed", "cpu", scaler)], **settings)
+
+    monkeypatch.setattr(L, "Trainer", trainer)
+    return taught(
+        kitti,
+        tmp_path / "run",
+        foundation,
+        data=DataConfig(root=kitti, sequences="00", batch_size=1, workers=0),
+        steps=9,
+        val_every=9,
+        save_every=1,
+        precision="16-mixed",
+        backend="torch",
+        optim=OptimConfig(lr=0.05, average=0.9),
+    )
+
+
+def scaler_of(module: Training) -> Any:
+    return module.trainer.precision_plugin.scaler  # type: ignore[union-attr]
+
+
+def spoil(monkeypatch, batches: range, term: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    """These batches have a ``term`` of zero (a weight minus itself) and of another gradient in their loss."""
+    losses = Training.losses
+
+    def spoiled(self: Training, output: Any, batch: Any) -> dict[str, torch.Tensor]:
+        terms = losses(self, output, batch)
+        if self.trainer.fit_loop.epoch_loop.total_batch_idx in batches:
+            weight = self.student.classifier[0].weight
+            terms["lovasz"] = term(weight - weight.detach())
+        return terms
+
+    monkeypatch.setattr(Training, "losses", spoiled)
+
+
+def test_an_overflow_lowers_the_scale_and_changes_nothing_else(scaled: TrainConfig, monkeypatch) -> None:
+    states, scales, begin = [], [], Training.on_train_batch_start
+
+    def record(self: Training, batch: Any, index: int) -> None:
+        states.append(state(self))
+        scales.append(scaler_of(self).get_scale())
+        begin(self, batch, index)
+
+    monkeypatch.setattr(Training, "on_train_batch_start", record)
+    spoil(monkeypatch, range(4, 6), lambda zero: zero.sum() * 3e38)  # finite, and 64 times it is not
+    train(scaled, progress=False)
+    assert scales == [64, 64, 64, 128, 128, 64, 32, 32, 32]  # doubled after three steps
+    same(states[4], states[6])
+    weights = [s["weights"]["student.classifier.0.weight"] for s in states]
+    assert not torch.equal(weights[3], weights[4])
+    assert not torch.equal(weights[6], weights[7])
+    found = faults(scaled.out)
+    assert [f["step"] for f in found] == [4, 5]
+    assert {f["fault"] for f in found} == {"gradient too large for its scale"}
+    assert all(f["frames"][0].startswith("00/") for f in found)
+    assert checkpoint(scaled.out)["elite_progress"]["steps"] == 7  # of 9, by which ranks are given out
+
+
+def test_a_gradient_that_no_scale_makes_finite_ends_the_run(scaled: TrainConfig, monkeypatch) -> None:
+    """Six overflows from 64 down to 1, then as many steps in a row as in 32 bits."""
+    spoil(monkeypatch, range(1000), lambda zero: zero.abs().sqrt().sum())
+    endless = replace(scaled, steps=40, val_every=None, faults=FaultConfig(steps=3))
+    with pytest.raises(TrainingError, match="3 steps in a row"):
+        train(endless, progress=False)
+    kinds = [fault["fault"] for fault in faults(scaled.out)]
+    assert kinds == ["gradient too large for its scale"] * 6 + ["loss or gradient not finite"] * 3
+
+
+def test_the_scale_goes_on_where_it_was(scaled: TrainConfig, monkeypatch) -> None:
+    train(scaled, progress=False)
+    stopped = replace(scaled, out=scaled.out.parent / "stopped")
+    run_with_stops(stopped, [5], monkeypatch)
+    same(checkpoint(stopped.out), checkpoint(scaled.out))
+    assert metrics(stopped.out) == metrics(scaled.out)
+    kept = checkpoint(scaled.out)["MixedPrecision"]
+    assert kept["scale"] == 64 * 2**3
+    assert kept["_growth_tracker"] == 0
