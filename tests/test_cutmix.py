@@ -253,6 +253,19 @@ def test_where_nothing_has_a_number_nothing_is_pasted(drive: Path) -> None:
     assert (from_donor[(0, 1)].remission < 1 / 5).any()
 
 
+def test_only_vehicles_and_people_are_objects(tmp_path: Path) -> None:
+    """A road with a number is no object to paste, and none that stands in the way."""
+    points, words = street(0)
+    write_frame(tmp_path, "00", "000000", points, words)
+    numbered = np.where(words >> 16, words, words | 9 << 16)
+    write_frame(tmp_path, "01", "000000", points, numbered)
+    plain, other = (
+        TrainingSet(SemanticKITTI(tmp_path, s, cameras=()), VOLUME, AugmentConfig(cutmix=CutmixConfig(8)), 0)[(0, 0)]
+        for s in ("00", "01")
+    )
+    np.testing.assert_array_equal(plain.points, other.points)
+
+
 def test_hidden_labels_stay_hidden(tmp_path: Path) -> None:
     """Of five scans two show their labels: only they give objects, and only they take some."""
     for i in range(5):

@@ -16,7 +16,7 @@ from elite.data.semantickitti import FrameIndex, SemanticKITTI
 from elite.data.views import DenseLabels, frame_views, generated_with
 from elite.errors import ConfigError, DataError
 from elite.geometry import Volume, in_volume, nearest
-from elite.labels import NUM_CLASSES
+from elite.labels import NUM_CLASSES, THINGS
 from elite.types import Frame, Sample, View
 
 _LOOKED_AT = 20  # scans that tell whether there are objects at all
@@ -160,9 +160,13 @@ class TrainingSet(Dataset[Sample]):
         return paste(cutouts, frame.scan.points, labels, objects, settings, self.volume, rng)
 
     def _shown_objects(self, position: int, frame: Frame) -> UInt32[np.ndarray, "n"]:
-        """Objects of a labelled frame, 0 for points whose label is hidden."""
+        """Vehicles and people of a labelled frame, 0 for points whose label is hidden. Other classes have numbers in
+        some files, which mean nothing.
+        """
         assert frame.objects is not None  # they come with the labels
-        return np.where(self._shown(position, frame.labels, len(frame.scan)) > 0, frame.objects, np.uint32(0))
+        return np.where(
+            np.isin(self._shown(position, frame.labels, len(frame.scan)), THINGS), frame.objects, np.uint32(0)
+        )
 
     def _views(self, position: int, frame: Frame, rows: np.ndarray, rng: np.random.Generator) -> tuple[View, ...]:
         dense = {} if position in self._hidden else self.dense.read(self.frames.index[position], frame.images)
