@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from elite.types import Scan, SegmentationResult
 from tests.conftest import CALIBRATION, RAW_IDS, random_scan, write_frame
 
 POINTS = 12
+SHARED: dict[Path, Any] = {}  # what takes long to build, by its folder
 
 
 @dataclass(frozen=True)
@@ -364,9 +366,6 @@ def make_heads(folder: Path) -> list[Path]:
     return [put(folder / "heads.safetensors", pack_heads(heads)), folder / "adapter.safetensors"]
 
 
-SHARED: dict[Path, Any] = {}  # a teacher takes long to build
-
-
 def use_heads(folder: Path) -> None:
     teacher = SHARED[folder]
     teacher.load_heads(folder / "heads.safetensors")
@@ -379,19 +378,18 @@ def use_heads(folder: Path) -> None:
 def make_config(folder: Path) -> list[Path]:
     import yaml
 
-    from elite import cli
+    from elite.cli.parsing import Parser, parse_config
 
-    packaged = Path(cli.__file__).parents[1] / "configs" / "semantickitti-benchmark.yaml"
-    whole = yaml.safe_dump(plain(TrainConfig())).encode()
-    return [put(folder / "some.yaml", packaged.read_bytes()), put(folder / "whole.yaml", whole)]
+    path = put(folder / "whole.yaml", b"# every setting\n" + yaml.safe_dump(plain(TrainConfig())).encode())
+    SHARED[folder] = Parser(prog="elite train")
+    parse_config(SHARED[folder], [f"--config={path}"], TrainConfig)
+    return [path]
 
 
 def use_config(folder: Path) -> None:
-    """Both are read, one is damaged."""
-    from elite.cli.parsing import Parser, parse_config
+    from elite.cli.parsing import read_config
 
-    for path in sorted(folder.glob("*.yaml")):
-        parse_config(Parser(prog="elite train"), [f"--config={path}"], TrainConfig)
+    read_config(SHARED[folder], [f"--config={folder / 'whole.yaml'}"], TrainConfig)
 
 
 METRICS = b"epoch,lr,step,train/loss,val/miou\n0,0.1,0,2.5,\n0,0.1,5,nan,\n0,,9,,0.2\n1,,19,,0.3\n"
@@ -424,6 +422,34 @@ def use_run(folder: Path) -> None:
     page = render(run, {}, [])
     page.encode(errors="xmlcharrefreplace")
     assert "<script>" not in page
+
+
+def make_resumed(folder: Path) -> list[Path]:
+    """The checkpoint that a run goes on from."""
+    config = TrainConfig(out=folder, student=small_student().config)
+    progress = {"steps": 6, "world": 1, "random": torch.get_rng_state(), "faults": {"unreadable": ["00/000001"]}}
+    content = {"elite_config": plain(config), "elite_progress": progress, "global_step": 6, "state_dict": {}}
+    return [put(folder / "checkpoints" / "last.ckpt", torch_bytes(content))]
+
+
+def use_resumed(folder: Path) -> None:
+    from elite.training.resume import checkpoint_to_resume
+
+    with redirect_stdout(io.StringIO()):
+        checkpoint_to_resume(TrainConfig(out=folder, resume="last", student=small_student().config))
+
+
+def make_metrics(folder: Path) -> list[Path]:
+    return [put(folder / "metrics.csv", METRICS)]
+
+
+def use_metrics(folder: Path) -> None:
+    """A resumed run goes on in it."""
+    from elite.training.metrics_file import MetricsFile
+
+    rows = MetricsFile(folder, step=10)
+    rows.log_metrics({"train/loss": 1.5}, step=10)
+    rows.save()
 
 
 def make_charts(folder: Path) -> list[Path]:
@@ -483,6 +509,8 @@ TARGETS: dict[str, Target] = {
     "heads": Target(make_heads, use_heads),
     "config": Target(make_config, use_config),
     "run": Target(make_run, use_run),
+    "resumed": Target(make_resumed, use_resumed),
+    "metrics": Target(make_metrics, use_metrics),
     "charts": Target(make_charts, use_charts),
     "drive-record": Target(make_drive_record, use_drive_record),
     "selections": Target(make_selections, use_selections),

@@ -72,6 +72,13 @@ def parse_config(
     """(all arguments, the configuration of a run): ``--config`` and any setting of ``cls`` that is not to ``skip``."""
     parser.add_argument("--config", action="config", help="a packaged name or a YAML file of differences")
     parser.add_class_arguments(cls, skip=set(skip))
+    return read_config(parser, argv, cls, skip=skip)
+
+
+def read_config(
+    parser: ArgumentParser, argv: list[str], cls: type[Config], *, skip: Collection[str] = ()
+) -> tuple[Namespace, Config]:
+    """The same by a parser that knows the settings."""
     args = parser.parse_args(underscored(resolve_config(argv)))
     made = vars(parser.instantiate(args))
     names = [f.name for f in fields(cls) if f.name not in skip]  # type: ignore[arg-type]

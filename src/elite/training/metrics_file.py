@@ -10,6 +10,7 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.loggers.logger import Logger
 from torch import Tensor
 
+from elite.errors import DataError
 from elite.files import write_bytes
 
 Row = dict[str, Any]
@@ -65,15 +66,24 @@ class MetricsFile(Logger):
         self.save()
 
     def _begin(self) -> None:
-        kept = [row for row in self._read() if row["step"].isdigit() and int(row["step"]) < self._resumed_at]
+        kept = [
+            row for row in self._read() if (step := row.get("step", "")).isdecimal() and int(step) < self._resumed_at
+        ]
         self._rewrite(list(kept[0]) if kept else [], kept)
 
     def _read(self) -> list[Row]:
-        """A row that was cut short when the run was killed has no number in its last column: its step."""
+        """A row that was cut short when the run was killed has no number in its last column: its step.
+
+        Raises:
+            DataError: no comma-separated values.
+        """
         if not self.path.exists():
             return []
-        with self.path.open(newline="") as file:
-            return [{name: value or "" for name, value in row.items() if name} for row in csv.DictReader(file)]
+        try:
+            with self.path.open(newline="") as file:
+                return [{name: value or "" for name, value in row.items() if name} for row in csv.DictReader(file)]
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise DataError(f"{self.path} holds no comma-separated values ({error}); move it away.") from error
 
     def _rewrite(self, columns: list[str], rows: list[Row]) -> None:
         text = io.StringIO(newline="")

@@ -13,31 +13,27 @@ _FREE = ("out", "overwrite", "resume", "save_every", "faults.", "data.root", "da
 _TOLD = ("accelerator", "devices", "backend")
 
 
-def checkpoint_to_resume(config: TrainConfig) -> Path | None:
-    """The checkpoint that ``config.resume`` means; None = from the beginning.
+def checkpoint_to_resume(config: TrainConfig) -> tuple[Path | None, int]:
+    """The checkpoint that ``config.resume`` means, None = from the beginning; and the optimiser steps behind it.
 
     Raises:
         CheckpointError: it is damaged, or no checkpoint of a run.
         ConfigError: it was made with other settings; all of them are named.
     """
     if config.resume is None:
-        return None
+        return None, 0
     path = _newest(config.out) if config.resume == "last" else Path(config.resume)
     if path is None:
         print(f"{config.out} has no checkpoint yet: the run starts from the beginning")
-        return None
+        return None, 0
     checkpoint = load_torch(path)
-    if "elite_config" not in checkpoint or "elite_progress" not in checkpoint:
+    settings, progress, step = (checkpoint.get(key) for key in ("elite_config", "elite_progress", "global_step"))
+    if not (isinstance(settings, dict) and isinstance(progress, dict) and isinstance(step, int)):
         raise CheckpointError(
             f"{path} is no checkpoint that a run can go on from; --init starts a new run with its student."
         )
-    _check_settings(checkpoint["elite_config"], plain(config), path)
-    return path
-
-
-def resumed_step(path: Path | None) -> int:
-    """Optimiser steps that the checkpoint has behind it."""
-    return 0 if path is None else int(load_torch(path)["global_step"])
+    _check_settings(settings, plain(config), path)
+    return path, step
 
 
 def _newest(out: Path) -> Path | None:

@@ -35,7 +35,7 @@ from elite.training.distillation import Distillation
 from elite.training.faults import FaultLog
 from elite.training.metrics_file import MetricsFile
 from elite.training.module import Training
-from elite.training.resume import checkpoint_to_resume, resumed_step
+from elite.training.resume import checkpoint_to_resume
 from elite.training.trainer import build_trainer, fit, own_requeue, quiet
 
 
@@ -63,7 +63,7 @@ def train(config: TrainConfig, *, progress: bool = True) -> TrainingResult:
     if config.student.classes != NUM_CLASSES:
         raise ConfigError(f"student.classes must be {NUM_CLASSES} for SemanticKITTI, found {config.student.classes}.")
     config = _settled(config)
-    resumed = checkpoint_to_resume(config)
+    resumed, step = checkpoint_to_resume(config)
     earlier = [] if resumed else _earlier_run(config)
     L.seed_everything(config.seed, workers=True, verbose=False)
     data = DataModule(config)
@@ -71,7 +71,7 @@ def train(config: TrainConfig, *, progress: bool = True) -> TrainingResult:
     saving = checkpoints(config.out / "checkpoints", validated=data.val_set is not None, every=config.save_every)
     with quiet():
         callbacks = [*saving, StopSignal(), Throughput(), LearningRateMonitor("step")]
-        trainer = _trainer(config, callbacks, progress, step=resumed_step(resumed))
+        trainer = _trainer(config, callbacks, progress, step=step)
         data.check_processes(trainer.world_size)
         choose(config.backend, trainer.strategy.root_device)
         module = _module(config, data, trainer.world_size)
