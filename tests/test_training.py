@@ -1,5 +1,6 @@
 """Training runs on tiny data: what is computed, what is left behind, what is refused."""
 
+import csv
 import json
 import math
 import subprocess
@@ -185,6 +186,22 @@ def test_cosine_schedule() -> None:
     assert factors[54] == pytest.approx((1 + 0.1) / 2)
     assert factors[104:] == pytest.approx([0.1] * 16)  # it ends, and does not rise again
     assert cosine(10, 100, OptimConfig()) == pytest.approx((1 + math.cos(math.pi / 10)) / 2)
+    by_epoch = [cosine(step, 100, OptimConfig(lr=1.0, final_lr=0.1), stair=25) for step in range(100)]
+    each = [0.1 + 0.9 * (1 + math.cos(math.pi * epoch / 4)) / 2 for epoch in range(4)]
+    assert by_epoch == pytest.approx(np.repeat(each, 25))
+
+
+@pytest.mark.parametrize("anneal", ["step", "epoch"])
+def test_the_lengths_of_the_schedule_are_those_of_the_data(tiny_kitti: Path, tmp_path: Path, anneal) -> None:
+    """Two scans, of which each batch takes one: six steps of three epochs."""
+    optim = OptimConfig(lr=0.1, final_lr=0.01, anneal=anneal)
+    train(config(tiny_kitti, tmp_path / "run", steps=None, epochs=3, optim=optim), progress=False)
+    with (tmp_path / "run" / "metrics.csv").open() as file:
+        rates = {int(row["step"]): float(row["lr-SGD"]) for row in csv.DictReader(file) if row["lr-SGD"]}
+    progress = {step: (step if anneal == "step" else step // 2 * 2) / 6 for step in rates}
+    expected = {step: 0.01 + 0.09 * (1 + math.cos(math.pi * p)) / 2 for step, p in progress.items()}
+    assert len(rates) > 0
+    assert rates == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(

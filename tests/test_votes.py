@@ -146,8 +146,14 @@ def test_commands_vote(tiny_kitti: Path, tmp_path: Path, capsys) -> None:
         "alone": [str(student), str(tiny_kitti)],
     }.items():
         assert main(["evaluate", *argv, "--split", "08", "--json", str(tmp_path / "x.json")]) == 0
-        found[name] = json.loads((tmp_path / "x.json").read_text())["confusion"]
-    assert found["votes"] == found["files"] != found["alone"]
+        found[name] = json.loads((tmp_path / "x.json").read_text())
+    confusion = {name: result["confusion"] for name, result in found.items()}
+    assert confusion["votes"] == confusion["files"] != confusion["alone"]
+    assert [found["votes"][key] for key in ("votes", "vote_by", "seed")] == [3, "logits", 7]
+    assert found["alone"]["votes"] == 1
+    assert "votes" not in found["files"]  # whoever wrote them knows
+    submit = ["submit", str(out), "--data", str(tiny_kitti), "-o", str(tmp_path / "x.zip"), "--partial"]
+    assert main(submit) == 0
     for argv, message in {
         ("evaluate", student, tiny_kitti, "--votes", "0"): "votes must be at least 1, found 0",
         ("evaluate", "--predictions", out, tiny_kitti, "--votes", "2"): "elite predict --votes",

@@ -60,14 +60,16 @@ def evaluate(parser: ArgumentParser, argv: list[str]) -> int:
     from elite.evaluation import saved_predictions
 
     dataset = SemanticKITTI(args.paths[-1], args.split, frames=args.frames, labels=args.labels, cameras=())
+    made_with: dict[str, Any] = {}
     if args.predictions:
         predict = saved_predictions(args.predictions)
     else:
+        made_with = {"votes": args.votes, "vote_by": args.vote_by, "seed": args.seed}
         segmenter = load_segmenter(args.paths[0], args)
         predict = lambda frame: segmenter.segment(frame.scan).labels  # noqa: E731
     result = run(dataset, predict, lambda items: bar(items, name="scoring"))
     _print_score(result)
-    save_json(args.json, result, "evaluate", argv)
+    save_json(args.json, result | made_with, "evaluate", argv)
     return 0
 
 
