@@ -113,7 +113,8 @@ class FaultConfig:
     """What a run puts up with; all of it is counted and named in ``OUT/faults.jsonl``.
 
     Attributes:
-        frames: largest share of the training frames that may be unreadable; each is replaced by the next one.
+        frames: largest share of the training frames that may be unreadable; each is replaced by the next one. Of
+            several processes each counts those that it has met.
         steps: so many steps in a row without a finite loss and gradient end the run; fewer are left out.
     """
 

@@ -77,6 +77,7 @@ def train(config: TrainConfig, *, progress: bool = True) -> TrainingResult:
         module = _module(config, data, trainer.world_size)
         if resumed is None:
             _open_run(config, earlier, summary(module))  # not before everything else has been found to fit
+        _remove_halves(config.out)
         fit(trainer, module, data, resumed)
     *best, last = saving
     score = best[0].best_model_score if best else None
@@ -175,6 +176,12 @@ def _open_run(config: TrainConfig, earlier: list[Path], parameters: dict[str, in
     write_json(config.out / "versions.json", describe() | {"seed": config.seed})
     write_json(config.out / "parameters.json", parameters)
     print("\n".join(f"{name:28s} {count:>12,} parameters" for name, count in parameters.items()))
+
+
+def _remove_halves(out: Path) -> None:
+    """Of checkpoints that were being written when the run was killed."""
+    for path in (out / "checkpoints").glob(".*.ckpt.*"):
+        path.unlink(missing_ok=True)
 
 
 def _tell_absent(data: DataModule) -> None:
