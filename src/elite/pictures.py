@@ -25,16 +25,22 @@ FAINT = (48, 52, 61)
 _LUMA = np.array([0.299, 0.587, 0.114])
 
 
-def _lifted(colors: UInt8[np.ndarray, "n 3"], least: float = 72) -> UInt8[np.ndarray, "n 3"]:
-    """The same hues, those darker than ``least`` mixed with white until they are that bright."""
+def lifted(colors: UInt8[np.ndarray, "n 3"], least: float = 72) -> UInt8[np.ndarray, "n 3"]:
+    """The same hues for a dark ground: those darker than ``least`` mixed with white until they are that bright."""
     luma = (colors @ _LUMA)[:, None]
     white = np.clip((least - luma) / (255 - luma), 0, None)
     return (colors + (255 - colors) * white).round().astype(np.uint8)
 
 
+def lowered(colors: UInt8[np.ndarray, "n 3"], most: float = 190) -> UInt8[np.ndarray, "n 3"]:
+    """The same hues for a light ground: those brighter than ``most`` (0..255) darkened until they are no brighter."""
+    luma = np.maximum(colors @ _LUMA, 1)[:, None]
+    return (colors * np.minimum(most / luma, 1)).round().astype(np.uint8)
+
+
 # The benchmark's colours were chosen for another viewer: on the dark ground sidewalk would hardly show, and black
 # not at all, so dark hues are lifted and points without a label are faint grey.
-PALETTE: UInt8[np.ndarray, "20 3"] = np.vstack([[FAINT], _lifted(COLORS[IGNORE + 1 :])]).astype(np.uint8)
+PALETTE: UInt8[np.ndarray, "20 3"] = np.vstack([[FAINT], lifted(COLORS[IGNORE + 1 :])]).astype(np.uint8)
 
 
 def as_volume(corners: Sequence[Sequence[int | float]]) -> Volume:
@@ -115,6 +121,21 @@ def overlay(
     """
     grey = (luminance(image) * dim).round().astype(np.uint8)
     return _paint(np.repeat(grey[..., None], 3, axis=2), pairs.pixel, colors[pairs.point], dot)
+
+
+def tinted(
+    image: UInt8[np.ndarray, "h w 3"],
+    labels: UInt8[np.ndarray, "h w"],
+    *,
+    palette: UInt8[np.ndarray, "20 3"] = PALETTE,
+    strength: float = 0.62,
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Class colours over the image, whose own colours would change them and are taken out; where there is no label the
+    image is darker.
+    """
+    grey = luminance(image)[..., None]
+    mixed = np.where((labels != IGNORE)[..., None], strength * palette[labels] + (1 - strength) * grey, 0.6 * grey)
+    return mixed.round().astype(np.uint8)
 
 
 def luminance(image: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w"]:

@@ -5,12 +5,11 @@ from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from elite.labels import CLASS_NAMES
-from elite.pictures import BACKGROUND, INK, PALETTE, RIGHT, WRONG, luminance, overlay
+from elite.pictures import BACKGROUND, INK, PALETTE, RIGHT, WRONG, luminance, overlay, tinted
 from elite.pseudo_labels.records import DenseLabel, Seeds
 from elite.pseudo_labels.vote import Regions, nearest_thing
 from elite.types import PointPixelPairs
 
-_OPAQUE = 0.62  # of a class colour over the image
 _TITLE = 26  # rows above every panel
 
 
@@ -26,20 +25,13 @@ def picture(
         "image": image,
         f"{len(seeds)} labelled points that the camera sees": points,
         f"{len(regions)} accepted regions of {dense.prompts} prompts, a colour each": _outlined(image, regions),
-        "pseudo-label": _tinted(image, dense.label),
+        "pseudo-label": tinted(image, dense.label),
         "red: not the class of the nearest labelled point": _disagreement(image, seeds, dense.label),
     }
     return np.vstack(
         [np.vstack([_title(text, image.shape[1]), panel]) for text, panel in panels.items()]
         + [_legend(shown, image.shape[1])]
     )
-
-
-def _tinted(image: UInt8[np.ndarray, "h w 3"], label: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
-    """Class colours over a grey image; unknown pixels keep the grey."""
-    grey = np.repeat(luminance(image)[..., None], 3, axis=2)
-    mixed = np.where((label > 0)[..., None], _OPAQUE * PALETTE[label] + (1 - _OPAQUE) * grey, 0.6 * grey)
-    return mixed.round().astype(np.uint8)
 
 
 def _outlined(image: UInt8[np.ndarray, "h w 3"], regions: Regions) -> UInt8[np.ndarray, "h w 3"]:

@@ -17,7 +17,7 @@ from elite.config import ImageConfig
 from elite.data.views import frame_views
 from elite.geometry import Volume, in_volume
 from elite.labels import IGNORE
-from elite.pictures import class_colors, luminance, overlay
+from elite.pictures import class_colors, overlay, tinted
 from elite.types import Frame, Pixels, PointPixelPairs, Scan, SegmentationResult, View
 
 if TYPE_CHECKING:  # its libraries are needed only where there is a teacher
@@ -152,12 +152,9 @@ class _Canvas:
         self.far_first = np.argsort(-distance, kind="stable")
         self.dot = _dot(self.pixel)
 
-    def painted(self, labels: UInt8[np.ndarray, "h w"], *, strength: float = 0.62) -> UInt8[np.ndarray, "y x 3"]:
-        """The classes' colours over the image, whose own colours would change them and are taken out."""
-        colors = class_colors(labels.ravel()).reshape(*labels.shape, 3)
-        colors = colors.repeat(self.factor, axis=0).repeat(self.factor, axis=1)
-        grey = luminance(self.image)[..., None]
-        return (strength * colors + (1 - strength) * grey).round().astype(np.uint8)
+    def painted(self, labels: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "y x 3"]:
+        """The classes' colours over the image."""
+        return tinted(self.image, labels.repeat(self.factor, axis=0).repeat(self.factor, axis=1))
 
     def dotted(self, labels: UInt8[np.ndarray, "m"]) -> UInt8[np.ndarray, "y x 3"]:
         """A dot in its class's colour for each pair."""
