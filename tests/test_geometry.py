@@ -10,6 +10,7 @@ from elite.geometry import (
     in_volume,
     nearest,
     owns_pixel,
+    pinhole,
     point_pixel_pairs,
     project,
     visible,
@@ -39,6 +40,17 @@ def test_projection_uses_the_last_column():
     uv, depth = project(np.array([[8, 0, 0]], np.float32), shifted)
     np.testing.assert_allclose(uv, [[43, 33]])
     np.testing.assert_allclose(depth, [10])
+
+
+def test_a_camera_comes_apart_into_its_lens_and_its_place():
+    turn = np.array([[0.1, -0.99, 0.05], [0.02, -0.05, -0.99], [0.99, 0.1, 0.01]])
+    u, _, v = np.linalg.svd(turn)
+    rotation, lens, place = (u @ v), np.array([[700.0, 0, 610], [0, 690, 180], [0, 0, 1]]), np.array([0.3, -0.1, 0.2])
+    projection = lens @ rotation @ np.hstack([np.eye(3), -place[:, None]])
+    K, R_velo_cam, centre = pinhole(Camera("image_2", projection))
+    np.testing.assert_allclose(K, lens, atol=1e-9)
+    np.testing.assert_allclose(R_velo_cam, rotation.T, atol=1e-12)
+    np.testing.assert_allclose(centre, place, atol=1e-12)
 
 
 def test_points_at_and_behind_the_camera_are_nowhere():

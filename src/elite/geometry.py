@@ -2,6 +2,7 @@
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int64
+from scipy.linalg import rq
 from scipy.ndimage import minimum_filter
 from scipy.spatial import KDTree
 
@@ -75,6 +76,20 @@ def project(
     with np.errstate(over="ignore"):  # infinitely far aside is in no image
         uv[front] = homogeneous[front, :2] / depth[front, None]
     return uv, depth
+
+
+def pinhole(
+    camera: Camera,
+) -> tuple[Float[np.ndarray, "3 3"], Float[np.ndarray, "3 3"], Float[np.ndarray, "3"]]:
+    """(K, R_velo_cam, centre) of a camera: its matrix is K @ R_velo_cam.T @ [I | -centre], with K[2, 2] = 1.
+
+    K takes metres of the camera frame (x right, y down, z forward) to pixels; ``centre`` is in the sensor frame (m).
+    """
+    upper, rotation = rq(camera.projection[:, :3])
+    sign = np.sign(np.diag(upper))  # a decomposition leaves them open; focal lengths are positive
+    upper, rotation = upper * sign, sign[:, None] * rotation
+    centre = -np.linalg.solve(camera.projection[:, :3], camera.projection[:, 3])
+    return upper / upper[2, 2], rotation.T, centre
 
 
 def in_image(uv: Float[np.ndarray, "n 2"], height: int, width: int) -> Bool[np.ndarray, "n"]:
