@@ -39,6 +39,15 @@ def test_points_outside_answer_as_their_nearest_neighbour(segmenter: Segmenter) 
     np.testing.assert_array_equal(whole.labels, np.hstack([alone.labels, alone.labels[nearest]]))
 
 
+def test_logits_are_those_behind_the_labels(segmenter: Segmenter) -> None:
+    scan = random_scan(np.random.default_rng(2))  # some of it outside the volume
+    result, logits = segmenter(scan[:, :3], scan[:, 3]), segmenter.logits(scan[:, :3], scan[:, 3])
+    assert logits.shape == (len(scan), 20)
+    np.testing.assert_array_equal(logits[:, 1:].argmax(axis=1) + 1, result.labels)
+    share = torch.softmax(torch.from_numpy(logits[:, 1:]), dim=1).amax(dim=1)
+    np.testing.assert_allclose(share, result.confidence, rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("points", "remission", "message"),
     [

@@ -113,6 +113,19 @@ class Segmenter:
         crop = self.crop(points, remission)
         return self.answer(crop, (self.network(view, self.geometry(view)) for view in self.views(crop)))
 
+    @torch.inference_mode()
+    def logits(
+        self, points: Float32[np.ndarray, "n 3"], remission: Float32[np.ndarray, "n"]
+    ) -> Float32[np.ndarray, "n classes"]:
+        """What the network says of every point before any vote; column 0, the ignored class, is never trained.
+
+        Raises:
+            DataError: as a call.
+        """
+        crop = self.crop(points, remission)
+        logits, row = self.network(crop, self.geometry(crop))
+        return logits.float().cpu().numpy()[row][nearest(crop.all_points, crop.inside)]
+
     # The stages of a call, apart so that they can be timed (elite.latency).
 
     def crop(self, points: Float32[np.ndarray, "n 3"], remission: Float32[np.ndarray, "n"]) -> Crop:
