@@ -13,6 +13,7 @@ from elite.labels import (
     CLASS_NAMES,
     COLORS,
     POINT_COUNTS,
+    SAFE_COLORS,
     object_ids,
     split_label,
     to_raw,
@@ -45,6 +46,31 @@ RAW_TO_TRAIN = {
     81: 19,
 }
 TRAIN_TO_RAW = [0, 10, 11, 15, 18, 20, 30, 31, 32, 40, 44, 48, 49, 50, 51, 70, 71, 72, 80, 81]
+
+
+# How colours look without the red (protanopia) or the green (deuteranopia) receptors, on linear RGB (Machado et al. 2009).
+SIGHT = {
+    "all": np.eye(3),
+    "no red": np.array([[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.052]]),
+    "no green": np.array([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]]),
+}
+
+
+def to_lab(linear: np.ndarray) -> np.ndarray:
+    """CIELAB of linear RGB (n, 3), white D65."""
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    xyz = linear @ to_xyz.T / np.array([0.9505, 1, 1.089])
+    x, y, z = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116).T
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=1)
+
+
+@pytest.mark.parametrize("sight", SIGHT)
+def test_safe_colours_stay_apart_for_every_eye(sight):
+    share = SAFE_COLORS[1:] / 255
+    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    lab = to_lab(np.clip(linear @ SIGHT[sight].T, 0, 1))
+    apart = np.linalg.norm(lab[:, None] - lab, axis=2)[np.triu_indices(19, 1)]
+    assert apart.min() > 17
 
 
 # ---- labels ---------------------------------------------------------------------------------------------------

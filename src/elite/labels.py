@@ -94,6 +94,34 @@ COLORS: UInt8[np.ndarray, "20 3"] = np.array(
     np.uint8,
 )
 
+# The same for eyes that confuse red and green: near the usual colours, yet any two differ by 17 or more in CIELAB, also
+# as such eyes see them (tests/test_labels_layout.py); the usual ones by 0.8.
+SAFE_COLORS: UInt8[np.ndarray, "20 3"] = np.array(
+    [
+        (0, 0, 0),
+        (83, 150, 184),
+        (187, 212, 253),
+        (201, 123, 83),
+        (112, 117, 229),
+        (116, 89, 255),
+        (233, 101, 128),
+        (255, 2, 165),
+        (148, 56, 102),
+        (159, 0, 164),
+        (192, 160, 255),
+        (72, 44, 250),
+        (240, 195, 206),
+        (255, 160, 0),
+        (218, 98, 8),
+        (64, 245, 123),
+        (146, 64, 59),
+        (129, 241, 75),
+        (210, 220, 173),
+        (183, 0, 0),
+    ],
+    np.uint8,
+)
+
 # Labelled points of each class 1..19 in the training split, as used for the published class weights.
 POINT_COUNTS = (
     55437630,
