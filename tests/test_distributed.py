@@ -18,7 +18,7 @@ from torch import Tensor
 from elite.config import DataConfig, ImageConfig, OptimConfig, StudentConfig, TeacherConfig, TrainConfig
 from elite.data import SemanticKITTI
 from elite.data.dataset import EpochSampler
-from elite.evaluation import evaluate
+from elite.evaluation import by_segmenter, evaluate
 from elite.inference import Segmenter
 from elite.training import TrainingResult, train
 from elite.training.module import Training
@@ -146,7 +146,7 @@ def test_the_score_is_that_of_one_process(drive: Path, told: list[dict[str, Any]
     assert SCORED % 2
     segmenter = Segmenter.load(drive / "two" / "checkpoints" / "best.ckpt", "cpu", backend="torch")
     frames = SemanticKITTI(drive / "kitti", "08", cameras=())
-    scored = evaluate(frames, lambda frame: segmenter.segment(frame.scan).labels)
+    scored = evaluate(frames, by_segmenter(segmenter))
     assert told[0]["miou"] == told[1]["miou"] == np.float32(scored["miou"])
 
 

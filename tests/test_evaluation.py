@@ -7,7 +7,7 @@ import pytest
 
 from elite.data.semantickitti import SemanticKITTI
 from elite.errors import DataError
-from elite.evaluation import BANDS, Tally, evaluate, saved_predictions
+from elite.evaluation import BANDS, CONFIDENCES, Prediction, Tally, evaluate, saved_predictions
 from elite.labels import CLASS_NAMES, to_raw
 from tests.test_metrics import official
 
@@ -36,7 +36,7 @@ def test_saved_predictions_score_by_the_official_rule(labelled, tmp_path):
     report = evaluate(labelled, saved_predictions(tmp_path / "out"))
 
     read = saved_predictions(tmp_path / "out")
-    prediction = np.concatenate([read(frame) for frame in labelled])
+    prediction = np.concatenate([read(frame).labels for frame in labelled])
     truth = np.concatenate([frame.labels for frame in labelled])
     distance = np.concatenate([np.linalg.norm(frame.scan.points, axis=1) for frame in labelled])
     miou, iou, accuracy = official(prediction, truth)
@@ -59,7 +59,7 @@ def test_distance_bands_are_strict_at_both_ends():
     points = np.stack([np.zeros_like(x), x, np.zeros_like(x)], axis=1)
     ones = np.ones(len(x), np.uint8)
     tally = Tally()
-    tally.add(ones, ones, points)
+    tally.add(Prediction(ones), ones, points)
     assert [band["points"] for band in tally.report()["by_distance"]] == [2, 1, 1, 0, 1]
     assert tally.report()["points"] == len(x)
 
@@ -67,7 +67,7 @@ def test_distance_bands_are_strict_at_both_ends():
 def test_distance_is_measured_in_three_dimensions():
     ones = np.ones(1, np.uint8)
     tally = Tally()
-    tally.add(ones, ones, np.array([[6.0, 6.0, 6.0]], np.float32))  # 8.5 m on the ground, 10.4 m in space
+    tally.add(Prediction(ones), ones, np.array([[6.0, 6.0, 6.0]], np.float32))  # 8.5 m on the ground, 10.4 m in space
     assert [band["points"] for band in tally.report()["by_distance"]] == [0, 1, 0, 0, 0]
     assert len(BANDS) == 5
 
@@ -104,7 +104,7 @@ def test_predictions_need_their_folder(tmp_path):
 def test_scans_without_labels_are_listed_and_not_scored(tiny_kitti, tmp_path):
     (tiny_kitti / "sequences" / "00" / "labels" / "000001.label").unlink()
     dataset = SemanticKITTI(tiny_kitti, "00,11", cameras=())
-    report = evaluate(dataset, lambda frame: frame.labels)
+    report = evaluate(dataset, lambda frame: Prediction(frame.labels))
     assert report["frames"] == 1
     assert report["unlabelled"] == ["00/000001", "11/000000"]
     assert report["points"] == (dataset[0].labels != 0).sum()
@@ -112,7 +112,7 @@ def test_scans_without_labels_are_listed_and_not_scored(tiny_kitti, tmp_path):
 
 def test_a_selection_without_any_label_is_an_error(tiny_kitti):
     with pytest.raises(DataError, match="nothing to score"):
-        evaluate(SemanticKITTI(tiny_kitti, "test", cameras=()), lambda frame: frame.labels)
+        evaluate(SemanticKITTI(tiny_kitti, "test", cameras=()), lambda frame: Prediction(frame.labels))
 
 
 def test_progress_sees_every_labelled_frame(labelled):
@@ -123,5 +123,42 @@ def test_progress_sees_every_labelled_frame(labelled):
             seen.append(i)
             yield i
 
-    evaluate(labelled, lambda frame: frame.labels, watch)
+    evaluate(labelled, lambda frame: Prediction(frame.labels), watch)
     assert seen == [0, 1, 2]
+
+
+def test_the_calibration_error_is_the_mean_gap_between_confidence_and_accuracy():
+    truth = np.array([1, 1, 1, 1, 2, 0], np.uint8)  # the last one is not scored
+    prediction = Prediction(np.array([1, 1, 1, 3, 3, 3], np.uint8), np.array([1, 0.9, 0.9, 0.9, 0.3, 0.3], np.float32))
+    tally = Tally()
+    tally.add(prediction, truth, np.zeros((6, 3), np.float32))
+    found = tally.report()["calibration"]
+    # 0.3 in its bin, all wrong; three of 0.9 in theirs, two right; 1 in the last, right
+    assert found["ece"] == pytest.approx((0.3 + 3 * abs(0.9 - 2 / 3) + 0) / 5, abs=1e-6)
+    bins = {i: row for i, row in enumerate(found["bins"]) if row["points"]}
+    assert {i: row["points"] for i, row in bins.items()} == {4: 1, 13: 3, 14: 1}
+    assert bins[13]["accuracy"] == pytest.approx(2 / 3)
+    assert len(found["bins"]) == CONFIDENCES
+
+
+def test_saved_confidences_count_where_they_are_there(labelled, tmp_path):
+    save_predictions(labelled, tmp_path / "out", often_right)
+    assert evaluate(labelled, saved_predictions(tmp_path / "out"))["calibration"] is None
+    frame = labelled[0]
+    path = tmp_path / "out" / "sequences" / "00" / "predictions" / "000000.confidence"
+    np.full(len(frame.scan), 0.5, "<f4").tofile(path)
+    report = evaluate(labelled, saved_predictions(tmp_path / "out"))
+    assert sum(row["points"] for row in report["calibration"]["bins"]) == (frame.labels != 0).sum()
+    np.full(len(frame.scan), 1.5, "<f4").tofile(path)
+    with pytest.raises(DataError, match=r"000000\.confidence does not hold a share"):
+        evaluate(labelled, saved_predictions(tmp_path / "out"))
+
+
+def test_every_frame_has_a_score_of_its_own(labelled, tmp_path):
+    save_predictions(labelled, tmp_path / "out", often_right)
+    report = evaluate(labelled, saved_predictions(tmp_path / "out"))
+    assert [row["frame"] for row in report["by_frame"]] == ["00/000000", "00/000001", "08/000000"]
+    frame = labelled[1]
+    read = saved_predictions(tmp_path / "out")
+    _, _, accuracy = official(read(frame).labels, frame.labels)
+    assert report["by_frame"][1]["accuracy"] == accuracy

@@ -18,7 +18,7 @@ from elite.config import AdapterConfig, ImageConfig, StudentConfig, TeacherConfi
 from elite.data.semantickitti import SemanticKITTI
 from elite.data.views import frame_views
 from elite.errors import DataError, MissingExtraError
-from elite.evaluation import Tally
+from elite.evaluation import Prediction, Tally
 from elite.geometry import in_volume
 from elite.labels import COLORS, NUM_CLASSES
 from elite.pictures import BACKGROUND, FAINT, RIGHT, WRONG, encode_png
@@ -53,7 +53,7 @@ def evaluation(seed: int = 0) -> dict[str, Any]:
     rng, tally = np.random.default_rng(seed), Tally()
     truth = rng.integers(0, 19, 4000).astype(np.uint8)
     prediction = np.where(rng.random(4000) < 0.7, truth, rng.integers(1, 19, 4000)).astype(np.uint8)
-    tally.add(prediction, truth, rng.normal(0, 15, (4000, 3)).astype(np.float32))
+    tally.add(Prediction(prediction, rng.random(4000, np.float32)), truth, rng.normal(0, 15, (4000, 3)).astype(np.float32))
     return tally.report() | {"command": "elite evaluate best.ckpt data", "versions": {"torch": "9.9"}}
 
 

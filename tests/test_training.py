@@ -26,7 +26,7 @@ from elite.config import (
 from elite.data import SemanticKITTI
 from elite.data.dataset import EpochSampler
 from elite.errors import CheckpointError, ConfigError, DataError, OutputError
-from elite.evaluation import evaluate
+from elite.evaluation import by_segmenter, evaluate
 from elite.inference import Segmenter
 from elite.losses import class_weights
 from elite.student import SPVCNN, load_student, save_student
@@ -101,7 +101,7 @@ def test_validation_equals_evaluation(tiny_kitti: Path, tmp_path: Path) -> None:
     """The score in the training log is the official one, points outside the volume included."""
     result = train(config(tiny_kitti, tmp_path / "run", steps=2), progress=False)
     segmenter = Segmenter.load(result.best, "cpu")
-    scored = evaluate(SemanticKITTI(tiny_kitti, "08", cameras=()), lambda f: segmenter.segment(f.scan).labels)
+    scored = evaluate(SemanticKITTI(tiny_kitti, "08", cameras=()), by_segmenter(segmenter))
     assert result.miou == pytest.approx(scored["miou"], abs=1e-6)
 
 

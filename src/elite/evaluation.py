@@ -10,15 +10,64 @@ from jaxtyping import Float32, Integer, UInt8
 
 from elite.data.semantickitti import SemanticKITTI, read_labels
 from elite.errors import DataError
-from elite.labels import CLASS_NAMES, NUM_CLASSES, to_train
+from elite.inference import Segmenter
+from elite.labels import CLASS_NAMES, IGNORE, NUM_CLASSES, to_train
 from elite.layout import Layout
-from elite.metrics import confusion_matrix, score
+from elite.metrics import Score, confusion_matrix, score
 from elite.types import Frame
 
 # Metres from the sensor, on the 3D norm; strict at both ends. Farther points are not part of any band.
 BANDS = ((1e-8, 10.0), (10.0, 20.0), (20.0, 30.0), (30.0, 40.0), (40.0, 50.0))
 
-Predictor = Callable[[Frame], Integer[np.ndarray, "n"]]
+CONFIDENCES = 15  # bins of equal width that the calibration is measured in
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Train ids of a scan's points, and how sure they are (softmax share, 0..1) if that is known."""
+
+    labels: Integer[np.ndarray, "n"]
+    confidence: Float32[np.ndarray, "n"] | None = None
+
+
+Predictor = Callable[[Frame], Prediction]
+
+
+@dataclass
+class Calibration:
+    """Labelled points by confidence, in bins of equal width: how many, how many are right, the sum of confidences."""
+
+    points: np.ndarray = field(default_factory=lambda: np.zeros(CONFIDENCES, np.int64))
+    right: np.ndarray = field(default_factory=lambda: np.zeros(CONFIDENCES, np.int64))
+    confidence: np.ndarray = field(default_factory=lambda: np.zeros(CONFIDENCES))
+
+    def add(self, prediction: Prediction, truth: UInt8[np.ndarray, "n"]) -> None:
+        if prediction.confidence is None:
+            return
+        scored = truth != IGNORE
+        confidence = prediction.confidence[scored]
+        bins = np.clip((confidence * CONFIDENCES).astype(np.int64), 0, CONFIDENCES - 1)
+        right = (prediction.labels == truth)[scored]
+        self.points += np.bincount(bins, minlength=CONFIDENCES)
+        self.right += np.bincount(bins[right], minlength=CONFIDENCES)
+        self.confidence += np.bincount(bins, confidence, minlength=CONFIDENCES)
+
+    def report(self) -> dict[str, Any] | None:
+        """ECE, the expected calibration error: the mean gap between confidence and accuracy, weighted by points
+        (Guo et al., ICML 2017), and its bins; None without confidences.
+        """
+        total = int(self.points.sum())
+        if not total:
+            return None
+        mean = np.maximum(self.points, 1)
+        accuracy, confidence = self.right / mean, self.confidence / mean
+        edges = np.linspace(0, 1, CONFIDENCES + 1)
+        rows = zip(edges, edges[1:], self.points, accuracy, confidence, strict=False)
+        keys = ("from", "to", "points", "accuracy", "confidence")
+        return {
+            "ece": float((self.points / total * np.abs(accuracy - confidence)).sum()),
+            "bins": [dict(zip(keys, map(np.generic.item, row), strict=True)) for row in rows],
+        }
 
 
 @dataclass
@@ -28,20 +77,21 @@ class Tally:
     frames: int = 0
     total: np.ndarray = field(default_factory=lambda: np.zeros((NUM_CLASSES, NUM_CLASSES), np.int64))
     bands: np.ndarray = field(default_factory=lambda: np.zeros((len(BANDS), NUM_CLASSES, NUM_CLASSES), np.int64))
+    calibration: Calibration = field(default_factory=Calibration)
 
     def add(
-        self,
-        prediction: Integer[np.ndarray, "n"],
-        truth: UInt8[np.ndarray, "n"],
-        points: Float32[np.ndarray, "n 3"],
-    ) -> None:
-        """Count one scan; train ids 0..19."""
+        self, prediction: Prediction, truth: UInt8[np.ndarray, "n"], points: Float32[np.ndarray, "n 3"]
+    ) -> Score:
+        """Count one scan; train ids 0..19. Returns its own score."""
         self.frames += 1
-        self.total += confusion_matrix(prediction, truth)
+        labels, confusion = prediction.labels, confusion_matrix(prediction.labels, truth)
+        self.total += confusion
         distance = np.linalg.norm(points, axis=1)
         for band, (low, high) in zip(self.bands, BANDS, strict=True):
             within = (distance > low) & (distance < high)
-            band += confusion_matrix(prediction[within], truth[within])
+            band += confusion_matrix(labels[within], truth[within])
+        self.calibration.add(prediction, truth)
+        return score(confusion)
 
     def report(self) -> dict[str, Any]:
         """The evaluation's result, with the keys that every tool of the project reads."""
@@ -61,9 +111,12 @@ class Tally:
                     "miou_present": s.miou_present,
                     "accuracy": s.accuracy,
                     "points": s.points,
+                    "iou": s.iou.tolist(),
+                    "present": list(s.present),
                 }
                 for (low, high), s in zip(BANDS, map(score, self.bands), strict=True)
             ],
+            "calibration": self.calibration.report(),
             "confusion": self.total.tolist(),
             "frames": self.frames,
             "points": whole.points,
@@ -84,31 +137,63 @@ def evaluate(
             f"no scan of sequences {','.join(dataset.sequences)} has a file in '{dataset.labels_folder}'; "
             "there is nothing to score (test sequences have no public labels)."
         )
-    tally = Tally()
+    tally, by_frame = Tally(), []
     for i in progress(labelled):
         frame = dataset[i]
         assert frame.labels is not None
-        tally.add(predict(frame), frame.labels, frame.scan.points)
+        own = tally.add(predict(frame), frame.labels, frame.scan.points)
+        figures = {"miou_present": own.miou_present, "accuracy": own.accuracy, "points": own.points}
+        by_frame.append({"frame": frame.id, **figures})
     if not tally.total[:, 1:].any():
         raise DataError(
             f"none of the {tally.frames} scans has a point of the classes 1..19 in '{dataset.labels_folder}'; "
             "there is nothing to score."
         )
     unlabelled = [f"{e.sequence}/{e.name}" for e in dataset.index if not e.has_labels]
-    return tally.report() | {"unlabelled": unlabelled}
+    return tally.report() | {"by_frame": by_frame, "unlabelled": unlabelled}
+
+
+def by_segmenter(segmenter: Segmenter) -> Predictor:
+    """A predictor that labels each scan itself."""
+
+    def label(frame: Frame) -> Prediction:
+        result = segmenter.segment(frame.scan)
+        return Prediction(result.labels, result.confidence)
+
+    return label
 
 
 def saved_predictions(folder: Path) -> Predictor:
-    """A predictor that reads OUT/sequences/SS/predictions/N.label files (raw ids)."""
+    """A predictor that reads OUT/sequences/SS/predictions/N.label (raw ids), and N.confidence where it is there.
+
+    Raises:
+        DataError: the folder holds no predictions.
+    """
     layout = Layout(folder)
     if not layout.sequences.is_dir():
         raise DataError(f"{folder} has no folder 'sequences'; give the folder that 'elite predict' wrote to.")
 
-    def read(frame: Frame) -> UInt8[np.ndarray, "n"]:
+    def read(frame: Frame) -> Prediction:
         path = layout.prediction(frame.sequence, frame.name)
         if not path.exists():
             raise DataError(f"{path} is missing, but its scan has labels; predict every labelled scan of the split.")
         raw, _ = read_labels(path, Path(f"scan {frame.id}"), len(frame.scan))
-        return to_train(raw, source=path)
+        return Prediction(to_train(raw, source=path), _confidence(layout, frame))
 
     return read
+
+
+def _confidence(layout: Layout, frame: Frame) -> Float32[np.ndarray, "n"] | None:
+    path = layout.confidence(frame.sequence, frame.name)
+    if not path.exists():
+        return None
+    try:
+        values = np.fromfile(path, "<f4")
+    except OSError as error:
+        raise DataError(f"{path}: cannot read confidences ({error.strerror}); predict the scan again.") from error
+    if len(values) != len(frame.scan) or not ((values >= 0) & (values <= 1)).all():  # nor NaN
+        raise DataError(
+            f"{path} does not hold a share (0..1) for each of the {len(frame.scan)} points of scan {frame.id}; predict "
+            "the scan again."
+        )
+    return values

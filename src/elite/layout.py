@@ -72,6 +72,10 @@ class Layout:
     def prediction(self, sequence: str, name: str) -> Path:
         return self.sequence(sequence) / "predictions" / f"{name}.label"
 
+    def confidence(self, sequence: str, name: str) -> Path:
+        """Beside the prediction: how sure it is."""
+        return self.prediction(sequence, name).with_suffix(".confidence")
+
     def found_sequences(self) -> tuple[str, ...]:
         """Names of the sequences that have scans, sorted."""
         return tuple(sorted(p.name for p in self.sequences.iterdir() if (p / "velodyne").is_dir()))

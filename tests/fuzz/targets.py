@@ -18,7 +18,7 @@ from elite.data.dense import encode_ids, read_dense
 from elite.data.semantickitti import SemanticKITTI, read_cameras, read_image, read_labels, read_poses, read_scan
 from elite.data.views import DenseLabels, parse_names
 from elite.errors import DataError
-from elite.evaluation import Tally, evaluate, saved_predictions
+from elite.evaluation import Prediction, Tally, evaluate, saved_predictions
 from elite.geometry import project
 from elite.labels import to_train
 from elite.layout import SPLITS, Layout, parse_frames, parse_sequences
@@ -400,7 +400,7 @@ def make_run(folder: Path) -> list[Path]:
 
     tally, rng = Tally(), np.random.default_rng(0)
     truth = rng.integers(0, 20, 40).astype(np.uint8)
-    tally.add(truth[::-1], truth, rng.normal(0, 15, (40, 3)).astype(np.float32))
+    tally.add(Prediction(truth[::-1]), truth, rng.normal(0, 15, (40, 3)).astype(np.float32))
     scores = tally.report() | {"command": "elite evaluate best.ckpt data", "versions": {"torch": "9.9"}}
     return [
         put(folder / "config.yaml", yaml.safe_dump(plain(TrainConfig())).encode()),

@@ -56,8 +56,8 @@ def evaluate(parser: ArgumentParser, argv: list[str]) -> int:
         raise ConfigError("--votes is about a checkpoint; predictions are scored as they are: 'elite predict --votes'.")
 
     from elite.data import SemanticKITTI
+    from elite.evaluation import by_segmenter, saved_predictions
     from elite.evaluation import evaluate as run
-    from elite.evaluation import saved_predictions
 
     dataset = SemanticKITTI(args.paths[-1], args.split, frames=args.frames, labels=args.labels, cameras=())
     made_with: dict[str, Any] = {}
@@ -66,7 +66,7 @@ def evaluate(parser: ArgumentParser, argv: list[str]) -> int:
     else:
         made_with = {"votes": args.votes, "vote_by": args.vote_by, "seed": args.seed}
         segmenter = load_segmenter(args.paths[0], args)
-        predict = lambda frame: segmenter.segment(frame.scan).labels  # noqa: E731
+        predict = by_segmenter(segmenter)
     result = run(dataset, predict, lambda items: bar(items, name="scoring"))
     _print_score(result)
     save_json(args.json, result | made_with, "evaluate", argv)
