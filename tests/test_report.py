@@ -53,7 +53,9 @@ def evaluation(seed: int = 0) -> dict[str, Any]:
     rng, tally = np.random.default_rng(seed), Tally()
     truth = rng.integers(0, 19, 4000).astype(np.uint8)
     prediction = np.where(rng.random(4000) < 0.7, truth, rng.integers(1, 19, 4000)).astype(np.uint8)
-    tally.add(Prediction(prediction, rng.random(4000, np.float32)), truth, rng.normal(0, 15, (4000, 3)).astype(np.float32))
+    tally.add(
+        Prediction(prediction, rng.random(4000, np.float32)), truth, rng.normal(0, 15, (4000, 3)).astype(np.float32)
+    )
     return tally.report() | {"command": "elite evaluate best.ckpt data", "versions": {"torch": "9.9"}}
 
 
@@ -506,7 +508,7 @@ def test_why_the_teacher_is_not_shown(tmp_path: Path, dataset: SemanticKITTI, mo
     checkpoint["elite_config"]["teacher"]["weights"] = str(tmp_path / "moved")
     torch.save(checkpoint, run / "checkpoints" / "best.ckpt")
     assert re.search(r"No picture of the teacher: .*moved.*give --teacher\.weights", page_after(run))
-    monkeypatch.setattr("elite.report.write.find_spec", lambda package: None if package == "peft" else object())
+    monkeypatch.setattr("elite.errors.find_spec", lambda package: None if package == "peft" else object())
     assert "No picture of the teacher: peft is not installed" in page_after(run)
 
 

@@ -1,5 +1,7 @@
 """The few exceptions a user can meet. Each message says what was expected, what was found and what to do."""
 
+from importlib.util import find_spec
+
 
 class EliteError(Exception):
     """Something the user can mend. The command line prints it as one line and exits with status 2."""
@@ -34,6 +36,12 @@ class MissingExtraError(EliteError):
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(f'{package} is not installed; run: pip install "elite-lidar[{extra}]"')
+
+
+def require_extra(package: str, extra: str) -> None:
+    """Raises MissingExtraError unless the package is installed."""
+    if find_spec(package) is None:
+        raise MissingExtraError(package, extra)
 
 
 def first_line(error: Exception) -> str:

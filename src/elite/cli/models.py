@@ -17,10 +17,9 @@ from elite.cli.parsing import (
     load_segmenter,
     parse_config,
     percent,
-    require_extra,
     save_json,
 )
-from elite.errors import ConfigError, DataError, EliteError
+from elite.errors import ConfigError, DataError, EliteError, require_extra
 
 if TYPE_CHECKING:
     from elite.inference import Job

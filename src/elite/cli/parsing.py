@@ -4,13 +4,12 @@ import shlex
 import sys
 from collections.abc import Collection, Iterable
 from dataclasses import fields
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from jsonargparse import ArgumentParser, Namespace
 
-from elite.errors import ConfigError, DataError, EliteError, MissingExtraError
+from elite.errors import ConfigError, DataError, EliteError
 
 if TYPE_CHECKING:
     from elite.inference import Segmenter
@@ -90,11 +89,6 @@ def switched(argv: list[str], *names: str) -> list[str]:
     following = [*argv[1:], "--"]
     switches = {f"--{name}" for name in names}
     return [f"{a}=true" if a in switches and b.startswith("-") else a for a, b in zip(argv, following, strict=True)]
-
-
-def require_extra(package: str, extra: str) -> None:
-    if find_spec(package) is None:
-        raise MissingExtraError(package, extra)
 
 
 def add_selection(parser: ArgumentParser, *, split: bool = False) -> None:

@@ -2,7 +2,8 @@
 
 from jsonargparse import ArgumentParser
 
-from elite.cli.parsing import parse_config, require_extra
+from elite.cli.parsing import parse_config
+from elite.errors import require_extra
 
 
 def train_teacher(parser: ArgumentParser, argv: list[str]) -> int:

@@ -1,7 +1,6 @@
 """From a run folder to its report: read, draw, write."""
 
 from collections.abc import Callable, Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ from jaxtyping import UInt8
 from elite.data.semantickitti import SemanticKITTI
 from elite.data.views import parse_names
 from elite.device import pick_device
-from elite.errors import EliteError, MissingExtraError
+from elite.errors import EliteError, MissingExtraError, require_extra
 from elite.files import make_folder, write_bytes
 from elite.geometry import Volume, point_pixel_pairs
 from elite.inference import Segmenter
@@ -103,8 +102,7 @@ def _load_lesson(run: Path, checkpoint: Path, record: Run, device: str) -> Lesso
         CheckpointError, ConfigError: its foundation model is not where the run had it, or a file is damaged.
     """
     for package in ("transformers", "peft"):
-        if find_spec(package) is None:
-            raise MissingExtraError(package, "teacher")
+        require_extra(package, "teacher")
     from elite.teacher import load_teacher
 
     teacher = load_teacher(checkpoint).to(pick_device(device))

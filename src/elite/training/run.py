@@ -10,7 +10,6 @@
 """
 
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from torch import Tensor
 from elite.config import TrainConfig, plain
 from elite.data.datamodule import DataModule
 from elite.environment import describe
-from elite.errors import ConfigError, MissingExtraError
+from elite.errors import ConfigError, require_extra
 from elite.files import make_folder, write_bytes, write_json
 from elite.labels import NUM_CLASSES, POINT_COUNTS
 from elite.losses import class_weights
@@ -112,8 +111,7 @@ def _teacher(config: TrainConfig, total_steps: int) -> Any:
     if config.teacher.weights == "none":
         return None
     for package in ("transformers", "peft"):
-        if find_spec(package) is None:
-            raise MissingExtraError(package, "teacher")
+        require_extra(package, "teacher")
     from elite.teacher import Teacher
 
     teacher = Teacher.build(
