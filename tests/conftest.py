@@ -29,6 +29,9 @@ install_import_hook(
             "student",
             "teacher",
             "pseudo_labels",
+            "viewer.layers",
+            "viewer.colors",
+            "viewer.images",
         )
     ],
     "beartype.beartype",

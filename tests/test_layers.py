@@ -14,7 +14,7 @@ LAYERS = (
     ),
     ("data", "synthetic", "student", "teacher", "losses"),
     ("training", "inference", "votes", "latency", "streaming", "evaluation", "pseudo_labels"),
-    ("submission", "report"),
+    ("submission", "report", "viewer"),
     ("cli",),
 )
 LAYER = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
@@ -30,6 +30,8 @@ SAME_LAYER = {
     ("inference", "votes"),
     ("latency", "inference"),
     ("streaming", "inference"),
+    ("evaluation", "inference"),  # one of its predictors
+    ("viewer", "report"),  # how a teacher is asked for every pixel
 }
 
 

@@ -79,9 +79,7 @@ class Tally:
     bands: np.ndarray = field(default_factory=lambda: np.zeros((len(BANDS), NUM_CLASSES, NUM_CLASSES), np.int64))
     calibration: Calibration = field(default_factory=Calibration)
 
-    def add(
-        self, prediction: Prediction, truth: UInt8[np.ndarray, "n"], points: Float32[np.ndarray, "n 3"]
-    ) -> Score:
+    def add(self, prediction: Prediction, truth: UInt8[np.ndarray, "n"], points: Float32[np.ndarray, "n 3"]) -> Score:
         """Count one scan; train ids 0..19. Returns its own score."""
         self.frames += 1
         labels, confusion = prediction.labels, confusion_matrix(prediction.labels, truth)

@@ -13,6 +13,7 @@ from elite.cli.pseudo_labels import pseudo_label, pseudo_label_score
 from elite.cli.results import env, report
 from elite.cli.speed import bench, stream
 from elite.cli.teachers import train_teacher
+from elite.cli.viewing import view
 from elite.errors import ConfigError, EliteError, StoppedError
 from elite.version import __version__
 
@@ -26,6 +27,7 @@ COMMANDS: dict[str, Callable[[ArgumentParser, list[str]], int]] = {
     "evaluate": evaluate,
     "predict": predict,
     "stream": stream,
+    "view": view,
     "submit": submit,
     "import-checkpoint": import_checkpoint,
     "export-student": export_student,

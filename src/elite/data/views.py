@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int64, UInt8
+from jaxtyping import Int64, UInt8, UInt32
 
 from elite.config import ImageConfig
 from elite.data.dense import read_dense
@@ -12,7 +12,7 @@ from elite.data.semantickitti import FrameIndex, SemanticKITTI, file_names
 from elite.errors import ConfigError, DataError
 from elite.files import parse_json
 from elite.geometry import seen_pairs
-from elite.labels import to_train
+from elite.labels import IGNORE, to_train
 from elite.layout import Layout
 from elite.pixels import keep_rows, prepare
 from elite.types import Camera, Frame, View
@@ -84,6 +84,17 @@ class DenseLabels:
             DataError: damaged, of an unknown class, or of another size than the image.
         """
         return {camera: self._read(entry, camera, images[camera].shape[:2]) for camera in self.of(entry)}
+
+    def regions(self, entry: FrameIndex, camera: str) -> UInt32[np.ndarray, "h w"]:
+        """A number for each object of one image and for all of a class that is no object (class << 16 | instance); 0 =
+        unknown.
+
+        Raises:
+            DataError: damaged, or of an unknown class.
+        """
+        raw, instance = read_dense(self.layout, entry.sequence, entry.name, self.folders[camera])
+        train = to_train(raw, source=self.layout.dense_record(entry.sequence, entry.name, self.folders[camera]))
+        return (train.astype(np.uint32) << 16) | np.where(train == IGNORE, 0, instance)
 
     def _read(self, entry: FrameIndex, camera: str, size: tuple[int, ...]) -> np.ndarray:
         path = self.layout.dense_labels(entry.sequence, entry.name, self.folders[camera], "semantic")

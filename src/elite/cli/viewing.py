@@ -1,0 +1,59 @@
+"""The command that opens a window in the browser, and what other commands need to open one."""
+
+from contextlib import suppress
+from pathlib import Path
+
+from jsonargparse import ArgumentParser
+
+from elite.cli.parsing import add_compute, add_labels, add_selection, load_segmenter, names
+from elite.errors import ConfigError, require_extra
+
+
+def view(parser: ArgumentParser, argv: list[str]) -> int:
+    """Look at a data set in the browser: scans, images, labels, and what a checkpoint or saved predictions say."""
+    parser.add_argument("root", type=Path, help="folder that holds sequences/")
+    parser.add_argument("--checkpoint", type=Path | None, help="a student that labels the scans (with its teacher)")
+    parser.add_argument("--predictions", type=Path | None, help="folder that 'elite predict' wrote, instead")
+    parser.add_argument("--pseudo", type=str | None, help="folders of dense labels (default: image_2_pseudo, ...)")
+    parser.add_argument("--cameras", type=str | None, help="image folders: image_2,image_3, or none (default: all)")
+    add_selection(parser)
+    add_labels(parser)
+    add_window(parser)
+    add_compute(parser)
+    args = parser.parse_args(argv)
+    if args.checkpoint and args.predictions:
+        raise ConfigError("--checkpoint and --predictions both tell the labels of the points; give one of them.")
+    require_extra("viser", "view")
+
+    from elite.viewer import Files, Student, Teacher, first_choice, has_teacher, open_data, open_window
+
+    answerer, teacher = None, None
+    if args.checkpoint:
+        answerer = Student(load_segmenter(args.checkpoint, args))
+        teacher = Teacher(args.checkpoint, args.device) if has_teacher(args.checkpoint) else None
+    elif args.predictions:
+        answerer = Files(args.predictions)
+    source = open_data(
+        args.root,
+        sequences=args.sequences,
+        frames=args.frames,
+        labels=args.labels,
+        cameras=None if args.cameras is None else names(args.cameras),
+        pseudo=args.pseudo,
+        answerer=answerer,
+        teacher=teacher,
+    )
+    choice = first_choice(source, light=args.light, safe=args.safe_colors)
+    with open_window(source, choice, host=args.host, port=args.port) as viewer:
+        print(f"open {viewer.url} in a browser; Ctrl-C ends it", flush=True)
+        with suppress(KeyboardInterrupt):  # the way to end it
+            viewer.wait()
+    return 0
+
+
+def add_window(parser: ArgumentParser) -> None:
+    """Where the window is served, and its looks."""
+    parser.add_argument("--host", type=str, default="127.0.0.1", help="address to listen on; 0.0.0.0 lets others look")
+    parser.add_argument("--port", type=int, default=8080, help="port to listen on; 0 takes a free one")
+    parser.add_argument("--light", action="store_true", help="a light ground")
+    parser.add_argument("--safe-colors", action="store_true", help="colours that colour-blind eyes tell apart")

@@ -1,0 +1,39 @@
+"""Keys: each is a command of the window, so that its command palette (Ctrl or Cmd and K) lists them too."""
+
+from collections.abc import Callable, Mapping
+
+import viser
+
+from elite.viewer.colors import Mode
+from elite.viewer.panel import Panel
+
+
+def bind(server: viser.ViserServer, panel: Panel, actions: Mapping[str, Callable[[], None]]) -> None:
+    """W, A, S, D, Q, E and the arrows move the eye and are the library's own."""
+    commands: list[tuple[str, str, Callable[[], None]]] = [
+        ("Play or pause", "space", actions["play"]),
+        ("Next frame", "N", actions["next"]),
+        ("Previous frame", "B", actions["previous"]),
+        ("Look from behind the car", "C", actions["behind"]),
+        ("Look from above", "V", actions["above"]),
+        ("Cameras on or off", "F", lambda: panel.toggle("cameras")),
+        ("Colours that colour-blind eyes tell apart", "O", lambda: panel.toggle("safe")),
+        ("Light or dark", "L", lambda: panel.toggle("dark")),
+    ]
+    if not panel.live:
+        commands += [
+            ("Next of the worst frames", "X", actions["next_worst"]),
+            ("Map of the sequence", "M", lambda: panel.toggle("map")),
+        ]
+    commands += [(f"Colours: {m.value}", str(k), _colors(panel, m)) for k, m in enumerate(Mode, 1)]
+    for label, key, action in commands:
+        command = server.gui.add_command(label, hotkey=key)  # type: ignore[arg-type]  # a Literal of all keys
+        command.on_trigger(_trigger(action))
+
+
+def _colors(panel: Panel, mode: Mode) -> Callable[[], None]:
+    return lambda: panel.set_mode(mode)
+
+
+def _trigger(action: Callable[[], None]) -> Callable[[object], None]:
+    return lambda _: action()

@@ -1,0 +1,220 @@
+"""The controls of the window. They write into a ``Choice`` and tell that it changed; the viewer fills in the texts."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import viser
+from jaxtyping import UInt8
+
+from elite.labels import CLASS_ID, CLASS_NAMES
+from elite.viewer import text
+from elite.viewer.colors import Mode, Style
+from elite.viewer.images import REGIONS, Picture
+from elite.viewer.source import Source
+
+
+@dataclass
+class Choice:
+    """What the person in front of the window has chosen. ``index`` counts the frames of all sequences."""
+
+    index: int = 0
+    playing: bool = False
+    rate: float = 5.0
+    mode: Mode = Mode.HEIGHT
+    class_id: int = 1
+    hidden: frozenset[int] = frozenset()
+    dark: bool = True
+    safe: bool = False
+    size: float = 0.07
+    cameras: bool = True
+    map: bool = False
+    follow: bool = False
+    camera: str = ""
+    picture: str = Picture.POINTS
+    picked: int | None = None
+    ranking: bool = False
+
+
+class Panel:
+    """The controls.
+
+    Args:
+        choice: what they change.
+        source: what there is to choose from.
+        changed: called after each change.
+        actions: what the buttons do, by name.
+    """
+
+    def __init__(
+        self,
+        server: viser.ViserServer,
+        choice: Choice,
+        source: Source,
+        live: bool,
+        changed: Callable[[], None],
+        actions: Mapping[str, Callable[[], None]],
+    ) -> None:
+        self.server, self.choice, self.source, self.live = server, choice, source, live
+        self.changed, self.actions = changed, actions
+        self.boxes: dict[str, viser.GuiCheckboxHandle] = {}
+        self.classes: list[tuple[int, viser.GuiCheckboxHandle]] = []
+        self._add_all()
+
+    def _add_all(self) -> None:
+        gui = self.server.gui
+        gui.set_panel_label("elite")
+        self.status = gui.add_html("")
+        self._add_time()
+        self._add_colors()
+        with gui.add_folder("Classes"):
+            self._add_legend()
+        with gui.add_folder("Point"):
+            self.point = gui.add_html(text.plain("Click a point to read what is known of it."))
+        if not self.live:
+            with gui.add_folder("Worst frames", expand_by_default=False):
+                self.rank = self._button("Find the worst frames", "rank")
+                self.worst = gui.add_html("")
+                self._button("Show the next of them", "next_worst")
+        with gui.add_folder("View", expand_by_default=False):
+            self._add_view()
+        with gui.add_folder("Keys", expand_by_default=False):
+            gui.add_html(text.keys())
+        if self.source.cameras:
+            self._add_picture()
+
+    def _add_time(self) -> None:
+        gui, choice = self.server.gui, self.choice
+        sequences = list(dict.fromkeys(sequence for sequence, _ in self.source.ids))
+        self.sequence = gui.add_dropdown("Sequence", sequences or [""], visible=len(sequences) > 1)
+        self.sequence.on_update(self._when(lambda: self.actions["sequence"]()))
+        self.frame = gui.add_slider("Frame", min=0, max=1, step=1, initial_value=0)
+        self.frame.on_update(self._when(lambda: self.actions["frame"]()))
+        self.play = self._button("Play", "play", icon=viser.Icon.PLAYER_PLAY)
+        if self.live:
+            self._checkbox("Follow", "follow", "Show each scan as it comes.")
+        else:
+            rate = gui.add_slider("Frames a second", min=1, max=10, step=1, initial_value=choice.rate)
+            rate.on_update(self._when(lambda: setattr(choice, "rate", rate.value)))
+
+    def _add_colors(self) -> None:
+        gui, choice = self.server.gui, self.choice
+        self.mode = gui.add_dropdown("Colours", [mode.value for mode in Mode], initial_value=choice.mode.value)
+        self.mode.on_update(self._when(lambda: setattr(choice, "mode", Mode(self.mode.value))))
+        names = CLASS_NAMES[1:]
+        self.class_name = gui.add_dropdown("Of class", names, initial_value=CLASS_NAMES[choice.class_id])
+        self.class_name.on_update(self._when(lambda: setattr(choice, "class_id", CLASS_ID[self.class_name.value])))
+
+    def _add_legend(self) -> None:
+        gui = self.server.gui
+        self.legend_style, self.legend_head = gui.add_html(""), gui.add_html("")
+        for i in (*range(1, len(CLASS_NAMES)), 0):
+            box = gui.add_checkbox(CLASS_NAMES[i], initial_value=True)
+            box.on_update(self._when(self._hide))
+            self.classes.append((i, box))
+        both = gui.add_button_group("", ("All", "None"))
+        both.on_click(self._when(lambda: self._tick(both.value == "All")))
+
+    def _hide(self) -> None:
+        self.choice.hidden = frozenset(i for i, box in self.classes if not box.value)
+
+    def _tick(self, value: bool) -> None:
+        for _, box in self.classes:
+            box.value = value
+        self._hide()
+
+    def _add_view(self) -> None:
+        gui, choice = self.server.gui, self.choice
+        size = gui.add_slider("Point size", min=0.02, max=0.3, step=0.01, initial_value=choice.size, hint="Metres.")
+        size.on_update(self._when(lambda: setattr(choice, "size", size.value)))
+        if self.source.cameras:
+            self._checkbox("Cameras", "cameras", "Where the cameras are and what they see. Key F.")
+        if not self.live:
+            self._checkbox("Map", "map", "All frames of the sequence at their poses. Key M.")
+            self.map_note = gui.add_html("")
+        self._checkbox("Safe colours", "safe", "Colours that colour-blind eyes tell apart. Key O.")
+        self._checkbox("Dark", "dark", "Key L.")
+        gui.add_button_group("Look", ("Behind", "Above")).on_click(
+            lambda event: self.actions["above" if event.target.value == "Above" else "behind"]()
+        )
+
+    def _add_picture(self) -> None:
+        choice, source = self.choice, self.source
+        choice.camera = source.cameras[0]
+        panel = self.server.gui.add_panel()
+        with panel.add_tab("Image"):
+            camera = self.server.gui.add_dropdown("Camera", list(source.cameras), visible=len(source.cameras) > 1)
+            camera.on_update(self._when(lambda: setattr(choice, "camera", camera.value)))
+            self.picture = self.server.gui.add_dropdown("Picture", pictures(source))
+            self.picture.on_update(self._when(lambda: setattr(choice, "picture", self.picture.value)))
+            self.image_note = self.server.gui.add_html("")
+            self.image = self.server.gui.add_image(np.zeros((1, 1, 3), np.uint8), jpeg_quality=90, visible=False)
+        panel.float(x=15, y=-15, width=560)
+
+    def _button(self, label: str, action: str, **options: Any) -> viser.GuiButtonHandle:
+        button = self.server.gui.add_button(label, **options)
+        button.on_click(lambda _: self.actions[action]())
+        return button
+
+    def _checkbox(self, label: str, name: str, hint: str) -> None:
+        """A box for a field of the choice."""
+        box = self.server.gui.add_checkbox(label, initial_value=getattr(self.choice, name), hint=hint)
+        box.on_update(self._when(lambda: setattr(self.choice, name, box.value)))
+        self.boxes[name] = box
+
+    def toggle(self, name: str) -> None:
+        """What a key does to a box."""
+        setattr(self.choice, name, not getattr(self.choice, name))
+        if name in self.boxes:
+            self.boxes[name].value = getattr(self.choice, name)
+        self.changed()
+
+    def _when(self, change: Callable[[], None]) -> Callable[[viser.GuiEvent[Any]], None]:
+        """The change, if a person made it and not the program."""
+
+        def callback(event: viser.GuiEvent[Any]) -> None:
+            if event.client is not None:
+                change()
+                self.changed()
+
+        return callback
+
+    def place(self, position: int, count: int, sequence: str, playing: bool) -> None:
+        """Show which of the ``count`` frames of a sequence is seen, and whether the next ones follow by themselves."""
+        highest = max(1, count - 1)
+        if self.frame.max != highest:
+            self.frame.max = highest
+        if self.frame.value != position:
+            self.frame.value = position
+        self.frame.disabled = count < 2
+        if sequence and self.sequence.value != sequence and sequence in self.sequence.options:
+            self.sequence.value = sequence
+        label = "Pause" if playing else "Play"
+        if self.play.label != label:
+            self.play.label, self.play.icon = label, viser.Icon.PLAYER_PAUSE if playing else viser.Icon.PLAYER_PLAY
+
+    def set_mode(self, mode: Mode) -> None:
+        """What a key does to the colours."""
+        self.choice.mode = mode
+        self.mode.value = mode.value
+        self.changed()
+
+    def show_image(self, image: UInt8[np.ndarray, "h w 3"] | None, note: str) -> None:
+        """The picture, or a note in its place."""
+        with self.server.atomic():
+            if image is not None:
+                self.image.image = image
+            self.image.visible = image is not None
+            self.image_note.content = text.plain(note) if note else ""
+
+    def paint_legend(self, look: Style) -> None:
+        # The page's only handle on an element is its id, which the library keeps to itself.
+        ids = {box._impl.uuid: i for i, box in self.classes}
+        self.legend_style.content = text.legend_css(ids, look)
+
+
+def pictures(source: Source) -> list[str]:
+    """What the picture can show: the image with points or alone, every kind of dense labels, the teacher."""
+    dense = [name for folder in source.dense for name in (folder, REGIONS + folder)]
+    return [Picture.POINTS.value, Picture.IMAGE.value, *dense, *([Picture.TEACHER.value] if source.teaches else [])]

@@ -1,0 +1,85 @@
+"""From paths to a window: what ``elite view`` and ``elite stream --view`` open."""
+
+import io
+import socket
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import viser
+
+from elite.data.semantickitti import SemanticKITTI
+from elite.data.views import parse_names
+from elite.errors import ConfigError, DataError
+from elite.layout import CAMERAS, Layout, open_layout
+from elite.viewer.answers import Answerer, Teacher
+from elite.viewer.app import Viewer
+from elite.viewer.colors import Mode
+from elite.viewer.panel import Choice
+from elite.viewer.source import DataSource, Source
+
+
+def open_data(
+    root: Path,
+    *,
+    sequences: str | None = None,
+    frames: str | None = None,
+    labels: str = "labels",
+    cameras: tuple[str, ...] | None = None,
+    pseudo: str | None = None,
+    answerer: Answerer | None = None,
+    teacher: Teacher | None = None,
+) -> DataSource:
+    """A data set and what there is beside it.
+
+    Args:
+        cameras: image folders; None = all that there are.
+        pseudo: folders of generated dense labels, image_2_pseudo,image_3_pseudo; None = those of these names.
+
+    Raises:
+        DataError: no such data, nothing selected, or no folder ``pseudo``.
+        ConfigError: a selection, camera or folder that cannot be understood.
+    """
+    layout = open_layout(root)
+    found = layout.found_sequences()
+    if cameras is None:
+        cameras = tuple(c for c in CAMERAS if any(layout.image(s, "0", c).parent.is_dir() for s in found))
+    dataset = SemanticKITTI(root, sequences, frames=frames, labels=labels, cameras=cameras)
+    made = ",".join(_there(layout, found, tuple(f"{c}_pseudo" for c in cameras)))
+    if pseudo is not None:
+        made = pseudo
+        if missing := set(parse_names(pseudo)) - set(_there(layout, found, parse_names(pseudo))):
+            raise DataError(
+                f"{layout.root} has no folder {', '.join(sorted(missing))} in any sequence; make one with "
+                "'elite pseudo-label', or leave --pseudo out."
+            )
+    true = ",".join(_there(layout, found, tuple(f"{c}_labels" for c in cameras)))
+    return DataSource(dataset, answerer, dense=[text for text in (made, true) if text], teacher=teacher)
+
+
+def _there(layout: Layout, sequences: tuple[str, ...], folders: tuple[str, ...]) -> list[str]:
+    """Those of the dense label folders that some sequence has."""
+    return [f for f in folders if any(layout.dense_labels(s, "0", f, "semantic").parent.is_dir() for s in sequences)]
+
+
+def open_window(source: Source, choice: Choice, *, host: str, port: int, live: bool = False) -> Viewer:
+    """A viewer that a browser reaches at http://host:port; port 0 takes any that is free.
+
+    Raises:
+        ConfigError: the port is taken, or the host is none of this machine.
+    """
+    try:
+        # The library would silently take the next port; whoever typed one should be told.
+        socket.create_server((host, port)).close()
+    except (OSError, OverflowError) as error:
+        raise ConfigError(
+            f"cannot listen on {host}:{port} ({error}); close what uses it, or give another --port (0: any free one)."
+        ) from error
+    with redirect_stdout(io.StringIO()):  # the command says itself where to look
+        server = viser.ViserServer(host, port, verbose=False)
+    return Viewer(source, server, choice, live=live)
+
+
+def first_choice(source: Source, *, light: bool = False, safe: bool = False) -> Choice:
+    """What a new window shows: predictions if there are any, else the truth, else heights."""
+    mode = Mode.PREDICTION if source.answers else Mode.TRUTH if source.labelled() else Mode.HEIGHT
+    return Choice(mode=mode, dark=not light, safe=safe)

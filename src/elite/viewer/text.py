@@ -1,0 +1,180 @@
+"""The words of the viewer, as HTML and as labels. Pure; every text from a file is escaped."""
+
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+from jaxtyping import Int64
+
+from elite.labels import CLASS_NAMES, IGNORE, to_raw
+from elite.report.page import count, percent
+from elite.viewer.colors import RANGES, Mode, Style
+from elite.viewer.layers import Cloud
+
+RGB = Sequence[int]
+KEYS = (
+    ("Space", "play, pause"),
+    ("N / B", "next frame, one back"),
+    ("1 ... 7", "what the colours tell"),
+    ("X", "next of the worst frames"),
+    ("C", "back to the first view of the car"),
+    ("V", "view from above"),
+    ("M", "map of the whole sequence"),
+    ("F", "cameras"),
+    ("O", "colours that colour-blind eyes tell apart"),
+    ("L", "light or dark"),
+    ("WASD, QE", "move; arrows turn"),
+)
+
+
+def status(title: str, cloud: Cloud | None, note: str = "") -> str:
+    """The headline: which frame, how many points, how right the student is here, and a note on what is missing."""
+    lines = [f"<b style='font-size:1.15em'>{escape(title)}</b>"]
+    if cloud is not None:
+        lines.append(f"{count(len(cloud))} points{_scored(cloud)}")
+    if note:
+        lines.append(f"<span style='color:#d9822b'>{escape(note)}</span>")
+    return _block("<br>".join(lines))
+
+
+def _scored(cloud: Cloud) -> str:
+    found = cloud.score
+    if found is None:
+        return ""
+    return (
+        f"<br>mean IoU <b>{percent(found.miou_present)}</b> over {len(found.present)} classes, "
+        f"<b>{percent(found.accuracy)}</b> of the points right"
+    )
+
+
+def legend_label(class_id: int, cloud: Cloud, points: Int64[np.ndarray, "classes"]) -> str:
+    """A class in the legend: its name, and its IoU in this frame or, where there is none, how many points it has."""
+    name, found = CLASS_NAMES[class_id], cloud.score
+    if found is None or class_id == IGNORE:
+        return f"{name}\t{count(int(points[class_id]))}"
+    return f"{name}\t{percent(found.iou[class_id])}" if class_id in found.present else f"{name}\tnot there"
+
+
+def legend_head(cloud: Cloud, mode: Mode, look: Style) -> str:
+    """What the colours of this mode mean, above the classes."""
+    if mode in RANGES:
+        return _block(_gradient(mode, look))
+    if mode is Mode.ERROR:
+        parts = (("right", look.right), ("wrong", look.wrong), ("not scored", look.faint))
+        return _block(" &nbsp; ".join(f"{_swatch(color)} {name}" for name, color in parts))
+    number = "IoU in this frame" if cloud.score is not None else "points"
+    return _block(f"Click a class to hide it. Numbers: {number}.")
+
+
+def _gradient(mode: Mode, look: Style) -> str:
+    low, high, unit = RANGES[mode]
+    colors = ",".join(_css(color) for color in look.ramp.tolist())
+    return (
+        f"<div style='height:0.7em;border-radius:3px;background:linear-gradient(90deg,{colors})'></div>"
+        f"<div style='display:flex;justify-content:space-between'><span>{low:g}{unit}</span>"
+        f"<span>{high:g}{unit}</span></div>"
+    )
+
+
+def legend_css(ids: dict[str, int], look: Style) -> str:
+    """Makes a legend of the classes' boxes, by the ids of their elements: swatch, name, number, and the box at the end.
+
+    It leans on how the page is built. Should that change, boxes with names and numbers are left.
+    """
+    labels = {f"label[for='{element}']": i for element, i in ids.items()}
+    every = ",".join(labels)
+    swatches = "".join(
+        f"{label}::before {{background:{_css(look.classes[i].tolist())}}}" for label, i in labels.items()
+    )
+    return (
+        f"<style>:is({every}) {{white-space:pre; tab-size:9.5em; cursor:pointer; display:block; letter-spacing:0;"
+        "color:var(--mantine-color-text)}"
+        f":is({every})::before {{content:''; display:inline-block; width:.8em; height:.8em; margin-right:.6em;"
+        "border-radius:3px; border:1px solid #8886}"
+        f"div:has(> p > :is({every})) {{width:auto !important; flex-grow:1}}"
+        f"div:has(> p > :is({every})) + div {{flex-grow:0 !important}}"
+        f"div:has(> div > div > p > :is({every})) {{padding-bottom:.15em !important}}"
+        f"{swatches}</style>"
+    )
+
+
+def picked(cloud: Cloud, i: int, raw: int | None, pixels: dict[str, tuple[int, int]]) -> str:
+    """Everything about one point: ``raw`` is its true label in the file, ``pixels`` its (row, column) in each image."""
+    x, y, z = cloud.points[i].tolist()
+    rows = {
+        "point": f"{i}",
+        "x, y, z": f"{x:.2f}, {y:.2f}, {z:.2f} m",
+        "distance": f"{float(np.linalg.norm(cloud.points[i])):.2f} m",
+        "remission": f"{float(cloud.remission[i]):.2f}",
+    }
+    if cloud.truth is not None:
+        rows["truth"] = _class(int(cloud.truth[i]), raw)
+    if cloud.objects is not None and cloud.objects[i]:
+        rows["instance"] = str(int(cloud.objects[i]) & 0xFFFF)
+    if cloud.answer is not None:
+        label = cloud.answer.labels[i]
+        rows["prediction"] = _class(int(label), int(to_raw(np.array([label]))[0]))
+    if cloud.answer is not None and cloud.answer.confidence is not None:
+        rows["confidence"] = percent(float(cloud.answer.confidence[i]))
+    rows |= {f"pixel in {camera}": f"row {row}, column {column}" for camera, (row, column) in pixels.items()}
+    body = "".join(f"<tr><td style='opacity:.65;padding-right:1em'>{k}</td><td>{v}</td></tr>" for k, v in rows.items())
+    return _block(f"<table style='border-spacing:0'>{body}</table>{_logits(cloud, i)}")
+
+
+def _class(train_id: int, raw: int | None) -> str:
+    return f"<b>{CLASS_NAMES[train_id]}</b><br>train id {train_id}" + ("" if raw is None else f", raw id {raw}")
+
+
+def _logits(cloud: Cloud, i: int, most: int = 5) -> str:
+    """The classes with the largest logits."""
+    if cloud.answer is None or cloud.answer.logits is None:
+        return ""
+    logits = cloud.answer.logits[i, IGNORE + 1 :]
+    shares = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+    rows = "".join(
+        f"<tr><td style='padding-right:1em'>{CLASS_NAMES[k + 1]}</td><td style='text-align:right'>{logits[k]:.2f}</td>"
+        f"<td style='text-align:right;padding-left:1em'>{percent(float(shares[k]))}</td></tr>"
+        for k in np.argsort(-logits)[:most]
+    )
+    head = "<tr style='opacity:.65'><td>class</td><td>logit</td><td style='padding-left:1em'>share</td></tr>"
+    return f"<table style='margin-top:.5em;border-spacing:0'>{head}{rows}</table>"
+
+
+def worst(ranked: Sequence[tuple[str, float, float]], done: int, of: int) -> str:
+    """The frames with the lowest mean IoU: (id, mean IoU, accuracy), and how many of all were looked at."""
+    if not of:
+        return _block("No frame has both labels and a prediction.")
+    rows = "".join(
+        f"<tr><td style='padding-right:1em'>{escape(name)}</td><td style='text-align:right'>{percent(miou)}</td>"
+        f"<td style='text-align:right;padding-left:1em'>{percent(accuracy)}</td></tr>"
+        for name, miou, accuracy in ranked
+    )
+    head = "<tr style='opacity:.65'><td>frame</td><td>mean IoU</td><td style='padding-left:1em'>right</td></tr>"
+    progress = "" if done == of else f"{done} of {of} frames scored<br>"
+    return _block(f"{progress}<table style='border-spacing:0'>{head}{rows}</table>")
+
+
+def keys() -> str:
+    rows = "".join(
+        f"<tr><td style='padding-right:1em;white-space:nowrap'><b>{key}</b></td><td>{what}</td></tr>"
+        for key, what in KEYS
+    )
+    return _block(f"<table style='border-spacing:0'>{rows}</table>")
+
+
+def plain(text: str) -> str:
+    return _block(escape(text))
+
+
+def _block(html: str) -> str:
+    return f"<div style='padding:0 .75em .5em;font-size:.875em;line-height:1.45'>{html}</div>"
+
+
+def _swatch(color: RGB) -> str:
+    return (
+        f"<span style='display:inline-block;width:.8em;height:.8em;border-radius:3px;background:{_css(color)}'></span>"
+    )
+
+
+def _css(color: RGB) -> str:
+    return "#" + bytes(color).hex()

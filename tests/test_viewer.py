@@ -1,0 +1,315 @@
+"""What the viewer shows, without a browser: colours, picking, texts, sources, and work in the background."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from elite.cli import main
+from elite.data.dense import write_dense
+from elite.data.semantickitti import SemanticKITTI
+from elite.errors import ConfigError, DataError
+from elite.inference import Segmenter
+from elite.labels import COLORS, SAFE_COLORS, to_raw
+from elite.student import SPVCNN
+from elite.types import Frame, Scan
+from elite.viewer import DataSource, Files, ScanSource, Student, open_data
+from elite.viewer.background import Background
+from elite.viewer.colors import Mode, missing, point_colors, ramp, style
+from elite.viewer.images import with_labels, with_regions
+from elite.viewer.layers import Answer, Cloud, joined, pick, shown, thin
+from elite.viewer.serve import first_choice, open_window
+from elite.viewer.shelf import Shelf
+from elite.viewer.text import legend_label, picked, status, worst
+from tests.conftest import random_scan, write_frame
+
+LOOK = style(dark=True, safe=False)
+
+
+def cloud(truth: list[int] | None, predicted: list[int] | None, n: int = 4) -> Cloud:
+    points = np.arange(3 * n, dtype=np.float32).reshape(n, 3)
+    answer = Answer(np.array(predicted, np.uint8)) if predicted else None
+    return Cloud(
+        points, np.linspace(0, 1, n, dtype=np.float32), np.array(truth, np.uint8) if truth else None, None, answer
+    )
+
+
+# ---- colours --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dark", [True, False])
+@pytest.mark.parametrize(("safe", "table"), [(False, COLORS), (True, SAFE_COLORS)])
+def test_classes_have_their_own_colours_where_these_show(dark, safe, table):
+    look = style(dark=dark, safe=safe)
+    luma = table @ np.array([0.299, 0.587, 0.114])
+    kept = ((luma >= 72) if dark else (luma <= 190)) & (np.arange(20) > 0)
+    np.testing.assert_array_equal(look.classes[kept], table[kept])
+    changed = look.classes[~kept] @ np.array([0.299, 0.587, 0.114])
+    assert (changed[1:] > 70).all() if dark else (changed[1:] < 192).all()
+
+
+def test_errors_are_told_only_where_the_truth_is_scored():
+    colors = point_colors(cloud([1, 2, 0, 3], [1, 3, 1, 0]), Mode.ERROR, LOOK, 1)
+    np.testing.assert_array_equal(colors, [LOOK.right, LOOK.wrong, LOOK.faint, LOOK.wrong])
+
+
+def test_probabilities_leave_the_ignored_class_out():
+    logits = np.zeros((1, 20), np.float32)
+    logits[0, 0], logits[0, 5] = 50, np.log(18)
+    answer = Answer.of_logits(logits)
+    assert answer.labels.tolist() == [5]
+    assert answer.confidence == pytest.approx(0.5)
+    assert answer.shares(5) == pytest.approx(0.5)
+    assert answer.shares(7) == pytest.approx(0.5 / 18)
+
+
+def test_a_ramp_ends_where_its_range_ends():
+    np.testing.assert_array_equal(ramp(LOOK, np.array([-3.0, 0, 1, 7])), LOOK.ramp[[0, 0, -1, -1]])
+
+
+@pytest.mark.parametrize(
+    ("mode", "known", "word"),
+    [
+        (Mode.TRUTH, cloud(None, [1, 1, 1, 1]), "no labels"),
+        (Mode.ERROR, cloud([1, 1, 1, 1], None), "no prediction"),
+        (Mode.CONFIDENCE, cloud(None, [1, 1, 1, 1]), "confidence"),
+        (Mode.PROBABILITY, cloud(None, [1, 1, 1, 1]), "probabilities"),
+    ],
+)
+def test_what_is_missing_is_told(mode, known, word):
+    assert word in missing(known, mode)
+    assert point_colors(known, mode, LOOK, 1) is None
+    assert not missing(known, Mode.HEIGHT)
+
+
+def test_hidden_classes_are_not_drawn():
+    labels = np.array([1, 2, 2, 0], np.uint8)
+    assert shown(labels, frozenset({2}), 4).tolist() == [True, False, False, True]
+    assert shown(None, frozenset({2}), 3).all()
+
+
+# ---- points ---------------------------------------------------------------------------------------------------
+
+
+def test_a_click_means_the_nearest_surface_on_its_line():
+    points = np.array([[10, 0.02, 0], [10.2, 0, 0], [30, 0, 0], [5, 1, 0], [-5, 0, 0]], np.float32)
+    eye, ahead = np.zeros(3), np.array([2.0, 0, 0])
+    assert pick(points, eye, ahead) == 1  # straighter than 0, and no more than half a metre behind it
+    assert pick(points, np.array([15.0, 0, 0]), ahead) == 2
+    assert pick(points, eye, np.array([0.0, 0, 1])) is None
+
+
+def test_thinned_points_lie_in_different_cubes():
+    points = np.random.default_rng(0).uniform(-3, 3, (500, 3)).astype(np.float32)
+    cubes = {tuple(cube) for cube in np.floor(points / 0.5).astype(int)}
+    kept = np.floor(points[thin(points, 0.5)] / 0.5).astype(int)
+    assert {tuple(cube) for cube in kept} == cubes
+    assert len(kept) == len(cubes)
+
+
+def test_a_layer_of_the_map_needs_every_frame():
+    both = joined([cloud([1, 2, 3, 4], [1, 1, 1, 1]), cloud([1, 2, 3, 4], None)], 0.1)
+    assert both.truth is not None
+    assert both.answer is None
+
+
+# ---- pictures and texts ---------------------------------------------------------------------------------------
+
+
+def test_hidden_classes_leave_the_image_grey():
+    image, labels = np.full((2, 2, 3), 200, np.uint8), np.array([[1, 2], [2, 0]], np.uint8)
+    drawn = with_labels(image, labels, LOOK, frozenset({2}))
+    assert (np.ptp(drawn, axis=2) > 0).tolist() == [[True, False], [False, False]]
+
+
+def test_regions_have_rims_and_the_unknown_has_none():
+    regions = np.zeros((6, 6), np.uint32)
+    regions[1:5, 1:5] = 7
+    drawn = with_regions(np.full((6, 6, 3), 100, np.uint8), regions)
+    assert (drawn[4, 1:5] == 235).all()
+    assert (drawn[0] == 60).all()
+    assert not (drawn[2, 2] == drawn[0, 0]).all()
+
+
+def test_the_legend_tells_iou_or_else_points():
+    both = cloud([1, 1, 2, 2], [1, 2, 2, 2])
+    counted = np.bincount([1, 1, 2, 2], minlength=20)
+    assert legend_label(1, both, counted) == "car\t50.0\N{NO-BREAK SPACE}%"
+    assert legend_label(1, cloud([1, 1, 2, 2], None), counted) == "car\t2"
+
+
+def test_texts_from_files_are_escaped():
+    for html in (status("<b>", None, "<i>"), worst([("<b>", 0.1, 0.2)], 1, 1)):
+        assert "&lt;" in html
+        assert "<i>" not in html
+
+
+def test_a_picked_point_tells_all_that_is_known():
+    logits = np.zeros((4, 20), np.float32)
+    logits[2, 9] = 3
+    known = cloud([1, 1, 9, 1], None)
+    known = Cloud(
+        known.points, known.remission, known.truth, np.full(4, (9 << 16) | 77, np.uint32), Answer.of_logits(logits)
+    )
+    html = picked(known, 2, 60, {"image_2": (4, 5)})
+    for word in ("road", "raw id 60", "raw id 40", "77", "3.00", "row 4, column 5"):
+        assert word in html
+
+
+# ---- sources --------------------------------------------------------------------------------------------------
+
+
+def test_a_data_set_is_read_with_all_that_lies_beside_it(kitti: Path, tmp_path: Path):
+    ids = np.full((376, 1241), 10, np.uint16)
+    dataset = SemanticKITTI(kitti)
+    write_dense(dataset.layout, "00", "000000", "image_2_pseudo", semantic=ids, instance=ids)
+    folder = tmp_path / "out" / "sequences" / "00" / "predictions"
+    folder.mkdir(parents=True)
+    to_raw(dataset[1].labels).astype("<u4").tofile(folder / "000001.label")
+
+    source = open_data(kitti, answerer=Files(tmp_path / "out"))
+    assert source.dense == ("image_2_pseudo",)
+    scene = source.read(0)
+    assert (scene.dense["image_2_pseudo"] == 1).all()
+    assert (scene.regions["image_2_pseudo"] == (1 << 16) | 10).all()
+    assert len(scene.pairs["image_2"])
+    assert source.answer(0) is None  # no file for this frame
+    assert source.score(1).accuracy == 1
+    assert source.raw_label(0, 3) == np.fromfile(dataset.label_path(0), "<u4")[3] & 0xFFFF
+    assert source.read(2).frame.images.keys() == {"image_2"}
+    assert not source.read(1).frame.images
+
+
+def test_a_map_joins_frames_at_their_poses(tmp_path: Path):
+    """A wall that stands still while the car drives past it is one wall."""
+    wall = np.stack([np.linspace(0, 9, 40), np.full(40, 5.0), np.zeros(40), np.zeros(40)], axis=1)
+    for i in range(3):
+        write_frame(tmp_path, "00", f"{i:06d}", wall - np.array([2.0 * i, 0, 0, 0]), np.full(40, 50))
+    # in the camera's frame (x right, y down, z forward) the car goes along z
+    poses = "".join(f"1 0 0 0 0 1 0 0 0 0 1 {2 * i}\n" for i in range(3))
+    (tmp_path / "sequences" / "00" / "poses.txt").write_text(poses)
+    street = open_data(tmp_path).street("00")
+    assert np.allclose(street.cloud.points[:, 1], 5, atol=1e-4)
+    assert street.cloud.points[:, 0].max() == pytest.approx(9, abs=0.25)
+    np.testing.assert_allclose(street.poses[2][:3, 3], [4, 0, 0], atol=1e-6)
+    assert (street.cloud.truth == 13).all()
+
+
+def test_a_map_without_poses_says_what_is_needed(tiny_kitti: Path):
+    with pytest.raises(DataError, match=r"poses\.txt"):
+        open_data(tiny_kitti).street("00")
+
+
+def test_pseudo_labels_that_are_nowhere_are_an_error(kitti: Path):
+    with pytest.raises(DataError, match=r"image_2_other.*elite pseudo-label"):
+        open_data(kitti, pseudo="image_2_other")
+
+
+def test_a_student_answers_with_logits_unless_views_vote():
+    scan = random_scan(np.random.default_rng(0))
+    student = SPVCNN(channels=8, cells=(100, 100, 12))
+    frame = Frame("00", "000000", Scan(np.ascontiguousarray(scan[:, :3]), np.ascontiguousarray(scan[:, 3])))
+    plain, voting = Student(Segmenter(student))(frame), Student(Segmenter(student, votes=2))(frame)
+    np.testing.assert_array_equal(plain.labels, Segmenter(student)(scan[:, :3], scan[:, 3]).labels)
+    assert voting.logits is None
+    assert voting.confidence is not None
+
+
+def test_scans_come_one_by_one(tmp_path: Path):
+    source = ScanSource("live")
+    scan = random_scan(np.random.default_rng(0), 30)
+    scan.tofile(tmp_path / "7.bin")
+    np.full(30, 40, "<u4").tofile(tmp_path / "7.label")
+    source.add(tmp_path / "7.bin", tmp_path / "7.label")
+    assert source.ids == [("live", "7")]
+    np.testing.assert_array_equal(source.read(0).frame.scan.points, scan[:, :3])
+    assert (source.answer(0).labels == 9).all()
+
+
+# ---- background -----------------------------------------------------------------------------------------------
+
+
+def test_a_damaged_scan_is_told_and_the_next_one_shown(tiny_kitti: Path):
+    (tiny_kitti / "sequences/00/velodyne/000000.bin").write_bytes(b"123")
+    news, failures = threading.Event(), []
+    shelf = Shelf(DataSource(SemanticKITTI(tiny_kitti)), news.set, failures.append)
+    for i in (0, 1):
+        while not shelf.frame(i, []).complete:
+            assert news.wait(10)
+            news.clear()
+    assert "000000.bin is 3 bytes long" in shelf.frame(0, []).fault
+    assert shelf.frame(0, []).cloud is None
+    assert len(shelf.frame(1, []).cloud) == 500
+    shelf.close()
+    assert not failures
+
+
+def test_background_work_drops_what_is_no_longer_wanted_and_old_results():
+    begun, go, made = threading.Event(), threading.Event(), []
+
+    def make(key: int) -> int:
+        begun.set()
+        assert go.wait(10)
+        made.append(key)
+        return key
+
+    done = threading.Semaphore(0)
+    work = Background(make, keep=2, done=done.release, failed=lambda error: None)
+    work.ask([1, 2, 3])
+    assert begun.wait(10)
+    work.ask([1, 4, 5])  # 1 is being made, 2 and 3 are no longer wanted
+    go.set()
+    for _ in range(3):
+        assert done.acquire(timeout=10)
+    work.close()
+    assert made == [1, 4, 5]
+    assert [work.get(key) is not None for key in (1, 2, 4, 5)] == [False, False, True, True]
+
+
+def test_a_fault_of_the_program_is_not_swallowed():
+    failed = threading.Event()
+    work = Background(lambda key: 1 / 0, keep=1, done=lambda: None, failed=lambda error: failed.set())
+    work.ask([1])
+    assert failed.wait(10)
+    work.close()
+
+
+# ---- the command ----------------------------------------------------------------------------------------------
+
+
+def test_a_taken_port_says_what_to_do(tiny_kitti: Path, capsys):
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["view", str(tiny_kitti), "--port", str(port)]) == 2
+    error = capsys.readouterr().err
+    assert f"127.0.0.1:{port}" in error
+    assert "--port" in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["--sequences", "08", "--frames", "7"], "no scan"),
+        (["--checkpoint", "a", "--predictions", "b"], "give one of them"),
+        (["--predictions", "nowhere"], "elite predict"),
+        (["--checkpoint", "nowhere.ckpt"], "nowhere.ckpt"),
+    ],
+)
+def test_what_cannot_be_shown_is_refused_before_a_window_opens(arguments, word, tiny_kitti: Path, capsys):
+    assert main(["view", str(tiny_kitti), "--port", "0", *arguments]) == 2
+    assert word in capsys.readouterr().err
+
+
+def test_without_its_extra_the_command_names_it(tiny_kitti: Path, monkeypatch, capsys):
+    monkeypatch.setattr("elite.errors.find_spec", lambda package: None if package == "viser" else object())
+    assert main(["view", str(tiny_kitti)]) == 2
+    assert 'pip install "elite-lidar[view]"' in capsys.readouterr().err
+
+
+def test_a_host_of_another_machine_is_refused(tiny_kitti: Path):
+    source = open_data(tiny_kitti)
+    with pytest.raises(ConfigError, match=r"192\.0\.2\.1"):
+        open_window(source, first_choice(source), host="192.0.2.1", port=0)
