@@ -15,7 +15,7 @@ from elite.viewer.answers import Answerer, Teacher
 from elite.viewer.app import Viewer
 from elite.viewer.colors import Mode
 from elite.viewer.panel import Choice
-from elite.viewer.source import DataSource, Source
+from elite.viewer.source import DataSource, ScanSource, Source
 
 
 def open_data(
@@ -82,4 +82,4 @@ def open_window(source: Source, choice: Choice, *, host: str, port: int, live: b
 def first_choice(source: Source, *, light: bool = False, safe: bool = False) -> Choice:
     """What a new window shows: predictions if there are any, else the truth, else heights."""
     mode = Mode.PREDICTION if source.answers else Mode.TRUTH if source.labelled() else Mode.HEIGHT
-    return Choice(mode=mode, dark=not light, safe=safe)
+    return Choice(mode=mode, dark=not light, safe=safe, follow=isinstance(source, ScanSource))

@@ -1,0 +1,212 @@
+"""The viewer as a person sees it: a real headless Chromium, pixels, keys, and no request that leaves the machine."""
+
+import io
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from elite.data.semantickitti import SemanticKITTI
+from elite.labels import CLASS_ID, COLORS, SAFE_COLORS
+from elite.viewer import DataSource, ScanSource, Viewer, first_choice, open_window
+from elite.viewer.source import Source
+from tests.conftest import write_frame
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here (apt-get install chromium)"),
+]
+# Software rendering; and nothing that the browser would look up by itself.
+FLAGS = [
+    *("--headless", "--no-sandbox", "--enable-unsafe-swiftshader", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+SIZE = {"width": 960, "height": 600}
+CAR, ROAD, BUILDING = (CLASS_ID[name] for name in ("car", "road", "building"))
+LOOKS = Path(__file__).with_name("viewer_looks.png")  # a screenshot of 48 x 30 pixels
+
+
+def wall(label: int, y: float) -> tuple[np.ndarray, np.ndarray]:
+    """A dense wall ahead of the car, from ``y`` to ``y`` + 6 m, and its raw labels."""
+    along, up = np.meshgrid(np.arange(y, y + 6, 0.08), np.arange(-1.5, 2.5, 0.08))
+    points = np.stack([np.full(along.size, 10.0), along.ravel(), up.ravel(), np.zeros(along.size)], axis=1)
+    return points, np.full(len(points), label)
+
+
+@pytest.fixture(scope="module")
+def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two frames: a car beside a building, then road beside a building where the car was."""
+    root = tmp_path_factory.mktemp("drive")
+    for name, left in (("000000", 10), ("000001", 40)):
+        (points, labels), (more, others) = wall(left, 1.0), wall(50, -7.0)
+        write_frame(root, "00", name, np.vstack([points, more]), np.hstack([labels, others]))
+    (root / "sequences/00/image_2").mkdir()
+    picture = np.zeros((376, 1241, 3), np.uint8)
+    picture[:, :, 1] = 200
+    Image.fromarray(picture).save(root / "sequences/00/image_2/000000.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["sync_api.Browser"]:
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Window:
+    """A page that is open on a viewer, what it asked for and complained about."""
+
+    def __init__(self, page: "sync_api.Page", viewer: Viewer) -> None:
+        self.page, self.viewer = page, viewer
+        self.requests: list[str] = []
+        self.errors: list[str] = []
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("websocket", lambda socket: self.requests.append(socket.url))
+        page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.goto(viewer.url)
+
+    def pixels(self) -> np.ndarray:
+        return np.asarray(Image.open(io.BytesIO(self.page.screenshot())).convert("RGB"))
+
+    def points(self, class_id: int) -> int:
+        """Pixels of the scene in exactly the colour of a class, left of the panels."""
+        scene = self.pixels()[40:400, : SIZE["width"] - 340]
+        return int((scene == COLORS[class_id]).all(axis=2).sum())
+
+    def wait_for(self, condition: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + 20
+        while not condition():
+            assert time.monotonic() < deadline, f"waited in vain: {what}"
+            self.page.wait_for_timeout(100)
+
+    def close(self) -> None:
+        """Nothing went wrong unseen, and nothing left this machine."""
+        self.page.close()
+        assert not self.errors
+        foreign = [url for url in self.requests if not re.match(r"(https?|wss?)://127\.0\.0\.1:|data:|blob:", url)]
+        assert self.requests
+        assert not foreign
+
+
+@pytest.fixture
+def open_page(browser) -> Iterator[Callable[..., Window]]:
+    with ExitStack() as stack:
+
+        def open_one(source: Source, **options) -> Window:
+            viewer = open_window(source, first_choice(source), host="127.0.0.1", port=0, **options)
+            stack.enter_context(viewer)
+            window = Window(browser.new_page(viewport=SIZE), viewer)
+            stack.callback(window.close)
+            return window
+
+        yield open_one
+
+
+@pytest.fixture
+def window(open_page, drive) -> Window:
+    """The drive's first frame, drawn."""
+    window = open_page(DataSource(SemanticKITTI(drive)))
+    window.wait_for(lambda: window.points(CAR) > 500, "the car is drawn")
+    return window
+
+
+def test_the_legend_hides_a_class_and_brings_it_back(window):
+    assert window.points(BUILDING) > 500
+    assert window.points(ROAD) == 0
+    legend = window.page.get_by_text("car", exact=False).first
+    legend.click()
+    window.wait_for(lambda: window.points(CAR) == 0, "the car is hidden")
+    assert window.points(BUILDING) > 500
+    legend.click()
+    window.wait_for(lambda: window.points(CAR) > 500, "the car is back")
+
+
+def test_slider_and_keys_change_the_frame(window):
+    assert window.page.get_by_text("00/000000").is_visible()
+    window.page.get_by_role("slider").first.press("End")
+    window.wait_for(lambda: window.points(ROAD) > 500 and window.points(CAR) == 0, "the second frame is drawn")
+    assert window.page.get_by_text("00/000001").is_visible()
+    window.page.mouse.click(100, 20)  # so that the key is not the slider's
+    window.page.keyboard.press("b")
+    window.wait_for(lambda: window.points(CAR) > 500 and window.points(ROAD) == 0, "the first frame is back")
+
+
+def test_playing_goes_round(window):
+    window.page.keyboard.press(" ")
+    for class_id in (ROAD, CAR):
+        window.wait_for(lambda: window.points(class_id) > 500, f"class {class_id} comes by")  # noqa: B023
+    window.page.get_by_role("button", name="Pause").click()
+
+
+def test_a_click_tells_of_the_point_under_it(window):
+    scene = window.pixels()[:, : SIZE["width"] - 340]
+    row, column = np.argwhere((scene == COLORS[CAR]).all(axis=2)).mean(axis=0)
+    window.page.mouse.click(column, row)
+    window.wait_for(lambda: window.page.get_by_text("raw id 10").is_visible(), "the point is told")
+    assert window.page.get_by_role("cell", name="remission").is_visible()
+
+
+def test_keys_change_the_colours_and_the_ground(window):
+    page = window.page
+    page.keyboard.press("o")
+    window.wait_for(lambda: (window.pixels() == SAFE_COLORS[CAR]).all(axis=2).sum() > 500, "safe colours are drawn")
+    page.keyboard.press("o")
+    page.keyboard.press("l")
+    window.wait_for(lambda: window.pixels()[45:60, 300:500].min() > 240, "the ground is light")
+    page.keyboard.press("1")
+    window.wait_for(lambda: window.points(CAR) == 0, "heights are drawn")
+    assert page.get_by_text("-2.5 m").is_visible()
+
+
+def test_the_picture_shows_the_image_with_and_without_its_points(window):
+    page = window.page
+    picture = page.locator("img").last
+
+    def green() -> float:
+        shown = np.asarray(Image.open(io.BytesIO(picture.screenshot())).convert("RGB")).astype(int)
+        return float((shown[..., 1] - shown[..., 0] > 120).mean())
+
+    assert picture.evaluate("image => image.naturalWidth") == 1241
+    assert green() < 0.1  # grey below the points
+    page.get_by_label("Picture").click()
+    page.get_by_role("option", name="Image alone").click()
+    window.wait_for(lambda: green() > 0.9, "the image is shown as it is")
+
+
+def test_a_damaged_scan_is_told_and_the_next_one_is_shown(open_page, drive, tmp_path):
+    shutil.copytree(drive, tmp_path / "drive")
+    scan = tmp_path / "drive/sequences/00/velodyne/000000.bin"
+    scan.write_bytes(scan.read_bytes()[:-3])
+    window = open_page(DataSource(SemanticKITTI(tmp_path / "drive")))
+    window.wait_for(lambda: window.page.get_by_text("truncated").is_visible(), "the fault is told")
+    window.page.keyboard.press("n")
+    window.wait_for(lambda: window.points(ROAD) > 500, "the next frame is drawn")
+
+
+def test_scans_are_followed_as_they_come(open_page, drive):
+    source = ScanSource("live")
+    window = open_page(source, live=True)
+    window.wait_for(lambda: window.page.get_by_text("Waiting for the first scan").is_visible(), "it waits")
+    for name, class_id in (("000000", CAR), ("000001", ROAD)):
+        source.add(drive / f"sequences/00/velodyne/{name}.bin", drive / f"sequences/00/labels/{name}.label")
+        window.viewer.wake()
+        window.wait_for(lambda: window.points(class_id) > 500, f"scan {name} is drawn")  # noqa: B023
+
+
+def test_it_looks_as_it_did(window):
+    """Loosely, for fonts and drivers differ; a panel that is gone or a scene that is empty does not pass."""
+    window.wait_for(lambda: window.page.locator("img").last.is_visible(), "the picture is there")
+    found = np.asarray(Image.fromarray(window.pixels()).resize((48, 30), Image.Resampling.BOX)).astype(float)
+    expected = np.asarray(Image.open(LOOKS).convert("RGB")).astype(float)
+    assert np.abs(found - expected).mean() < 6
