@@ -189,6 +189,16 @@ def test_memory_holds_the_names_that_are_there_alone(world: World) -> None:
     assert not stream._waiting
 
 
+def test_each_scan_is_told_once_its_labels_are_there(world: World) -> None:
+    seen: list[tuple[str, bool]] = []
+    world.put("1", 5)
+    world.put("2", 7).write_bytes(b"123")
+    stream = world.stream()
+    stream.labelled = lambda job: seen.append((job.scan.name, job.done()))
+    stream.run(once=True)
+    assert seen == [("1.bin", True)]
+
+
 def test_the_summary_counts() -> None:
     summary = Summary(labelled=101, kept=4, dropped=3, failed=2, waiting=1)
     summary.latencies.extend(i / 1000 for i in range(101))

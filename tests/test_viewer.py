@@ -108,10 +108,12 @@ def test_thinned_points_lie_in_different_cubes():
     assert len(kept) == len(cubes)
 
 
-def test_a_layer_of_the_map_needs_every_frame():
-    both = joined([cloud([1, 2, 3, 4], [1, 1, 1, 1]), cloud([1, 2, 3, 4], None)], 0.1)
-    assert both.truth is not None
-    assert both.answer is None
+def test_frames_without_labels_are_unlabelled_on_the_map():
+    later = cloud(None, [5, 5, 5, 5])
+    both = joined([cloud([1, 2, 3, 4], None), Cloud(later.points + 50, later.remission, answer=later.answer)], 0.1)
+    assert both.truth.tolist() == [1, 2, 3, 4, 0, 0, 0, 0]
+    assert both.answer.labels.tolist() == [0, 0, 0, 0, 5, 5, 5, 5]
+    assert joined([cloud(None, None)], 0.1).truth is None
 
 
 # ---- pictures and texts ---------------------------------------------------------------------------------------

@@ -74,6 +74,7 @@ class Stream:
     Args:
         drop: of the scans that wait only the newest is labelled, for a sensor that does not wait. Otherwise all are.
         tell: takes lines for the user: damaged scans, a growing backlog, drops.
+        labelled: called with each scan whose labels have just been written.
         clock, sleep: of seconds.
     """
 
@@ -85,11 +86,12 @@ class Stream:
         *,
         drop: bool = False,
         tell: Callable[[str], None] = print,
+        labelled: Callable[[Job], None] = lambda job: None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.segmenter, self.folder, self.out, self.drop = segmenter, folder, out, drop
-        self.tell, self.clock, self.sleep = tell, clock, sleep
+        self.tell, self.labelled, self.clock, self.sleep = tell, labelled, clock, sleep
         self.summary = Summary()
         self._waiting: dict[str, _Sight] = {}
         self._handled: set[str] = set()
@@ -203,6 +205,7 @@ class Stream:
             self.summary.failed += 1
             self.tell(errors[0])
         else:
+            self.labelled(job)
             self.summary.labelled += 1
             self.summary.latencies.append(self.clock() - sight.first)
 

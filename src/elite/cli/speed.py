@@ -1,6 +1,7 @@
 """Commands about speed: how long a scan takes, and labels as scans come."""
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from jsonargparse import ArgumentParser
@@ -15,6 +16,7 @@ from elite.cli.parsing import (
     load_segmenter,
     save_json,
 )
+from elite.cli.viewing import add_window, live_window
 from elite.errors import ConfigError
 
 
@@ -56,6 +58,8 @@ def stream(parser: ArgumentParser, argv: list[str]) -> int:
     parser.add_argument("--drop", action="store_true", help="label only the newest of the scans that wait")
     parser.add_argument("--idle", type=float | None, help="end after so many seconds without a new scan")
     parser.add_argument("--once", action="store_true", help="label what is there, and end")
+    parser.add_argument("--view", action="store_true", help="show each scan in the browser as it is labelled")
+    add_window(parser)
     add_compute(parser)
     args = parser.parse_args(argv)
     if args.once and args.idle is not None:
@@ -67,12 +71,13 @@ def stream(parser: ArgumentParser, argv: list[str]) -> int:
         print(line, file=sys.stderr, flush=True)
 
     segmenter = load_segmenter(args.checkpoint, args)
-    run = Stream(segmenter, args.folder, args.out, drop=args.drop, tell=tell)
-    tell(f"labelling what appears in {args.folder} into {args.out}")
-    try:
-        run.run(once=args.once, idle=args.idle)
-    except KeyboardInterrupt:
-        pass  # the way to end it
-    finally:
-        print(run.summary.line())
+    with live_window(args, tell) if args.view else nullcontext(lambda job: None) as show:
+        run = Stream(segmenter, args.folder, args.out, drop=args.drop, tell=tell, labelled=show)
+        tell(f"labelling what appears in {args.folder} into {args.out}")
+        try:
+            run.run(once=args.once, idle=args.idle)
+        except KeyboardInterrupt:
+            pass  # the way to end it
+        finally:
+            print(run.summary.line())
     return FAULTY if run.summary.failed else 0

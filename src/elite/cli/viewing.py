@@ -1,12 +1,17 @@
 """The command that opens a window in the browser, and what other commands need to open one."""
 
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, Namespace
 
 from elite.cli.parsing import add_compute, add_labels, add_selection, load_segmenter, names
 from elite.errors import ConfigError, require_extra
+
+if TYPE_CHECKING:
+    from elite.inference import Job
 
 
 def view(parser: ArgumentParser, argv: list[str]) -> int:
@@ -49,6 +54,25 @@ def view(parser: ArgumentParser, argv: list[str]) -> int:
         with suppress(KeyboardInterrupt):  # the way to end it
             viewer.wait()
     return 0
+
+
+@contextmanager
+def live_window(args: Namespace, tell: Callable[[str], None]) -> Iterator[Callable[["Job"], None]]:
+    """A window that shows each scan as it is labelled: what it gives is to be called with them."""
+    require_extra("viser", "view")
+
+    from elite.viewer import ScanSource, first_choice, open_window
+
+    source = ScanSource(args.folder.resolve().name)
+    choice = first_choice(source, light=args.light, safe=args.safe_colors)
+    with open_window(source, choice, host=args.host, port=args.port, live=True) as viewer:
+
+        def show(job: "Job") -> None:
+            source.add(job.scan, job.labels)
+            viewer.wake()
+
+        tell(f"open {viewer.url} in a browser")
+        yield show
 
 
 def add_window(parser: ArgumentParser) -> None:

@@ -23,6 +23,9 @@ _REST = 0.5  # seconds between two looks at what a thread may have left
 class Viewer:
     """A window on a source, for as many browsers as come; all of them see the same. Use it as a context.
 
+    Attributes:
+        shown: the last frame that was drawn with all that is known of it; -1 before the first.
+
     Args:
         choice: what is shown first.
         live: frames are added while it runs, and the newest is followed.
@@ -31,6 +34,7 @@ class Viewer:
     def __init__(self, source: Source, server: viser.ViserServer, choice: Choice, *, live: bool = False) -> None:
         self.source, self.server, self.choice, self.live = source, server, choice, live
         self.failure: Exception | None = None
+        self.shown = -1
         self._wake, self._ended = threading.Event(), threading.Event()
         self._advanced = 0.0  # when the frame changed last
         self.shelf = Shelf(source, self.wake, self._fail)
@@ -80,7 +84,9 @@ class Viewer:
     # What can be done with it, from the window or from a program.
 
     def go_to(self, i: int) -> None:
-        """Show frame ``i`` of all sequences; the nearest one that there is."""
+        """Show frame ``i`` of all sequences; the nearest one that there is. Newer ones are no longer followed."""
+        if self.choice.follow:
+            self.panel.toggle("follow")
         self.choice.index = min(max(i, 0), max(len(self.source.ids) - 1, 0))
         self.choice.picked = None
         self._advanced = time.monotonic()
@@ -141,6 +147,8 @@ class Viewer:
         now = self._now()
         self._show_place()
         self.painter.paint(now, replace(self.choice))
+        if now.complete:
+            self.shown = self.choice.index
         return now
 
     def _now(self) -> Shown:

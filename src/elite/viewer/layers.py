@@ -101,14 +101,17 @@ def thin(points: Float32[np.ndarray, "n 3"], cell: float) -> Int64[np.ndarray, "
 def joined(clouds: list[Cloud], cell: float) -> Cloud:
     """Clouds of one frame of reference as one, a point per cube of ``cell`` metres; the first one's points are kept.
 
-    A layer is kept if every cloud has it.
+    Labels are kept if any cloud has them, and 0 for the points of the others.
     """
     points = np.concatenate([cloud.points for cloud in clouds])
     rows = thin(points, cell)
 
-    def layer(arrays: list[np.ndarray | None]) -> np.ndarray | None:
-        there = [array for array in arrays if array is not None]
-        return np.concatenate(there)[rows] if len(there) == len(clouds) else None
+    def layer(arrays: list[UInt8[np.ndarray, "_"] | None]) -> UInt8[np.ndarray, "kept"] | None:
+        if all(array is None for array in arrays):
+            return None
+        nothing = [np.zeros(len(cloud), np.uint8) for cloud in clouds]
+        filled = [own if array is None else array for array, own in zip(arrays, nothing, strict=True)]
+        return np.concatenate(filled)[rows]
 
     predicted = layer([cloud.answer.labels if cloud.answer else None for cloud in clouds])
     remission = np.concatenate([cloud.remission for cloud in clouds])[rows]
