@@ -102,7 +102,7 @@ def page(tmp_path_factory: pytest.TempPathFactory, dataset: SemanticKITTI) -> Pa
 def blank_charts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Charts are set up but not drawn, which is what takes the time."""
     blank = encode_png(np.zeros((2, 2, 3), np.uint8))
-    monkeypatch.setattr("elite.report.charts._png", lambda figure: blank)
+    monkeypatch.setattr("elite.report.drawing.png", lambda figure: blank)
 
 
 def page_of(run: Path, dataset: SemanticKITTI | None = None, **options: Any) -> str:

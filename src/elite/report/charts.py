@@ -1,6 +1,5 @@
-"""The charts of a report, as PNG bytes. Needs matplotlib; draws through its object API, so no state is shared."""
+"""The charts of a report, as PNG bytes."""
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,22 +14,11 @@ from matplotlib.text import Text
 
 from elite.labels import CLASS_NAMES
 from elite.pictures import PALETTE
+from elite.report import drawing
+from elite.report.drawing import ACCENT, BAR, COOL, GRID, INK, MUTED, PALE, PALE_ACCENT, PALE_WARM, SMALL, WARM
 from elite.report.run import Curve, Run
 from elite.report.scores import Band, Evaluation
 from elite.report.teaching import Panel, Teaching
-
-INK = "#1d2430"
-MUTED = "#6a7380"
-PALE = "#b4bac4"
-GRID = "#e6e8ec"
-ACCENT = "#2f6fde"
-PALE_ACCENT = "#9dbcf0"
-WARM = "#d97a1d"
-PALE_WARM = "#eebb8a"
-COOL = "#159a8c"
-_BAR = "#8fa3bf"
-_WIDTH = 4.8
-_SMALL = 8.5
 
 
 @dataclass(frozen=True)
@@ -90,11 +78,11 @@ def _curves(lines: Sequence[Line], axis: str, *, percent: bool = False, log: boo
     """
     if not lines:
         return None
-    figure, axes = _figure(2.9)
+    figure, axes = drawing.figure(2.9)
     for i, line in enumerate(lines):
         _draw_line(axes, line, zorder=len(lines) + 2 - i)
     axes.grid(color=GRID, linewidth=0.8)
-    axes.set_xlabel(axis, color=MUTED, fontsize=_SMALL)
+    axes.set_xlabel(axis, color=MUTED, fontsize=SMALL)
     if log:
         axes.set_yscale("log", nonpositive="mask")
         axes.tick_params(which="minor", length=0)
@@ -102,8 +90,8 @@ def _curves(lines: Sequence[Line], axis: str, *, percent: bool = False, log: boo
         axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g} %")
         axes.set_ylim(bottom=0)
     if len(lines) > 1:
-        axes.legend(frameon=False, fontsize=_SMALL, labelcolor=INK, loc="best")
-    return _png(figure)
+        axes.legend(frameon=False, fontsize=SMALL, labelcolor=INK, loc="best")
+    return drawing.png(figure)
 
 
 def smooth(values: Float[np.ndarray, "n"], window: int) -> Float[np.ndarray, "n"]:
@@ -120,7 +108,7 @@ def class_bars(evaluation: Evaluation, before: Evaluation | None) -> bytes:
     A thin mark shows the same class before training; a class that is absent from the truth has no bar.
     """
     ids = range(1, len(evaluation.classes))
-    figure, axes = _figure(0.26 * len(ids) + 0.5)
+    figure, axes = drawing.figure(0.26 * len(ids) + 0.5)
     for y, i in enumerate(ids):
         _class_bar(axes, y, i, evaluation)
     if before is not None and len(before.iou) == len(evaluation.iou):
@@ -129,40 +117,58 @@ def class_bars(evaluation: Evaluation, before: Evaluation | None) -> bytes:
     axes.set_yticks(range(len(ids)), [evaluation.classes[i] for i in ids], parse_math=False)
     for label, i in zip(axes.get_yticklabels(), ids, strict=True):
         label.set_color(INK if i in evaluation.present else PALE)
-    _percent_axis(axes)
+    drawing.percent_axis(axes)
     axes.set_ylim(len(ids) - 0.4, -0.6)
-    return _png(figure)
+    return drawing.png(figure)
 
 
 def _class_bar(axes: Axes, y: int, i: int, evaluation: Evaluation) -> None:
     if i not in evaluation.present:
-        axes.text(0.012, y, "not in these frames", color=PALE, fontsize=_SMALL - 1, va="center", style="italic")
+        axes.text(0.012, y, "not in these frames", color=PALE, fontsize=SMALL - 1, va="center", style="italic")
         return
     iou = evaluation.iou[i]
     # The pale yellows need an outline on white.
     axes.barh(y, iou, 0.72, color=PALETTE[i % len(PALETTE)] / 255, edgecolor="#00000040", linewidth=0.6, zorder=2)
-    axes.text(iou + 0.012, y, f"{100 * iou:.1f}", color=INK, fontsize=_SMALL - 0.5, va="center", bbox=_halo(), zorder=4)
+    axes.text(
+        iou + 0.012,
+        y,
+        f"{100 * iou:.1f}",
+        color=INK,
+        fontsize=SMALL - 0.5,
+        va="center",
+        bbox=drawing.halo(),
+        zorder=4,
+    )
 
 
 def distance_bars(bands: Sequence[Band], before: Sequence[Band]) -> bytes:
     """Mean IoU in each band of distance, with the number of points it rests on; thin marks as in ``class_bars``."""
-    figure, axes = _figure(0.42 * len(bands) + 0.5)
+    figure, axes = drawing.figure(0.42 * len(bands) + 0.5)
     for y, band in enumerate(bands):
-        axes.barh(y, band.miou, 0.66, color=_BAR if band.points else GRID, zorder=2)
-        text = f"{100 * band.miou:.1f}   {_short(band.points)} points" if band.points else "no points"
-        axes.text(band.miou + 0.012, y, text, color=INK, fontsize=_SMALL - 0.5, va="center", bbox=_halo(), zorder=4)
+        axes.barh(y, band.miou, 0.66, color=BAR if band.points else GRID, zorder=2)
+        text = f"{100 * band.miou:.1f}   {drawing.short(band.points)} points" if band.points else "no points"
+        axes.text(
+            band.miou + 0.012,
+            y,
+            text,
+            color=INK,
+            fontsize=SMALL - 0.5,
+            va="center",
+            bbox=drawing.halo(),
+            zorder=4,
+        )
     if len(before) == len(bands):
         rows = np.arange(len(bands))
         axes.vlines([band.miou for band in before], rows - 0.38, rows + 0.38, color=INK, zorder=3)
     axes.set_yticks(range(len(bands)), [f"{band.low:.0f}-{band.high:.0f} m" for band in bands])
-    _percent_axis(axes, right=1.32)
+    drawing.percent_axis(axes, right=1.32)
     axes.set_ylim(len(bands) - 0.4, -0.6)
-    return _png(figure)
+    return drawing.png(figure)
 
 
 def confusion_chart(rates: Float[np.ndarray, "n n"], names: Sequence[str]) -> bytes:
     """A table of shades: ``rates[truth, prediction]`` 0..1 (a row of NaN = no such points), printed in per cent."""
-    figure, axes = _figure(6.2, width=7.4)
+    figure, axes = drawing.figure(6.2, width=7.4)
     edges = np.arange(len(names) + 1) - 0.5
     cells = np.ma.masked_invalid(rates)
     axes.pcolormesh(edges, edges, cells, cmap="Blues", vmin=0, vmax=1, edgecolors="white", linewidth=1)
@@ -180,10 +186,10 @@ def confusion_chart(rates: Float[np.ndarray, "n n"], names: Sequence[str]) -> by
         label.set_color(PALE if np.isnan(row).all() else INK)
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
-    axes.set_ylabel("truth", color=MUTED, fontsize=_SMALL)
-    axes.set_title("prediction", color=MUTED, fontsize=_SMALL)
+    axes.set_ylabel("truth", color=MUTED, fontsize=SMALL)
+    axes.set_title("prediction", color=MUTED, fontsize=SMALL)
     axes.spines[:].set_visible(False)
-    return _png(figure)
+    return drawing.png(figure)
 
 
 def stacked(lesson: Teaching) -> bytes:
@@ -242,7 +248,7 @@ class _Stack:
         )
 
     def png(self) -> bytes:
-        return _png(self.figure, dpi=100)
+        return drawing.png(self.figure, dpi=100)
 
     def _write(self, x: float, y: float, text: str, size: float, color: str, **style: Any) -> Text:
         font = {"fontsize": self._points(size), "color": color, "parse_math": False}
@@ -260,42 +266,3 @@ def _draw_line(axes: Axes, line: Line, zorder: int) -> None:
     marker: dict[str, Any] = {"marker": "o", "markersize": 3.2} if len(curve) <= 40 else {}
     mean = smooth(curve.y, window)
     axes.plot(curve.x, mean, color=line.color, linewidth=1.8, label=line.name, zorder=zorder, **marker)
-
-
-def _figure(height: float, width: float = _WIDTH) -> tuple[Figure, Axes]:
-    """A white canvas (inches) with one quiet pair of axes."""
-    figure = Figure(figsize=(width, height), facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(GRID)
-    axes.tick_params(colors=MUTED, labelsize=_SMALL, length=0)
-    axes.set_axisbelow(True)
-    return figure, axes
-
-
-def _percent_axis(axes: Axes, right: float = 1.1) -> None:
-    """x from 0 to 100 per cent, with room to the right for the values beside the bars."""
-    axes.set_xlim(0, right)
-    axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "25", "50", "75", "100 %"])
-    axes.grid(axis="x", color=GRID, linewidth=0.8)
-    axes.spines[["left", "bottom"]].set_visible(False)
-
-
-def _halo() -> dict[str, Any]:
-    """White behind a value, so that grid lines do not run through its digits."""
-    return {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
-
-
-def _short(count: int) -> str:
-    for unit, size in (("M", 1_000_000), ("k", 1_000)):
-        if count >= size:
-            return f"{count / size:.3g} {unit}"
-    return str(count)
-
-
-def _png(figure: Figure, dpi: int = 200) -> bytes:
-    buffer = io.BytesIO()
-    # Without the program's name and version in it, the same chart is the same bytes.
-    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
-    return buffer.getvalue()
