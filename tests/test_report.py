@@ -14,6 +14,7 @@ import yaml
 from PIL import Image
 from torch import Tensor, nn
 
+from elite.cli import main
 from elite.config import AdapterConfig, ImageConfig, StudentConfig, TeacherConfig, TrainConfig, plain
 from elite.data.semantickitti import SemanticKITTI
 from elite.data.views import frame_views
@@ -21,13 +22,14 @@ from elite.errors import DataError, MissingExtraError
 from elite.evaluation import Prediction, Tally
 from elite.geometry import in_volume
 from elite.labels import COLORS, NUM_CLASSES
+from elite.layout import Layout
 from elite.pictures import BACKGROUND, FAINT, RIGHT, WRONG, encode_png
 from elite.report import bev, class_colors, error_colors, overlay, report_run, write_report
 from elite.report.run import read_run
 from elite.report.scores import Evaluation
 from elite.report.teaching import Lesson, teacher_answers, teaching
 from elite.student import SPVCNN, save_student
-from elite.types import Pixels, PointPixelPairs, Scan, SegmentationResult, TeacherOutput, View
+from elite.types import Frame, Pixels, PointPixelPairs, Scan, SegmentationResult, TeacherOutput, View
 from tests.conftest import RAW_IDS, random_scan, write_frame
 
 VIEWS = ("truth", "prediction", "error")
@@ -43,9 +45,13 @@ epoch,lr,step,train/loss,val/accuracy,val/miou,val/miou_present
 """
 
 
-def predict(scan: Scan) -> SegmentationResult:
+def road(scan: Scan) -> SegmentationResult:
     """Road everywhere: right for some points of the random scans, wrong for most."""
     return SegmentationResult(np.full(len(scan), 9, np.uint8), np.ones(len(scan), np.float32))
+
+
+def predict(frame: Frame) -> Prediction:
+    return Prediction(road(frame.scan).labels)
 
 
 def evaluation(seed: int = 0) -> dict[str, Any]:
@@ -203,8 +209,8 @@ def test_page_with_everything(page: Path) -> None:
     assert "<details><summary>Configuration</summary><pre>seed: 7" in html
     assert "elite evaluate best.ckpt data" in html
     assert "Values of train/loss that are left out because they are not finite: 1." in html
-    # 5 charts, 3 views of each frame, 2 camera pictures.
-    assert html.count("<img ") == 5 + 9 + 2
+    # 7 charts, 3 views of each frame, 2 camera pictures.
+    assert html.count("<img ") == 7 + 9 + 2
 
 
 def test_page_is_self_contained(page: Path) -> None:
@@ -218,7 +224,7 @@ def test_pictures_lie_beside_the_page(page: Path, dataset: SemanticKITTI) -> Non
     names = {path.stem for path in page.parent.glob("*.png")}
     views = {f"frame_08_{frame}_{view}" for frame in ("000000", "000002", "000004") for view in VIEWS}
     views |= {"frame_08_000000_camera_truth", "frame_08_000000_camera_prediction"}
-    assert names == {"loss", "miou", "classes", "distance", "confusion"} | views
+    assert names == {"loss", "miou", "classes", "distance", "class_distance", "confusion", "calibration"} | views
     frame = dataset[0]
     assert frame.labels is not None
     volume = ((-30.0, -30.0, -4.0), (30.0, 20.0, 2.0))  # the run's own, not the default
@@ -235,11 +241,11 @@ def test_same_run_same_bytes(run: Path, page: Path, dataset: SemanticKITTI) -> N
 @pytest.mark.parametrize(
     ("missing", "sentence", "charts"),
     [
-        ("metrics.csv", "No training curves", 3),
+        ("metrics.csv", "No training curves", 5),
         ("evaluation.json", "Not evaluated", 2),
-        ("evaluation_before.json", "No score of the untrained network", 5),
-        ("config.yaml", "No config.yaml", 5),
-        ("versions.json", "No versions.json", 5),
+        ("evaluation_before.json", "No score of the untrained network", 7),
+        ("config.yaml", "No config.yaml", 7),
+        ("versions.json", "No versions.json", 7),
     ],
 )
 def test_what_is_missing_is_left_out(run: Path, missing: str, sentence: str, charts: int) -> None:
@@ -248,6 +254,59 @@ def test_what_is_missing_is_left_out(run: Path, missing: str, sentence: str, cha
     assert sentence in page
     assert page.count("<img ") == charts
     assert "No pictures: no data set was given." in page
+
+
+@pytest.mark.usefixtures("blank_charts")
+def test_the_worst_frames_are_shown_where_the_evaluation_knows_them(run: Path, dataset: SemanticKITTI) -> None:
+    scores = {"08/000003": 0.3, "08/000001": 0.1, "09/000000": 0.0, "08/000000": 0.2}  # one of another sequence
+    rows = [{"frame": frame, "miou_present": miou, "accuracy": 0.5, "points": 9} for frame, miou in scores.items()]
+    (run / "evaluation.json").write_text(json.dumps(evaluation(0) | {"by_frame": rows}))
+    page = page_of(run, dataset, frames=2)
+    assert re.findall(r"<h3>Frame (\S+)</h3>", page) == ["08/000001", "08/000000"]
+    assert "The worst frames" in page
+
+
+@pytest.mark.usefixtures("blank_charts")
+def test_what_other_commands_measured_is_told(run: Path) -> None:
+    methods = {"segments": {"coverage": 0.5, "accuracy": 0.93, "miou": None, "seconds_per_image": 0.25}}
+    (run / "pseudo_label_score.json").write_text(json.dumps({"tests": {"rings:2": methods}}))
+    times = {"p50": 30.0, "p95": 41.5, "p99": 60.0, "mean": 33.0}
+    latency = {"scans": 3, "points": 120_000.4, "whole": times, "stages": {"network": times}, "device": "cpu"}
+    (run / "latency.json").write_text(json.dumps(latency))
+    page = page_of(run).replace("\N{NO-BREAK SPACE}", " ").replace("\N{NARROW NO-BREAK SPACE}", " ")
+    for text in ("coverage 50.0 %, accuracy 93.0 %, mean IoU -, 0.25 s an image", "41.5 ms", "120 000 points; cpu"):
+        assert text in page
+
+
+def test_an_evaluation_alone_has_a_page_beside_it(tmp_path: Path) -> None:
+    file = tmp_path / "val.json"
+    file.write_text(json.dumps(evaluation(0)))
+    assert main(["report", str(file)]) == 0
+    page = (tmp_path / "val_report" / "index.html").read_text("utf-8")
+    assert "Evaluation report" in page
+    assert "Expected calibration error" in page
+    for word in ("Training", "No config.yaml", "untrained"):
+        assert word not in page
+
+
+@pytest.mark.usefixtures("blank_charts")
+def test_an_evaluation_shows_the_predictions_that_it_scored(tmp_path: Path, dataset: SemanticKITTI) -> None:
+    for frame in dataset:
+        path = Layout(tmp_path / "out").prediction(frame.sequence, frame.name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.full(len(frame.scan), 40, "<u4").tofile(path)
+    file, root = tmp_path / "val.json", str(dataset.layout.root)
+    predictions = ["--predictions", str(tmp_path / "out")]
+    assert main(["evaluate", root, "--split", "08", *predictions, "--json", str(file)]) == 0
+    assert main(["report", str(file), "--data", root, *predictions, "--frames", "1"]) == 0
+    page = (tmp_path / "val_report" / "index.html").read_text("utf-8")
+    worst = min(json.loads(file.read_text())["by_frame"], key=lambda row: row["miou_present"])
+    assert f"<h3>Frame {worst['frame']}</h3>" in page
+
+
+def test_the_files_of_a_run_are_its_own(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(run), "--checkpoint", "other.ckpt"]) == 2
+    assert "a run has its own" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("blank_charts")
@@ -290,6 +349,14 @@ def test_text_from_files_is_escaped(run: Path) -> None:
         ("evaluation.json", '{"confusion": [[1, 2], [3]]}', "20 x 20 counts"),
         ("evaluation.json", '{"by_distance": [{"from": 5, "to": 1}]}', "'from' and 'to' in metres"),
         ("evaluation_before.json", '{"frames": -1}', "a count under 'frames'"),
+        ("evaluation.json", '{"by_distance": [{"from": 0, "to": 9, "miou": 0, "iou": [1]}]}', "in each band"),
+        ("evaluation.json", '{"calibration": {"ece": 0.1, "bins": [7]}}', "a list of 'bins'"),
+        ("evaluation.json", '{"calibration": {"ece": 2, "bins": [{"points": 1}]}}', "calibration.accuracy"),
+        ("evaluation.json", '{"by_frame": [{"frame": "08/000000"}]}', "by_frame.miou_present"),
+        ("pseudo_label_score.json", '{"tests": {"dense": {"segments": {"accuracy": 2}}}}', "shares from 0 to 1"),
+        ("pseudo_label_score.json", '{"tests": [1]}', "methods by test"),
+        ("latency.json", '{"whole": 3}', "times under 'whole'"),
+        ("latency.json", '{"whole": {"p50": 1}, "stages": {}, "scans": 1}', "a number under 'points'"),
         ("evaluation.json", '{"by_distance": [{"from": 0, "to": 1' + "0" * 400 + "}]}", "metres in each band"),
         ("evaluation.json", '{"classes": ["a"], "confusion": [[1' + "0" * 400 + "]]}", "1 x 1 counts"),
         ("versions.json", "\N{LATIN SMALL LETTER E WITH ACUTE}", "expected text in UTF-8"),
@@ -439,7 +506,7 @@ def test_the_teacher_is_asked_on_a_grid_and_at_the_pairs(monkeypatch: pytest.Mon
 def test_the_panels_show_the_crop_that_is_scored(dataset: SemanticKITTI) -> None:
     frame = dataset[0]
     assert frame.labels is not None
-    found = teaching(frame, frame.labels, Lesson(Stripes(), IMAGE, predict), SMALL.volume)  # type: ignore[arg-type]
+    found = teaching(frame, frame.labels, Lesson(Stripes(), IMAGE, road), SMALL.volume)  # type: ignore[arg-type]
     rows = np.flatnonzero(in_volume(frame.scan.points, SMALL.volume))
     view = frame_views(frame, rows, IMAGE)[0]
     truth, (row, column) = frame.labels[rows][view.pairs.point], view.pairs.pixel.T

@@ -393,6 +393,8 @@ def use_config(folder: Path) -> None:
 
 
 METRICS = b"epoch,lr,step,train/loss,val/miou\n0,0.1,0,2.5,\n0,0.1,5,nan,\n0,,9,,0.2\n1,,19,,0.3\n"
+TIMES = {"p50": 3.5, "p95": 4, "p99": 5, "mean": 3.7}
+LATENCY = {"scans": 3, "points": 12.5, "whole": TIMES, "stages": {"crop": TIMES}, "device": "cpu"}
 
 
 def make_run(folder: Path) -> list[Path]:
@@ -400,14 +402,22 @@ def make_run(folder: Path) -> list[Path]:
 
     tally, rng = Tally(), np.random.default_rng(0)
     truth = rng.integers(0, 20, 40).astype(np.uint8)
-    tally.add(Prediction(truth[::-1]), truth, rng.normal(0, 15, (40, 3)).astype(np.float32))
-    scores = tally.report() | {"command": "elite evaluate best.ckpt data", "versions": {"torch": "9.9"}}
+    prediction = Prediction(truth[::-1], rng.random(40, np.float32))
+    tally.add(prediction, truth, rng.normal(0, 15, (40, 3)).astype(np.float32))
+    frames = [{"frame": "08/000000", "miou_present": 0.5, "accuracy": 0.25, "points": 7}]
+    scores = tally.report() | {
+        "by_frame": frames,
+        "command": "elite evaluate best.ckpt data",
+        "versions": {"torch": "9.9"},
+    }
     return [
         put(folder / "config.yaml", yaml.safe_dump(plain(TrainConfig())).encode()),
         put(folder / "versions.json", b'{"elite": "0.1.0", "gpu": null, "seed": 7}'),
         put(folder / "parameters.json", b'{"student, trained": 1933460}'),
         put(folder / "metrics.csv", METRICS),
         put(folder / "evaluation.json", json.dumps(scores).encode()),
+        put(folder / "pseudo_label_score.json", b'{"tests": {"rings:2": {"segments": {"coverage": 0.5}}}}'),
+        put(folder / "latency.json", json.dumps(LATENCY).encode()),
     ]
 
 

@@ -5,12 +5,15 @@ from pathlib import Path
 from jsonargparse import ArgumentParser
 
 from elite.cli.parsing import add_device, add_json, names, save_json
+from elite.errors import ConfigError
 
 
 def report(parser: ArgumentParser, argv: list[str]) -> int:
-    """Make RUN/report/index.html, one self-contained page with curves, scores and pictures of a training run."""
-    parser.add_argument("run", type=Path, help="folder of a training run")
+    """Make one self-contained page with curves, scores and pictures of a run: RUN/report/index.html, or of a score."""
+    parser.add_argument("run", type=Path, help="folder of a training run, or a result of 'elite evaluate --json'")
     parser.add_argument("--data", type=Path | None, help="data set for the pictures (default: the run's own)")
+    parser.add_argument("--predictions", type=Path | None, help="of an evaluation: the prediction files it scored")
+    parser.add_argument("--checkpoint", type=Path | None, help="of an evaluation: the checkpoint it scored")
     parser.add_argument(
         "--cameras",
         type=str | None,
@@ -20,10 +23,18 @@ def report(parser: ArgumentParser, argv: list[str]) -> int:
     add_device(parser)
     args = parser.parse_args(argv)
 
-    from elite.report import report_run
+    from elite.report import report_evaluation, report_run
 
-    cameras = None if args.cameras is None else names(args.cameras)
-    print(report_run(args.run, data=args.data, cameras=cameras, frames=args.frames, device=args.device))
+    options = {"data": args.data, "frames": args.frames, "device": args.device}
+    if args.cameras is not None:
+        options["cameras"] = names(args.cameras)
+    scored = {"predictions": args.predictions, "checkpoint": args.checkpoint}
+    if args.run.is_file():
+        print(report_evaluation(args.run, **options, **scored))
+    elif any(scored.values()):
+        raise ConfigError("--predictions and --checkpoint belong to an evaluation's JSON file; a run has its own.")
+    else:
+        print(report_run(args.run, **options))
     return 0
 
 

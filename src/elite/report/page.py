@@ -1,16 +1,13 @@
 """The page: one HTML text with everything inside. Every text from outside is escaped here, every picture embedded."""
 
-import base64
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any
-
-from PIL import Image
 
 from elite.labels import CLASS_NAMES, IGNORE
 from elite.pictures import FAINT, PALETTE, RIGHT, WRONG
+from elite.report import sections
+from elite.report.html import chart, count, image, percent, table
 from elite.report.run import Run
 from elite.report.scores import Evaluation
 from elite.report.style import CSS
@@ -50,36 +47,44 @@ def render(
     no_frames: str = "",
     taught: Sequence[TeachingView] = (),
     no_teaching: str = "",
+    *,
+    worst: bool = False,
 ) -> str:
     """The whole page.
 
     Args:
         run: what was read from the run folder.
-        charts: PNG bytes by name: loss, miou, terms, small_terms, classes, distance, confusion; what is missing is
-            left out.
+        charts: PNG bytes by name: loss, miou, terms, small_terms, classes, distance, class_distance, confusion,
+            calibration; what is missing is left out.
         frames: the pictures.
         no_frames: why there are none, said in their place.
         taught: the teacher's pictures.
         no_teaching: why there are none, said in their place; without either the page does not speak of a teacher.
+        worst: whether the frames are those with the lowest mean IoU.
     """
-    sections = (
-        ("training", "Training", _training(run, charts)),
-        *((("teaching", "What the teacher teaches", _teaching(run, taught, no_teaching)),) if run.teacher else ()),
+    every = (
+        ("training", "Training", "" if run.alone else _training(run, charts)),
+        ("teaching", "What the teacher teaches", _teaching(run, taught, no_teaching) if run.teacher else ""),
         ("classes", "What it recognises", _classes(run, charts)),
         ("confusion", "What it confuses", _confusion(run, charts)),
-        ("pictures", "Frames", _pictures(frames, no_frames)),
+        ("calibration", "How sure it is", sections.calibration(run, charts)),
+        ("pictures", "The worst frames" if worst else "Frames", _pictures(frames, no_frames, worst)),
+        ("pseudo", "Pseudo-labels", sections.pseudo_labels(run.pseudo_labels) if run.pseudo_labels else ""),
+        ("timing", "How long it takes", sections.timing(run)),
         ("setup", "How it was made", _setup(run)),
     )
+    shown = [(key, title, content) for key, title, content in every if content]
+    kind = "Evaluation" if run.alone else "Run"
     footer = "Every picture on this page also lies beside it as a PNG file." if charts or frames else ""
-    links = "".join(f'<a href="#{key}">{title}</a>' for key, title, _ in sections)
-    body = "".join(f'<section id="{key}"><h2>{title}</h2>{content}</section>' for key, title, content in sections)
+    links = "".join(f'<a href="#{key}">{title}</a>' for key, title, _ in shown)
+    body = "".join(f'<section id="{key}"><h2>{title}</h2>{content}</section>' for key, title, content in shown)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<link rel="icon" href="data:,">\n<title>{escape(run.name)} - run report</title>\n'
+        f'<link rel="icon" href="data:,">\n<title>{escape(run.name)} - {kind.lower()} report</title>\n'
         f"<style>{CSS}</style>\n</head>\n<body>\n"
-        f'<header><p class="eyebrow">Run report</p><h1>{escape(run.name)}</h1>{_origin(run)}{_headline(run)}'
+        f'<header><p class="eyebrow">{kind} report</p><h1>{escape(run.name)}</h1>{_origin(run)}{_headline(run)}'
         f"<nav>{links}</nav></header>\n<main>{body}</main>\n"
         f"<footer>{footer}</footer>\n</body>\n</html>\n"
     )
@@ -103,9 +108,8 @@ def _headline(run: Run) -> str:
         _fact("Accuracy", after.accuracy, before.accuracy if before else None, "points with the right class"),
         *_size_facts(after, together=bool(teacher)),
     )
-    untrained = (
-        "" if before else '<p class="quiet">No score of the untrained network: evaluation_before.json is missing.</p>'
-    )
+    missing = '<p class="quiet">No score of the untrained network: evaluation_before.json is missing.</p>'
+    untrained = "" if before or run.alone else missing
     return f'<dl class="facts">{"".join(facts)}</dl>{untrained}'
 
 
@@ -153,18 +157,18 @@ def _count_fact(title: str, value: int | None, explanation: str) -> str:
 
 
 def _training(run: Run, charts: Mapping[str, bytes]) -> str:
-    loss = _chart(charts, "loss", "Training loss", "Falls while the network learns. Bold: running mean.")
+    loss = chart(charts, "loss", "Training loss", "Falls while the network learns. Bold: running mean.")
     better = "Higher is better; 100 % would be every point right."
     if "val/teacher_miou_present" in run.curves:
         better += " The teacher is scored on the pixels of visible points; the student on all points."
-    miou = _chart(charts, "miou", "Mean IoU on validation frames", better)
-    terms = _chart(
+    miou = chart(charts, "miou", "Mean IoU on validation frames", better)
+    terms = chart(
         charts,
         "terms",
         "What the loss is made of",
         "Student: its answers per point. Heads: every stage of student and teacher against the labels, summed.",
     )
-    small = _chart(
+    small = chart(
         charts,
         "small_terms",
         "Small parts of the loss",
@@ -197,7 +201,7 @@ def _lesson(lesson: TeachingView) -> str:
     where = f"Frame {lesson.id}, camera {lesson.camera}"
     alt = f"{where}: camera image, teacher, student and truth, one under another. {lesson.summary}"
     return (
-        f'<figure class="chart lesson"><div class="scroll">{_image(lesson.picture, alt)}</div>'
+        f'<figure class="chart lesson"><div class="scroll">{image(lesson.picture, alt)}</div>'
         f"<figcaption><b>{escape(where)}.</b> {escape(lesson.summary)}</figcaption></figure>"
     )
 
@@ -205,16 +209,21 @@ def _lesson(lesson: TeachingView) -> str:
 def _classes(run: Run, charts: Mapping[str, bytes]) -> str:
     mark = " The thin dark mark is the untrained network."
     overlap = "Overlap of prediction and truth: 100 is perfect, 0 is none."
-    bars = _chart(
-        charts, "classes", "IoU of each class, per cent", overlap + mark * bool(run.before and run.before.iou)
-    )
+    bars = chart(charts, "classes", "IoU of each class, per cent", overlap + mark * bool(run.before and run.before.iou))
     far = "Far things get few points, so they are harder."
     title = "Mean IoU by distance from the sensor"
-    distance = _chart(charts, "distance", title, far + mark * bool(run.before and run.before.bands))
+    distance = chart(charts, "distance", title, far + mark * bool(run.before and run.before.bands))
     if not bars + distance:
         return f"<p>{escape(_UNSCORED if run.after is None else 'The evaluation holds no scores by class.')}</p>"
     mix_ups = _mix_ups(run.after) if run.after else ""
-    return f'<div class="pair">{bars}<div class="stack">{distance}{mix_ups}</div></div>'
+    shades = chart(
+        charts,
+        "class_distance",
+        "IoU of each class by distance",
+        "In per cent. Empty: the class has no point at this distance.",
+    )
+    side = f'<div class="stack">{distance}{mix_ups}</div>'
+    return f'<div class="pair">{bars}{side}</div><div class="after">{shades}</div>'
 
 
 def _mix_ups(evaluation: Evaluation) -> str:
@@ -227,7 +236,7 @@ def _mix_ups(evaluation: Evaluation) -> str:
 
 
 def _confusion(run: Run, charts: Mapping[str, bytes]) -> str:
-    chart = _chart(
+    shades = chart(
         charts,
         "confusion",
         "Confusion matrix",
@@ -235,24 +244,16 @@ def _confusion(run: Run, charts: Mapping[str, bytes]) -> str:
         "A perfect network has 100 on the diagonal. Rows with pale names are absent from the truth.",
         "scroll",
     )
-    return chart or f"<p>{escape(_UNSCORED if run.after is None else 'The evaluation holds no confusion matrix.')}</p>"
+    why = _UNSCORED if run.after is None else "The evaluation holds no confusion matrix."
+    return shades or f"<p>{escape(why)}</p>"
 
 
-def _chart(charts: Mapping[str, bytes], name: str, title: str, caption: str, wrap: str = "") -> str:
-    if name not in charts:
-        return ""
-    picture = _image(charts[name], f"{title}. {caption}")
-    return (
-        f'<figure class="chart"><h3>{escape(title)}</h3><div class="{wrap}">{picture}</div>'
-        f"<figcaption>{escape(caption)}</figcaption></figure>"
-    )
-
-
-def _pictures(frames: Sequence[FrameViews], no_frames: str) -> str:
+def _pictures(frames: Sequence[FrameViews], no_frames: str, worst: bool) -> str:
     if not frames:
         return f"<p>{escape(no_frames or 'No frames were shown.')}</p>"
+    which = "The frames with the lowest mean IoU of the evaluation. " if worst else ""
     intro = (
-        "<p>Each scan from above: the arrow head is the car, driving upwards, and the rings are 10 m apart. "
+        f"<p>{which}Each scan from above: the arrow head is the car, driving upwards, and the rings are 10 m apart. "
         "Below, where there is a camera image, the points that the camera sees.</p>"
     )
     return intro + _legend() + "".join(map(_frame, frames))
@@ -293,50 +294,19 @@ def _camera(frame: FrameViews) -> str:
 
 
 def _view(frame: FrameViews, key: str, title: str, caption: str) -> str:
-    picture = _image(frame.views[key], f"{frame.id}: {title}, {caption}")
+    picture = image(frame.views[key], f"{frame.id}: {title}, {caption}")
     return f"<figure>{picture}<figcaption><b>{escape(title)}</b> {escape(caption)}</figcaption></figure>"
 
 
 def _setup(run: Run) -> str:
-    tables = [_table("Versions and hardware", run.versions)] if run.versions else ["<p>No versions.json.</p>"]
-    tables.append(_table("Parameters", {name: count(number) for name, number in run.parameters.items()}))
+    tables = [table("Versions and hardware", run.versions)] if run.versions else ["<p>No versions.json.</p>"]
+    tables.append(table("Parameters", {name: count(number) for name, number in run.parameters.items()}))
     if run.after:
         # Versions are said again only where the evaluation ran with others than the training did.
         others = {key: value for key, value in run.after.versions.items() if run.versions.get(key) != value}
-        tables.append(_table("Evaluation", {"command": run.after.command} | others))
+        tables.append(table("Evaluation", {"command": run.after.command} | others))
     if run.config.strip():
         tables.append(f"<details><summary>Configuration</summary><pre>{escape(run.config.strip())}</pre></details>")
-    else:
+    elif not run.alone:
         tables.append("<p>No config.yaml.</p>")
     return f'<div class="stack">{"".join(tables)}</div>'
-
-
-def _table(title: str, values: Mapping[str, Any]) -> str:
-    """Names and values as rows; nothing at all if every value is empty."""
-    rows = "".join(
-        f"<tr><th>{escape(str(key))}</th><td>{_cell(key, value)}</td></tr>"
-        for key, value in values.items()
-        if value not in ("", None)
-    )
-    return f'<div class="note"><h3>{title}</h3><table>{rows}</table></div>' if rows else ""
-
-
-def _cell(key: str, value: Any) -> str:
-    if isinstance(value, Mapping):
-        value = ", ".join(f"{name} {part}" for name, part in value.items())
-    return f"<code>{escape(str(value))}</code>" if key in ("command", "commit") else escape(str(value))
-
-
-def _image(png: bytes, alt: str) -> str:
-    width, height = Image.open(io.BytesIO(png)).size
-    data = base64.b64encode(png).decode()
-    return f'<img src="data:image/png;base64,{data}" width="{width}" height="{height}" alt="{escape(alt)}">'
-
-
-def percent(share: float, digits: int = 1) -> str:
-    # A no-break space: the number and its sign stay on one line.
-    return f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
-
-
-def count(number: int) -> str:
-    return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")

@@ -16,6 +16,7 @@ from elite.config import DataConfig, ImageConfig, StudentConfig, TeacherConfig, 
 from elite.errors import ConfigError, DataError
 from elite.files import parse_json
 from elite.geometry import Volume
+from elite.report.measured import Latency, PseudoScore, parse_latency, parse_pseudo_scores
 from elite.report.scores import Evaluation, damaged, parse_evaluation
 
 Config = TypeVar("Config")
@@ -28,6 +29,7 @@ _CURVES = (
     "val/miou_present",
     "val/teacher_miou",
     "val/teacher_miou_present",
+    "scans/s",
 )
 # The terms of the loss, weighted as they are logged, by what they pull on.
 _TERMS = {
@@ -39,6 +41,7 @@ _TERMS = {
 }
 _SETTINGS = ("data", "student", "image", "teacher")
 _PARTS = ("config.yaml", "versions.json", "metrics.csv", "evaluation.json")
+_PSEUDO, _LATENCY = "pseudo_label_score.json", "latency.json"
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,8 @@ class Run:
     """``curves`` by column name, against the training step or, if there is no such column, the ``axis`` that is.
 
     ``terms`` are sums of columns, the parts of the loss: student, student heads, teacher heads, divergence,
-    orthogonality. ``parameters`` counts the weights of each part of the training.
+    orthogonality. ``parameters`` counts the weights of each part of the training. ``pseudo_labels`` and ``latency``
+    are what other commands measured beside it. ``alone`` = an evaluation that belongs to no run.
     """
 
     name: str
@@ -74,6 +78,9 @@ class Run:
     terms: dict[str, Curve]
     before: Evaluation | None
     after: Evaluation | None
+    pseudo_labels: tuple[PseudoScore, ...] = ()
+    latency: Latency | None = None
+    alone: bool = False
 
     @property
     def teacher(self) -> str:
@@ -119,6 +126,35 @@ def read_run(folder: Path) -> Run:
         terms=terms,
         before=_read_evaluation(folder / "evaluation_before.json"),
         after=_read_evaluation(folder / "evaluation.json"),
+        pseudo_labels=parse_pseudo_scores(_read_json(folder / _PSEUDO), folder / _PSEUDO),
+        latency=parse_latency(_read_json(folder / _LATENCY), folder / _LATENCY),
+    )
+
+
+def read_evaluation(file: Path) -> Run:
+    """A result of ``elite evaluate --json`` as a run that has nothing else.
+
+    Raises:
+        DataError: the file is missing or damaged.
+    """
+    found = _read_evaluation(file)
+    if found is None:
+        raise DataError(f"{file} is missing or empty; give the file that 'elite evaluate --json FILE' wrote.")
+    return Run(
+        name=file.stem,
+        config="",
+        weights=None,
+        volume=StudentConfig().volume,
+        image=ImageConfig(),
+        data=DataConfig(),
+        versions=found.versions,
+        parameters={},
+        axis=_AXES[0],
+        curves={},
+        terms={},
+        before=None,
+        after=found,
+        alone=True,
     )
 
 

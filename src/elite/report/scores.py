@@ -21,6 +21,27 @@ class Band:
     high: float
     miou: float
     points: int
+    iou: tuple[float, ...] = ()
+    present: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How far confidences are from accuracies: their mean gap ``ece``, and (points, accuracy, confidence) of each of
+    the equally wide bins from 0 to 1.
+    """
+
+    ece: float
+    bins: tuple[tuple[int, float, float], ...]
+
+
+@dataclass(frozen=True)
+class FrameScore:
+    """The score of one frame alone."""
+
+    id: str
+    miou: float
+    accuracy: float
 
 
 @dataclass(frozen=True)
@@ -41,8 +62,14 @@ class Evaluation:
     present: frozenset[int] = frozenset()
     bands: tuple[Band, ...] = ()
     confusion: Float64[np.ndarray, "classes classes"] | None = None
+    calibration: Calibration | None = None
+    by_frame: tuple[FrameScore, ...] = ()
     command: str = ""
     versions: dict[str, Any] = field(default_factory=dict)
+
+    def worst(self) -> list[FrameScore]:
+        """The frames by their mean IoU, the lowest first."""
+        return sorted(self.by_frame, key=lambda frame: frame.miou)
 
     @property
     def rates(self) -> Float64[np.ndarray, "n n"] | None:
@@ -102,8 +129,10 @@ def parse_evaluation(values: dict[str, Any], path: Path) -> Evaluation:
         points=_optional_count(values, "points", path),
         iou=iou,
         present=_present(values, len(classes), path),
-        bands=tuple(_band(band, path) for band in _list(values, "by_distance", path)),
+        bands=tuple(_band(band, len(classes), path) for band in _list(values, "by_distance", path)),
         confusion=_confusion(values, len(classes), path),
+        calibration=_calibration(values, path),
+        by_frame=tuple(_frame(row, path) for row in _list(values, "by_frame", path)),
         command=" ".join(map(str, command)) if isinstance(command, list) else str(command),
         versions=versions if isinstance(versions, dict) else {},
     )
@@ -146,7 +175,7 @@ def _present(values: dict[str, Any], classes: int, path: Path) -> frozenset[int]
     return present
 
 
-def _band(values: object, path: Path) -> Band:
+def _band(values: object, classes: int, path: Path) -> Band:
     if not isinstance(values, dict):
         raise damaged(path, "an object per band under 'by_distance'", repr(values))
     low, high = values.get("from"), values.get("to")
@@ -154,7 +183,35 @@ def _band(values: object, path: Path) -> Band:
         raise damaged(path, "'from' and 'to' in metres in each band of 'by_distance'", f"{low!r} and {high!r}")
     score = values.get("miou_present", values.get("miou"))
     points = _count(values.get("points", 0), "by_distance.points", path)
-    return Band(float(low), float(high), _share(score, "by_distance.miou", path), points)
+    iou = tuple(_share(value, "by_distance.iou", path) for value in _list(values, "iou", path))
+    if iou and len(iou) != classes:
+        raise damaged(path, f"an 'iou' for each of the {classes} classes in each band of 'by_distance'", len(iou))
+    present = _present(values, classes, path)
+    return Band(float(low), float(high), _share(score, "by_distance.miou", path), points, iou, present)
+
+
+def _calibration(values: dict[str, Any], path: Path) -> Calibration | None:
+    found = values.get("calibration")
+    if found is None:
+        return None
+    if not isinstance(found, dict) or not all(isinstance(row, dict) for row in _list(found, "bins", path)):
+        raise damaged(path, "'ece' and a list of 'bins' under 'calibration'", repr(found))
+    bins = tuple(
+        (
+            _count(row.get("points"), "calibration.points", path),
+            _share(row.get("accuracy"), "calibration.accuracy", path),
+            _share(row.get("confidence"), "calibration.confidence", path),
+        )
+        for row in _list(found, "bins", path)
+    )
+    return Calibration(_share(found.get("ece"), "calibration.ece", path), bins) if bins else None
+
+
+def _frame(values: object, path: Path) -> FrameScore:
+    if not isinstance(values, dict):
+        raise damaged(path, "an object per frame under 'by_frame'", repr(values))
+    miou, accuracy = (_share(values.get(key), f"by_frame.{key}", path) for key in ("miou_present", "accuracy"))
+    return FrameScore(str(values.get("frame")), miou, accuracy)
 
 
 def _confusion(values: dict[str, Any], classes: int, path: Path) -> Float64[np.ndarray, "classes classes"] | None:

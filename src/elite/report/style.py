@@ -33,6 +33,10 @@ section > .stack > p { margin: 0; }
 .facts dd i { font-style: normal; font-weight: 400; color: var(--muted); font-size: 18px; white-space: nowrap; }
 .facts small { display: block; font-size: 13px; line-height: 1.4; margin-top: 2px; }
 .pair { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 16px; align-items: start; }
+.after:not(:empty) { margin-top: 16px; max-width: 620px; }
+.note + .note { margin-top: 16px; }
+.stack > .note + .note { margin-top: 0; }
+.big { font-size: 30px; font-weight: 650; letter-spacing: -0.02em; margin: 0 0 4px; }
 .stack { display: grid; grid-template-columns: minmax(0, 1fr); gap: 16px; }
 figure { margin: 0; }
 figure img { display: block; width: 100%; height: auto; }

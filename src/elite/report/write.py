@@ -10,16 +10,19 @@ from elite.data.semantickitti import SemanticKITTI
 from elite.data.views import parse_names
 from elite.device import pick_device
 from elite.errors import EliteError, MissingExtraError, require_extra
+from elite.evaluation import Prediction, Predictor, by_segmenter, saved_predictions
 from elite.files import make_folder, write_bytes
 from elite.geometry import Volume, point_pixel_pairs
 from elite.inference import Segmenter
 from elite.labels import IGNORE
 from elite.metrics import confusion_matrix, score
 from elite.pictures import bev, class_colors, encode_png, error_colors, overlay
-from elite.report.page import FrameViews, TeachingView, count, percent, render
-from elite.report.run import Run, read_run
-from elite.report.teaching import Lesson, Predict, Teaching, teaching
-from elite.types import Camera, Frame, Scan, SegmentationResult
+from elite.report.html import count, percent
+from elite.report.page import FrameViews, TeachingView, render
+from elite.report.run import Run, read_evaluation, read_run
+from elite.report.scores import Evaluation
+from elite.report.teaching import Lesson, Teaching, teaching
+from elite.types import Camera, Frame
 
 _LESSONS = 2  # frames on which the teacher is shown at most: their pictures are large
 _Labels = UInt8[np.ndarray, "n"]
@@ -27,21 +30,24 @@ _Labels = UInt8[np.ndarray, "n"]
 
 def write_report(
     run: Path,
-    predict: Predict,
+    predict: Predictor,
     dataset: SemanticKITTI | None,
     *,
     frames: int = 3,
     lesson: Callable[[], Lesson] | None = None,
 ) -> Path:
-    """Write ``run``/report/index.html, one page with everything inside, and its pictures beside it as PNG files.
+    """Write index.html, one page with everything inside, and its pictures beside it as PNG files.
+
+    They go to ``run``/report, or to NAME_report beside an evaluation NAME.json.
 
     What the run folder lacks is left out of the page, with a sentence in its place.
 
     Args:
-        run: the folder that training wrote to.
-        predict: labels every point of a scan, such as the run's best checkpoint.
+        run: the folder that training wrote to, or the file that ``elite evaluate --json`` wrote.
+        predict: labels every point of a frame, such as the run's best checkpoint.
         dataset: labelled frames to show; None shows none.
-        frames: how many of them, evenly spread.
+        frames: how many of them: those with the lowest mean IoU if the evaluation knows any of them, else evenly
+            spread.
         lesson: loads the teacher of the run, if it has one; what goes wrong there is told on the page.
 
     Returns:
@@ -52,16 +58,17 @@ def write_report(
         MissingExtraError: matplotlib is not installed.
         OutputError: the pages cannot be written.
     """
-    record = read_run(run)
+    record = read_evaluation(run) if run.is_file() else read_run(run)
     charts = _draw_charts(record)
-    shown = [(frame, predict(frame.scan).labels) for frame in _shown(dataset, frames)]
+    places, worst = _choose(dataset, frames, record.after)
+    shown = [(frame, predict(frame).labels) for frame in (dataset[i] for i in places)] if dataset else []
     views = [_views(frame, prediction, record.volume) for frame, prediction in shown]
     taught, no_teaching = _teach(record, shown, lesson)
-    folder = make_folder(run / "report")
+    folder = make_folder(run.with_name(f"{run.stem}_report") if run.is_file() else run / "report")
     for name, png in _files(charts, views, taught).items():
         write_bytes(folder / f"{name}.png", png)
     page = folder / "index.html"
-    text = render(record, charts, views, _why_no_frames(dataset), taught, no_teaching)
+    text = render(record, charts, views, _why_no_frames(dataset), taught, no_teaching, worst=worst)
     write_bytes(page, text.encode(errors="xmlcharrefreplace"))  # JSON may hold halves of characters
     return page
 
@@ -91,7 +98,33 @@ def report_run(
         cameras = parse_names(chosen.cameras) if record.teacher else ("image_2",)
     dataset = SemanticKITTI(root, selection, frames=chosen.val_frames, cameras=cameras)
     lesson = lambda: _load_lesson(run, checkpoint, record, device)  # noqa: E731
-    return write_report(run, segmenter.segment, dataset, frames=frames, lesson=lesson)
+    return write_report(run, by_segmenter(segmenter), dataset, frames=frames, lesson=lesson)
+
+
+def report_evaluation(
+    file: Path,
+    *,
+    data: Path | None = None,
+    predictions: Path | None = None,
+    checkpoint: Path | None = None,
+    cameras: Sequence[str] = ("image_2",),
+    frames: int = 3,
+    device: str = "auto",
+) -> Path:
+    """The report of one result of ``elite evaluate --json``; its pictures need the data set, and the predictions or the
+    checkpoint that was scored.
+    """
+    if data is None or not (predictions or checkpoint):
+        return write_report(file, _no_prediction, None)
+    if predictions:
+        predict = saved_predictions(predictions)
+    else:
+        assert checkpoint is not None
+        predict = by_segmenter(Segmenter.load(checkpoint, device))
+    found = read_evaluation(file).after
+    scored = [score.id.partition("/")[0] for score in (found.by_frame if found else ())]
+    sequences = ",".join(dict.fromkeys(scored)) or None
+    return write_report(file, predict, SemanticKITTI(data, sequences, cameras=cameras), frames=frames)
 
 
 def _load_lesson(run: Path, checkpoint: Path, record: Run, device: str) -> Lesson:
@@ -138,14 +171,14 @@ def _draw_lesson(found: Teaching) -> TeachingView:
     return TeachingView(found.id, found.camera, summary, charts.stacked(found))
 
 
-def _no_prediction(scan: Scan) -> SegmentationResult:
+def _no_prediction(frame: Frame) -> Prediction:
     raise AssertionError("no frame is shown without a checkpoint")
 
 
 def _draw_charts(run: Run) -> dict[str, bytes]:
     """PNG bytes by name; a chart without numbers is left out."""
     try:
-        from elite.report import charts
+        from elite.report import charts, diagrams
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "matplotlib":
             raise
@@ -162,18 +195,29 @@ def _draw_charts(run: Run) -> dict[str, bytes]:
         drawn["classes"] = charts.class_bars(after, run.before)
     if after and after.bands:
         drawn["distance"] = charts.distance_bars(after.bands, run.before.bands if run.before else ())
+    if after and after.present and after.bands and all(band.iou for band in after.bands):
+        drawn["class_distance"] = diagrams.distance_table(after.bands, after.classes, sorted(after.present - {IGNORE}))
+    if after and after.calibration:
+        drawn["calibration"] = diagrams.calibration_chart(after.calibration)
     if after and after.rates is not None:
         drawn["confusion"] = charts.confusion_chart(after.rates, after.classes[1:])
     return drawn
 
 
-def _shown(dataset: SemanticKITTI | None, frames: int) -> list[Frame]:
-    """``frames`` labelled frames, evenly spread from the first to the last; fewer if there are fewer."""
+def _choose(dataset: SemanticKITTI | None, frames: int, evaluation: Evaluation | None) -> tuple[list[int], bool]:
+    """(places of labelled frames, whether they are the worst ones): at most ``frames`` of them.
+
+    Without scores of single frames they are evenly spread from the first to the last.
+    """
     labelled = dataset.labelled() if dataset is not None else []
     if dataset is None or not labelled or frames < 1:
-        return []
-    places = np.unique(np.linspace(0, len(labelled) - 1, min(frames, len(labelled))).round().astype(int))
-    return [dataset[labelled[place]] for place in places]
+        return [], False
+    place = {f"{dataset.index[i].sequence}/{dataset.index[i].name}": i for i in labelled}
+    worst = [place[score.id] for score in (evaluation.worst() if evaluation else []) if score.id in place]
+    if worst:
+        return worst[:frames], True
+    even = np.unique(np.linspace(0, len(labelled) - 1, min(frames, len(labelled))).round().astype(int))
+    return [labelled[k] for k in even], False
 
 
 def _why_no_frames(dataset: SemanticKITTI | None) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from elite.labels import CLASS_NAMES, IGNORE, to_raw
-from elite.report.page import count, percent
+from elite.report.html import count, percent
 from elite.viewer.colors import RANGES, Mode, Style
 from elite.viewer.layers import Cloud
 
