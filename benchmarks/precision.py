@@ -17,7 +17,7 @@ import numpy as np
 from _timing import conditions
 
 from elite.data import SemanticKITTI
-from elite.evaluation import evaluate
+from elite.evaluation import Prediction, evaluate
 from elite.inference import Segmenter
 from elite.native import has_bf16
 from elite.student.engine import Precision
@@ -46,9 +46,9 @@ def main(checkpoint: Path, root: Path, split: str, frames: str | None) -> None:
     for precision, kept in answers.items():
         segmenter = Segmenter.load(checkpoint, "cpu", precision=precision)
 
-        def predict(frame: Frame, segmenter: Segmenter = segmenter, kept: list[np.ndarray] = kept) -> np.ndarray:
+        def predict(frame: Frame, segmenter: Segmenter = segmenter, kept: list[np.ndarray] = kept) -> Prediction:
             kept.append(segmenter.segment(frame.scan).labels)
-            return kept[-1]
+            return Prediction(kept[-1])
 
         miou[precision] = 100 * evaluate(dataset, predict)["miou_present"]
     same = np.mean(np.concatenate(answers["fp32"]) == np.concatenate(answers["bf16"]))

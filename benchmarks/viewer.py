@@ -63,7 +63,9 @@ def still(client: viser.ClientHandle) -> float:
 
 def measure(viewer: Viewer, client: viser.ClientHandle, rounds: int) -> None:
     """Steps, jumps and still pictures in turn."""
-    rows: dict[str, list[float]] = {name: [] for name in ("next", "next, drawn", "jump", "jump, drawn", "still picture")}
+    rows: dict[str, list[float]] = {
+        name: [] for name in ("next", "next, drawn", "jump", "jump, drawn", "still picture")
+    }
     for k in range(rounds + 1):
         at = 8 * k
         jump, step = switch(viewer, client, at), switch(viewer, client, at + 1)
@@ -100,7 +102,9 @@ def main(data: Path | None, rounds: int) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="data set with labelled, full-size frames (default: a rendered street)")
+    parser.add_argument(
+        "--data", type=Path, help="data set with labelled, full-size frames (default: a rendered street)"
+    )
     parser.add_argument("--rounds", type=int, default=15)
     given = parser.parse_args()
     main(given.data, given.rounds)
