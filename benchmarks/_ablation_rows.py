@@ -53,6 +53,17 @@ FULL = Size(  # for a GPU
     settings={"steps": 8000, "val_every": 8000, "data.batch_size": 4, "loss.class_weights": "data"},
 )
 
+TINY = Size(  # to see in minutes that everything runs; its scores mean nothing
+    drive=f"--sequences 1 --frames 3 --beams 16 --azimuths 128 {IMAGE}",
+    many=f"--seed 7 --sequences 2 --frames 2 --beams 16 --azimuths 128 {IMAGE}",
+    streets=(f"--seed 101 --sequences 1 --frames 1 --beams 16 --azimuths 128 {IMAGE}",),
+    images=f"--seed 1000 --sequences 1 --frames 4 --beams 4 --azimuths 64 {IMAGE}",
+    pretraining=2,
+    config="synthetic",
+    settings={"steps": 12, "val_every": 12, "data.workers": 0},
+)
+SIZES = {"small": SMALL, "full": FULL, "tiny": TINY}
+
 # The published weight of the divergence (0.05) does nothing measurable in runs this short. With these two each point
 # that the camera sees has a divergence of weight 1 in the usual mean over points, and the teacher's gradient, clipped
 # apart, does not shorten the student's step.

@@ -6,7 +6,7 @@
 Renders the drive, two more streets to score on and the broad image set, pre-trains the foundation models on that, then
 trains every row of a block and prints its table. What is compared, and every setting, is in _ablation_rows.py. A
 finished run leaves a JSON file at once, a failed one too, and is not run again; delete its file to repeat it. OUT gets
-results.json with all of them, BLOCK.md and BLOCK.png. ``--full`` is the setting for a GPU.
+results.json with all of them, BLOCK.md and BLOCK.png. ``--full`` is the setting for a GPU, ``--size tiny`` a trial.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from _ablation_rows import BLOCKS, BROAD, FULL, NAMED, SHARES, SMALL, Row, Settings, Size
+from _ablation_rows import BLOCKS, BROAD, NAMED, SHARES, SIZES, Row, Settings, Size
 
 SEEDS = (0, 1, 2)
 COLUMNS = {
@@ -69,7 +69,8 @@ def pretrain(out: Path, model: str, size: Size) -> None:
     if not (out / model / "model.safetensors").exists():
         render(out / "images", size.images)
         objective = "classes" if model == NAMED else "segments"
-        images = f"--data.root {out / 'images'} --data.cameras image_2,image_3 --objective {objective}"
+        cameras = ",".join(sorted(path.name for path in (out / "images/sequences/00").glob("image_?")))
+        images = f"--data.root {out / 'images'} --data.cameras {cameras} --objective {objective}"
         elite(f"train-teacher --config synthetic-teacher --steps {size.pretraining} {images} --out {out / model}")
 
 
@@ -126,8 +127,9 @@ def train_all(args: argparse.Namespace, names: list[str], seeds: list[int], extr
         command = [sys.executable, __file__, "--out", str(args.out), "--block", block, "--one", name, seed, *extra]
         with (args.out / "runs" / f"{which}.log").open("w") as log:
             threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // args.jobs))}
-            full = ["--full"] if args.full else []
-            subprocess.run([*command, *full], stdout=log, stderr=subprocess.STDOUT, env=os.environ | threads)
+            subprocess.run(
+                [*command, "--size", args.size], stdout=log, stderr=subprocess.STDOUT, env=os.environ | threads
+            )
         print(f"{which}: {'done' if (args.out / 'runs' / f'{which}.json').exists() else 'see its log'}", flush=True)
 
     with ThreadPoolExecutor(args.jobs) as pool:
@@ -203,10 +205,11 @@ def main() -> None:
     parser.add_argument("--rows", default="every", help="every, or some of the block's")
     parser.add_argument("--seeds", default=",".join(map(str, SEEDS)))
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="runs at a time")
-    parser.add_argument("--full", action="store_true", help="the setting for a GPU")
+    parser.add_argument("--size", choices=SIZES, default="small")
+    parser.add_argument("--full", action="store_const", const="full", dest="size", help="the setting for a GPU")
     parser.add_argument("--one", nargs=2, metavar=("ROW", "SEED"), help="run just this one, here")
     args, extra = parser.parse_known_args()
-    args.out, size = args.out.resolve(), FULL if args.full else SMALL
+    args.out, size = args.out.resolve(), SIZES[args.size]
     if args.one:
         return train(args.out, size, args.block, args.one[0], int(args.one[1]), extra)
     (args.out / "runs").mkdir(parents=True, exist_ok=True)
