@@ -49,13 +49,14 @@ def main(out: Path, seed: int) -> None:
     run(f"train-teacher --config synthetic-teacher --data.root {images} --out {teacher} --seed {seed} --overwrite true "
         "--steps 300")  # fmt: skip
     run(f"pseudo-label {drive} --sequences train")
-    run(f"pseudo-label-score {drive} --sequences 08 --frames 0,15 --holdout rings:2")
     run(f"train --config synthetic --data.root {drive} --teacher.weights {teacher} --out {run_folder} --seed {seed} "
         "--overwrite true --data.dense_labels image_2_pseudo --distill.dense_stride 4 "
         "--steps 350 --val_every 350")  # fmt: skip
     untrained, best = save_untrained(run_folder), run_folder / "checkpoints" / "best.ckpt"
     run(f"evaluate {untrained} {drive} --json {run_folder / 'evaluation_before.json'}")
     run(f"evaluate {best} {drive} --json {run_folder / 'evaluation.json'}")
+    run(f"pseudo-label-score {drive} --sequences 08 --frames 0,15 --json {run_folder / 'pseudo_label_score.json'}")
+    run(f"bench latency {best} {drive} --sequences 08 --rounds 2 --json {run_folder / 'latency.json'}")
     run(f"predict {best} {drive} --sequences test -o {predictions}")
     run(f"submit {predictions} --data {drive} -o {out / 'submission.zip'} --partial")
     run(f"report {run_folder}")

@@ -34,7 +34,6 @@ def calibration_chart(found: Calibration) -> bytes:
     axes.set_xlabel("confidence", color=MUTED, fontsize=SMALL)
     axes.set_ylabel("points that are right", color=MUTED, fontsize=SMALL, y=0.6)
     axes.spines[["left", "bottom"]].set_visible(False)
-    axes.text(0.012, -0.2, "share of the points", color=MUTED, fontsize=SMALL - 1)
     return drawing.png(figure)
 
 

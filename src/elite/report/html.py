@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -34,6 +34,16 @@ def _cell(key: str, value: Any) -> str:
     if isinstance(value, Mapping):
         value = ", ".join(f"{name} {part}" for name, part in value.items())
     return f"<code>{escape(str(value))}</code>" if key in ("command", "commit") else escape(str(value))
+
+
+def numbers(title: str, heads: Sequence[str], rows: Mapping[str, Sequence[str]]) -> str:
+    """Named rows of numbers below their heads; the first head is that of the names."""
+    head = "".join(f"<th>{escape(text)}</th>" for text in heads)
+    body = "".join(
+        f"<tr><th>{escape(name)}</th>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
+        for name, cells in rows.items()
+    )
+    return f'<div class="note"><h3>{escape(title)}</h3><table class="numbers"><tr>{head}</tr>{body}</table></div>'
 
 
 def image(png: bytes, alt: str) -> str:

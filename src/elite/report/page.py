@@ -222,8 +222,7 @@ def _classes(run: Run, charts: Mapping[str, bytes]) -> str:
         "IoU of each class by distance",
         "In per cent. Empty: the class has no point at this distance.",
     )
-    side = f'<div class="stack">{distance}{mix_ups}</div>'
-    return f'<div class="pair">{bars}{side}</div><div class="after">{shades}</div>'
+    return f'<div class="pair">{bars}{shades}{distance}{mix_ups}</div>'
 
 
 def _mix_ups(evaluation: Evaluation) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from elite.report.html import chart, count, percent, table
+from elite.report.html import chart, count, numbers, percent, table
 from elite.report.measured import Latency, PseudoScore
 from elite.report.run import Run
 
@@ -24,7 +24,7 @@ def calibration(run: Run, charts: Mapping[str, bytes]) -> str:
         "calibration",
         "Confidence and accuracy",
         "Each bar: of the points with this confidence, how many are right. On the dashed line the network is exactly "
-        "as sure as it is right; a bar below it is overconfident.",
+        "as sure as it is right; a bar below it is overconfident. Grey: how many points have this confidence.",
     )
     note = (
         '<div class="note"><h3>Expected calibration error</h3>'
@@ -46,20 +46,23 @@ def pseudo_labels(scores: tuple[PseudoScore, ...]) -> str:
 
 
 def _test(test: str, scores: list[PseudoScore]) -> str:
-    titles = {"dense": "Against dense truth, every pixel"}
     kind, _, number = test.partition(":")
-    if kind == "rings":
-        titles[test] = f"Every {number}. laser ring kept, the points of the others judge"
-    if kind == "points":
-        titles[test] = f"Points hidden at random ({number} of them), which judge"
-    return table(
-        titles.get(test, test),
-        {
-            score.method: f"coverage {_share(score.coverage)}, accuracy {_share(score.accuracy)}, mean IoU "
-            f"{_share(score.miou)}" + ("" if not score.seconds else f", {score.seconds:.2f} s an image")
-            for score in scores
-        },
-    )
+    titles = {
+        "dense": "Against dense truth, every pixel",
+        "rings": f"One laser ring in {number} kept; the points of the others judge",
+        "points": f"Points hidden at random, a share of {number}; they judge",
+    }
+    heads = ("", "coverage", "accuracy", "mean IoU", "seconds an image")
+    rows = {
+        score.method: (
+            _share(score.coverage),
+            _share(score.accuracy),
+            _share(score.miou),
+            f"{score.seconds:.2f}" if score.seconds else "",
+        )
+        for score in scores
+    }
+    return numbers(titles.get(kind, test), heads, rows)
 
 
 def _share(value: float | None) -> str:

@@ -33,7 +33,6 @@ section > .stack > p { margin: 0; }
 .facts dd i { font-style: normal; font-weight: 400; color: var(--muted); font-size: 18px; white-space: nowrap; }
 .facts small { display: block; font-size: 13px; line-height: 1.4; margin-top: 2px; }
 .pair { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 16px; align-items: start; }
-.after:not(:empty) { margin-top: 16px; max-width: 620px; }
 .note + .note { margin-top: 16px; }
 .stack > .note + .note { margin-top: 0; }
 .big { font-size: 30px; font-weight: 650; letter-spacing: -0.02em; margin: 0 0 4px; }
@@ -69,6 +68,8 @@ th, td { text-align: left; vertical-align: top; padding: 6px 14px 6px 0; border-
   overflow-wrap: anywhere; }
 tr:first-child > * { border-top: 0; }
 th { font-weight: 400; color: var(--muted); width: 11em; }
+.numbers th { width: auto; }
+.numbers td, .numbers th + th { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 code, pre { font: 13px/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", monospace; }
 code { overflow-wrap: anywhere; }
 pre { margin: 0; padding: 0 18px 16px; overflow-x: auto; white-space: pre-wrap; overflow-wrap: anywhere; }

@@ -1,0 +1,80 @@
+"""The README's pictures of the viewer and the report: what ``elite view`` and ``elite report`` show of the demo.
+
+Needs the folder that ``make demo`` leaves, and a Chromium.
+"""
+
+import argparse
+import io
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+
+FLAGS = ["--headless", "--no-sandbox", "--enable-unsafe-swiftshader", "--disable-background-networking"]
+SIZE = {"width": 1440, "height": 810}
+
+
+@contextmanager
+def window(demo: Path) -> Iterator[str]:
+    """The address of a viewer on the street that the student never saw."""
+    checkpoint = demo / "run" / "checkpoints" / "best.ckpt"
+    command = ["view", demo / "drive", "--checkpoint", checkpoint, "--sequences", "08", "--port", "0"]
+    process = subprocess.Popen([sys.executable, "-m", "elite", *map(str, command)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        yield re.findall(r"http://\S+", process.stdout.readline())[0]
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def open_page(browser: Browser, address: str) -> Page:
+    page = browser.new_page(viewport=SIZE)
+    page.goto(address)
+    page.wait_for_timeout(4000)
+    page.add_style_tag(content=".mantine-Notifications-root { display: none }")  # that there is no graphics card here
+    return page
+
+
+def viewer_picture(browser: Browser, address: str, frame: int) -> bytes:
+    """Predictions in the scene, a point picked."""
+    page = open_page(browser, address)
+    for _ in range(frame):
+        page.keyboard.press("n")
+        page.wait_for_timeout(1500)
+    page.mouse.click(0.45 * SIZE["width"], 0.42 * SIZE["height"])
+    page.wait_for_timeout(2000)
+    return page.screenshot()
+
+
+def report_picture(browser: Browser, demo: Path) -> bytes:
+    """The head of the page."""
+    return open_page(browser, (demo / "run" / "report" / "index.html").resolve().as_uri()).screenshot()
+
+
+def save(png: bytes, path: Path) -> None:
+    Image.open(io.BytesIO(png)).convert("RGB").quantize(256).save(path, optimize=True)
+    print(path)
+
+
+def main(demo: Path, out: Path, frame: int) -> None:
+    with window(demo) as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        save(viewer_picture(browser, address, frame), out / "viewer.png")
+        save(report_picture(browser, demo), out / "report.png")
+        browser.close()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--demo", type=Path, default=Path("demo"))
+    parser.add_argument("--out", type=Path, default=Path("docs"))
+    parser.add_argument("--frame", type=int, default=6)
+    given = parser.parse_args()
+    main(given.demo, given.out, given.frame)
