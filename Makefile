@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: install demo test lint bench clean
+.PHONY: install demo figures test lint bench clean
 install: $(VENV)/.installed
 
 NATIVE := setup.py $(wildcard src/elite/native/*.cpp src/elite/native/*.h)
@@ -15,6 +15,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt $(NATIVE)
 
 demo: install        ## render streets, train a teacher and the student, score another street, submission, report
 	$(BIN)/python examples/01_demo.py --out demo
+
+figures: install     ## the README's pictures, from the folder that make demo leaves
+	$(BIN)/python examples/02_picture.py
+	$(BIN)/python examples/03_window.py
 
 test: install
 	$(BIN)/python -m pytest
@@ -32,6 +36,7 @@ bench: install
 	$(BIN)/python benchmarks/geometry.py
 	$(BIN)/python benchmarks/visibility.py
 	$(BIN)/python benchmarks/teacher.py
+	$(BIN)/python benchmarks/viewer.py
 
 clean:
 	rm -rf $(VENV) demo build src/elite/native/*.so

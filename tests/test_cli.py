@@ -21,6 +21,7 @@ SMALLER = {
     "train-teacher": "--steps 2 --image.crop [32,64] --data.workers 0",
     "train": "--steps 6 --val_every 6 --student.channels 8 --student.cells [50,50,10] --image.crop [32,64] "
     "--data.workers 0",
+    "view": "--port 0",
 }
 
 
@@ -33,10 +34,11 @@ def readme_commands() -> list[list[str]]:
 
 def test_the_readme_tells_a_story_that_runs(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("elite.viewer.Viewer.wait", lambda viewer: None)  # else until somebody interrupts it
     commands = readme_commands()
     assert [c[0] for c in commands] == [
         "synth", "check-data", "synth", "train-teacher", "train", "evaluate", "predict", "evaluate", "report",
-        "export-student",
+        "view", "export-student",
     ]  # fmt: skip
     for command in commands:
         extra = shlex.split(SMALLER.get(command[0], ""))

@@ -142,6 +142,8 @@ class Painter:
             return
         street = self.shelf.street(self.shelf.source.ids[choice.index][0])
         note = "The map is being put together ..." if street is None else street.fault
+        if street is not None and street.value is not None and missing(street.value.cloud, choice.mode):
+            note = "The map shows the truth, or heights where there is none: it is made from files, not by a network."
         self._once("map note", (note,), lambda: setattr(self.panel.map_note, "content", text.plain(note)))
         if street is None or street.value is None:
             return
