@@ -59,7 +59,7 @@ def report_picture(browser: Browser, demo: Path) -> bytes:
 
 
 def save(png: bytes, path: Path) -> None:
-    Image.open(io.BytesIO(png)).convert("RGB").quantize(256).save(path, optimize=True)
+    Image.open(io.BytesIO(png)).convert("RGB").save(path, optimize=True)
     print(path)
 
 

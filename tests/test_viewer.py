@@ -269,6 +269,36 @@ def test_background_work_drops_what_is_no_longer_wanted_and_old_results():
     assert [work.get(key) is not None for key in (1, 2, 4, 5)] == [False, False, True, True]
 
 
+def test_frames_are_ranked_the_worst_first(tiny_kitti: Path, tmp_path: Path):
+    dataset = SemanticKITTI(tiny_kitti, "00,08")
+    for frame, wrong in zip(dataset, (100, 400, 0), strict=True):
+        labels = to_raw(frame.labels)
+        labels[:wrong] = 30
+        path = dataset.layout.prediction(frame.sequence, frame.name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        labels.astype("<u4").tofile(path)
+    news = threading.Semaphore(0)
+    shelf = Shelf(DataSource(dataset, Files(tiny_kitti)), news.release, lambda error: None)
+    assert shelf.ranking() == ([], 0, 3)
+    shelf.rank()
+    for _ in range(3):
+        assert news.acquire(timeout=10)
+    ranked, done, of = shelf.ranking()
+    shelf.close()
+    assert ([i for i, _ in ranked], done, of) == ([1, 0, 2], 3, 3)
+    assert ranked[-1][1].miou_present == pytest.approx(1)
+
+
+def test_a_window_ends_with_the_fault_of_the_program(tiny_kitti: Path, monkeypatch):
+    source = open_data(tiny_kitti)
+    monkeypatch.setattr(source, "read", lambda i: [][1])
+    with (
+        pytest.raises(IndexError),
+        open_window(source, first_choice(source), host="127.0.0.1", port=0) as viewer,
+    ):
+        viewer.wait()
+
+
 def test_a_fault_of_the_program_is_not_swallowed():
     failed = threading.Event()
     work = Background(lambda key: 1 / 0, keep=1, done=lambda: None, failed=lambda error: failed.set())

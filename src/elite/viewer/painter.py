@@ -116,16 +116,16 @@ class Painter:
     def _picture(self, now: Shown, choice: Choice, look: Style, colored: tuple[Hashable, ...]) -> None:
         if not choice.camera:
             return
-        taught = None
-        if choice.picture == Picture.TEACHER and now.scene is not None and choice.camera in now.scene.frame.images:
-            taught = self.shelf.taught(choice.index, choice.camera)
+        there = now.scene is not None and choice.camera in now.scene.frame.images
+        asked = choice.picture == Picture.TEACHER and there
+        taught = self.shelf.taught(choice.index, choice.camera) if asked else None
         key = (*colored, choice.camera, choice.picture, taught)
 
         def draw() -> None:
-            if choice.picture != Picture.TEACHER:
+            if not asked:
                 self.panel.show_image(*_picture(now, choice, look))
             elif taught is None:
-                self.panel.show_image(None, "The teacher is being asked ..." if now.scene else "")
+                self.panel.show_image(None, "The teacher is being asked ...")
             elif taught.value is None:
                 self.panel.show_image(None, taught.fault)
             else:
