@@ -1,9 +1,16 @@
 """How long the viewer takes from one frame to another, at full size, until a browser has drawn it.
 
 Every scan of a data set (a rendered street, or --data ROOT) is copied often enough that no frame is shown twice, so
-nothing of it is at hand unless it was read ahead. For each switch two times are told: until the viewer has sent the
-frame, and until a headless Chromium, drawing in software, has returned a picture with it. Such a picture takes its time
-without any switch, too; that is told beside them. "next" is the frame after this one, "jump" any other.
+nothing of it is at hand unless it was read ahead: "next" is the frame after the last one, "jump" any other. Of each
+switch are told:
+
+    sent         until the viewer has read, coloured and sent the frame
+    page's work  processor time of the page's main thread: to unpack it, lay out the panels, hand it to the renderer
+    in the page  until the page has it
+    drawn        until two pictures later it is surely drawn
+
+The browser is a headless Chromium that draws in software, on the same processor: with a graphics card the two latter
+come down to about the sum of the two former. Two pictures when nothing changes are told beside them.
 """
 
 import argparse
@@ -14,8 +21,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-import viser
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 from elite.data.semantickitti import SemanticKITTI
 from elite.layout import Layout
@@ -23,7 +29,12 @@ from elite.synthetic import DriveConfig, render_drive
 from elite.viewer import DataSource, Viewer, first_choice, open_window
 
 FLAGS = ["--headless", "--no-sandbox", "--enable-unsafe-swiftshader", "--disable-background-networking"]
-PICTURE = {"height": 360, "width": 640}
+# The headline is sent after the points, and the page takes what it is sent in order.
+HAS = """name => new Promise(done => {
+    const look = () => document.body.textContent.includes(name) ? done() : setTimeout(look, 5)
+    look()
+})"""
+DRAWN = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 SEQUENCE = "00"
 
 
@@ -43,39 +54,51 @@ def repeat(root: Path, out: Path, frames: int) -> SemanticKITTI:
     return SemanticKITTI(out)
 
 
-def switch(viewer: Viewer, client: viser.ClientHandle, i: int) -> tuple[float, float]:
-    """Seconds until frame ``i`` is sent, and until the browser has drawn it."""
-    began = time.perf_counter()
-    viewer.go_to(i)
-    while viewer.shown != i:
-        time.sleep(0.001)
-    sent = time.perf_counter() - began
-    client.get_render(**PICTURE)
-    return sent, time.perf_counter() - began
+class Browser:
+    """A page on a viewer, and how it is asked for times."""
+
+    def __init__(self, page: Page, viewer: Viewer) -> None:
+        self.page, self.viewer = page, viewer
+        self.session = page.context.new_cdp_session(page)
+        self.session.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def work(self) -> float:
+        """Processor seconds of the page's main thread so far."""
+        metrics = self.session.send("Performance.getMetrics")["metrics"]
+        return next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration")
+
+    def switch(self, i: int) -> dict[str, float]:
+        """Seconds of each stage on the way to frame ``i``."""
+        name, before, began = "/".join(self.viewer.source.ids[i]), self.work(), time.perf_counter()
+        self.viewer.go_to(i)
+        while self.viewer.shown != i:
+            time.sleep(0.001)
+        sent = time.perf_counter() - began
+        self.page.evaluate(HAS, name)
+        arrived = time.perf_counter() - began
+        drawn = self.pictures() + arrived
+        self.page.wait_for_timeout(500)
+        return {"sent": sent, "page's work": self.work() - before, "in the page": arrived, "drawn": drawn}
+
+    def pictures(self) -> float:
+        """Seconds for two pictures."""
+        began = time.perf_counter()
+        self.page.evaluate(DRAWN)
+        return time.perf_counter() - began
 
 
-def still(client: viser.ClientHandle) -> float:
-    """Seconds for a picture of what is there already."""
-    began = time.perf_counter()
-    client.get_render(**PICTURE)
-    return time.perf_counter() - began
-
-
-def measure(viewer: Viewer, client: viser.ClientHandle, rounds: int) -> None:
-    """Steps, jumps and still pictures in turn."""
-    rows: dict[str, list[float]] = {
-        name: [] for name in ("next", "next, drawn", "jump", "jump, drawn", "still picture")
-    }
+def measure(browser: Browser, rounds: int) -> None:
+    """Jumps, steps and pictures in turn."""
+    rows: dict[str, list[float]] = {}
     for k in range(rounds + 1):
-        at = 8 * k
-        jump, step = switch(viewer, client, at), switch(viewer, client, at + 1)
-        if k == 0:
-            continue  # everything is slow at first
-        for name, seconds in zip(rows, (*step, *jump, still(client)), strict=True):
-            rows[name].append(seconds)
-        time.sleep(0.5)
+        found = {"jump": browser.switch(8 * k + 4), "next": browser.switch(8 * k + 5)}
+        times = {f"{kind}, {stage}": seconds for kind, stages in found.items() for stage, seconds in stages.items()}
+        for name, seconds in (times | {"nothing changes, drawn": browser.pictures()}).items():
+            if k:  # at first everything is slow
+                rows.setdefault(name, []).append(seconds)
+    print(f"{'':24s}{'median':>10s}{'longest':>10s}")
     for name, seconds in rows.items():
-        print(f"{name:14s} median {1000 * median(seconds):5.0f} ms   longest {1000 * max(seconds):5.0f} ms")
+        print(f"{name:24s}{1000 * median(seconds):7.0f} ms{1000 * max(seconds):7.0f} ms")
 
 
 def main(data: Path | None, rounds: int) -> None:
@@ -83,7 +106,7 @@ def main(data: Path | None, rounds: int) -> None:
         folder = Path(name)
         if data is None:
             render_drive(data := folder / "drive", DriveConfig(sequences=1, frames=4), workers=1)
-        source = DataSource(repeat(data, folder / "repeated", 8 * rounds + 10))
+        source = DataSource(repeat(data, folder / "repeated", 8 * rounds + 12))
         points = np.mean([len(source.read(i).frame.scan) for i in range(4)])
         with (
             open_window(source, first_choice(source), host="127.0.0.1", port=0) as viewer,
@@ -92,11 +115,10 @@ def main(data: Path | None, rounds: int) -> None:
             browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
             page = browser.new_page(viewport={"width": 1280, "height": 720})
             page.goto(viewer.url)
-            while not (clients := viewer.server.get_clients()):
-                page.wait_for_timeout(100)
-            page.wait_for_timeout(2000)
+            page.evaluate(HAS, "/".join(source.ids[0]))
+            page.wait_for_timeout(3000)
             print(f"{rounds} switches each, {points:,.0f} points, images {source.cameras}")
-            measure(viewer, next(iter(clients.values())), rounds)
+            measure(Browser(page, viewer), rounds)
             browser.close()
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 FLAGS = ["--headless", "--no-sandbox", "--enable-unsafe-swiftshader", "--disable-background-networking"]
-SIZE = {"width": 1440, "height": 810}
+SIZE = {"width": 1440, "height": 1000}
 
 
 @contextmanager
@@ -54,8 +54,9 @@ def viewer_picture(browser: Browser, address: str, frame: int) -> bytes:
 
 
 def report_picture(browser: Browser, demo: Path) -> bytes:
-    """The head of the page."""
-    return open_page(browser, (demo / "run" / "report" / "index.html").resolve().as_uri()).screenshot()
+    """What the student recognises."""
+    page = open_page(browser, (demo / "run" / "report" / "index.html").resolve().as_uri())
+    return page.locator("#classes").screenshot()
 
 
 def save(png: bytes, path: Path) -> None:
@@ -75,6 +76,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--demo", type=Path, default=Path("demo"))
     parser.add_argument("--out", type=Path, default=Path("docs"))
-    parser.add_argument("--frame", type=int, default=6)
+    parser.add_argument("--frame", type=int, default=12)
     given = parser.parse_args()
     main(given.demo, given.out, given.frame)

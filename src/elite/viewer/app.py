@@ -145,8 +145,9 @@ class Viewer:
         if self.live and self.choice.follow and self.source.ids:
             self.choice.index = len(self.source.ids) - 1
         now = self._now()
-        self._show_place()
-        self.painter.paint(now, replace(self.choice))
+        with self.server.atomic():  # the page draws once for all that has changed
+            self._show_place()
+            self.painter.paint(now, replace(self.choice))
         if now.complete:
             self.shown = self.choice.index
         return now

@@ -31,10 +31,12 @@ class Painter:
         looks = (choice.dark, choice.safe)
         self._once("ground", looks, lambda: self._ground(choice, look))
         mode = choice.mode if now.cloud is None or not missing(now.cloud, choice.mode) else Mode.HEIGHT
+        if now.cloud is not None or now.complete:  # else what was there stays until the next frame is read
+            self._frame(now, replace(choice, mode=mode), look, looks)
         self._status(now, choice)
-        if now.cloud is None and not now.complete:
-            return  # what was there stays until the next frame is read
-        choice = replace(choice, mode=mode)
+
+    def _frame(self, now: Shown, choice: Choice, look: Style, looks: tuple[bool, bool]) -> None:
+        mode = choice.mode
         colored = (now, mode, choice.class_id, choice.hidden, *looks)
         self._once("cloud", (*colored, choice.size), lambda: self._cloud(now.cloud, choice, look))
         self._once("legend", (now, mode, *looks), lambda: self._legend(now.cloud, mode, look))

@@ -202,11 +202,10 @@ class Panel:
 
     def show_image(self, image: UInt8[np.ndarray, "h w 3"] | None, note: str) -> None:
         """The picture, or a note in its place."""
-        with self.server.atomic():
-            if image is not None:
-                self.image.image = image
-            self.image.visible = image is not None
-            self.image_note.content = text.plain(note) if note else ""
+        if image is not None:
+            self.image.image = image
+        self.image.visible = image is not None
+        self.image_note.content = text.plain(note) if note else ""
 
     def paint_legend(self, look: Style) -> None:
         # The page's only handle on an element is its id, which the library keeps to itself.

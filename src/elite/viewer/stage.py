@@ -17,7 +17,10 @@ _FRUSTUM = 1.6  # metres from a camera's centre to its picture
 
 
 class Stage:
-    """What is drawn; each method puts something in the place of what was there."""
+    """What is drawn; each method puts something in the place of what was there.
+
+    Points and their colours must change in one step: the methods are called within ``server.atomic()``.
+    """
 
     def __init__(self, server: viser.ViserServer) -> None:
         self.server = server
@@ -47,16 +50,14 @@ class Stage:
         colors: UInt8[np.ndarray, "n 3"],
         size: float,
     ) -> None:
-        with self.server.atomic():
-            handle.visible = len(points) > 0
-            if len(points):
-                handle.points, handle.colors, handle.point_size = points, colors, size
+        handle.visible = len(points) > 0
+        if len(points):
+            handle.points, handle.colors, handle.point_size = points, colors, size
 
     def place_map(self, T_velo_street: Float[np.ndarray, "4 4"]) -> None:
         """Put the street where the sensor sees it now."""
-        with self.server.atomic():
-            self._map.wxyz = Rotation.from_matrix(T_velo_street[:3, :3]).as_quat(scalar_first=True)
-            self._map.position = T_velo_street[:3, 3]
+        self._map.wxyz = Rotation.from_matrix(T_velo_street[:3, :3]).as_quat(scalar_first=True)
+        self._map.position = T_velo_street[:3, 3]
 
     def show_cameras(
         self, cameras: Mapping[str, Camera], images: Mapping[str, UInt8[np.ndarray, "h w 3"]], look: Style
