@@ -12,7 +12,7 @@ import torch
 from elite.config import DataConfig, FaultConfig, OptimConfig
 from elite.errors import CheckpointError, ConfigError
 from elite.files import load_torch
-from elite.training import train
+from elite.training import callbacks, train
 from elite.training.module import Training
 from tests.test_distillation import config as taught
 from tests.test_training import config
@@ -108,6 +108,30 @@ def test_with_a_teacher_past_its_first_pruning(kitti: Path, tmp_path: Path, foun
     run_with_stops(stopped, [3, 8], monkeypatch)
     same(checkpoint(stopped.out), checkpoint(whole.out))
     assert checkpoint(whole.out)["elite_teacher"]["allocator"]["masks"]
+
+
+@pytest.mark.parametrize("written", [2, 5, 6])
+def test_killed_when_a_checkpoint_is_just_in_place(tiny_kitti: Path, tmp_path: Path, monkeypatch, written: int) -> None:
+    """After an epoch, after a score, after a step that is logged: its row of metrics.csv is there."""
+    data = DataConfig(root=tiny_kitti, sequences="00", batch_size=1, workers=0)
+    whole = config(tiny_kitti, tmp_path / "whole", data=data, steps=None, epochs=4, val_every=2, save_every=1)
+    train(whole, progress=False)
+    stopped, write, count = replace(whole, out=tmp_path / "stopped", resume="last"), callbacks.write_bytes, 0
+
+    def killed(path: Path, content: memoryview, *, verify: bool) -> None:
+        nonlocal count
+        write(path, content, verify=verify)
+        count += 1
+        if count == written:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks, "write_bytes", killed)
+        with pytest.raises(Killed):
+            train(stopped, progress=False)
+    train(stopped, progress=False)
+    same(checkpoint(stopped.out), checkpoint(whole.out))
+    assert metrics(stopped.out) == metrics(whole.out)
 
 
 def test_a_run_goes_on_only_with_the_settings_it_had(tiny_kitti: Path, tmp_path: Path, capsys) -> None:

@@ -20,37 +20,60 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """Checkpoints appear whole or not at all, read back and compared; the one before stays until then."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        data = io.BytesIO()
-        torch.save(checkpoint, data)
-        write_bytes(Path(path), data.getbuffer(), verify=True)
+        write_bytes(Path(path), _packed(checkpoint), verify=True)
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         """Tensors and plain values only, whatever is asked for."""
         return load_torch(Path(path))
 
 
+def _packed(checkpoint: dict[str, Any]) -> memoryview:
+    data = io.BytesIO()
+    torch.save(checkpoint, data)
+    return data.getbuffer()
+
+
 class LastCheckpoint(Checkpoint):
     """last.ckpt every ``every`` optimiser steps and at the end of every epoch, after its validation.
 
-    A step that is followed by a validation, or by the end of the epoch, is saved after that.
+    A step that is followed by a validation, or by the end of the epoch, is saved after that. The state is taken at once
+    and written when the metrics of its step are in their file: a run that is killed goes on without a gap there.
     """
 
     def __init__(self, path: Path, every: int) -> None:
         self.path = path
         self.every = every
+        self._taken: memoryview | None = None
+
+    def take(self, trainer: L.Trainer) -> None:
+        """The state as it is now, for ``write``; all processes take part, the first one keeps it."""
+        checkpoint = trainer._checkpoint_connector.dump_checkpoint()
+        self._taken = _packed(checkpoint) if trainer.is_global_zero else None
+
+    def write(self) -> None:
+        """What was taken last, unless that is done."""
+        if self._taken is not None:
+            write_bytes(self.path, self._taken, verify=True)
+            self._taken = None
 
     def on_train_batch_end(
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
         if between_batches(trainer) and trainer.global_step % self.every == 0:
-            trainer.save_checkpoint(self.path)
+            self.take(trainer)
 
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         if not trainer.fit_loop.epoch_loop._is_training_done:
-            trainer.save_checkpoint(self.path)
+            self.take(trainer)
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        trainer.save_checkpoint(self.path)
+        self.take(trainer)
+
+    def on_train_batch_start(self, trainer: L.Trainer, module: L.LightningModule, batch: Batch, batch_idx: int) -> None:
+        self.write()
+
+    def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self.write()
 
 
 def between_batches(trainer: L.Trainer) -> bool:
@@ -64,8 +87,10 @@ def between_batches(trainer: L.Trainer) -> bool:
 class StopSignal(Callback):
     """On SIGTERM, to any process: the step is finished, last.ckpt saved, and all processes end with StoppedError."""
 
-    def __init__(self) -> None:
+    def __init__(self, last: LastCheckpoint) -> None:
+        self.last = last
         self.asked = False
+        self.stops = False
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         signal.signal(signal.SIGTERM, self._ask)  # Lightning's talks to other processes from within; it restores ours
@@ -77,10 +102,15 @@ class StopSignal(Callback):
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
         if between_batches(trainer) and trainer.strategy.reduce_boolean_decision(self.asked, all=False):
-            last = next(c for c in trainer.checkpoint_callbacks if isinstance(c, LastCheckpoint))
-            trainer.save_checkpoint(last.path)
+            self.last.take(trainer)
+            self.stops = True
+
+    def on_train_batch_start(self, trainer: L.Trainer, module: L.LightningModule, batch: Batch, batch_idx: int) -> None:
+        if self.stops:
+            self.last.write()
             raise StoppedError(
-                f"stopped by a signal after step {trainer.global_step}; saved in {last.path}, go on with --resume last."
+                f"stopped by a signal after step {trainer.global_step}; saved in {self.last.path}, go on with --resume "
+                "last."
             )
 
 

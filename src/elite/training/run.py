@@ -69,7 +69,7 @@ def train(config: TrainConfig, *, progress: bool = True) -> TrainingResult:
     _tell_absent(data)
     saving = checkpoints(config.out / "checkpoints", validated=data.val_set is not None, every=config.save_every)
     with quiet():
-        callbacks = [*saving, StopSignal(), Throughput(), LearningRateMonitor("step")]
+        callbacks = [*saving, StopSignal(saving[-1]), Throughput(), LearningRateMonitor("step")]
         trainer = _trainer(config, callbacks, progress, step=step)
         data.check_processes(trainer.world_size)
         choose(config.backend, trainer.strategy.root_device)
