@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -23,7 +22,8 @@ from elite.inference import Segmenter
 from elite.training import TrainingResult, train
 from elite.training.module import Training
 from elite.types import Batch
-from tests.conftest import RAW_IDS, narrow_sam, random_scan, write_frame
+from tests.conftest import RAW_IDS, random_scan, write_frame
+from tests.trial import two_machines, write_foundation
 
 EPOCHS, SCANS, SCORED, WITH_IMAGE = 3, 5, 3, (0, 1)  # 2 steps of two scans an epoch; the fifth scan is left over
 CROP = (64, 512)
@@ -41,13 +41,6 @@ def write_drive(root: Path) -> None:
     folder.mkdir()
     for i in WITH_IMAGE:
         Image.fromarray(rng.integers(0, 256, (376, 1241, 3), np.uint8)).save(folder / f"{i:06d}.png")
-
-
-def write_foundation(folder: Path) -> None:
-    torch.manual_seed(5)
-    sizes = {"hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2, "mlp_dim": 32, "output_channels": 8}
-    places = {"image_size": 512, "patch_size": 32, "window_size": 7, "global_attn_indexes": [3]}
-    narrow_sam(**sizes, **places, initializer_range=0.1).save_pretrained(folder)
 
 
 def run(base: Path, out: Path, accumulate: int) -> tuple[TrainingResult, Losses]:
@@ -83,21 +76,16 @@ def process(base: Path) -> None:
 
 def launch_two(base: Path) -> None:
     """As torchrun does on two machines of one process each."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    told = {"WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 1, "LOCAL_RANK": 0, "TORCHELASTIC_RUN_ID": "test"}
-    told |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": 1}
     code = f"from pathlib import Path; from tests.test_distributed import process; process(Path({str(base)!r}))"
     started = [
         subprocess.Popen(
             [sys.executable, "-c", code],
             cwd=Path(__file__).parents[1],
-            env=os.environ | {name: str(value) for name, value in (told | {"RANK": rank, "GROUP_RANK": rank}).items()},
+            env=os.environ | told,
             stderr=subprocess.PIPE,
             text=True,
         )
-        for rank in range(2)
+        for told in two_machines()
     ]
     try:
         for process in started:

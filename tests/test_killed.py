@@ -1,0 +1,118 @@
+"""kill -9 at any moment, and within the writing of a checkpoint: a run goes on to the same bits. By hand: -m slow."""
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.test_resume import checkpoint, metrics, same
+from tests.trial import BATCH, Trial, train_argv, write_drive, write_foundation
+
+pytestmark = pytest.mark.slow
+KILLS = 20
+# 24 scans, two batches a step, 12 steps an epoch: AdaLoRA prunes from step 16 on, its last ranks are set at step 48.
+LENGTH, STEPS = {"epochs": 8, "val_every": 2, "accumulate": 2, "save_every": 1}, 96
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with a drive, a foundation model, and the run that nobody stopped."""
+    base = tmp_path_factory.mktemp("killed")
+    write_drive(base / "kitti", scans=24)
+    write_foundation(base / "foundation")
+    assert Trial(train_argv(base, base / "whole", **LENGTH), base / "whole.log").wait(600) == 0
+    return base
+
+
+def assert_as_if_never_stopped(base: Path, out: Path) -> None:
+    for name in ("last.ckpt", "best.ckpt"):
+        same(checkpoint(out, name), checkpoint(base / "whole", name))
+    assert metrics(out) == metrics(base / "whole")
+    assert sorted(os.listdir(out / "checkpoints")) == ["best.ckpt", "last.ckpt"]  # no halves
+    progress, teacher = (checkpoint(out)[key] for key in ("elite_progress", "elite_teacher"))
+    assert progress["steps"] == STEPS
+    assert sum(int(mask.sum()) for mask in teacher["allocator"]["masks"].values()) > 0  # ranks were given out
+
+
+def steps_done(out: Path) -> int:
+    return checkpoint(out)["global_step"] if (out / "checkpoints" / "last.ckpt").exists() else 0
+
+
+def test_killed_at_random_moments(base: Path) -> None:
+    """Of its whole life: while it starts, reads, learns, writes, validates."""
+    out, log, chance = base / "random", base / "random.log", random.Random(0)
+    for number in range(KILLS):
+        before, trial = steps_done(out), Trial(train_argv(base, out, **LENGTH), log)
+        if number % 5 == 4:  # while it starts
+            time.sleep(chance.uniform(0, 2))
+        else:
+            batch = chance.randint(0, 18)
+            trial.wait_for(BATCH.format(batch))
+            time.sleep(chance.uniform(0, 0.3))  # a batch takes about as long
+        lived = time.monotonic() - trial.begun
+        trial.kill()
+        assert trial.wait() == -signal.SIGKILL, trial.said()[-500:]
+        halves = [path.name for path in (out / "checkpoints").glob(".*")]
+        print(f"kill {number + 1:2d} after {lived:5.2f} s, steps saved {before:2d} -> {steps_done(out):2d}", *halves)
+    assert 0 < steps_done(out) < STEPS
+    assert Trial(train_argv(base, out, **LENGTH), log).wait(600) == 0
+    assert_as_if_never_stopped(base, out)
+
+
+def kill_in_the_writing(moment: str, number: int) -> None:
+    """Of the checkpoint of this number, last or best: done before the process begins."""
+    from elite import files
+
+    write, count = files.write_bytes, 0
+
+    def hit(*_: Any, **__: Any) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def halve(begin: Callable[..., Any], *given: Any, **more: Any) -> Any:
+        file = begin(*given, **more)
+        all_of_it = file.file.write
+        file.write = lambda data: (all_of_it(data[: len(data) // 2]), file.flush(), hit())
+        return file
+
+    def written(path: Path, data: bytes, *, verify: bool = False) -> None:
+        nonlocal count
+        count += path.suffix == ".ckpt"
+        if count == number and path.suffix == ".ckpt":
+            match moment:
+                case "opened":
+                    files.tempfile.NamedTemporaryFile = partial(halve, files.tempfile.NamedTemporaryFile)  # type: ignore
+                case "written":
+                    os.fsync = hit
+                case "read back":
+                    Path.read_bytes = hit  # type: ignore[method-assign]
+                case "verified":
+                    Path.replace = hit  # type: ignore[method-assign]
+        write(path, data, verify=verify)
+        if count == number and path.suffix == ".ckpt":
+            hit()  # it stands, and nothing else has been done
+
+    from elite.training import callbacks
+
+    callbacks.write_bytes = written
+
+
+MOMENTS = ("opened", "written", "read back", "verified", "in place")
+
+
+def test_killed_within_the_writing_of_a_checkpoint(base: Path) -> None:
+    out, log, chance = base / "writing", base / "writing.log", random.Random(1)
+    for moment in MOMENTS * 2:
+        before = steps_done(out)
+        number = chance.randint(2, 9)
+        trial = Trial(train_argv(base, out, **LENGTH), log, partial(kill_in_the_writing, moment, number))
+        assert trial.wait() == -signal.SIGKILL, trial.said()[-2000:]
+        print(f"killed in writing number {number}, {moment}: {before} -> {steps_done(out)} steps are saved")
+        assert steps_done(out) >= before
+    assert Trial(train_argv(base, out, **LENGTH), log).wait(600) == 0
+    assert_as_if_never_stopped(base, out)
