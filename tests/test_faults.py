@@ -201,6 +201,31 @@ def test_a_killed_loader_ends_the_run_with_a_word(tiny_kitti: Path, tmp_path: Pa
         train(config(tiny_kitti, tmp_path, data=data, steps=6), progress=False)
 
 
+@pytest.mark.parametrize("sequence", ["00", "08"])
+def test_no_loader_outlives_a_run_that_ends_by_an_error(tiny_kitti: Path, tmp_path: Path, sequence: str) -> None:
+    """In training and in validation: both have loader processes by then, for which the command would wait."""
+    frame, broken = tiny_kitti / "sequences" / sequence / "velodyne" / "000000.bin", tmp_path / "broken.py"
+    broken.write_text(
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from elite.cli import main\n"
+        "from elite.training.module import Training\n"
+        "score = Training.on_validation_epoch_end\n"
+        "def damage(self):\n"
+        "    score(self)\n"
+        f"    Path({str(frame)!r}).write_bytes(b'?')\n"
+        "Training.on_validation_epoch_end = damage\n"
+        "if __name__ == '__main__': sys.exit(main(sys.argv[1:]))\n"
+    )
+    settings = {"data.root": tiny_kitti, "out": tmp_path / "run", "steps": 20, "val_every": 2, "data.workers": 1}
+    small = {"student.channels": 4, "student.cells": "[50,50,10]", "data.batch_size": 1, "data.sequences": "00"}
+    argv = [f"--{name}={value}" for name, value in (settings | small).items()]
+    command = [sys.executable, str(broken), "train", "--config", "semantickitti-student", "--accelerator=cpu", *argv]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 2, done.stderr
+    assert "000000.bin is 1 bytes long" in done.stderr
+
+
 def test_so_does_one_whose_end_was_told_within_other_code(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
     """PyTorch tells it by a signal handler, which raises at whatever line is being run; that code may wrap it."""
 

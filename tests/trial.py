@@ -83,6 +83,7 @@ def _command(argv: list[str], log: Path, harm: Harm | None, told: dict[str, str]
     os.setpgid(0, 0)  # a signal may be meant for it and its loader processes alone
     multiprocessing.set_start_method("fork", force=True)  # of loader processes, as from the command line
     os.environ.update(told)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which the server leaves out
     for stream in (1, 2):
         os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
     from elite.cli import main

@@ -81,6 +81,10 @@ def fit(
                     "--resume last."
                 ) from error
         raise
+    finally:
+        # Lightning ends the loader processes of the loop that failed alone, and those that are left outlive the one
+        # SIGTERM that Python sends them at its end, for which it would wait for ever.
+        trainer.fit_loop.teardown()
 
 
 def _causes(error: BaseException | None) -> Iterator[RuntimeError]:

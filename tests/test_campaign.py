@@ -1,0 +1,347 @@
+"""Faults in whole runs: survived, or the end of the run by a named error; nothing is lost. By hand: -m slow -s."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from elite.layout import Layout
+from tests.test_resume import checkpoint, metrics, same
+from tests.trial import BATCH, Trial, pair, train_argv, write_drive, write_foundation
+
+pytestmark = pytest.mark.slow
+SCANS = 34
+LENGTH, STEPS = {"epochs": 2, "val_every": 1, "save_every": 3}, 68
+USAGE, STOPPED = 2, 143
+PATIENCE = 60  # s, for a process to see that another one is gone
+
+# ---- what is done, and to what ---------------------------------------------------------------------------------
+
+FILES: dict[str, Callable[[Layout, str], Path]] = {
+    "scan": lambda layout, name: layout.scan("00", name),
+    "labels": lambda layout, name: layout.labels("00", name),
+    "image": lambda layout, name: layout.image("00", name, "image_2"),
+    "pseudo-label": lambda layout, name: layout.dense_labels("00", name, "image_2_pseudo", "semantic"),
+    "pseudo-label's instances": lambda layout, name: layout.dense_labels("00", name, "image_2_pseudo", "instance"),
+}
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3 - 1])
+
+
+def overwrite(path: Path) -> None:
+    """By what a worn flash cell gives."""
+    path.write_bytes(b"\xff" * path.stat().st_size)
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def unreadable(path: Path) -> None:
+    """Reading gives an error of the system."""
+    path.unlink()
+    path.mkdir()
+
+
+DAMAGES: dict[str, Callable[[Path], None]] = {
+    "truncated": truncate,
+    "emptied": empty,
+    "overwritten": overwrite,
+    "vanished": Path.unlink,
+    "unreadable": unreadable,
+}
+
+
+NAMES = [f"{i:06d}" for i in range(len(FILES) * len(DAMAGES))]
+
+
+def damage_all(kitti: Path) -> None:
+    """Every file in every way, each of another frame."""
+    faults = [(file, damage) for file in FILES.values() for damage in DAMAGES.values()]
+    for name, (file, damage) in zip(NAMES, faults, strict=True):
+        damage(file(Layout(kitti), name))
+
+
+def damage_two(kitti: Path) -> None:
+    for name in NAMES[3], NAMES[9]:
+        truncate(FILES["scan"](Layout(kitti), name))
+
+
+def fill(disk: Path) -> None:
+    with suppress(OSError), (disk / "filler").open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+
+
+def at_batch(number: int, harm: Callable[[], Any]) -> None:
+    """Harm before a batch of the run, counted from its beginning."""
+    from elite.training.module import Training
+
+    begin = Training.on_train_batch_start
+
+    def harmed(self: Training, batch: Any, index: int) -> None:
+        if self.trainer.fit_loop.epoch_loop.total_batch_idx == number:
+            harm()
+        begin(self, batch, index)
+
+    Training.on_train_batch_start = harmed  # type: ignore[method-assign]
+
+
+def slow_disk() -> None:
+    """One read in five takes 0.1 s, and every file that is written 0.2 s."""
+    from elite.data import semantickitti
+
+    read, sync = semantickitti._read, os.fsync
+
+    def slowly(path: Path, what: str) -> bytes:
+        time.sleep(0.1 if random.random() < 0.2 else 0)
+        return read(path, what)
+
+    semantickitti._read = slowly
+    os.fsync = lambda file: (time.sleep(0.2), sync(file))[1]
+
+
+# ---- the stage -------------------------------------------------------------------------------------------------
+
+
+class Stage:
+    """A drive, a foundation model, the run that nothing happened to, and the account of what was injected."""
+
+    def __init__(self, base: Path) -> None:
+        self.base, self.runs = base, 0
+        self.account: Counter[str] = Counter()
+        write_drive(base / "kitti", scans=SCANS)
+        write_foundation(base / "foundation")
+        trial = Trial(self.argv("whole"), base / "log")
+        trial.wait_for(BATCH.format(0))
+        began = time.monotonic()
+        assert trial.wait(600) == 0
+        self.seconds = time.monotonic() - began  # from the first step on
+
+    def argv(self, name: str | Path, **settings: object) -> list[str]:
+        return train_argv(self.base, self.base / name, **LENGTH | settings)
+
+    def fresh(self) -> Path:
+        self.runs += 1
+        return self.base / f"run{self.runs}"
+
+    def start(self, out: Path, harm: Callable[[], None] | None = None, **settings: object) -> Trial:
+        return Trial(self.argv(out, **settings), self.base / f"{out.name}.log", harm)
+
+    def as_if_nothing_had_been(self, out: Path) -> None:
+        for name in ("last.ckpt", "best.ckpt"):
+            same(checkpoint(out, name), checkpoint(self.base / "whole", name))
+        assert metrics(out) == metrics(self.base / "whole")
+
+    def goes_on(self, out: Path) -> None:
+        """After a run has ended: what was saved is whole, and the run goes on to the same bits."""
+        assert self.start(out).wait(600) == 0
+        self.as_if_nothing_had_been(out)
+
+    def tell(self, fault: str, outcome: str, count: int = 1) -> None:
+        self.account["injected"] += count
+        self.account[outcome] += count
+        print(f"{count:3d} x {fault}: {outcome}", flush=True)
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    stage = Stage(tmp_path_factory.mktemp("campaign"))
+    yield stage
+    print({"lost": 0} | dict(stage.account))
+
+
+def named(trial: Trial, status: int, text: str) -> None:
+    """It ended by one line that says why."""
+    assert trial.wait() == status, trial.said()[-3000:]
+    assert text in trial.said(), trial.said()[-3000:]
+    assert "Traceback" not in trial.said(), trial.said()[-3000:]
+
+
+# ---- damaged data ----------------------------------------------------------------------------------------------
+
+
+def test_damaged_files_are_replaced_and_named(stage: Stage) -> None:
+    """25 of them in the midst of the first epoch of two, each another frame's."""
+    kitti = stage.base / "damaged"
+    shutil.copytree(stage.base / "kitti", kitti)
+    out = stage.fresh()
+    trial = stage.start(out, partial(at_batch, 10, partial(damage_all, kitti)), data__root=kitti, faults__frames=0.8)
+    assert trial.wait(600) == 0, trial.said()[-3000:]
+    told = [json.loads(line) for line in (out / "faults.jsonl").read_text().splitlines()]
+    assert sorted(fault["frames"][0] for fault in told) == [f"00/{name}" for name in NAMES]
+    assert {fault["fault"] for fault in told} == {"unreadable frame"}
+    assert checkpoint(out)["global_step"] == STEPS
+    stage.tell("damaged file (scan, labels, image, pseudo-label; truncated, ..., unreadable)", "survived", len(NAMES))
+
+
+def test_too_many_damaged_files_end_the_run(stage: Stage) -> None:
+    kitti, out = stage.base / "worse", stage.fresh()
+    shutil.copytree(stage.base / "kitti", kitti)
+    harm = partial(at_batch, 10, partial(damage_two, kitti))
+    named(stage.start(out, harm, data__root=kitti, faults__frames=0.03), USAGE, "more than faults.frames 0.03 allows")
+    shutil.rmtree(kitti)
+    shutil.copytree(stage.base / "kitti", kitti)
+    assert stage.start(out, data__root=kitti, faults__frames=0.03).wait(600) == 0
+    stage.tell("two damaged scans where one is put up with", "ended with a named error")
+
+
+def test_a_data_set_that_is_gone_ends_the_run(stage: Stage) -> None:
+    kitti, out = stage.base / "gone", stage.fresh()
+    shutil.copytree(stage.base / "kitti", kitti)
+    sequence = kitti / "sequences" / "00"
+    harm = partial(at_batch, 10, partial(sequence.rename, kitti / "elsewhere"))
+    named(stage.start(out, harm, data__root=kitti), USAGE, "No such file or directory")
+    (kitti / "elsewhere").rename(sequence)
+    stage.goes_on(out)
+    stage.tell("data set gone (unmounted)", "ended with a named error")
+
+
+def test_a_damaged_validation_scan_ends_the_run(stage: Stage) -> None:
+    """It is not left out: the score would be that of other scans, and nobody would see it."""
+    kitti, out = stage.base / "scored", stage.fresh()
+    shutil.copytree(stage.base / "kitti", kitti)
+    path = Layout(kitti).scan("08", "000001")
+    content = path.read_bytes()
+    named(stage.start(out, partial(at_batch, 40, partial(truncate, path)), data__root=kitti), USAGE, "000001.bin")
+    path.write_bytes(content)
+    stage.goes_on(out)
+    stage.tell("damaged validation scan", "ended with a named error")
+
+
+# ---- disks -----------------------------------------------------------------------------------------------------
+
+
+def test_a_slow_disk_changes_nothing(stage: Stage) -> None:
+    out = stage.fresh()
+    assert stage.start(out, slow_disk).wait(600) == 0
+    stage.as_if_nothing_had_been(out)
+    stage.tell("slow disk", "survived")
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """A file system of so many bytes in memory; called again, it is of another size."""
+    path = tmp_path / "disk"
+    path.mkdir()
+
+    def of_size(size: int) -> Path:
+        what = f"remount,size={size}" if path.is_mount() else f"size={size}"
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", what, "tmpfs", str(path)], capture_output=True)
+        if done.returncode:
+            pytest.skip("a file system cannot be mounted here; root is needed")
+        return path
+
+    yield of_size
+    if path.is_mount():
+        subprocess.run(["umount", str(path)], check=True)
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(stage: Stage, disk: Callable[[int], Path]) -> None:
+    """Full from the beginning; with room for one checkpoint and no second; filled by somebody else in between."""
+    size = (stage.base / "whole" / "checkpoints" / "last.ckpt").stat().st_size
+    for room, saved in ((size // 2, False), (size * 2 - 4096, True)):
+        out = disk(room) / f"run{room}"
+        named(stage.start(out), USAGE, "No space left on device")
+        assert (out / "checkpoints" / "last.ckpt").exists() == saved
+        assert not saved or 0 < checkpoint(out)["global_step"] < STEPS
+        disk(2**28)
+        stage.goes_on(out)
+        stage.tell(f"full disk, {'before' if not saved else 'after'} a first checkpoint", "ended with a named error")
+        shutil.rmtree(out)
+
+    out = disk(2**26) / "filled"
+    named(stage.start(out, partial(at_batch, 35, partial(fill, out.parent))), USAGE, "No space left on device")
+    assert checkpoint(out)["global_step"] == 34
+    (out.parent / "filler").unlink()
+    stage.goes_on(out)
+    stage.tell("disk filled by somebody else", "ended with a named error")
+
+
+# ---- signals ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
+def test_a_signal_at_a_random_moment(stage: Stage, number: int) -> None:
+    chance = random.Random(number)
+    status = {signal.SIGTERM: STOPPED, signal.SIGKILL: -signal.SIGKILL, signal.SIGINT: 130}[signal.Signals(number)]
+    for _ in range(2):
+        out = stage.fresh()
+        trial = stage.start(out)
+        trial.wait_for(BATCH.format(0))
+        time.sleep(chance.uniform(0, 0.7) * stage.seconds)
+        trial.kill(number)
+        assert trial.wait() == status, trial.said()[-3000:]
+        assert "Traceback" not in trial.said()
+        stage.goes_on(out)
+        outcome = "ended with a named error" if number != signal.SIGKILL else "ended, the run went on"
+        stage.tell(f"{signal.Signals(number).name} to the run", outcome)
+
+
+def test_a_signal_to_the_run_and_its_loaders(stage: Stage) -> None:
+    """As a shell or a cluster sends it."""
+    out = stage.fresh()
+    trial = stage.start(out)
+    trial.wait_for(BATCH.format(0))
+    time.sleep(0.3 * stage.seconds)
+    trial.kill_all(signal.SIGTERM)
+    named(trial, STOPPED, "--resume last")
+    stage.goes_on(out)
+    stage.tell("SIGTERM to the whole process group", "ended with a named error")
+
+
+def test_a_signal_while_the_run_starts(stage: Stage) -> None:
+    out = stage.fresh()
+    trial = stage.start(out)
+    time.sleep(0.2)
+    trial.kill(signal.SIGTERM)
+    assert trial.wait() == -signal.SIGTERM
+    stage.goes_on(out)
+    stage.tell("SIGTERM while it starts", "ended, the run went on")
+
+
+def test_a_loader_is_killed(stage: Stage) -> None:
+    chance = random.Random(0)
+    for which in (0, 1):
+        out = stage.fresh()
+        trial = stage.start(out)
+        trial.wait_for(BATCH.format(0))
+        time.sleep(chance.uniform(0, 0.7) * stage.seconds)
+        os.kill(trial.children()[which], signal.SIGKILL)
+        named(trial, USAGE, "a loader process was killed")
+        stage.goes_on(out)
+        stage.tell("SIGKILL of a loader process", "ended with a named error")
+
+
+def test_one_of_two_processes_is_killed(stage: Stage) -> None:
+    """The other one ends soon, and both go on to what they would have been."""
+    alone = stage.base / "two"
+    for trial in pair(stage.argv(alone, data__workers=1), stage.base / "two.log"):
+        assert trial.wait(600) == 0, trial.said()[-3000:]
+    for lost in (0, 1):
+        out, log = stage.fresh(), stage.base / f"pair{lost}.log"
+        trials = pair(stage.argv(out, data__workers=1), log)
+        trials[lost].wait_for(BATCH.format(0))
+        time.sleep(0.3 * stage.seconds)
+        trials[lost].kill()
+        began = time.monotonic()
+        named(trials[1 - lost], USAGE, "another process of this run is gone")
+        took = time.monotonic() - began
+        assert took < PATIENCE
+        for trial in pair(stage.argv(out, data__workers=1), log):
+            assert trial.wait(600) == 0, trial.said()[-3000:]
+        same(checkpoint(out), checkpoint(alone))
+        stage.tell(f"SIGKILL of process {lost} of two (the other ended {took:.1f} s later)", "ended with a named error")
