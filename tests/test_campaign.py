@@ -121,7 +121,7 @@ class Stage:
     """A drive, a foundation model, the run that nothing happened to, and the account of what was injected."""
 
     def __init__(self, base: Path) -> None:
-        self.base, self.runs = base, 0
+        self.base, self.runs, self.told = base, 0, 0
         self.account: Counter[str] = Counter()
         write_drive(base / "kitti", scans=SCANS)
         write_foundation(base / "foundation")
@@ -135,6 +135,7 @@ class Stage:
         return train_argv(self.base, self.base / name, **LENGTH | settings)
 
     def fresh(self) -> Path:
+        """The folder of a run that something will happen to; it is lost unless ``tell`` is called."""
         self.runs += 1
         return self.base / f"run{self.runs}"
 
@@ -152,6 +153,7 @@ class Stage:
         self.as_if_nothing_had_been(out)
 
     def tell(self, fault: str, outcome: str, count: int = 1) -> None:
+        self.told += 1
         self.account["injected"] += count
         self.account[outcome] += count
         print(f"{count:3d} x {fault}: {outcome}", flush=True)
@@ -161,7 +163,7 @@ class Stage:
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     stage = Stage(tmp_path_factory.mktemp("campaign"))
     yield stage
-    print({"lost": 0} | dict(stage.account))
+    print(dict(stage.account) | {"lost": stage.runs - stage.told})
 
 
 def named(trial: Trial, status: int, text: str) -> None:
@@ -254,7 +256,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(stage: Stage, disk: Callable[[
     """Full from the beginning; with room for one checkpoint and no second; filled by somebody else in between."""
     size = (stage.base / "whole" / "checkpoints" / "last.ckpt").stat().st_size
     for room, saved in ((size // 2, False), (size * 2 - 4096, True)):
-        out = disk(room) / f"run{room}"
+        out = disk(room) / stage.fresh().name
         named(stage.start(out), USAGE, "No space left on device")
         assert (out / "checkpoints" / "last.ckpt").exists() == saved
         assert not saved or 0 < checkpoint(out)["global_step"] < STEPS
@@ -263,7 +265,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(stage: Stage, disk: Callable[[
         stage.tell(f"full disk, {'before' if not saved else 'after'} a first checkpoint", "ended with a named error")
         shutil.rmtree(out)
 
-    out = disk(2**26) / "filled"
+    out = disk(2**26) / stage.fresh().name
     named(stage.start(out, partial(at_batch, 35, partial(fill, out.parent))), USAGE, "No space left on device")
     assert checkpoint(out)["global_step"] == 34
     (out.parent / "filler").unlink()
