@@ -201,6 +201,14 @@ def test_a_killed_loader_ends_the_run_with_a_word(tiny_kitti: Path, tmp_path: Pa
         train(config(tiny_kitti, tmp_path, data=data, steps=6), progress=False)
 
 
+def run_program(program: Path, settings: dict[str, Any], timeout: int) -> subprocess.CompletedProcess[str]:
+    """``elite train`` of a small student by a program that does something to it."""
+    small = {"student.channels": 4, "student.cells": "[50,50,10]", "data.batch_size": 1, "data.sequences": "00"}
+    argv = [f"--{name}={value}" for name, value in (settings | small).items()]
+    command = [sys.executable, str(program), "train", "--config", "semantickitti-student", "--accelerator=cpu", *argv]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+
+
 @pytest.mark.parametrize("sequence", ["00", "08"])
 def test_no_loader_outlives_a_run_that_ends_by_an_error(tiny_kitti: Path, tmp_path: Path, sequence: str) -> None:
     """In training and in validation: both have loader processes by then, for which the command would wait."""
@@ -218,10 +226,7 @@ def test_no_loader_outlives_a_run_that_ends_by_an_error(tiny_kitti: Path, tmp_pa
         "if __name__ == '__main__': sys.exit(main(sys.argv[1:]))\n"
     )
     settings = {"data.root": tiny_kitti, "out": tmp_path / "run", "steps": 20, "val_every": 2, "data.workers": 1}
-    small = {"student.channels": 4, "student.cells": "[50,50,10]", "data.batch_size": 1, "data.sequences": "00"}
-    argv = [f"--{name}={value}" for name, value in (settings | small).items()]
-    command = [sys.executable, str(broken), "train", "--config", "semantickitti-student", "--accelerator=cpu", *argv]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    done = run_program(broken, settings, timeout=100)
     assert done.returncode == 2, done.stderr
     assert "000000.bin is 1 bytes long" in done.stderr
 
@@ -257,11 +262,8 @@ def test_when_one_of_two_processes_is_killed_the_other_ends(tiny_kitti: Path, tm
         "if __name__ == '__main__': sys.exit(main(sys.argv[1:]))\n"
     )
     settings = {"data.root": tiny_kitti, "out": tmp_path / "run", "devices": 2, "steps": 20, "data.workers": 0}
-    small = {"student.channels": 4, "student.cells": "[50,50,10]", "data.batch_size": 1, "data.sequences": "00"}
-    argv = [f"--{name}={value}" for name, value in (settings | small).items()]
-    command = [sys.executable, str(program), "train", "--config", "semantickitti-student", "--accelerator=cpu", *argv]
     start = time.monotonic()
-    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    done = run_program(program, settings, timeout=200)
     assert done.returncode == 2, done.stderr
     assert "another process of this run is gone" in done.stderr
     assert time.monotonic() - start < 150
