@@ -209,10 +209,9 @@ def run_program(program: Path, settings: dict[str, Any], timeout: int) -> subpro
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout)
 
 
-@pytest.mark.parametrize("sequence", ["00", "08"])
-def test_no_loader_outlives_a_run_that_ends_by_an_error(tiny_kitti: Path, tmp_path: Path, sequence: str) -> None:
-    """In training and in validation: both have loader processes by then, for which the command would wait."""
-    frame, broken = tiny_kitti / "sequences" / sequence / "velodyne" / "000000.bin", tmp_path / "broken.py"
+def test_no_loader_outlives_a_run_that_ends_in_its_validation(tiny_kitti: Path, tmp_path: Path) -> None:
+    """Training has loader processes too by then, for which the command would wait."""
+    frame, broken = tiny_kitti / "sequences" / "08" / "velodyne" / "000000.bin", tmp_path / "broken.py"
     broken.write_text(
         "import sys\n"
         "from pathlib import Path\n"

@@ -94,6 +94,7 @@ def test_a_gradient_that_no_scale_makes_finite_ends_the_run(scaled: TrainConfig,
     assert kinds == ["gradient too large for its scale"] * 6 + ["loss or gradient not finite"] * 3
 
 
+@pytest.mark.slow
 def test_the_scale_goes_on_where_it_was(scaled: TrainConfig, monkeypatch) -> None:
     train(scaled, progress=False)
     stopped = replace(scaled, out=scaled.out.parent / "stopped")

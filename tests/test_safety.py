@@ -105,6 +105,19 @@ def test_no_configuration_runs_code(text, tmp_path):
     assert not mark.exists()
 
 
+@pytest.mark.parametrize("text", ["optim: {lr: }", "student: {cells: null}", "distill: {kl: null}"])
+def test_a_setting_that_is_left_empty_is_named(text, tmp_path):
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=r"(optim\.lr|student\.cells|distill\.kl) must have a value, found null"):
+        parse_config(Parser(prog="elite train"), [f"--config={tmp_path / 'a.yaml'}"], TrainConfig)
+
+
+def test_a_number_beyond_all_numbers_is_told(tmp_path):
+    (tmp_path / "a.yaml").write_text(f"optim: {{lr: {'9' * 400}}}")
+    with pytest.raises(ConfigError, match="larger than any number"):
+        parse_config(Parser(prog="elite train"), [f"--config={tmp_path / 'a.yaml'}"], TrainConfig)
+
+
 def test_an_image_is_png_or_jpeg_whatever_its_name(tmp_path):
     """Pillow would hand a PostScript file to another program."""
     postscript = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n%%EOF\n"

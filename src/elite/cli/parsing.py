@@ -3,9 +3,9 @@
 import shlex
 import sys
 from collections.abc import Collection, Iterable
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, get_args, get_type_hints
 
 from jsonargparse import ArgumentParser, Namespace
 
@@ -77,11 +77,32 @@ def parse_config(
 def read_config(
     parser: ArgumentParser, argv: list[str], cls: type[Config], *, skip: Collection[str] = ()
 ) -> tuple[Namespace, Config]:
-    """The same by a parser that knows the settings."""
-    args = parser.parse_args(underscored(resolve_config(argv)))
+    """The same by a parser that knows the settings, whose own checks let null pass for anything.
+
+    Raises:
+        ConfigError: a setting that must have a value has none, or one beyond all numbers.
+    """
+    try:
+        args = parser.parse_args(underscored(resolve_config(argv)))
+    except OverflowError as error:
+        raise ConfigError(f"a setting is larger than any number here ({error}); give a smaller one.") from error
+    if empty := _without_value(cls, args):
+        raise ConfigError(f"{', '.join(empty)} must have a value, found null; give one, or leave the setting out.")
     made = vars(parser.instantiate(args))
     names = [f.name for f in fields(cls) if f.name not in skip]  # type: ignore[arg-type]
     return args, cls(**{name: made[name] for name in names})
+
+
+def _without_value(kind: Any, values: Any, name: str = "") -> list[str]:
+    """Names of the settings that are None and may not be."""
+    if values is None:
+        return [] if type(None) in get_args(kind) else [name[1:]]
+    if not is_dataclass(kind):
+        return []
+    given = ((part, of, values.get(part, ...)) for part, of in get_type_hints(kind).items())
+    return [
+        empty for part, of, value in given if value is not ... for empty in _without_value(of, value, f"{name}.{part}")
+    ]
 
 
 def switched(argv: list[str], *names: str) -> list[str]:
