@@ -88,7 +88,6 @@ class Viewer:
         if self.choice.follow:
             self.panel.toggle("follow")
         self.choice.index = min(max(i, 0), max(len(self.source.ids) - 1, 0))
-        self.choice.picked = None
         self._advanced = time.monotonic()
         self.wake()
 
@@ -117,11 +116,9 @@ class Viewer:
         self.wake()
 
     def _click(self, event: viser.SceneClickEvent) -> None:
-        cloud, rows = self._now().cloud, self.painter.rows
-        if cloud is None or not len(rows) or rows[-1] >= len(cloud):
-            return
-        found = pick(cloud.points[rows], np.array(event.ray_origin), np.array(event.ray_direction))
-        self.choice.picked = None if found is None else int(rows[found])
+        frame, points, rows = self.painter.drawn
+        found = pick(points, np.array(event.ray_origin), np.array(event.ray_direction))
+        self.choice.picked = None if found is None else (frame, int(rows[found]))
         self.wake()
 
     # The thread that draws.
@@ -144,18 +141,17 @@ class Viewer:
     def _draw(self) -> Shown:
         if self.live and self.choice.follow and self.source.ids:
             self.choice.index = len(self.source.ids) - 1
-        now = self._now()
-        with self.server.atomic():  # the page draws once for all that has changed
-            self._show_place()
-            self.painter.paint(now, replace(self.choice))
-        if now.complete:
-            self.shown = self.choice.index
-        return now
-
-    def _now(self) -> Shown:
-        i, (first, count) = self.choice.index, self._span()
+        choice = replace(self.choice)  # it may change meanwhile, and then all is drawn again
+        i, ids = choice.index, self.source.ids
+        first, count = self._span(ids[i][0] if ids else None)
         following = [first + (i - first + k) % count for k in range(1, min(count, 4))]
-        return self.shelf.frame(i, following) if count else Shown(complete=True)
+        now = self.shelf.frame(i, following) if count else Shown(complete=True)
+        with self.server.atomic():  # the page draws once for all that has changed
+            self.panel.place(i - first, count, ids[first][0] if count else "", choice.playing)
+            self.painter.paint(now, choice)
+        if now.complete:
+            self.shown = i
+        return now
 
     def _until_next(self, now: Shown) -> float:
         """Seconds to wait; goes on to the next frame when it is time."""
@@ -166,12 +162,6 @@ class Viewer:
             return left
         self.step(1)
         return 0.0
-
-    def _show_place(self) -> None:
-        """Where among the frames: the slider, the sequence, and whether it plays."""
-        first, count = self._span()
-        panel, playing = self.panel, self.choice.playing
-        panel.place(self.choice.index - first, count, self.source.ids[first][0] if count else "", playing)
 
     def _span(self, sequence: str | None = None) -> tuple[int, int]:
         """(first frame, number of frames) of a sequence, the one that is shown if it is not named."""

@@ -16,14 +16,15 @@ from elite.viewer.source import Scene
 from elite.viewer.stage import Stage
 
 WORST = 10  # frames in the list
+_NOTHING = -1, np.zeros((0, 3), np.float32), np.zeros(0, np.int64)
 
 
 class Painter:
-    """``rows`` are the points of the cloud that are drawn, after the classes that are hidden."""
+    """``drawn`` is (frame, its points that are drawn, which rows of the cloud these are)."""
 
     def __init__(self, stage: Stage, panel: Panel, shelf: Shelf) -> None:
         self.stage, self.panel, self.shelf = stage, panel, shelf
-        self.rows = np.zeros(0, np.int64)
+        self.drawn = _NOTHING
         self._drawn: dict[str, tuple[Hashable, ...]] = {}
 
     def paint(self, now: Shown, choice: Choice) -> None:
@@ -67,18 +68,18 @@ class Painter:
             note = now.fault
             if not note and now.cloud is not None:
                 waits = not now.complete and self.shelf.source.answers
-                note = "being labelled ..." if waits else missing(now.cloud, choice.mode)
+                note = "being labelled ..." if waits else missing(now.cloud, choice.mode) or self._progress(choice)
             content = text.status(title, now.cloud, note or ("" if now.complete or now.cloud else "being read ..."))
         self._once("status", (content,), lambda: setattr(self.panel.status, "content", content))
 
     def _cloud(self, cloud: Cloud | None, choice: Choice, look: Style) -> None:
         if cloud is None:
-            self.rows = np.zeros(0, np.int64)
-            self.stage.show_cloud(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8), size=choice.size)
+            self.drawn = _NOTHING
+            self.stage.show_cloud(_NOTHING[1], np.zeros((0, 3), np.uint8), size=choice.size)
             return
         colors, drawn = _colors(cloud, choice, look)
-        self.rows = np.flatnonzero(drawn)
-        self.stage.show_cloud(cloud.points[drawn], colors[drawn], size=choice.size)
+        self.drawn = choice.index, cloud.points[drawn], np.flatnonzero(drawn)
+        self.stage.show_cloud(self.drawn[1], colors[drawn], size=choice.size)
 
     def _legend(self, cloud: Cloud | None, mode: Mode, look: Style) -> None:
         if cloud is None:
@@ -101,8 +102,8 @@ class Painter:
         self.stage.show_cameras(cameras, images, look)
 
     def _point(self, now: Shown, choice: Choice, look: Style) -> None:
-        cloud, i = now.cloud, choice.picked
-        if cloud is None or now.scene is None or i is None:
+        cloud, (frame, i) = now.cloud, choice.picked or (-1, 0)
+        if cloud is None or now.scene is None or frame != choice.index:
             self.stage.mark(None, look)
             self.panel.point.content = text.plain("Click a point to read what is known of it.")
             return
@@ -155,11 +156,18 @@ class Painter:
 
     def _show_map(self, cloud: Cloud | None, choice: Choice, look: Style) -> None:
         if cloud is None:
-            self.stage.show_map(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8), size=choice.size)
+            self.stage.show_map(_NOTHING[1], np.zeros((0, 3), np.uint8), size=choice.size)
             return
         fitting = choice if not missing(cloud, choice.mode) else replace(choice, mode=Mode.TRUTH)
         colors, drawn = _colors(cloud, fitting, look)
         self.stage.show_map(cloud.points[drawn], colors[drawn], size=1.5 * choice.size)
+
+    def _progress(self, choice: Choice) -> str:
+        """How far the search for the worst frames is; empty if there is none."""
+        if not choice.ranking:
+            return ""
+        _, done, of = self.shelf.ranking()
+        return "" if done == of else f"{done} of {of} frames scored ..."
 
     def _worst(self, choice: Choice) -> None:
         if not choice.ranking:

@@ -17,7 +17,10 @@ from elite.viewer.source import Source
 
 @dataclass
 class Choice:
-    """What the person in front of the window has chosen. ``index`` counts the frames of all sequences."""
+    """What the person in front of the window has chosen.
+
+    ``index`` counts the frames of all sequences; ``picked`` is a (frame, point).
+    """
 
     index: int = 0
     playing: bool = False
@@ -33,7 +36,7 @@ class Choice:
     follow: bool = False
     camera: str = ""
     picture: str = Picture.POINTS
-    picked: int | None = None
+    picked: tuple[int, int] | None = None
     ranking: bool = False
 
 
