@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Bool, UInt8
 
+from elite.errors import DataError
 from elite.viewer import text
 from elite.viewer.colors import Mode, Style, classes_of, missing, point_colors, style
 from elite.viewer.images import REGIONS, Picture, with_labels, with_points, with_regions
@@ -113,8 +114,13 @@ class Painter:
             for camera, pairs in now.scene.pairs.items()
             if (pairs.point == i).any()
         }
-        raw = self.shelf.source.raw_label(choice.index, i)
-        self.panel.point.content = text.picked(cloud, i, raw, pixels)
+        self.panel.point.content = text.picked(cloud, i, self._raw_label(choice.index, i), pixels)
+
+    def _raw_label(self, frame: int, point: int) -> int | None:
+        try:
+            return self.shelf.source.raw_label(frame, point)
+        except DataError:  # the file has changed since the frame was read, which had its labels
+            return None
 
     def _picture(self, now: Shown, choice: Choice, look: Style, colored: tuple[Hashable, ...]) -> None:
         if not choice.camera:
