@@ -12,7 +12,7 @@ from elite.data.semantickitti import SemanticKITTI
 from elite.errors import ConfigError, DataError
 from elite.inference import Segmenter
 from elite.labels import COLORS, SAFE_COLORS, to_raw
-from elite.student import SPVCNN
+from elite.student import SPVCNN, save_student
 from elite.types import Frame, Scan
 from elite.viewer import DataSource, Files, ScanSource, Student, open_data
 from elite.viewer.background import Background
@@ -319,6 +319,17 @@ def test_a_taken_port_says_what_to_do(tiny_kitti: Path, capsys):
     error = capsys.readouterr().err
     assert f"127.0.0.1:{port}" in error
     assert "--port" in error
+
+
+def test_a_stream_opens_a_window_and_tells_where(tmp_path: Path, capsys):
+    save_student(SPVCNN(channels=4, cells=(50, 50, 10)), tmp_path / "student.safetensors")
+    (tmp_path / "in").mkdir()
+    random_scan(np.random.default_rng(0)).tofile(tmp_path / "in" / "000000.bin")
+    places = [str(tmp_path / "in"), "--checkpoint", str(tmp_path / "student.safetensors"), "-o", str(tmp_path / "out")]
+    assert main(["stream", *places, "--once", "--view", "--port", "0"]) == 0
+    told = capsys.readouterr()
+    assert "open http://127.0.0.1:" in told.err
+    assert "1 scans labelled" in told.out
 
 
 @pytest.mark.parametrize(
