@@ -89,7 +89,7 @@ class Window:
         return int((scene == COLORS[class_id]).all(axis=2).sum())
 
     def wait_for(self, condition: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not condition():
             assert time.monotonic() < deadline, f"waited in vain: {what}"
             self.page.wait_for_timeout(100)

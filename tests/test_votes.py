@@ -91,6 +91,18 @@ def test_votes_equal_the_student_asked_view_by_view(by: VoteBy) -> None:
     assert len(result.labels) == len(crop.inside) > crop.inside.sum()  # those outside answer too
 
 
+@pytest.mark.parametrize("together", [2, 5, 8])
+def test_views_in_one_batch_answer_as_one_by_one(together: int) -> None:
+    one, other = segmenter("torch", votes=5), segmenter("torch", votes=5)
+    other.together = together
+    asked, forward = [], other.student.forward
+    other.student.forward = lambda *given: asked.append(int(given[2].max()) + 1) or forward(*given)
+    alone, batched = one(*scan(0)), other(*scan(0))
+    assert asked == {2: [2, 2, 1], 5: [5], 8: [5]}[together]
+    np.testing.assert_allclose(alone.confidence, batched.confidence, atol=1e-5)
+    assert (alone.labels == batched.labels).mean() > 0.999
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_scan_gets_the_same_views_in_any_order_and_any_process(backend: Backend) -> None:
     voting = segmenter(backend, votes=3)

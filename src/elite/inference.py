@@ -1,7 +1,8 @@
 """One scan in, labels out. LiDAR only: no image, no calibration, no labels, and nothing but the core packages."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,10 @@ from elite.student import SPVCNN, load_student
 from elite.student.engine import Engine, Precision, Prepared
 from elite.types import Scan, SegmentationResult
 from elite.votes import VoteBy, Votes
+
+Answer = tuple[Float[Tensor, "k classes"], Int64[np.ndarray, "n"]]  # logits, and which of their rows is each point's
+
+_TOGETHER = 4  # views in one batch on a GPU; on a CPU a batch takes longer than its scans one by one
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,7 @@ class Segmenter:
         self.student = student.to(self.device).eval()
         self.student.backend = choose(backend, self.device)
         self.engine = Engine(student, precision) if self.student.backend == "native" else None
+        self.together = 1 if self.device.type == "cpu" else _TOGETHER
 
     @classmethod
     def load(
@@ -111,7 +117,8 @@ class Segmenter:
             DataError: arrays of another shape, NaN or infinite numbers, or no point inside the volume.
         """
         crop = self.crop(points, remission)
-        return self.answer(crop, (self.network(view, self.geometry(view)) for view in self.views(crop)))
+        each = (self.network(views, self.geometry(views)) for views in self.views(crop))
+        return self.answer(crop, chain.from_iterable(each))
 
     @torch.inference_mode()
     def logits(
@@ -123,7 +130,7 @@ class Segmenter:
             DataError: as a call.
         """
         crop = self.crop(points, remission)
-        logits, row = self.network(crop, self.geometry(crop))
+        [(logits, row)] = self.network([crop], self.geometry([crop]))
         return logits.float().cpu().numpy()[row][nearest(crop.all_points, crop.inside)]
 
     # The stages of a call, apart so that they can be timed (elite.latency).
@@ -141,30 +148,29 @@ class Segmenter:
         seen = (array.compress(inside, axis=0) for array in (points, remission))  # four times as fast as array[inside]
         return Crop(points, inside, *map(torch.from_numpy, seen))
 
-    def views(self, crop: Crop) -> Iterator[Crop]:
-        """What is labelled: the scan as it is and, if there are votes, turned and shifted."""
-        for points in self.votes.views(crop.points.numpy()):
-            yield replace(crop, points=torch.from_numpy(points))
+    def views(self, crop: Crop) -> Iterator[list[Crop]]:
+        """What is labelled: the scan as it is and, if there are votes, turned and shifted; ``together`` at a time."""
+        views = (replace(crop, points=torch.from_numpy(p)) for p in self.votes.views(crop.points.numpy()))
+        while some := list(islice(views, self.together)):
+            yield some
 
-    def geometry(self, crop: Crop) -> Prepared | None:
+    def geometry(self, views: Sequence[Crop]) -> Prepared | None:
         """The voxels and their neighbours; None without the native kernels, where the student finds them as it goes."""
-        return None if self.engine is None else self.engine.prepare(crop.points)
+        return None if self.engine is None else self.engine.prepare(views[0].points)
 
-    def network(
-        self, crop: Crop, prepared: Prepared | None
-    ) -> tuple[Float[Tensor, "k classes"], Int64[np.ndarray, "n"]]:
-        """(logits, which of their rows is each point's)."""
+    def network(self, views: Sequence[Crop], prepared: Prepared | None) -> list[Answer]:
+        """What it says of each view, as one batch."""
         if self.engine is not None and prepared is not None:
-            logits, point_class = self.engine.logits(crop.points, crop.remission, prepared)
-            return logits, point_class.numpy()
-        scan = torch.zeros(len(crop.points), dtype=torch.int64)
-        at = [t.to(self.device) for t in (crop.points, crop.remission, scan)]
+            logits, point_class = self.engine.logits(views[0].points, views[0].remission, prepared)
+            return [(logits, point_class.numpy())]
+        points, remission = (torch.cat([getattr(view, name) for view in views]) for name in ("points", "remission"))
+        lengths = [len(view.points) for view in views]
+        scan = torch.arange(len(views)).repeat_interleave(torch.tensor(lengths))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            return self.student(*at).logits, np.arange(len(crop.points))
+            logits = self.student(*(t.to(self.device) for t in (points, remission, scan))).logits
+        return [(part, np.arange(len(part))) for part in logits.split(lengths)]
 
-    def answer(
-        self, crop: Crop, answers: Iterable[tuple[Float[Tensor, "k classes"], Int64[np.ndarray, "n"]]]
-    ) -> SegmentationResult:
+    def answer(self, crop: Crop, answers: Iterable[Answer]) -> SegmentationResult:
         """The best class of every point, inside the volume or not; ``answers`` are the network's, one for each view."""
         share, row = self.votes.mean(answers)
         confidence, label = (t.cpu().numpy()[row] for t in share.max(dim=1))

@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float32
-from torch import Tensor
 
 from elite.data.semantickitti import read_points
 from elite.environment import describe
 from elite.errors import ConfigError, DataError
-from elite.inference import Segmenter, naming
+from elite.inference import Answer, Segmenter, naming
 from elite.types import SegmentationResult
 
 WARM_UP = 3  # scans whose time does not count: buffers grow, the processor wakes up
@@ -148,14 +147,16 @@ def timed(
     crop = segmenter.crop(values[:, :3], values[:, 3])
     ended("crop")
 
-    def answers() -> Iterator[tuple[Tensor, np.ndarray]]:
-        for view in segmenter.views(crop):  # to turn it, and to add the answer before it, is part of its geometry
-            geometry = segmenter.geometry(view)
+    def answers() -> Iterator[Answer]:
+        for views in segmenter.views(
+            crop
+        ):  # to turn them, and to add the answer before them, is part of their geometry
+            geometry = segmenter.geometry(views)
             if geometry is not None:
                 ended("geometry")
-            answer = segmenter.network(view, geometry)
+            each = segmenter.network(views, geometry)
             ended("network")
-            yield answer
+            yield from each
 
     result = segmenter.answer(crop, answers())
     ended("labels")
