@@ -105,6 +105,13 @@ def test_no_configuration_runs_code(text, tmp_path):
     assert not mark.exists()
 
 
+@pytest.mark.parametrize("text", ["data: 5", "augment: {cutmix: 99999999999999999999999999}"])
+def test_a_value_in_place_of_a_group_of_settings_is_named(text, tmp_path):
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=r"(data|augment\.cutmix) is a group of settings, found '(5|9+)'"):
+        parse_config(Parser(prog="elite train"), [f"--config={tmp_path / 'a.yaml'}"], TrainConfig)
+
+
 @pytest.mark.parametrize("text", ["optim: {lr: }", "student: {cells: null}", "distill: {kl: null}"])
 def test_a_setting_that_is_left_empty_is_named(text, tmp_path):
     (tmp_path / "a.yaml").write_text(text)

@@ -94,11 +94,17 @@ def read_config(
 
 
 def _without_value(kind: Any, values: Any, name: str = "") -> list[str]:
-    """Names of the settings that are None and may not be."""
+    """Names of the settings that are None and may not be.
+
+    Raises:
+        ConfigError: a single value stands where a group of settings should.
+    """
     if values is None:
         return [] if type(None) in get_args(kind) else [name[1:]]
     if not is_dataclass(kind):
         return []
+    if not isinstance(values, (Namespace, dict)):
+        raise ConfigError(f"{name[1:]} is a group of settings, found '{values!r:.40}'; write its settings below it.")
     given = ((part, of, values.get(part, ...)) for part, of in get_type_hints(kind).items())
     return [
         empty for part, of, value in given if value is not ... for empty in _without_value(of, value, f"{name}.{part}")
