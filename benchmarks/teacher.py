@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from student import scans  # of the student's benchmark
+from _timing import conditions, crop, scans
 from torch import Tensor
 
 from elite.config import AdapterConfig, TeacherConfig
@@ -50,7 +50,7 @@ def teacher_step(config: TeacherConfig, device: str, precision: torch.dtype) -> 
 
 def student_step(device: str, precision: torch.dtype) -> Callable[[], None]:
     student = SPVCNN().to(device).train()
-    points, remission = (t.to(device) for t in scans(None, 1)[0])
+    points, remission = (t.to(device) for t in crop(scans(None, 2)[0], student))
     batch_index = torch.zeros(len(points), dtype=torch.int64, device=device)
 
     def step() -> None:
@@ -106,9 +106,7 @@ def main() -> None:
             seconds = timed(step, args.device)
             times[name] += [seconds] if i else []  # the first round warms up
     one = median(times["student"])
-    print(
-        f"{torch.get_num_threads()} threads, {args.device}, {precision}; one image of {SIZE[0]} x {SIZE[1]}, one scan"
-    )
+    print(f"{conditions()}\n{args.device}, {precision}; one image of {SIZE[0]} x {SIZE[1]}, one scan")
     for name in names:
         own = median(times[name])
         print(f"{name:22s} {own / one:6.2f} student steps ({own:.2f} s)   peak {peak(name, args.device):5.2f} GiB")

@@ -17,7 +17,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 FLAGS = ["--headless", "--no-sandbox", "--enable-unsafe-swiftshader", "--disable-background-networking"]
-SIZE = {"width": 1440, "height": 1000}
+WIDTH, HEIGHT = 1440, 1000
 
 
 @contextmanager
@@ -35,7 +35,7 @@ def window(demo: Path) -> Iterator[str]:
 
 
 def open_page(browser: Browser, address: str) -> Page:
-    page = browser.new_page(viewport=SIZE)
+    page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
     page.goto(address)
     page.wait_for_timeout(4000)
     page.add_style_tag(content=".mantine-Notifications-root { display: none }")  # that there is no graphics card here
@@ -48,7 +48,7 @@ def viewer_picture(browser: Browser, address: str, frame: int) -> bytes:
     for _ in range(frame):
         page.keyboard.press("n")
         page.wait_for_timeout(1500)
-    page.mouse.click(0.45 * SIZE["width"], 0.42 * SIZE["height"])
+    page.mouse.click(0.45 * WIDTH, 0.42 * HEIGHT)
     page.wait_for_timeout(2000)
     return page.screenshot()
 
