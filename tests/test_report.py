@@ -26,7 +26,7 @@ from elite.layout import Layout
 from elite.pictures import BACKGROUND, FAINT, RIGHT, WRONG, encode_png
 from elite.report import bev, class_colors, error_colors, overlay, report_run, write_report
 from elite.report.run import read_run
-from elite.report.scores import Evaluation
+from elite.report.scores import Evaluation, parse_evaluation
 from elite.report.teaching import Lesson, teacher_answers, teaching
 from elite.student import SPVCNN, save_student
 from elite.types import Frame, Pixels, PointPixelPairs, Scan, SegmentationResult, TeacherOutput, View
@@ -257,6 +257,12 @@ def test_what_is_missing_is_left_out(run: Path, missing: str, sentence: str, cha
 
 
 @pytest.mark.usefixtures("blank_charts")
+def test_frames_without_a_point_to_score_are_not_the_worst() -> None:
+    rows = [{"frame": f"08/{i}", "miou_present": i / 10, "accuracy": 1, "points": i} for i in (2, 0, 1)]
+    found = parse_evaluation({"by_frame": rows}, Path("evaluation.json"))
+    assert [frame.id for frame in found.worst()] == ["08/1", "08/2"]
+
+
 def test_the_worst_frames_are_shown_where_the_evaluation_knows_them(run: Path, dataset: SemanticKITTI) -> None:
     scores = {"08/000003": 0.3, "08/000001": 0.1, "09/000000": 0.0, "08/000000": 0.2}  # one of another sequence
     rows = [{"frame": frame, "miou_present": miou, "accuracy": 0.5, "points": 9} for frame, miou in scores.items()]
@@ -353,6 +359,7 @@ def test_text_from_files_is_escaped(run: Path) -> None:
         ("evaluation.json", '{"calibration": {"ece": 0.1, "bins": [7]}}', "a list of 'bins'"),
         ("evaluation.json", '{"calibration": {"ece": 2, "bins": [{"points": 1}]}}', "calibration.accuracy"),
         ("evaluation.json", '{"by_frame": [{"frame": "08/000000"}]}', "by_frame.miou_present"),
+        ("evaluation.json", '{"points": 1' + "0" * 400 + "}", "a count under 'points'"),
         ("pseudo_label_score.json", '{"tests": {"dense": {"segments": {"accuracy": 2}}}}', "shares from 0 to 1"),
         ("pseudo_label_score.json", '{"tests": [1]}', "methods by test"),
         ("latency.json", '{"whole": 3}', "times under 'whole'"),

@@ -387,6 +387,23 @@ def test_weights_that_are_cut_short(narrow_folder: Path, tmp_path: Path) -> None
         load_backbone(TeacherConfig(weights=str(tmp_path / "nowhere")), stages=4)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"depths": [1, 10**400]}, "no model is so large"),
+        ({"stage_names": ["stem", "stage1", "stem", "stage1", "stage2"]}, "does not fit itself"),
+    ],
+)
+def test_a_description_that_no_model_can_have(change: dict, message: str, tmp_path: Path) -> None:
+    from transformers import ResNetConfig, ResNetModel
+
+    ResNetModel(ResNetConfig(embedding_size=4, hidden_sizes=[4, 4], depths=[1, 1])).save_pretrained(tmp_path)
+    settings = json.loads((tmp_path / "config.json").read_text()) | change
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    with pytest.raises((CheckpointError, ConfigError), match=message):
+        load_backbone(TeacherConfig(weights=str(tmp_path)), stages=3)
+
+
 def test_mistyped_paths_are_not_asked_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 

@@ -1,6 +1,7 @@
 """What the viewer shows, without a browser: colours, picking, texts, sources, and work in the background."""
 
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from elite.errors import ConfigError, DataError
 from elite.inference import Segmenter
 from elite.labels import COLORS, SAFE_COLORS, to_raw
 from elite.student import SPVCNN, save_student
-from elite.types import Frame, Scan
+from elite.types import Camera, Frame, Scan
 from elite.viewer import DataSource, Files, ScanSource, Student, open_data
 from elite.viewer.background import Background
 from elite.viewer.colors import Mode, missing, point_colors, ramp, style
@@ -196,6 +197,57 @@ def test_a_map_joins_frames_at_their_poses(tmp_path: Path):
     assert street.cloud.points[:, 0].max() == pytest.approx(9, abs=0.25)
     np.testing.assert_allclose(street.poses[2][:3, 3], [4, 0, 0], atol=1e-6)
     assert (street.cloud.truth == 13).all()
+
+
+def test_the_map_lies_where_the_scan_is(tmp_path: Path):
+    wall = np.stack([np.linspace(0, 9, 40), np.full(40, 5.0), np.zeros(40), np.zeros(40)], axis=1)
+    for i in range(3):
+        write_frame(tmp_path, "00", f"{i:06d}", wall - np.array([2.0 * i, 0, 0, 0]), np.full(40, 50))
+    poses = "".join(f"1 0 0 0 0 1 0 0 0 0 1 {2 * i}\n" for i in range(3))
+    (tmp_path / "sequences" / "00" / "poses.txt").write_text(poses)
+    source = open_data(tmp_path)
+    with open_window(source, first_choice(source), host="127.0.0.1", port=0) as viewer:
+        viewer.panel.toggle("map")
+        viewer.go_to(2)
+        moved = viewer.stage._map
+        wait_until(lambda: viewer.shown == 2 and moved.visible and tuple(moved.position) != (0, 0, 0))
+        placed = moved.points + np.array(moved.position)
+    assert np.allclose(placed.min(0), [-4, 5, 0], atol=0.3)
+    assert np.allclose(placed.max(0), [5, 5, 0], atol=0.3)
+
+
+def test_a_camera_that_comes_back_has_its_picture_and_another_one_its_own_place(kitti: Path):
+    source = open_data(kitti)
+    frame = source.read(0).frame
+    with open_window(source, first_choice(source), host="127.0.0.1", port=0) as viewer:
+        wait_until(lambda: "image_2" in viewer.stage._cameras)
+        look, stage = LOOK, viewer.stage
+        cameras = {camera.name: camera for camera in frame.cameras}
+        stage.show_cameras(cameras, {}, look)
+        stage.show_cameras(cameras, frame.images, look)
+        handle = stage._cameras["image_2"][0]
+        assert handle.image is not None
+        stage.show_cameras(cameras, frame.images, look)
+        assert stage._cameras["image_2"][0] is handle
+        shifted = {"image_2": Camera("image_2", cameras["image_2"].projection + np.eye(3, 4, 3) * 99.0)}
+        stage.show_cameras(shifted, frame.images, look)
+        assert not np.allclose(stage._cameras["image_2"][0].position, handle.position)
+
+
+def wait_until(condition) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_scan_that_is_gone_is_a_fault_of_the_data(tiny_kitti: Path, tmp_path: Path):
+    source, live = open_data(tiny_kitti), ScanSource("live")
+    source.dataset.scan_path(0).unlink()
+    live.add(tmp_path / "gone.bin", source.dataset.label_path(0))
+    for ask in (lambda: source.raw_label(0, 3), lambda: live.answer(0), lambda: source.dataset.read_labels(0)):
+        with pytest.raises(DataError, match="cannot read a scan"):
+            ask()
 
 
 def test_a_map_without_poses_says_what_is_needed(tiny_kitti: Path):

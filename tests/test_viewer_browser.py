@@ -193,7 +193,7 @@ def test_a_damaged_scan_is_told_and_the_next_one_is_shown(open_page, drive, tmp_
     scan = tmp_path / "drive/sequences/00/velodyne/000000.bin"
     scan.write_bytes(scan.read_bytes()[:-3])
     window = open_page(DataSource(SemanticKITTI(tmp_path / "drive")))
-    window.wait_for(lambda: window.page.get_by_text("truncated").is_visible(), "the fault is told")
+    window.wait_for(lambda: window.page.get_by_text("truncated").first.is_visible(), "the fault is told")
     window.page.keyboard.press("n")
     window.wait_for(lambda: window.points(ROAD) > 500, "the next frame is drawn")
 

@@ -54,6 +54,18 @@ def read_scan(path: Path) -> Scan:
     return Scan(np.ascontiguousarray(values[:, :3]), np.ascontiguousarray(values[:, 3]))
 
 
+def count_points(scan_path: Path) -> int:
+    """Points of a scan, by the size of its file.
+
+    Raises:
+        DataError: the file is missing.
+    """
+    try:
+        return scan_path.stat().st_size // 16
+    except OSError as error:
+        raise _unreadable(scan_path, "a scan", error) from error
+
+
 def read_labels(path: Path, scan_path: Path, points: int) -> tuple[UInt16[np.ndarray, "n"], UInt16[np.ndarray, "n"]]:
     """(raw semantic ids, instance ids), one each per point of the scan.
 
@@ -143,7 +155,11 @@ def _read(path: Path, what: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path}: cannot read {what} ({error.strerror}); check the path and the archive.") from error
+        raise _unreadable(path, what, error) from error
+
+
+def _unreadable(path: Path, what: str, error: OSError) -> DataError:
+    return DataError(f"{path}: cannot read {what} ({error.strerror}); check the path and the archive.")
 
 
 @dataclass(frozen=True)
@@ -232,7 +248,7 @@ class SemanticKITTI:
     def read_labels(self, i: int) -> UInt8[np.ndarray, "n"]:
         """Train ids of a labelled frame, without reading its scan."""
         path, scan = self.label_path(i), self.scan_path(i)
-        raw, _ = read_labels(path, scan, scan.stat().st_size // 16)
+        raw, _ = read_labels(path, scan, count_points(scan))
         return to_train(raw, source=path)
 
     def labelled(self) -> list[int]:

@@ -11,6 +11,7 @@ from elite.errors import DataError
 from elite.labels import CLASS_NAMES
 
 _FAR = 1e9  # metres
+_MOST = 2**53  # of a count: floats tell all smaller ones apart
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,12 @@ class Calibration:
 
 @dataclass(frozen=True)
 class FrameScore:
-    """The score of one frame alone."""
+    """The score of one frame alone, over its labelled ``points``; None if the file does not tell how many."""
 
     id: str
     miou: float
     accuracy: float
+    points: int | None = None
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,8 @@ class Evaluation:
     versions: dict[str, Any] = field(default_factory=dict)
 
     def worst(self) -> list[FrameScore]:
-        """The frames by their mean IoU, the lowest first."""
-        return sorted(self.by_frame, key=lambda frame: frame.miou)
+        """The frames by their mean IoU, the lowest first; without those that have no point to score."""
+        return sorted((frame for frame in self.by_frame if frame.points != 0), key=lambda frame: frame.miou)
 
     @property
     def rates(self) -> Float64[np.ndarray, "n n"] | None:
@@ -153,7 +155,7 @@ def _share(value: object, key: str, path: Path) -> float:
 
 
 def _count(value: object, key: str, path: Path) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MOST:
         raise damaged(path, f"a count under '{key}'", repr(value))
     return value
 
@@ -204,14 +206,15 @@ def _calibration(values: dict[str, Any], path: Path) -> Calibration | None:
         )
         for row in _list(found, "bins", path)
     )
-    return Calibration(_share(found.get("ece"), "calibration.ece", path), bins) if bins else None
+    ece = _share(found.get("ece"), "calibration.ece", path)
+    return Calibration(ece, bins) if any(points for points, *_ in bins) else None
 
 
 def _frame(values: object, path: Path) -> FrameScore:
     if not isinstance(values, dict):
         raise damaged(path, "an object per frame under 'by_frame'", repr(values))
     miou, accuracy = (_share(values.get(key), f"by_frame.{key}", path) for key in ("miou_present", "accuracy"))
-    return FrameScore(str(values.get("frame")), miou, accuracy)
+    return FrameScore(str(values.get("frame")), miou, accuracy, _optional_count(values, "points", path))
 
 
 def _confusion(values: dict[str, Any], classes: int, path: Path) -> Float64[np.ndarray, "classes classes"] | None:

@@ -1,5 +1,6 @@
 """Models of transformers: what a folder or a name on the hub describes, and its weights with nothing passed over."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ from transformers import AutoConfig, PretrainedConfig
 from transformers.utils import logging
 
 from elite.errors import CheckpointError, first_line
+
+_LARGEST = 2**20  # no layer is so wide, and no list of words so long
 
 
 def described_by(source: str, *, option: str = "--teacher.weights") -> PretrainedConfig:
@@ -22,12 +25,24 @@ def described_by(source: str, *, option: str = "--teacher.weights") -> Pretraine
             f"'{source}' does not exist; give {option} a SAM file, a transformers folder or a hub id."
         )
     try:
-        return AutoConfig.from_pretrained(source, trust_remote_code=False)
+        described = AutoConfig.from_pretrained(source, trust_remote_code=False)
     except Exception as error:  # a faulty config.json makes transformers stumble over anything
         found = "is no transformers folder (config.json beside model.safetensors)"
         if not here:
             found = "is neither a file nor a folder here, nor a model that the hub answers for"
         raise CheckpointError(f"'{source}' {found}: {first_line(error)}; check {option}.") from error
+    if (largest := _largest(described.to_dict())) > _LARGEST:
+        raise CheckpointError(
+            f"the config.json of '{source}' holds the number {largest:.3g}, and no model is so large; copy it again."
+        )
+    return described
+
+
+def _largest(value: Any) -> float:
+    """The largest whole number anywhere in a description."""
+    if isinstance(value, dict | list | tuple):
+        return max(map(_largest, value.values() if isinstance(value, dict) else value), default=0.0)
+    return float(min(value, sys.float_info.max)) if isinstance(value, int) else 0.0
 
 
 def load_pretrained(cls: Any, described: PretrainedConfig, source: str) -> tuple[Any, list[str], list[str]]:

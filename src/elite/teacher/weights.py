@@ -98,7 +98,12 @@ def _as_maps(described: PretrainedConfig, source: str | None, config: TeacherCon
             "model that its AutoBackbone serves."
         )
     depths = _depths(config, len(described.stage_names) - 1, stages)
-    described.out_indices = [d + 1 for d in depths]  # stage 0 is the stem
+    try:
+        described.out_indices = [d + 1 for d in depths]  # stage 0 is the stem
+    except ValueError as error:
+        raise ConfigError(
+            f"the model's config.json does not fit itself: {first_line(error)}; copy it again."
+        ) from error
     return AutoMaps(_make(MODEL_FOR_BACKBONE_MAPPING[type(described)], described, source), depths).eval()
 
 

@@ -1,7 +1,9 @@
 """The viewer: one thread draws what was chosen last, others read, label and score frames meanwhile."""
 
+import io
 import threading
 import time
+from contextlib import redirect_stdout
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -65,7 +67,8 @@ class Viewer:
         self.wake()
         self._thread.join()
         self.shelf.close()
-        self.server.stop()
+        with redirect_stdout(io.StringIO()):  # the library says that it stops
+            self.server.stop()
         if self.failure is not None and error is None:
             raise self.failure
 

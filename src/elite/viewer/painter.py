@@ -157,7 +157,8 @@ class Painter:
         if street is None or street.value is None:
             return
         value = street.value
-        self._once("map place", (street, choice.index), lambda: self.stage.place_map(value.poses[choice.index]))
+        T_velo_street = np.linalg.inv(value.poses[choice.index])
+        self._once("map place", (street, choice.index), lambda: self.stage.place_map(T_velo_street))
         self._once("map", (street, *key), lambda: self._show_map(value.cloud, choice, look))
 
     def _show_map(self, cloud: Cloud | None, choice: Choice, look: Style) -> None:
@@ -197,6 +198,8 @@ def _colors(cloud: Cloud, choice: Choice, look: Style) -> tuple[UInt8[np.ndarray
 def _picture(now: Shown, choice: Choice, look: Style) -> tuple[UInt8[np.ndarray, "h w 3"] | None, str]:
     """The image that was chosen, or None and a word on what is missing."""
     scene, cloud, camera = now.scene, now.cloud, choice.camera
+    if scene is None and now.fault:
+        return None, now.fault
     if scene is None or cloud is None or camera not in scene.frame.images:
         others = ", ".join(scene.frame.images) if scene is not None else ""
         return None, f"This frame has no image of {camera}" + (f", but of {others}." if others else ".")

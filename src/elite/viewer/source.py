@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, UInt8, UInt32
 
-from elite.data.semantickitti import SemanticKITTI, read_calibration, read_labels, read_poses, read_scan
+from elite.data.semantickitti import SemanticKITTI, count_points, read_calibration, read_labels, read_poses, read_scan
 from elite.data.views import DenseLabels
 from elite.errors import DataError
 from elite.labels import to_train
@@ -142,7 +142,7 @@ class DataSource:
         if not self.dataset.index[i].has_labels:
             return None
         scan = self.dataset.scan_path(i)
-        return int(read_labels(self.dataset.label_path(i), scan, scan.stat().st_size // 16)[0][point])
+        return int(read_labels(self.dataset.label_path(i), scan, count_points(scan))[0][point])
 
     def labelled(self) -> list[int]:
         return self.dataset.labelled()
@@ -199,7 +199,7 @@ class ScanSource:
 
     def answer(self, i: int) -> Answer | None:
         scan, labels = self._files[i]
-        raw, _ = read_labels(labels, scan, scan.stat().st_size // 16)
+        raw, _ = read_labels(labels, scan, count_points(scan))
         return Answer(to_train(raw, source=labels))
 
     def taught(self, i: int, camera: str) -> Taught:

@@ -32,8 +32,7 @@ class Stage:
             for name in ("/scan", "/map")
         )
         self._mark = server.scene.add_icosphere("/mark", radius=0.25, color=(255, 255, 255), visible=False)
-        self._cameras: dict[str, viser.CameraFrustumHandle] = {}
-        self._pictures: dict[str, object] = {}
+        self._cameras: dict[str, tuple[viser.CameraFrustumHandle, Camera, UInt8[np.ndarray, "h w 3"]]] = {}
 
     def show_cloud(self, points: Float32[np.ndarray, "n 3"], colors: UInt8[np.ndarray, "n 3"], *, size: float) -> None:
         """``size`` is the side of a point in metres."""
@@ -63,14 +62,18 @@ class Stage:
         self, cameras: Mapping[str, Camera], images: Mapping[str, UInt8[np.ndarray, "h w 3"]], look: Style
     ) -> None:
         """The frustum of every camera that has an image, with the image in it."""
-        for name in self._cameras.keys() - images.keys():
-            self._cameras.pop(name).remove()
+        for name, (handle, camera, picture) in [*self._cameras.items()]:
+            if name not in images or not _same_place(camera, cameras[name], picture, images[name]):
+                handle.remove()
+                del self._cameras[name]
         for name, image in images.items():
-            handle = self._cameras.get(name) or self._add_camera(cameras[name], image)
+            handle, camera, picture = self._cameras.get(name, (None, cameras[name], None))
+            if handle is None:
+                handle = self._add_camera(camera, image)
             handle.color = look.frustum
-            if self._pictures.get(name) is not image:
+            if picture is not image:
                 handle.image = np.ascontiguousarray(image[::2, ::2])  # it is small in the scene
-            self._cameras[name], self._pictures[name] = handle, image
+            self._cameras[name] = handle, camera, image
 
     def _add_camera(self, camera: Camera, image: UInt8[np.ndarray, "h w 3"]) -> viser.CameraFrustumHandle:
         K, R_velo_cam, centre = pinhole(camera)
@@ -96,3 +99,8 @@ class Stage:
             with client.atomic():
                 client.camera.up_direction = (0.0, 0.0, 1.0)
                 client.camera.position, client.camera.look_at = eye, at
+
+
+def _same_place(one: Camera, other: Camera, image: np.ndarray, next_image: np.ndarray) -> bool:
+    """Whether a camera's frustum serves another frame; sequences differ in their calibration."""
+    return image.shape == next_image.shape and np.array_equal(one.projection, other.projection)
