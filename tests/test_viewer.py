@@ -184,14 +184,19 @@ def test_a_data_set_is_read_with_all_that_lies_beside_it(kitti: Path, tmp_path: 
     assert not source.read(1).frame.images
 
 
-def test_a_map_joins_frames_at_their_poses(tmp_path: Path):
-    """A wall that stands still while the car drives past it is one wall."""
+def drive_past_a_wall(root: Path) -> None:
+    """Three frames, 2 m apart, of a wall 9 m long on the left."""
     wall = np.stack([np.linspace(0, 9, 40), np.full(40, 5.0), np.zeros(40), np.zeros(40)], axis=1)
     for i in range(3):
-        write_frame(tmp_path, "00", f"{i:06d}", wall - np.array([2.0 * i, 0, 0, 0]), np.full(40, 50))
+        write_frame(root, "00", f"{i:06d}", wall - np.array([2.0 * i, 0, 0, 0]), np.full(40, 50))
     # in the camera's frame (x right, y down, z forward) the car goes along z
     poses = "".join(f"1 0 0 0 0 1 0 0 0 0 1 {2 * i}\n" for i in range(3))
-    (tmp_path / "sequences" / "00" / "poses.txt").write_text(poses)
+    (root / "sequences" / "00" / "poses.txt").write_text(poses)
+
+
+def test_a_map_joins_frames_at_their_poses(tmp_path: Path):
+    """A wall that stands still while the car drives past it is one wall."""
+    drive_past_a_wall(tmp_path)
     street = open_data(tmp_path).street("00")
     assert np.allclose(street.cloud.points[:, 1], 5, atol=1e-4)
     assert street.cloud.points[:, 0].max() == pytest.approx(9, abs=0.25)
@@ -200,11 +205,7 @@ def test_a_map_joins_frames_at_their_poses(tmp_path: Path):
 
 
 def test_the_map_lies_where_the_scan_is(tmp_path: Path):
-    wall = np.stack([np.linspace(0, 9, 40), np.full(40, 5.0), np.zeros(40), np.zeros(40)], axis=1)
-    for i in range(3):
-        write_frame(tmp_path, "00", f"{i:06d}", wall - np.array([2.0 * i, 0, 0, 0]), np.full(40, 50))
-    poses = "".join(f"1 0 0 0 0 1 0 0 0 0 1 {2 * i}\n" for i in range(3))
-    (tmp_path / "sequences" / "00" / "poses.txt").write_text(poses)
+    drive_past_a_wall(tmp_path)
     source = open_data(tmp_path)
     with open_window(source, first_choice(source), host="127.0.0.1", port=0) as viewer:
         viewer.panel.toggle("map")
