@@ -112,6 +112,13 @@ def test_a_value_in_place_of_a_group_of_settings_is_named(text, tmp_path):
         parse_config(Parser(prog="elite train"), [f"--config={tmp_path / 'a.yaml'}"], TrainConfig)
 
 
+@pytest.mark.parametrize("depth", [100, 3000])
+def test_settings_that_are_nested_without_end_are_refused(depth, tmp_path):
+    (tmp_path / "a.yaml").write_text("student: {cells: " + "[" * depth + "1" + "]" * depth + "}")
+    with pytest.raises(ConfigError):
+        parse_config(Parser(prog="elite train"), [f"--config={tmp_path / 'a.yaml'}"], TrainConfig)
+
+
 @pytest.mark.parametrize("text", ["optim: {lr: }", "student: {cells: null}", "distill: {kl: null}"])
 def test_a_setting_that_is_left_empty_is_named(text, tmp_path):
     (tmp_path / "a.yaml").write_text(text)

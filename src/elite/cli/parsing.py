@@ -80,12 +80,14 @@ def read_config(
     """The same by a parser that knows the settings, whose own checks let null pass for anything.
 
     Raises:
-        ConfigError: a setting that must have a value has none, or one beyond all numbers.
+        ConfigError: a setting that must have a value has none, or one beyond all numbers; endless nesting.
     """
     try:
         args = parser.parse_args(underscored(resolve_config(argv)))
     except OverflowError as error:
         raise ConfigError(f"a setting is larger than any number here ({error}); give a smaller one.") from error
+    except RecursionError as error:
+        raise ConfigError("settings are nested deeper than any can be; look for stray brackets.") from error
     if empty := _without_value(cls, args):
         raise ConfigError(f"{', '.join(empty)} must have a value, found null; give one, or leave the setting out.")
     made = vars(parser.instantiate(args))
