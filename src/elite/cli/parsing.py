@@ -87,7 +87,7 @@ def read_config(
     except OverflowError as error:
         raise ConfigError(f"a setting is larger than any number here ({error}); give a smaller one.") from error
     except RecursionError as error:
-        raise ConfigError("settings are nested deeper than any can be; look for stray brackets.") from error
+        raise ConfigError("settings are nested without end; look for one that holds itself (&a, *a).") from error
     if empty := _without_value(cls, args):
         raise ConfigError(f"{', '.join(empty)} must have a value, found null; give one, or leave the setting out.")
     made = vars(parser.instantiate(args))
