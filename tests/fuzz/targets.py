@@ -410,8 +410,11 @@ def make_run(folder: Path) -> list[Path]:
         "command": "elite evaluate best.ckpt data",
         "versions": {"torch": "9.9"},
     }
+    whole = plain(TrainConfig())  # what a report shows of it; the rest is the target config's
+    shown = {"teacher": ["weights"], "student": ["volume"], "image": ["crop", "scale"], "data": ["root", "cameras"]}
+    shown = {part: {name: whole[part][name] for name in names} for part, names in shown.items()}
     return [
-        put(folder / "config.yaml", yaml.safe_dump(plain(TrainConfig())).encode()),
+        put(folder / "config.yaml", yaml.safe_dump(shown).encode()),
         put(folder / "versions.json", b'{"elite": "0.1.0", "gpu": null, "seed": 7}'),
         put(folder / "parameters.json", b'{"student, trained": 1933460}'),
         put(folder / "metrics.csv", METRICS),
@@ -436,7 +439,7 @@ def use_run(folder: Path) -> None:
 
 def make_resumed(folder: Path) -> list[Path]:
     """The checkpoint that a run goes on from."""
-    config = TrainConfig(out=folder, student=small_student().config)
+    config = SHARED[folder] = TrainConfig(out=folder, resume="last", student=small_student().config)
     progress = {"steps": 6, "world": 1, "random": torch.get_rng_state(), "faults": {"unreadable": ["00/000001"]}}
     content = {"elite_config": plain(config), "elite_progress": progress, "global_step": 6, "state_dict": {}}
     return [put(folder / "checkpoints" / "last.ckpt", torch_bytes(content))]
@@ -446,7 +449,7 @@ def use_resumed(folder: Path) -> None:
     from elite.training.resume import checkpoint_to_resume
 
     with redirect_stdout(io.StringIO()):
-        checkpoint_to_resume(TrainConfig(out=folder, resume="last", student=small_student().config))
+        checkpoint_to_resume(SHARED[folder])
 
 
 def make_metrics(folder: Path) -> list[Path]:
