@@ -63,7 +63,7 @@ def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 STILL: dict[str, Any] = {"drop": 0, "rotate": 0, "flip": False, "scale": (1, 1), "shift": 0}
-SETTINGS = ("image", "label_fraction", "label_unit", "keep_unlabelled")
+SETTINGS = ("image", "label_fraction", "label_unit", "unlabelled")
 
 
 def training_set(root: Path, objects: int, frames: str | None = None, seed: int = 0, **settings: Any) -> TrainingSet:
@@ -271,7 +271,7 @@ def test_hidden_labels_stay_hidden(tmp_path: Path) -> None:
     for i in range(5):
         write_frame(tmp_path, "00", f"{i:06d}", *street(i))
         _write_image(tmp_path, i)
-    settings = {"cameras": ("image_2",), "label_fraction": 0.4, "keep_unlabelled": True}
+    settings = {"cameras": ("image_2",), "label_fraction": 0.4, "unlabelled": "seen"}
     data = training_set(tmp_path, 8, **settings, image=ImageConfig(crop=(300, 900)))
     assert [data.frames.index[i].name[-1] for i in data.entries] == ["0", "3", "1", "2", "4"]
     origins = [{int(r * 5 + 1e-5) for r in data[(0, i)].remission} for i in range(5)]

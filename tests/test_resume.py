@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from elite.config import DataConfig, FaultConfig, OptimConfig
+from elite.config import DataConfig, FaultConfig, OptimConfig, SelfTrainingConfig
 from elite.errors import CheckpointError, ConfigError
 from elite.files import load_torch
 from elite.training import callbacks, train
@@ -88,9 +88,11 @@ def run_with_stops(settings: Any, stops: list[int], monkeypatch: pytest.MonkeyPa
 def test_a_resumed_run_equals_one_that_was_never_stopped(
     tiny_kitti: Path, tmp_path: Path, monkeypatch, workers: int, changes: dict[str, Any]
 ) -> None:
-    data = DataConfig(root=tiny_kitti, sequences="00", batch_size=1, workers=workers)
-    optim = OptimConfig(lr=0.05, average=0.9)
-    whole = config(tiny_kitti, tmp_path / "whole", data=data, optim=optim, **changes)
+    data = DataConfig(
+        root=tiny_kitti, sequences="00", batch_size=1, workers=workers, label_fraction=0.5, label_unit="points"
+    )
+    optim, own = OptimConfig(lr=0.05, average=0.9), SelfTrainingConfig(weight=0.5, confidence=0.2)
+    whole = config(tiny_kitti, tmp_path / "whole", data=data, optim=optim, self_training=own, **changes)
     train(whole, progress=False)
     stopped = replace(whole, out=tmp_path / "stopped")
     run_with_stops(stopped, [0, 1, 3, 4, 5], monkeypatch)

@@ -141,7 +141,7 @@ def write_foundation(folder: Path) -> None:
 
 
 def train_argv(base: Path, out: Path, **settings: object) -> list[str]:
-    """A small run with all that has a state: teacher, AdaLoRA, cutmix, pseudo-labels, moving average, loaders."""
+    """A small run with all that has a state: teacher, AdaLoRA, cutmix, pseudo-labels, self-training, loaders."""
     told = {
         "data.root": base / "kitti",
         "out": out,
@@ -159,6 +159,8 @@ def train_argv(base: Path, out: Path, **settings: object) -> list[str]:
         "teacher.channels": 8,
         "optim.lr": 0.05,
         "optim.average": 0.9,
+        "self_training.weight": 0.5,
+        "self_training.confidence": 0.2,
         "resume": "last",
     }
     told |= {name.replace("__", "."): value for name, value in settings.items()}

@@ -8,7 +8,14 @@ from elite.config.pretraining import ImageDataConfig, PretrainConfig
 from elite.config.pseudo_labels import PseudoLabelConfig, VoteConfig
 from elite.config.student import StudentConfig
 from elite.config.teacher import AdapterConfig, TeacherConfig
-from elite.config.training import DistillConfig, FaultConfig, LossConfig, OptimConfig, TrainConfig
+from elite.config.training import (
+    DistillConfig,
+    FaultConfig,
+    LossConfig,
+    OptimConfig,
+    SelfTrainingConfig,
+    TrainConfig,
+)
 
 __all__ = [
     "AdapterConfig",
@@ -23,6 +30,7 @@ __all__ = [
     "OptimConfig",
     "PretrainConfig",
     "PseudoLabelConfig",
+    "SelfTrainingConfig",
     "StudentConfig",
     "TeacherConfig",
     "TrainConfig",

@@ -50,6 +50,31 @@ class DistillConfig:
 
 
 @dataclass(frozen=True)
+class SelfTrainingConfig:
+    """Points without labels follow the averaged student's own answer for the scan as seen from other headings.
+
+    It needs ``optim.average``; scans without labels then take part even if no teacher looks at their images.
+
+    Attributes:
+        weight: of the main loss, computed against these answers; 0 = none.
+        views: so often the scan is turned by any angle; the answer is the mean of the softmax over these views.
+        confidence: answers with a smaller share teach nothing.
+        start: share of the run's steps before it begins, while the average still knows little.
+    """
+
+    weight: float = 0.0
+    views: int = 2
+    confidence: float = 0.9
+    start: float = 0.2
+
+    def __post_init__(self) -> None:
+        require(self.weight >= 0, f"self_training.weight must not be negative, found {self.weight}.")
+        require(self.views >= 1, f"self_training.views must be at least 1, found {self.views}.")
+        require(0 <= self.confidence < 1, f"self_training.confidence is a share in [0, 1), found {self.confidence}.")
+        require(0 <= self.start < 1, f"self_training.start is a share in [0, 1), found {self.start}.")
+
+
+@dataclass(frozen=True)
 class LossConfig:
     """Main loss: weighted cross entropy + ``lovasz`` x Lovasz-softmax.
 
@@ -180,6 +205,7 @@ class TrainConfig:
     student: StudentConfig = field(default_factory=StudentConfig)
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     distill: DistillConfig = field(default_factory=DistillConfig)
+    self_training: SelfTrainingConfig = field(default_factory=SelfTrainingConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
 
@@ -193,6 +219,10 @@ class TrainConfig:
             self.val_every is None or (self.val_every >= 1 and length % self.val_every == 0),
             f"val_every must divide the run of {length} {unit}, or its last weights are never scored; "
             f"found {self.val_every}.",
+        )
+        require(
+            self.self_training.weight == 0 or self.optim.average > 0,
+            "self_training needs the average of the student's weights; set --optim.average, such as 0.99.",
         )
         require(self.accumulate >= 1, f"accumulate must be at least 1, found {self.accumulate}.")
         require(self.save_every >= 1, f"save_every must be at least 1, found {self.save_every}.")

@@ -22,7 +22,8 @@ from elite.labels import NUM_CLASSES
 class DataModule(L.LightningDataModule):
     """Training and validation batches as ``config`` selects them. No validation with ``val_sequences: none``.
 
-    Images are read only if there is a teacher to look at them; with it, scans without labels take part too.
+    Images are read only if there is a teacher to look at them; with it, scans without labels take part too, and in
+    self-training all of them do.
     """
 
     def __init__(self, config: TrainConfig) -> None:
@@ -43,7 +44,7 @@ class DataModule(L.LightningDataModule):
             require_images=data.require_images and bool(cameras),
             label_fraction=data.label_fraction,
             label_unit=data.label_unit,
-            keep_unlabelled=bool(cameras),
+            unlabelled="all" if config.self_training.weight > 0 else "seen" if cameras else "none",
             tolerance=config.faults.tolerated(len(frames)),
         )
         self._done = 0  # batches that a run which is resumed has behind it

@@ -31,8 +31,8 @@ class TrainingSet(Dataset[Sample]):
     from a generator of their own: the points of a sample are the same with and without them.
 
     Only a ``label_fraction`` of the labels is shown: of the scans, evenly spaced (0.01: numbers 0, 100, 200, ...), or
-    of the labelled points of every scan, the same ones in every epoch. Scans whose labels are hidden or missing stay
-    if ``keep_unlabelled`` and they have an image, else there is nothing to learn from them. If they are the majority,
+    of the labelled points of every scan, the same ones in every epoch. Of scans whose labels are hidden or missing
+    ``unlabelled`` keeps none, those that have an image to learn from, or all. If they are the majority,
     the labelled scans are repeated until they make up about half of an epoch; every repeat is augmented on its own.
 
     A frame that cannot be read is replaced by the next one that can, up to ``tolerance`` in a row, and named in the
@@ -62,7 +62,7 @@ class TrainingSet(Dataset[Sample]):
         require_images: bool = False,
         label_fraction: float = 1.0,
         label_unit: Literal["scans", "points"] = "scans",
-        keep_unlabelled: bool = False,
+        unlabelled: Literal["none", "seen", "all"] = "none",
         tolerance: int = 0,
     ) -> None:
         self.frames = frames
@@ -74,11 +74,11 @@ class TrainingSet(Dataset[Sample]):
         self.dense = DenseLabels(frames, dense_labels)
         self.point_fraction = label_fraction if label_unit == "points" else 1.0
         self.labelled = labelled_scans(frames, label_fraction if label_unit == "scans" else 1.0)
-        self.unlabelled = _unlabelled(frames, self.labelled) if keep_unlabelled else []
+        self.unlabelled = [] if unlabelled == "none" else _unlabelled(frames, self.labelled, unlabelled == "seen")
         repeats = max(1, len(self.unlabelled) // len(self.labelled))
         self.entries = np.array([*self.labelled * repeats, *self.unlabelled])
         self._hidden = frozenset(self.unlabelled)
-        self._check_images(range(len(frames)) if keep_unlabelled else self.labelled, require_images)
+        self._check_images(self.labelled if unlabelled == "none" else range(len(frames)), require_images)
         self._check_dense_labels()
 
     def __len__(self) -> int:
@@ -224,9 +224,9 @@ class TrainingSet(Dataset[Sample]):
         return [self.frames.index[i] for i in self.labelled]
 
 
-def _unlabelled(frames: SemanticKITTI, labelled: list[int]) -> list[int]:
-    """All other frames that have an image to learn from."""
-    return sorted({i for i, entry in enumerate(frames.index) if entry.images} - set(labelled))
+def _unlabelled(frames: SemanticKITTI, labelled: list[int], seen: bool) -> list[int]:
+    """All other frames, or those ``seen`` by a camera that have an image to learn from."""
+    return sorted({i for i, entry in enumerate(frames.index) if entry.images or not seen} - set(labelled))
 
 
 def _require_images(frames: SemanticKITTI, positions: Sequence[int], what: str, otherwise: str) -> None:

@@ -1,5 +1,6 @@
 """One training step: batch -> student (and teacher) -> losses; and the score on validation scans."""
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import lightning as L
@@ -21,6 +22,7 @@ from elite.training.distillation import Distillation
 from elite.training.faults import FaultLog, NormKeeper, sound
 from elite.training.optim import build_optimizer, cosine
 from elite.training.parts import freeze
+from elite.training.self_training import missing_labels, turned_answers
 from elite.types import Batch, StudentOutput
 
 if TYPE_CHECKING:  # its libraries are needed only where there is a teacher
@@ -65,6 +67,8 @@ class Training(L.LightningModule):
         self.val_confusion = Confusion(student.config.classes)
         self.teacher_confusion = Confusion(student.config.classes)
         self._steps = 0  # optimiser steps that really happened
+        own = config.self_training
+        self._alone = own.start * total_steps if own.weight > 0 else math.inf  # steps before self-training
         self._norms = NormKeeper(student)
         self._frames: list[str] = []  # of the batches since the last step
         self._loss: Tensor = torch.zeros(())  # their sum
@@ -106,12 +110,26 @@ class Training(L.LightningModule):
 
     def losses(self, output: StudentOutput, batch: Batch) -> dict[str, Tensor]:
         """Every term of the loss, weighted; their sum is what is minimised."""
+        terms = self._main_terms(output, batch.labels)
+        if self.distillation is not None:
+            terms |= self.distillation(output, batch, self.class_weights)  # type: ignore[arg-type]
+        if self.average is not None and self._steps >= self._alone:
+            terms |= self._own_terms(self.average, output, batch)
+        return terms
+
+    def _own_terms(self, average: AveragedModel, output: StudentOutput, batch: Batch) -> dict[str, Tensor]:
+        """The main loss once more, against what the average is sure of where there is no label."""
+        settings = self.config.self_training
+        answers = turned_answers(average, batch, settings.views)
+        labels = missing_labels(answers, batch.labels, settings.confidence)
+        return {f"own/{name}": settings.weight * term for name, term in self._main_terms(output, labels).items()}
+
+    def _main_terms(self, output: StudentOutput, labels: Int64[Tensor, "n"]) -> dict[str, Tensor]:
         weights: Any = self.class_weights
-        terms = {
-            "cross_entropy": cross_entropy(output.logits, batch.labels, weights),
-            "lovasz": self.config.loss.lovasz * lovasz_softmax(output.logits, batch.labels),
+        return {
+            "cross_entropy": cross_entropy(output.logits, labels, weights),
+            "lovasz": self.config.loss.lovasz * lovasz_softmax(output.logits, labels),
         }
-        return terms if self.distillation is None else terms | self.distillation(output, batch, weights)
 
     def on_train_start(self) -> None:
         if self._random is not None:

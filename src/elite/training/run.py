@@ -190,7 +190,7 @@ def _tell_absent(data: DataModule) -> None:
     if scans.frames.cameras and scans.without_images:
         print(f"{scans.without_images} training scans have no image and train the student alone")
     if scans.unlabelled:
-        print(f"{len(scans.labelled)} training scans show their labels, {len(scans.unlabelled)} only their images")
+        print(f"{len(scans.labelled)} training scans show their labels, {len(scans.unlabelled)} do not")
     if scans.dense.folders:
         print(f"{scans.dense_images} images of {len(scans.labelled)} labelled training scans have dense labels")
     if scans.augment.cutmix.objects and not scans.has_objects:

@@ -1,0 +1,83 @@
+"""Self-training: what is taken for a label, how scans are turned, and which scans take part."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from elite.config import DataConfig, OptimConfig, SelfTrainingConfig
+from elite.data.datamodule import DataModule
+from elite.errors import ConfigError
+from elite.training import train
+from elite.training.module import Training
+from elite.training.self_training import missing_labels, turned, turned_answers
+from elite.types import Batch
+from tests.test_training import config
+
+INDEX = torch.tensor([0, 0, 0, 1, 1])
+
+
+def batch_of(points: torch.Tensor, labels: list[int]) -> Batch:
+    return Batch(("00/000000", "00/000001"), points, torch.rand(len(points)), INDEX, torch.tensor(labels))
+
+
+def test_only_missing_labels_are_filled_and_only_by_sure_answers() -> None:
+    answers = torch.tensor([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8], [0.05, 0.9, 0.05], [0.2, 0.2, 0.6]])
+    given = torch.tensor([0, 0, 1, 0])
+    assert missing_labels(answers, given, 0.7).tolist() == [0, 3, 0, 0]
+    assert missing_labels(answers, given, 0.0).tolist() == [1, 3, 0, 3]
+
+
+def test_each_scan_is_turned_about_z_as_a_whole() -> None:
+    torch.manual_seed(0)
+    points = torch.randn(5, 3)
+    angles = []
+    for _ in range(2):
+        after = turned(points, INDEX, 2)
+        assert torch.equal(after[:, 2], points[:, 2])
+        start, end = (torch.complex(p[:, 0], p[:, 1]) for p in (points, after))
+        torch.testing.assert_close(start.abs(), end.abs())
+        angle = (end / start).angle()
+        torch.testing.assert_close(angle[:3], angle[:1].expand(3))
+        torch.testing.assert_close(angle[3:], angle[3:4].expand(2))
+        angles += [float(angle[0]), float(angle[3])]
+    assert len({round(angle, 3) for angle in angles}) == 4
+
+
+def test_answers_are_the_mean_softmax_of_the_views() -> None:
+    points, seen = torch.randn(5, 3), []
+
+    def student(points: torch.Tensor, remission: torch.Tensor, index: torch.Tensor) -> Any:
+        seen.append(points)
+        return SimpleNamespace(logits=torch.cat([torch.full((5, 1), 9.0), points * 2], dim=1))
+
+    answers = turned_answers(student, batch_of(points, [0] * 5), 3)  # type: ignore[arg-type]
+    expected = sum(np.exp(2 * p.numpy()) / np.exp(2 * p.numpy()).sum(1, keepdims=True) for p in seen) / 3
+    np.testing.assert_allclose(answers.numpy(), expected, rtol=1e-5)
+
+
+def test_hidden_scans_take_part_and_teach_from_the_start_on(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
+    """Without any image: the second of the two scans shows no label."""
+    data = DataConfig(root=tiny_kitti, sequences="00", batch_size=2, workers=0, label_fraction=0.5)
+    own, optim = SelfTrainingConfig(weight=2.0, confidence=0.0, start=0.5), OptimConfig(lr=0.05, average=0.5)
+    settings = config(tiny_kitti, tmp_path, data=data, self_training=own, optim=optim, steps=4)
+    train_set = DataModule(settings).train_set
+    assert (train_set.labelled, train_set.unlabelled) == ([0], [1])
+    terms, losses = [], Training.losses
+
+    def record(self: Training, *given: Any) -> dict[str, torch.Tensor]:
+        terms.append(losses(self, *given))
+        return terms[-1]
+
+    monkeypatch.setattr(Training, "losses", record)
+    train(settings, progress=False)
+    assert [sorted(step) for step in terms[:2]] == [["cross_entropy", "lovasz"]] * 2
+    assert [float(step["own/cross_entropy"].detach()) > 0 for step in terms[2:]] == [True, True]
+
+
+def test_without_an_average_nobody_teaches(tiny_kitti: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"optim\.average"):
+        config(tiny_kitti, tmp_path, self_training=SelfTrainingConfig(weight=1.0))
