@@ -5,8 +5,9 @@
 
 Renders the drive, two more streets to score on and the broad image set, pre-trains the foundation models on that, then
 trains every row of a block and prints its table. What is compared, and every setting, is in _ablation_rows.py. A
-finished run leaves a JSON file at once, a failed one too, and is not run again; delete its file to repeat it. OUT gets
-results.json with all of them, BLOCK.md and BLOCK.png. ``--full`` is the setting for a GPU, ``--size tiny`` a trial.
+finished run leaves a JSON file at once, a failed one too. OUT gets results.json with all of them, BLOCK.md and
+BLOCK.png. What results.json holds is not run again: put another one there to go on from it, take a run out of it (and
+its file out of OUT/runs) to repeat it. ``--full`` is the setting for a GPU, ``--size tiny`` a trial.
 """
 
 import argparse
@@ -42,8 +43,12 @@ def prepare(out: Path, size: Size, block: str, seeds: Iterable[int]) -> None:
         render(out / name, size.drive if name == "drive" else size.many)
     for i, street in enumerate(size.streets):
         render(out / f"street{i}", street)
-    for model in {row.teacher for row in rows} & {BROAD, NAMED}:
-        pretrain(out, model, size)
+    models = {row.teacher for row in rows} & {BROAD, NAMED}
+    missing = sorted(model for model in models if not (out / model / "model.safetensors").exists())
+    if missing:
+        render(out / "images", size.images)
+        with ThreadPoolExecutor(len(missing)) as pool:
+            list(pool.map(lambda model: pretrain(out, model, size), missing))
     if block == "core":
         elite(f"pseudo-label {out / 'drive'} --sequences train")
     if block == "sam":
@@ -66,12 +71,10 @@ def render(folder: Path, what: str) -> None:
 
 
 def pretrain(out: Path, model: str, size: Size) -> None:
-    if not (out / model / "model.safetensors").exists():
-        render(out / "images", size.images)
-        objective = "classes" if model == NAMED else "segments"
-        cameras = ",".join(sorted(path.name for path in (out / "images/sequences/00").glob("image_?")))
-        images = f"--data.root {out / 'images'} --data.cameras {cameras} --objective {objective}"
-        elite(f"train-teacher --config synthetic-teacher --steps {size.pretraining} {images} --out {out / model}")
+    objective = "classes" if model == NAMED else "segments"
+    cameras = ",".join(sorted(path.name for path in (out / "images/sequences/00").glob("image_?")))
+    images = f"--data.root {out / 'images'} --data.cameras {cameras} --data.workers 0 --objective {objective}"
+    elite(f"train-teacher --config synthetic-teacher --steps {size.pretraining} {images} --out {out / model}")
 
 
 def small_sam(out: Path) -> None:
@@ -119,7 +122,8 @@ def settings_of(out: Path, size: Size, row: Row, seed: int) -> Settings:
 def train_all(args: argparse.Namespace, names: list[str], seeds: list[int], extra: list[str]) -> None:
     """Seed by seed, so that every row has been run once before one is repeated; ``args.jobs`` runs at a time."""
     made = [f"{args.block}-{name}-{seed}" for seed in seeds for name in names]
-    queue = [run for run in made if not (args.out / "runs" / f"{run}.json").exists()]
+    done = {run_name(run) for run in collect(args.out)}
+    queue = [run for run in made if run not in done]
 
     def run(which: str) -> None:
         block, seed = which.partition("-")[0], which.rpartition("-")[2]
@@ -139,10 +143,18 @@ def train_all(args: argparse.Namespace, names: list[str], seeds: list[int], extr
 # ---- tables ---------------------------------------------------------------------------------------------------------
 
 
+def run_name(run: dict[str, Any]) -> str:
+    return f"{run['block']}-{run['row']}-{run['seed']}"
+
+
 def collect(out: Path) -> list[dict[str, Any]]:
-    runs = [json.loads(path.read_text()) for path in sorted((out / "runs").glob("*.json"))]
-    (out / "results.json").write_text(json.dumps(runs, indent=1) + "\n")
-    return runs
+    """Every run so far, those of OUT/runs before those that results.json knows already; written there again."""
+    kept, fresh = out / "results.json", sorted((out / "runs").glob("*.json"))
+    known = json.loads(kept.read_text()) if kept.exists() else []
+    runs = {run_name(run): run for run in [*known, *(json.loads(path.read_text()) for path in fresh)]}
+    ordered = [runs[name] for name in sorted(runs)]
+    kept.write_text(json.dumps(ordered, indent=1) + "\n")
+    return ordered
 
 
 def table(runs: list[dict[str, Any]], block: str) -> str:
