@@ -198,7 +198,7 @@ def figure(runs: list[dict[str, Any]], block: str, path: Path) -> None:
     axes.set_yticks(range(len(rows)), [row.title for row in rows.values()])
     axes.invert_yaxis()
     axes.set_xlabel("mIoU on unseen streets, %")
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0)
     axes.spines[["top", "right"]].set_visible(False)
     FigureCanvasAgg(drawn).print_png(path)
 
