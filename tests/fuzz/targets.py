@@ -44,6 +44,17 @@ def put(path: Path, content: bytes) -> Path:
     return path
 
 
+def remembered(*files: Path) -> list[Path]:
+    """``files``, of which ``changed`` will know what was in them."""
+    SHARED.update({path: path.read_bytes() for path in files})
+    return list(files)
+
+
+def changed(*files: Path) -> list[Path]:
+    """Those that are not what they were; all of them if none is. Reading the others again would show nothing."""
+    return [path for path in files if path.read_bytes() != SHARED[path]] or list(files)
+
+
 # ---- data sets ------------------------------------------------------------------------------------------------
 
 
@@ -262,13 +273,14 @@ def make_published(folder: Path) -> list[Path]:
     from tests.test_checkpoint import published_state
 
     content = {"state_dict": published_state(small_student(), "KRSC"), "epoch": 3}
-    return [put(folder / "a.ckpt", torch_bytes(content)), put(folder / "b.ckpt", torch_bytes(content, packed=False))]
+    packed, older = torch_bytes(content), torch_bytes(content, packed=False)
+    return remembered(put(folder / "a.ckpt", packed), put(folder / "b.ckpt", older))
 
 
 def use_published(folder: Path) -> None:
     from elite.student.checkpoint import import_published
 
-    for path in folder.glob("*.ckpt"):
+    for path in changed(folder / "a.ckpt", folder / "b.ckpt"):
         import_published(path)[1].lines()
 
 
@@ -363,13 +375,14 @@ def make_heads(folder: Path) -> list[Path]:
     teacher.adapter.save(folder / "adapter.safetensors")
     heads = TeacherHeads(teacher.backbone, channels=4, classes=3)
     SHARED[folder] = teacher
-    return [put(folder / "heads.safetensors", pack_heads(heads)), folder / "adapter.safetensors"]
+    return remembered(put(folder / "heads.safetensors", pack_heads(heads)), folder / "adapter.safetensors")
 
 
 def use_heads(folder: Path) -> None:
     teacher = SHARED[folder]
-    teacher.load_heads(folder / "heads.safetensors")
-    teacher.adapter.load(folder / "adapter.safetensors")
+    readers = {folder / "heads.safetensors": teacher.load_heads, folder / "adapter.safetensors": teacher.adapter.load}
+    for path in changed(*readers):
+        readers[path](path)
 
 
 # ---- settings and results -------------------------------------------------------------------------------------
