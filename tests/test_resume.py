@@ -175,3 +175,13 @@ def test_deterministic_runs_repeat(kitti: Path, tmp_path: Path, foundation: Path
     finally:
         torch.use_deterministic_algorithms(False)
     same(checkpoint(tmp_path / "a"), checkpoint(tmp_path / "b"))
+
+
+def test_settings_that_hold_themselves_are_damage(tiny_kitti: Path, tmp_path: Path) -> None:
+    whole, endless = config(tiny_kitti, tmp_path, resume="last"), {}
+    endless["student"] = endless
+    content = {"elite_config": endless, "elite_progress": {}, "global_step": 1}
+    (tmp_path / "checkpoints").mkdir()
+    torch.save(content, tmp_path / "checkpoints" / "last.ckpt")
+    with pytest.raises(CheckpointError, match="nested without end"):
+        train(whole, progress=False)

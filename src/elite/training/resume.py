@@ -43,7 +43,10 @@ def _newest(out: Path) -> Path | None:
 
 
 def _check_settings(before: Any, now: Any, path: Path) -> None:
-    differences = settings_changed(before, now)
+    try:
+        differences = settings_changed(before, now)
+    except RecursionError as error:  # a pickle can hold itself
+        raise CheckpointError(f"{path} is damaged: its settings are nested without end; copy it again.") from error
     fatal = [text for name, text in differences.items() if not name.startswith(_TOLD)]
     if fatal:
         raise ConfigError(
