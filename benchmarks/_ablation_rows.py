@@ -89,7 +89,8 @@ class Row:
 
 
 # With SGD the published scale (1 / rank) leaves low-rank updates where they start. Of 12 and 60 (LoRA) and of 12, 144
-# and 600 (AdaLoRA) these gave the best teachers on a street of the training drive (docs/experiments.md).
+# and 600 (AdaLoRA, 12 as good as 144) these gave the best teachers on a street of the training drive
+# (docs/experiments.md).
 ALPHA = {"lora": 12, "adalora": 144}
 
 
