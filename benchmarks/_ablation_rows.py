@@ -64,8 +64,8 @@ TINY = Size(  # to see in minutes that everything runs; its scores mean nothing
 )
 SIZES = {"small": SMALL, "full": FULL, "tiny": TINY}
 
-# Chosen on a street of the training drive (docs/experiments.md). The published weight of the divergence (0.05) does less
-# in runs this short; the teacher's gradient, clipped apart, does not shorten the student's step.
+# Chosen on a street of the training drive (docs/experiments.md). The published weight of the divergence (0.05) does
+# less in runs this short; the teacher's gradient, clipped apart, does not shorten the student's step.
 TAUGHT: Settings = {"distill.kl": 0.2, "distill.logits": 2.0, "optim.clip_together": "false"}
 STRONG: Settings = {"distill.kl": 2.0, "distill.logits": 20.0}
 BROAD, NAMED = "broad", "broad-classes"  # foundation models: of segments without names, and of class labels
