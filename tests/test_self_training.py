@@ -66,16 +66,18 @@ def test_hidden_scans_take_part_and_teach_from_the_start_on(tiny_kitti: Path, tm
     settings = config(tiny_kitti, tmp_path, data=data, self_training=own, optim=optim, steps=4)
     train_set = DataModule(settings).train_set
     assert (train_set.labelled, train_set.unlabelled) == ([0], [1])
-    terms, losses = [], Training.losses
+    terms, scans, losses = [], [], Training.losses
 
-    def record(self: Training, *given: Any) -> dict[str, torch.Tensor]:
-        terms.append(losses(self, *given))
+    def record(self: Training, output: Any, batch: Batch) -> dict[str, torch.Tensor]:
+        scans.append(sorted(batch.ids))
+        terms.append(losses(self, output, batch))
         return terms[-1]
 
     monkeypatch.setattr(Training, "losses", record)
     train(settings, progress=False)
     assert [sorted(step) for step in terms[:2]] == [["cross_entropy", "lovasz"]] * 2
     assert [float(step["own/cross_entropy"].detach()) > 0 for step in terms[2:]] == [True, True]
+    assert scans == [["00/000000"] * 2] * 2 + [["00/000000", "00/000001"]] * 2  # till then, hidden scans teach nothing
 
 
 def test_without_an_average_nobody_teaches(tiny_kitti: Path, tmp_path: Path) -> None:

@@ -59,7 +59,8 @@ class SelfTrainingConfig:
         weight: of the main loss, computed against these answers; 0 = none.
         views: so often the scan is turned by any angle; the answer is the mean of the softmax over these views.
         confidence: answers with a smaller share teach nothing.
-        start: share of the run's steps before it begins, while the average still knows little.
+        start: share of the run's steps before it begins, while the average still knows little. Without a teacher these
+            steps see labelled scans only.
     """
 
     weight: float = 0.0

@@ -61,6 +61,7 @@ class DataModule(L.LightningDataModule):
         sampler = self._sampler(self._rank, self._world)
         epoch, batches = divmod(self._done, math.ceil(len(sampler) / data.batch_size))
         sampler.start = batches * data.batch_size
+        sampler.shown = self._alone() * self._step
         sampler.set_epoch(epoch)  # Lightning does it after the loader processes have their first keys
         return DataLoader(
             self.train_set,
@@ -118,6 +119,14 @@ class DataModule(L.LightningDataModule):
             multiple=self._step,
             keys=None if self.config.steps is None else self.config.steps * self._step,
         )
+
+    def _alone(self) -> int:
+        """Optimiser steps from the beginning in which scans without labels would teach nothing."""
+        config = self.config
+        if config.self_training.weight == 0 or self.train_set.frames.cameras:
+            return 0
+        total = config.steps or config.epochs * self.steps_per_epoch(self._world)
+        return math.ceil(config.self_training.start * total)
 
     @property
     def _step(self) -> int:

@@ -43,7 +43,8 @@ class TrainingSet(Dataset[Sample]):
     own: nothing else of the sample changes. Only points that show their label are pasted.
 
     ``entries[i]`` is the place in ``frames`` of sample i, repeats included; ``labelled`` and ``unlabelled`` list each
-    frame once. ``without_images`` counts frames without any image, ``dense_images`` the images with dense labels.
+    frame once. Numbers from ``len`` on are samples of labelled scans only, in turn. ``without_images`` counts frames
+    without any image, ``dense_images`` the images with dense labels.
 
     Raises:
         DataError: no label; no image, or no dense label, though asked for; a missing image that is required.
@@ -93,12 +94,12 @@ class TrainingSet(Dataset[Sample]):
             except DataError as error:
                 if len(faults) >= self.tolerance:
                     raise
-                entry = self.frames.index[self.entries[i]]
+                entry = self.frames.index[self._position(i)]
                 faults.append((f"{entry.sequence}/{entry.name}", str(error)))
                 i = (i + 1) % len(self)
 
     def _sample(self, epoch: int, i: int) -> Sample:
-        position = int(self.entries[i])
+        position = self._position(i)
         frame = self.frames[position]
         labels = self._shown(position, frame.labels, len(frame.scan))
         rows = np.flatnonzero(_inside(frame, self.volume))
@@ -114,6 +115,10 @@ class TrainingSet(Dataset[Sample]):
         remission = np.concatenate([frame.scan.remission[rows], *(cutout.remission for cutout in pasted)])
         labels = np.concatenate([labels[rows], *(cutout.labels for cutout in pasted)]).astype(np.int64)
         return Sample(frame.id, points, remission, labels, views)
+
+    def _position(self, i: int) -> int:
+        """The place in ``frames`` of sample i."""
+        return int(self.entries[i]) if i < len(self) else self.labelled[i % len(self.labelled)]
 
     def class_counts(self, position: int) -> Int64[np.ndarray, "classes"]:
         """Points of each class 0..19 in a frame of ``labelled``, as training sees them."""
@@ -147,7 +152,7 @@ class TrainingSet(Dataset[Sample]):
         named when it is its own turn.
         """
         settings = self.augment.cutmix
-        if not (self.augment.enabled and settings.objects) or int(self.entries[i]) in self._hidden:
+        if not (self.augment.enabled and settings.objects) or self._position(i) in self._hidden:
             return []
         others = len(self.labelled)
         position = self.labelled[(i + int(rng.integers(1, max(others, 2)))) % others]
@@ -156,7 +161,7 @@ class TrainingSet(Dataset[Sample]):
         except DataError:
             return []
         cutouts = cut_out(donor.scan, self._shown_objects(position, donor), settings.fewest)
-        objects = self._shown_objects(int(self.entries[i]), frame)
+        objects = self._shown_objects(self._position(i), frame)
         return paste(cutouts, frame.scan.points, labels, objects, settings, self.volume, rng)
 
     def _shown_objects(self, position: int, frame: Frame) -> UInt32[np.ndarray, "n"]:
@@ -292,7 +297,8 @@ class EpochSampler(Sampler[tuple[int, int]]):
     a ``multiple`` (the scans of one optimiser step of a process) is dropped, unless an epoch is shorter than that.
 
     A pass is the epoch that was set, or with ``keys`` so many keys from epoch 0 on, through as many epochs as it takes.
-    The next pass leaves out its first ``start`` keys, if that is set: a run that resumes has had them.
+    The next pass leaves out its first ``start`` keys, if that is set: a run that resumes has had them. The first
+    ``shown`` keys of a run ask for labelled scans only: their indices are higher by the length.
     """
 
     def __init__(
@@ -308,7 +314,7 @@ class EpochSampler(Sampler[tuple[int, int]]):
         share = length // world
         self.length, self.seed, self.rank, self.world, self.epoch = length, seed, rank, world, 0
         self.share = share - share % multiple if share >= multiple else share
-        self.keys, self.start = keys, 0
+        self.keys, self.start, self.shown = keys, 0, 0
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
@@ -326,6 +332,7 @@ class EpochSampler(Sampler[tuple[int, int]]):
             epoch, place = divmod(start, self.share)
             order = np.random.default_rng((self.seed, 0, epoch)).permutation(self.length)
             mine = order[self.rank :: self.world][: self.share][place : place + end - start]
+            mine = mine + self.length * (start + np.arange(len(mine)) < self.shown)
             yield from ((epoch, int(i)) for i in mine)
             start += len(mine)
 
