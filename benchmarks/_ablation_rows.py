@@ -169,7 +169,7 @@ def few(share: str) -> dict[str, Row]:
         ),
     }
     if share != "full":
-        made = share + "-{seed}"
+        made = share + "_{seed}"
         dense = PSEUDO | {"data.dense_labels": f"image_2_{made}"}
         lifted = {"data.labels": f"labels_{made}", "distill.voxel_majority": "labelled"}
         taught = hidden | average | more | adapted("lora") | dense

@@ -58,7 +58,7 @@ def prepare(out: Path, size: Size, block: str, seeds: Iterable[int]) -> None:
             hidden = SHARES[share]
             told = f"--label-fraction {hidden['data.label_fraction']} --label-unit {hidden['data.label_unit']}"
             for seed in seeds:
-                folder = f"--folder {share}-{seed} --seed {seed} --lift true"
+                folder = f"--folder {share}_{seed} --seed {seed} --lift true"
                 elite(f"pseudo-label {out / 'many'} --sequences train {told} {folder}")
 
 
