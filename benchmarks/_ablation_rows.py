@@ -18,6 +18,7 @@ class Size:
 
     Attributes:
         drive, many: rendering of the training drive, and of the one for few labels (at least 1000 training scans).
+        many_sequences: what is trained on of the latter: all but 08.
         streets: renderings whose sequence 08 is scored, beside that of the training drive.
         images: rendering of the broad image set: other streets, weathers and both cameras.
         pretraining: steps of the foundation models on it.
@@ -26,6 +27,7 @@ class Size:
 
     drive: str
     many: str
+    many_sequences: str
     streets: tuple[str, ...]
     images: str
     pretraining: int
@@ -36,6 +38,7 @@ class Size:
 SMALL = Size(
     drive=f"--seed 0 --sequences 6 --frames 40 {LIDAR}",
     many=f"--seed 7 --sequences 25 --frames 40 {LIDAR}",
+    many_sequences="00-07,09-10,22-36",
     streets=tuple(f"--seed {seed} --sequences 1 --frames 20 {LIDAR}" for seed in (101, 102)),
     images=f'--seed 1000 --sequences 88 --frames 6 --beams 4 --azimuths 64 {IMAGE} --cameras ["image_2","image_3"]',
     pretraining=5000,
@@ -46,6 +49,7 @@ WHOLE = "--image-width 1241 --image-height 376"
 FULL = Size(  # for a GPU
     drive=f"--seed 0 --sequences 10 --frames 100 {WHOLE}",
     many=f"--seed 7 --sequences 25 --frames 40 {WHOLE}",
+    many_sequences="00-07,09-10,22-36",
     streets=tuple(f"--seed {seed} --sequences 1 --frames 50 {WHOLE}" for seed in (101, 102)),
     images=f'--seed 1000 --sequences 88 --frames 40 --beams 4 --azimuths 64 {WHOLE} --cameras ["image_2","image_3"]',
     pretraining=40_000,
@@ -56,6 +60,7 @@ FULL = Size(  # for a GPU
 TINY = Size(  # to see in minutes that everything runs; its scores mean nothing
     drive=f"--sequences 1 --frames 3 --beams 16 --azimuths 128 {IMAGE}",
     many=f"--seed 7 --sequences 2 --frames 2 --beams 16 --azimuths 128 {IMAGE}",
+    many_sequences="00-01",
     streets=(f"--seed 101 --sequences 1 --frames 1 --beams 16 --azimuths 128 {IMAGE}",),
     images=f"--seed 1000 --sequences 1 --frames 4 --beams 4 --azimuths 64 {IMAGE}",
     pretraining=2,

@@ -59,7 +59,7 @@ def prepare(out: Path, size: Size, block: str, seeds: Iterable[int]) -> None:
             told = f"--label-fraction {hidden['data.label_fraction']} --label-unit {hidden['data.label_unit']}"
             for seed in seeds:
                 folder = f"--folder {share}_{seed} --seed {seed} --lift true"
-                elite(f"pseudo-label {out / 'many'} --sequences train {told} {folder}")
+                elite(f"pseudo-label {out / 'many'} --sequences {size.many_sequences} {told} {folder}")
 
 
 def render(folder: Path, what: str) -> None:
@@ -115,7 +115,8 @@ def train(out: Path, size: Size, block: str, name: str, seed: int, extra: list[s
 
 def settings_of(out: Path, size: Size, row: Row, seed: int) -> Settings:
     weights = out / row.teacher if row.teacher in (BROAD, NAMED) else row.teacher
-    whole = size.settings | {"seed": seed, "teacher.weights": weights} | row.settings
+    where = {"data.sequences": size.many_sequences} if row.drive == "many" else {}
+    whole = size.settings | where | {"seed": seed, "teacher.weights": weights} | row.settings
     return {key: value.format(seed=seed) if isinstance(value, str) else value for key, value in whole.items()}
 
 
