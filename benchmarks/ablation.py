@@ -183,7 +183,7 @@ def cell(values: list[float | None]) -> str:
 
 
 def figure(runs: list[dict[str, Any]], block: str, path: Path) -> None:
-    """A bar per row, all points and those in view, with every seed as a dot."""
+    """Mean and spread of every row, all points and those in view, with every seed as a small dot."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -194,11 +194,15 @@ def figure(runs: list[dict[str, Any]], block: str, path: Path) -> None:
     for column, part, color, offset in (("all", "all points", "#2f6fde", -0.2), ("in view", "in view", "#d97a1d", 0.2)):
         for y, name in enumerate(rows):
             seeds = [100 * run[column]["miou"] for run in whole if run["row"] == name]
-            axes.barh(y + offset, fmean(seeds), 0.36, color=color, alpha=0.75, label=part if y == 0 else None)
-            axes.plot(seeds, [y + offset] * len(seeds), "o", color="#1d2430", markersize=3)
+            mean, spread = fmean(seeds), stdev(seeds) if len(seeds) > 1 else 0.0
+            axes.errorbar(
+                mean, y + offset, xerr=spread, fmt="D", color=color, capsize=3, label=part if y == 0 else None
+            )
+            axes.plot(seeds, [y + offset] * len(seeds), "o", color="#1d2430", markersize=2.5, alpha=0.6)
     axes.set_yticks(range(len(rows)), [row.title for row in rows.values()])
     axes.invert_yaxis()
-    axes.set_xlabel("mIoU on unseen streets, %")
+    axes.set_xlabel("mIoU on unseen streets, %: mean, spread, every seed")
+    axes.grid(axis="x", alpha=0.3)
     axes.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0)
     axes.spines[["top", "right"]].set_visible(False)
     FigureCanvasAgg(drawn).print_png(path)

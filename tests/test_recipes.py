@@ -58,6 +58,15 @@ def test_other_recipes_paste_nothing(name: str) -> None:
     assert config.augment.cutmix.objects == 0
 
 
+def test_few_labels_is_laid_over_another_recipe() -> None:
+    _, base = parse_config(Parser(), ["--config", "synthetic"], TrainConfig)
+    _, config = parse_config(Parser(), ["--config", "synthetic", "--config", "few-labels"], TrainConfig)
+    assert (config.student, config.steps, config.loss) == (base.student, base.steps, base.loss)
+    assert (config.data.label_fraction, config.data.label_unit, config.teacher.weights) == (0.01, "scans", "none")
+    _, alone = parse_config(Parser(), ["--config", "few-labels"], TrainConfig)
+    assert alone.epochs * alone.data.label_fraction == TrainConfig().epochs  # as many steps as with all labels
+
+
 @pytest.mark.parametrize("sequences", ["00-10", "train,valid"])
 def test_training_takes_the_validation_sequence_too(tmp_path: Path, sequences: str) -> None:
     rng = np.random.default_rng(0)
