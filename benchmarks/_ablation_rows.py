@@ -1,6 +1,7 @@
 """What the ablation compares: the data, the frozen settings, and its rows, block by block. Nothing here runs anything.
 
-Everything in this file was fixed before the rows were run, and is the same for every row but for what the row names.
+Every setting is the same for every row but for what the row names. The weights of the divergence were changed after a
+first table (docs/experiments.md tells how); all else was fixed before the rows were run.
 """
 
 from dataclasses import dataclass, field, replace

@@ -110,6 +110,10 @@ class DataModule(L.LightningDataModule):
         """Optimiser steps of one pass over the training scans with ``world`` processes."""
         return math.ceil(self._sampler(0, world).share / self._step)
 
+    def total_steps(self, world: int) -> int:
+        """Optimiser steps of the whole run with ``world`` processes."""
+        return self.config.steps or self.config.epochs * self.steps_per_epoch(world)
+
     def _sampler(self, rank: int, world: int) -> EpochSampler:
         return EpochSampler(
             len(self.train_set),
@@ -125,8 +129,7 @@ class DataModule(L.LightningDataModule):
         config = self.config
         if config.self_training.weight == 0 or self.train_set.frames.cameras:
             return 0
-        total = config.steps or config.epochs * self.steps_per_epoch(self._world)
-        return math.ceil(config.self_training.start * total)
+        return math.ceil(config.self_training.start * self.total_steps(self._world))
 
     @property
     def _step(self) -> int:

@@ -91,8 +91,7 @@ def _module(config: TrainConfig, data: DataModule, world: int) -> Training:
     """Student first: the same seed gives the same student with and without a teacher."""
     student = initial_student(config)
     student.backend = config.backend
-    steps_per_epoch = data.steps_per_epoch(world)
-    total_steps = config.steps or config.epochs * steps_per_epoch
+    total_steps = data.total_steps(world)
     teacher = _teacher(config, total_steps)
     wanted = teacher is not None or config.distill.student_heads > 0
     distillation = Distillation(config, teacher) if wanted else None
@@ -101,7 +100,7 @@ def _module(config: TrainConfig, data: DataModule, world: int) -> Training:
         student,
         loss_weights(config, data),
         total_steps=total_steps,
-        steps_per_epoch=steps_per_epoch,
+        steps_per_epoch=data.steps_per_epoch(world),
         distillation=distillation,
         faults=FaultLog(config.faults, len(data.train_set.frames), config.out / "faults.jsonl"),
     )
