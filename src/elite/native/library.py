@@ -141,16 +141,16 @@ def _open() -> tuple[ctypes.CDLL | None, str]:
     if path is None:
         return None, "they were not built (no C++ compiler when elite was installed, or no x86-64)"
     try:
-        opened = ctypes.CDLL(str(path))
+        found = ctypes.CDLL(str(path))
     except OSError as error:
         return None, f"{path.name} cannot be opened ({error})"
     for name, (result, arguments) in _FUNCTIONS.items():
-        function = getattr(opened, name)
+        function = getattr(found, name)
         function.restype, function.argtypes = result, arguments
-    instructions = opened.elite_instructions().decode()
+    instructions = found.elite_instructions().decode()
     if instructions == "none":
         return None, "the processor has neither AVX-512 nor AVX2"
-    return opened, instructions
+    return found, instructions
 
 
 def library() -> ctypes.CDLL | None:
@@ -158,16 +158,23 @@ def library() -> ctypes.CDLL | None:
     return _open()[0]
 
 
+def opened() -> ctypes.CDLL:
+    """The opened library, for callers that have seen that there is one."""
+    found = library()
+    assert found is not None
+    return found
+
+
 def has_bf16() -> bool:
     """Whether this processor multiplies bfloat16 (AVX512-BF16) and the kernels are there."""
-    opened = library()
-    return opened is not None and bool(opened.elite_has_bf16())
+    found = library()
+    return found is not None and bool(found.elite_has_bf16())
 
 
 def describe() -> str:
     """For ``elite env``: the instruction set that the kernels use, or why plain torch serves."""
-    opened, told = _open()
-    return f"native kernels, {opened.elite_instructions().decode()}" if opened else f"no native kernels: {told}"
+    found, told = _open()
+    return f"native kernels, {found.elite_instructions().decode()}" if found else f"no native kernels: {told}"
 
 
 def pointer(tensor: torch.Tensor | None) -> int | None:

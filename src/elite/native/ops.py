@@ -23,7 +23,7 @@ from elite.native.library import (
     Rows,
     Sums,
     WeightGradient,
-    library,
+    opened,
     pointer,
 )
 
@@ -59,10 +59,10 @@ class Packed:
     def of(cls, weight: Float32[Tensor, "count in_ out"], dtype: torch.dtype = torch.float32) -> "Packed":
         count, inner, outer = weight.shape
         assert dtype is torch.float32 or inner % 2 == 0  # bfloat16 numbers are multiplied in twos
-        opened = _library()
-        numbers = torch.empty(count * opened.elite_packed_size(inner, outer), dtype=dtype)
+        kernels = opened()
+        numbers = torch.empty(count * kernels.elite_packed_size(inner, outer), dtype=dtype)
         source = weight.detach().contiguous()
-        opened.elite_pack(pointer(source), count, inner, outer, pointer(numbers), _bf16(numbers))
+        kernels.elite_pack(pointer(source), count, inner, outer, pointer(numbers), _bf16(numbers))
         return cls(numbers, inner, outer)
 
 
@@ -107,7 +107,7 @@ def rows(
         plus=pointer(plus),
         sum=pointer(total),
     )
-    _library().elite_rows(job, _bf16(given))
+    opened().elite_rows(job, _bf16(given))
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def pool(out: Float[Tensor, "t c"], pooled: Pooled) -> None:
     """Write the rows of ``pooled``."""
     assert out.dtype is pooled.feats.dtype
     assert out.shape == (len(pooled), pooled.channels)
-    _library().elite_pool(pooled.record(out), _bf16(out))
+    opened().elite_pool(pooled.record(out), _bf16(out))
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ class PointMean:
 
 def point_means(out: Float32[Tensor, "v c"], means: PointMean) -> None:
     """Write the rows of ``means``, whose weight is packed as float32."""
-    _library().elite_point_means(means.record(), len(means), pointer(out))
+    opened().elite_point_means(means.record(), len(means), pointer(out))
 
 
 def point_means_gradient(
@@ -205,7 +205,7 @@ def point_means_gradient(
     grad_weight, grad_bias = torch.empty_like(weight), torch.empty_like(means.bias)
     results = pointer(grad_weight), pointer(grad_bias)
     job = PointMeansGradient(means.record(), len(means), pointer(weight), pointer(grad), *results)
-    _library().elite_point_means_gradient(job)
+    opened().elite_point_means_gradient(job)
     return grad_weight, grad_bias
 
 
@@ -260,7 +260,7 @@ def chain(out: Float[Tensor, "r out"], rows: Tensor | Pooled | PointMean, layers
         count=len(records),
         layers=(Rows * len(records))(*records),
     )
-    _library().elite_chain(job, int(dtype is torch.bfloat16))
+    opened().elite_chain(job, int(dtype is torch.bfloat16))
 
 
 def weight_gradient(
@@ -277,7 +277,7 @@ def weight_gradient(
         pairs=ctypes.pointer(pairs.record()) if pairs else None,
         weight=pointer(weight),
     )
-    _library().elite_weight_gradient(job)
+    opened().elite_weight_gradient(job)
     return weight
 
 
@@ -311,7 +311,7 @@ def combine(
         slope=slope,
         out=pointer(out),
     )
-    _library().elite_combine(job)
+    opened().elite_combine(job)
 
 
 def column_sums(
@@ -337,14 +337,8 @@ def column_sums(
         second=pointer(second),
         out=pointer(out),
     )
-    _library().elite_sums(job)
+    opened().elite_sums(job)
     return out
-
-
-def _library() -> ctypes.CDLL:
-    opened = library()
-    assert opened is not None
-    return opened
 
 
 def _bf16(tensor: Tensor) -> int:

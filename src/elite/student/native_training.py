@@ -5,11 +5,10 @@ for the backward pass, where activations are computed anew. Every sum is made in
 V, W = voxels of a stage's input and output grid, B = 2x2x2 blocks, K = classes of points, C = channels, H = 2C.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -30,6 +29,7 @@ from elite.native import (
 from elite.sparse import Neighbours, Pooling
 from elite.sparse.conv import mirrored
 from elite.sparse.native_conv import NativeKernelMap, native_product
+from elite.student.native_norm import Statistics, batch_norm
 
 
 def serves(module: nn.Module, kernel: Neighbours, *counts: int) -> bool:
@@ -60,10 +60,6 @@ def affine(
 ) -> Float32[Tensor, "r outer"]:
     """leaky(x @ weight^T + bias + add[group of the row]); ``slope`` 1 is none."""
     return _Affine.apply(x, weight, bias, add, groups, slope)  # type: ignore[no-any-return]
-
-
-def batch_norm(x: Float32[Tensor, "r c"], norm: nn.BatchNorm1d) -> Float32[Tensor, "r c"]:
-    return _BatchNorm1d.apply(x, norm.weight, norm.bias, norm)  # type: ignore[no-any-return]
 
 
 def voxel_means(linear: nn.Linear, inside: VoxelPoints) -> Float32[Tensor, "v c"]:
@@ -106,73 +102,6 @@ def classify(
     return affine(hidden, last.weight, last.bias)
 
 
-# ---- batch norm -------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Statistics:
-    """Of a batch: the mean and 1 / standard deviation of each channel over ``count`` rows."""
-
-    mean: Float64[Tensor, "c"]
-    inverse: Float64[Tensor, "c"]
-    count: int
-
-    @classmethod
-    def of(cls, x: Float32[Tensor, "r c"], norm: nn.BatchNorm1d) -> "_Statistics":
-        """Enters them into the running statistics of ``norm``, too."""
-        count = len(x)
-        total, squares, _ = column_sums(x, x)
-        mean = total / count
-        variance = (squares / count - mean.square()).clamp_(min=0)
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
-        assert norm.num_batches_tracked is not None
-        norm.num_batches_tracked.add_(1)
-        momentum = 1 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
-        norm.running_mean.lerp_(mean.float(), momentum)
-        norm.running_var.lerp_((variance * (count / (count - 1))).float(), momentum)
-        return cls(mean, (variance + norm.eps).rsqrt(), count)
-
-    def affine(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-        """(scale, shift) of the norm."""
-        scale = self.inverse * weight
-        return scale.float(), (bias - self.mean * scale).float()
-
-    def gradients(
-        self, weight: Tensor, grad_sum: Tensor, product_sum: Tensor
-    ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor, Tensor]]:
-        """(gradient of the weight, of the bias, (a, b, c)) from the sums of grad and of grad * input.
-
-        The gradient of the input is a grad + b input + c.
-        """
-        grad_weight = (product_sum - self.mean * grad_sum) * self.inverse
-        a = self.inverse * weight
-        b = -a * self.inverse * grad_weight / self.count
-        c = -a * grad_sum / self.count - b * self.mean
-        return grad_weight.float(), grad_sum.float(), (a.float(), b.float(), c.float())
-
-
-class _BatchNorm1d(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, norm: nn.BatchNorm1d) -> Tensor:
-        ctx.statistics = _Statistics.of(x, norm)
-        ctx.save_for_backward(x, weight)
-        out = torch.empty_like(x)
-        combine(out, x, *ctx.statistics.affine(weight, bias))
-        return out
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        x, weight = ctx.saved_tensors
-        grad = grad.contiguous()
-        total, product, _ = column_sums(grad, x)
-        grad_weight, grad_bias, (a, b, c) = ctx.statistics.gradients(weight, total, product)
-        out = torch.empty_like(x)
-        combine(out, grad, a, c, second=x, second_scale=b)
-        return out, grad_weight, grad_bias, None
-
-
 # ---- residual block ---------------------------------------------------------------------------------------------
 
 
@@ -188,12 +117,12 @@ class _ResidualBlock(torch.autograd.Function):
         conv1, weight1, bias1, conv2, weight2, bias2, shortcut, weight3, bias3 = learnt
         x = x.contiguous()
         y1 = native_product(x, conv1, pairs)
-        first = _Statistics.of(y1, block.norm1)
+        first = Statistics.of(y1, block.norm1)
         hidden = _normalised(y1, first.affine(weight1, bias1), slope)
         y2 = native_product(hidden, conv2, pairs)
-        second = _Statistics.of(y2, block.norm2)
+        second = Statistics.of(y2, block.norm2)
         out = _multiply(x, shortcut.T)
-        third = _Statistics.of(out, block.shortcut_norm)
+        third = Statistics.of(out, block.shortcut_norm)
         (scale, shift), (out_scale, out_shift) = second.affine(weight2, bias2), third.affine(weight3, bias3)
         combine(out, y2, scale, shift + out_shift, second=out, second_scale=out_scale, slope=slope)
         ctx.save_for_backward(x, y1, y2, out, *learnt)

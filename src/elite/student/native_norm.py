@@ -1,0 +1,80 @@
+"""Batch norm over rows by the native kernels. R = rows, C = channels; statistics are in double precision."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float32, Float64
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from elite.native import column_sums, combine
+
+
+def batch_norm(x: Float32[Tensor, "r c"], norm: nn.BatchNorm1d) -> Float32[Tensor, "r c"]:
+    """``norm`` in training: by the statistics of ``x``, which enter the running ones."""
+    return _BatchNorm1d.apply(x, norm.weight, norm.bias, norm)  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Of a batch: the mean and 1 / standard deviation of each channel over ``count`` rows."""
+
+    mean: Float64[Tensor, "c"]
+    inverse: Float64[Tensor, "c"]
+    count: int
+
+    @classmethod
+    def of(cls, x: Float32[Tensor, "r c"], norm: nn.BatchNorm1d) -> "Statistics":
+        """Enters them into the running statistics of ``norm``, too."""
+        count = len(x)
+        total, squares, _ = column_sums(x, x)
+        mean = total / count
+        variance = (squares / count - mean.square()).clamp_(min=0)
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        assert norm.num_batches_tracked is not None
+        norm.num_batches_tracked.add_(1)
+        momentum = 1 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
+        norm.running_mean.lerp_(mean.float(), momentum)
+        norm.running_var.lerp_((variance * (count / (count - 1))).float(), momentum)
+        return cls(mean, (variance + norm.eps).rsqrt(), count)
+
+    def affine(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        """(scale, shift) of the norm."""
+        scale = self.inverse * weight
+        return scale.float(), (bias - self.mean * scale).float()
+
+    def gradients(
+        self, weight: Tensor, grad_sum: Tensor, product_sum: Tensor
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor, Tensor]]:
+        """(gradient of the weight, of the bias, (a, b, c)) from the sums of grad and of grad * input.
+
+        The gradient of the input is a grad + b input + c.
+        """
+        grad_weight = (product_sum - self.mean * grad_sum) * self.inverse
+        a = self.inverse * weight
+        b = -a * self.inverse * grad_weight / self.count
+        c = -a * grad_sum / self.count - b * self.mean
+        return grad_weight.float(), grad_sum.float(), (a.float(), b.float(), c.float())
+
+
+class _BatchNorm1d(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, norm: nn.BatchNorm1d) -> Tensor:
+        ctx.statistics = Statistics.of(x, norm)
+        ctx.save_for_backward(x, weight)
+        out = torch.empty_like(x)
+        combine(out, x, *ctx.statistics.affine(weight, bias))
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        x, weight = ctx.saved_tensors
+        grad = grad.contiguous()
+        total, product, _ = column_sums(grad, x)
+        grad_weight, grad_bias, (a, b, c) = ctx.statistics.gradients(weight, total, product)
+        out = torch.empty_like(x)
+        combine(out, grad, a, c, second=x, second_scale=b)
+        return out, grad_weight, grad_bias, None
