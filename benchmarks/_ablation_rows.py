@@ -24,6 +24,7 @@ class Size:
         images: rendering of the broad image set: other streets, weathers and both cameras.
         pretraining: steps of the foundation models on it.
         config, settings: of every run.
+        batch: scans a step that these give.
     """
 
     drive: str
@@ -34,6 +35,7 @@ class Size:
     pretraining: int
     config: str
     settings: Settings
+    batch: int
 
 
 SMALL = Size(
@@ -45,6 +47,7 @@ SMALL = Size(
     pretraining=5000,
     config="synthetic",
     settings={"steps": 600, "val_every": 600, "data.workers": 0},
+    batch=2,
 )
 WHOLE = "--image-width 1241 --image-height 376"
 FULL = Size(  # for a GPU
@@ -56,6 +59,7 @@ FULL = Size(  # for a GPU
     pretraining=40_000,
     config="semantickitti",
     settings={"steps": 8000, "val_every": 8000, "data.batch_size": 4, "loss.class_weights": "data"},
+    batch=4,
 )
 
 TINY = Size(  # to see in minutes that everything runs; its scores mean nothing
@@ -67,6 +71,7 @@ TINY = Size(  # to see in minutes that everything runs; its scores mean nothing
     pretraining=2,
     config="synthetic",
     settings={"steps": 12, "val_every": 12, "data.workers": 0},
+    batch=2,
 )
 SIZES = {"small": SMALL, "full": FULL, "tiny": TINY}
 
@@ -86,12 +91,14 @@ class Row:
         settings: beyond those of all rows.
         teacher: which foundation model: BROAD, NAMED, a word for ``teacher.weights`` (none, random).
         drive: the data set, a folder of the output.
+        larger: how many times the batch of the other rows.
     """
 
     title: str
     settings: Settings = field(default_factory=dict)
     teacher: str = BROAD
     drive: str = "drive"
+    larger: int = 1
 
 
 # With SGD the published scale (1 / rank) leaves low-rank updates where they start. Of 12 and 60 (LoRA) and of 12, 144
@@ -157,32 +164,34 @@ OWN: Settings = {"self_training.weight": 1.0, "optim.average": 0.98}
 
 
 def few(share: str) -> dict[str, Row]:
-    """Rows of one share of the labels; which ones are shown depends on the seed, and so do the pseudo-labels.
+    """Rows of one share of the labels. Which points show theirs depends on the seed, which scans do not; pseudo-labels
+    are made of the same.
 
     Lifted labels are those that points have or get from the pseudo-labels of their pixels: points whose scan shows all
     labels get none. Every row keeps an average of its weights, as self-training does. Where half of a batch are scans
-    without labels, it has twice as many scans: every row sees as many labelled ones.
+    without labels, it has twice as many scans: every row sees as many labelled ones, self-training without a teacher a
+    fifth more, as it begins with labelled scans alone.
     """
     title, hidden = SHARE_TITLES[share], SHARES[share]
     average: Settings = {"optim.average": OWN["optim.average"]}
-    more: Settings = {"data.batch_size": 4} if share == "scans1" else {}
+    twice = 2 if share == "scans1" else 1
     named = CORE["classes"]
     rows = {
         "heads": Row(f"{title}: no teacher", hidden | average, "none", "many"),
-        "taught": Row(f"{title}: teacher with LoRA", hidden | average | more | adapted("lora"), drive="many"),
+        "taught": Row(f"{title}: teacher with LoRA", hidden | average | adapted("lora"), drive="many", larger=twice),
         "named": Row(
-            f"{title}: teacher in named mode", hidden | average | more | named.settings, named.teacher, "many"
+            f"{title}: teacher in named mode", hidden | average | named.settings, named.teacher, "many", twice
         ),
     }
     if share != "full":
         made = share + "_{seed}"
         dense = PSEUDO | {"data.dense_labels": f"image_2_{made}"}
         lifted = {"data.labels": f"labels_{made}", "distill.voxel_majority": "labelled"}
-        taught = hidden | average | more | adapted("lora") | dense
-        rows["pseudo"] = Row(f"{title}: teacher with LoRA, + pseudo-labels", taught, drive="many")
-        rows["own"] = Row(f"{title}: no teacher, + self-training", hidden | OWN | more, "none", "many")
-        both = hidden | OWN | more | named.settings
-        rows["named-own"] = Row(f"{title}: named mode, + self-training", both, named.teacher, "many")
+        taught = hidden | average | adapted("lora") | dense
+        rows["pseudo"] = Row(f"{title}: teacher with LoRA, + pseudo-labels", taught, drive="many", larger=twice)
+        rows["own"] = Row(f"{title}: no teacher, + self-training", hidden | OWN, "none", "many", twice)
+        both = hidden | OWN | named.settings
+        rows["named-own"] = Row(f"{title}: named mode, + self-training", both, named.teacher, "many", twice)
     if hidden.get("data.label_unit") == "points":
         rows["lifted"] = Row(f"{title}: no teacher, lifted labels", average | lifted, "none", "many")
         rows["lifted-taught"] = Row(

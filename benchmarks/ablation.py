@@ -116,7 +116,8 @@ def train(out: Path, size: Size, block: str, name: str, seed: int, extra: list[s
 def settings_of(out: Path, size: Size, row: Row, seed: int) -> Settings:
     weights = out / row.teacher if row.teacher in (BROAD, NAMED) else row.teacher
     where = {"data.sequences": size.many_sequences} if row.drive == "many" else {}
-    whole = size.settings | where | {"seed": seed, "teacher.weights": weights} | row.settings
+    batch = {"data.batch_size": row.larger * size.batch} if row.larger > 1 else {}
+    whole = size.settings | where | batch | {"seed": seed, "teacher.weights": weights} | row.settings
     return {key: value.format(seed=seed) if isinstance(value, str) else value for key, value in whole.items()}
 
 

@@ -12,8 +12,9 @@ from elite.data import SemanticKITTI
 from elite.data.augment import keep_points, rotation_z, transform_points
 from elite.data.collate import collate
 from elite.data.datamodule import DataModule
-from elite.data.dataset import EpochSampler, ScoringSet, TrainingSet
+from elite.data.dataset import ScoringSet, TrainingSet
 from elite.data.fraction import evenly_spaced
+from elite.data.sampler import EpochSampler
 from elite.errors import DataError
 from tests.conftest import RAW_IDS, random_scan, write_frame
 
@@ -144,12 +145,21 @@ def test_evenly_spaced_is_every_kth_and_an_honest_share() -> None:
         chosen = evenly_spaced(1000, fraction)
         assert len(chosen) == pytest.approx(1000 * fraction, abs=1)
         assert np.ptp(np.diff(chosen)) <= 1
-    assert evenly_spaced(3, 0.001).tolist() == [0]
+    assert evenly_spaced(3, 0.001).tolist() == evenly_spaced(3, 1e-12).tolist() == [0]
 
 
 def test_a_fraction_of_the_scans(ten_scans: Path) -> None:
     data = few_labels(ten_scans, 0.3, "scans")
     assert [data[(0, i)].id for i in range(len(data))] == ["00/000000", "00/000004", "00/000007"]
+
+
+def test_labelled_scans_repeat_until_an_epoch_is_as_long_as_with_all(ten_scans: Path) -> None:
+    frames = SemanticKITTI(ten_scans, "00", cameras=())
+    data = TrainingSet(frames, VOLUME, AugmentConfig(), 0, label_fraction=0.2, repeat_labelled=True)
+    assert data.entries.tolist() == [0, 5] * 5
+    assert not np.array_equal(data[(0, 0)].points, data[(0, 2)].points)  # each repeat is augmented on its own
+    hidden = TrainingSet(frames, VOLUME, AugmentConfig(), 0, label_fraction=0.4, unlabelled="all", repeat_labelled=True)
+    assert hidden.entries.tolist() == [0, 3, 5, 8, 1, 2, 4, 6, 7, 9]
 
 
 def test_a_fraction_of_the_points_is_the_same_in_every_epoch(ten_scans: Path) -> None:

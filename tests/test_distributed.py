@@ -16,7 +16,7 @@ from torch import Tensor
 
 from elite.config import DataConfig, ImageConfig, OptimConfig, StudentConfig, TeacherConfig, TrainConfig
 from elite.data import SemanticKITTI
-from elite.data.dataset import EpochSampler
+from elite.data.sampler import EpochSampler
 from elite.evaluation import by_segmenter, evaluate
 from elite.inference import Segmenter
 from elite.training import TrainingResult, train

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -137,12 +138,26 @@ def test_a_replaced_frame_is_the_next_one(ten_frames: Path) -> None:
     from elite.data import SemanticKITTI
 
     frames = SemanticKITTI(ten_frames, "00", cameras=())
-    data = TrainingSet(frames, StudentConfig().volume, AugmentConfig(), 0, tolerance=2)
+    data = TrainingSet(frames, StudentConfig().volume, AugmentConfig(), 0, damaged=0.2)
     damage(ten_frames)
     sample = data[0, 3]
     assert sample.id == "00/000004"
     assert [frame for frame, _ in sample.faults] == ["00/000003"]
     assert np.array_equal(sample.points, data[0, 4].points)
+
+
+def test_what_stands_in_for_a_labelled_scan_is_labelled_and_only_used_scans_count(ten_frames: Path) -> None:
+    """Beyond the length are keys of labelled scans; half of the ten are."""
+    from elite.config import AugmentConfig, StudentConfig
+    from elite.data import SemanticKITTI
+
+    frames = SemanticKITTI(ten_frames, "00", cameras=())
+    make = partial(TrainingSet, frames, StudentConfig().volume, AugmentConfig(), 0, label_fraction=0.5)
+    assert (make(damaged=0.2).tolerance, make(damaged=0.2, unlabelled="all").tolerance) == (1, 2)
+    data = make(damaged=0.2, unlabelled="all")
+    (ten_frames / "sequences/00/velodyne/000004.bin").write_bytes(b"half")
+    ids = [data[0, len(data) + i].id for i in range(len(data))]
+    assert set(ids) == {"00/000000", "00/000002", "00/000006", "00/000008"}
 
 
 def test_sigterm_saves_and_the_run_goes_on_as_if_nothing_had_been(

@@ -3,6 +3,7 @@
 import json
 import shlex
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from elite.student import SPVCNN, load_student, save_student
 from elite.synthetic import DriveConfig, render_drive
 from tests.conftest import RAW_IDS, random_scan, write_frame
 
+RECIPES = ("semantickitti", "semantickitti-student", "synthetic", "synthetic-student")
 SHAPE = ("--student.channels", "8", "--student.cells", "[50,50,10]")
 SMALL = (*SHAPE, "--image.crop", "[32,64]", "--data.workers", "0", "--accelerator", "cpu")
 TEACHER = ("--teacher.weights", "random", "--teacher.model", "resnet-tiny", "--teacher.adapter.method", "frozen")
@@ -52,19 +54,24 @@ def test_the_benchmark_recipe_line_by_line() -> None:
     assert (config.teacher.adapter.method, config.teacher.weights) == ("adalora", None)
 
 
-@pytest.mark.parametrize("name", ["semantickitti", "semantickitti-student", "synthetic", "synthetic-student"])
+@pytest.mark.parametrize("name", RECIPES)
 def test_other_recipes_paste_nothing(name: str) -> None:
     _, config = parse_config(Parser(), ["--config", name], TrainConfig)
     assert config.augment.cutmix.objects == 0
 
 
-def test_few_labels_is_laid_over_another_recipe() -> None:
-    _, base = parse_config(Parser(), ["--config", "synthetic"], TrainConfig)
-    _, config = parse_config(Parser(), ["--config", "synthetic", "--config", "few-labels"], TrainConfig)
-    assert (config.student, config.steps, config.loss) == (base.student, base.steps, base.loss)
+@pytest.mark.parametrize("name", [*RECIPES, "semantickitti-benchmark"])
+def test_few_labels_is_laid_over_another_recipe(name: str, drive: Path) -> None:
+    """One scan in a hundred shows its labels, no teacher; an epoch and a run stay as long as they were."""
+    given = ["--data.root", str(drive)]
+    _, base = parse_config(Parser(), ["--config", name, *given, "--teacher.weights", "none"], TrainConfig)
+    _, config = parse_config(Parser(), ["--config", name, "--config", "few-labels", *given], TrainConfig)
+    assert (config.student, config.steps, config.epochs) == (base.student, base.steps, base.epochs)
     assert (config.data.label_fraction, config.data.label_unit, config.teacher.weights) == (0.01, "scans", "none")
-    _, alone = parse_config(Parser(), ["--config", "few-labels"], TrainConfig)
-    assert alone.epochs * alone.data.label_fraction == TrainConfig().epochs  # as many steps as with all labels
+    whole = DataModule(replace(base, data=replace(base.data, dense_labels="none")))
+    few = DataModule(config)
+    assert len(few.train_set.labelled) == 1
+    assert few.total_steps(1) == whole.total_steps(1)
 
 
 @pytest.mark.parametrize("sequences", ["00-10", "train,valid"])

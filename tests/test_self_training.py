@@ -1,5 +1,6 @@
 """Self-training: what is taken for a label, how scans are turned, and which scans take part."""
 
+import math
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -59,11 +60,17 @@ def test_answers_are_the_mean_softmax_of_the_views() -> None:
     np.testing.assert_allclose(answers.numpy(), expected, rtol=1e-5)
 
 
-def test_hidden_scans_take_part_and_teach_from_the_start_on(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
-    """Without any image: the second of the two scans shows no label."""
-    data = DataConfig(root=tiny_kitti, sequences="00", batch_size=2, workers=0, label_fraction=0.5)
+@pytest.mark.parametrize(("length", "batch", "broken"), [("steps", 2, 0), ("steps", 2, 1), ("epochs", 3, 0)])
+def test_hidden_scans_take_part_and_teach_from_the_start_on(
+    tiny_kitti: Path, tmp_path: Path, monkeypatch, length: str, batch: int, broken: int
+) -> None:
+    """Without any image: the second of the two scans shows no label. Steps that are left out count as well, and so
+    do epochs that are shorter than a step.
+    """
+    data = DataConfig(root=tiny_kitti, sequences="00", batch_size=batch, workers=0, label_fraction=0.5)
     own, optim = SelfTrainingConfig(weight=2.0, confidence=0.0, start=0.5), OptimConfig(lr=0.05, average=0.5)
-    settings = config(tiny_kitti, tmp_path, data=data, self_training=own, optim=optim, steps=4)
+    whole = {"steps": None, "epochs": 4} | {length: 4}
+    settings = config(tiny_kitti, tmp_path, data=data, self_training=own, optim=optim, **whole)
     train_set = DataModule(settings).train_set
     assert (train_set.labelled, train_set.unlabelled) == ([0], [1])
     terms, scans, losses = [], [], Training.losses
@@ -71,7 +78,7 @@ def test_hidden_scans_take_part_and_teach_from_the_start_on(tiny_kitti: Path, tm
     def record(self: Training, output: Any, batch: Batch) -> dict[str, torch.Tensor]:
         scans.append(sorted(batch.ids))
         terms.append(losses(self, output, batch))
-        return terms[-1]
+        return {name: term * (math.nan if len(terms) <= broken else 1) for name, term in terms[-1].items()}
 
     monkeypatch.setattr(Training, "losses", record)
     train(settings, progress=False)

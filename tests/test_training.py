@@ -24,7 +24,7 @@ from elite.config import (
     TrainConfig,
 )
 from elite.data import SemanticKITTI
-from elite.data.dataset import EpochSampler
+from elite.data.sampler import EpochSampler
 from elite.errors import CheckpointError, ConfigError, DataError, OutputError
 from elite.evaluation import by_segmenter, evaluate
 from elite.inference import Segmenter

@@ -14,8 +14,9 @@ from elite.config import AugmentConfig, DataConfig, ImageConfig, StudentConfig, 
 from elite.data import SemanticKITTI
 from elite.data.collate import collate
 from elite.data.datamodule import DataModule
-from elite.data.dataset import EpochSampler, ScoringSet, TrainingSet
+from elite.data.dataset import ScoringSet, TrainingSet
 from elite.data.dense import write_dense
+from elite.data.sampler import EpochSampler
 from elite.errors import ConfigError, DataError
 from elite.geometry import in_volume, point_pixel_pairs, project
 from elite.layout import Layout

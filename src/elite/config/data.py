@@ -20,6 +20,8 @@ class DataConfig:
         labels: folder of the training labels: labels, labels_partial, scribbles, ... Validation reads labels.
         label_fraction: share of the training labels that is used; the rest counts as unlabelled, for the teacher too.
         label_unit: what the share is taken of: scans (0.01 = every 100th training scan) or points of every scan.
+        repeat_labelled: repeat the scans that show labels until an epoch is about as long as with all of them; scans
+            without labels, where they take part, have the labelled ones repeated anyway.
         cameras: image folders that the teacher sees: image_2,image_3. A frame without image trains the student alone.
         require_images: a frame without an image of every camera is an error.
         dense_labels: what teaches the teacher: none = labels of the points at their pixels, or a folder of dense
@@ -37,6 +39,7 @@ class DataConfig:
     labels: str = "labels"
     label_fraction: float = 1.0
     label_unit: Literal["scans", "points"] = "scans"
+    repeat_labelled: bool = False
     cameras: str = "image_2"
     require_images: bool = False
     dense_labels: str = "none"

@@ -139,7 +139,7 @@ class FaultConfig:
     """What a run puts up with; all of it is counted and named in ``OUT/faults.jsonl``.
 
     Attributes:
-        frames: largest share of the training frames that may be unreadable; each is replaced by the next one. Of
+        frames: largest share of the frames trained on that may be unreadable; each is replaced by the next one. Of
             several processes each counts those that it has met.
         steps: so many steps in a row without a finite loss and gradient end the run; fewer are left out.
     """
@@ -150,10 +150,6 @@ class FaultConfig:
     def __post_init__(self) -> None:
         require(0 <= self.frames <= 1, f"faults.frames is a share in [0, 1], found {self.frames}.")
         require(self.steps >= 1, f"faults.steps must be at least 1, found {self.steps}.")
-
-    def tolerated(self, frames: int) -> int:
-        """How many of so many training frames may be unreadable."""
-        return int(self.frames * frames)
 
 
 @dataclass(frozen=True)

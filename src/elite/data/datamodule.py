@@ -12,7 +12,8 @@ from tqdm import tqdm
 
 from elite.config import TrainConfig
 from elite.data.collate import collate
-from elite.data.dataset import EpochSampler, ScoringSet, TrainingSet
+from elite.data.dataset import ScoringSet, TrainingSet
+from elite.data.sampler import EpochSampler
 from elite.data.semantickitti import SemanticKITTI
 from elite.data.views import parse_names
 from elite.errors import ConfigError, DataError
@@ -45,7 +46,8 @@ class DataModule(L.LightningDataModule):
             label_fraction=data.label_fraction,
             label_unit=data.label_unit,
             unlabelled="all" if config.self_training.weight > 0 else "seen" if cameras else "none",
-            tolerance=config.faults.tolerated(len(frames)),
+            repeat_labelled=data.repeat_labelled,
+            damaged=config.faults.frames,
         )
         self._done = 0  # batches that a run which is resumed has behind it
         if config.accumulate > 1 and len(self.train_set) < data.batch_size * config.accumulate:
@@ -61,7 +63,7 @@ class DataModule(L.LightningDataModule):
         sampler = self._sampler(self._rank, self._world)
         epoch, batches = divmod(self._done, math.ceil(len(sampler) / data.batch_size))
         sampler.start = batches * data.batch_size
-        sampler.shown = self._alone() * self._step
+        sampler.shown = self._alone() * (self._step if self.config.steps else min(self._step, sampler.share))
         sampler.set_epoch(epoch)  # Lightning does it after the loader processes have their first keys
         return DataLoader(
             self.train_set,
@@ -103,7 +105,7 @@ class DataModule(L.LightningDataModule):
             if scans is not None and len(scans) < world:
                 raise ConfigError(
                     f"{world} processes cannot share {len(scans)} {name} scans, each needs one; lower --devices, or "
-                    "select more scans."
+                    "select more scans, or show the labels of more of them."
                 )
 
     def steps_per_epoch(self, world: int) -> int:

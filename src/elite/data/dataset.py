@@ -1,12 +1,12 @@
 """Frames made into samples: cropped to the volume, augmented for training, whole for scoring."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Int64, UInt8, UInt32
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 
 from elite.config import AugmentConfig, ImageConfig
 from elite.data.augment import keep_points, transform_points
@@ -33,10 +33,11 @@ class TrainingSet(Dataset[Sample]):
     Only a ``label_fraction`` of the labels is shown: of the scans, evenly spaced (0.01: numbers 0, 100, 200, ...), or
     of the labelled points of every scan, the same ones in every epoch. Of scans whose labels are hidden or missing
     ``unlabelled`` keeps none, those that have an image to learn from, or all. If they are the majority,
-    the labelled scans are repeated until they make up about half of an epoch; every repeat is augmented on its own.
+    the labelled scans are repeated to up to half of an epoch; where none are kept, ``repeat_labelled`` repeats them to
+    up to the length that an epoch has with all labels. Every repeat is augmented on its own.
 
-    A frame that cannot be read is replaced by the next one that can, up to ``tolerance`` in a row, and named in the
-    sample's ``faults``.
+    A frame that cannot be read is replaced by the next one that can, up to a share ``damaged`` of the frames that are
+    used (``tolerance`` of them) in a row, and named in the sample's ``faults``.
 
     With ``augment.cutmix``, objects of another scan of ``labelled`` are pasted into each sample whose labels are shown;
     what they hide goes, and no camera has seen them, so they have no pairs. They too come from a generator of their
@@ -64,19 +65,21 @@ class TrainingSet(Dataset[Sample]):
         label_fraction: float = 1.0,
         label_unit: Literal["scans", "points"] = "scans",
         unlabelled: Literal["none", "seen", "all"] = "none",
-        tolerance: int = 0,
+        repeat_labelled: bool = False,
+        damaged: float = 0.0,
     ) -> None:
         self.frames = frames
         self.volume = volume
         self.augment = augment
-        self.tolerance = tolerance
         self.seed = seed
         self.image = image or ImageConfig()
         self.dense = DenseLabels(frames, dense_labels)
         self.point_fraction = label_fraction if label_unit == "points" else 1.0
         self.labelled = labelled_scans(frames, label_fraction if label_unit == "scans" else 1.0)
         self.unlabelled = [] if unlabelled == "none" else _unlabelled(frames, self.labelled, unlabelled == "seen")
-        repeats = max(1, len(self.unlabelled) // len(self.labelled))
+        wanted = len(self.unlabelled) or (len(frames.labelled()) if repeat_labelled else 0)
+        repeats = max(1, wanted // len(self.labelled))
+        self.tolerance = int(damaged * self.used)
         self.entries = np.array([*self.labelled * repeats, *self.unlabelled])
         self._hidden = frozenset(self.unlabelled)
         self._check_images(self.labelled if unlabelled == "none" else range(len(frames)), require_images)
@@ -96,7 +99,7 @@ class TrainingSet(Dataset[Sample]):
                     raise
                 entry = self.frames.index[self._position(i)]
                 faults.append((f"{entry.sequence}/{entry.name}", str(error)))
-                i = (i + 1) % len(self)
+                i = i // len(self) * len(self) + (i + 1) % len(self)  # of labelled scans, if those were asked for
 
     def _sample(self, epoch: int, i: int) -> Sample:
         position = self._position(i)
@@ -124,6 +127,11 @@ class TrainingSet(Dataset[Sample]):
         """Points of each class 0..19 in a frame of ``labelled``, as training sees them."""
         labels = self.frames.read_labels(position)
         return np.bincount(self._shown(position, labels, len(labels)), minlength=NUM_CLASSES)
+
+    @property
+    def used(self) -> int:
+        """Frames that take part, each counted once."""
+        return len(self.labelled) + len(self.unlabelled)
 
     @property
     def without_images(self) -> int:
@@ -288,53 +296,6 @@ class ScoringSet(Dataset[Sample]):
             cover=nearest(frame.scan.points, keep),
             truth=truth,
         )
-
-
-class EpochSampler(Sampler[tuple[int, int]]):
-    """Keys (epoch, index) in an order that depends on (seed, epoch) only.
-
-    Of ``world`` processes number ``rank`` takes every world-th key, and all take equally many. What does not fill
-    a ``multiple`` (the scans of one optimiser step of a process) is dropped, unless an epoch is shorter than that.
-
-    A pass is the epoch that was set, or with ``keys`` so many keys from epoch 0 on, through as many epochs as it takes.
-    The next pass leaves out its first ``start`` keys, if that is set: a run that resumes has had them. The first
-    ``shown`` keys of a run ask for labelled scans only: their indices are higher by the length.
-    """
-
-    def __init__(
-        self,
-        length: int,
-        seed: int,
-        *,
-        rank: int = 0,
-        world: int = 1,
-        multiple: int = 1,
-        keys: int | None = None,
-    ) -> None:
-        share = length // world
-        self.length, self.seed, self.rank, self.world, self.epoch = length, seed, rank, world, 0
-        self.share = share - share % multiple if share >= multiple else share
-        self.keys, self.start, self.shown = keys, 0, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return self.keys or self.share
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        begin = 0 if self.keys else self.epoch * self.share
-        start, self.start = begin + self.start, 0
-        return self._walk(start, begin + len(self))
-
-    def _walk(self, start: int, end: int) -> Iterator[tuple[int, int]]:
-        while start < end:
-            epoch, place = divmod(start, self.share)
-            order = np.random.default_rng((self.seed, 0, epoch)).permutation(self.length)
-            mine = order[self.rank :: self.world][: self.share][place : place + end - start]
-            mine = mine + self.length * (start + np.arange(len(mine)) < self.shown)
-            yield from ((epoch, int(i)) for i in mine)
-            start += len(mine)
 
 
 def _inside(frame: Frame, volume: Volume) -> np.ndarray:

@@ -33,6 +33,7 @@ def shown_labels(labels: UInt8[np.ndarray, "n"], frame_id: str, fraction: float,
 def evenly_spaced(count: int, fraction: float) -> Int64[np.ndarray, "chosen"]:
     """A fraction of the numbers 0 .. count - 1, 0 always among them; k, 2 k, ... for a fraction of 1 / k."""
     due = np.floor(np.arange(-1, count) * fraction + 1e-9)  # 49 * (1 / 49) must not fall short of 1
+    due[0] = -1  # of any fraction, however small
     return np.flatnonzero(np.diff(due))
 
 

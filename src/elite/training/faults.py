@@ -15,12 +15,12 @@ from elite.errors import DataError, TrainingError
 class FaultLog:
     """Counts faults, names each in a line of ``path`` (JSON), and ends the run when they are too many.
 
-    ``frames`` is the number of training frames; ``path`` None counts without writing.
+    ``frames`` is the number of training frames that are used; ``path`` None counts without writing.
     """
 
     def __init__(self, config: FaultConfig, frames: int, path: Path | None) -> None:
         self.config = config
-        self.tolerance = config.tolerated(frames)
+        self.tolerance = int(config.frames * frames)
         self.frames = frames
         self.path = path
         self.unreadable: set[str] = set()

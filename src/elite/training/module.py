@@ -68,7 +68,8 @@ class Training(L.LightningModule):
         self.teacher_confusion = Confusion(student.config.classes)
         self._steps = 0  # optimiser steps that really happened
         own = config.self_training
-        self._alone = own.start * total_steps if own.weight > 0 else math.inf  # steps before self-training
+        # Scheduled steps before self-training; those that are left out count, as they do for the sampler.
+        self._alone = own.start * total_steps if own.weight > 0 else math.inf
         self._norms = NormKeeper(student)
         self._frames: list[str] = []  # of the batches since the last step
         self._loss: Tensor = torch.zeros(())  # their sum
@@ -113,7 +114,7 @@ class Training(L.LightningModule):
         terms = self._main_terms(output, batch.labels)
         if self.distillation is not None:
             terms |= self.distillation(output, batch, self.class_weights)  # type: ignore[arg-type]
-        if self.average is not None and self._steps >= self._alone:
+        if self.average is not None and self.global_step >= self._alone:
             terms |= self._own_terms(self.average, output, batch)
         return terms
 

@@ -102,7 +102,7 @@ def _module(config: TrainConfig, data: DataModule, world: int) -> Training:
         total_steps=total_steps,
         steps_per_epoch=data.steps_per_epoch(world),
         distillation=distillation,
-        faults=FaultLog(config.faults, len(data.train_set.frames), config.out / "faults.jsonl"),
+        faults=FaultLog(config.faults, data.train_set.used, config.out / "faults.jsonl"),
     )
 
 
