@@ -6,11 +6,13 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from elite.cli import COMMANDS, main
+from elite.cli.parsing import Parser
 from elite.student import SPVCNN, save_student
 from tests.conftest import write_frame
 
@@ -58,6 +60,20 @@ def test_help_is_quick_and_complete() -> None:
     code = "import sys; from elite.cli import main; main(['--help']); assert 'torch' not in sys.modules"
     shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60).stdout
     assert all(f"\n  {command} " in shown for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_says_what_it_is(command: str, monkeypatch) -> None:
+    class Told(Exception):
+        pass
+
+    def tell(self: Parser, *_: Any) -> None:
+        raise Told(self)
+
+    monkeypatch.setattr(Parser, "parse_args", tell)
+    with pytest.raises(Told) as told:
+        COMMANDS[command](Parser(prog=command), ["latency"] if command == "bench" else [])
+    assert not [action.dest for action in told.value.args[0]._actions if not action.help]
 
 
 @pytest.fixture
@@ -154,8 +170,9 @@ def test_check_data_sees_damaged_images_and_calibration(tiny_kitti: Path, capsys
     image.write_bytes(b"\x89PNG\r\n\x1a\n")
     calibration = tiny_kitti / "sequences" / "00" / "calib.txt"
     calibration.write_text(calibration.read_text().replace("P2:", "P9:"))
-    assert main(["check-data", str(tiny_kitti), "--sequences", "00"]) == 1
+    assert main(["check-data", str(tiny_kitti), "--sequences", "train"]) == 1
     out = capsys.readouterr().out
+    assert "not there: 01, 02, 03, 04, 05, 06, 07, 09, 10\n00: 1 of 2 images are not there" in out
     assert f"{image} is not a readable image" in out
     assert f"{calibration} has no line 'P2:'" in out
 
@@ -183,13 +200,15 @@ def test_refusals(tiny_kitti: Path, student: Path, tmp_path: Path, capsys) -> No
     loose = tiny_kitti / "sequences" / "00" / "velodyne" / "000000.bin"
     cases = {
         ("fly",): "no command; expected one of check-data",
-        ("train", "--data.rot", "x"): "data.rot",
+        ("train", "--data.rot", "x"): "data.rot.*did you mean --data.root",
         ("train", "--optim.lr", "fast"): "optim.lr",
         ("train", "--config", "no-such"): "semantickitti-student",
         (*run, "--steps", "5", "--val_every", "2"): "val_every must divide the run of 5 steps",
         (*run, "--out", student / "below"): "choose another place",
         ("evaluate", student): "expected 'elite evaluate CKPT ROOT'",
         ("evaluate", tmp_path / "absent.ckpt", tiny_kitti): "absent.ckpt",
+        ("evaluate", tmp_path, tiny_kitti): r"is a folder; give a checkpoint, such as .*best\.ckpt",
+        (*run, "--data.val_sequences", "train,test", "--data.val_frames", "99"): "nothing to validate with.*or none",
         ("evaluate", student, tiny_kitti, "--split", "05"): "no scans for sequence 05; found 00, 08",
         ("evaluate", student, tiny_kitti, "--split", "val"): "'val' is no selection|is no selection",
         ("evaluate", student, tiny_kitti, "--split", "11"): "nothing to score",

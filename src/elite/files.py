@@ -120,6 +120,14 @@ def open_image(path: Path, *formats: str, remedy: str) -> Iterator[Image.Image]:
         raise DataError(f"{path} is not a readable image, {' or '.join(formats)} ({error}); {remedy}.") from error
 
 
+def no_checkpoint(path: Path, error: OSError) -> CheckpointError:
+    """What to say where a checkpoint cannot be opened."""
+    if path.is_dir():
+        inside = next(iter(sorted(path.rglob("*.ckpt"))), path / "checkpoints" / "best.ckpt")
+        return CheckpointError(f"{path} is a folder; give a checkpoint, such as {inside}.")
+    return CheckpointError(f"{path}: cannot read a checkpoint ({error.strerror}); check the path.")
+
+
 def load_torch(path: Path) -> dict[str, Any]:
     """A torch file's dictionary, tensors and plain values only: nothing else is unpickled.
 
@@ -131,7 +139,7 @@ def load_torch(path: Path) -> dict[str, Any]:
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
-        raise CheckpointError(f"{path}: cannot read a checkpoint ({error.strerror}); check the path.") from error
+        raise no_checkpoint(path, error) from error
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path} is damaged, or holds more than tensors and plain values and is refused; "

@@ -91,7 +91,7 @@ def _print_score(result: dict[str, Any]) -> None:
 
 def predict(parser: ArgumentParser, argv: list[str]) -> int:
     """Label scans with a checkpoint; LiDAR only. INPUT is a data set, a folder of .bin files, or .bin files."""
-    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("checkpoint", type=Path, help="the student: .ckpt or .safetensors")
     parser.add_argument("input", type=Path, nargs="+", help="data set root, folder, or files")
     parser.add_argument("-o", "--out", type=Path, required=True, help="folder to write")
     add_selection(parser)
@@ -103,8 +103,8 @@ def predict(parser: ArgumentParser, argv: list[str]) -> int:
     from elite.files import make_folder
     from elite.inference import predict_files
 
-    make_folder(args.out)
     jobs = _jobs(args.input, args.out, args.sequences, args.frames, args.confidence)
+    make_folder(args.out)
     todo = [job for job in jobs if not (args.skip_existing and job.done())]
     segmenter = load_segmenter(args.checkpoint, args)
     failures: list[EliteError] = []
@@ -128,8 +128,8 @@ def _jobs(inputs: list[Path], out: Path, sequences: str | None, frames: str | No
 
 def import_checkpoint(parser: ArgumentParser, argv: list[str]) -> int:
     """Convert a 2DPASS or released-ELiTe checkpoint into a student file, and tell what became of every key."""
-    parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("out", type=Path)
+    parser.add_argument("checkpoint", type=Path, help="a published .ckpt")
+    parser.add_argument("out", type=Path, help="file to write: .safetensors")
     parser.add_argument("--weight-layout", type=str | None, help="KRSC, RSKC (spconv 2.0, 2.1) or RSCK (spconv 1.x)")
     args = parser.parse_args(argv)
     if args.weight_layout not in (None, "KRSC", "RSKC", "RSCK"):
@@ -146,8 +146,8 @@ def import_checkpoint(parser: ArgumentParser, argv: list[str]) -> int:
 
 def export_student(parser: ArgumentParser, argv: list[str]) -> int:
     """Write the student of a training checkpoint alone, as safetensors with its configuration."""
-    parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("out", type=Path)
+    parser.add_argument("checkpoint", type=Path, help="of a training run: .ckpt")
+    parser.add_argument("out", type=Path, help="file to write: .safetensors")
     args = parser.parse_args(argv)
 
     from elite.student import load_student, save_student

@@ -4,6 +4,8 @@ import shlex
 import sys
 from collections.abc import Collection, Iterable
 from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, get_args, get_type_hints
 
@@ -24,7 +26,15 @@ class Parser(ArgumentParser):
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         if isinstance(ex, EliteError):
             raise ex
-        raise ConfigError(f"{' '.join(message.split())} (see '{self.prog} --help')")
+        raise ConfigError(f"{' '.join(message.split())}{self._meant(message)} (see '{self.prog} --help')")
+
+    def _meant(self, message: str) -> str:
+        """The option that an unknown one may stand for."""
+        words = [word.partition("=")[0] for word in message.split() if word.startswith("--")]
+        if "nrecognized arguments" not in message or not words:
+            return ""
+        close = get_close_matches(words[0], self._option_string_actions, 1)
+        return f"; did you mean {close[0]}?" if close else ""
 
 
 def underscored(argv: list[str]) -> list[str]:
@@ -83,7 +93,7 @@ def read_config(
         ConfigError: a setting that must have a value has none, or one beyond all numbers; endless nesting.
     """
     try:
-        args = parser.parse_args(underscored(resolve_config(argv)))
+        args = parser.parse_args(switched(underscored(resolve_config(argv)), _switches(cls)))
     except OverflowError as error:
         raise ConfigError(f"a setting is larger than any number here ({error}); give a smaller one.") from error
     except RecursionError as error:
@@ -113,11 +123,17 @@ def _without_value(kind: Any, values: Any, name: str = "") -> list[str]:
     ]
 
 
-def switched(argv: list[str], *names: str) -> list[str]:
+def switched(argv: list[str], switches: Collection[str]) -> list[str]:
     """``--lift`` alone means ``--lift true``."""
-    following = [*argv[1:], "--"]
-    switches = {f"--{name}" for name in names}
-    return [f"{a}=true" if a in switches and b.startswith("-") else a for a, b in zip(argv, following, strict=True)]
+    pairs = pairwise([*argv, "--"])
+    return [f"{a}=true" if a in switches and b.startswith("-") else a for a, b in pairs]
+
+
+def _switches(kind: Any, prefix: str = "--") -> set[str]:
+    """Options of a configuration that are true or false."""
+    own = get_type_hints(kind)
+    groups = [_switches(of, f"{prefix}{name}.") for name, of in own.items() if is_dataclass(of)]
+    return {prefix + name for name, of in own.items() if of is bool}.union(*groups)
 
 
 def add_selection(parser: ArgumentParser, *, split: bool = False) -> None:

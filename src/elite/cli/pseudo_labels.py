@@ -8,7 +8,7 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from elite.cli.parsing import FAULTY, add_json, bar, parse_config, percent, save_json, switched
+from elite.cli.parsing import FAULTY, add_json, bar, parse_config, percent, save_json
 from elite.errors import ConfigError, EliteError
 
 # Settings of what is written, of the processes, and of what the score itself decides.
@@ -21,7 +21,7 @@ def pseudo_label(parser: ArgumentParser, argv: list[str]) -> int:
 
     parser.add_argument("root", type=Path, help="folder that holds sequences/")
     add_json(parser)
-    args, config = parse_config(parser, switched(argv, "lift", "pictures", "overwrite"), PseudoLabelConfig)
+    args, config = parse_config(parser, argv, PseudoLabelConfig)
 
     from elite.processes import Processes
     from elite.pseudo_labels import Summary, generate, open_proposer

@@ -25,7 +25,7 @@ def bench(parser: ArgumentParser, argv: list[str]) -> int:
     if argv and not argv[0].startswith("-") and argv[0] != "latency":
         raise ConfigError(f"'elite bench {argv[0]}' measures nothing; expected 'elite bench latency CKPT SCANS'.")
     parser.add_argument("what", help="latency")
-    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("checkpoint", type=Path, help="the student: .ckpt or .safetensors")
     parser.add_argument("scans", type=Path, nargs="+", help="data set root, folder, or files")
     add_selection(parser)
     parser.add_argument("--rounds", type=int, default=5, help="how often each scan is labelled")
@@ -53,7 +53,7 @@ def bench(parser: ArgumentParser, argv: list[str]) -> int:
 def stream(parser: ArgumentParser, argv: list[str]) -> int:
     """Label scans as they appear in FOLDER: --checkpoint CKPT -o OUT; Ctrl-C ends it with a summary."""
     parser.add_argument("folder", type=Path, help="folder that .bin scans are written to")
-    parser.add_argument("--checkpoint", type=Path, required=True)
+    parser.add_argument("--checkpoint", type=Path, required=True, help="the student: .ckpt or .safetensors")
     parser.add_argument("-o", "--out", type=Path, required=True, help="folder to write NAME.label to")
     parser.add_argument("--drop", action="store_true", help="label only the newest of the scans that wait")
     parser.add_argument("--idle", type=float | None, help="end after so many seconds without a new scan")

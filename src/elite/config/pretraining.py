@@ -52,7 +52,8 @@ class PretrainConfig:
         width: channels of the objective's own layers. They are thrown away, but for the taps and heads of classes.
         image: a crop may lie anywhere in the image, not only on its lowest rows.
         steps: optimiser steps.
-        lr, weight_decay: of AdamW; cosine to 0.
+        lr: of AdamW; a cosine takes it to 0.
+        weight_decay: of AdamW.
         warmup_steps: linear rise of the rate in the beginning.
         clip: largest norm of the gradient.
         accelerator: auto, cpu, cuda.

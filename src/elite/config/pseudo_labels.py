@@ -40,8 +40,9 @@ class PseudoLabelConfig:
         sequences: split names or numbers, 00,01 or 0-7; by default every sequence.
         frames: frames within each sequence, 0-2 or 0,5; all by default.
         labels: label folder: labels, labels_partial, ...
-        label_fraction, label_unit: use this share of the labels only: what training on the same sequences and frames
-            with these settings sees.
+        label_fraction: use this share of the labels only: what training on the same sequences and frames with the same
+            share, unit and seed sees.
+        label_unit: what the share is taken of: scans, or points of every scan.
         seed: with label_unit points, which of them: training's seed.
         cameras: image folders: image_2,image_3.
         proposer: where regions come from: watershed = floods the image's gradients from the labelled pixels, needs no

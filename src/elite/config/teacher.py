@@ -25,7 +25,8 @@ class AdapterConfig:
         initial: AdaLoRA: share of T before ranks are pruned.
         final: AdaLoRA: share of T at the end with fixed ranks.
         interval: AdaLoRA: share of T between two allocations (at least one step).
-        beta1, beta2: AdaLoRA: smoothing of the importance and of its uncertainty.
+        beta1: AdaLoRA: smoothing of the importance.
+        beta2: AdaLoRA: smoothing of the importance's uncertainty.
         orthogonality: AdaLoRA: weight of the regularisation.
         hold_budget: AdaLoRA: apply the last allocation after every step, so that pruned ranks cannot recover between
             allocations.

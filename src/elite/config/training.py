@@ -98,7 +98,8 @@ class OptimConfig:
     Attributes:
         lr: peak rate of everything that is trained.
         teacher_lr: another one for the teacher.
-        momentum, weight_decay: of SGD.
+        momentum: of SGD.
+        weight_decay: of SGD.
         final_lr: where the cosine ends, for ``lr``; other rates shrink by the same factor.
         anneal: the cosine falls with every step, or with every epoch.
         warmup_steps: optimiser steps of linear warm-up.

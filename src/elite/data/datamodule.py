@@ -183,11 +183,12 @@ def _scoring_set(config: TrainConfig, cameras: tuple[str, ...]) -> ScoringSet | 
     if data.val_sequences == "none":
         return None
     assert data.root is not None
-    frames = SemanticKITTI(data.root, data.val_sequences, frames=data.val_frames, cameras=cameras)
+    otherwise = "give other --data.val_sequences, or none to train without a score."
+    try:
+        frames = SemanticKITTI(data.root, data.val_sequences, frames=data.val_frames, cameras=cameras)
+    except DataError as error:
+        raise DataError(f"nothing to validate with: {error} So {otherwise}") from error
     if not frames.labelled():
-        raise DataError(
-            f"no scan of the validation sequences {data.val_sequences} has labels; give other --data.val_sequences, "
-            "or none to train without a score."
-        )
+        raise DataError(f"no scan of the validation sequences {data.val_sequences} has labels; {otherwise}")
     required = data.require_images and bool(cameras)
     return ScoringSet(frames, config.student.volume, image=config.image, require_images=required)

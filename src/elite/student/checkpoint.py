@@ -18,7 +18,7 @@ from torch import Tensor
 
 from elite.config import StudentConfig, from_plain, plain
 from elite.errors import CheckpointError, ConfigError
-from elite.files import is_state_dict, load_torch, parse_json, write_bytes
+from elite.files import is_state_dict, load_torch, no_checkpoint, parse_json, write_bytes
 from elite.student.spvcnn import SPVCNN
 from elite.version import __version__
 
@@ -87,7 +87,7 @@ def _is_zip(path: Path) -> bool:
         with path.open("rb") as file:
             return file.read(2) == b"PK"
     except OSError as error:
-        raise CheckpointError(f"{path}: cannot read a checkpoint ({error.strerror}); check the path.") from error
+        raise no_checkpoint(path, error) from error
 
 
 def _read_student_file(path: Path) -> tuple[StudentConfig, dict[str, Tensor]]:

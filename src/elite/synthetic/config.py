@@ -35,7 +35,8 @@ class DriveConfig:
         seed: of everything random; the same seed gives the same files.
         beams: LiDAR beams; 64 is the HDL-64E, other numbers resample its fan.
         azimuths: firings of each beam in one turn.
-        image_width, image_height: pixels; the intrinsics scale with them.
+        image_width: pixels; the intrinsics scale with them.
+        image_height: pixels.
         cameras: image_2 (left colour) and/or image_3 (right colour).
 
     Raises:
