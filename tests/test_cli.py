@@ -168,10 +168,15 @@ def test_check_data_sees_damaged_images_and_calibration(tiny_kitti: Path, capsys
     image = tiny_kitti / "sequences" / "00" / "image_2" / "000000.png"
     image.parent.mkdir()
     image.write_bytes(b"\x89PNG\r\n\x1a\n")
+    scan = tiny_kitti / "sequences" / "00" / "velodyne" / "000001.bin"
+    points = np.fromfile(scan, "<f4").reshape(-1, 4)
+    points[7, 3] = 255
+    points.tofile(scan)
     calibration = tiny_kitti / "sequences" / "00" / "calib.txt"
     calibration.write_text(calibration.read_text().replace("P2:", "P9:"))
     assert main(["check-data", str(tiny_kitti), "--sequences", "train"]) == 1
     out = capsys.readouterr().out
+    assert "00: remission goes up to 255, " in out
     assert "not there: 01, 02, 03, 04, 05, 06, 07, 09, 10\n00: 1 of 2 images are not there" in out
     assert f"{image} is not a readable image" in out
     assert f"{calibration} has no line 'P2:'" in out

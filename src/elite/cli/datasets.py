@@ -42,7 +42,7 @@ def _print_check(reports: list[Any], dataset: Any) -> None:
         cells = "  ".join(f"{getattr(r, c):>{len(h)}}" for c, h in zip(columns, heads, strict=True))
         print(f"{r.sequence:8s}  {'yes' if r.calibrated else '-':5s}  {share:>8s}  {cells}")
     _print_classes({r.sequence: r.classes for r in reports if r.classes.any()})
-    _print_gaps(reports, dataset)
+    _print_notes(reports, dataset)
     if dataset.stray_files:
         print(f"\n{dataset.stray_files} stray files among the scans were ignored")
     faults = [fault for r in reports for fault in r.faults]
@@ -53,14 +53,16 @@ def _print_check(reports: list[Any], dataset: Any) -> None:
         print(f"  ... and {len(faults) - 20} more (all of them in the --json file)")
 
 
-def _print_gaps(reports: list[Any], dataset: Any) -> None:
-    """What is not there and need not be a fault: sequences of a split, labels or images of some scans."""
+def _print_notes(reports: list[Any], dataset: Any) -> None:
+    """What need not be a fault: sequences of a split, labels or images that are not there; remission in other units."""
     lines = [f"not there: {', '.join(dataset.absent)}"] if dataset.absent else []
     for r in reports:
         images = r.scans * len(dataset.cameras)
         for what, wanted, there in (("labels", r.scans, r.labels), ("images", images, r.images)):
             if 0 < there < wanted:
                 lines.append(f"{r.sequence}: {wanted - there} of {wanted} {what} are not there")
+        if r.remission > 1:
+            lines.append(f"{r.sequence}: remission goes up to {r.remission:g}, networks here learn and expect 0 to 1")
     if lines:
         print("\n" + "\n".join(lines))
 

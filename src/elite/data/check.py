@@ -39,7 +39,9 @@ _SUMMED = (
 
 @dataclass
 class SequenceReport:
-    """Counts of one sequence (or of one frame, to be added up). ``faults`` are one line each."""
+    """Counts of one sequence (or of one frame, to be added up). ``faults`` are one line each; ``remission`` is the
+    largest there is.
+    """
 
     sequence: str
     scans: int = 0
@@ -54,12 +56,14 @@ class SequenceReport:
     mismatches: int = 0
     unknown_ids: int = 0
     unreadable: int = 0
+    remission: float = 0.0
     classes: np.ndarray = field(default_factory=lambda: np.zeros(NUM_CLASSES, np.int64))
     faults: list[str] = field(default_factory=list)
 
     def add(self, other: "SequenceReport") -> None:
         for name in _SUMMED:
             setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.remission = max(self.remission, other.remission)
         self.classes += other.classes
         self.faults += other.faults
 
@@ -75,6 +79,7 @@ class SequenceReport:
             **numbers,
             "calibrated": self.calibrated,
             "share_projected": self.share_projected,
+            "remission": self.remission,
             "classes": self.classes.tolist(),
             "faults": self.faults,
         }
@@ -139,6 +144,7 @@ def _check_frame(dataset: SemanticKITTI, entry: FrameIndex, cameras: tuple[Camer
     if not len(values):
         report.empty += 1
         report.faults.append(f"{path} holds no point")
+    report.remission = float(values[finite, 3].max(initial=0))
     if not finite.all():
         report.non_finite += int((~finite).sum())
         report.faults.append(f"{path} holds {int((~finite).sum())} points with NaN or infinite numbers")

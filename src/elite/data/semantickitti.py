@@ -211,8 +211,13 @@ class SemanticKITTI:
         if not self.index:
             raise DataError(
                 f"{self.layout.root} has no scan for sequences {sequences or 'all'}, frames {frames or 'all'}; "
-                f"found sequences {', '.join(found) or 'none'}."
+                f"found sequences {', '.join(found) or 'none'}.{self._misnamed()}"
             )
+
+    def _misnamed(self) -> str:
+        return (
+            f" {self.stray_files} files there are no scans: names are 000000.bin and so on." if self.stray_files else ""
+        )
 
     def __len__(self) -> int:
         return len(self.index)
