@@ -336,6 +336,20 @@ def test_lifted_labels_keep_what_is_known_and_add_what_the_image_shows(drive: Pa
     assert (lifted[known] == truth[known]).mean() > 0.7
 
 
+def test_small_things_are_not_lost_where_few_points_show_their_labels(drive: Path, tmp_path: Path):
+    """A region must hold three labelled pixels, of a share of the labels as large a share of three."""
+    few = ("--frames", "3", "--label-fraction", "0.05", "--label-unit", "points")
+    run(drive, tmp_path / "few", *few)
+    run(drive, tmp_path / "three", *few, "--vote.support", "60")
+    counts = {}
+    for name in ("few", "three"):
+        raw, _ = read_dense(Layout(tmp_path / name), "00", "000003", "image_2_pseudo")
+        counts[name] = np.bincount(to_train(raw).ravel(), minlength=20)[1:]
+    seen = counts["few"] > 0
+    assert (counts["few"][seen] > 10).mean() > 0.8
+    assert (counts["three"][seen] > 10).mean() < 0.5
+
+
 def test_lifted_labels_are_made_again_with_what_they_come_from(own_drive: Path, tmp_path: Path):
     """Other labels, a damaged file, and another run in between: each is noticed."""
     lifted = Layout(tmp_path).labels("00", "000000", "labels_pseudo")

@@ -1,6 +1,6 @@
 """Settings of the dense pseudo-labels."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +12,8 @@ class VoteConfig:
     """Which regions count, and for what.
 
     Attributes:
-        support: labelled pixels of its class (and object) that a region must hold.
+        support: labelled pixels of its class (and object) that a region must hold, where all points show their labels;
+            where a share does, that share of it, at least 1: else small things would drown in what is around them.
         purity: share of a region's labelled pixels that must be of its class (and object).
         stability: smallest agreement of the region drawn tighter and wider.
         iou: smallest quality that the proposer itself predicts.
@@ -28,6 +29,10 @@ class VoteConfig:
         for name in ("purity", "stability", "iou"):
             value = getattr(self, name)
             require(0 <= value <= 1, f"vote.{name} is a share in [0, 1], found {value}.")
+
+    def of_share(self, share: float) -> "VoteConfig":
+        """What holds where a share of the points show their labels."""
+        return replace(self, support=max(1, round(self.support * share)))
 
 
 @dataclass(frozen=True)

@@ -123,10 +123,11 @@ class Job:
     """One frame at a time: what is whole stays, the rest is made."""
 
     def __init__(self, frames: SemanticKITTI, store: Store, config: PseudoLabelConfig, proposer: Proposer) -> None:
-        self.frames, self.store, self.config, self.proposer = frames, store, config, proposer
+        self.share = config.label_fraction if config.label_unit == "points" else 1.0
+        self.frames, self.store, self.proposer = frames, store, proposer
+        self.config = config = replace(config, vote=config.vote.of_share(self.share))
         settings = {"algorithm": ALGORITHM, "proposer": proposer.describe()}
         settings |= {name: value for name, value in plain(config).items() if name in _SETTINGS}
-        self.share = config.label_fraction if config.label_unit == "points" else 1.0
         if self.share < 1:
             settings |= {"label_fraction": self.share, "label_unit": "points", "seed": config.seed}
         if config.labels != "labels":
