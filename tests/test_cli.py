@@ -203,6 +203,9 @@ def test_refusals(tiny_kitti: Path, student: Path, tmp_path: Path, capsys) -> No
     run = (*alone, "--data.sequences", "00", "--out", tmp_path / "run")
     (tmp_path / "noise.yaml").write_bytes(bytes(range(128, 256)))
     loose = tiny_kitti / "sequences" / "00" / "velodyne" / "000000.bin"
+    stamped = tmp_path / "own" / "sequences" / "00" / "velodyne" / "1699999999.123.bin"
+    stamped.parent.mkdir(parents=True)
+    stamped.write_bytes(loose.read_bytes())
     cases = {
         ("fly",): "no command; expected one of check-data",
         ("train", "--data.rot", "x"): "data.rot.*did you mean --data.root",
@@ -225,6 +228,7 @@ def test_refusals(tiny_kitti: Path, student: Path, tmp_path: Path, capsys) -> No
         ("report", tmp_path / "nothing"): "is no run",
         ("train", "--config", tmp_path / "noise.yaml"): "noise.yaml is not a readable configuration",
         ("check-data", tiny_kitti, "--frames", "0-9999999999"): "too large",
+        ("check-data", tmp_path / "own"): "found sequences 00. 1 files there are no scans: names are 000000.bin",
         ("check-data", tiny_kitti, "--labels", "calib.txt"): "cannot list the folder",
         ("predict", student, loose, "--frames", "0", "-o", tmp_path / "o"): "within a data set",
         (*run, "--student.classes", "17"): "student.classes must be 20",
