@@ -182,6 +182,14 @@ def test_check_data_sees_damaged_images_and_calibration(tiny_kitti: Path, capsys
     assert f"{calibration} has no line 'P2:'" in out
 
 
+def test_a_switch_needs_no_value(tiny_kitti: Path, capsys) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["train", "--overwrite", "--data.require-images", "--data.repeat_labelled", "false", "--print_config"])
+    told = capsys.readouterr().out
+    assert all(f"{name}\n" in told for name in ("overwrite: true", "require_images: true", "repeat_labelled: false"))
+    assert "no scans for sequence 05" in refused(capsys, "pseudo-label", "--lift", tiny_kitti, "--sequences", "05")
+
+
 def test_loose_scans(student: Path, tmp_path: Path, capsys) -> None:
     write_frame(tmp_path, "00", "000007", np.ones((9, 4), np.float32))
     folder = tmp_path / "sequences" / "00" / "velodyne"

@@ -126,7 +126,7 @@ def _without_value(kind: Any, values: Any, name: str = "") -> list[str]:
 def switched(argv: list[str], switches: Collection[str]) -> list[str]:
     """``--lift`` alone means ``--lift true``."""
     pairs = pairwise([*argv, "--"])
-    return [f"{a}=true" if a in switches and b.startswith("-") else a for a, b in pairs]
+    return [f"{a}=true" if a in switches and b.lower() not in ("true", "false") else a for a, b in pairs]
 
 
 def _switches(kind: Any, prefix: str = "--") -> set[str]:
