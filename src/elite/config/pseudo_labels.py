@@ -61,7 +61,7 @@ class PseudoLabelConfig:
         skip_purity: a labelled pixel counts as covered inside an accepted region of its class (and object) that is at
             least so pure.
         lift: also write labels of points, labels_pseudo/N.label: the labels that are there, and those that points
-            without one get from their pixel.
+            without one get from their pixel, where the nearest labelled point in space is of the same class.
         pictures: also draw image, points, regions and result of every frame.
         overwrite: make again what is there and whole.
         devices: processes on this machine.

@@ -37,6 +37,7 @@ from elite.pseudo_labels.records import LabelledView, Proposer, Sum, view_of
 from elite.pseudo_labels.store import Output, Store, file_digest
 
 ALGORITHM = 1  # raised when the same settings give other labels than before
+LIFTING = 2  # the same, of lifted labels
 _SETTINGS = ("strategy", "vote", "batch", "skip_purity")  # that the labels of an image depend on
 Digest = Callable[[Path], str]
 
@@ -170,6 +171,7 @@ class Job:
         entry = self.frames.index[i]
         output = self.store.lifted(entry.sequence, entry.name)
         told = {"settings": self.settings, "source": self._source(i, cameras, digest), "cameras": list(cameras)}
+        told |= {"lifting": LIFTING}
         if not self._done(output, told):
             output.write({"labels": self._lifted(i, cameras)}, {**told, "versions": self.versions})
         return Summary()
@@ -182,7 +184,7 @@ class Job:
             folder = f"{view.camera.name}_{self.config.folder}"
             raw, instance = read_dense(self.store.layout, entry.sequence, entry.name, folder)
             seen.append((point_pixel_pairs(view.points, view.camera, *view.size), to_train(raw), instance))
-        labels, instance = lift(views[0].labels, views[0].instance, seen)
+        labels, instance = lift(views[0].points, views[0].labels, views[0].instance, seen)
         return (to_raw(labels).astype(np.uint32) | (instance.astype(np.uint32) << 16)).tobytes()
 
     def _done(self, output: Output, told: dict[str, Any]) -> bool:
