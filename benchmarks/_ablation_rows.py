@@ -133,7 +133,8 @@ CORE = {
     ),
 }
 STAGES = {f"stage{i}": Row(f"only stage {i}", adapted("adalora") | {"distill.stages": f"[{i}]"}) for i in range(4)}
-# Beside those of CORE and WITH_STRONG. Of weight 0 nothing of the teacher reaches the student: that is CORE's "heads".
+# Beside those of CORE and WITH_STRONG. Of weight 0 nothing of the teacher reaches the student: that is CORE's "heads",
+# but for their random start.
 KL = {
     "published": Row("divergence 0.05 as published", adapted("adalora") | {"distill.kl": 0.05, "distill.logits": 0.0}),
     "kl8": Row("divergence 8, logits 80", adapted("adalora") | {"distill.kl": 8.0, "distill.logits": 80.0}),

@@ -138,7 +138,7 @@ def test_a_replaced_frame_is_the_next_one(ten_frames: Path) -> None:
     from elite.data import SemanticKITTI
 
     frames = SemanticKITTI(ten_frames, "00", cameras=())
-    data = TrainingSet(frames, StudentConfig().volume, AugmentConfig(), 0, damaged=0.2)
+    data = TrainingSet(frames, StudentConfig().volume, AugmentConfig(), 0, faults=FaultConfig(0.2))
     damage(ten_frames)
     sample = data[0, 3]
     assert sample.id == "00/000004"
@@ -152,9 +152,10 @@ def test_what_stands_in_for_a_labelled_scan_is_labelled_and_only_used_scans_coun
     from elite.data import SemanticKITTI
 
     frames = SemanticKITTI(ten_frames, "00", cameras=())
-    make = partial(TrainingSet, frames, StudentConfig().volume, AugmentConfig(), 0, label_fraction=0.5)
-    assert (make(damaged=0.2).tolerance, make(damaged=0.2, unlabelled="all").tolerance) == (1, 2)
-    data = make(damaged=0.2, unlabelled="all")
+    settings = {"label_fraction": 0.5, "faults": FaultConfig(0.2)}
+    make = partial(TrainingSet, frames, StudentConfig().volume, AugmentConfig(), 0, **settings)
+    assert (make().tolerance, make(unlabelled="all").tolerance) == (1, 2)
+    data = make(unlabelled="all")
     (ten_frames / "sequences/00/velodyne/000004.bin").write_bytes(b"half")
     ids = [data[0, len(data) + i].id for i in range(len(data))]
     assert set(ids) == {"00/000000", "00/000002", "00/000006", "00/000008"}

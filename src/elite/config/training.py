@@ -152,6 +152,10 @@ class FaultConfig:
         require(0 <= self.frames <= 1, f"faults.frames is a share in [0, 1], found {self.frames}.")
         require(self.steps >= 1, f"faults.steps must be at least 1, found {self.steps}.")
 
+    def tolerated(self, frames: int) -> int:
+        """How many of so many frames that are trained on may be unreadable."""
+        return int(self.frames * frames)
+
 
 @dataclass(frozen=True)
 class TrainConfig:

@@ -47,7 +47,7 @@ class DataModule(L.LightningDataModule):
             label_unit=data.label_unit,
             unlabelled="all" if config.self_training.weight > 0 else "seen" if cameras else "none",
             repeat_labelled=data.repeat_labelled,
-            damaged=config.faults.frames,
+            faults=config.faults,
         )
         self._done = 0  # batches that a run which is resumed has behind it
         if config.accumulate > 1 and len(self.train_set) < data.batch_size * config.accumulate:

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8, UInt32
 from torch.utils.data import Dataset
 
-from elite.config import AugmentConfig, ImageConfig
+from elite.config import AugmentConfig, FaultConfig, ImageConfig
 from elite.data.augment import keep_points, transform_points
 from elite.data.cutmix import Cutout, cut_out, hidden, paste
 from elite.data.fraction import labelled_scans, shown_labels
@@ -36,8 +36,8 @@ class TrainingSet(Dataset[Sample]):
     the labelled scans are repeated to up to half of an epoch; where none are kept, ``repeat_labelled`` repeats them to
     up to the length that an epoch has with all labels. Every repeat is augmented on its own.
 
-    A frame that cannot be read is replaced by the next one that can, up to a share ``damaged`` of the frames that are
-    used (``tolerance`` of them) in a row, and named in the sample's ``faults``.
+    A frame that cannot be read is replaced by the next one that can, up to ``tolerance`` in a row (as many as
+    ``faults`` puts up with of the frames that are used), and named in the sample's ``faults``.
 
     With ``augment.cutmix``, objects of another scan of ``labelled`` are pasted into each sample whose labels are shown;
     what they hide goes, and no camera has seen them, so they have no pairs. They too come from a generator of their
@@ -66,7 +66,7 @@ class TrainingSet(Dataset[Sample]):
         label_unit: Literal["scans", "points"] = "scans",
         unlabelled: Literal["none", "seen", "all"] = "none",
         repeat_labelled: bool = False,
-        damaged: float = 0.0,
+        faults: FaultConfig | None = None,
     ) -> None:
         self.frames = frames
         self.volume = volume
@@ -79,7 +79,7 @@ class TrainingSet(Dataset[Sample]):
         self.unlabelled = [] if unlabelled == "none" else _unlabelled(frames, self.labelled, unlabelled == "seen")
         wanted = len(self.unlabelled) or (len(frames.labelled()) if repeat_labelled else 0)
         repeats = max(1, wanted // len(self.labelled))
-        self.tolerance = int(damaged * self.used)
+        self.tolerance = 0 if faults is None else faults.tolerated(self.used)
         self.entries = np.array([*self.labelled * repeats, *self.unlabelled])
         self._hidden = frozenset(self.unlabelled)
         self._check_images(self.labelled if unlabelled == "none" else range(len(frames)), require_images)

@@ -20,7 +20,7 @@ class FaultLog:
 
     def __init__(self, config: FaultConfig, frames: int, path: Path | None) -> None:
         self.config = config
-        self.tolerance = int(config.frames * frames)
+        self.tolerance = config.tolerated(frames)
         self.frames = frames
         self.path = path
         self.unreadable: set[str] = set()
