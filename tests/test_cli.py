@@ -210,6 +210,8 @@ def test_refusals(tiny_kitti: Path, student: Path, tmp_path: Path, capsys) -> No
     alone = ("train", "--config", "semantickitti-student", "--data.root", tiny_kitti)
     run = (*alone, "--data.sequences", "00", "--out", tmp_path / "run")
     (tmp_path / "noise.yaml").write_bytes(bytes(range(128, 256)))
+    typo = tmp_path / "typo.yaml"
+    typo.write_text("optim:\n  lrr: 1\n")
     loose = tiny_kitti / "sequences" / "00" / "velodyne" / "000000.bin"
     stamped = tmp_path / "own" / "sequences" / "00" / "velodyne" / "1699999999.123.bin"
     stamped.parent.mkdir(parents=True)
@@ -218,6 +220,8 @@ def test_refusals(tiny_kitti: Path, student: Path, tmp_path: Path, capsys) -> No
         ("fly",): "no command; expected one of check-data",
         ("train", "--data.rot", "x"): "data.rot.*did you mean --data.root",
         ("train", "--optim.lr", "fast"): "optim.lr",
+        ("train", "--config", typo): "'optim' does not accept option 'lrr'; did you mean optim.lr?",
+        ("train", "--config", "synthetic-teacher"): "'model'.*teacher.model, or is it a setting of another command's",
         ("train", "--config", "no-such"): "semantickitti-student",
         (*run, "--steps", "5", "--val_every", "2"): "val_every must divide the run of 5 steps",
         (*run, "--out", student / "below"): "choose another place",

@@ -1,5 +1,6 @@
 """Arguments and output that several commands share."""
 
+import re
 import shlex
 import sys
 from collections.abc import Collection, Iterable
@@ -29,12 +30,18 @@ class Parser(ArgumentParser):
         raise ConfigError(f"{' '.join(message.split())}{self._meant(message)} (see '{self.prog} --help')")
 
     def _meant(self, message: str) -> str:
-        """The option that an unknown one may stand for."""
-        words = [word.partition("=")[0] for word in message.split() if word.startswith("--")]
-        if "nrecognized arguments" not in message or not words:
-            return ""
-        close = get_close_matches(words[0], self._option_string_actions, 1)
-        return f"; did you mean {close[0]}?" if close else ""
+        """The option that an unknown one, typed or of a configuration file, may stand for."""
+        if typed := re.search(r"nrecognized arguments.*?(--[^\s=]+)", message, re.DOTALL):
+            close = get_close_matches(typed[1], self._option_string_actions, 1)
+            return f"; did you mean {close[0]}?" if close else ""
+        if grouped := re.search(r"Group '(.+?)' does not accept option '(.+?)'", message):
+            close = get_close_matches(f"--{grouped[1]}.{grouped[2]}", self._option_string_actions, 1)
+            return f"; did you mean {close[0][2:]}?" if close else ""
+        if single := re.search(r"Option '(.+?)' is not accepted", message):
+            close = get_close_matches(f"--{single[1]}", self._option_string_actions, 1)
+            guess = f"did you mean {close[0][2:]}, or " if close else ""
+            return f"; {guess}is it a setting of another command's configuration?"
+        return ""
 
 
 def underscored(argv: list[str]) -> list[str]:
