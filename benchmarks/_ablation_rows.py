@@ -146,6 +146,8 @@ WITH_STRONG = {
 }
 SMALL_SAM = adapted("adalora") | PSEUDO | {"data.dense_labels": "image_2_sam"}
 SAM = {"sam": Row("AdaLoRA, with pseudo-labels (small SAM)", SMALL_SAM)}
+BOTH = adapted("adalora") | PSEUDO | {"distill.dense_pairs": "true"}
+PAIRS = {"pairs": Row("AdaLoRA, pseudo-labels (watershed) and the labels of points", BOTH)}
 
 SHARES: dict[str, Settings] = {
     "full": {},
@@ -211,6 +213,7 @@ BLOCKS: dict[str, dict[str, Row]] = {
     "kl": KL,
     "strong": WITH_STRONG,
     "sam": SAM,
+    "pairs": PAIRS,
     "few": {name: row for share in SHARES for name, row in few(share).items()},
     "long": LONG,
 }

@@ -177,7 +177,7 @@ def rows_of(pixels: Pixels, labels: Tensor) -> list[tuple[int, ...]]:
     return [tuple(row) for row in torch.cat([pixels.view[:, None], pixels.position, labels[:, None]], 1).tolist()]
 
 
-def labelled_by_loop(views: Views, point_labels: Tensor, stride: int) -> list[tuple[int, ...]]:
+def labelled_by_loop(views: Views, point_labels: Tensor, stride: int, pairs: bool) -> list[tuple[int, ...]]:
     found = []
     for view in range(len(views.images)):
         if views.has_labels[view]:
@@ -186,7 +186,7 @@ def labelled_by_loop(views: Views, point_labels: Tensor, stride: int) -> list[tu
             for row in range(stride // 2, len(grid), stride):
                 for column in range(stride // 2, len(grid[row]), stride):
                     found.append((view, row, column, grid[row][column]))
-        else:
+        if pairs or not views.has_labels[view]:
             for i, point in enumerate(views.pair_point.tolist()):
                 if views.pairs.view[i] == view:
                     found.append((view, *views.pairs.position[i].tolist(), int(point_labels[point])))
@@ -194,7 +194,7 @@ def labelled_by_loop(views: Views, point_labels: Tensor, stride: int) -> list[tu
 
 
 def test_pixels_of_two_cameras_by_hand() -> None:
-    """The first camera has dense labels, so its pairs say nothing; the second has only its pairs."""
+    """The first camera has dense labels, so its pairs say nothing unless asked; the second has only its pairs."""
     dense = torch.zeros(2, 2, 4, dtype=torch.uint8)
     dense[0] = torch.tensor([[9, 9, 0, 9], [9, 15, 9, 0]])
     dense[1] = 3  # not a label: the second image has none
@@ -203,6 +203,8 @@ def test_pixels_of_two_cameras_by_hand() -> None:
     point_labels = ints(13, 0, 6)
     found = rows_of(*labelled_pixels(views, point_labels, stride=2))
     assert found == [(0, 1, 1, 15), (1, 1, 3, 6), (1, 0, 1, 13)]
+    both = rows_of(*labelled_pixels(views, point_labels, stride=2, pairs=True))
+    assert both == [(0, 1, 1, 15), (0, 0, 0, 13), (1, 1, 3, 6), (1, 0, 1, 13)]
 
 
 def random_views(size: tuple[int, int], has_labels: list[bool]) -> Views:
@@ -216,12 +218,13 @@ def random_views(size: tuple[int, int], has_labels: list[bool]) -> Views:
 
 @pytest.mark.parametrize("stride", [1, 2, 3, 4, 50])
 @pytest.mark.parametrize("has_labels", [[False] * 3, [True] * 3, [False, True, False, True, False], [False]])
-def test_pixels_equal_a_loop(stride: int, has_labels: list[bool]) -> None:
+@pytest.mark.parametrize("pairs", [False, True])
+def test_pixels_equal_a_loop(stride: int, has_labels: list[bool], pairs: bool) -> None:
     """Sizes that no stride divides, a stride beyond the image, images without pairs, points with several."""
     views = random_views((7, 11), has_labels)
     point_labels = torch.randint(0, 4, (12,))
-    pixels, labels = labelled_pixels(views, point_labels, stride)
-    assert rows_of(pixels, labels) == labelled_by_loop(views, point_labels, stride)
+    pixels, labels = labelled_pixels(views, point_labels, stride, pairs=pairs)
+    assert rows_of(pixels, labels) == labelled_by_loop(views, point_labels, stride, pairs)
     assert (pixels.view.diff() >= 0).all()
 
 

@@ -25,6 +25,8 @@ class DistillConfig:
         voxel_majority: a voxel's label is the majority of all its points, unlabelled ones counted as class 0 (the
             published way), or of its labelled points only.
         dense_stride: with dense labels, every how many pixels in both directions are looked at.
+        dense_pairs: with dense labels, the pixels of labelled points are looked at too, as without; the paper's
+            teacher then sees dense labels only.
         stages: the stages whose heads learn and follow each other, counted from 0; default: all of the student's.
             The teacher's head on all stages learns in any case.
     """
@@ -36,6 +38,7 @@ class DistillConfig:
     logits: float = 0.0
     voxel_majority: Literal["all", "labelled"] = "all"
     dense_stride: int = 1
+    dense_pairs: bool = False
     stages: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:

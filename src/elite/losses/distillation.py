@@ -56,17 +56,18 @@ def kl_divergence(
 
 
 def labelled_pixels(
-    views: Views, point_labels: Int64[Tensor, "n"], stride: int
+    views: Views, point_labels: Int64[Tensor, "n"], stride: int, *, pairs: bool = False
 ) -> tuple[Pixels, Int64[Tensor, "labelled"]]:
     """Where the teacher's own loss is taken, and the labels 1, 2, ... there.
 
     Of an image with dense labels: its labelled pixels in every ``stride``-th row and column, from ``stride // 2`` on.
-    Of any other: the pixels of its pairs with a labelled point, a pixel as often as it is paired.
+    Of any other, and with ``pairs`` of each: the pixels of its pairs with a labelled point, a pixel as often as it is
+    paired.
     """
     dense, dense_labels = _dense_pixels(views, stride)
-    paired, paired_labels = _paired_pixels(views, point_labels)
+    paired, paired_labels = _paired_pixels(views, point_labels, everywhere=pairs)
     view = torch.cat([dense.view, paired.view])
-    order = torch.argsort(view, stable=True)  # an image has pixels of one kind only, which stay in order
+    order = torch.argsort(view, stable=True)  # those of one image and kind stay in order
     position = torch.cat([dense.position, paired.position])
     return Pixels(view[order], position[order]), torch.cat([dense_labels, paired_labels])[order]
 
@@ -82,8 +83,12 @@ def _dense_pixels(views: Views, stride: int) -> tuple[Pixels, Int64[Tensor, "lab
     return Pixels(view, torch.stack([row, column], dim=1) * stride + start), grid[view, row, column].long()
 
 
-def _paired_pixels(views: Views, point_labels: Int64[Tensor, "n"]) -> tuple[Pixels, Int64[Tensor, "labelled"]]:
-    """The pixels of pairs with a labelled point, in the images that have no dense labels."""
+def _paired_pixels(
+    views: Views, point_labels: Int64[Tensor, "n"], *, everywhere: bool
+) -> tuple[Pixels, Int64[Tensor, "labelled"]]:
+    """The pixels of pairs with a labelled point, ``everywhere`` or in the images that have no dense labels."""
     labels, view = point_labels[views.pair_point], views.pairs.view
-    keep = (labels != IGNORE) & ~views.has_labels[view]
+    keep = labels != IGNORE
+    if not everywhere:
+        keep &= ~views.has_labels[view]
     return Pixels(view[keep], views.pairs.position[keep]), labels[keep]

@@ -77,7 +77,7 @@ class Distillation(nn.Module):
     def _teacher_terms(
         self, teacher: "Teacher", maps: tuple[Tensor, ...], views: Views, batch: Batch, weights: Tensor | None
     ) -> dict[str, Tensor]:
-        pixels, labels = labelled_pixels(views, batch.labels, self.config.dense_stride)
+        pixels, labels = labelled_pixels(views, batch.labels, self.config.dense_stride, pairs=self.config.dense_pairs)
         said = teacher.at(maps, pixels, views.size)
         share = self.config.teacher_heads / sum(self.shares)
         terms: dict[str, Tensor] = {}
