@@ -133,6 +133,11 @@ CORE = {
     ),
 }
 STAGES = {f"stage{i}": Row(f"only stage {i}", adapted("adalora") | {"distill.stages": f"[{i}]"}) for i in range(4)}
+FINE: Settings = {"distill.stages": "[0,1,2]"}  # all but the coarsest
+STAGES |= {
+    "fine": Row("stages 0 to 2", adapted("adalora") | FINE),
+    "fine-heads": Row("stages 0 to 2, own heads, no image", FINE, "none"),
+}
 # Beside those of CORE and WITH_STRONG. Of weight 0 nothing of the teacher reaches the student: that is CORE's "heads",
 # but for their random start.
 KL = {
