@@ -165,13 +165,20 @@ def table(runs: list[dict[str, Any]], block: str) -> str:
     for name, row in BLOCKS[block].items():
         mine = [run for run in runs if (run["block"], run["row"]) == (block, name)]
         whole = [run for run in mine if "failed" not in run]
-        if len({json.dumps([run["settings"] | {"seed": None}, run["extra"]]) for run in whole}) > 1:
+        if len({frozen(run) for run in whole}) > 1:
             raise SystemExit(f"there are runs of {name} with different settings; give another --out")
         if mine:
             failed = f" ({len(mine) - len(whole)} failed)" if len(mine) > len(whole) else ""
             cells = (cell([of(run) for run in whole]) for of in COLUMNS.values())
             lines.append(f"| {row.title} | {len(whole)}{failed} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def frozen(run: dict[str, Any]) -> str:
+    """All that runs of one row must have in common; folders of pseudo-labels are named after the seed."""
+    seed = str(run["seed"])
+    settings = {key: value.removesuffix(f"_{seed}") for key, value in run["settings"].items() if key != "seed"}
+    return json.dumps([settings, run["extra"]])
 
 
 def cell(values: list[float | None]) -> str:
