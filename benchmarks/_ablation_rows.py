@@ -133,10 +133,11 @@ CORE = {
     ),
 }
 STAGES = {f"stage{i}": Row(f"only stage {i}", adapted("adalora") | {"distill.stages": f"[{i}]"}) for i in range(4)}
-FINE: Settings = {"distill.stages": "[0,1,2]"}  # all but the coarsest
-STAGES |= {
-    "fine": Row("stages 0 to 2", adapted("adalora") | FINE),
-    "fine-heads": Row("stages 0 to 2, own heads, no image", FINE, "none"),
+# Without the coarsest stage, whose labels are those of voxels of 3.2 m.
+FINE = {
+    name: replace(row, title=f"{row.title}; stages 0 to 2", settings=row.settings | {"distill.stages": "[0,1,2]"})
+    for name, row in CORE.items()
+    if name != "alone"
 }
 # Beside those of CORE and WITH_STRONG. Of weight 0 nothing of the teacher reaches the student: that is CORE's "heads",
 # but for their random start.
@@ -215,6 +216,7 @@ LONG = {share: Row(f"{SHARE_TITLES[share]}: no teacher", SHARES[share] | LONGER,
 BLOCKS: dict[str, dict[str, Row]] = {
     "core": CORE,
     "stages": STAGES,
+    "fine": FINE,
     "kl": KL,
     "strong": WITH_STRONG,
     "sam": SAM,

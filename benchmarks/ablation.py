@@ -1,7 +1,7 @@
 """Does the camera teach? The same student, seeds and steps, with more and more of ELiTe, on the synthetic drive.
 
     python benchmarks/ablation.py --out ablation                   # the core table: 8 rows, 3 seeds
-    python benchmarks/ablation.py --out ablation --block few       # or stages, kl, strong, sam, pairs, long; --rows
+    python benchmarks/ablation.py --out ablation --block few       # or stages, fine, kl, strong, sam, pairs, long
 
 Renders the drive, two more streets to score on and the broad image set, pre-trains the foundation models on that, then
 trains every row of a block and prints its table. What is compared, and every setting, is in _ablation_rows.py. A
@@ -49,7 +49,7 @@ def prepare(out: Path, size: Size, block: str, seeds: Iterable[int]) -> None:
         render(out / "images", size.images)
         with ThreadPoolExecutor(len(missing)) as pool:
             list(pool.map(lambda model: pretrain(out, model, size), missing))
-    if block in ("core", "pairs"):
+    if block in ("core", "fine", "pairs"):
         elite(f"pseudo-label {out / 'drive'} --sequences train")
     if block == "sam":
         small_sam(out)
