@@ -133,7 +133,7 @@ CORE = {
     ),
 }
 STAGES = {f"stage{i}": Row(f"only stage {i}", adapted("adalora") | {"distill.stages": f"[{i}]"}) for i in range(4)}
-# Without the coarsest stage, whose labels are those of voxels of 3.2 m.
+# Without the coarsest stage, whose labels are those of voxels of 3.2 m in the small setting.
 FINE = {
     name: replace(row, title=f"{row.title}; stages 0 to 2", settings=row.settings | {"distill.stages": "[0,1,2]"})
     for name, row in CORE.items()

@@ -49,7 +49,7 @@ def prepare(out: Path, size: Size, block: str, seeds: Iterable[int]) -> None:
         render(out / "images", size.images)
         with ThreadPoolExecutor(len(missing)) as pool:
             list(pool.map(lambda model: pretrain(out, model, size), missing))
-    if block in ("core", "fine", "pairs"):
+    if any(row.settings.get("data.dense_labels") == "image_2_pseudo" for row in rows):
         elite(f"pseudo-label {out / 'drive'} --sequences train")
     if block == "sam":
         small_sam(out)
