@@ -14,10 +14,10 @@ import numpy as np
 import yaml
 from scipy.ndimage import distance_transform_edt
 
-from elite.config import ImageConfig, from_plain
+from elite.config import ImageConfig, StudentConfig, from_plain
 from elite.data import SemanticKITTI
 from elite.data.views import DenseLabels, frame_views
-from elite.geometry import Volume, in_volume
+from elite.geometry import in_volume
 from elite.metrics import confusion_matrix, score
 from elite.report.teaching import teacher_answers
 from elite.teacher import load_teacher
@@ -28,7 +28,8 @@ PARTS = ("at points", "beside", "away")
 
 def confusions(run: Path, drives: list[Path], every_frame: int) -> dict[str, np.ndarray]:
     teacher = load_teacher(run / "checkpoints" / "last.ckpt")
-    image = from_plain(ImageConfig, yaml.safe_load((run / "config.yaml").read_text())["image"])
+    settings = yaml.safe_load((run / "config.yaml").read_text())
+    image, volume = from_plain(ImageConfig, settings["image"]), from_plain(StudentConfig, settings["student"]).volume
     found = {part: np.zeros((20, 20), np.int64) for part in PARTS}
     for drive in drives:
         frames = SemanticKITTI(drive, "08")
@@ -36,7 +37,7 @@ def confusions(run: Path, drives: list[Path], every_frame: int) -> dict[str, np.
         for i in range(0, len(frames), every_frame):
             frame = frames[i]
             assert frame.labels is not None
-            rows = np.flatnonzero(in_volume(frame.scan.points, Volume()))
+            rows = np.flatnonzero(in_volume(frame.scan.points, volume))
             view = frame_views(frame, rows, image, labels=dense.read(frames.index[i], frame.images))[0]
             assert view.labels is not None
             everywhere, at_points = teacher_answers(teacher, view, every=EVERY)
