@@ -32,16 +32,19 @@ class Parser(ArgumentParser):
     def _meant(self, message: str) -> str:
         """The option that an unknown one, typed or of a configuration file, may stand for."""
         if typed := re.search(r"nrecognized arguments.*?(--[^\s=]+)", message, re.DOTALL):
-            close = get_close_matches(typed[1], self._option_string_actions, 1)
-            return f"; did you mean {close[0]}?" if close else ""
+            close = self._nearest(typed[1])
+            return f"; did you mean {close}?" if close else ""
         if grouped := re.search(r"Group '(.+?)' does not accept option '(.+?)'", message):
-            close = get_close_matches(f"--{grouped[1]}.{grouped[2]}", self._option_string_actions, 1)
-            return f"; did you mean {close[0][2:]}?" if close else ""
+            close = self._nearest(f"--{grouped[1]}.{grouped[2]}")
+            return f"; did you mean {close[2:]}?" if close else ""
         if single := re.search(r"Option '(.+?)' is not accepted", message):
-            close = get_close_matches(f"--{single[1]}", self._option_string_actions, 1)
-            guess = f"did you mean {close[0][2:]}, or " if close else ""
+            close = self._nearest(f"--{single[1]}")
+            guess = f"did you mean {close[2:]}, or " if close else ""
             return f"; {guess}is it a setting of another command's configuration?"
         return ""
+
+    def _nearest(self, option: str) -> str:
+        return next(iter(get_close_matches(option, self._option_string_actions, 1)), "")
 
 
 def underscored(argv: list[str]) -> list[str]:
