@@ -1,7 +1,7 @@
 """Does the camera teach? The same student, seeds and steps, with more and more of ELiTe, on the synthetic drive.
 
-    python benchmarks/ablation.py --out ablation                   # the core table: 8 rows, 3 seeds
-    python benchmarks/ablation.py --out ablation --block few       # or stages, fine, kl, strong, sam, pairs, long
+    python benchmarks/ablation.py --out ablation                   # the core table: 7 rows, 3 seeds
+    python benchmarks/ablation.py --out ablation --block few       # or stages, kl, named, sam, pairs, long
 
 Renders the drive, two more streets to score on and the broad image set, pre-trains the foundation models on that, then
 trains every row of a block and prints its table. What is compared, and every setting, is in _ablation_rows.py. A
@@ -178,7 +178,7 @@ def frozen(run: dict[str, Any]) -> str:
     """All that runs of one row must have in common; folders of pseudo-labels are named after the seed."""
     seed = str(run["seed"])
     settings = {key: value.removesuffix(f"_{seed}") for key, value in run["settings"].items() if key != "seed"}
-    return json.dumps([settings, run["extra"]])
+    return json.dumps([settings, run["extra"]], sort_keys=True)
 
 
 def cell(values: list[float | None]) -> str:
