@@ -134,10 +134,6 @@ CORE = {
     "pseudo": Row("AdaLoRA and pseudo-labels (watershed)", adapted("adalora") | PSEUDO),
 }
 NAMED_MODE = adapted("frozen") | {"teacher.heads": "pretrained", "optim.teacher_lr": 0.01}
-WITH_NAMES = {
-    "classes": Row("named mode: pre-trained on class labels, frozen", NAMED_MODE, NAMED),
-    "classes-strong": Row("named mode, divergence 2, logits 20", NAMED_MODE | STRONG, NAMED),
-}
 STAGES = {f"stage{i}": Row(f"only stage {i}", adapted("adalora") | {"distill.stages": f"[{i}]"}) for i in range(4)}
 # Beside CORE's "adalora". Of weight 0 nothing of the teacher reaches the student: that is CORE's "heads", but for their
 # random start.
@@ -164,6 +160,15 @@ SHARE_TITLES = {
     "points01": "0.1 % of the points",
 }
 
+THREE = SHARES["scans1"]  # of the drive's 240 scans; batches as few() has them
+WITH_NAMES = {
+    "classes": Row("named mode: pre-trained on class labels, frozen", NAMED_MODE, NAMED),
+    "three-heads": Row("3 of 240 scans: no teacher", THREE, "none"),
+    "three-classes": Row("3 of 240 scans: named mode", THREE | NAMED_MODE, NAMED, larger=2),
+    "three-strong": Row(
+        "3 of 240 scans: named mode, divergence 2, logits 20", THREE | NAMED_MODE | STRONG, NAMED, larger=2
+    ),
+}
 
 OWN: Settings = {"self_training.weight": 1.0, "optim.average": 0.98}
 
