@@ -210,6 +210,11 @@ def few(share: str) -> dict[str, Row]:
 # Three times the steps: in 600 they, and not the labels, are what a student lacks.
 LONGER: Settings = {"steps": 1800, "val_every": 1800, "optim.average": 0.99}
 LONG = {share: Row(f"{SHARE_TITLES[share]}: no teacher", SHARES[share] | LONGER, "none", "many") for share in SHARES}
+LONG |= {  # on the core table's six streets
+    "drive": Row("six streets, all labels: no teacher", LONGER, "none"),
+    "drive-adalora": Row("six streets, all labels: AdaLoRA", LONGER | adapted("adalora")),
+    "drive-classes": Row("six streets, all labels: named mode", LONGER | NAMED_MODE, NAMED),
+}
 
 BLOCKS: dict[str, dict[str, Row]] = {
     "core": CORE,
