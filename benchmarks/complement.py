@@ -3,13 +3,14 @@
     python benchmarks/complement.py STUDENT OTHER TEACHER... --drives DRIVE...
 
 Each is a folder of elite train: STUDENT and OTHER are runs of one row with two seeds, and of every TEACHER's run its
-teacher answers. Prints mIoU / accuracy on sequence 08 of the drives, over points in view; *with* means that the
+teacher answers. Prints mIoU / accuracy on one sequence of the drives, over points in view; *with* means that the
 probabilities of both are averaged. Two students together gain something, too, so what a teacher's knowledge is worth
 is how far STUDENT with TEACHER is above STUDENT with OTHER.
 """
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,15 +27,17 @@ from elite.teacher import Teacher, load_teacher
 from elite.types import Frame, Pixels
 
 
-def seen(drives: list[Path], every: int, image: ImageConfig, segmenter: Segmenter) -> Iterator[tuple[Frame, View]]:
+def seen(
+    drives: list[Path], sequence: str, every: int, image: ImageConfig, segmenter: Segmenter
+) -> Iterator[tuple[Frame, View]]:
     """Frames with their view; its pairs name rows of the whole scan, all inside the student's volume."""
     for drive in drives:
-        frames = SemanticKITTI(drive, "08")
+        frames = SemanticKITTI(drive, sequence)
         for i in range(0, len(frames), every):
-            rows = np.flatnonzero(in_volume(frames[i].scan.points, segmenter.student.config.volume))
-            view = frame_views(frames[i], rows, image)[0]
-            view.pairs.point[:] = rows[view.pairs.point]
-            yield frames[i], view
+            frame = frames[i]
+            rows = np.flatnonzero(in_volume(frame.scan.points, segmenter.student.config.volume))
+            view = frame_views(frame, rows, image)[0]
+            yield frame, replace(view, pairs=replace(view.pairs, point=rows[view.pairs.point]))
 
 
 @torch.inference_mode()
@@ -59,6 +62,7 @@ def main() -> None:
     parser.add_argument("other", type=Path)
     parser.add_argument("teachers", type=Path, nargs="+")
     parser.add_argument("--drives", type=Path, nargs="+", required=True)
+    parser.add_argument("--sequence", default="08")
     parser.add_argument("--every-frame", type=int, default=2, help="look at every so many frames")
     args = parser.parse_args()
     student, other = (Segmenter.load(run / "checkpoints" / "last.ckpt", "cpu") for run in (args.student, args.other))
@@ -66,7 +70,7 @@ def main() -> None:
     image = from_plain(ImageConfig, yaml.safe_load((args.teachers[0] / "config.yaml").read_text())["image"])
 
     found: dict[str, np.ndarray] = {}
-    for frame, view in seen(args.drives, args.every_frame, image, student):
+    for frame, view in seen(args.drives, args.sequence, args.every_frame, image, student):
         assert frame.labels is not None
         own, its = of_student(student, frame, view), of_student(other, frame, view)
         said = {"student": own, "student with other": own + its}
