@@ -1,7 +1,8 @@
 """What the ablation compares: the data, the frozen settings, and its rows, block by block. Nothing here runs anything.
 
-Every setting is the same for every row but for what the row names. The weights of the divergence were changed after a
-first table (docs/experiments.md tells how); all else was fixed before the rows were run.
+Every setting is the same for every row but for what the row names. The weight of the divergence, the stages that have
+heads and the weight of these were changed after a first table (docs/experiments.md tells how); all else was fixed
+before the rows were run. Numbers of scans and streets in titles are those of the small setting.
 """
 
 from dataclasses import dataclass, field

@@ -36,9 +36,9 @@ COLUMNS = {
 }
 
 
-def prepare(out: Path, size: Size, block: str, seeds: Iterable[int]) -> None:
-    """What the rows of a block need; what is there is kept."""
-    rows = BLOCKS[block].values()
+def prepare(out: Path, size: Size, block: str, names: Iterable[str], seeds: Iterable[int]) -> None:
+    """What these rows of a block need; what is there is kept."""
+    rows = [BLOCKS[block][name] for name in names]
     for name in {row.drive for row in rows}:
         render(out / name, size.drive if name == "drive" else size.many)
     for i, street in enumerate(size.streets):
@@ -239,7 +239,7 @@ def main() -> None:
         return train(args.out, size, args.block, args.one[0], int(args.one[1]), extra)
     (args.out / "runs").mkdir(parents=True, exist_ok=True)
     names, seeds = chosen(args.rows, BLOCKS[args.block]), [int(seed) for seed in args.seeds.split(",")]
-    prepare(args.out, size, args.block, seeds)
+    prepare(args.out, size, args.block, names, seeds)
     train_all(args, names, seeds, extra)
     runs = collect(args.out)
     text = table(runs, args.block)

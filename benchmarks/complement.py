@@ -3,9 +3,9 @@
     python benchmarks/complement.py STUDENT OTHER TEACHER... --drives DRIVE...
 
 Each is a folder of elite train: STUDENT and OTHER are runs of one row with two seeds, and of every TEACHER's run its
-teacher answers. Prints mIoU / accuracy on one sequence of the drives, over points in view; *with* means that the
-probabilities of both are averaged. Two students together gain something, too, so what a teacher's knowledge is worth
-is how far STUDENT with TEACHER is above STUDENT with OTHER.
+teacher answers. Prints mIoU / accuracy on one sequence of the drives, over the points that have a pixel in validation's
+crop of the image; *with* means that the probabilities of both are averaged. Any two that err differently gain by that:
+STUDENT with OTHER tells how much. All runs must have one crop and one volume.
 """
 
 import argparse
