@@ -15,7 +15,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import fmean, stdev
@@ -37,18 +37,14 @@ COLUMNS = {
 
 
 def prepare(out: Path, size: Size, block: str, names: Iterable[str], seeds: Iterable[int]) -> None:
-    """What these rows of a block need; what is there is kept."""
+    """What these rows of a block need, but for the foundation models; what is there is kept."""
     rows = [BLOCKS[block][name] for name in names]
     for name in {row.drive for row in rows}:
         render(out / name, size.drive if name == "drive" else size.many)
     for i, street in enumerate(size.streets):
         render(out / f"street{i}", street)
-    models = {row.teacher for row in rows} & {BROAD, NAMED}
-    missing = sorted(model for model in models if not (out / model / "model.safetensors").exists())
-    if missing:
+    if missing(out, rows):
         render(out / "images", size.images)
-        with ThreadPoolExecutor(len(missing)) as pool:
-            list(pool.map(lambda model: pretrain(out, model, size), missing))
     if any(row.settings.get("data.dense_labels") == "image_2_pseudo" for row in rows):
         elite(f"pseudo-label {out / 'drive'} --sequences train")
     if block == "sam":
@@ -70,11 +66,17 @@ def render(folder: Path, what: str) -> None:
         mark.touch()
 
 
-def pretrain(out: Path, model: str, size: Size) -> None:
+def missing(out: Path, rows: Iterable[Row]) -> list[str]:
+    """The foundation models of these rows that are yet to be trained."""
+    models = {row.teacher for row in rows} & {BROAD, NAMED}
+    return sorted(model for model in models if not (out / model / "model.safetensors").exists())
+
+
+def pretrain(out: Path, model: str, size: Size, threads: Mapping[str, str]) -> None:
     objective = "classes" if model == NAMED else "segments"
     cameras = ",".join(sorted(path.name for path in (out / "images/sequences/00").glob("image_?")))
     images = f"--data.root {out / 'images'} --data.cameras {cameras} --data.workers 0 --objective {objective}"
-    elite(f"train-teacher --config synthetic-teacher --steps {size.pretraining} {images} --out {out / model}")
+    elite(f"train-teacher --config synthetic-teacher --steps {size.pretraining} {images} --out {out / model}", threads)
 
 
 def small_sam(out: Path) -> None:
@@ -87,8 +89,8 @@ def small_sam(out: Path) -> None:
     elite(f"pseudo-label {out / 'drive'} --sequences train {sam}")
 
 
-def elite(command: str) -> None:
-    subprocess.run([sys.executable, "-m", "elite", *command.split()], check=True)
+def elite(command: str, environment: Mapping[str, str] | None = None) -> None:
+    subprocess.run([sys.executable, "-m", "elite", *command.split()], check=True, env=environment)
 
 
 # ---- runs -----------------------------------------------------------------------------------------------------------
@@ -122,24 +124,29 @@ def settings_of(out: Path, size: Size, row: Row, seed: int) -> Settings:
 
 
 def train_all(args: argparse.Namespace, names: list[str], seeds: list[int], extra: list[str]) -> None:
-    """Seed by seed, so that every row has been run once before one is repeated; ``args.jobs`` runs at a time."""
-    made = [f"{args.block}-{name}-{seed}" for seed in seeds for name in names]
+    """``args.jobs`` runs at a time, seed by seed, so that every row has been run once before one is repeated. Missing
+    foundation models are trained meanwhile; rows that need one come last.
+    """
+    size, rows = SIZES[args.size], BLOCKS[args.block]
     done = {run_name(run) for run in collect(args.out)}
-    queue = [run for run in made if run not in done]
+    queue = [(name, seed) for seed in seeds for name in names if f"{args.block}-{name}-{seed}" not in done]
+    models = missing(args.out, [rows[name] for name, _ in queue])
+    queue.sort(key=lambda run: rows[run[0]].teacher in models)
+    threads = os.environ | {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // args.jobs))}
 
-    def run(which: str) -> None:
-        block, seed = which.partition("-")[0], which.rpartition("-")[2]
-        name = which[len(block) + 1 : -len(seed) - 1]
-        command = [sys.executable, __file__, "--out", str(args.out), "--block", block, "--one", name, seed, *extra]
+    def run(name: str, seed: int) -> None:
+        if model := training.get(rows[name].teacher):
+            model.result()
+        which = f"{args.block}-{name}-{seed}"
+        command = [sys.executable, __file__, "--out", str(args.out), "--block", args.block, "--one", name, str(seed)]
         with (args.out / "runs" / f"{which}.log").open("w") as log:
-            threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // args.jobs))}
-            subprocess.run(
-                [*command, "--size", args.size], stdout=log, stderr=subprocess.STDOUT, env=os.environ | threads
-            )
+            told = [*command, *extra, "--size", args.size]
+            subprocess.run(told, stdout=log, stderr=subprocess.STDOUT, env=threads)
         print(f"{which}: {'done' if (args.out / 'runs' / f'{which}.json').exists() else 'see its log'}", flush=True)
 
-    with ThreadPoolExecutor(args.jobs) as pool:
-        list(pool.map(run, queue))
+    with ThreadPoolExecutor(args.jobs) as pool:  # first in, first out: no run waits for a model that is behind it
+        training = {model: pool.submit(pretrain, args.out, model, size, threads) for model in models}
+        list(pool.map(run, *zip(*queue, strict=True)))
 
 
 # ---- tables ---------------------------------------------------------------------------------------------------------
