@@ -181,4 +181,4 @@ def test_every_command_that_is_told_is_understood(document: str, most: int, monk
 def test_the_training_runs_of_the_reproduction_have_possible_settings() -> None:
     told = [argv for name, *argv in commands("docs/reproduce.md") if name == "train" and argv[-1] != "last"]
     outs = [str(parse_config(Parser(), argv, TrainConfig)[1].out) for argv in told]
-    assert sorted(set(outs)) == ["runs/benchmark", "runs/elite", "runs/one-percent", "runs/scribbles"]
+    assert sorted(set(outs)) == ["runs/benchmark", "runs/elite", "runs/named", "runs/one-percent", "runs/scribbles"]
