@@ -6,8 +6,9 @@
 Renders the drive, two more streets to score on and the broad image set, pre-trains the foundation models on that, then
 trains every row of a block and prints its table. What is compared, and every setting, is in _ablation_rows.py. A
 finished run leaves a JSON file at once, a failed one too. OUT gets results.json with all of them, BLOCK.md and
-BLOCK.png. What results.json holds is not run again: put another one there to go on from it, take a run out of it (and
-its file out of OUT/runs) to repeat it. ``--full`` is the setting for a GPU, ``--size tiny`` a trial.
+BLOCK.png. What results.json holds is not run again: put one of these settings there to go on from it (docs/ablation has
+one; that in docs/ablation/earlier is of older commits), take a run out of it (and its file out of OUT/runs) to repeat
+it. ``--full`` is the setting for a GPU, ``--size tiny`` a trial.
 """
 
 import argparse
