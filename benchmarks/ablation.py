@@ -6,9 +6,9 @@
 Renders the drive, two more streets to score on and the broad image set, pre-trains the foundation models on that, then
 trains every row of a block and prints its table. What is compared, and every setting, is in _ablation_rows.py. A
 finished run leaves a JSON file at once, a failed one too. OUT gets results.json with all of them, BLOCK.md and
-BLOCK.png. What results.json holds is not run again: put one of these settings there to go on from it (docs/ablation has
-one; that in docs/ablation/earlier is of older commits), take a run out of it (and its file out of OUT/runs) to repeat
-it. ``--full`` is the setting for a GPU, ``--size tiny`` a trial.
+BLOCK.png. What results.json holds is not run again: put that of docs/ablation there to go on from it, take a run out of
+it (and its file out of OUT/runs) to repeat it. Runs with other settings, as in docs/ablation/earlier, are refused.
+``--full`` is the setting for a GPU, ``--size tiny`` a trial.
 """
 
 import argparse
@@ -18,6 +18,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -37,26 +38,35 @@ COLUMNS = {
 }
 
 
-def prepare(out: Path, size: Size, block: str, names: Iterable[str], seeds: Iterable[int]) -> None:
-    """What these rows of a block need, but for the foundation models; what is there is kept."""
-    rows = [BLOCKS[block][name] for name in names]
+Run = tuple[str, int]  # name of a row, seed
+
+
+def prepare(out: Path, size: Size, block: str, queue: list[Run]) -> None:
+    """What these runs of a block need, but for the foundation models; what is there is kept."""
+    rows, seeds = [BLOCKS[block][name] for name, _ in queue], sorted({seed for _, seed in queue})
     for name in {row.drive for row in rows}:
         render(out / name, size.drive if name == "drive" else size.many)
     for i, street in enumerate(size.streets):
         render(out / f"street{i}", street)
     if missing(out, rows):
         render(out / "images", size.images)
-    if any(row.settings.get("data.dense_labels") == "image_2_pseudo" for row in rows):
+    dense = {row.settings.get("data.dense_labels") for row in rows}
+    if "image_2_pseudo" in dense:
         elite(f"pseudo-label {out / 'drive'} --sequences train")
-    if block == "sam":
+    if "image_2_sam" in dense:
         small_sam(out)
-    if block == "few":
-        for share in SHARES.keys() - {"full"}:
-            hidden = SHARES[share]
-            told = f"--label-fraction {hidden['data.label_fraction']} --label-unit {hidden['data.label_unit']}"
-            for seed in seeds:
-                folder = f"--folder {share}_{seed} --seed {seed} --lift true"
-                elite(f"pseudo-label {out / 'many'} --sequences {size.many_sequences} {told} {folder}")
+    for share in shares_read(rows):
+        hidden = SHARES[share]
+        told = f"--label-fraction {hidden['data.label_fraction']} --label-unit {hidden['data.label_unit']}"
+        for seed in seeds:
+            folder = f"--folder {share}_{seed} --seed {seed} --lift true"
+            elite(f"pseudo-label {out / 'many'} --sequences {size.many_sequences} {told} {folder}")
+
+
+def shares_read(rows: Iterable[Row]) -> list[str]:
+    """The shares of the labels whose pseudo-labels these rows read."""
+    read = {row.settings.get(key) for row in rows for key in ("data.dense_labels", "data.labels")}
+    return [share for share in SHARES if read & {f"image_2_{share}_{{seed}}", f"labels_{share}_{{seed}}"}]
 
 
 def render(folder: Path, what: str) -> None:
@@ -102,12 +112,10 @@ def train(out: Path, size: Size, block: str, name: str, seed: int, extra: list[s
     from _ablation_score import measured
 
     row, folder = BLOCKS[block][name], out / "runs" / f"{block}-{name}-{seed}"
-    settings = settings_of(out, size, row, seed)
-    options = [f"--{key}={value}" for key, value in settings.items()]
+    options = [f"--{key}={value}" for key, value in settings_of(out, size, row, seed).items()]
     where = ["--data.root", str(out / row.drive), "--out", str(folder), "--overwrite", "true"]
     done = subprocess.run([sys.executable, "-m", "elite", "train", "--config", size.config, *where, *options, *extra])
-    told = {"block": block, "row": name, "seed": seed, "extra": extra}
-    told["settings"] = {key: str(value).replace(str(out), "OUT") for key, value in settings.items()}
+    told = {"block": block, "row": name, "seed": seed, **recorded(out, size, row, seed, extra)}
     if done.returncode:
         told["failed"] = f"elite train ended with {done.returncode}; see {folder.name}.log"
     else:
@@ -124,15 +132,32 @@ def settings_of(out: Path, size: Size, row: Row, seed: int) -> Settings:
     return {key: value.format(seed=seed) if isinstance(value, str) else value for key, value in whole.items()}
 
 
-def train_all(args: argparse.Namespace, names: list[str], seeds: list[int], extra: list[str]) -> None:
+def recorded(out: Path, size: Size, row: Row, seed: int, extra: list[str]) -> dict[str, Any]:
+    """What a run's JSON file says of how it was made, the same wherever OUT lies."""
+    settings = settings_of(out, size, row, seed)
+    return {"extra": extra, "settings": {key: str(value).replace(str(out), "OUT") for key, value in settings.items()}}
+
+
+def yet_to_run(args: argparse.Namespace, names: list[str], seeds: list[int], extra: list[str]) -> list[Run]:
+    """Rows and seeds without a run, seed by seed. A run with other settings is not taken for one of these."""
+    known, queue = {run_name(run): run for run in collect(args.out)}, []
+    for seed, name in product(seeds, names):
+        which = f"{args.block}-{name}-{seed}"
+        wanted = recorded(args.out, SIZES[args.size], BLOCKS[args.block][name], seed, extra)
+        if which not in known:
+            queue.append((name, seed))
+        elif wanted != {key: known[which][key] for key in wanted}:
+            raise SystemExit(f"{which} of results.json was run with other settings; give another --out, or take it out")
+    return queue
+
+
+def train_all(args: argparse.Namespace, queue: list[Run], extra: list[str]) -> None:
     """``args.jobs`` runs at a time, seed by seed, so that every row has been run once before one is repeated. Missing
     foundation models are trained meanwhile; rows that need one come last.
     """
     size, rows = SIZES[args.size], BLOCKS[args.block]
-    done = {run_name(run) for run in collect(args.out)}
-    queue = [(name, seed) for seed in seeds for name in names if f"{args.block}-{name}-{seed}" not in done]
     models = missing(args.out, [rows[name] for name, _ in queue])
-    queue.sort(key=lambda run: rows[run[0]].teacher in models)
+    queue = sorted(queue, key=lambda run: rows[run[0]].teacher in models)
     threads = os.environ | {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // args.jobs))}
 
     def run(name: str, seed: int) -> None:
@@ -147,7 +172,7 @@ def train_all(args: argparse.Namespace, names: list[str], seeds: list[int], extr
 
     with ThreadPoolExecutor(args.jobs) as pool:  # first in, first out: no run waits for a model that is behind it
         training = {model: pool.submit(pretrain, args.out, model, size, threads) for model in models}
-        list(pool.map(run, *zip(*queue, strict=True)))
+        list(pool.map(lambda told: run(*told), queue))
 
 
 # ---- tables ---------------------------------------------------------------------------------------------------------
@@ -247,8 +272,9 @@ def main() -> None:
         return train(args.out, size, args.block, args.one[0], int(args.one[1]), extra)
     (args.out / "runs").mkdir(parents=True, exist_ok=True)
     names, seeds = chosen(args.rows, BLOCKS[args.block]), [int(seed) for seed in args.seeds.split(",")]
-    prepare(args.out, size, args.block, names, seeds)
-    train_all(args, names, seeds, extra)
+    if queue := yet_to_run(args, names, seeds, extra):
+        prepare(args.out, size, args.block, queue)
+        train_all(args, queue, extra)
     runs = collect(args.out)
     text = table(runs, args.block)
     (args.out / f"{args.block}.md").write_text(text + "\n")
