@@ -197,6 +197,8 @@ def few(share: str) -> dict[str, Row]:
         lifted = {"data.labels": f"labels_{made}", "distill.voxel_majority": "labelled"}
         taught = hidden | average | adapted("lora") | dense
         rows["pseudo"] = Row(f"{title}: teacher with LoRA, + pseudo-labels", taught, drive="many", larger=twice)
+        strong = hidden | average | NAMED_MODE | STRONG
+        rows["strong"] = Row(f"{title}: named mode, divergence 2, logits 20", strong, NAMED, "many", twice)
         rows["own"] = Row(f"{title}: no teacher, + self-training", hidden | OWN, "none", "many", twice)
         both = hidden | OWN | NAMED_MODE
         rows["named-own"] = Row(f"{title}: named mode, + self-training", both, NAMED, "many", twice)
@@ -211,7 +213,10 @@ def few(share: str) -> dict[str, Row]:
 # Three times the steps: in 600 they, and not the labels, are what a student lacks.
 LONGER: Settings = {"steps": 1800, "val_every": 1800, "optim.average": 0.99}
 LONG = {share: Row(f"{SHARE_TITLES[share]}: no teacher", SHARES[share] | LONGER, "none", "many") for share in SHARES}
-LONG |= {  # on the core table's six streets
+ONE_STRONG = SHARES["scans1"] | LONGER | NAMED_MODE | STRONG
+LONG |= {
+    "scans1-strong": Row("1 % of the scans: named mode, divergence 2, logits 20", ONE_STRONG, NAMED, "many", larger=2),
+    # on the core table's six streets
     "drive": Row("six streets, all labels: no teacher", LONGER, "none"),
     "drive-adalora": Row("six streets, all labels: AdaLoRA", LONGER | adapted("adalora")),
     "drive-classes": Row("six streets, all labels: named mode", LONGER | NAMED_MODE, NAMED),
