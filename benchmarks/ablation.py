@@ -29,6 +29,8 @@ SEEDS = (0, 1, 2)
 COLUMNS = {
     "mIoU": lambda run: 100 * run["all"]["miou"],
     "in view": lambda run: 100 * run["in view"]["miou"],
+    "gain": lambda run: gain(run, "all"),
+    "gain in view": lambda run: gain(run, "in view"),
     "out of view": lambda run: 100 * run["out of view"]["miou"],
     "thin": lambda run: 100 * run["all"]["thin"],
     "rare": lambda run: 100 * run["all"]["rare"],
@@ -192,17 +194,31 @@ def collect(out: Path) -> list[dict[str, Any]]:
     return ordered
 
 
+def gain(run: dict[str, Any], part: str) -> float | None:
+    """Points of mIoU over the same seed without an image; ``table`` has put it beside the run."""
+    plain = run["against"]
+    return 100 * (run[part]["miou"] - plain[part]["miou"]) if plain else None
+
+
+def beside(run: dict[str, Any], row: Row, known: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The run with the one that it is measured against, which its row names; None if it is that, or was not run."""
+    name = f"{row.against}-{run['seed']}"
+    plain = None if name == run_name(run) else known.get(name)
+    return run | {"against": None if plain is None or "failed" in plain else plain}
+
+
 def table(runs: list[dict[str, Any]], block: str) -> str:
     """Mean and standard deviation over the seeds of every row of a block that has been run."""
+    known = {run_name(run): run for run in runs}
     lines = [f"| | seeds | {' | '.join(COLUMNS)} |", "|---" * (len(COLUMNS) + 2) + "|"]
     for name, row in BLOCKS[block].items():
         mine = [run for run in runs if (run["block"], run["row"]) == (block, name)]
-        whole = [run for run in mine if "failed" not in run]
+        whole = [beside(run, row, known) for run in mine if "failed" not in run]
         if len({frozen(run) for run in whole}) > 1:
             raise SystemExit(f"there are runs of {name} with different settings; give another --out")
         if mine:
             failed = f" ({len(mine) - len(whole)} failed)" if len(mine) > len(whole) else ""
-            cells = (cell([of(run) for run in whole]) for of in COLUMNS.values())
+            cells = (cell([of(run) for run in whole], 2 if told == "s a step" else 1) for told, of in COLUMNS.items())
             lines.append(f"| {row.title} | {len(whole)}{failed} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -214,11 +230,10 @@ def frozen(run: dict[str, Any]) -> str:
     return json.dumps([settings, run["extra"]], sort_keys=True)
 
 
-def cell(values: list[float | None]) -> str:
+def cell(values: list[float | None], digits: int) -> str:
     numbers = [value for value in values if value is not None]
     if not numbers:
         return ""
-    digits = 2 if max(numbers) < 10 else 1
     spread = f" ± {stdev(numbers):.{digits}f}" if len(numbers) > 1 else ""
     return f"{fmean(numbers):.{digits}f}{spread}"
 
