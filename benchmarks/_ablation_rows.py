@@ -99,8 +99,8 @@ class Row:
         teacher: which foundation model: BROAD, NAMED, a word for ``teacher.weights`` (none, random).
         drive: the data set, a folder of the output.
         larger: how many times the batch of the other rows.
-        against: BLOCK-ROW of the student that saw the same labels and no image; gains are over it, seed by seed.
-            A row that names itself has none.
+        against: BLOCK-ROW of the student that was given the same labels and no image; gains are over its run of the
+            same seed. A row that names itself has no gain.
     """
 
     title: str

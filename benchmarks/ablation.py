@@ -3,11 +3,12 @@
     python benchmarks/ablation.py --out ablation                   # the core table: 7 rows, 3 seeds
     python benchmarks/ablation.py --out ablation --block few       # or stages, kl, named, sam, pairs, long
 
-Renders the drive, two more streets to score on and the broad image set, pre-trains the foundation models on that, then
-trains every row of a block and prints its table. What is compared, and every setting, is in _ablation_rows.py. A
-finished run leaves a JSON file at once, a failed one too. OUT gets results.json with all of them, BLOCK.md and
-BLOCK.png. What results.json holds is not run again: put that of docs/ablation there to go on from it, take a run out of
-it (and its file out of OUT/runs) to repeat it. Runs with other settings, as in docs/ablation/earlier, are refused.
+Renders the drive, two more streets to score on and the broad image set, pre-trains the foundation models on that and
+trains every row of a block, each as far as it is missing, then prints the block's table. What is compared, and every
+setting, is in _ablation_rows.py. A finished run leaves a JSON file at once, a failed one too. OUT gets results.json
+with all of them, BLOCK.md and BLOCK.png. What results.json holds is not run again: put that of docs/ablation there to
+go on from it (in a new OUT with foundation models of its own), take a run out of it and OUT/runs to repeat it. Beside
+runs of the block that had other settings, as in docs/ablation/earlier, nothing is run.
 ``--full`` is the setting for a GPU, ``--size tiny`` a trial.
 """
 
@@ -25,6 +26,7 @@ from typing import Any
 
 from _ablation_rows import BLOCKS, BROAD, NAMED, SHARES, SIZES, Row, Settings, Size
 
+Asked = tuple[str, int]  # name of a row, seed
 SEEDS = (0, 1, 2)
 COLUMNS = {
     "mIoU": lambda run: 100 * run["all"]["miou"],
@@ -40,12 +42,9 @@ COLUMNS = {
 }
 
 
-Run = tuple[str, int]  # name of a row, seed
-
-
-def prepare(out: Path, size: Size, block: str, queue: list[Run]) -> None:
+def prepare(out: Path, size: Size, block: str, queue: list[Asked]) -> None:
     """What these runs of a block need, but for the foundation models; what is there is kept."""
-    rows, seeds = [BLOCKS[block][name] for name, _ in queue], sorted({seed for _, seed in queue})
+    rows = [BLOCKS[block][name] for name, _ in queue]
     for name in {row.drive for row in rows}:
         render(out / name, size.drive if name == "drive" else size.many)
     for i, street in enumerate(size.streets):
@@ -57,17 +56,16 @@ def prepare(out: Path, size: Size, block: str, queue: list[Run]) -> None:
         elite(f"pseudo-label {out / 'drive'} --sequences train")
     if "image_2_sam" in dense:
         small_sam(out)
-    for share in shares_read(rows):
+    for share, seed in sorted({(share, seed) for name, seed in queue for share in shares_read(BLOCKS[block][name])}):
         hidden = SHARES[share]
-        told = f"--label-fraction {hidden['data.label_fraction']} --label-unit {hidden['data.label_unit']}"
-        for seed in seeds:
-            folder = f"--folder {share}_{seed} --seed {seed} --lift true"
-            elite(f"pseudo-label {out / 'many'} --sequences {size.many_sequences} {told} {folder}")
+        shown = f"--label-fraction {hidden['data.label_fraction']} --label-unit {hidden['data.label_unit']}"
+        folder = f"--folder {share}_{seed} --seed {seed} --lift true"
+        elite(f"pseudo-label {out / 'many'} --sequences {size.many_sequences} {shown} {folder}")
 
 
-def shares_read(rows: Iterable[Row]) -> list[str]:
-    """The shares of the labels whose pseudo-labels these rows read."""
-    read = {row.settings.get(key) for row in rows for key in ("data.dense_labels", "data.labels")}
+def shares_read(row: Row) -> list[str]:
+    """The shares of the labels whose pseudo-labels this row reads."""
+    read = {row.settings.get(key) for key in ("data.dense_labels", "data.labels")}
     return [share for share in SHARES if read & {f"image_2_{share}_{{seed}}", f"labels_{share}_{{seed}}"}]
 
 
@@ -140,23 +138,22 @@ def recorded(out: Path, size: Size, row: Row, seed: int, extra: list[str]) -> di
     return {"extra": extra, "settings": {key: str(value).replace(str(out), "OUT") for key, value in settings.items()}}
 
 
-def yet_to_run(args: argparse.Namespace, names: list[str], seeds: list[int], extra: list[str]) -> list[Run]:
-    """Rows and seeds without a run, seed by seed. A run with other settings is not taken for one of these."""
-    known, queue = {run_name(run): run for run in collect(args.out)}, []
-    for seed, name in product(seeds, names):
-        which = f"{args.block}-{name}-{seed}"
-        wanted = recorded(args.out, SIZES[args.size], BLOCKS[args.block][name], seed, extra)
-        if which not in known:
-            queue.append((name, seed))
-        elif wanted != {key: known[which][key] for key in wanted}:
-            raise SystemExit(f"{which} of results.json was run with other settings; give another --out, or take it out")
-    return queue
+def check(runs: Iterable[dict[str, Any]], out: Path, size: Size, block: str, extra: list[str]) -> None:
+    """Raises SystemExit if a run of the block, or one that its gains are over, was made with other settings."""
+    rows = {f"{block}-{name}": row for name, row in BLOCKS[block].items()}
+    for plain in {row.against for row in rows.values()}:
+        its_block, _, name = plain.partition("-")
+        rows[plain] = BLOCKS[its_block][name]
+    for run in runs:
+        row = rows.get(f"{run['block']}-{run['row']}")
+        wanted = {} if row is None else recorded(out, size, row, run["seed"], extra)
+        if wanted != {key: run[key] for key in wanted}:
+            remedy = "give another --out, or take it out of results.json and OUT/runs"
+            raise SystemExit(f"{run_name(run)} was run with other settings than are asked for now; {remedy}")
 
 
-def train_all(args: argparse.Namespace, queue: list[Run], extra: list[str]) -> None:
-    """``args.jobs`` runs at a time, seed by seed, so that every row has been run once before one is repeated. Missing
-    foundation models are trained meanwhile; rows that need one come last.
-    """
+def train_all(args: argparse.Namespace, queue: list[Asked], extra: list[str]) -> None:
+    """``args.jobs`` runs at a time. Missing foundation models are trained meanwhile; rows that need one come last."""
     size, rows = SIZES[args.size], BLOCKS[args.block]
     models = missing(args.out, [rows[name] for name, _ in queue])
     queue = sorted(queue, key=lambda run: rows[run[0]].teacher in models)
@@ -168,13 +165,14 @@ def train_all(args: argparse.Namespace, queue: list[Run], extra: list[str]) -> N
         which = f"{args.block}-{name}-{seed}"
         command = [sys.executable, __file__, "--out", str(args.out), "--block", args.block, "--one", name, str(seed)]
         with (args.out / "runs" / f"{which}.log").open("w") as log:
-            told = [*command, *extra, "--size", args.size]
-            subprocess.run(told, stdout=log, stderr=subprocess.STDOUT, env=threads)
-        print(f"{which}: {'done' if (args.out / 'runs' / f'{which}.json').exists() else 'see its log'}", flush=True)
+            subprocess.run([*command, *extra, "--size", args.size], stdout=log, stderr=subprocess.STDOUT, env=threads)
+        told = args.out / "runs" / f"{which}.json"
+        done = told.exists() and "failed" not in json.loads(told.read_text())
+        print(f"{which}: {'done' if done else 'see its log'}", flush=True)
 
     with ThreadPoolExecutor(args.jobs) as pool:  # first in, first out: no run waits for a model that is behind it
         training = {model: pool.submit(pretrain, args.out, model, size, threads) for model in models}
-        list(pool.map(lambda told: run(*told), queue))
+        list(pool.map(lambda asked: run(*asked), queue))
 
 
 # ---- tables ---------------------------------------------------------------------------------------------------------
@@ -195,39 +193,23 @@ def collect(out: Path) -> list[dict[str, Any]]:
 
 
 def gain(run: dict[str, Any], part: str) -> float | None:
-    """Points of mIoU over the same seed without an image; ``table`` has put it beside the run."""
-    plain = run["against"]
-    return 100 * (run[part]["miou"] - plain[part]["miou"]) if plain else None
-
-
-def beside(run: dict[str, Any], row: Row, known: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """The run with the one that it is measured against, which its row names; None if it is that, or was not run."""
-    name = f"{row.against}-{run['seed']}"
-    plain = None if name == run_name(run) else known.get(name)
-    return run | {"against": None if plain is None or "failed" in plain else plain}
+    """Points of mIoU over the run without an image that ``table`` has put beside this one, if there is any."""
+    return 100 * (run[part]["miou"] - run["plain"][part]["miou"]) if run["plain"] else None
 
 
 def table(runs: list[dict[str, Any]], block: str) -> str:
     """Mean and standard deviation over the seeds of every row of a block that has been run."""
-    known = {run_name(run): run for run in runs}
     lines = [f"| | seeds | {' | '.join(COLUMNS)} |", "|---" * (len(COLUMNS) + 2) + "|"]
+    finished = {run_name(run): run for run in runs if "failed" not in run}
     for name, row in BLOCKS[block].items():
         mine = [run for run in runs if (run["block"], run["row"]) == (block, name)]
-        whole = [beside(run, row, known) for run in mine if "failed" not in run]
-        if len({frozen(run) for run in whole}) > 1:
-            raise SystemExit(f"there are runs of {name} with different settings; give another --out")
+        plain = {} if row.against == f"{block}-{name}" else finished
+        whole = [run | {"plain": plain.get(f"{row.against}-{run['seed']}")} for run in mine if "failed" not in run]
         if mine:
             failed = f" ({len(mine) - len(whole)} failed)" if len(mine) > len(whole) else ""
-            cells = (cell([of(run) for run in whole], 2 if told == "s a step" else 1) for told, of in COLUMNS.items())
+            cells = (cell([of(run) for run in whole], 2 if what == "s a step" else 1) for what, of in COLUMNS.items())
             lines.append(f"| {row.title} | {len(whole)}{failed} | {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def frozen(run: dict[str, Any]) -> str:
-    """All that runs of one row must have in common; folders of pseudo-labels are named after the seed."""
-    seed = str(run["seed"])
-    settings = {key: value.removesuffix(f"_{seed}") for key, value in run["settings"].items() if key != "seed"}
-    return json.dumps([settings, run["extra"]], sort_keys=True)
 
 
 def cell(values: list[float | None], digits: int) -> str:
@@ -235,7 +217,8 @@ def cell(values: list[float | None], digits: int) -> str:
     if not numbers:
         return ""
     spread = f" ± {stdev(numbers):.{digits}f}" if len(numbers) > 1 else ""
-    return f"{fmean(numbers):.{digits}f}{spread}"
+    fewer = f" (of {len(numbers)})" if len(numbers) < len(values) else ""
+    return f"{fmean(numbers):z.{digits}f}{spread}{fewer}"
 
 
 def figure(runs: list[dict[str, Any]], block: str, path: Path) -> None:
@@ -287,7 +270,11 @@ def main() -> None:
         return train(args.out, size, args.block, args.one[0], int(args.one[1]), extra)
     (args.out / "runs").mkdir(parents=True, exist_ok=True)
     names, seeds = chosen(args.rows, BLOCKS[args.block]), [int(seed) for seed in args.seeds.split(",")]
-    if queue := yet_to_run(args, names, seeds, extra):
+    runs = collect(args.out)
+    check(runs, args.out, size, args.block, extra)
+    known = {run_name(run) for run in runs}  # failed ones, too
+    asked = product(seeds, names)  # seed by seed: every row has been run once before one is repeated
+    if queue := [(name, seed) for seed, name in asked if f"{args.block}-{name}-{seed}" not in known]:
         prepare(args.out, size, args.block, queue)
         train_all(args, queue, extra)
     runs = collect(args.out)
