@@ -111,6 +111,10 @@ class Row:
     against: str = "core-heads"
 
 
+def measured_against(plain: str, rows: dict[str, Row]) -> dict[str, Row]:
+    return {name: replace(row, against=plain) for name, row in rows.items()}
+
+
 # With SGD the published scale (1 / rank) leaves low-rank updates where they start. Of 12 and 60 (LoRA) and of 12, 144
 # and 600 (AdaLoRA, 12 as good as 144) these gave the best teachers on a street of the training drive
 # (docs/experiments.md).
@@ -165,20 +169,15 @@ SHARE_TITLES = {
 }
 
 THREE = SHARES["scans1"]  # of the drive's 240 scans; batches as few() has them
-WITH_NAMES = {
-    "classes": Row("named mode: pre-trained on class labels, frozen", NAMED_MODE, NAMED),
-    "three-heads": Row("3 of 240 scans: no teacher", THREE, "none", against="named-three-heads"),
-    "three-classes": Row(
-        "3 of 240 scans: named mode", THREE | NAMED_MODE, NAMED, larger=2, against="named-three-heads"
-    ),
+THREE_OF_240 = {
+    "three-heads": Row("3 of 240 scans: no teacher", THREE, "none"),
+    "three-classes": Row("3 of 240 scans: named mode", THREE | NAMED_MODE, NAMED, larger=2),
     "three-strong": Row(
-        "3 of 240 scans: named mode, divergence 2, logits 20",
-        THREE | NAMED_MODE | STRONG,
-        NAMED,
-        larger=2,
-        against="named-three-heads",
+        "3 of 240 scans: named mode, divergence 2, logits 20", THREE | NAMED_MODE | STRONG, NAMED, larger=2
     ),
 }
+WITH_NAMES = {"classes": Row("named mode: pre-trained on class labels, frozen", NAMED_MODE, NAMED)}
+WITH_NAMES |= measured_against("named-three-heads", THREE_OF_240)
 
 OWN: Settings = {"self_training.weight": 1.0, "optim.average": 0.98}
 
@@ -216,7 +215,7 @@ def few(share: str) -> dict[str, Row]:
         rows["lifted-taught"] = Row(
             f"{title}: + lifted labels", average | adapted("lora") | dense | lifted, drive="many"
         )
-    return {f"{share}-{name}": replace(row, against=f"few-{share}-heads") for name, row in rows.items()}
+    return measured_against(f"few-{share}-heads", {f"{share}-{name}": row for name, row in rows.items()})
 
 
 # Three times the steps: in 600 they, and not the labels, are what a student lacks.
@@ -226,15 +225,15 @@ LONG = {
     for share in SHARES
 }
 ONE_STRONG = SHARES["scans1"] | LONGER | NAMED_MODE | STRONG
-LONG |= {
-    "scans1-strong": Row(
-        "1 % of the scans: named mode, divergence 2, logits 20", ONE_STRONG, NAMED, "many", 2, "long-scans1"
-    ),
-    # on the core table's six streets
-    "drive": Row("six streets, all labels: no teacher", LONGER, "none", against="long-drive"),
-    "drive-adalora": Row("six streets, all labels: AdaLoRA", LONGER | adapted("adalora"), against="long-drive"),
-    "drive-classes": Row("six streets, all labels: named mode", LONGER | NAMED_MODE, NAMED, against="long-drive"),
+LONG["scans1-strong"] = Row(
+    "1 % of the scans: named mode, divergence 2, logits 20", ONE_STRONG, NAMED, "many", larger=2, against="long-scans1"
+)
+SIX_STREETS = {  # those of the core table
+    "drive": Row("six streets, all labels: no teacher", LONGER, "none"),
+    "drive-adalora": Row("six streets, all labels: AdaLoRA", LONGER | adapted("adalora")),
+    "drive-classes": Row("six streets, all labels: named mode", LONGER | NAMED_MODE, NAMED),
 }
+LONG |= measured_against("long-drive", SIX_STREETS)
 
 BLOCKS: dict[str, dict[str, Row]] = {
     "core": CORE,
