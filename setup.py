@@ -11,6 +11,8 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 FOLDER = Path("src/elite/native")
+VECTORS = ["kernels.cpp", "training.cpp"]  # compiled once per instruction set
+PLAIN = ["geometry.cpp", "lovasz.cpp", "interface.cpp"]
 COMMON = [
     *["-std=c++17", "-O3", "-fopenmp", "-fno-math-errno", "-fno-trapping-math"],
     "-ffp-contract=off",  # a cell index must not depend on whether the compiler found a fused multiply-add in it
@@ -29,9 +31,9 @@ class BuildNative(build_ext):
             return
         objects = []
         for name, flags in INSTRUCTIONS.items():
-            for source in ("kernels.cpp", "training.cpp"):
+            for source in VECTORS:
                 objects += self._compile(source, name, [*flags, f"-DINSTRUCTIONS={name}"])
-        for source in ("geometry.cpp", "interface.cpp"):
+        for source in PLAIN:
             objects += self._compile(source, "any", [])
         target = Path(self.get_ext_fullpath(ext.name))
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -46,8 +48,7 @@ class BuildNative(build_ext):
         )
 
 
-sources = [str(FOLDER / name) for name in ("kernels.cpp", "training.cpp", "geometry.cpp", "interface.cpp")]
 setup(
-    ext_modules=[Extension("elite.native._kernels", sources, optional=True)],
+    ext_modules=[Extension("elite.native._kernels", [str(FOLDER / name) for name in VECTORS + PLAIN], optional=True)],
     cmdclass={"build_ext": BuildNative},
 )

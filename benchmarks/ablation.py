@@ -153,10 +153,16 @@ def check(runs: Iterable[dict[str, Any]], out: Path, size: Size, block: str, ext
 
 
 def train_all(args: argparse.Namespace, queue: list[Asked], extra: list[str]) -> None:
-    """``args.jobs`` runs at a time. Missing foundation models are trained meanwhile; rows that need one come last."""
+    """``args.jobs`` runs at a time. Missing foundation models are trained meanwhile; rows that need one come later."""
     size, rows = SIZES[args.size], BLOCKS[args.block]
-    models = missing(args.out, [rows[name] for name, _ in queue])
-    queue = sorted(queue, key=lambda run: rows[run[0]].teacher in models)
+    models, last = missing(args.out, [rows[name] for name, _ in queue]), queue[-1][1]
+
+    def turn(run: Asked) -> tuple[bool, bool]:
+        """Short runs of the last seed come at the very end: so no processor waits long for another to finish."""
+        teacher = rows[run[0]].teacher
+        return teacher == "none" and run[1] == last, teacher in models
+
+    queue = sorted(queue, key=turn)
     threads = os.environ | {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // args.jobs))}
 
     def run(name: str, seed: int) -> None:

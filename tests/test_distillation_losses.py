@@ -11,8 +11,9 @@ from torch import Tensor
 
 from elite.losses import (
     cross_entropy,
+    dense_pixels,
     kl_divergence,
-    labelled_pixels,
+    labelled_pairs,
     lovasz_softmax,
     segmentation_loss,
     voxel_majority,
@@ -175,6 +176,16 @@ def rows_of(pixels: Pixels, labels: Tensor) -> list[tuple[int, ...]]:
     """(view, row, column, label) of every pixel."""
     assert labels.dtype == torch.int64
     return [tuple(row) for row in torch.cat([pixels.view[:, None], pixels.position, labels[:, None]], 1).tolist()]
+
+
+def labelled_pixels(views: Views, labels: Tensor, stride: int, *, pairs: bool = False) -> tuple[Pixels, Tensor]:
+    """Everything that the teacher is told, by image."""
+    dense, dense_labels = dense_pixels(views, stride)
+    chosen, paired_labels = labelled_pairs(views, labels, everywhere=pairs)
+    view = torch.cat([dense.view, views.pairs.view[chosen]])
+    order = torch.argsort(view, stable=True)
+    position = torch.cat([dense.position, views.pairs.position[chosen]])
+    return Pixels(view[order], position[order]), torch.cat([dense_labels, paired_labels])[order]
 
 
 def labelled_by_loop(views: Views, point_labels: Tensor, stride: int, pairs: bool) -> list[tuple[int, ...]]:

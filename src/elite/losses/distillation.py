@@ -55,25 +55,11 @@ def kl_divergence(
     return terms.sum() / max(terms.numel(), 1)
 
 
-def labelled_pixels(
-    views: Views, point_labels: Int64[Tensor, "n"], stride: int, *, pairs: bool = False
-) -> tuple[Pixels, Int64[Tensor, "labelled"]]:
-    """Where the teacher's own loss is taken, and the labels 1, 2, ... there.
+def dense_pixels(views: Views, stride: int) -> tuple[Pixels, Int64[Tensor, "labelled"]]:
+    """Pixels whose dense label is known, of the images that have such, and the labels.
 
-    Of an image with dense labels: its labelled pixels in every ``stride``-th row and column, from ``stride // 2`` on.
-    Of any other, and with ``pairs`` of each: the pixels of its pairs with a labelled point, a pixel as often as it is
-    paired.
+    In every ``stride``-th row and column, from ``stride // 2`` on.
     """
-    dense, dense_labels = _dense_pixels(views, stride)
-    paired, paired_labels = _paired_pixels(views, point_labels, everywhere=pairs)
-    view = torch.cat([dense.view, paired.view])
-    order = torch.argsort(view, stable=True)  # those of one image and kind stay in order
-    position = torch.cat([dense.position, paired.position])
-    return Pixels(view[order], position[order]), torch.cat([dense_labels, paired_labels])[order]
-
-
-def _dense_pixels(views: Views, stride: int) -> tuple[Pixels, Int64[Tensor, "labelled"]]:
-    """The labelled pixels of the grid, in the images that have dense labels."""
     if views.labels is None:
         none = views.pairs.view[:0]
         return Pixels(none, views.pairs.position[:0]), none
@@ -83,12 +69,13 @@ def _dense_pixels(views: Views, stride: int) -> tuple[Pixels, Int64[Tensor, "lab
     return Pixels(view, torch.stack([row, column], dim=1) * stride + start), grid[view, row, column].long()
 
 
-def _paired_pixels(
-    views: Views, point_labels: Int64[Tensor, "n"], *, everywhere: bool
-) -> tuple[Pixels, Int64[Tensor, "labelled"]]:
-    """The pixels of pairs with a labelled point, ``everywhere`` or in the images that have no dense labels."""
-    labels, view = point_labels[views.pair_point], views.pairs.view
+def labelled_pairs(
+    views: Views, point_labels: Int64[Tensor, "n"], *, everywhere: bool = False
+) -> tuple[Int64[Tensor, "labelled"], Int64[Tensor, "labelled"]]:
+    """Which pairs have a labelled point, in the images without dense labels or ``everywhere``, and the labels."""
+    labels = point_labels[views.pair_point]
     keep = labels != IGNORE
     if not everywhere:
-        keep &= ~views.has_labels[view]
-    return Pixels(view[keep], views.pairs.position[keep]), labels[keep]
+        keep &= ~views.has_labels[views.pairs.view]
+    chosen = torch.nonzero(keep)[:, 0]
+    return chosen, labels[chosen]

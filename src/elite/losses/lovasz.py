@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from elite import native
 from elite.labels import IGNORE
 
 
@@ -21,10 +22,18 @@ def lovasz_softmax(logits: Float[Tensor, "n classes"], labels: Int64[Tensor, "n"
     present = torch.unique(labels)
     truth = (labels == present[:, None]).to(precision)  # (present, m)
     errors = (truth - probabilities.T[present]).abs()
-    order = _descending(errors.detach())
+    return (errors * _jaccard_steps(errors.detach(), truth)).sum(dim=1).mean()
+
+
+def _jaccard_steps(errors: Float[Tensor, "present m"], truth: Float[Tensor, "present m"]) -> Float[Tensor, "present m"]:
+    """How much 1 - IoU grows with each error, when they are taken from the largest to the smallest (Algorithm 1)."""
+    if errors.device.type == "cpu" and errors.dtype == torch.float32 and native.library() is not None:
+        steps = torch.empty_like(truth)
+        if native.call("elite_lovasz_steps", errors.contiguous(), truth, *truth.shape, steps):
+            return steps
+    order = _descending(errors)
     # The steps go back to the rows' own order, not the errors to the sorted one: no gradient passes a gather.
-    steps = torch.empty_like(truth).scatter_(1, order, _jaccard_steps(truth.gather(1, order)))
-    return (errors * steps).sum(dim=1).mean()
+    return torch.empty_like(truth).scatter_(1, order, _growth(truth.gather(1, order)))
 
 
 def _descending(errors: Float[Tensor, "present m"]) -> Int64[Tensor, "present m"]:
@@ -35,11 +44,11 @@ def _descending(errors: Float[Tensor, "present m"]) -> Int64[Tensor, "present m"
     """
     bits = errors.view(torch.int32 if errors.dtype == torch.float32 else torch.int64)
     keys = torch.iinfo(bits.dtype).max - bits
-    return torch.stack([torch.argsort(row) for row in keys])
+    return torch.stack([torch.argsort(row, stable=True) for row in keys])
 
 
-def _jaccard_steps(truth: Float[Tensor, "present m"]) -> Float[Tensor, "present m"]:
-    """How much 1 - IoU grows with each further error, errors taken in the given order (their Algorithm 1)."""
+def _growth(truth: Float[Tensor, "present m"]) -> Float[Tensor, "present m"]:
+    """How much 1 - IoU grows with each further row, rows taken in the given order."""
     total = truth.sum(dim=1, keepdim=True)
     intersection = total - truth.cumsum(dim=1)
     union = total + (1 - truth).cumsum(dim=1)

@@ -1,6 +1,6 @@
 """Kernels in C++ for the student on CPUs: what plain torch computes too, several times faster."""
 
-from elite.native.library import describe, has_bf16, library
+from elite.native.library import call, describe, has_bf16, library
 from elite.native.ops import (
     Layer,
     NeighbourPairs,
@@ -27,6 +27,7 @@ __all__ = [
     "Pooled",
     "VoxelPoints",
     "Workspace",
+    "call",
     "chain",
     "column_sums",
     "combine",

@@ -2,52 +2,14 @@
 
 #include "geometry.h"
 
-#include <omp.h>
-
-#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
-#include <memory>
 #include <numeric>
-#include <new>
-#include <utility>
-#include <vector>
+
+#include "sorting.h"
 
 namespace {
-
-struct TooLarge {};
-
-// Scratch memory; left as it comes, because a vector would write zeros to every page first.
-template <class T>
-std::unique_ptr<T[]> room(int64_t count) {
-    return std::unique_ptr<T[]>(new T[std::max<int64_t>(1, count)]);
-}
-
-// Does all jobs, on as many threads as torch uses, and turns exceptions into a status.
-template <class Job>
-int32_t run(int64_t jobs, const Job& job) {
-    int32_t status = ELITE_DONE;
-    const int threads = std::max<int>(1, std::min<int64_t>(jobs, omp_get_max_threads()));
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
-    for (int64_t j = 0; j < jobs; ++j) {
-        int32_t mine = ELITE_DONE;
-        try {
-            job(j);
-        } catch (const TooLarge&) {
-            mine = ELITE_TOO_LARGE;
-        } catch (const std::bad_alloc&) {
-            mine = ELITE_NO_MEMORY;
-        }
-        if (mine != ELITE_DONE) {
-#pragma omp atomic write
-            status = mine;
-        }
-    }
-    return status;
-}
-
-int bits_for(uint64_t largest) { return largest ? 64 - __builtin_clzll(largest) : 0; }
 
 // ---- keys --------------------------------------------------------------------------------------------------------
 
@@ -86,52 +48,6 @@ struct Fields {
         }
     }
 };
-
-// An entry is a key with its row number below it: one word to sort. Sorting by key keeps rows of one key ascending.
-struct Entries {
-    std::unique_ptr<uint64_t[]> words, spare;
-    int64_t size;
-    int row_bits, key_bits;
-
-    Entries(int64_t rows, int bits) : size(rows), row_bits(bits_for(uint64_t(rows))), key_bits(bits) {
-        if (row_bits > 31 || row_bits + key_bits > 63) throw TooLarge();
-        words = room<uint64_t>(rows);
-        spare = room<uint64_t>(rows);
-    }
-    void set(int64_t row, uint64_t key) { words[row] = key << row_bits | uint64_t(row); }
-    uint64_t key(int64_t i) const { return words[i] >> row_bits; }
-    int64_t row(int64_t i) const { return int64_t(words[i] & ((uint64_t(1) << row_bits) - 1)); }
-};
-
-constexpr int DIGIT = 13;  // the most bits sorted in one pass: its counters fit into the nearest cache, in 32 KiB
-
-// Stable, from the lowest digit of the key to the highest.
-void sort(Entries& entries) {
-    const int passes = (entries.key_bits + DIGIT - 1) / DIGIT;
-    if (!passes) return;
-    const int digit = (entries.key_bits + passes - 1) / passes;
-    const uint64_t mask = (uint64_t(1) << digit) - 1;
-    std::vector<uint32_t> counts(size_t(passes) << digit);
-    for (int64_t i = 0; i < entries.size; ++i) {
-        uint64_t key = entries.key(i);
-        for (int pass = 0; pass < passes; ++pass, key >>= digit) ++counts[(size_t(pass) << digit) + (key & mask)];
-    }
-    for (int pass = 0; pass < passes; ++pass) {
-        uint32_t* place = &counts[size_t(pass) << digit];
-        uint32_t before = 0;
-        for (uint64_t value = 0; value <= mask; ++value) {
-            const uint32_t count = place[value];
-            place[value] = before;
-            before += count;
-        }
-        const int shift = entries.row_bits + pass * digit;
-        for (int64_t i = 0; i < entries.size; ++i) {
-            const uint64_t word = entries.words[i];
-            entries.spare[place[word >> shift & mask]++] = word;
-        }
-        std::swap(entries.words, entries.spare);
-    }
-}
 
 // Numbers the runs of equal keys: the group of each row, the rows of each group. Returns the number of groups.
 template <class Row>

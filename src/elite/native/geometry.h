@@ -5,18 +5,12 @@
 // Arrays are plain, contiguous and the caller's. Where the number of rows is known only afterwards, the caller gives
 // room for the most that can be, and the function says how much of it was used. ``levels`` arrays follow one another,
 // each with room for n rows (n + 1 offsets). Groups are compressed rows: the members of group g are order[offsets[g]]
-// .. order[offsets[g + 1] - 1], ascending. Results do not depend on the number of threads.
+// .. order[offsets[g + 1] - 1], ascending. Results do not depend on the number of threads. What is returned is an
+// EliteStatus (sorting.h).
 #pragma once
 #include <cstdint>
 
 extern "C" {
-
-// What every function returns.
-enum EliteGeometryStatus : int32_t {
-    ELITE_DONE = 0,
-    ELITE_TOO_LARGE = 1,  // these indices do not fit into the keys used here: torch can serve
-    ELITE_NO_MEMORY = 2,
-};
 
 // Voxels of n points (n x 3) at each level: voxels[l] of them, their coords (batch, z, y, x) ascending, the voxel of
 // each point, and the points of each voxel. cells: levels x 3, along x, y, z.

@@ -1,7 +1,7 @@
 """The shared library of native kernels: found, opened, described. kernels.h says what its records mean."""
 
 import ctypes
-from ctypes import POINTER, Structure, c_char_p, c_float, c_int, c_int64, c_void_p
+from ctypes import POINTER, Structure, c_char_p, c_float, c_int, c_int32, c_int64, c_void_p
 from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
@@ -131,7 +131,15 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "elite_point_means_gradient": (None, [POINTER(PointMeansGradient)]),
     "elite_combine": (None, [POINTER(Combine)]),
     "elite_sums": (None, [POINTER(Sums)]),
+    # these return an EliteStatus (sorting.h), see call()
+    "elite_levels": (c_int32, [c_void_p, c_void_p, c_int64, c_void_p, c_void_p, c_void_p, c_int64, *[c_void_p] * 5]),
+    "elite_joins": (c_int32, [c_int64, c_int64, *[c_void_p] * 14]),
+    "elite_blocks": (c_int32, [c_int64, c_int64, *[c_void_p] * 6]),
+    "elite_group": (c_int32, [c_void_p, c_int64, c_int64, c_void_p, c_void_p]),
+    "elite_neighbours": (c_int32, [c_void_p, c_int64, *[c_void_p] * 3]),
+    "elite_lovasz_steps": (c_int32, [c_void_p, c_void_p, c_int64, c_int64, c_void_p]),
 }
+_DONE, _TOO_LARGE, _NO_MEMORY = range(3)
 
 
 @cache
@@ -163,6 +171,19 @@ def opened() -> ctypes.CDLL:
     found = library()
     assert found is not None
     return found
+
+
+def call(name: str, *arguments: torch.Tensor | int) -> bool:
+    """Call a function that returns an EliteStatus: whether it could serve, or torch must.
+
+    Raises:
+        MemoryError: it found no memory for its work.
+    """
+    status = getattr(opened(), name)(*(pointer(a) if isinstance(a, torch.Tensor) else a for a in arguments))
+    if status == _NO_MEMORY:
+        raise MemoryError(f"{name} found no memory for its work; take fewer scans at once.")
+    assert status in (_DONE, _TOO_LARGE)
+    return status == _DONE  # type: ignore[no-any-return]
 
 
 def has_bf16() -> bool:

@@ -1,30 +1,19 @@
 """The records of ``Geometry.build``, made by the native library: equal to the last bit, several times faster."""
 
-import ctypes
-from ctypes import c_int32, c_int64, c_void_p
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from math import ceil
 
 import torch
 from jaxtyping import Float, Float32, Int32, Int64
 from torch import Tensor
 
-from elite.native.library import library, pointer
+from elite.native.library import call, library
 from elite.native.ops import NeighbourPairs, VoxelPoints
 from elite.native.workspace import Workspace
 from elite.sparse.kernel_map import CENTRE
 from elite.sparse.scatter import Csr, Pooling
 from elite.sparse.voxels import Geometry, Grid, Level
-
-_FUNCTIONS = {  # as geometry.h declares them
-    "elite_levels": [c_void_p, c_void_p, c_int64, c_void_p, c_void_p, c_void_p, c_int64, *[c_void_p] * 5],
-    "elite_joins": [c_int64, c_int64, *[c_void_p] * 14],
-    "elite_blocks": [c_int64, c_int64, *[c_void_p] * 6],
-    "elite_group": [c_void_p, c_int64, c_int64, c_void_p, c_void_p],
-    "elite_neighbours": [c_void_p, c_int64, *[c_void_p] * 3],
-}
-_DONE, _TOO_LARGE, _NO_MEMORY = range(3)
 
 
 @dataclass(frozen=True)
@@ -49,7 +38,7 @@ def build(
     the last, and ``by_target`` and ``total`` of the pools and blocks. With ``space`` it lives there, else in memory of
     its own.
     """
-    if points.device.type != "cpu" or len(strides) < 2 or _open() is None:
+    if points.device.type != "cpu" or len(strides) < 2 or library() is None:
         return None
     space = space or Workspace()
     arrays = _levels(points.contiguous(), batch_index.contiguous(), grid, strides, space)
@@ -88,32 +77,13 @@ def neighbour_pairs(
 
     In ``space`` they keep to the buffers of this ``name``.
     """
-    if coords.device.type != "cpu" or _open() is None:
+    if coords.device.type != "cpu" or library() is None:
         return None
     space = space or Workspace()
     first, second = space(f"neighbours {name}", 2, CENTRE, len(coords), dtype=torch.int32)
     count = space(f"neighbour counts {name}", CENTRE)
-    served = _call("elite_neighbours", coords.contiguous(), len(coords), first, second, count)
+    served = call("elite_neighbours", coords.contiguous(), len(coords), first, second, count)
     return NeighbourPairs(first, second, count) if served else None
-
-
-@cache
-def _open() -> ctypes.CDLL | None:
-    opened = library()
-    for name, arguments in _FUNCTIONS.items() if opened else ():
-        function = getattr(opened, name)
-        function.argtypes, function.restype = arguments, c_int32
-    return opened
-
-
-def _call(name: str, *arguments: Tensor | int) -> bool:
-    """Whether the library could serve."""
-    function = getattr(_open(), name)
-    status = function(*(pointer(a) if isinstance(a, Tensor) else a for a in arguments))
-    if status == _NO_MEMORY:
-        raise MemoryError(f"{name} found no memory for its work; take fewer scans at once.")
-    assert status in (_DONE, _TOO_LARGE)
-    return status == _DONE
 
 
 class _Groups(Pooling):
@@ -122,7 +92,7 @@ class _Groups(Pooling):
     @cached_property
     def by_target(self) -> Csr:
         order, offsets = torch.empty_like(self.target), self.target.new_empty(self.targets + 1)
-        served = _call("elite_group", self.target.contiguous(), len(self.target), self.targets, order, offsets)
+        served = call("elite_group", self.target.contiguous(), len(self.target), self.targets, order, offsets)
         assert served
         return Csr(offsets, order, None)
 
@@ -149,7 +119,7 @@ def _levels(
     point_to_voxel = space("point to voxel", levels, n)
     order, offsets = space("members", levels, n, dtype=torch.int32), space("member offsets", levels, n + 1)
     arrays = (counts, coords, point_to_voxel, order, offsets)
-    if not _call("elite_levels", points, batch_index, n, low, high, cells, levels, *arrays):
+    if not call("elite_levels", points, batch_index, n, low, high, cells, levels, *arrays):
         return None
     return _Arrays(counts.tolist(), *arrays)
 
@@ -167,7 +137,7 @@ def _joins(
     class_to_voxel = space("class to voxel", joined, n)
     given = (arrays.counts, arrays.point_to_voxel, arrays.order, arrays.offsets)
     made = (pairs, *pool_arrays, target_offsets, columns, weights, classes, point_to_class, class_to_voxel)
-    if not _call("elite_joins", n, levels, *given, *made):
+    if not call("elite_joins", n, levels, *given, *made):
         return None
 
     pools = []
@@ -190,7 +160,7 @@ def _with_blocks(arrays: _Arrays, strides: tuple[int, ...], rows: Tensor, space:
     some = levels - 1
     counts, voxel_to_block = space("blocks", some), space("voxel to block", some, n)
     order, offsets = space("voxels of block", some, n), space("block offsets", some, n + 1)
-    served = _call("elite_blocks", n, some, arrays.counts, arrays.coords, counts, voxel_to_block, order, offsets)
+    served = call("elite_blocks", n, some, arrays.counts, arrays.coords, counts, voxel_to_block, order, offsets)
     assert served  # half of what has fitted already
     made = []
     for i, (stride, voxels) in enumerate(zip(strides, arrays.voxels, strict=True)):

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from elite.config import TrainConfig
 from elite.errors import ConfigError
-from elite.losses import kl_divergence, labelled_pixels, segmentation_loss, voxel_majority
+from elite.losses import dense_pixels, kl_divergence, labelled_pairs, segmentation_loss, voxel_majority
 from elite.sparse import Pooling
-from elite.types import Batch, StageOutput, StudentOutput, Views
+from elite.types import Batch, StageOutput, StudentOutput, TeacherOutput, Views
 
 if TYPE_CHECKING:  # its libraries are needed only where there is a teacher
     from elite.teacher import Teacher
@@ -55,8 +55,9 @@ class Distillation(nn.Module):
         if batch.views is None:
             return terms | {"no_image": _touch(self.teacher)}
         maps = self.teacher(batch.views.images)
-        terms |= self._teacher_terms(self.teacher, maps, batch.views, batch, weights)
-        return terms | self._divergences(self.teacher, maps, batch.views, voxel_logits, output)
+        at_pairs = self.teacher.at(maps, batch.views.pairs, batch.views.size)
+        terms |= self._teacher_terms(self.teacher, maps, at_pairs, batch.views, batch.labels, weights)
+        return terms | self._divergences(at_pairs, batch.views, voxel_logits, output)
 
     def _student_terms(
         self, voxel_logits: list[Tensor], stages: tuple[StageOutput, ...], batch: Batch, weights: Tensor | None
@@ -75,10 +76,22 @@ class Distillation(nn.Module):
         return terms
 
     def _teacher_terms(
-        self, teacher: "Teacher", maps: tuple[Tensor, ...], views: Views, batch: Batch, weights: Tensor | None
+        self,
+        teacher: "Teacher",
+        maps: tuple[Tensor, ...],
+        at_pairs: TeacherOutput,
+        views: Views,
+        point_labels: Tensor,
+        weights: Tensor | None,
     ) -> dict[str, Tensor]:
-        pixels, labels = labelled_pixels(views, batch.labels, self.config.dense_stride, pairs=self.config.dense_pairs)
-        said = teacher.at(maps, pixels, views.size)
+        """At the pixels whose label is known: that of a point, or in an image with dense labels its own."""
+        chosen, labels = labelled_pairs(views, point_labels, everywhere=self.config.dense_pairs)
+        pixels, dense_labels = dense_pixels(views, self.config.dense_stride)
+        said = at_pairs[chosen]
+        if len(pixels):
+            at_dense = teacher.at(maps, pixels, views.size)
+            said = said + at_dense if len(chosen) else at_dense  # a gradient of nothing but zeros costs as much as any
+            labels = torch.cat([labels, dense_labels])
         share = self.config.teacher_heads / sum(self.shares)
         terms: dict[str, Tensor] = {}
         for i, logits in enumerate(said.stages):
@@ -87,18 +100,11 @@ class Distillation(nn.Module):
         return terms | _named("teacher", multi_stage, self.config.multi_stage)
 
     def _divergences(
-        self,
-        teacher: "Teacher",
-        maps: tuple[Tensor, ...],
-        views: Views,
-        voxel_logits: list[Tensor],
-        output: StudentOutput,
+        self, said: TeacherOutput, views: Views, voxel_logits: list[Tensor], output: StudentOutput
     ) -> dict[str, Tensor]:
         """KL(teacher || student) at the pairs, labelled or not. A point that two cameras see counts twice."""
         if self.config.kl == self.config.logits == 0:
             return {}
-        with torch.no_grad():
-            said = teacher.at(maps, views.pairs, views.size)
         share = self.config.kl / sum(self.shares)
         terms: dict[str, Tensor] = {}
         for i, (logits, stage) in enumerate(zip(voxel_logits, output.stages, strict=True)):
