@@ -29,6 +29,7 @@ lint: install
 bench: install
 	$(BIN)/python benchmarks/inference.py
 	$(BIN)/python benchmarks/training_step.py
+	$(BIN)/python benchmarks/lovasz.py
 	$(BIN)/python benchmarks/precision.py
 	$(BIN)/python benchmarks/loader.py
 	$(BIN)/python benchmarks/growth.py

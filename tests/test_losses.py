@@ -1,10 +1,13 @@
 """Losses against their definitions, written out."""
 
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
+from elite import native
 from elite.labels import POINT_COUNTS
 from elite.losses import class_weights, cross_entropy, lovasz_softmax
 
@@ -40,6 +43,39 @@ def test_lovasz_of_hard_predictions_is_one_minus_iou() -> None:
     logits = F.one_hot(answers, 4).double() * 200
     iou = np.mean([2 / 4, 2 / 3, 0])
     assert lovasz_softmax(logits, labels).item() == pytest.approx(1 - iou, abs=1e-6)
+
+
+@pytest.mark.parametrize("rows", [1, 40, 20_000])
+@pytest.mark.parametrize("spread", [2.0, 200.0])  # the latter: most errors are exactly 0 or 1
+def test_lovasz_by_the_native_kernel_is_torchs_to_the_last_bit(rows: int, spread: float, monkeypatch) -> None:
+    if native.library() is None:
+        pytest.skip(native.describe())
+    logits = torch.randn(rows, 6).repeat(2, 1) * spread  # each row twice: ties
+    labels = torch.randint(1, 6, (2 * rows,))
+
+    def loss_and_gradient() -> tuple[torch.Tensor, torch.Tensor]:
+        given = logits.clone().requires_grad_()
+        loss = lovasz_softmax(given, labels)
+        loss.backward()
+        assert given.grad is not None
+        return loss, given.grad
+
+    called = Mock(wraps=native.call)
+    monkeypatch.setattr(native, "call", called)
+    loss, gradient = loss_and_gradient()
+    assert called.call_count == 1
+    monkeypatch.setattr(native, "library", lambda: None)
+    expected_loss, expected_gradient = loss_and_gradient()
+    assert called.call_count == 1
+    assert torch.equal(loss, expected_loss)
+    assert torch.equal(gradient, expected_gradient)
+
+
+def test_lovasz_of_what_is_no_number_is_none() -> None:
+    logits = torch.randn(9, 4)
+    logits[3, 2] = torch.nan
+    assert lovasz_softmax(logits, torch.arange(9) % 4).isnan()
+    assert lovasz_softmax(logits.double(), torch.arange(9) % 4).isnan()
 
 
 @pytest.mark.parametrize("loss", [lovasz_softmax, cross_entropy])
