@@ -152,17 +152,21 @@ def check(runs: Iterable[dict[str, Any]], out: Path, size: Size, block: str, ext
             raise SystemExit(f"{run_name(run)} was run with other settings than are asked for now; {remedy}")
 
 
+def in_turn(queue: list[Asked], teachers: Mapping[str, str], models: list[str]) -> list[Asked]:
+    """Rows that need a model that is yet to be trained come later; of several seeds, the last one's short runs at last.
+
+    Without a teacher a run is short: at the end no processor waits long for another one. With one seed they fill the
+    time that a model takes.
+    """
+    last = queue[-1][1] if queue[0][1] != queue[-1][1] else None
+    return sorted(queue, key=lambda run: (teachers[run[0]] == "none" and run[1] == last, teachers[run[0]] in models))
+
+
 def train_all(args: argparse.Namespace, queue: list[Asked], extra: list[str]) -> None:
     """``args.jobs`` runs at a time. Missing foundation models are trained meanwhile; rows that need one come later."""
     size, rows = SIZES[args.size], BLOCKS[args.block]
-    models, last = missing(args.out, [rows[name] for name, _ in queue]), queue[-1][1]
-
-    def turn(run: Asked) -> tuple[bool, bool]:
-        """Short runs of the last seed come at the very end: so no processor waits long for another to finish."""
-        teacher = rows[run[0]].teacher
-        return teacher == "none" and run[1] == last, teacher in models
-
-    queue = sorted(queue, key=turn)
+    models = missing(args.out, [rows[name] for name, _ in queue])
+    queue = in_turn(queue, {name: rows[name].teacher for name, _ in queue}, models)
     threads = os.environ | {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // args.jobs))}
 
     def run(name: str, seed: int) -> None:

@@ -65,3 +65,12 @@ def _run(ablation: ModuleType, block: str, row: str, seed: int) -> dict[str, Any
     """As ``ablation.py`` records it, of the small setting."""
     how = ablation.recorded(Path("/here"), ablation.SIZES["small"], ablation.BLOCKS[block][row], seed, [])
     return {"block": block, "row": row, "seed": seed, **how}
+
+
+def test_runs_that_wait_for_a_model_come_later_and_short_ones_fill_the_end(ablation: ModuleType) -> None:
+    teachers = {"heads": "none", "weak": "random", "lora": "broad"}
+    asked = [(name, seed) for seed in (0, 1) for name in teachers]
+    waiting = [("heads", 0), ("weak", 0), ("weak", 1), ("lora", 0), ("lora", 1), ("heads", 1)]
+    assert ablation.in_turn(asked, teachers, ["broad"]) == waiting
+    assert ablation.in_turn(asked[:3], teachers, ["broad"]) == asked[:3]
+    assert ablation.in_turn(asked, teachers, []) == [*asked[:3], ("weak", 1), ("lora", 1), ("heads", 1)]

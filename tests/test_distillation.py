@@ -25,7 +25,7 @@ from elite.config import (
 )
 from elite.data.datamodule import DataModule
 from elite.errors import CheckpointError, ConfigError, DataError
-from elite.losses import lovasz_softmax
+from elite.losses import lovasz_softmax, segmentation_loss
 from elite.student import load_student, save_student
 from elite.teacher import load_teacher
 from elite.teacher.adapters import count_parameters
@@ -33,7 +33,7 @@ from elite.training import train
 from elite.training.module import Training
 from elite.training.optim import build_optimizer
 from elite.training.run import _module
-from elite.types import Batch
+from elite.types import Batch, Pixels, Views
 
 SMALL = StudentConfig(channels=8, cells=(100, 100, 12))
 CROP = (352, 1216)
@@ -107,6 +107,58 @@ def test_the_total_is_the_papers_sum(kitti: Path, tmp_path: Path, foundation: Pa
     assert len(norms) == 2 * 4 * 6
     total += 0.1 * torch.stack(norms).mean()
     assert sum(terms.values()).item() == pytest.approx(total.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("dense", [(False, False), (True, False), (True, True)])
+@pytest.mark.parametrize("pairs", [False, True])
+@pytest.mark.parametrize("labelled", [False, True])
+def test_the_teacher_is_told_each_label_at_its_own_pixel(
+    kitti: Path, tmp_path: Path, foundation: Path, dense: tuple[bool, bool], pairs: bool, labelled: bool
+) -> None:
+    """Of points, and in images with dense labels of pixels: against one lookup of a list that a loop made."""
+    settings = config(kitti, tmp_path, foundation, distill=DistillConfig(dense_pairs=pairs, dense_stride=32))
+    module, batch = module_and_batch(settings)
+    teacher, one = module.teacher, batch.views
+    assert teacher is not None
+    assert one is not None
+    count = len(one.images)
+    seen = [Pixels(one.pairs.view + i * count, one.pairs.position) for i in range(2)]
+    views = Views(
+        images=torch.cat([one.images, one.images.flip(3)]),
+        pairs=Pixels(torch.cat([p.view for p in seen]), torch.cat([p.position for p in seen])),
+        pair_point=one.pair_point.repeat(2),
+        labels=torch.randint(0, 20, (2 * count, *one.size), dtype=torch.uint8),
+        has_labels=torch.tensor(dense).repeat_interleave(count),
+    )
+    point_labels = batch.labels if labelled else torch.zeros_like(batch.labels)
+    batch = dataclasses.replace(batch, views=views, labels=point_labels)
+    told = []
+    for view in range(2 * count):
+        if views.has_labels[view]:
+            grid = [(row, column) for row in range(16, CROP[0], 32) for column in range(16, CROP[1], 32)]
+            told += [(view, row, column, int(views.labels[view, row, column])) for row, column in grid]
+        if pairs or not views.has_labels[view]:
+            mine = [i for i, v in enumerate(views.pairs.view.tolist()) if v == view]
+            told += [(view, *views.pairs.position[i].tolist(), int(point_labels[views.pair_point[i]])) for i in mine]
+    table = torch.tensor([pixel for pixel in told if pixel[-1]], dtype=torch.int64).reshape(-1, 4)
+    said = teacher.at(teacher(views.images), Pixels(table[:, 0], table[:, 1:3]), views.size)
+    expected = {}
+    for name, logits, share in [
+        *((f"teacher{i}", s, 0.25) for i, s in enumerate(said.stages)),
+        ("teacher", said.multi_stage, 1),
+    ]:
+        cross_entropy, lovasz = segmentation_loss(logits, table[:, 3], module.class_weights)
+        expected |= {f"{name}/cross_entropy": share * cross_entropy, f"{name}/lovasz": share * lovasz}
+    terms = module.losses(module.student(batch.points, batch.remission, batch.batch_index), batch)
+    weights = [p for p in teacher.parameters() if p.requires_grad]
+    for name, value in expected.items():
+        torch.testing.assert_close(terms[name], value)
+    ours, theirs = (
+        torch.autograd.grad(sum(t[n] for n in expected), weights, allow_unused=True) for t in (terms, expected)
+    )
+    for mine, other in zip(ours, theirs, strict=True):
+        assert mine is not None
+        torch.testing.assert_close(mine, other, rtol=1e-3, atol=1e-6)
 
 
 def test_of_some_stages_only_those_learn_and_teach(kitti: Path, tmp_path: Path, foundation: Path) -> None:

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from elite import native
 from elite.labels import POINT_COUNTS
 from elite.losses import class_weights, cross_entropy, lovasz_softmax
+from elite.losses.lovasz import _jaccard_steps
 
 
 def lovasz_by_loop(logits: torch.Tensor, labels: torch.Tensor) -> float:
@@ -45,37 +46,45 @@ def test_lovasz_of_hard_predictions_is_one_minus_iou() -> None:
     assert lovasz_softmax(logits, labels).item() == pytest.approx(1 - iou, abs=1e-6)
 
 
-@pytest.mark.parametrize("rows", [1, 40, 20_000])
-@pytest.mark.parametrize("spread", [2.0, 200.0])  # the latter: most errors are exactly 0 or 1
-def test_lovasz_by_the_native_kernel_is_torchs_to_the_last_bit(rows: int, spread: float, monkeypatch) -> None:
+ERRORS = {
+    "plain": lambda shape: torch.rand(shape),
+    "ties": lambda shape: (torch.rand(shape) * 4).round() / 4,
+    "tiny": lambda shape: torch.rand(shape) * 1e-42,
+    "zero": lambda shape: torch.zeros(shape),
+    "infinite": lambda shape: torch.where(torch.rand(shape) < 0.3, torch.inf, torch.rand(shape)),
+    "no numbers": lambda shape: torch.where(torch.rand(shape) < 0.3, torch.nan, torch.rand(shape)),
+    "transposed": lambda shape: torch.rand(shape[::-1]).T,
+}
+
+
+@pytest.mark.parametrize("rows", [1, 257, 20_000])
+@pytest.mark.parametrize("kind", ERRORS)
+def test_steps_by_the_native_kernel_are_torchs_to_the_last_bit(rows: int, kind: str, monkeypatch) -> None:
     if native.library() is None:
         pytest.skip(native.describe())
-    logits = torch.randn(rows, 6).repeat(2, 1) * spread  # each row twice: ties
-    labels = torch.randint(1, 6, (2 * rows,))
-
-    def loss_and_gradient() -> tuple[torch.Tensor, torch.Tensor]:
-        given = logits.clone().requires_grad_()
-        loss = lovasz_softmax(given, labels)
-        loss.backward()
-        assert given.grad is not None
-        return loss, given.grad
-
+    errors = ERRORS[kind]((3, rows))
+    truth = (torch.randint(0, 3, (rows,)) == torch.arange(3)[:, None]).float()
     called = Mock(wraps=native.call)
     monkeypatch.setattr(native, "call", called)
-    loss, gradient = loss_and_gradient()
+    steps = _jaccard_steps(errors, truth)
     assert called.call_count == 1
     monkeypatch.setattr(native, "library", lambda: None)
-    expected_loss, expected_gradient = loss_and_gradient()
+    expected = _jaccard_steps(errors.contiguous(), truth)
     assert called.call_count == 1
-    assert torch.equal(loss, expected_loss)
-    assert torch.equal(gradient, expected_gradient)
+    assert torch.equal(steps.view(torch.int32), expected.view(torch.int32))
 
 
-def test_lovasz_of_what_is_no_number_is_none() -> None:
-    logits = torch.randn(9, 4)
-    logits[3, 2] = torch.nan
-    assert lovasz_softmax(logits, torch.arange(9) % 4).isnan()
-    assert lovasz_softmax(logits.double(), torch.arange(9) % 4).isnan()
+@pytest.mark.slow  # a gigabyte
+def test_more_rows_than_a_float_counts_are_left_to_torch(monkeypatch) -> None:
+    if native.library() is None:
+        pytest.skip(native.describe())
+    errors, truth = torch.rand(1, 2**24 + 8), torch.ones(1, 2**24 + 8)
+    served = Mock(wraps=native.call)
+    monkeypatch.setattr(native, "call", lambda *given: bool(served(*given)))
+    steps = _jaccard_steps(errors, truth)
+    assert not native.call("elite_lovasz_steps", errors, truth, *truth.shape, torch.empty_like(truth))
+    assert served.call_count == 2
+    assert steps.sum().item() == pytest.approx(1)
 
 
 @pytest.mark.parametrize("loss", [lovasz_softmax, cross_entropy])

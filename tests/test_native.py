@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from elite.student import SPVCNN
 from elite.student.engine import Engine
 
 pytestmark = pytest.mark.skipif(native.library() is None, reason=native.describe())
+library = import_module("elite.native.library")  # the name in elite.native is the function
 SMALL: dict[str, Any] = {"volume": ((-4.0, -4.0, -2.0), (4.0, 4.0, 2.0)), "cells": (40, 40, 20)}
 
 
@@ -212,3 +215,17 @@ def test_points_too_far_apart_for_keys_are_left_to_torch():
     geometry = build_geometry(points, torch.zeros(3, dtype=torch.int64), student.grid, (1, 2), "native")
     out = submanifold_conv(torch.ones(3, 2), torch.ones(27, 2, 2), geometry.levels[0].kernel_map)
     torch.testing.assert_close(out, torch.full((3, 2), 2.0))
+
+
+def test_a_kernel_without_memory_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "opened", lambda: SimpleNamespace(elite_group=lambda *_: 2))
+    with pytest.raises(MemoryError, match=r"elite_group found no memory .* fewer scans"):
+        native.call("elite_group", torch.zeros(3))
+
+
+def test_a_library_of_an_older_version_is_told_and_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that lacks a function: as an editable installation has it after an update, until it is built again."""
+    monkeypatch.setitem(library._FUNCTIONS, "elite_of_tomorrow", (None, []))
+    found, told = library._open.__wrapped__()
+    assert found is None
+    assert "older than this version of elite and has no elite_of_tomorrow; install elite again" in told

@@ -186,11 +186,12 @@ class TeacherOutput:
     stages: tuple[Float[Tensor, "p classes"], ...]
     multi_stage: Float[Tensor, "p classes"]
 
-    def __getitem__(self, rows: Int64[Tensor, "some"]) -> "TeacherOutput":
-        return TeacherOutput(tuple(stage[rows] for stage in self.stages), self.multi_stage[rows])
+    def rows(self, chosen: Int64[Tensor, "some"]) -> "TeacherOutput":
+        """At some of the pixels."""
+        return TeacherOutput(tuple(stage[chosen] for stage in self.stages), self.multi_stage[chosen])
 
-    def __add__(self, more: "TeacherOutput") -> "TeacherOutput":
-        """At these pixels, and then at those of ``more``."""
+    def then(self, more: "TeacherOutput") -> "TeacherOutput":
+        """At these pixels, and after them at those of ``more``."""
         stages = tuple(torch.cat(both) for both in zip(self.stages, more.stages, strict=True))
         return TeacherOutput(stages, torch.cat([self.multi_stage, more.multi_stage]))
 

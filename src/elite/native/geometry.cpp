@@ -2,10 +2,13 @@
 
 #include "geometry.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <numeric>
+#include <vector>
 
 #include "sorting.h"
 

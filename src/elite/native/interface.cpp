@@ -1,4 +1,4 @@
-// The C functions that Python calls, and the choice of the instruction set. No exception leaves this file.
+// The C functions of kernels.h that Python calls, and the choice of the instruction set. No exception leaves this file.
 
 #include "kernels.h"
 

@@ -153,7 +153,10 @@ def _open() -> tuple[ctypes.CDLL | None, str]:
     except OSError as error:
         return None, f"{path.name} cannot be opened ({error})"
     for name, (result, arguments) in _FUNCTIONS.items():
-        function = getattr(found, name)
+        try:
+            function = getattr(found, name)
+        except AttributeError:
+            return None, f"{path.name} is older than this version of elite and has no {name}; install elite again"
         function.restype, function.argtypes = result, arguments
     instructions = found.elite_instructions().decode()
     if instructions == "none":

@@ -1,5 +1,7 @@
 // What each error weighs in the Lovasz-softmax loss, class by class: a sort, and one walk over what it sorted.
 
+#include <algorithm>
+#include <cstdint>
 #include <cstring>
 
 #include "sorting.h"
@@ -13,9 +15,12 @@ uint32_t bits_of(float x) {
     return bits & 0x7fffffff;
 }
 
+constexpr int64_t MOST_ROWS = int64_t(1) << 24;  // so far a float counts them
+
 void weigh(const float* errors, const float* truth, int64_t rows, float* steps) {
+    if (rows > MOST_ROWS) throw TooLarge();
     uint32_t largest = 0;
-    float total = 0;  // whole numbers, exact as long as 2^24 rows have the class
+    float total = 0;
     for (int64_t r = 0; r < rows; ++r) {
         largest = std::max(largest, bits_of(errors[r]));
         total += truth[r];

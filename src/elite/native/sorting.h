@@ -16,7 +16,7 @@ enum EliteStatus : int32_t {
     ELITE_NO_MEMORY = 2,
 };
 
-namespace {
+namespace {  // each file has its own: an exception is thrown and caught in the same one
 
 struct TooLarge {};
 

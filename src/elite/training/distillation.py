@@ -55,8 +55,8 @@ class Distillation(nn.Module):
         if batch.views is None:
             return terms | {"no_image": _touch(self.teacher)}
         maps = self.teacher(batch.views.images)
-        at_pairs = self.teacher.at(maps, batch.views.pairs, batch.views.size)
-        terms |= self._teacher_terms(self.teacher, maps, at_pairs, batch.views, batch.labels, weights)
+        told, labels, at_pairs = self._at_labels(self.teacher, maps, batch.views, batch.labels)
+        terms |= self._teacher_terms(told, labels, weights)
         return terms | self._divergences(at_pairs, batch.views, voxel_logits, output)
 
     def _student_terms(
@@ -75,23 +75,26 @@ class Distillation(nn.Module):
             terms |= _named(f"student{i}", segmentation_loss(logits, labels, weights), weight)
         return terms
 
-    def _teacher_terms(
-        self,
-        teacher: "Teacher",
-        maps: tuple[Tensor, ...],
-        at_pairs: TeacherOutput,
-        views: Views,
-        point_labels: Tensor,
-        weights: Tensor | None,
-    ) -> dict[str, Tensor]:
-        """At the pixels whose label is known: that of a point, or in an image with dense labels its own."""
+    def _at_labels(
+        self, teacher: "Teacher", maps: tuple[Tensor, ...], views: Views, point_labels: Tensor
+    ) -> tuple[TeacherOutput, Tensor, TeacherOutput]:
+        """What the teacher says where a label is known, those labels, and what it says at the pairs.
+
+        Known are the labels of points, and in an image that has dense labels those. It is asked once for the pairs.
+        """
         chosen, labels = labelled_pairs(views, point_labels, everywhere=self.config.dense_pairs)
         pixels, dense_labels = dense_pixels(views, self.config.dense_stride)
-        said = at_pairs[chosen]
-        if len(pixels):
-            at_dense = teacher.at(maps, pixels, views.size)
-            said = said + at_dense if len(chosen) else at_dense  # a gradient of nothing but zeros costs as much as any
-            labels = torch.cat([labels, dense_labels])
+        learns = len(chosen) > 0 or len(pixels) == 0  # else no gradient comes from the pairs: nothing is kept for it
+        with torch.set_grad_enabled(learns and torch.is_grad_enabled()):
+            at_pairs = teacher.at(maps, views.pairs, views.size)
+        if len(pixels) == 0:
+            return at_pairs.rows(chosen), labels, at_pairs
+        at_dense = teacher.at(maps, pixels, views.size)
+        if len(chosen) == 0:
+            return at_dense, dense_labels, at_pairs
+        return at_pairs.rows(chosen).then(at_dense), torch.cat([labels, dense_labels]), at_pairs
+
+    def _teacher_terms(self, said: TeacherOutput, labels: Tensor, weights: Tensor | None) -> dict[str, Tensor]:
         share = self.config.teacher_heads / sum(self.shares)
         terms: dict[str, Tensor] = {}
         for i, logits in enumerate(said.stages):
