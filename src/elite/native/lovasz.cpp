@@ -42,7 +42,7 @@ void weigh(const float* errors, const float* truth, int64_t rows, float* steps) 
 }  // namespace
 
 // errors, truth (1 where a row is of the class, 0 elsewhere), steps: classes x rows. steps[c][r] is how much 1 - IoU of
-// class c grows when row r becomes wrong after all rows with larger errors, and before it those of the same error.
+// class c grows when row r becomes wrong, after all rows with larger errors and those before r with the same one.
 // Returns an EliteStatus. What torch makes of the same (elite/losses/lovasz.py) is equal to the last bit.
 extern "C" int32_t elite_lovasz_steps(const float* errors, const float* truth, int64_t classes, int64_t rows,
                                       float* steps) {
