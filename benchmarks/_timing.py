@@ -33,10 +33,14 @@ T = TypeVar("T")
 Contestants = Mapping[str, Callable[[T], object]]
 
 
-def arguments(told: str | None, rounds: int) -> argparse.Namespace:
-    """folder, rounds, and child: None, or (file of clouds, whose memory to measure) in a process of its own."""
+def arguments(told: str | None, rounds: int, *, files: bool = True) -> argparse.Namespace:
+    """scans, rounds, and child: None, or (file of clouds, whose memory to measure) in a process of its own.
+
+    Without ``files`` no scans are asked for.
+    """
     parser = argparse.ArgumentParser(description=told, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scans", type=Path, help="folder of .bin scans (default: a rendered street)")
+    if files:
+        parser.add_argument("--scans", type=Path, help="folder of .bin scans (default: a rendered street)")
     parser.add_argument("--rounds", type=int, default=rounds)
     parser.add_argument("--threads", type=int, help="default: OMP_NUM_THREADS, else every core")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)

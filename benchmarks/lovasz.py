@@ -7,6 +7,7 @@ student in training.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from _timing import arguments, conditions, fair_rounds, spread, table
@@ -31,24 +32,16 @@ def asked(rows: int, seed: int) -> Asked:
     return logits.requires_grad_(), labels
 
 
-def ours(given: Asked) -> Tensor:
-    return _value_and_gradient(lovasz_softmax, given)
-
-
 def by_torch(given: Asked) -> Tensor:
     found = native.library
     native.library = lambda: None  # type: ignore[assignment]
     try:
-        return _value_and_gradient(lovasz_softmax, given)
+        return value_and_gradient(lovasz_softmax, given)
     finally:
         native.library = found
 
 
-def published_style(given: Asked) -> Tensor:
-    return _value_and_gradient(_class_by_class, given)
-
-
-def _class_by_class(logits: Tensor, labels: Tensor) -> Tensor:
+def class_by_class(logits: Tensor, labels: Tensor) -> Tensor:
     counted = labels != 0
     shares, labels = torch.softmax(logits[counted], dim=1), labels[counted]
     losses = []
@@ -62,7 +55,7 @@ def _class_by_class(logits: Tensor, labels: Tensor) -> Tensor:
     return torch.stack(losses).mean()
 
 
-def _value_and_gradient(loss: Callable[[Tensor, Tensor], Tensor], given: Asked) -> Tensor:
+def value_and_gradient(loss: Callable[[Tensor, Tensor], Tensor], given: Asked) -> Tensor:
     logits, labels = given
     logits.grad = None
     value = loss(logits, labels)
@@ -74,7 +67,11 @@ def main(rounds: int) -> None:
     if native.library() is None:
         raise SystemExit(native.describe())
     print(conditions())
-    contestants = {NATIVE: ours, TORCH: by_torch, PUBLISHED: published_style}
+    contestants = {
+        NATIVE: partial(value_and_gradient, lovasz_softmax),
+        TORCH: by_torch,
+        PUBLISHED: partial(value_and_gradient, class_by_class),
+    }
     lines = []
     for rows in ROWS:
         inputs = [asked(rows, seed) for seed in range(rounds + 1)]
@@ -87,4 +84,4 @@ def main(rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    main(arguments(__doc__, rounds=7).rounds)
+    main(arguments(__doc__, rounds=7, files=False).rounds)

@@ -236,7 +236,8 @@ def test_pixels_equal_a_loop(stride: int, has_labels: list[bool], pairs: bool) -
     point_labels = torch.randint(0, 4, (12,))
     pixels, labels = labelled_pixels(views, point_labels, stride, pairs=pairs)
     assert rows_of(pixels, labels) == labelled_by_loop(views, point_labels, stride, pairs)
-    assert (pixels.view.diff() >= 0).all()
+    assert (dense_pixels(views, stride)[0].view.diff() >= 0).all()
+    assert (labelled_pairs(views, point_labels, everywhere=pairs)[0].diff() > 0).all()
 
 
 def test_pixels_do_not_depend_on_the_order_of_points() -> None:

@@ -75,16 +75,12 @@ def test_steps_by_the_native_kernel_are_torchs_to_the_last_bit(rows: int, kind: 
 
 
 @pytest.mark.slow  # a gigabyte
-def test_more_rows_than_a_float_counts_are_left_to_torch(monkeypatch) -> None:
+def test_more_rows_than_a_float_counts_are_left_to_torch() -> None:
     if native.library() is None:
         pytest.skip(native.describe())
     errors, truth = torch.rand(1, 2**24 + 8), torch.ones(1, 2**24 + 8)
-    served = Mock(wraps=native.call)
-    monkeypatch.setattr(native, "call", lambda *given: bool(served(*given)))
-    steps = _jaccard_steps(errors, truth)
     assert not native.call("elite_lovasz_steps", errors, truth, *truth.shape, torch.empty_like(truth))
-    assert served.call_count == 2
-    assert steps.sum().item() == pytest.approx(1)
+    assert _jaccard_steps(errors, truth).sum().item() == pytest.approx(1)
 
 
 @pytest.mark.parametrize("loss", [lovasz_softmax, cross_entropy])

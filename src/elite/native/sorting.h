@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-// What every function that Python calls returns.
+// What functions return that sort: those of geometry.h, and elite_lovasz_steps.
 enum EliteStatus : int32_t {
     ELITE_DONE = 0,
     ELITE_TOO_LARGE = 1,  // these indices do not fit into the keys used here: torch can serve
