@@ -217,7 +217,7 @@ def test_refusals(tiny_kitti: Path, student: Path, tmp_path: Path, capsys) -> No
     stamped.parent.mkdir(parents=True)
     stamped.write_bytes(loose.read_bytes())
     cases = {
-        ("fly",): "no command; expected one of check-data",
+        ("fly",): "not a command; expected one of check-data",
         ("train", "--data.rot", "x"): "data.rot.*did you mean --data.root",
         ("train", "--optim.lr", "fast"): "optim.lr",
         ("train", "--config", typo): "'optim' does not accept option 'lrr'; did you mean optim.lr?",

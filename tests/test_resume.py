@@ -11,7 +11,7 @@ import torch
 
 from elite.config import DataConfig, FaultConfig, OptimConfig, SelfTrainingConfig
 from elite.errors import CheckpointError, ConfigError
-from elite.files import load_torch
+from elite.torch_file import load_torch
 from elite.training import callbacks, train
 from elite.training.module import Training
 from tests.test_distillation import config as taught

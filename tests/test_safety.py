@@ -20,10 +20,11 @@ from elite.config import TrainConfig
 from elite.data.dense import encode_ids, read_dense
 from elite.data.semantickitti import read_image
 from elite.errors import CheckpointError, ConfigError, DataError, EliteError
-from elite.files import load_torch, parse_json
+from elite.files import parse_json
 from elite.layout import Layout
 from elite.student import SPVCNN, load_student, save_student
 from elite.student.checkpoint import FORMAT
+from elite.torch_file import load_torch
 
 
 class Attack:

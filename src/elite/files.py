@@ -1,22 +1,96 @@
-"""Files: written so that a reader never meets half of one, read so that nothing in them is run or believed unseen."""
+"""Files: written whole or not at all, and read so that nothing in them runs, blocks or fills the memory."""
 
+import errno
 import json
 import os
-import pickle
-import tempfile
+import secrets
+import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeGuard
+from typing import Any, BinaryIO
 
 from PIL import Image
 
-from elite.errors import CheckpointError, DataError, OutputError, first_line
+from elite.errors import DataError, OutputError
 
-if TYPE_CHECKING:  # it takes seconds to import
-    from torch import Tensor
-
+SCAN_BYTES = 2**30  # limit of a scan, of its labels, and of other arrays beside it
+TEXT_BYTES = 2**26  # limit of calibrations, YAML and JSON
+IMAGE_BYTES = 2**28
 _MOST_PIXELS = 2**25  # more than any camera has: a few bytes can claim any size, and memory is taken for it
+_NO_SYNC = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}  # network and FUSE file systems without fsync
+
+
+# ---- reading ----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def open_regular(path: Path, limit: int | None) -> Iterator[BinaryIO]:
+    """Open a regular file of at most ``limit`` bytes (None = any size) for reading.
+
+    A pipe or a device is refused instead of waited for.
+
+    Raises:
+        OSError: unreadable, not a regular file, or too large; ``strerror`` describes what was found.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if stat.S_ISDIR(found.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "expected a regular file, found a pipe, socket or device", str(path))
+        if limit is not None and found.st_size > limit:
+            raise OSError(errno.EFBIG, f"expected at most {limit:,} bytes, found {found.st_size:,} bytes", str(path))
+        yield file
+
+
+def read_file(path: Path, limit: int) -> bytes:
+    """Return the contents of a regular file of at most ``limit`` bytes.
+
+    Raises:
+        OSError: as ``open_regular``, or memory does not suffice.
+    """
+    with open_regular(path, limit) as file:
+        try:
+            return file.read()
+        except MemoryError as error:
+            raise OSError(errno.ENOMEM, "not enough memory for this file", str(path)) from error
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Parse a JSON text.
+
+    Raises:
+        ValueError: not JSON, or nested too deeply.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+@contextmanager
+def open_image(path: Path, *formats: str, remedy: str) -> Iterator[Image.Image]:
+    """An image file of one of the ``formats``, Pillow's names: it knows others that start programs.
+
+    Raises:
+        DataError: missing, damaged (found out here or in the block), of another format, or too large; ``remedy`` says
+            what to do.
+    """
+    try:
+        with open_regular(path, IMAGE_BYTES) as file, Image.open(file, formats=formats) as image:
+            if image.width * image.height > _MOST_PIXELS:
+                raise ValueError(f"{image.width} x {image.height} pixels, expected at most {_MOST_PIXELS}")
+            yield image
+    except (
+        *(OSError, SyntaxError, ValueError, MemoryError),
+        *(Image.DecompressionBombError, Image.DecompressionBombWarning),
+    ) as error:
+        raise DataError(f"{path} is not a readable image, {' or '.join(formats)} ({error}); {remedy}.") from error
+
+
+# ---- writing ----------------------------------------------------------------------------------------------------
 
 
 def make_folder(path: Path) -> Path:
@@ -46,24 +120,32 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     make_folder(path.parent)
     temporary: Path | None = None
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            temporary = Path(file.name)
-            yield file  # type: ignore[misc]
+        temporary, file = _create_beside(path)
+        with file:
+            yield file
             file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
+            _sync(file)
         temporary.replace(path)
     except OSError as error:
         raise OutputError(f"cannot write {path} ({error}); free the space or choose another place.") from error
     finally:
         if temporary is not None:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _create_beside(path: Path) -> tuple[Path, BinaryIO]:
+    """A new file in the folder of ``path``, with the usual permissions from the start: some storage refuses chmod."""
+    temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}"
+    return temporary, temporary.open("xb")
+
+
+def _sync(file: BinaryIO) -> None:
+    try:
+        os.fsync(file.fileno())
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
 
 
 def write_bytes(path: Path, data: bytes | memoryview, *, verify: bool = False) -> None:
@@ -76,7 +158,7 @@ def write_bytes(path: Path, data: bytes | memoryview, *, verify: bool = False) -
         file.write(data)
         if verify:
             file.flush()
-            os.fsync(file.fileno())
+            _sync(file)
             if Path(file.name).read_bytes() != data:
                 raise OutputError(f"{path} came back from the disk with other bytes than were written; check the disk.")
 
@@ -91,77 +173,13 @@ def _plain(value: Any) -> Any:
     return to_list() if to_list else str(value)
 
 
-def parse_json(text: str | bytes) -> Any:
-    """What a JSON text says.
+def refuse_inputs(out: Path, *inputs: Path) -> None:
+    """Check that writing ``out`` does not replace an input: by path, by link or by another name of the same file.
 
     Raises:
-        ValueError: it is none, or nested too deeply.
+        OutputError: it is one of the ``inputs``.
     """
-    try:
-        return json.loads(text)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-
-
-@contextmanager
-def open_image(path: Path, *formats: str, remedy: str) -> Iterator[Image.Image]:
-    """An image file of one of the ``formats``, Pillow's names: it knows others that start programs.
-
-    Raises:
-        DataError: missing, damaged (found out here or in the block), of another format, or too large; ``remedy`` says
-            what to do.
-    """
-    try:
-        with Image.open(path, formats=formats) as image:
-            if image.width * image.height > _MOST_PIXELS:
-                raise ValueError(f"{image.width} x {image.height} pixels, expected at most {_MOST_PIXELS}")
-            yield image
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(f"{path} is not a readable image, {' or '.join(formats)} ({error}); {remedy}.") from error
-
-
-def no_checkpoint(path: Path, error: OSError) -> CheckpointError:
-    """What to say where a checkpoint cannot be opened."""
-    if path.is_dir():
-        inside = next(iter(sorted(path.rglob("*.ckpt"))), path / "checkpoints" / "best.ckpt")
-        return CheckpointError(f"{path} is a folder; give a checkpoint, such as {inside}.")
-    return CheckpointError(f"{path}: cannot read a checkpoint ({error.strerror}); check the path.")
-
-
-def load_torch(path: Path) -> dict[str, Any]:
-    """A torch file's dictionary, tensors and plain values only: nothing else is unpickled.
-
-    Raises:
-        CheckpointError: no such file, damaged, or it holds something else.
-    """
-    import torch
-
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise no_checkpoint(path, error) from error
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path} is damaged, or holds more than tensors and plain values and is refused; "
-            "copy it again, or save its state_dict alone with torch.save."
-        ) from error
-    except Exception as error:  # a damaged file makes the unpickler stumble over anything
-        raise CheckpointError(
-            f"{path} is not a readable torch file ({first_line(error)}); it may be cut short, copy it again."
-        ) from error
-    if not isinstance(checkpoint, dict):
-        raise CheckpointError(f"{path} holds a {type(checkpoint).__name__}, expected a dictionary of weights.")
-    return checkpoint
-
-
-def is_state_dict(state: Any) -> "TypeGuard[dict[str, Tensor]]":
-    """Whether these are arrays of real numbers by name."""
-    return isinstance(state, dict) and all(isinstance(k, str) and _is_array(v) for k, v in state.items())
-
-
-def _is_array(value: Any) -> bool:
-    import torch
-
-    if not isinstance(value, torch.Tensor) or value.is_nested or value.is_meta:
-        return False
-    return value.layout == torch.strided and not (value.is_quantized or value.is_complex())
+    for path in inputs:
+        with suppress(OSError):
+            if os.path.samefile(out, path):
+                raise OutputError(f"the output {out} is the input {path} and would replace it; choose another output.")

@@ -7,14 +7,16 @@ from collections.abc import Callable
 from jsonargparse import ArgumentParser
 
 from elite.cli.datasets import check_data, submit, synth
+from elite.cli.exits import exit_status
 from elite.cli.models import evaluate, export_student, import_checkpoint, predict, train
-from elite.cli.parsing import STOPPED, USAGE, Parser
+from elite.cli.parsing import Parser
 from elite.cli.pseudo_labels import pseudo_label, pseudo_label_score
 from elite.cli.results import env, report
 from elite.cli.speed import bench, stream
 from elite.cli.teachers import train_teacher
 from elite.cli.viewing import view
-from elite.errors import ConfigError, EliteError, StoppedError
+from elite.errors import ConfigError
+from elite.terminal import say
 from elite.version import __version__
 
 COMMANDS: dict[str, Callable[[ArgumentParser, list[str]], int]] = {
@@ -38,32 +40,28 @@ COMMANDS: dict[str, Callable[[ArgumentParser, list[str]], int]] = {
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command. 0 = done; 1 = ran, and found faults; 2 = could not run, the reason in one line on stderr."""
+    """Run one command and return its exit status.
+
+    0 = done; 1 = ran and found faults; 2 = could not run, the reason in one line on stderr; 130 and 143 = stopped by
+    SIGINT and SIGTERM; 141 = the reader of the output is gone.
+    """
     # Idle threads spin only for a moment: beside loader processes on few cores, long spinning costs several times the
     # work itself, and sleeping at once costs half as much again. Read when torch starts.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-    argv = sys.argv[1:] if argv is None else argv
+    return exit_status(lambda: _run(sys.argv[1:] if argv is None else argv))
+
+
+def _run(argv: list[str]) -> int:
     if not argv or argv[0] in ("-h", "--help"):
-        print(_overview())
+        say(_overview())
         return 0
     if argv[0] in ("-V", "--version"):
-        print(f"elite {__version__}")
+        say(f"elite {__version__}")
         return 0
-    try:
-        if argv[0] not in COMMANDS:
-            raise ConfigError(f"'{argv[0]}' is no command; expected one of {', '.join(COMMANDS)}.")
-        command = COMMANDS[argv[0]]
-        parser = Parser(prog=f"elite {argv[0]}", description=command.__doc__)
-        return command(parser, argv[1:])
-    except StoppedError as error:
-        print(f"elite: {error}", file=sys.stderr)
-        return STOPPED
-    except EliteError as error:
-        print(f"elite: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return USAGE
-    except KeyboardInterrupt:
-        print("elite: interrupted", file=sys.stderr)
-        return 130
+    if argv[0] not in COMMANDS:
+        raise ConfigError(f"'{argv[0]}' is not a command; expected one of {', '.join(COMMANDS)}.")
+    command = COMMANDS[argv[0]]
+    return command(Parser(prog=f"elite {argv[0]}", description=command.__doc__), argv[1:])
 
 
 def _overview() -> str:

@@ -8,6 +8,7 @@ from jsonargparse import ArgumentParser
 
 from elite.cli.parsing import FAULTY, add_json, add_labels, add_selection, bar, names, save_json, underscored
 from elite.errors import ConfigError
+from elite.terminal import say
 
 
 def check_data(parser: ArgumentParser, argv: list[str]) -> int:
@@ -36,21 +37,21 @@ def check_data(parser: ArgumentParser, argv: list[str]) -> int:
 def _print_check(reports: list[Any], dataset: Any) -> None:
     columns = ("scans", "labels", "images", "empty", "non_finite", "mismatches", "unknown_ids", "unreadable")
     heads = ("scans", "labels", "images", "empty", "NaN points", "mismatched", "unknown ids", "unreadable")
-    print("sequence  calib  in image  " + "  ".join(heads))
+    say("sequence  calib  in image  " + "  ".join(heads))
     for r in reports:
         share = "-" if r.share_projected is None else f"{100 * r.share_projected:.1f} %"
         cells = "  ".join(f"{getattr(r, c):>{len(h)}}" for c, h in zip(columns, heads, strict=True))
-        print(f"{r.sequence:8s}  {'yes' if r.calibrated else '-':5s}  {share:>8s}  {cells}")
+        say(f"{r.sequence:8s}  {'yes' if r.calibrated else '-':5s}  {share:>8s}  {cells}")
     _print_classes({r.sequence: r.classes for r in reports if r.classes.any()})
     _print_notes(reports, dataset)
     if dataset.stray_files:
-        print(f"\n{dataset.stray_files} stray files among the scans were ignored")
+        say(f"\n{dataset.stray_files} stray files among the scans were ignored")
     faults = [fault for r in reports for fault in r.faults]
-    print(f"\n{len(faults)} faults" if faults else "\nno faults")
+    say(f"\n{len(faults)} faults" if faults else "\nno faults")
     for fault in faults[:20]:
-        print(f"  {fault}")
+        say(f"  {fault}")
     if len(faults) > 20:
-        print(f"  ... and {len(faults) - 20} more (all of them in the --json file)")
+        say(f"  ... and {len(faults) - 20} more (all of them in the --json file)")
 
 
 def _print_notes(reports: list[Any], dataset: Any) -> None:
@@ -64,7 +65,7 @@ def _print_notes(reports: list[Any], dataset: Any) -> None:
         if r.remission > 1:
             lines.append(f"{r.sequence}: remission goes up to {r.remission:g}, networks here learn and expect 0 to 1")
     if lines:
-        print("\n" + "\n".join(lines))
+        say("\n" + "\n".join(lines))
 
 
 def _print_classes(histograms: dict[str, Any]) -> None:
@@ -73,10 +74,10 @@ def _print_classes(histograms: dict[str, Any]) -> None:
 
     if not histograms:
         return
-    print(f"\n{'labelled points':14s} {'all':>14s}" + "".join(f"{s:>8s}" for s in histograms))
+    say(f"\n{'labelled points':14s} {'all':>14s}" + "".join(f"{s:>8s}" for s in histograms))
     for i, name in enumerate(CLASS_NAMES):
         shares = "".join(f"{100 * h[i] / h.sum():6.2f} %" for h in histograms.values())
-        print(f"  {name:14s} {sum(int(h[i]) for h in histograms.values()):>12,} {shares}")
+        say(f"  {name:14s} {sum(int(h[i]) for h in histograms.values()):>12,} {shares}")
 
 
 def synth(parser: ArgumentParser, argv: list[str]) -> int:
@@ -88,7 +89,7 @@ def synth(parser: ArgumentParser, argv: list[str]) -> int:
     parser.add_class_arguments(DriveConfig)
     args = parser.parse_args(underscored(argv))
     out, workers = args.pop("out"), args.pop("workers")
-    print(render_drive(out, DriveConfig(**vars(parser.instantiate(args))), workers=workers))
+    say(render_drive(out, DriveConfig(**vars(parser.instantiate(args))), workers=workers))
     return 0
 
 
@@ -112,10 +113,10 @@ def submit(parser: ArgumentParser, argv: list[str]) -> int:
         raise ConfigError(
             "expected 'elite submit PRED --data ROOT -o X.zip' or 'elite submit --check X.zip --data ROOT'."
         )
-    print(f"{report.path}: {report.scans} scans, {report.points} labels, well-formed")
+    say(f"{report.path}: {report.scans} scans, {report.points} labels, well-formed")
     for line in report.short:
-        print(f"  {line}")
-    print(
+        say(f"  {line}")
+    say(
         "complete: fit for the server"
         if report.accepted
         else "NOT accepted by the server: the test split is not complete"

@@ -1,6 +1,5 @@
 """Commands about the student: train, score, predict, convert."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from elite.cli.parsing import (
     save_json,
 )
 from elite.errors import ConfigError, DataError, EliteError, require_extra
+from elite.terminal import say
 
 if TYPE_CHECKING:
     from elite.inference import Job
@@ -35,7 +35,7 @@ def train(parser: ArgumentParser, argv: list[str]) -> int:
 
     result = run(config)
     score = "" if result.miou is None else f", validation mIoU {percent(result.miou).strip()}"
-    print(f"best checkpoint {result.best}{score}")
+    say(f"best checkpoint {result.best}{score}")
     return 0
 
 
@@ -77,16 +77,16 @@ def _print_score(result: dict[str, Any]) -> None:
 
     for i, (name, iou) in enumerate(zip(CLASS_NAMES, result["iou"], strict=True)):
         if i:
-            print(f"  {name:14s} {percent(iou) if i in result['present'] else 'absent'}")
+            say(f"  {name:14s} {percent(iou) if i in result['present'] else 'absent'}")
     bands = "  ".join(f"{b['from']:.0f}-{b['to']:.0f} m {percent(b['miou']).strip()}" for b in result["by_distance"])
-    print(f"mIoU by distance: {bands}")
-    print(
+    say(f"mIoU by distance: {bands}")
+    say(
         f"mIoU {percent(result['miou']).strip()}   over the {len(result['present'])} classes present "
         f"{percent(result['miou_present']).strip()}   accuracy {percent(result['accuracy']).strip()}   "
         f"({result['frames']} scans)"
     )
     if result["unlabelled"]:
-        print(f"{len(result['unlabelled'])} scans without labels were not scored: {result['unlabelled'][0]}, ...")
+        say(f"{len(result['unlabelled'])} scans without labels were not scored: {result['unlabelled'][0]}, ...")
 
 
 def predict(parser: ArgumentParser, argv: list[str]) -> int:
@@ -109,9 +109,9 @@ def predict(parser: ArgumentParser, argv: list[str]) -> int:
     segmenter = load_segmenter(args.checkpoint, args)
     failures: list[EliteError] = []
     written, failed = predict_files(segmenter, bar(todo, name="predicting"), lambda _, error: failures.append(error))
-    print(f"{written} scans labelled in {args.out}, {len(jobs) - len(todo)} were there already, {failed} failed")
+    say(f"{written} scans labelled in {args.out}, {len(jobs) - len(todo)} were there already, {failed} failed")
     for error in failures:
-        print(f"  {error}", file=sys.stderr)
+        say(f"  {error}", error=True)
     return FAULTY if failed else 0
 
 
@@ -139,8 +139,8 @@ def import_checkpoint(parser: ArgumentParser, argv: list[str]) -> int:
 
     student, report = import_published(args.checkpoint, layout=args.weight_layout)
     save_student(student, args.out)
-    print("\n".join(report.lines()))
-    print(f"{sum(p.numel() for p in student.parameters()):,} parameters written to {args.out}")
+    say("\n".join(report.lines()))
+    say(f"{sum(p.numel() for p in student.parameters()):,} parameters written to {args.out}")
     return 0
 
 
@@ -153,5 +153,5 @@ def export_student(parser: ArgumentParser, argv: list[str]) -> int:
     from elite.student import load_student, save_student
 
     save_student(load_student(args.checkpoint), args.out)
-    print(f"student written to {args.out}")
+    say(f"student written to {args.out}")
     return 0

@@ -17,7 +17,7 @@ from elite.errors import ConfigError, DataError, EliteError
 if TYPE_CHECKING:
     from elite.inference import Segmenter
 
-FAULTY, USAGE, STOPPED = 1, 2, 143
+FAULTY = 1  # exit status of a command that ran and found faults
 Config = TypeVar("Config")
 
 

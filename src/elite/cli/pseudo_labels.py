@@ -1,6 +1,5 @@
 """Commands about pseudo-labels: make them, score them."""
 
-import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,6 +9,7 @@ from jsonargparse import ArgumentParser
 
 from elite.cli.parsing import FAULTY, add_json, bar, parse_config, percent, save_json
 from elite.errors import ConfigError, EliteError
+from elite.terminal import say
 
 # Settings of what is written, of the processes, and of what the score itself decides.
 _UNSCORED = ("out", "folder", "lift", "pictures", "overwrite", "devices", "label_fraction", "label_unit", "strategy")
@@ -51,9 +51,9 @@ def pseudo_label(parser: ArgumentParser, argv: list[str]) -> int:
         if isinstance(done, EliteError):
             raise done
     total = sum(shares, Summary())
-    print(total.line())
+    say(total.line())
     for failure in total.failures:
-        print(f"  {failure}", file=sys.stderr)
+        say(f"  {failure}", error=True)
     save_json(args.json, total.to_dict(), "pseudo-label", argv)
     return FAULTY if total.failures else 0
 
@@ -90,8 +90,8 @@ def pseudo_label_score(parser: ArgumentParser, argv: list[str]) -> int:
 def _print_test(test: str, methods: dict[str, dict[str, Any]]) -> None:
     columns = ["coverage", "accuracy", "miou", "accuracy_all", "miou_all"]
     columns += ["boundary_f", "pq", "leak"] if test == "dense" else []
-    print(f"\n{test:20s} " + " ".join(f"{name:>12s}" for name in (*columns, "prompts", "seconds")))
+    say(f"\n{test:20s} " + " ".join(f"{name:>12s}" for name in (*columns, "prompts", "seconds")))
     for method, scores in methods.items():
         cells = [" " * 7 + percent(scores[c]) if scores[c] is not None else f"{'-':>12s}" for c in columns]
         cost = f"{scores['prompts_per_image']:12.1f} {scores['seconds_per_image']:12.2f}"
-        print(f"{method:20s} " + " ".join(cells) + f" {cost}")
+        say(f"{method:20s} " + " ".join(cells) + f" {cost}")

@@ -6,6 +6,7 @@ from jsonargparse import ArgumentParser
 
 from elite.cli.parsing import add_device, add_json, names, save_json
 from elite.errors import ConfigError
+from elite.terminal import say
 
 
 def report(parser: ArgumentParser, argv: list[str]) -> int:
@@ -30,11 +31,11 @@ def report(parser: ArgumentParser, argv: list[str]) -> int:
         options["cameras"] = names(args.cameras)
     scored = {"predictions": args.predictions, "checkpoint": args.checkpoint}
     if args.run.is_file():
-        print(report_evaluation(args.run, **options, **scored))
+        say(report_evaluation(args.run, **options, **scored))
     elif any(scored.values()):
         raise ConfigError("--predictions and --checkpoint belong to an evaluation's JSON file; a run has its own.")
     else:
-        print(report_run(args.run, **options))
+        say(report_run(args.run, **options))
     return 0
 
 
@@ -46,6 +47,6 @@ def env(parser: ArgumentParser, argv: list[str]) -> int:
     from elite.environment import describe
 
     for name, value in describe().items():
-        print(f"{name:12s} {value}")
+        say(f"{name:12s} {value}")
     save_json(args.json, {}, "env", argv)
     return 0

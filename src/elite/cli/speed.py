@@ -1,6 +1,5 @@
 """Commands about speed: how long a scan takes, and labels as scans come."""
 
-import sys
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from elite.cli.parsing import (
 )
 from elite.cli.viewing import add_window, live_window
 from elite.errors import ConfigError
+from elite.terminal import say
 
 
 def bench(parser: ArgumentParser, argv: list[str]) -> int:
@@ -45,7 +45,7 @@ def bench(parser: ArgumentParser, argv: list[str]) -> int:
         torch.set_num_threads(args.threads)
     segmenter = load_segmenter(args.checkpoint, args)
     report = measure(segmenter, scans, args.rounds, progress=lambda paths: bar(paths, name="timing"))
-    print("\n".join(report.lines()))
+    say("\n".join(report.lines()))
     save_json(args.json, report.to_dict(), "bench", argv)
     return 0
 
@@ -68,7 +68,7 @@ def stream(parser: ArgumentParser, argv: list[str]) -> int:
     from elite.streaming import Stream
 
     def tell(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+        say(line, error=True)
 
     segmenter = load_segmenter(args.checkpoint, args)
     with live_window(args, tell) if args.view else nullcontext(lambda job: None) as show:
@@ -79,5 +79,5 @@ def stream(parser: ArgumentParser, argv: list[str]) -> int:
         except KeyboardInterrupt:
             pass  # the way to end it
         finally:
-            print(run.summary.line())
+            say(run.summary.line())
     return FAULTY if run.summary.failed else 0

@@ -4,6 +4,7 @@ from jsonargparse import ArgumentParser
 
 from elite.cli.parsing import parse_config
 from elite.errors import require_extra
+from elite.terminal import say
 
 
 def train_teacher(parser: ArgumentParser, argv: list[str]) -> int:
@@ -17,5 +18,5 @@ def train_teacher(parser: ArgumentParser, argv: list[str]) -> int:
 
     result = pretrain(config)
     scores = ", ".join(f"{name} {value:.3f}" for name, value in result.scores.items())
-    print(f"foundation model {result.folder} ({scores})")
+    say(f"foundation model {result.folder} ({scores})")
     return 0

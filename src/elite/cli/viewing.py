@@ -9,6 +9,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from elite.cli.parsing import add_compute, add_labels, add_selection, load_segmenter, names
 from elite.errors import ConfigError, require_extra
+from elite.terminal import say
 
 if TYPE_CHECKING:
     from elite.inference import Job
@@ -50,7 +51,7 @@ def view(parser: ArgumentParser, argv: list[str]) -> int:
     )
     choice = first_choice(source, light=args.light, safe=args.safe_colors)
     with open_window(source, choice, host=args.host, port=args.port) as viewer:
-        print(f"open {viewer.url} in a browser; Ctrl-C ends it", flush=True)
+        say(f"open {viewer.url} in a browser; Ctrl-C ends it")
         with suppress(KeyboardInterrupt):  # the way to end it
             viewer.wait()
     return 0

@@ -18,8 +18,9 @@ from torch import Tensor
 
 from elite.config import StudentConfig, from_plain, plain
 from elite.errors import CheckpointError, ConfigError
-from elite.files import is_state_dict, load_torch, no_checkpoint, parse_json, write_bytes
+from elite.files import parse_json, write_bytes
 from elite.student.spvcnn import SPVCNN
+from elite.torch_file import is_state_dict, load_torch, no_checkpoint
 from elite.version import __version__
 
 FORMAT = "elite-student-1"

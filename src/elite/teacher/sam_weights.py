@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import SamConfig, SamMaskDecoderConfig, SamModel, SamPromptEncoderConfig, SamVisionConfig
 
 from elite.errors import CheckpointError
-from elite.files import is_state_dict, load_torch
+from elite.torch_file import is_state_dict, load_torch
 
 _FREQUENCIES = "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"
 # Starts of transformers' names and of Meta's; the first that fits counts. Beyond these, layer_norm is norm there.

@@ -8,13 +8,13 @@ from torch import Tensor
 
 from elite.config import StudentConfig, TeacherConfig, from_plain
 from elite.errors import CheckpointError, ConfigError
-from elite.files import is_state_dict, load_torch
 from elite.teacher.adapters import Adapter, adapt
 from elite.teacher.backbone import Backbone
 from elite.teacher.heads import TeacherHeads, lookup
 from elite.teacher.qkv import split_qkv
 from elite.teacher.tensor_file import pack, unpack
 from elite.teacher.weights import load_backbone
+from elite.torch_file import is_state_dict, load_torch
 from elite.types import Pixels, TeacherOutput
 
 HEADS_FILE = "teacher.safetensors"  # beside a foundation model whose taps and heads are trained already

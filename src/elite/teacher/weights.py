@@ -24,6 +24,7 @@ from elite.errors import CheckpointError, ConfigError, first_line
 from elite.teacher.backbone import AutoMaps, Backbone, Sam2Backbone, SamBackbone, check_depths, evenly_spaced
 from elite.teacher.pretrained import described_by, load_pretrained
 from elite.teacher.sam_weights import load_sam
+from elite.terminal import say
 
 _DOWNLOAD = "https://dl.fbaipublicfiles.com/segment_anything/sam_vit_b_01ec64.pth"
 
@@ -158,7 +159,7 @@ def _check_left_out(names: list[str], model: nn.Module, source: str) -> None:
             "two do not belong together, download both again."
         )
     if names:
-        print(f"{source}: {len(names)} weights are no part of the image encoder and left out ({', '.join(names[:3])})")
+        say(f"{source}: {len(names)} weights are no part of the image encoder and left out ({', '.join(names[:3])})")
 
 
 # Norms that transformers' backbones add behind their stages; published weights do not hold them.

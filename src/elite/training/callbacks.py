@@ -12,7 +12,8 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Callback, Checkpoint, ModelCheckpoint, TQDMProgressBar
 
 from elite.errors import StoppedError
-from elite.files import load_torch, write_bytes
+from elite.files import write_bytes
+from elite.torch_file import load_torch
 from elite.types import Batch
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 from elite.config import TrainConfig, plain
 from elite.errors import CheckpointError, ConfigError
-from elite.files import load_torch
+from elite.terminal import say
+from elite.torch_file import load_torch
 
 # What may change between the parts of a run. Its numbers do not depend on the first of these; a change of the others is
 # told, for it can change the last digits.
@@ -24,7 +25,7 @@ def checkpoint_to_resume(config: TrainConfig) -> tuple[Path | None, int]:
         return None, 0
     path = _newest(config.out) if config.resume == "last" else Path(config.resume)
     if path is None:
-        print(f"{config.out} has no checkpoint yet: the run starts from the beginning")
+        say(f"{config.out} has no checkpoint yet: the run starts from the beginning")
         return None, 0
     checkpoint = load_torch(path)
     settings, progress, step = (checkpoint.get(key) for key in ("elite_config", "elite_progress", "global_step"))
@@ -54,7 +55,7 @@ def _check_settings(before: Any, now: Any, path: Path) -> None:
             f"run from its student with --init {path} and another --out."
         )
     for text in differences.values():
-        print(f"resumed with another setting: {text}")
+        say(f"resumed with another setting: {text}")
 
 
 def settings_changed(before: Any, now: Any) -> dict[str, str]:

@@ -29,6 +29,7 @@ from elite.losses import class_weights
 from elite.processes import sizes
 from elite.sparse import choose
 from elite.student import SPVCNN, load_student
+from elite.terminal import say
 from elite.training.callbacks import AtomicCheckpointIO, StopSignal, Throughput, checkpoints
 from elite.training.distillation import Distillation
 from elite.training.faults import FaultLog
@@ -118,7 +119,7 @@ def _teacher(config: TrainConfig, total_steps: int) -> Any:
     )
     teacher.backbone.check_size(*config.image.crop)
     if teacher.random:
-        print(f"the teacher has RANDOM weights ({config.teacher.model}): good for trials, it knows nothing of images")
+        say(f"the teacher has RANDOM weights ({config.teacher.model}): good for trials, it knows nothing of images")
     return teacher
 
 
@@ -172,7 +173,7 @@ def _open_run(config: TrainConfig, earlier: list[Path], parameters: dict[str, in
     write_bytes(config.out / "config.yaml", yaml.safe_dump(plain(config), sort_keys=False).encode())
     write_json(config.out / "versions.json", describe() | {"seed": config.seed})
     write_json(config.out / "parameters.json", parameters)
-    print("\n".join(f"{name:28s} {count:>12,} parameters" for name, count in parameters.items()))
+    say("\n".join(f"{name:28s} {count:>12,} parameters" for name, count in parameters.items()))
 
 
 def _remove_halves(out: Path) -> None:
@@ -185,15 +186,15 @@ def _tell_absent(data: DataModule) -> None:
     """What is missing and may be: said once, so that nobody finds out a week later."""
     scans = data.train_set
     if scans.frames.absent:
-        print(f"training on the sequences that are there; {', '.join(scans.frames.absent)} are not in the data set")
+        say(f"training on the sequences that are there; {', '.join(scans.frames.absent)} are not in the data set")
     if scans.frames.cameras and scans.without_images:
-        print(f"{scans.without_images} training scans have no image and train the student alone")
+        say(f"{scans.without_images} training scans have no image and train the student alone")
     if scans.unlabelled:
-        print(f"{len(scans.labelled)} training scans show their labels, {len(scans.unlabelled)} do not")
+        say(f"{len(scans.labelled)} training scans show their labels, {len(scans.unlabelled)} do not")
     if scans.dense.folders:
-        print(f"{scans.dense_images} images of {len(scans.labelled)} labelled training scans have dense labels")
+        say(f"{scans.dense_images} images of {len(scans.labelled)} labelled training scans have dense labels")
     if scans.augment.cutmix.objects and not scans.has_objects:
-        print("no training scan that was looked at has instance ids, so cutmix finds no object to paste there")
+        say("no training scan that was looked at has instance ids, so cutmix finds no object to paste there")
 
 
 def initial_student(config: TrainConfig) -> SPVCNN:

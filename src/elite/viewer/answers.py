@@ -12,10 +12,10 @@ from elite.data.views import frame_views
 from elite.device import pick_device
 from elite.errors import DataError, require_extra
 from elite.evaluation import saved_predictions
-from elite.files import load_torch
 from elite.inference import Segmenter
 from elite.layout import Layout
 from elite.report.teaching import teacher_answers
+from elite.torch_file import load_torch
 from elite.types import Frame
 from elite.viewer.layers import Answer
 

@@ -1,0 +1,85 @@
+"""Signals that stop a command: the first one ends it in order, a second one at once.
+
+Any loop can use this module; it knows nothing of training frameworks.
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+STOPPING = (signal.SIGTERM, signal.SIGHUP)
+Action = Callable[[int], None]
+
+
+class Terminated(BaseException):
+    """SIGTERM or SIGHUP arrived. Not an Exception, so that a handler of faulty data cannot swallow it.
+
+    Attributes:
+        number: the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}")
+        self.number = number
+
+    @property
+    def status(self) -> int:
+        """Exit status of a shell for this signal: 143 for SIGTERM, 129 for SIGHUP."""
+        return 128 + self.number
+
+
+@contextmanager
+def raise_on_signal() -> Iterator[None]:
+    """Within the block, the first SIGTERM or SIGHUP raises Terminated and the first SIGINT KeyboardInterrupt.
+
+    A second signal of these ends the process at once, without any clean-up.
+    """
+    with _handled({signal.SIGINT: _interrupt, **dict.fromkeys(STOPPING, _terminate)}):
+        yield
+
+
+@contextmanager
+def call_on_signal(action: Action, signals: tuple[signal.Signals, ...] = STOPPING) -> Iterator[None]:
+    """Within the block, the first of ``signals`` calls ``action(number)`` in the main thread; the action may raise.
+
+    A second one ends the process at once, without any clean-up.
+    """
+    with _handled(dict.fromkeys(signals, action)):
+        yield
+
+
+@contextmanager
+def _handled(actions: dict[signal.Signals, Action]) -> Iterator[None]:
+    """Install the actions and restore the handlers of before. Signals that are ignored (nohup) stay ignored."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python handles signals in the main thread only
+        return
+    owner, received = os.getpid(), False
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        nonlocal received
+        if received or os.getpid() != owner:  # a forked child has inherited this handler and has nothing to save
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        received = True
+        actions[signal.Signals(number)](number)
+
+    before = {number: signal.getsignal(number) for number in actions}
+    for number in [n for n, handler in before.items() if handler is not signal.SIG_IGN]:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+def _interrupt(_number: int) -> None:
+    raise KeyboardInterrupt
+
+
+def _terminate(number: int) -> None:
+    raise Terminated(number)
