@@ -230,7 +230,7 @@ def test_refusals(tiny_kitti: Path, student: Path, tmp_path: Path, capsys) -> No
         ("evaluate", tmp_path, tiny_kitti): r"is a folder; give a checkpoint, such as .*best\.ckpt",
         (*run, "--data.val_sequences", "train,test", "--data.val_frames", "99"): "nothing to validate with.*or none",
         ("evaluate", student, tiny_kitti, "--split", "05"): "no scans for sequence 05; found 00, 08",
-        ("evaluate", student, tiny_kitti, "--split", "val"): "'val' is no selection|is no selection",
+        ("evaluate", student, tiny_kitti, "--split", "val"): "'val' is not a selection of sequences.*The data set has 00, 08",
         ("evaluate", student, tiny_kitti, "--split", "11"): "nothing to score",
         ("predict", student, tiny_kitti, "-o", student / "below"): "choose another place",
         ("predict", student, tmp_path / "nowhere.bin", "-o", tmp_path / "o", "--device", "quantum"): "quantum",

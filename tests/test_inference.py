@@ -78,7 +78,8 @@ def test_a_damaged_scan_is_skipped_counted_and_named(segmenter: Segmenter, tmp_p
         scan.tofile(job.scan)
     jobs[1].scan.write_bytes(jobs[1].scan.read_bytes()[:-3])
     failed = []
-    assert predict_files(segmenter, jobs, lambda job, error: failed.append((job, str(error)))) == (2, 1)
+    done = predict_files(segmenter, jobs, lambda job, error: failed.append((job, str(error))))
+    assert (done.written, done.failed) == (2, 1)
     assert failed[0][0] is jobs[1]
     assert "1.bin" in failed[0][1]
     assert [job.done() for job in jobs] == [True, False, True]

@@ -24,6 +24,7 @@ SAME_LAYER = {
     ("metrics", "labels"),  # the number of classes
     ("sparse", "native"),  # one of its backends
     ("environment", "native"),  # results tell which kernels made them
+    ("layout", "files"),  # a root may begin with ~
     ("pictures", "geometry"),
     ("pictures", "labels"),
     ("synthetic", "data"),  # one codec for dense labels: data.dense

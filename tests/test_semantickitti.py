@@ -234,7 +234,7 @@ def test_an_unknown_label_id_is_refused(three_points):
         (lambda text: text.replace("45", "forty"), "the line 'P2'"),
         (lambda text: text.replace("45", "1e300"), "the line 'P2'"),
         (lambda text: "", "no line 'Tr:'"),
-        (lambda text: "\0\ufffd:", "12 numbers"),
+        (lambda text: "\0\ufffd:", "no line 'Tr:'"),
     ],
 )
 def test_a_calibration_that_lacks_numbers_is_refused(change, message, three_points):

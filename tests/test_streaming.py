@@ -38,7 +38,7 @@ class World:
         self.events.pop(len(self.naps), lambda: None)()
         assert len(self.naps) < 10_000, "it never ends"
 
-    def segment(self, scan: Scan) -> SegmentationResult:
+    def segment(self, scan: Scan, source: object = "") -> SegmentationResult:
         """A student that calls everything a car."""
         self.labelled.append(len(scan))
         self.now += self.seconds_a_scan

@@ -10,6 +10,7 @@ from jaxtyping import Float32, Integer, UInt8
 
 from elite.data.semantickitti import SemanticKITTI, read_labels
 from elite.errors import DataError
+from elite.files import SCAN_BYTES, read_file
 from elite.inference import Segmenter
 from elite.labels import CLASS_NAMES, IGNORE, NUM_CLASSES, to_train
 from elite.layout import Layout
@@ -155,7 +156,7 @@ def by_segmenter(segmenter: Segmenter) -> Predictor:
     """A predictor that labels each scan itself."""
 
     def label(frame: Frame) -> Prediction:
-        result = segmenter.segment(frame.scan)
+        result = segmenter.segment(frame.scan, frame.id)
         return Prediction(result.labels, result.confidence)
 
     return label
@@ -175,7 +176,7 @@ def saved_predictions(folder: Path) -> Predictor:
         path = layout.prediction(frame.sequence, frame.name)
         if not path.exists():
             raise DataError(f"{path} is missing, but its scan has labels; predict every labelled scan of the split.")
-        raw, _ = read_labels(path, Path(f"scan {frame.id}"), len(frame.scan))
+        raw, _ = read_labels(path, Path(f"scan {frame.id}"), len(frame.scan), remedy="predict the scan again")
         return Prediction(to_train(raw, source=path), _confidence(layout, frame))
 
     return read
@@ -186,10 +187,11 @@ def _confidence(layout: Layout, frame: Frame) -> Float32[np.ndarray, "n"] | None
     if not path.exists():
         return None
     try:
-        values = np.fromfile(path, "<f4")
+        data = read_file(path, SCAN_BYTES)
     except OSError as error:
         raise DataError(f"{path}: cannot read confidences ({error.strerror}); predict the scan again.") from error
-    if len(values) != len(frame.scan) or not ((values >= 0) & (values <= 1)).all():  # nor NaN
+    values = np.frombuffer(data[: len(data) // 4 * 4], "<f4")
+    if len(data) % 4 or len(values) != len(frame.scan) or not ((values >= 0) & (values <= 1)).all():  # nor NaN
         raise DataError(
             f"{path} does not hold a share (0..1) for each of the {len(frame.scan)} points of scan {frame.id}; predict "
             "the scan again."

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor
 
+from elite.data.guard import InputGuard, warn
 from elite.data.semantickitti import read_scan
 from elite.device import pick_device
 from elite.errors import CheckpointError, DataError, EliteError
@@ -51,6 +52,9 @@ class Segmenter:
         precision: bf16 takes six tenths of the time where the processor multiplies it, and may change some labels.
         votes, vote_by, seed: views of each scan that are labelled, how their answers become one, and the seed of the
             turned ones (:class:`elite.votes.Votes`). Each view takes the time of a scan; 1 = the scan as it is.
+        report: takes a message about the first scan that is probably not what the network expects (its remission,
+            height, axes, points without a return), once per kind; by default a warning, DoubtfulInput.
+        strict: raise a DataError for such scans instead.
 
     Raises:
         ConfigError: a backend or a precision that is not to be had here, or no vote.
@@ -66,8 +70,11 @@ class Segmenter:
         votes: int = 1,
         vote_by: VoteBy = "softmax",
         seed: int = 0,
+        report: Callable[[str], None] = warn,
+        strict: bool = False,
     ) -> None:
         self.votes = Votes(votes, vote_by, seed)
+        self.guard = InputGuard(student.config.volume, report, strict=strict)
         self.device = torch.device(device)
         self.precision = precision
         self.student = student.to(self.device).eval()
@@ -86,6 +93,8 @@ class Segmenter:
         votes: int = 1,
         vote_by: VoteBy = "softmax",
         seed: int = 0,
+        report: Callable[[str], None] = warn,
+        strict: bool = False,
     ) -> "Segmenter":
         """From a training checkpoint, an imported or an exported student.
 
@@ -107,16 +116,23 @@ class Segmenter:
             votes=votes,
             vote_by=vote_by,
             seed=seed,
+            report=report,
+            strict=strict,
         )
 
     @torch.inference_mode()
-    def __call__(self, points: Float32[np.ndarray, "n 3"], remission: Float32[np.ndarray, "n"]) -> SegmentationResult:
+    def __call__(
+        self, points: Float32[np.ndarray, "n 3"], remission: Float32[np.ndarray, "n"], *, source: object = "the scan"
+    ) -> SegmentationResult:
         """Label every point: those inside the volume by the network, the others as their nearest labelled neighbour.
 
+        ``source`` names the scan in messages.
+
         Raises:
-            DataError: arrays of another shape, NaN or infinite numbers, or no point inside the volume.
+            DataError: arrays of another shape, NaN or infinite numbers, no point inside the volume, or (strict) a
+                doubtful scan.
         """
-        crop = self.crop(points, remission)
+        crop = self.crop(points, remission, source)
         each = (self.network(views, self.geometry(views)) for views in self.views(crop))
         return self.answer(crop, chain.from_iterable(each))
 
@@ -135,9 +151,12 @@ class Segmenter:
 
     # The stages of a call, apart so that they can be timed (elite.latency).
 
-    def crop(self, points: Float32[np.ndarray, "n 3"], remission: Float32[np.ndarray, "n"]) -> Crop:
+    def crop(
+        self, points: Float32[np.ndarray, "n 3"], remission: Float32[np.ndarray, "n"], source: object = "the scan"
+    ) -> Crop:
         """The points inside the volume, once all are checked."""
         points, remission = _checked(points, remission)
+        self.guard.examine(Scan(points, remission), source)
         inside = in_volume(points, self.student.config.volume)
         if not inside.any():
             low, high = self.student.config.volume
@@ -175,10 +194,11 @@ class Segmenter:
         share, row = self.votes.mean(answers)
         confidence, label = (t.cpu().numpy()[row] for t in share.max(dim=1))
         nearest_inside = nearest(crop.all_points, crop.inside)
-        return SegmentationResult((label + 1).astype(np.uint8)[nearest_inside], confidence[nearest_inside])
+        outside = len(crop.inside) - len(crop.points)
+        return SegmentationResult((label + 1).astype(np.uint8)[nearest_inside], confidence[nearest_inside], outside)
 
-    def segment(self, scan: Scan) -> SegmentationResult:
-        return self(scan.points, scan.remission)
+    def segment(self, scan: Scan, source: object = "the scan") -> SegmentationResult:
+        return self(scan.points, scan.remission, source=source)
 
 
 def _checked(points: np.ndarray, remission: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -214,26 +234,43 @@ class Job:
             return False
 
 
+@dataclass
+class PredictionSummary:
+    """What became of some scans, and how many of their points were outside the student's volume."""
+
+    written: int = 0
+    failed: int = 0
+    points: int = 0
+    outside: int = 0
+
+    def line(self) -> str:
+        """The share of the points that the network did not label itself."""
+        share = self.outside / max(self.points, 1)
+        return (
+            f"{self.outside:,} of {self.points:,} points ({share:.1%}) lie outside the student's volume and have the label "
+            "of their nearest neighbour inside"
+        )
+
+
 def predict_files(
     segmenter: Segmenter, jobs: Iterable[Job], failed: Callable[[Job, EliteError], None]
-) -> tuple[int, int]:
-    """Label scan files into raw-id label files; a damaged scan is reported to ``failed`` and skipped.
-
-    Returns (scans written, scans failed).
-    """
-    written = failures = 0
+) -> PredictionSummary:
+    """Label scan files into raw-id label files; a damaged scan is reported to ``failed`` and skipped."""
+    summary = PredictionSummary()
     for job in jobs:
         try:
-            result = segmenter.segment(read_scan(job.scan))
+            result = segmenter.segment(read_scan(job.scan), job.scan)
         except DataError as error:
             failed(job, naming(job.scan, error))
-            failures += 1
+            summary.failed += 1
             continue
         if job.confidence is not None:
             write_bytes(job.confidence, result.confidence.astype("<f4").tobytes())
         write_bytes(job.labels, to_raw(result.labels).astype("<u4").tobytes())
-        written += 1
-    return written, failures
+        summary.written += 1
+        summary.points += len(result.labels)
+        summary.outside += result.outside
+    return summary
 
 
 def naming(scan: Path, error: DataError) -> DataError:

@@ -13,16 +13,20 @@ The only place that joins paths.
     OUT/sequences/SS/predictions/NNNNNN.label
 """
 
+import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from elite.errors import ConfigError, DataError
+from elite.files import expanded
 
 SPLITS: dict[str, tuple[str, ...]] = {
     "train": ("00", "01", "02", "03", "04", "05", "06", "07", "09", "10"),
     "valid": ("08",),
     "test": tuple(f"{i:02d}" for i in range(11, 22)),
 }
+_NUMBERS = re.compile(r"[0-9]+(-[0-9]*)?|-.*")  # a range, perhaps a faulty one
 _DIGITS = 6  # of a frame's number, as in the names of its files
 CAMERAS = {"image_0": "P0", "image_1": "P1", "image_2": "P2", "image_3": "P3"}
 
@@ -77,8 +81,26 @@ class Layout:
         return self.prediction(sequence, name).with_suffix(".confidence")
 
     def found_sequences(self) -> tuple[str, ...]:
-        """Names of the sequences that have scans, sorted."""
-        return tuple(sorted(p.name for p in self.sequences.iterdir() if (p / "velodyne").is_dir()))
+        """Names of the sequences that have scans, sorted.
+
+        Raises:
+            DataError: the folder cannot be read.
+        """
+        return self.sequences_with("velodyne")
+
+    def sequences_with(self, folder: str) -> tuple[str, ...]:
+        """Names of the sequences that have this folder ("" = any), sorted.
+
+        Raises:
+            DataError: the sequences cannot be read.
+        """
+        try:
+            return tuple(sorted(p.name for p in self.sequences.iterdir() if (p / folder).is_dir()))
+        except OSError as error:
+            raise DataError(
+                f"{self.sequences}: cannot read the folder ({error.strerror}). Check its permissions and those of the "
+                "folders in it."
+            ) from error
 
 
 def open_layout(root: str | Path) -> Layout:
@@ -87,12 +109,15 @@ def open_layout(root: str | Path) -> Layout:
     Raises:
         DataError: no ``sequences`` folder there.
     """
-    root = Path(root)
-    if root.resolve().name == "sequences" and root.is_dir():
-        return Layout(root.resolve().parent)
-    for candidate in (root, root / "dataset"):
-        if (candidate / "sequences").is_dir():
-            return Layout(candidate)
+    root = expanded(root)
+    try:
+        if root.resolve().name == "sequences" and root.is_dir():
+            return Layout(root.resolve().parent)
+        for candidate in (root, root / "dataset"):
+            if (candidate / "sequences").is_dir():
+                return Layout(candidate)
+    except OSError as error:
+        raise DataError(f"{root}: cannot read the data set ({error.strerror}). Check its permissions.") from error
     raise DataError(
         f"{root} has no folder 'sequences'; give the folder that holds sequences/00/velodyne/000000.bin and so on."
     )
@@ -107,13 +132,29 @@ def is_root(path: Path) -> bool:
     return True
 
 
-def parse_sequences(text: str) -> tuple[str, ...]:
-    """``train``, ``valid``, ``test``, or numbers: ``00,08`` or ``0-7,9``. Split names may be mixed in."""
+def parse_sequences(text: str, found: Collection[str] = ()) -> tuple[str, ...]:
+    """``train``, ``valid``, ``test``, numbers (``00,08`` or ``0-7,9``), or names that are among the ``found`` ones.
+
+    All of these may be mixed.
+
+    Raises:
+        ConfigError: a part is none of these.
+    """
     names: list[str] = []
     for part in filter(None, (p.strip() for p in text.split(","))):
-        names += SPLITS[part] if part in SPLITS else (f"{i:02d}" for i in _parse_range(part, text))
+        if part in SPLITS:
+            names += SPLITS[part]
+        elif part in found:
+            names.append(part)
+        elif _NUMBERS.fullmatch(part):
+            names += (f"{i:02d}" for i in _parse_range(part, text))
+        else:
+            raise ConfigError(
+                f"'{text}' is not a selection of sequences: expected train, valid, test, numbers such as 00,08 or 0-7, or "
+                f"folder names, found '{part}'. The data set has {', '.join(sorted(found)) or 'no sequences'}."
+            )
     if not names:
-        raise ConfigError(f"'{text}' names no sequence; give train, valid, test or numbers such as 00,08.")
+        raise ConfigError(f"'{text}' selects no sequence; give train, valid, test, numbers such as 00,08 or names.")
     return tuple(dict.fromkeys(names))
 
 
@@ -123,11 +164,12 @@ def select_sequences(
     """Of a selection (None = all) what is among the ``found`` sequences below ``root``, and what is not.
 
     Raises:
-        DataError: a sequence that is named by its number is not there; those of a split need not be.
+        DataError: a sequence that is selected by its own name or number does not exist; those of a split may be absent.
+        ConfigError: the selection cannot be understood.
     """
     if text is None:
         return found, ()
-    wanted = parse_sequences(text)
+    wanted = parse_sequences(text, found)
     absent = tuple(s for s in wanted if s not in found)
     of_splits = {s for part in text.split(",") for s in SPLITS.get(part.strip(), ())}
     missing = [s for s in absent if s not in of_splits]

@@ -2,6 +2,7 @@
 
 import sys
 import unicodedata
+from contextlib import AbstractContextManager, nullcontext
 
 # Right-to-left marks and overrides reorder a line without being control characters.
 _REORDERING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -16,7 +17,13 @@ def say(text: object = "", *, error: bool = False) -> None:
     Raises:
         OSError: the stream cannot be written to: its reader is gone (BrokenPipeError), the disk is full.
     """
-    print(printable(str(text)), file=sys.stderr if error else sys.stdout, flush=True)
+    with _above_progress_bars():
+        print(printable(str(text)), file=sys.stderr if error else sys.stdout, flush=True)
+
+
+def notice(text: object) -> None:
+    """Print a warning: the command continues, and its exit status does not change."""
+    say(f"elite: warning: {text}", error=True)
 
 
 def printable(text: str) -> str:
@@ -29,6 +36,12 @@ def printable(text: str) -> str:
 def one_line(error: object) -> str:
     """Return a message as one printable line."""
     return printable(" ".join(str(error).split()))
+
+
+def _above_progress_bars() -> AbstractContextManager[object]:
+    """Clear the bars that are on the screen, if there are any, and redraw them after the text."""
+    bars = sys.modules.get("tqdm")
+    return nullcontext() if bars is None else bars.tqdm.external_write_mode(file=sys.stderr)
 
 
 def _is_escaped(character: str) -> bool:

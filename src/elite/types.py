@@ -198,7 +198,14 @@ class TeacherOutput:
 
 @dataclass(frozen=True)
 class SegmentationResult:
-    """One scan's answer. ``labels`` are train ids 1..19; ``confidence`` is the softmax share of the answer."""
+    """Prediction of one scan.
+
+    Attributes:
+        labels: train ids 1..19.
+        confidence: softmax share of the label.
+        outside: number of points outside the student's volume, which have the label of their nearest neighbour inside.
+    """
 
     labels: UInt8[np.ndarray, "n"]
     confidence: Float32[np.ndarray, "n"]
+    outside: int = 0

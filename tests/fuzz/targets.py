@@ -206,7 +206,7 @@ def use_submission(folder: Path) -> None:
 class Stub:
     """A student that calls everything a car."""
 
-    def segment(self, scan: Scan) -> SegmentationResult:
+    def segment(self, scan: Scan, source: object = "") -> SegmentationResult:
         return SegmentationResult(np.ones(len(scan), np.uint8), np.ones(len(scan), np.float32))
 
 

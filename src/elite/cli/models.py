@@ -108,11 +108,14 @@ def predict(parser: ArgumentParser, argv: list[str]) -> int:
     todo = [job for job in jobs if not (args.skip_existing and job.done())]
     segmenter = load_segmenter(args.checkpoint, args)
     failures: list[EliteError] = []
-    written, failed = predict_files(segmenter, bar(todo, name="predicting"), lambda _, error: failures.append(error))
-    say(f"{written} scans labelled in {args.out}, {len(jobs) - len(todo)} were there already, {failed} failed")
+    done = predict_files(segmenter, bar(todo, name="predicting"), lambda _, error: failures.append(error))
+    kept = len(jobs) - len(todo)
+    say(f"{done.written} scans labelled in {args.out}, {kept} were there already, {done.failed} failed")
+    if done.outside:
+        say(done.line())
     for error in failures:
         say(f"  {error}", error=True)
-    return FAULTY if failed else 0
+    return FAULTY if done.failed else 0
 
 
 def _jobs(inputs: list[Path], out: Path, sequences: str | None, frames: str | None, confidence: bool) -> list["Job"]:

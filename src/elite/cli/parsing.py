@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, get_args, get_type_hin
 from jsonargparse import ArgumentParser, Namespace
 
 from elite.errors import ConfigError, DataError, EliteError
+from elite.terminal import notice
 
 if TYPE_CHECKING:
     from elite.inference import Segmenter
@@ -176,6 +177,11 @@ def add_compute(parser: ArgumentParser) -> None:
     ways = "mean of their softmax, or of their logits, or as released: of the logits of turned views only"
     parser.add_argument("--vote-by", choices=("softmax", "logits", "released"), default="softmax", help=ways)
     parser.add_argument("--seed", type=int, default=0, help="of the turned views")
+    add_strict(parser)
+
+
+def add_strict(parser: ArgumentParser) -> None:
+    parser.add_argument("--strict", action="store_true", help="doubtful inputs are errors, not warnings")
 
 
 def load_segmenter(checkpoint: Path, args: Namespace) -> "Segmenter":
@@ -189,6 +195,8 @@ def load_segmenter(checkpoint: Path, args: Namespace) -> "Segmenter":
         votes=args.votes,
         vote_by=args.vote_by,
         seed=args.seed,
+        report=notice,
+        strict=args.strict,
     )
 
 

@@ -66,8 +66,8 @@ class ImageIndex:
             )
         self.layout: Layout = open_layout(root)
         self.cameras = cameras
-        there = tuple(sorted(p.name for p in self.layout.sequences.iterdir() if p.is_dir()))
-        left_out = () if without == "none" else parse_sequences(without)
+        there = self.layout.sequences_with("")
+        left_out = () if without == "none" else parse_sequences(without, there)
         present, _ = select_sequences(sequences, there, self.layout.root)
         chosen = [s for s in present if s not in left_out]
         wanted = parse_frames(frames)

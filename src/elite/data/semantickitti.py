@@ -9,28 +9,36 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Float32, UInt8, UInt16
+from PIL import Image
 
 from elite.errors import ConfigError, DataError
-from elite.files import open_image
+from elite.data.calibration import decode_text, parse_matrix, read_calibration
+from elite.data.guard import layout_fault
+from elite.files import SCAN_BYTES, TEXT_BYTES, open_image, read_file
 from elite.labels import object_ids, split_label, to_train
 from elite.layout import CAMERAS, open_layout, parse_frames, select_sequences
 from elite.types import Camera, Frame, Scan
 
-_LARGEST = 1e9  # of a calibration's or a pose's numbers: their products stay finite
 _SCAN_NAME = re.compile(r"\d+\.bin")
 
 
 def read_points(path: Path) -> Float32[np.ndarray, "n 4"]:
-    """x y z remission as stored; only the file's size is checked.
+    """x y z remission as stored; NaN and implausible single points pass.
 
     Raises:
-        DataError: the file is missing, or not a whole number of float32 quadruples.
+        DataError: the file is missing, not a whole number of float32 quadruples, or its numbers only make sense in
+            another layout.
     """
     data = _read(path, "a scan")
+    if (found := layout_fault(data)) is not None:
+        raise DataError(
+            f"{path}: expected float32 x y z remission (16 bytes a point), found {found}. Convert it: write "
+            "points[:, :4] as float32, with remission in 0..1."
+        )
     if len(data) % 16:
         raise DataError(
             f"{path} is {len(data)} bytes long, expected a multiple of 16 (float32 x y z remission); "
-            "it is truncated or of another format, copy it again."
+            "it is truncated, copy it again."
         )
     return np.frombuffer(data, "<f4").reshape(-1, 4)
 
@@ -66,55 +74,50 @@ def count_points(scan_path: Path) -> int:
         raise _unreadable(scan_path, "a scan", error) from error
 
 
-def read_labels(path: Path, scan_path: Path, points: int) -> tuple[UInt16[np.ndarray, "n"], UInt16[np.ndarray, "n"]]:
-    """(raw semantic ids, instance ids), one each per point of the scan.
+def read_labels(
+    path: Path, scan_path: Path, points: int, *, remedy: str = "re-extract the labels archive"
+) -> tuple[UInt16[np.ndarray, "n"], UInt16[np.ndarray, "n"]]:
+    """(raw semantic ids, instance ids), one each per point of the scan; ``remedy`` ends the error message.
 
     Raises:
         DataError: missing, truncated, or another number of labels than points.
     """
     data = _read(path, "labels")
     if len(data) != 4 * points:
-        raise DataError(
-            f"{path} has {len(data) / 4:g} labels but {scan_path} has {points} points; re-extract the labels archive."
-        )
+        size = len(data) / points if points else 0
+        if size in (1, 2, 8):
+            raise DataError(
+                f"{path}: expected uint32 labels (4 bytes a point), found {size:g} bytes for each of the {points} points "
+                f"of {scan_path}. Write them as uint32."
+            )
+        raise DataError(f"{path} has {len(data) / 4:g} labels but {scan_path} has {points} points; {remedy}.")
     return split_label(np.frombuffer(data, "<u4"))
-
-
-def read_calibration(path: Path) -> dict[str, Float[np.ndarray, "3 4"]]:
-    """Every line ``NAME: 12 numbers`` of a calib.txt, as (3, 4) matrices.
-
-    Raises:
-        DataError: missing, or a line without 12 numbers.
-    """
-    matrices = {}
-    for line in _read(path, "calibration").decode(errors="replace").splitlines():
-        name, colon, numbers = line.partition(":")
-        if not colon:
-            continue
-        matrices[name.strip()] = _matrix(numbers, f"the line '{name}' of {path}")
-    return matrices
 
 
 def read_cameras(path: Path, names: Sequence[str]) -> tuple[Camera, ...]:
     """The named cameras (image_2, image_3, ...) of a calib.txt: P_k @ Tr.
 
     Raises:
-        DataError: a matrix is missing.
+        DataError: a matrix is missing or impossible; see ``elite.data.calibration``.
     """
-    matrices = read_calibration(path)
-    for key in ("Tr", *(CAMERAS[name] for name in names)):
-        if key not in matrices:
-            raise DataError(
-                f"{path} has no line '{key}:', found {sorted(matrices)}; re-extract the calibration archive."
-            )
-    T_cam_velo = np.vstack([matrices["Tr"], (0, 0, 0, 1)])
-    return tuple(Camera(name, _frozen(matrices[CAMERAS[name]] @ T_cam_velo)) for name in names)
+    calibration = read_calibration(path, _read(path, "calibration"))
+    T_cam_velo = np.vstack([calibration.T_cam_velo, (0, 0, 0, 1)])
+    return tuple(Camera(name, _frozen(calibration.projection(CAMERAS[name]) @ T_cam_velo)) for name in names)
+
+
+def read_cam_velo(path: Path) -> Float[np.ndarray, "3 4"]:
+    """T_cam0_velo of a calib.txt.
+
+    Raises:
+        DataError: it is missing or impossible.
+    """
+    return read_calibration(path, _read(path, "calibration")).T_cam_velo
 
 
 def read_poses(path: Path) -> Float[np.ndarray, "frames 4 4"]:
     """T_world_cam0 of every frame of a sequence."""
-    lines = _read(path, "poses").decode(errors="replace").splitlines()
-    rows = [_matrix(line, f"line {i + 1} of {path}") for i, line in enumerate(lines) if line.strip()]
+    lines = decode_text(_read(path, "poses"), path).splitlines()
+    rows = [parse_matrix(line, f"line {i + 1} of {path}") for i, line in enumerate(lines) if line.strip()]
     poses = np.zeros((len(rows), 4, 4))
     poses[:, 3, 3] = 1
     if rows:
@@ -138,22 +141,32 @@ def read_image(path: Path) -> UInt8[np.ndarray, "h w 3"]:
         if image.mode.startswith(("I", "F")):
             raise ValueError(f"pixel mode {image.mode}, expected 8 bits a channel")
         through = image.convert("RGBA") if "transparency" in image.info else image
-        return np.asarray(through.convert("RGB"))
+        return np.asarray(_upright(through.convert("RGB"), image))
 
 
-def _matrix(numbers: str, source: str) -> Float[np.ndarray, "3 4"]:
-    try:
-        values = np.array([float(x) for x in numbers.split()])
-    except ValueError:
-        values = np.empty(0)
-    if len(values) != 12 or not (np.abs(values) < _LARGEST).all():  # nor NaN
-        raise DataError(f"{source} should hold 12 numbers, found '{numbers.strip()[:40]}'; re-extract the archive.")
-    return values.reshape(3, 4)
+# EXIF orientation -> what turns the stored pixels upright, as viewers and OpenCV do on reading.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ORIENTATION = 0x0112
+
+
+def _upright(pixels: Image.Image, image: Image.Image) -> Image.Image:
+    """``pixels`` of ``image`` as its EXIF orientation asks for them."""
+    orientation = image.getexif().get(_ORIENTATION) if "exif" in image.info else None
+    turn = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
+    return pixels if turn is None else pixels.transpose(turn)
 
 
 def _read(path: Path, what: str) -> bytes:
     try:
-        return path.read_bytes()
+        return read_file(path, TEXT_BYTES if what in ("calibration", "poses") else SCAN_BYTES)
     except OSError as error:
         raise _unreadable(path, what, error) from error
 

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, UInt8, UInt32
 
-from elite.data.semantickitti import SemanticKITTI, count_points, read_calibration, read_labels, read_poses, read_scan
+from elite.data.semantickitti import SemanticKITTI, count_points, read_cam_velo, read_labels, read_poses, read_scan
 from elite.data.views import DenseLabels
 from elite.errors import DataError
 from elite.labels import to_train
@@ -162,14 +162,14 @@ class DataSource:
     def _poses(self, sequence: str, rows: list[int]) -> dict[int, Float[np.ndarray, "4 4"]]:
         """T_street_velo: the street is the sensor's frame at the first of the frames."""
         layout = self.dataset.layout
-        matrices, world = read_calibration(layout.calibration(sequence)), read_poses(layout.poses(sequence))
+        T_cam_velo = np.vstack([read_cam_velo(layout.calibration(sequence)), (0, 0, 0, 1)])
+        world = read_poses(layout.poses(sequence))
         last = int(self.ids[rows[-1]][1])
-        if "Tr" not in matrices or last >= len(world):
+        if last >= len(world):
             raise DataError(
-                f"the map of sequence {sequence} needs a line 'Tr:' in calib.txt and {last + 1} lines in poses.txt, "
-                f"found {sorted(matrices)} and {len(world)}; copy both files again."
+                f"the map of sequence {sequence} needs {last + 1} lines in poses.txt, found {len(world)}; copy the file "
+                "again."
             )
-        T_cam_velo = np.vstack([matrices["Tr"], (0, 0, 0, 1)])
         T_world_velo = {i: world[int(self.ids[i][1])] @ T_cam_velo for i in rows}
         T_street_world = np.linalg.inv(T_world_velo[rows[0]])
         return {i: T_street_world @ pose for i, pose in T_world_velo.items()}

@@ -1,0 +1,132 @@
+"""calib.txt: the matrices of KITTI's odometry, tracking and object benchmarks, whatever editor saved them."""
+
+import codecs
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from elite.errors import DataError
+
+_LARGEST = 1e9  # of a calibration's or a pose's numbers: their products stay finite
+_ORTHONORMAL = 0.02  # largest deviation of R R^T from the identity
+_LINE = re.compile(r"\s*([A-Za-z]\w*)(?:\s*:\s*|\s+)(\S.*)")
+# Names in KITTI's tracking and object benchmarks, where the rectification is a matrix of its own: Tr = R_rect @ Tr_velo.
+_VELODYNE = ("Tr_velo_cam", "Tr_velo_to_cam")
+_RECTIFICATION = ("R_rect", "R0_rect")
+
+
+@dataclass(frozen=True)
+class CalibrationFile:
+    """The lines of a calib.txt by name; each is parsed when it is needed, and others may hold anything."""
+
+    path: Path
+    lines: dict[str, str]
+
+    @property
+    def T_cam_velo(self) -> Float[np.ndarray, "3 4"]:
+        """LiDAR to rectified camera 0.
+
+        Raises:
+            DataError: no such line, or not a rotation and a translation.
+        """
+        if "Tr" in self.lines:
+            matrix = self._matrix("Tr", 12).reshape(3, 4)
+        elif velodyne := self._first(_VELODYNE):
+            rectification = self._first(_RECTIFICATION)
+            if rectification is None:
+                raise self._lacks("R_rect", f"beside '{velodyne}', since Tr = R_rect @ {velodyne}")
+            matrix = self._matrix(rectification, 9).reshape(3, 3) @ self._matrix(velodyne, 12).reshape(3, 4)
+        else:
+            raise self._lacks("Tr", "the 3 x 4 matrix from LiDAR to camera")
+        rotation = matrix[:, :3]
+        if np.abs(rotation @ rotation.T - np.eye(3)).max() > _ORTHONORMAL or np.linalg.det(rotation) < 0:
+            raise DataError(
+                f"{self.path}: expected a rotation in the first three columns of Tr, found "
+                f"{np.array2string(rotation, precision=3)}. Write Tr as [R | t] from LiDAR to camera."
+            )
+        return matrix
+
+    def projection(self, name: str) -> Float[np.ndarray, "3 4"]:
+        """P_k: rectified camera 0 to pixels.
+
+        Raises:
+            DataError: no such line, or not a projection.
+        """
+        if name not in self.lines:
+            raise self._lacks(name, "the 3 x 4 projection of the camera")
+        matrix = self._matrix(name, 12).reshape(3, 4)
+        if np.linalg.matrix_rank(matrix[:, :3]) < 3:
+            raise DataError(
+                f"{self.path}: expected a projection of rank 3 in {name}, found one that maps no point into an image. "
+                "Re-extract the calibration archive."
+            )
+        return matrix
+
+    def _first(self, names: tuple[str, ...]) -> str | None:
+        return next((name for name in names if name in self.lines), None)
+
+    def _matrix(self, name: str, count: int) -> Float[np.ndarray, "count"]:
+        return parse_numbers(self.lines[name], count, f"the line '{name}' of {self.path}")
+
+    def _lacks(self, name: str, what: str) -> DataError:
+        hint = "re-extract the calibration archive."
+        if {"R", "T"} <= self.lines.keys():
+            hint = (
+                "this is calib_velo_to_cam.txt of KITTI raw: write Tr = R_rect_00 @ [R | T] and P2 = P_rect_02, with "
+                "R_rect_00 and P_rect_02 of calib_cam_to_cam.txt."
+            )
+        found = ", ".join(self.lines) or "none"
+        return DataError(f"{self.path} has no line '{name}:' ({what}), found the lines {found}; {hint}")
+
+
+def read_calibration(path: Path, data: bytes) -> CalibrationFile:
+    """The lines ``NAME: NUMBERS`` of a calib.txt (also without the colon, as KITTI's tracking benchmark writes them).
+
+    Raises:
+        DataError: not a text, or two lines of one name.
+    """
+    lines: dict[str, str] = {}
+    for line in decode_text(data, path).splitlines():
+        if (match := _LINE.fullmatch(line.rstrip())) is None:
+            continue
+        name, numbers = match[1], match[2]
+        if lines.setdefault(name, numbers) != numbers:
+            raise DataError(f"{path}: expected one line '{name}', found two that differ. Remove one of them.")
+    return CalibrationFile(path, lines)
+
+
+def decode_text(data: bytes, path: Path) -> str:
+    """A text in UTF-8 or UTF-16, with or without byte order mark.
+
+    Raises:
+        DataError: damaged UTF-16.
+    """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        try:
+            return data.decode("utf-16")
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path} is damaged UTF-16 ({error}). Save it as UTF-8.") from error
+    return data.decode("utf-8-sig", errors="replace")
+
+
+def parse_matrix(numbers: str, source: str) -> Float[np.ndarray, "3 4"]:
+    """12 numbers in a text, row by row."""
+    return parse_numbers(numbers, 12, source).reshape(3, 4)
+
+
+def parse_numbers(text: str, count: int, source: str) -> Float[np.ndarray, "count"]:
+    """So many numbers, separated by spaces or commas.
+
+    Raises:
+        DataError: another number of them, or one that is not finite; ``source`` names the line.
+    """
+    try:
+        values = np.array([float(x) for x in text.replace(",", " ").split()])
+    except ValueError:
+        values = np.empty(0)
+    if len(values) != count or not (np.abs(values) < _LARGEST).all():  # nor NaN
+        raise DataError(f"{source} should hold {count} numbers, found '{text.strip()[:40]}'; re-extract the archive.")
+    return values
