@@ -9,7 +9,7 @@ ROOT = Path(elite.__file__).parent
 LAYERS = (
     ("version", "types", "config", "errors"),
     (
-        *("geometry", "pixels", "labels", "layout", "files", "torch_file", "metrics", "terminal", "signals"),
+        *("geometry", "pixels", "labels", "layout", "files", "torch_file", "metrics", "terminal", "signals", "plugins"),
         *("environment", "device", "native", "sparse", "pictures", "processes"),
     ),
     ("data", "synthetic", "student", "teacher", "losses"),

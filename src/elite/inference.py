@@ -247,8 +247,8 @@ class PredictionSummary:
         """The share of the points that the network did not label itself."""
         share = self.outside / max(self.points, 1)
         return (
-            f"{self.outside:,} of {self.points:,} points ({share:.1%}) lie outside the student's volume and have the label "
-            "of their nearest neighbour inside"
+            f"{self.outside:,} of {self.points:,} points ({share:.1%}) lie outside the student's volume and have the "
+            "label of their nearest neighbour inside"
         )
 
 

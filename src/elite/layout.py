@@ -150,8 +150,8 @@ def parse_sequences(text: str, found: Collection[str] = ()) -> tuple[str, ...]:
             names += (f"{i:02d}" for i in _parse_range(part, text))
         else:
             raise ConfigError(
-                f"'{text}' is not a selection of sequences: expected train, valid, test, numbers such as 00,08 or 0-7, or "
-                f"folder names, found '{part}'. The data set has {', '.join(sorted(found)) or 'no sequences'}."
+                f"'{text}' is not a selection of sequences: expected train, valid, test, numbers such as 00,08 or 0-7, "
+                f"or folder names, found '{part}'. The data set has {', '.join(sorted(found)) or 'no sequences'}."
             )
     if not names:
         raise ConfigError(f"'{text}' selects no sequence; give train, valid, test, numbers such as 00,08 or names.")

@@ -1,10 +1,12 @@
 """Arguments and output that several commands share."""
 
+import argparse
+import json
 import re
 import shlex
 import sys
 from collections.abc import Collection, Iterable
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, make_dataclass
 from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +14,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, get_args, get_type_hin
 
 from jsonargparse import ArgumentParser, Namespace
 
-from elite.errors import ConfigError, DataError, EliteError
+from elite.cli.config_file import IMPORTS, config_text, group_kinds, parse_inline, plain_settings
+from elite.errors import ConfigError, DataError, EliteError, OutputError
+from elite.files import expanded, open_regular, refuse_inputs
 from elite.terminal import notice
 
 if TYPE_CHECKING:
@@ -23,7 +27,14 @@ Config = TypeVar("Config")
 
 
 class Parser(ArgumentParser):
-    """Errors of the arguments leave as one line, like every other error."""
+    """Errors of the arguments leave as one line, like every other error; paths may begin with ~."""
+
+    def parse_args(self, *given: Any, **options: Any) -> Namespace:  # type: ignore[override]
+        args = super().parse_args(*given, **options)
+        for name, value in list(args.items()):
+            args[name] = _home_expanded(value)
+        _check_outputs(args)
+        return args
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         if isinstance(ex, EliteError):
@@ -31,21 +42,47 @@ class Parser(ArgumentParser):
         raise ConfigError(f"{' '.join(message.split())}{self._meant(message)} (see '{self.prog} --help')")
 
     def _meant(self, message: str) -> str:
-        """The option that an unknown one, typed or of a configuration file, may stand for."""
+        """The option that an unknown one may stand for."""
         if typed := re.search(r"nrecognized arguments.*?(--[^\s=]+)", message, re.DOTALL):
-            close = self._nearest(typed[1])
-            return f"; did you mean {close}?" if close else ""
-        if grouped := re.search(r"Group '(.+?)' does not accept option '(.+?)'", message):
-            close = self._nearest(f"--{grouped[1]}.{grouped[2]}")
-            return f"; did you mean {close[2:]}?" if close else ""
-        if single := re.search(r"Option '(.+?)' is not accepted", message):
-            close = self._nearest(f"--{single[1]}")
-            guess = f"did you mean {close[2:]}, or " if close else ""
-            return f"; {guess}is it a setting of another command's configuration?"
+            close = get_close_matches(typed[1], self._option_string_actions, 1)
+            return f"; did you mean {close[0]}?" if close else ""
         return ""
 
-    def _nearest(self, option: str) -> str:
-        return next(iter(get_close_matches(option, self._option_string_actions, 1)), "")
+
+def _home_expanded(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_home_expanded(item) for item in value]
+    if isinstance(value, Path):
+        return expanded(value)
+    return str(expanded(value)) if isinstance(value, str) and value.startswith("~") else value
+
+
+_OUTPUTS = ("out", "json")
+
+
+def _check_outputs(args: Namespace) -> None:
+    """No file that a command writes is one that it reads, whatever the two are called.
+
+    Raises:
+        OutputError: it is; or --json names a file that is not JSON.
+    """
+    outputs = {name: args.get(name) for name in _OUTPUTS if isinstance(args.get(name), Path)}
+    others = [value for name, value in args.items() if name not in outputs]
+    inputs = [v for value in others for v in (value if isinstance(value, list) else [value])]
+    for out in (path for path in outputs.values() if path.is_file()):
+        refuse_inputs(out, *(Path(v) for v in inputs if isinstance(v, Path | str) and str(v)))
+    if (result := outputs.get("json")) is not None and result.exists():
+        _check_replaceable(result)
+
+
+def _check_replaceable(path: Path) -> None:
+    try:
+        with open_regular(path, None) as file:
+            begin = file.read(64).lstrip()
+    except OSError as error:
+        raise OutputError(f"--json {path}: cannot be replaced ({error.strerror}). Choose another file.") from error
+    if begin and begin[:1] not in b"{[":
+        raise OutputError(f"--json {path}: expected a JSON file or none, found another file. Choose another file.")
 
 
 def underscored(argv: list[str]) -> list[str]:
@@ -58,28 +95,40 @@ def _dash_to_underscore(option: str) -> str:
     return f"--{name.replace('-', '_')}{equals}{value}"
 
 
-def resolve_config(argv: list[str]) -> list[str]:
-    """``--config`` first, so that what is typed wins; its NAME is a packaged configuration if there is no such file."""
+def resolve_config(
+    argv: list[str], cls: type, *, others: Collection[str] = (), importable: Collection[str] = ()
+) -> list[str]:
+    """``--config`` first, so that what is typed wins, and each as the text of its settings, checked.
+
+    A NAME is a packaged configuration if there is no such file. What is typed for a whole group is checked alike.
+    """
+    groups = group_kinds(cls)
     configs, rest, words = [], [], iter(argv)
     for option in words:
         name, equals, value = option.partition("=")
         if name == "--config" and (value := value if equals else next(words, "")):
-            configs.append(f"--config={_config_path(value)}")
+            path = _config_path(value)
+            configs.append(f"--config={config_text(path, cls, others=others, importable=importable)}")
+        elif (kind := groups.get(name[2:].replace("-", "_"))) is not None:
+            value = value if equals else next(words, "")
+            settings = plain_settings({name[2:]: parse_inline(value, name)}, _holder(name[2:], kind), name)
+            rest.append(f"{name}={json.dumps(settings[name[2:]])}")
         else:
             rest.append(option)
     return configs + rest
 
 
-def _config_path(name: str) -> str:
+def _holder(name: str, kind: type) -> type:
+    """Settings that have one group only."""
+    return make_dataclass("Settings", [(name, kind)])
+
+
+def _config_path(name: str) -> Path:
     packaged = Path(__file__).parents[1] / "configs"
-    if Path(name).is_file():
-        try:
-            Path(name).read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{name} is not a readable configuration ({error}); expected YAML text.") from error
-        return name
+    if (path := expanded(name)).exists():
+        return path
     if (packaged / f"{name}.yaml").is_file():
-        return str(packaged / f"{name}.yaml")
+        return packaged / f"{name}.yaml"
     known = ", ".join(sorted(p.stem for p in packaged.glob("*.yaml")))
     raise ConfigError(
         f"'{name}' is neither a configuration file nor a packaged configuration; expected one of {known}."
@@ -92,6 +141,14 @@ def parse_config(
     """(all arguments, the configuration of a run): ``--config`` and any setting of ``cls`` that is not to ``skip``."""
     parser.add_argument("--config", action="config", help="a packaged name or a YAML file of differences")
     parser.add_class_arguments(cls, skip=set(skip))
+    if any(f.metadata.get(IMPORTS) for f in fields(cls)):  # type: ignore[arg-type]
+        parser.add_argument(
+            "--allow-import",
+            "--allow_import",
+            action="append",
+            metavar="PACKAGE",
+            help="package whose classes a --config file may name as package.module:Class",
+        )
     return read_config(parser, argv, cls, skip=skip)
 
 
@@ -103,8 +160,11 @@ def read_config(
     Raises:
         ConfigError: a setting that must have a value has none, or one beyond all numbers; endless nesting.
     """
+    importable = _allowed_imports(argv)
+    others = [name for name, _ in parser.get_defaults().items() if "." not in name]
     try:
-        args = parser.parse_args(switched(underscored(resolve_config(argv)), _switches(cls)))
+        argv = switched(underscored(argv), _switches(cls))
+        args = parser.parse_args(resolve_config(argv, cls, others=others, importable=importable))
     except OverflowError as error:
         raise ConfigError(f"a setting is larger than any number here ({error}); give a smaller one.") from error
     except RecursionError as error:
@@ -114,6 +174,13 @@ def read_config(
     made = vars(parser.instantiate(args))
     names = [f.name for f in fields(cls) if f.name not in skip]  # type: ignore[arg-type]
     return args, cls(**{name: made[name] for name in names})
+
+
+def _allowed_imports(argv: list[str]) -> list[str]:
+    """Packages that --allow-import names: they must be known before a configuration file is read."""
+    option = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    option.add_argument("--allow-import", action="append", default=[])
+    return option.parse_known_args(argv)[0].allow_import
 
 
 def _without_value(kind: Any, values: Any, name: str = "") -> list[str]:

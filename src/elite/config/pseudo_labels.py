@@ -76,7 +76,7 @@ class PseudoLabelConfig:
     label_unit: Literal["scans", "points"] = "scans"
     seed: int = 0
     cameras: str = "image_2"
-    proposer: str | None = None
+    proposer: str | None = field(default=None, metadata={"imports": True})
     weights: str | None = None
     device: str = "auto"
     precision: Literal["fp32", "bf16"] = "fp32"

@@ -13,7 +13,7 @@ from elite.errors import DataError
 _LARGEST = 1e9  # of a calibration's or a pose's numbers: their products stay finite
 _ORTHONORMAL = 0.02  # largest deviation of R R^T from the identity
 _LINE = re.compile(r"\s*([A-Za-z]\w*)(?:\s*:\s*|\s+)(\S.*)")
-# Names in KITTI's tracking and object benchmarks, where the rectification is a matrix of its own: Tr = R_rect @ Tr_velo.
+# Names of KITTI's tracking and object benchmarks, where Tr = R_rect @ Tr_velo_cam.
 _VELODYNE = ("Tr_velo_cam", "Tr_velo_to_cam")
 _RECTIFICATION = ("R_rect", "R0_rect")
 

@@ -1,7 +1,8 @@
 """Input guard: scans that can be read and are probably not what the network expects.
 
 A wrong scan gets labels like any other, so silence costs accuracy. Certain faults are errors of the reader. Doubtful
-inputs are reported here, once per run and kind, with the value seen and the value expected; ``strict`` makes them errors.
+inputs are reported here, once per run and kind, with the value seen and the value expected; ``strict`` makes them
+errors.
 """
 
 import warnings
@@ -118,7 +119,9 @@ def _no_returns(scan: Scan) -> Iterator[Doubt]:
     at_origin = float(((x == 0) & (y == 0) & (z == 0)).mean())
     repeated = float(((x[1:] == x[:-1]) & (y[1:] == y[:-1]) & (z[1:] == z[:-1])).mean())
     if max(at_origin, repeated) > _REPEATED:
-        where = f"{at_origin:.0%} at the origin" if at_origin > _REPEATED else f"{repeated:.0%} equal to the point before"
+        where = (
+            f"{at_origin:.0%} at the origin" if at_origin > _REPEATED else f"{repeated:.0%} equal to the point before"
+        )
         yield Doubt(
             "no-returns",
             f"expected measured points only, found {where}: returns that never came. Remove them from scan and labels; "
@@ -132,15 +135,17 @@ def _remission(scan: Scan) -> Iterator[Doubt]:
         remedy = "Divide 0..255 by 255." if 1 < highest <= 255 else "Scale it to 0..1."
         yield Doubt("remission", f"expected remission in 0..1, found {lowest:g} to {highest:g}. {remedy}")
     elif highest < _DARKEST:
-        yield Doubt("remission", f"expected remission in 0..1, found at most {highest:g} in the scan. Scale it to 0..1.")
+        yield Doubt(
+            "remission", f"expected remission in 0..1, found at most {highest:g} in the scan. Scale it to 0..1."
+        )
 
 
 def _ground(ground: "Ground") -> Iterator[Doubt]:
     if ground.slope > _STEEPEST:
         yield Doubt(
             "axes",
-            f"expected level ground below the sensor (z up), found a slope of {ground.slope:.0f} degrees. Give points in "
-            "the sensor frame: x forward, y left, z up.",
+            f"expected level ground below the sensor (z up), found a slope of {ground.slope:.0f} degrees. Give points "
+            "in the sensor frame: x forward, y left, z up.",
         )
     elif abs(ground.height + SENSOR_HEIGHT) > _HEIGHT_TOLERANCE:
         yield Doubt(
@@ -219,7 +224,14 @@ def _stands_out(count: int, other: int) -> bool:
 
 # ---- the layout of a scan file ----------------------------------------------------------------------------------
 
-_MAGIC = {b"\x93NUMPY": ".npy", b"PK\x03\x04": ".npz", b"# .PCD": ".pcd", b"ply": ".ply", b"LASF": ".las", b"VERSION": ".pcd"}
+_MAGIC = {
+    b"\x93NUMPY": ".npy",
+    b"PK\x03\x04": ".npz",
+    b"# .PCD": ".pcd",
+    b"ply": ".ply",
+    b"LASF": ".las",
+    b"VERSION": ".pcd",
+}
 _FARTHEST, _BRIGHTEST_RAW = 2000.0, 65_535.0  # metres; largest intensity of any sensor's 16 bits
 _IMPLAUSIBLE = 0.01  # share of rows
 _LAYOUTS = (("<f4", 5), ("<f4", 6), ("<f4", 7), ("<f4", 8), ("<f4", 3), ("<f8", 4), ("<f8", 5), ("<f8", 3))

@@ -11,9 +11,9 @@ import numpy as np
 from jaxtyping import Float, Float32, UInt8, UInt16
 from PIL import Image
 
-from elite.errors import ConfigError, DataError
 from elite.data.calibration import decode_text, parse_matrix, read_calibration
 from elite.data.guard import layout_fault
+from elite.errors import ConfigError, DataError
 from elite.files import SCAN_BYTES, TEXT_BYTES, open_image, read_file
 from elite.labels import object_ids, split_label, to_train
 from elite.layout import CAMERAS, open_layout, parse_frames, select_sequences
@@ -87,8 +87,8 @@ def read_labels(
         size = len(data) / points if points else 0
         if size in (1, 2, 8):
             raise DataError(
-                f"{path}: expected uint32 labels (4 bytes a point), found {size:g} bytes for each of the {points} points "
-                f"of {scan_path}. Write them as uint32."
+                f"{path}: expected uint32 labels (4 bytes a point), found {size:g} bytes for each of the {points} "
+                f"points of {scan_path}. Write them as uint32."
             )
         raise DataError(f"{path} has {len(data) / 4:g} labels but {scan_path} has {points} points; {remedy}.")
     return split_label(np.frombuffer(data, "<u4"))

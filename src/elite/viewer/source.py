@@ -167,8 +167,8 @@ class DataSource:
         last = int(self.ids[rows[-1]][1])
         if last >= len(world):
             raise DataError(
-                f"the map of sequence {sequence} needs {last + 1} lines in poses.txt, found {len(world)}; copy the file "
-                "again."
+                f"the map of sequence {sequence} needs {last + 1} lines in poses.txt, found {len(world)}; copy the "
+                "file again."
             )
         T_world_velo = {i: world[int(self.ids[i][1])] @ T_cam_velo for i in rows}
         T_street_world = np.linalg.inv(T_world_velo[rows[0]])

@@ -1,10 +1,10 @@
 """Where regions come from: one file each, and yours."""
 
-from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 from elite.config import PseudoLabelConfig
 from elite.errors import ConfigError
+from elite.plugins import make_plugin
 
 if TYPE_CHECKING:
     from elite.pseudo_labels.records import Proposer
@@ -34,16 +34,4 @@ def open_proposer(config: PseudoLabelConfig) -> "Proposer":
         from elite.pseudo_labels.proposers.watershed import Watershed
 
         return Watershed()
-    return _foreign(name)
-
-
-def _foreign(name: str) -> "Proposer":
-    try:
-        if ":" not in name:
-            raise ValueError("neither watershed nor sam, and no package.module:Class")
-        return resolve_name(name)()
-    except (ImportError, AttributeError, ValueError, TypeError) as error:
-        raise ConfigError(
-            f"'{name}' is no proposer ({error}); expected watershed, sam, or package.module:Class of a class that can "
-            "be made without arguments."
-        ) from error
+    return make_plugin(name, role="proposer (watershed, sam, or one of your own)")
