@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from elite.errors import ConfigError, DataError, OutputError
 
@@ -99,7 +99,14 @@ def open_image(path: Path, *formats: str, remedy: str) -> Iterator[Image.Image]:
         *(OSError, SyntaxError, ValueError, MemoryError),
         *(Image.DecompressionBombError, Image.DecompressionBombWarning),
     ) as error:
-        raise DataError(f"{path} is not a readable image, {' or '.join(formats)} ({error}); {remedy}.") from error
+        raise DataError(
+            f"{path} is not a readable image, {' or '.join(formats)} ({_reason(error)}); {remedy}."
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Pillow names the open file by its address in memory."""
+    return "an unknown format" if isinstance(error, UnidentifiedImageError) else str(error)
 
 
 # ---- writing ----------------------------------------------------------------------------------------------------

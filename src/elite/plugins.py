@@ -1,25 +1,31 @@
 """Classes of other packages, named package.module:Class: the only place that imports code by a name."""
 
 from pkgutil import resolve_name
-from typing import Any
+from typing import TypeVar
 
 from elite.errors import ConfigError
 
+Role = TypeVar("Role")
 
-def make_plugin(name: str, *, role: str) -> Any:
+
+def make_plugin(name: str, role: type[Role]) -> Role:
     """An instance of the class ``package.module:Class``, made without arguments. Importing it runs its package.
 
     A name from a configuration file comes here only with --allow-import (elite.cli.config_file).
 
     Raises:
-        ConfigError: there is no such class; ``role`` says what it was meant to be.
+        ConfigError: there is no such class, or its instances lack a part of the protocol ``role``.
     """
     try:
         if ":" not in name:
             raise ValueError("not of the form package.module:Class")
-        return resolve_name(name)()
+        made = resolve_name(name)()
+        if not isinstance(made, role):
+            parts = [*role.__annotations__, *(part for part in vars(role) if not part.startswith("_"))]
+            raise TypeError(f"it lacks {', '.join(part for part in parts if not hasattr(made, part))}")
+        return made
     except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise ConfigError(
-            f"'{name}' is not a {role} ({error}); expected package.module:Class, a class that can be made without "
+            f"'{name}' is not a {role.__name__} ({error}); expected package.module:Class, a class made without "
             "arguments."
         ) from error

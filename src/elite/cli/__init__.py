@@ -60,6 +60,12 @@ def _run(argv: list[str]) -> int:
         return 0
     if argv[0] not in COMMANDS:
         raise ConfigError(f"'{argv[0]}' is not a command; expected one of {', '.join(COMMANDS)}.")
+    for word in argv:
+        if any("\udc80" <= c <= "\udcff" for c in word):  # bytes that Python could not decode
+            raise ConfigError(
+                f"'{word}': expected a name in UTF-8, found other bytes. Rename it, or change into the folder and "
+                "give '.'."
+            )
     command = COMMANDS[argv[0]]
     return command(Parser(prog=f"elite {argv[0]}", description=command.__doc__), argv[1:])
 

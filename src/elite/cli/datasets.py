@@ -6,7 +6,17 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from elite.cli.parsing import FAULTY, add_json, add_labels, add_selection, bar, names, save_json, underscored
+from elite.cli.parsing import (
+    FAULTY,
+    add_json,
+    add_labels,
+    add_selection,
+    add_strict,
+    bar,
+    names,
+    save_json,
+    underscored,
+)
 from elite.errors import ConfigError
 from elite.terminal import say
 
@@ -17,6 +27,7 @@ def check_data(parser: ArgumentParser, argv: list[str]) -> int:
     add_selection(parser)
     add_labels(parser)
     parser.add_argument("--cameras", type=str, default="image_2", help="image folders: image_2,image_3, or none")
+    add_strict(parser)
     add_json(parser)
     args = parser.parse_args(argv)
 
@@ -27,26 +38,29 @@ def check_data(parser: ArgumentParser, argv: list[str]) -> int:
         args.root, args.sequences, frames=args.frames, labels=args.labels, cameras=names(args.cameras)
     )
     reports = check(dataset, progress=lambda items, total: bar(items, total, name="checking"))
-    _print_check(reports, dataset)
-    faults = [fault for report in reports for fault in report.faults]
-    result = {"sequences": [r.to_dict() for r in reports], "stray_files": dataset.stray_files, "faults": len(faults)}
+    doubtful = [line for report in reports for line in report.doubtful]
+    faults = [fault for report in reports for fault in report.faults] + (doubtful if args.strict else [])
+    _print_check(reports, dataset, faults)
+    result = {
+        "sequences": [r.to_dict() for r in reports],
+        "stray_files": dataset.stray_files,
+        "unused": dataset.unused,
+        "faults": len(faults),
+    }
     save_json(args.json, result, "check-data", argv)
     return FAULTY if faults else 0
 
 
-def _print_check(reports: list[Any], dataset: Any) -> None:
+def _print_check(reports: list[Any], dataset: Any, faults: list[str]) -> None:
     columns = ("scans", "labels", "images", "empty", "non_finite", "mismatches", "unknown_ids", "unreadable")
     heads = ("scans", "labels", "images", "empty", "NaN points", "mismatched", "unknown ids", "unreadable")
-    say("sequence  calib  in image  " + "  ".join(heads))
+    say("sequence  calib  in volume  in image  " + "  ".join(heads))
     for r in reports:
-        share = "-" if r.share_projected is None else f"{100 * r.share_projected:.1f} %"
+        inside, projected = ("-" if s is None else f"{100 * s:.1f} %" for s in (r.share_inside, r.share_projected))
         cells = "  ".join(f"{getattr(r, c):>{len(h)}}" for c, h in zip(columns, heads, strict=True))
-        say(f"{r.sequence:8s}  {'yes' if r.calibrated else '-':5s}  {share:>8s}  {cells}")
+        say(f"{r.sequence:8s}  {'yes' if r.calibrated else '-':5s}  {inside:>9s}  {projected:>8s}  {cells}")
     _print_classes({r.sequence: r.classes for r in reports if r.classes.any()})
     _print_notes(reports, dataset)
-    if dataset.stray_files:
-        say(f"\n{dataset.stray_files} stray files among the scans were ignored")
-    faults = [fault for r in reports for fault in r.faults]
     say(f"\n{len(faults)} faults" if faults else "\nno faults")
     for fault in faults[:20]:
         say(f"  {fault}")
@@ -55,15 +69,15 @@ def _print_check(reports: list[Any], dataset: Any) -> None:
 
 
 def _print_notes(reports: list[Any], dataset: Any) -> None:
-    """What need not be a fault: sequences of a split, labels or images that are not there; remission in other units."""
-    lines = [f"not there: {', '.join(dataset.absent)}"] if dataset.absent else []
+    """What need not be a fault: absent sequences, labels or images, unused files, doubtful inputs."""
+    lines = [f"absent sequences: {', '.join(dataset.absent)}"] if dataset.absent else []
     for r in reports:
         images = r.scans * len(dataset.cameras)
-        for what, wanted, there in (("labels", r.scans, r.labels), ("images", images, r.images)):
-            if 0 < there < wanted:
-                lines.append(f"{r.sequence}: {wanted - there} of {wanted} {what} are not there")
-        if r.remission > 1:
-            lines.append(f"{r.sequence}: remission goes up to {r.remission:g}, networks here learn and expect 0 to 1")
+        for what, wanted, found in (("labels", r.scans, r.labels), ("images", images, r.images)):
+            if 0 < found < wanted:
+                lines.append(f"{r.sequence}: {wanted - found} of {wanted} {what} are missing")
+    lines += dataset.unused
+    lines += [f"doubtful: {line}" for r in reports for line in r.doubtful]
     if lines:
         say("\n" + "\n".join(lines))
 

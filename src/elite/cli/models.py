@@ -18,7 +18,7 @@ from elite.cli.parsing import (
     percent,
     save_json,
 )
-from elite.errors import ConfigError, DataError, EliteError, require_extra
+from elite.errors import ConfigError, DataError, EliteError, OutputError, require_extra
 from elite.terminal import say
 
 if TYPE_CHECKING:
@@ -106,6 +106,7 @@ def predict(parser: ArgumentParser, argv: list[str]) -> int:
     jobs = _jobs(args.input, args.out, args.sequences, args.frames, args.confidence)
     make_folder(args.out)
     todo = [job for job in jobs if not (args.skip_existing and job.done())]
+    _refuse_ground_truth(todo, args.out)
     segmenter = load_segmenter(args.checkpoint, args)
     failures: list[EliteError] = []
     done = predict_files(segmenter, bar(todo, name="predicting"), lambda _, error: failures.append(error))
@@ -127,6 +128,22 @@ def _jobs(inputs: list[Path], out: Path, sequences: str | None, frames: str | No
         raise DataError("two of the scans have the same name and would overwrite each other; predict them apart.")
     targets = [(scan, out / labels) for scan, labels in scans]
     return [Job(scan, to, to.with_suffix(".confidence") if confidence else None) for scan, to in targets]
+
+
+def _refuse_ground_truth(jobs: list["Job"], out: Path) -> None:
+    """Labels in a data set, or beside the scans, may be ground truth, which no prediction may replace.
+
+    Raises:
+        OutputError: a label file would replace one of these.
+    """
+    in_data_set = (out.resolve().parent / "velodyne").is_dir() and out.name != "predictions"
+    if in_data_set and out.name == "labels":
+        raise OutputError(f"{out} is the folder of the ground truth of a data set; choose another -o.")
+    for job in jobs:
+        if job.labels.exists() and (in_data_set or job.labels.resolve().parent == job.scan.resolve().parent):
+            raise OutputError(
+                f"{job.labels} exists beside the scans and may be ground truth; choose another -o, or move it away."
+            )
 
 
 def import_checkpoint(parser: ArgumentParser, argv: list[str]) -> int:

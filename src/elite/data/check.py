@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from elite.config import StudentConfig
+from elite.data.guard import AxisVotes, examine, size_doubt
 from elite.data.semantickitti import (
     FrameIndex,
     SemanticKITTI,
@@ -18,9 +20,9 @@ from elite.data.semantickitti import (
     read_poses,
 )
 from elite.errors import DataError
-from elite.geometry import in_image, project
+from elite.geometry import Volume, in_image, in_volume, project
 from elite.labels import NUM_CLASSES, to_train, unknown_raw_ids
-from elite.types import Camera
+from elite.types import Camera, Scan
 
 _SUMMED = (
     "scans",
@@ -34,13 +36,20 @@ _SUMMED = (
     "mismatches",
     "unknown_ids",
     "unreadable",
+    "inside",
 )
 
 
 @dataclass
 class SequenceReport:
-    """Counts of one sequence (or of one frame, to be added up). ``faults`` are one line each; ``remission`` is the
-    largest there is.
+    """Counts of one sequence (or of one frame, to be added up).
+
+    Attributes:
+        inside: points in the student's volume.
+        remission: the largest value.
+        faults: certain faults, one line each.
+        doubts: doubtful properties by kind: in how many frames, and the message of the first one.
+        votes: the frames' evidence on the axes.
     """
 
     sequence: str
@@ -56,9 +65,12 @@ class SequenceReport:
     mismatches: int = 0
     unknown_ids: int = 0
     unreadable: int = 0
+    inside: int = 0
     remission: float = 0.0
     classes: np.ndarray = field(default_factory=lambda: np.zeros(NUM_CLASSES, np.int64))
     faults: list[str] = field(default_factory=list)
+    doubts: dict[str, tuple[int, str]] = field(default_factory=dict)
+    votes: AxisVotes = field(default_factory=AxisVotes)
 
     def add(self, other: "SequenceReport") -> None:
         for name in _SUMMED:
@@ -66,6 +78,25 @@ class SequenceReport:
         self.remission = max(self.remission, other.remission)
         self.classes += other.classes
         self.faults += other.faults
+        self.votes += other.votes
+        for kind, (frames, message) in other.doubts.items():
+            before, first = self.doubts.get(kind, (0, message))
+            self.doubts[kind] = (before + frames, first)
+
+    def doubt(self, kind: str, message: str) -> None:
+        """Count a doubtful property of one frame."""
+        self.doubts[kind] = (1, message)
+
+    @property
+    def doubtful(self) -> list[str]:
+        """Everything doubtful, one line each."""
+        lines = [f"{message} (in {frames} of {self.scans} scans)" for frames, message in self.doubts.values()]
+        return [*lines, *(f"sequence {self.sequence}: {doubt.message}" for doubt in self.votes.doubts())]
+
+    @property
+    def share_inside(self) -> float | None:
+        """Share of the points that lie in the student's volume."""
+        return self.inside / self.points if self.points else None
 
     @property
     def share_projected(self) -> float | None:
@@ -79,6 +110,8 @@ class SequenceReport:
             **numbers,
             "calibrated": self.calibrated,
             "share_projected": self.share_projected,
+            "share_inside": self.share_inside,
+            "doubtful": self.doubtful,
             "remission": self.remission,
             "classes": self.classes.tolist(),
             "faults": self.faults,
@@ -88,14 +121,18 @@ class SequenceReport:
 def check(
     dataset: SemanticKITTI,
     *,
+    volume: Volume = StudentConfig.volume,
     threads: int = 4,
     progress: Callable[[Iterable[SequenceReport], int], Iterable[SequenceReport]] = lambda items, total: items,
 ) -> list[SequenceReport]:
-    """Read every selected file; one report per sequence. A sequence is faulty if its ``faults`` are not empty."""
+    """Read every selected file; one report per sequence. A sequence is faulty if its ``faults`` are not empty.
+
+    ``volume`` is the student's: a scan without a point in it is faulty.
+    """
     reports = {s: _sequence_report(dataset, s) for s in dict.fromkeys(e.sequence for e in dataset.index)}
     cameras = {s: _cameras(dataset, s, reports[s]) for s in reports}
     with ThreadPoolExecutor(threads) as pool:
-        frames = pool.map(lambda entry: _check_frame(dataset, entry, cameras[entry.sequence]), dataset.index)
+        frames = pool.map(lambda entry: _check_frame(dataset, entry, cameras[entry.sequence], volume), dataset.index)
         for frame in progress(frames, len(dataset)):
             reports[frame.sequence].add(frame)
     return list(reports.values())
@@ -130,8 +167,10 @@ def _cameras(dataset: SemanticKITTI, sequence: str, report: SequenceReport) -> t
     return cameras
 
 
-def _check_frame(dataset: SemanticKITTI, entry: FrameIndex, cameras: tuple[Camera, ...]) -> SequenceReport:
-    report = SequenceReport(entry.sequence, scans=1)
+def _check_frame(
+    dataset: SemanticKITTI, entry: FrameIndex, cameras: tuple[Camera, ...], volume: Volume
+) -> SequenceReport:
+    report = SequenceReport(entry.sequence, scans=1, labels=int(entry.has_labels), images=len(entry.images))
     path = dataset.layout.scan(entry.sequence, entry.name)
     try:
         values = read_points(path)
@@ -144,19 +183,33 @@ def _check_frame(dataset: SemanticKITTI, entry: FrameIndex, cameras: tuple[Camer
     if not len(values):
         report.empty += 1
         report.faults.append(f"{path} holds no point")
-    report.remission = float(values[finite, 3].max(initial=0))
     if not finite.all():
         report.non_finite += int((~finite).sum())
         report.faults.append(f"{path} holds {int((~finite).sum())} points with NaN or infinite numbers")
+    if finite.any():
+        _check_points(Scan(values[finite, :3], values[finite, 3]), path, volume, report)
     if entry.has_labels:
         _check_labels(dataset, entry, path, len(values), report)
     _check_images(dataset, entry, cameras, values[finite, :3], report)
     return report
 
 
+def _check_points(scan: Scan, path: Path, volume: Volume, report: SequenceReport) -> None:
+    report.remission = float(scan.remission.max())
+    report.inside = int(in_volume(scan.points, volume).sum())
+    if not report.inside:
+        report.faults.append(
+            f"{path} has no point in the volume {volume[0]} .. {volume[1]} m, expected metres in the sensor frame (x "
+            "forward, y left, z up)"
+        )
+    found = examine(scan, volume)
+    report.votes = found.votes
+    for doubt in found.doubts:
+        report.doubt(doubt.kind, f"{path}: {doubt.message}")
+
+
 def _check_labels(dataset: SemanticKITTI, entry: FrameIndex, scan: Path, points: int, report: SequenceReport) -> None:
     path = dataset.layout.labels(entry.sequence, entry.name, dataset.labels_folder)
-    report.labels += 1
     try:
         raw, _ = read_labels(path, scan, points)
     except DataError as error:
@@ -175,14 +228,24 @@ def _check_images(
     dataset: SemanticKITTI, entry: FrameIndex, cameras: tuple[Camera, ...], points: np.ndarray, report: SequenceReport
 ) -> None:
     for i, name in enumerate(entry.images):
-        report.images += 1
+        path = dataset.layout.image(entry.sequence, entry.name, name)
         try:
-            height, width = read_image(dataset.layout.image(entry.sequence, entry.name, name)).shape[:2]
+            height, width = read_image(path).shape[:2]
         except DataError as error:
             report.unreadable += 1
             report.faults.append(str(error))
             continue
         camera = next((c for c in cameras if c.name == name), None)
-        if i == 0 and camera is not None:
+        if camera is None or not len(points):
+            continue
+        inside = int(in_image(project(points, camera)[0], height, width).sum())
+        if not inside:
+            report.faults.append(
+                f"{path}: calibration projects none of the {len(points)} points into the image; check calib.txt, and "
+                "whether scan and image belong together"
+            )
+        if (message := size_doubt(camera, height, width)) is not None:
+            report.doubt(f"size of {name}", f"{path}: {message}")
+        if i == 0:
             report.projectable += len(points)
-            report.projected += int(in_image(project(points, camera)[0], height, width).sum())
+            report.projected += inside

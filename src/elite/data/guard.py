@@ -14,8 +14,8 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from elite.errors import DataError
-from elite.geometry import Volume, in_volume
-from elite.types import Scan
+from elite.geometry import Volume, in_volume, pinhole
+from elite.types import Camera, Scan
 
 Kind = Literal["no-returns", "remission", "height", "axes", "volume"]
 
@@ -25,9 +25,10 @@ _STEEPEST = 10.0  # degrees of the ground in the sensor frame
 _REPEATED = 0.01  # share of points that equal their predecessor or lie at the origin
 _BRIGHTEST, _DARKEST = 1.0, 0.05  # range of the largest remission of a scan
 _OUTSIDE = 0.5  # share of points outside the volume
+_OFF_CENTRE = 0.2  # of the image's width and height
 _FEWEST = 500  # points: fewer show neither the ground nor a range of remission
 _EVERY, _FIRST = 20, 10  # the ground is fitted in each of the first scans, and in every so-many-th later one
-_TURNED = 5  # votes for a street along y, beyond four times those for one along x
+_TURNED = 5  # votes for obstacles along x, beyond four times those for obstacles along y
 
 
 class DoubtfulInput(UserWarning):
@@ -47,6 +48,51 @@ def warn(message: str) -> None:
     warnings.warn(message, DoubtfulInput, stacklevel=2)
 
 
+@dataclass(frozen=True)
+class AxisVotes:
+    """Scans whose obstacles stand along x only, and along y only.
+
+    Obstacles stand beside a driving vehicle, rarely in front of it, so a street along y means turned axes. One scan
+    proves nothing (a vehicle waits behind another), so each one casts a vote.
+    """
+
+    along_x: int = 0
+    along_y: int = 0
+
+    def __add__(self, other: "AxisVotes") -> "AxisVotes":
+        return AxisVotes(self.along_x + other.along_x, self.along_y + other.along_y)
+
+    def doubts(self) -> Iterator[Doubt]:
+        """Turned axes, once the evidence suffices."""
+        if self.along_x - 4 * self.along_y >= _TURNED:
+            yield Doubt(
+                "axes",
+                "expected the street along x (x forward, y left, z up), found obstacles in front of the vehicle and "
+                f"none beside it in {self.along_x} of the scans examined. Turn the points to x forward, y left.",
+            )
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What one scan shows: its doubtful properties, and its vote on the axes."""
+
+    doubts: tuple[Doubt, ...]
+    votes: AxisVotes
+
+
+def examine(scan: Scan, volume: Volume, *, fit_ground: bool = True) -> Examination:
+    """Everything doubtful about a single scan. Fitting the ground takes most of the time."""
+    if len(scan) < _FEWEST:
+        return Examination((), AxisVotes())
+    ground = ground_plane(scan.points) if fit_ground else None
+    found = [*_no_returns(scan), *_remission(scan), *_outside(scan, volume)]
+    if ground is None:
+        return Examination(tuple(found), AxisVotes())
+    along_x, along_y = _obstacles(scan.points, ground.height)
+    votes = AxisVotes(int(_stands_out(along_x, along_y)), int(_stands_out(along_y, along_x)))
+    return Examination((*found, *_ground(ground)), votes)
+
+
 class InputGuard:
     """The doubtful inputs of one run. Each kind is reported once, for the first scan that shows it.
 
@@ -60,7 +106,7 @@ class InputGuard:
         self.volume, self.report, self.strict = volume, report, strict
         self._reported: set[Kind] = set()
         self._scans = 0
-        self._votes = np.zeros(2, np.int64)
+        self._votes = AxisVotes()
 
     def examine(self, scan: Scan, source: object = "the scan") -> None:
         """Report what is doubtful about a scan and has not been reported yet.
@@ -68,41 +114,18 @@ class InputGuard:
         Raises:
             DataError: it is doubtful, and the guard is strict.
         """
-        fit_ground = self._scans < _FIRST or self._scans % _EVERY == 0
+        found = examine(scan, self.volume, fit_ground=self._scans < _FIRST or self._scans % _EVERY == 0)
         self._scans += 1
-        found = [*doubts(scan, self.volume, fit_ground=fit_ground), *self._axes(scan, fit_ground)]
-        for doubt in found:
+        self._votes += found.votes
+        for doubt in (*found.doubts, *self._votes.doubts()):
             if self.strict:
                 raise DataError(f"{source}: {doubt.message}")
             if doubt.kind not in self._reported:
                 self._reported.add(doubt.kind)
                 self.report(f"{source}: {doubt.message}")
 
-    def _axes(self, scan: Scan, fit_ground: bool) -> Iterator[Doubt]:
-        """The street runs along x: obstacles stand beside a driving vehicle, rarely in front of it.
 
-        One scan proves nothing (a vehicle waits behind another), so each one casts a vote.
-        """
-        ground = ground_plane(scan.points) if fit_ground else None
-        if ground is None:
-            return
-        along_x, along_y = _obstacles(scan.points, ground.height)
-        self._votes += (_stands_out(along_x, along_y), _stands_out(along_y, along_x))
-        turned, upright = (int(votes) for votes in self._votes)
-        if turned - 4 * upright >= _TURNED:
-            yield Doubt(
-                "axes",
-                f"expected the street along x (x forward, y left, z up), found it along y in {turned} of the scans "
-                "examined. Turn the points to x forward, y left.",
-            )
-
-
-def doubts(scan: Scan, volume: Volume, *, fit_ground: bool = True) -> Iterator[Doubt]:
-    """Everything doubtful about a single scan."""
-    if len(scan) < _FEWEST:
-        return
-    yield from _no_returns(scan)
-    yield from _remission(scan)
+def _outside(scan: Scan, volume: Volume) -> Iterator[Doubt]:
     outside = 1 - in_volume(scan.points, volume).mean()
     if _OUTSIDE < outside < 1:  # all of them is a certain fault
         yield Doubt(
@@ -110,8 +133,6 @@ def doubts(scan: Scan, volume: Volume, *, fit_ground: bool = True) -> Iterator[D
             f"expected most points in the volume {volume[0]} .. {volume[1]} m, found {outside:.0%} outside, which get "
             "the label of their nearest neighbour. Give metres in the sensor frame: x forward, y left, z up.",
         )
-    if fit_ground and (ground := ground_plane(scan.points)) is not None:
-        yield from _ground(ground)
 
 
 def _no_returns(scan: Scan) -> Iterator[Doubt]:
@@ -119,13 +140,11 @@ def _no_returns(scan: Scan) -> Iterator[Doubt]:
     at_origin = float(((x == 0) & (y == 0) & (z == 0)).mean())
     repeated = float(((x[1:] == x[:-1]) & (y[1:] == y[:-1]) & (z[1:] == z[:-1])).mean())
     if max(at_origin, repeated) > _REPEATED:
-        where = (
-            f"{at_origin:.0%} at the origin" if at_origin > _REPEATED else f"{repeated:.0%} equal to the point before"
-        )
+        share, where = (at_origin, "at the origin") if at_origin > _REPEATED else (repeated, "equal to the one before")
         yield Doubt(
             "no-returns",
-            f"expected measured points only, found {where}: returns that never came. Remove them from scan and labels; "
-            "they get labels like any other point.",
+            f"expected measured points only, found {share:.0%} {where}: returns that never came. Remove them from scan "
+            "and labels; they get labels like any other point.",
         )
 
 
@@ -153,6 +172,21 @@ def _ground(ground: "Ground") -> Iterator[Doubt]:
             f"expected the ground at z = {-SENSOR_HEIGHT:.2f} m, found it at {ground.height:.2f} m. Shift z by "
             f"{-SENSOR_HEIGHT - ground.height:+.2f} m, or train with a --student.volume for this height.",
         )
+
+
+def size_doubt(camera: Camera, height: int, width: int) -> str | None:
+    """What is doubtful about an image's size: the principal point of its camera lies near its middle.
+
+    Images that were resized after the calibration show points at the wrong pixels.
+    """
+    intrinsics, _, _ = pinhole(camera)
+    u, v = intrinsics[:2, 2]
+    if abs(u - width / 2) <= _OFF_CENTRE * width and abs(v - height / 2) <= _OFF_CENTRE * height:
+        return None
+    return (
+        f"expected the principal point of {camera.name} near the middle of the {width} x {height} pixels, found "
+        f"({u:.0f}, {v:.0f}) in the calibration. Give images of the calibrated size, or scale the calibration."
+    )
 
 
 # ---- the ground -------------------------------------------------------------------------------------------------

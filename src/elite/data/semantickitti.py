@@ -191,8 +191,12 @@ class SemanticKITTI:
     ``sequences`` is a selection (``"train"``, ``"00,08"``, ``"0-7"``), ``frames`` another within each sequence
     (``"0-2"``); ``labels`` names the label folder, ``cameras`` the image folders (none = LiDAR only), and ``poses``
     asks for poses.txt to be read. A frame
-    without labels or image is legal: the field is None, or the image missing. ``stray_files`` counts what lies
-    among the scans and is no scan; ``absent`` lists sequences of a split that are not on disk.
+    without labels or image is legal: the field is None, or the image missing.
+
+    Attributes:
+        absent: sequences of a split that are not on disk.
+        unused: files that are present and not read, one line each.
+        stray_files: how many of them lie among the scans.
 
     Raises:
         DataError: no such data, or nothing selected.
@@ -219,6 +223,7 @@ class SemanticKITTI:
         found = self.layout.found_sequences()
         self.sequences, self.absent = select_sequences(sequences, found, self.layout.root, "scans for sequence")
         self.stray_files = 0
+        self.unused: list[str] = []
         wanted = parse_frames(frames)
         self.index = [entry for sequence in self.sequences for entry in self._index_sequence(sequence, wanted)]
         if not self.index:
@@ -279,6 +284,11 @@ class SemanticKITTI:
         self.stray_files += len(entries) - len(scans)
         labels = file_names(self.layout.sequence(sequence) / self.labels_folder)
         images = {camera: file_names(self.layout.sequence(sequence) / camera) for camera in self.cameras}
+        names = {Path(name).stem for name in scans}
+        self._note_unused(sequence, "velodyne", entries, names, ".bin")
+        self._note_unused(sequence, self.labels_folder, labels, names, ".label")
+        for camera, found in images.items():
+            self._note_unused(sequence, camera, found, names, ".png")
         return [
             FrameIndex(
                 sequence,
@@ -289,6 +299,17 @@ class SemanticKITTI:
             for name in scans
             if wanted is None or int(name) in wanted
         ]
+
+    def _note_unused(self, sequence: str, folder: str, files: set[str], scans: set[str], suffix: str) -> None:
+        """Files of another type or name than is read, and files that belong to no scan."""
+        read = {name for name in files if name.endswith(suffix) and name.removesuffix(suffix).isdecimal()}
+        if odd := sorted(name for name in files - read if not name.startswith(".")):
+            self.unused.append(
+                f"{sequence}/{folder}: {len(odd)} files are not read ({odd[0]}, ...); expected names such as "
+                f"000000{suffix}"
+            )
+        if alone := sorted(name for name in read if name.removesuffix(suffix) not in scans):
+            self.unused.append(f"{sequence}/{folder}: {len(alone)} files have no scan ({alone[0]}, ...)")
 
     def _labels(self, entry: FrameIndex, points: int) -> tuple[np.ndarray | None, np.ndarray | None]:
         if not entry.has_labels:

@@ -34,4 +34,6 @@ def open_proposer(config: PseudoLabelConfig) -> "Proposer":
         from elite.pseudo_labels.proposers.watershed import Watershed
 
         return Watershed()
-    return make_plugin(name, role="proposer (watershed, sam, or one of your own)")
+    from elite.pseudo_labels.records import Proposer
+
+    return make_plugin(name, Proposer)
