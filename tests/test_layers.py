@@ -7,7 +7,7 @@ import elite
 
 ROOT = Path(elite.__file__).parent
 LAYERS = (
-    ("version", "types", "config", "errors"),
+    ("version", "types", "config", "errors", "paths"),
     (
         *("geometry", "pixels", "labels", "layout", "files", "torch_file", "metrics", "terminal", "signals", "plugins"),
         *("environment", "device", "native", "sparse", "pictures", "processes"),
@@ -20,11 +20,12 @@ LAYERS = (
 LAYER = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 # Rooms of one layer that lean on another one of it, each for a reason.
 SAME_LAYER = {
+    ("paths", "errors"),
+    ("config", "paths"),  # ~ in settings
     ("config", "errors"),  # impossible settings are refused with the library's own errors
     ("metrics", "labels"),  # the number of classes
     ("sparse", "native"),  # one of its backends
     ("environment", "native"),  # results tell which kernels made them
-    ("layout", "files"),  # a root may begin with ~
     ("pictures", "geometry"),
     ("pictures", "labels"),
     ("synthetic", "data"),  # one codec for dense labels: data.dense

@@ -12,25 +12,13 @@ from typing import Any, BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
-from elite.errors import ConfigError, DataError, OutputError
+from elite.errors import DataError, OutputError
 
 SCAN_BYTES = 2**30  # limit of a scan, of its labels, and of other arrays beside it
 TEXT_BYTES = 2**26  # limit of calibrations, YAML and JSON
 IMAGE_BYTES = 2**28
 _MOST_PIXELS = 2**25  # more than any camera has: a few bytes can claim any size, and memory is taken for it
 _NO_SYNC = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}  # network and FUSE file systems without fsync
-
-
-def expanded(path: str | Path) -> Path:
-    """A path with ``~`` and ``~user`` replaced by the home folder.
-
-    Raises:
-        ConfigError: the home folder is unknown.
-    """
-    try:
-        return Path(path).expanduser()
-    except RuntimeError as error:
-        raise ConfigError(f"'{path}': expected a home folder for '~', found none. Write the whole path.") from error
 
 
 # ---- reading ----------------------------------------------------------------------------------------------------

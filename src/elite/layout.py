@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from elite.errors import ConfigError, DataError
-from elite.files import expanded
+from elite.paths import expanded
 
 SPLITS: dict[str, tuple[str, ...]] = {
     "train": ("00", "01", "02", "03", "04", "05", "06", "07", "09", "10"),

@@ -16,7 +16,8 @@ from jsonargparse import ArgumentParser, Namespace
 
 from elite.cli.config_file import IMPORTS, config_text, group_kinds, parse_inline, plain_settings
 from elite.errors import ConfigError, DataError, EliteError, OutputError
-from elite.files import expanded, open_regular, refuse_inputs
+from elite.files import open_regular, refuse_inputs
+from elite.paths import expanded
 from elite.terminal import notice
 
 if TYPE_CHECKING:

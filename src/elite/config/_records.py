@@ -9,6 +9,7 @@ from types import UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from elite.errors import ConfigError
+from elite.paths import expanded
 
 Record = TypeVar("Record")
 
@@ -17,6 +18,16 @@ def require(condition: bool, message: str) -> None:
     """Raises ConfigError with ``message`` unless the condition holds."""
     if not condition:
         raise ConfigError(message)
+
+
+def expand_home(record: Any) -> None:
+    """Replace ``~`` in the paths of a frozen record: nothing else does in YAML, behind an equals sign, or in Python."""
+    for f in fields(record):
+        value = getattr(record, f.name)
+        if isinstance(value, Path):
+            object.__setattr__(record, f.name, expanded(value))
+        elif isinstance(value, str) and value.startswith("~"):
+            object.__setattr__(record, f.name, str(expanded(value)))
 
 
 def rises(values: tuple[int, ...]) -> bool:

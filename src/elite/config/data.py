@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from elite.config._records import require
+from elite.config._records import expand_home, require
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ class DataConfig:
     workers: int = 2
 
     def __post_init__(self) -> None:
+        expand_home(self)
         require(0 < self.label_fraction <= 1, f"data.label_fraction is a share in (0, 1], found {self.label_fraction}.")
         require(self.batch_size >= 1, f"data.batch_size must be at least 1, found {self.batch_size}.")
         require(self.workers >= 0, f"data.workers must not be negative, found {self.workers}.")

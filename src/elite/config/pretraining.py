@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from elite.config._records import require
+from elite.config._records import expand_home, require
 from elite.config.data import ImageConfig
 
 
@@ -33,6 +33,7 @@ class ImageDataConfig:
     workers: int = 1
 
     def __post_init__(self) -> None:
+        expand_home(self)
         require(self.batch_size >= 1, f"data.batch_size must be at least 1, found {self.batch_size}.")
         require(self.workers >= 0, f"data.workers must not be negative, found {self.workers}.")
 
@@ -80,6 +81,7 @@ class PretrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        expand_home(self)
         require(0 <= self.hidden < 1, f"hidden is a share in [0, 1), found {self.hidden}.")
         require(
             self.hidden > 0 or self.objective != "reconstruction",

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from elite.config._records import require
+from elite.config._records import expand_home, require
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,7 @@ class PseudoLabelConfig:
     devices: int = 1
 
     def __post_init__(self) -> None:
+        expand_home(self)
         require(
             self.folder.isidentifier() and self.folder != "labels",
             f"folder must be a plain word such as pseudo, and not labels (true ones), found '{self.folder}'.",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from elite.config._records import require, rises
+from elite.config._records import expand_home, require, rises
 
 _WIDEST = 4096  # channels, about twice the widest foundation model's
 
@@ -97,6 +97,7 @@ class TeacherConfig:
     adapter: AdapterConfig = field(default_factory=AdapterConfig)
 
     def __post_init__(self) -> None:
+        expand_home(self)
         require(1 <= self.channels <= _WIDEST, f"teacher.channels must be from 1 to {_WIDEST}, found {self.channels}.")
         require(
             self.depths is None or (len(self.depths) > 0 and self.depths[0] >= 0 and rises(self.depths)),

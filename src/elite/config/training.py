@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from elite.config._records import require, rises
+from elite.config._records import expand_home, require, rises
 from elite.config.data import AugmentConfig, DataConfig, ImageConfig
 from elite.config.student import StudentConfig
 from elite.config.teacher import TeacherConfig
@@ -215,6 +215,7 @@ class TrainConfig:
     optim: OptimConfig = field(default_factory=OptimConfig)
 
     def __post_init__(self) -> None:
+        expand_home(self)
         require(0 <= self.seed < 2**32, f"seed must be in [0, 2^32), found {self.seed}.")
         require(self.devices == "auto" or int(self.devices) >= 1, f"devices must be at least 1, found {self.devices}.")
         require(self.epochs >= 1, f"epochs must be at least 1, found {self.epochs}.")

@@ -1,0 +1,235 @@
+"""How a command ends: one line and a status for every outside cause, nothing that a terminal could misread."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from elite.cli import main
+from elite.cli.exits import exit_status
+from elite.errors import DataError, StoppedError
+from elite.files import atomic_file, read_file, write_bytes
+from elite.signals import Terminated, call_on_signal, raise_on_signal
+from elite.terminal import printable, say
+
+
+def raising(error: BaseException) -> Callable[[], int]:
+    def run() -> int:
+        raise error
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (DataError("a file\nis damaged"), 2, "elite: error: a file is damaged"),
+        (StoppedError("saved"), 143, "elite: saved"),
+        (Terminated(signal.SIGTERM), 143, "elite: stopped by SIGTERM"),
+        (Terminated(signal.SIGHUP), 129, "elite: stopped by SIGHUP"),
+        (KeyboardInterrupt(), 130, "elite: interrupted"),
+        (PermissionError(errno.EACCES, "Permission denied", "/data/a"), 2, "cannot access /data/a (Permission denied)"),
+        (OSError(errno.ENOSPC, "No space left on device"), 2, "elite: error: No space left on device"),
+        (MemoryError(), 2, "elite: error: not enough memory"),
+        (DataError("\x1b]0;owned\x07"), 2, r"elite: error: \x1b]0;owned\x07"),
+    ],
+)
+def test_exit_status_of_an_outside_cause_is_one_line(error: BaseException, status: int, line: str, capsys) -> None:
+    assert exit_status(raising(error)) == status
+    printed = capsys.readouterr().err
+    assert line in printed
+    assert printed.count("\n") == 1
+
+
+def test_exit_status_of_a_program_error_keeps_its_traceback() -> None:
+    with pytest.raises(ZeroDivisionError):
+        exit_status(raising(ZeroDivisionError()))
+
+
+def elite(*argv: object, **streams: object) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-m", "elite", *map(str, argv)], **streams)  # type: ignore[call-overload]
+
+
+def test_main_with_a_closed_pipe_ends_quietly_with_141() -> None:
+    """The reader is gone before anything is printed, as ``head`` is after its lines."""
+    reading, writing = os.pipe()
+    process = elite("--help", stdout=writing, stderr=subprocess.PIPE)
+    os.close(reading)
+    os.close(writing)
+    assert process.communicate(timeout=60)[1] == b""
+    assert process.returncode == 141
+
+
+def test_main_with_a_full_disk_behind_stdout_ends_with_2() -> None:
+    with open("/dev/full", "wb") as full:
+        process = elite("--help", stdout=full, stderr=subprocess.PIPE)
+    assert process.communicate(timeout=60)[1].splitlines()[0].startswith(b"elite: error: No space left on device")
+    assert process.returncode == 2
+
+
+def test_check_data_without_standard_streams_does_its_work(tiny_kitti: Path, tmp_path: Path) -> None:
+    """A service may start it without stdout and stderr; no file may take their numbers."""
+    command = f'exec "{sys.executable}" -m elite check-data "{tiny_kitti}" --json "{tmp_path}/r.json" >&- 2>&-'
+    assert subprocess.run(["sh", "-c", command], timeout=120).returncode == 0
+    assert (tmp_path / "r.json").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_raise_on_signal_first_signal_raises_and_handlers_return(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with pytest.raises(Terminated) as caught, raise_on_signal():
+        os.kill(os.getpid(), number)
+    assert caught.value.status == 128 + number
+    assert signal.getsignal(number) is before
+
+
+def test_call_on_signal_second_signal_ends_the_process_at_once() -> None:
+    """The first one is only noted; the process that ignores it is gone after the second, without clean-up."""
+    code = (
+        "import os, signal\n"
+        "from elite.signals import call_on_signal\n"
+        "with call_on_signal(lambda number: print('noted', flush=True)):\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    print('still here')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (-signal.SIGTERM, "noted\n")
+
+
+def test_signals_that_are_ignored_stay_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with raise_on_signal(), call_on_signal(lambda number: None):
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        ("plain ± text\n\tindented", "plain ± text\n\tindented"),
+        ("\x1b[2J\x07\r\x9b", r"\x1b[2J\x07\x0d\x9b"),
+        ("F\udcfcr.bin", r"F\xfcr.bin"),
+        ("gpj.\u202ebin", r"gpj.\u202ebin"),
+    ],
+)
+def test_printable_text_cannot_control_the_terminal(text: str, printed: str) -> None:
+    assert printable(text) == printed
+
+
+def test_say_is_the_only_way_to_print() -> None:
+    """``print`` writes whatever is in a file; ``say`` escapes it."""
+    package = Path(sys.modules["elite"].__file__ or "").parent
+    found = [p.name for p in package.rglob("*.py") if " print(" in p.read_text() and p.name != "terminal.py"]
+    assert not found
+
+
+def test_say_escapes_what_the_stream_cannot_encode(monkeypatch) -> None:
+    code = "from elite.cli.exits import exit_status; from elite.terminal import say; exit_status(lambda: say('±'))"
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, timeout=60)
+    assert done.stdout == b"\\xb1\n"
+
+
+# ---- files ------------------------------------------------------------------------------------------------------
+
+
+def test_read_file_refuses_what_would_block_or_never_end(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    with (tmp_path / "huge").open("wb") as file:
+        file.truncate(2**40)
+    expected = {"pipe": "expected a regular file", "zero": "expected a regular file", "huge": "at most 100 bytes"}
+    for name, message in expected.items():
+        with pytest.raises(OSError, match=message):
+            read_file(tmp_path / name, 100)
+
+
+def test_atomic_file_needs_no_chmod(tmp_path: Path, monkeypatch) -> None:
+    """exFAT, SMB and blob storage refuse it."""
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    for name in ("chmod", "fchmod"):
+        monkeypatch.setattr(os, name, refused)
+    umask = os.umask(0o027)
+    try:
+        write_bytes(tmp_path / "a", b"1", verify=True)
+    finally:
+        os.umask(umask)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
+    assert os.listdir(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP])
+def test_atomic_file_accepts_storage_without_fsync(number: int, tmp_path: Path, monkeypatch) -> None:
+    def refused(_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refused)
+    with atomic_file(tmp_path / "a") as file:
+        file.write(b"1")
+    assert (tmp_path / "a").read_bytes() == b"1"
+
+
+# ---- outputs that are inputs --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def student(tmp_path: Path) -> Path:
+    from elite.student import SPVCNN, save_student
+
+    save_student(SPVCNN(channels=4, cells=(50, 50, 10)), tmp_path / "student.safetensors")
+    return tmp_path / "student.safetensors"
+
+
+def test_commands_refuse_an_output_that_is_an_input(tiny_kitti: Path, student: Path, tmp_path: Path, capsys) -> None:
+    """By path, by link, and by the labels that predictions would replace; everything stays as it was."""
+    link = tmp_path / "link.safetensors"
+    link.symlink_to(student)
+    velodyne = tiny_kitti / "sequences" / "08" / "velodyne"
+    beside = tmp_path / "loose"
+    beside.mkdir()
+    for name in ("000000.bin", "000000.label"):
+        (beside / name).write_bytes((velodyne.parent / ("velodyne" if "bin" in name else "labels") / name).read_bytes())
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    commands = [
+        ("export-student", student, student),
+        ("export-student", student, link),
+        ("import-checkpoint", student, link),
+        ("evaluate", student, tiny_kitti, "--json", link),
+        ("evaluate", student, tiny_kitti, "--json", velodyne / "000000.bin"),
+        ("predict", student, velodyne, "-o", velodyne.parent / "labels"),
+        ("predict", student, beside, "-o", beside),
+    ]
+    for argv in commands:
+        assert main([str(a) for a in argv]) == 2, argv
+        assert "choose another" in capsys.readouterr().err.lower(), argv
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_home_folder_is_expanded_in_arguments_and_configurations(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
+    from elite.cli.parsing import Parser, parse_config
+    from elite.config import TrainConfig
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "a.yaml").write_text("data: {root: ~/kitti}\nteacher: {weights: ~/sam.pth}\n")
+    _, config = parse_config(Parser(), ["--config", "~/a.yaml", "--out=~/run"], TrainConfig)
+    assert (config.data.root, config.out) == (tmp_path / "kitti", tmp_path / "run")
+    assert config.teacher.weights == str(tmp_path / "sam.pth")
+    assert TrainConfig(out=Path("~/run")).out == tmp_path / "run"
+    assert main(["check-data", "~/kitti", "--json=~/result.json"]) == 0
+    assert (tmp_path / "result.json").exists()
+
+
+def test_say_without_a_stream_prints_nothing(monkeypatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    say("text")
