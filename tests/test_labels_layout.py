@@ -163,6 +163,12 @@ def test_other_selections_of_sequences_are_refused(text):
         parse_sequences(text)
 
 
+def test_sequences_may_have_any_names():
+    assert parse_sequences("site_A, 00,valid", ("site_A", "00")) == ("site_A", "00", "08")
+    with pytest.raises(ConfigError, match=r"found 'site'\. The data set has site_A"):
+        parse_sequences("site", ("site_A",))
+
+
 @pytest.mark.parametrize(
     ("text", "frames"),
     [(None, None), ("all", None), ("0", {0}), ("0-2,7", {0, 1, 2, 7}), ("000003, 5", {3, 5})],

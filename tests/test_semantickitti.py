@@ -252,6 +252,77 @@ def test_blank_lines_and_dates_in_a_calibration_are_harmless(three_points):
     assert len(SemanticKITTI(three_points)[0].cameras) == 1
 
 
+P2, TR = "700 0 600 45 0 700 180 0 0 0 1 0", "0 -1 0 0 0 0 -1 -0.08 1 0 0 -0.27"
+CALIBRATIONS = {
+    "odometry": f"P2: {P2}\nTr: {TR}\n".encode(),
+    "tracking": f"P2: {P2}\nR_rect 1 0 0 0 1 0 0 0 1\nTr_velo_cam {TR}\nTr_imu_velo {TR}\n".encode(),
+    "object": f"P2: {P2}\nR0_rect: 1 0 0 0 1 0 0 0 1\nTr_velo_to_cam: {TR}\n".encode(),
+    "lines that nobody needs": f"image_size: 160 48\nP2: {P2}\nbaseline: 0.54\nTr: {TR}\n".encode(),
+    "byte order mark and CRLF": f"P2: {P2}\r\nTr: {TR}\r\n".encode("utf-8-sig"),
+    "UTF-16": f"P2: {P2}\nTr: {TR}\n".encode("utf-16"),
+    "commas": f"P2: {P2}\nTr: {TR}\n".replace(" ", ", ").replace(":,", ":").encode(),
+}
+
+
+@pytest.mark.parametrize("kind", CALIBRATIONS)
+def test_read_cameras_of_any_kitti_benchmark_and_editor_is_the_same(kind, tmp_path):
+    (tmp_path / "calib.txt").write_bytes(CALIBRATIONS[kind])
+    (camera,) = read_cameras(tmp_path / "calib.txt", ["image_2"])
+    T_cam_velo = np.vstack([np.array(TR.split(), float).reshape(3, 4), (0, 0, 0, 1)])
+    np.testing.assert_allclose(camera.projection, np.array(P2.split(), float).reshape(3, 4) @ T_cam_velo)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            f"calib_time: 1\nR: 1 0 0 0 1 0 0 0 1\nT: 0 0 0\nP2: {P2}\n",
+            r"Tr = R_rect_00 @ \[R \| T\] and P2 = P_rect_02",
+        ),
+        (f"P2: {P2}\nTr_velo_cam {TR}\n", r"no line 'R_rect:' .*Tr = R_rect @ Tr_velo_cam"),
+        (f"P2: {P2}\nTr: 2 0 0 0 0 2 0 0 0 0 2 0\n", "expected a rotation in the first three columns of Tr"),
+        (f"P2: {P2}\nTr: 1 0 0 0 0 1 0 0 0 0 -1 0\n", "expected a rotation"),
+        (f"P2: {'0 ' * 12}\nTr: {TR}\n", "expected a projection of rank 3 in P2"),
+        (f"P2: {P2}\nTr: {TR}\nTr: {TR[:-1]}\n", "expected one line 'Tr', found two that differ"),
+    ],
+)
+def test_read_cameras_of_an_impossible_calibration_names_the_remedy(text, message, tmp_path):
+    (tmp_path / "calib.txt").write_text(text)
+    with pytest.raises(DataError, match=message):
+        read_cameras(tmp_path / "calib.txt", ["image_2"])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_read_image_turns_it_upright(orientation, tmp_path):
+    """As viewers and OpenCV do: Pillow's own reading of the eight EXIF orientations."""
+    from PIL import ImageOps
+
+    stored = Image.fromarray(np.arange(3 * 4 * 5, dtype=np.uint8).reshape(4, 5, 3))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored.save(tmp_path / "a.png", exif=exif)
+    with Image.open(tmp_path / "a.png") as image:
+        np.testing.assert_array_equal(read_image(tmp_path / "a.png"), np.asarray(ImageOps.exif_transpose(image)))
+
+
+@pytest.mark.parametrize(("dtype", "size"), [("<i8", 8), ("<u2", 2), ("u1", 1)])
+def test_read_labels_of_another_width_names_it(dtype, size, three_points):
+    path = three_points / "sequences" / "00" / "labels" / "000000.label"
+    np.full(3, 40, dtype).tofile(path)
+    with pytest.raises(DataError, match=f"found {size} bytes for each of the 3 points.*Write them as uint32"):
+        SemanticKITTI(three_points, cameras=())[0]
+
+
+def test_unused_files_are_listed(three_points):
+    sequence = three_points / "sequences" / "00"
+    for name in ("velodyne/a.pcd", "labels/000009.label", "image_2/000000.jpg"):
+        (sequence / name).parent.mkdir(exist_ok=True)
+        (sequence / name).write_bytes(b"")
+    unused = SemanticKITTI(three_points).unused
+    assert [line.split(":")[0] for line in unused] == ["00/velodyne", "00/labels", "00/image_2"]
+    assert "1 files have no scan (000009.label, ...)" in unused[1]
+
+
 def test_a_truncated_image_is_refused_wherever_it_is_cut(tmp_path):
     path = png(tmp_path)
     assert_truncations_are_refused(path, read_image)
