@@ -15,11 +15,12 @@ from PIL import Image
 from elite.config import AdapterConfig, StudentConfig, TeacherConfig, TrainConfig, plain
 from elite.data.check import check
 from elite.data.dense import encode_ids, read_dense
+from elite.data.guard import examine, layout_fault
 from elite.data.semantickitti import SemanticKITTI, read_cameras, read_image, read_labels, read_poses, read_scan
 from elite.data.views import DenseLabels, parse_names
 from elite.errors import DataError
 from elite.evaluation import Prediction, Tally, evaluate, saved_predictions
-from elite.geometry import project
+from elite.geometry import pinhole, project
 from elite.labels import to_train
 from elite.layout import SPLITS, Layout, parse_frames, parse_sequences
 from elite.student import SPVCNN, load_student, save_student
@@ -96,6 +97,43 @@ def use_calibration(folder: Path) -> None:
         project(points, camera)
 
 
+CALIBRATION_OF_TRACKING = (
+    "P2: 700 0 600 45 0 700 180 0 0 0 1 0\nR_rect 1 0 0 0 1 0 0 0 1\nTr_velo_cam 0 -1 0 0 0 0 -1 -0.08 1 0 0 -0.27\n"
+)
+
+
+def make_calibrations(folder: Path) -> list[Path]:
+    """Other layouts and encodings of a calibration."""
+    texts = {"tracking": CALIBRATION_OF_TRACKING.encode(), "utf-16": CALIBRATION.encode("utf-16")}
+    return remembered(*(put(folder / f"{name}.txt", text) for name, text in texts.items()))
+
+
+def use_calibrations(folder: Path) -> None:
+    for path in changed(folder / "tracking.txt", folder / "utf-16.txt"):
+        for camera in read_cameras(path, ("image_2",)):
+            assert np.isfinite(pinhole(camera)[0]).all()
+
+
+def make_layouts(folder: Path) -> list[Path]:
+    """A scan of another layout, of which there are as many bytes as the stated one could have."""
+    values = np.column_stack([random_scan(np.random.default_rng(0), 40), np.arange(40)])
+    return remembered(
+        put(folder / "five.bin", values.astype("<f4").tobytes()),
+        put(folder / "double.bin", values.astype("<f8").tobytes()),
+    )
+
+
+def use_layouts(folder: Path) -> None:
+    """Named or not, whatever is said of it is a text; what is read is examined without a complaint."""
+    for path in changed(folder / "five.bin", folder / "double.bin"):
+        found = layout_fault(path.read_bytes())
+        assert found is None or found
+        if SHARED[path] == path.read_bytes():
+            assert found
+            return
+    examine(read_scan(path), StudentConfig.volume)
+
+
 def make_poses(folder: Path) -> list[Path]:
     return [put(folder / "poses.txt", b"1 0 0 0 0 1 0 0 0 0 1 0\n1 0 0 1.5 0 1 0 0 0 0 1 -2e-1\n")]
 
@@ -114,6 +152,9 @@ def make_images(folder: Path) -> list[Path]:
         "alpha": image_bytes("RGBA", "PNG"),
         "sixteen": encode_ids(np.arange(48, dtype=np.uint16).reshape(6, 8)),
         "camera": image_bytes("RGB", "JPEG"),
+        "turned": image_bytes(
+            "RGB", "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+        ),
         "progressive": image_bytes("RGB", "JPEG", progressive=True),
         "print": image_bytes("CMYK", "JPEG"),
     }
@@ -518,6 +559,8 @@ TARGETS: dict[str, Target] = {
     "scan": Target(make_scan, use_scan),
     "labels": Target(make_labels, use_labels),
     "calibration": Target(make_calibration, use_calibration),
+    "calibrations": Target(make_calibrations, use_calibrations),
+    "layouts": Target(make_layouts, use_layouts),
     "poses": Target(make_poses, lambda folder: read_poses(folder / "poses.txt")),
     "images": Target(make_images, use_images),
     "dense": Target(make_dense, use_dense),

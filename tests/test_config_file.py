@@ -1,0 +1,122 @@
+"""Configuration files: plain settings, checked by name before any value is used; nothing in them is imported."""
+
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from elite.cli import main
+from elite.cli.parsing import Parser, parse_config
+from elite.config import PseudoLabelConfig, TrainConfig
+from elite.errors import ConfigError
+
+
+def read(path: Path, text: str, *argv: str, cls: type = TrainConfig) -> object:
+    path.write_text(text)
+    return parse_config(Parser(prog="elite"), [f"--config={path}", *argv], cls)[1]
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("00", "00"),
+        ("8", "8"),
+        ("010", "010"),
+        ("[00, 01]", "00,01"),
+        ("[0, 8]", "0,8"),
+        ('"00"', "00"),
+        ("0-7", "0-7"),
+    ],
+)
+def test_config_file_sequences_are_what_was_written(written: str, meant: str, tmp_path: Path) -> None:
+    """YAML 1.1 reads 00 as 0 and 010 as 8."""
+    config = read(tmp_path / "a.yaml", f"data: {{sequences: {written}, val_frames: [0, 3]}}")
+    assert (config.data.sequences, config.data.val_frames) == (meant, "0,3")  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("written", "value"), [("1e-3", 1e-3), ("1", 1.0), (".5", 0.5), ("+2.5E-1", 0.25)])
+def test_config_file_numbers_are_numbers(written: str, value: float, tmp_path: Path) -> None:
+    assert read(tmp_path / "a.yaml", f"optim: {{lr: {written}}}").optim.lr == value  # type: ignore[attr-defined]
+
+
+def test_config_file_what_is_typed_wins_and_later_files_too(tmp_path: Path) -> None:
+    (tmp_path / "b.yaml").write_text("seed: 2\nsteps: 4")
+    config = read(tmp_path / "a.yaml", "seed: 1\nout: x", "--config", str(tmp_path / "b.yaml"), "--steps=6")
+    assert (config.seed, config.steps, str(config.out)) == (2, 6, "x")  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("optim: {lrr: 1}", "'optim.lrr' is not a setting of this command; did you mean optim.lr,"),
+        ("lr: 1", "'lr' is not a setting of this command; did you mean optim.lr,"),
+        ("data: 5", "data is a group of settings, found '5'"),
+        ("optim: evilmod.X", r"optim is a group of settings, found 'evilmod\.X'"),
+        ("data: {class_path: evilmod.X}", r"'data\.class_path' is not a setting"),
+        ("optim: {lr: {class_path: evilmod.X}}", "optim.lr takes a single value"),
+        ("[1, 2]", "expected settings by name, found list"),
+        ("just text", "expected settings by name, found just text"),
+        ("seed: [", "is not YAML"),
+        ("seed: !!python/name:evilmod.X ", "is not YAML"),
+        ("a: &a [*a]\nseed: *a", "not a setting|nested without end"),
+        ("seed: &a [*a]", "nested without end"),
+    ],
+)
+def test_config_file_with_anything_but_settings_is_refused(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message):
+        read(tmp_path / "a.yaml", text)
+
+
+def test_config_file_that_repeats_or_lists_too_much_is_refused_at_once(tmp_path: Path) -> None:
+    """Ten lines of aliases hold 10^11 values; a million keys take minutes to load."""
+    lines = ["seed: 1", "freeze: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"init: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 11)]
+    for text in ("\n".join(lines), "\n".join(f"k{i}: 1" for i in range(10**6))):
+        with pytest.raises(ConfigError, match="expected at most 10000 values"):
+            read(tmp_path / "a.yaml", text)
+
+
+@pytest.fixture
+def evil(tmp_path: Path, monkeypatch) -> Path:
+    """A package whose import leaves a mark, with a proposer in it."""
+    package = tmp_path / "evilmod.py"
+    package.write_text(
+        textwrap.dedent(f"""
+        open({str(tmp_path / "mark")!r}, "w").close()
+        class Half:
+            max_prompts = None
+        """)
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "evilmod", raising=False)
+    return tmp_path / "mark"
+
+
+def test_class_in_a_file_is_imported_only_with_allow_import(evil: Path, tmp_path: Path) -> None:
+    text, argv = "proposer: evilmod:Half", ("--allow-import", "evilmod")
+    for given in ((), ("--allow-import", "other")):
+        with pytest.raises(ConfigError, match=r"names the class evilmod:Half.*--allow-import evilmod"):
+            read(tmp_path / "a.yaml", text, *given, cls=PseudoLabelConfig)
+    assert read(tmp_path / "a.yaml", text, *argv, cls=PseudoLabelConfig).proposer == "evilmod:Half"  # type: ignore[attr-defined]
+    assert not evil.exists()
+
+
+def test_class_on_the_command_line_is_imported_and_checked(evil: Path, tiny_kitti: Path, capsys) -> None:
+    assert main(["pseudo-label", str(tiny_kitti), "--proposer", "evilmod:Half"]) == 2
+    assert "'evilmod:Half' is not a Proposer (it lacks open, describe)" in capsys.readouterr().err
+    assert evil.exists()
+
+
+@pytest.mark.parametrize(
+    "argv", [("--optim", "evilmod.Half"), ("--optim={class_path: evilmod.Half}",), ("--data", "evilmod")]
+)
+def test_group_on_the_command_line_imports_nothing(argv: tuple[str, ...], evil: Path, capsys) -> None:
+    assert main(["train", *argv]) == 2
+    assert "setting" in capsys.readouterr().err
+    assert not evil.exists()
+
+
+def test_group_on_the_command_line_takes_settings() -> None:
+    config = parse_config(Parser(), ['--optim={"lr": 0.5, "clip": 2}', "--optim.clip=3"], TrainConfig)[1]
+    assert (config.optim.lr, config.optim.clip) == (0.5, 3)
