@@ -16,10 +16,11 @@ from elite.cli.parsing import (
     load_segmenter,
     parse_config,
     percent,
+    report_unused,
     save_json,
 )
 from elite.errors import ConfigError, DataError, EliteError, OutputError, require_extra
-from elite.terminal import say
+from elite.terminal import notice, say
 
 if TYPE_CHECKING:
     from elite.inference import Job
@@ -59,9 +60,11 @@ def evaluate(parser: ArgumentParser, argv: list[str]) -> int:
     from elite.evaluation import evaluate as run
 
     dataset = SemanticKITTI(args.paths[-1], args.split, frames=args.frames, labels=args.labels, cameras=())
+    report_unused(dataset)
     made_with: dict[str, Any] = {}
     if args.predictions:
         predict = saved_predictions(args.predictions)
+        _report_unscored(args.predictions, dataset.sequences)
     else:
         made_with = {"votes": args.votes, "vote_by": args.vote_by, "seed": args.seed}
         segmenter = load_segmenter(args.paths[0], args)
@@ -70,6 +73,15 @@ def evaluate(parser: ArgumentParser, argv: list[str]) -> int:
     _print_score(result)
     save_json(args.json, result | made_with, "evaluate", argv)
     return 0
+
+
+def _report_unscored(predictions: Path, scored: tuple[str, ...]) -> None:
+    """Predictions of sequences that are not part of the split."""
+    from elite.layout import Layout
+
+    others = [s for s in Layout(predictions).sequences_with("predictions") if s not in scored]
+    if others:
+        notice(f"{predictions}: predictions of the sequences {', '.join(others)} are not scored; see --split.")
 
 
 def _print_score(result: dict[str, Any]) -> None:

@@ -21,6 +21,7 @@ from elite.paths import expanded
 from elite.terminal import notice
 
 if TYPE_CHECKING:
+    from elite.data import SemanticKITTI
     from elite.inference import Segmenter
 
 FAULTY = 1  # exit status of a command that ran and found faults
@@ -278,14 +279,31 @@ def find_scans(inputs: list[Path], sequences: str | None, frames: str | None) ->
 
     if len(inputs) == 1 and is_root(inputs[0]):
         dataset, below = SemanticKITTI(inputs[0], sequences, frames=frames, cameras=()), Layout(Path())
+        report_unused(dataset)
         entries = enumerate(dataset.index)
         return [(dataset.scan_path(i), below.prediction(e.sequence, e.name)) for i, e in entries]
     if sequences or frames:
         raise ConfigError("--sequences and --frames select within a data set; loose scans are given one by one.")
-    files = [f for path in inputs for f in (sorted(path.glob("*.bin")) if path.is_dir() else [path])]
+    files = [f for path in inputs for f in (_loose_scans(path) if path.is_dir() else [path])]
     if not files:
         raise DataError(f"{inputs[0]} holds no .bin file and no folder 'sequences'; give scans to label.")
     return [(f, Path(f"{f.stem}.label")) for f in files]
+
+
+def _loose_scans(folder: Path) -> list[Path]:
+    """The .bin files of a folder; other files in it are reported, but for the labels of scans."""
+    files = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    scans = sorted(path for path in files if path.suffix == ".bin")
+    others = sorted(path.name for path in files if path.suffix not in (".bin", ".label", ".confidence"))
+    if scans and others:
+        notice(f"{folder}: {len(others)} files are not read ({others[0]}, ...); scans are .bin files.")
+    return scans
+
+
+def report_unused(dataset: "SemanticKITTI") -> None:
+    """Files of a data set that are present and not used, each group of them once."""
+    for line in dataset.unused:
+        notice(line)
 
 
 def save_json(path: Path | None, result: dict[str, Any], command: str, argv: list[str]) -> None:

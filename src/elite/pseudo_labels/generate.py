@@ -35,6 +35,7 @@ from elite.pseudo_labels.lift import lift
 from elite.pseudo_labels.pictures import picture
 from elite.pseudo_labels.records import LabelledView, Proposer, Sum, view_of
 from elite.pseudo_labels.store import Output, Store, file_digest
+from elite.terminal import notice
 
 ALGORITHM = 1  # raised when the same settings give other labels than before
 LIFTING = 2  # the same, of lifted labels
@@ -95,8 +96,24 @@ def generate(
     make_folder(store.layout.sequences)
     store.refuse_foreign(frames.sequences, frames.cameras)
     chosen = choose(frames, config.label_fraction if config.label_unit == "scans" else 1.0)
+    if rank == 0:
+        _report_unused(frames, chosen)
     job = Job(frames, store, config, proposer)
     return sum((job.run(i) for i in progress(chosen[rank::world])), Summary())
+
+
+def _report_unused(frames: SemanticKITTI, chosen: list[int]) -> None:
+    """Scans that are selected and get no dense labels, and files that are not read."""
+    images = sum(bool(frames.index[i].images) for i in frames.labelled())
+    for count, why in (
+        (len(frames) - len(frames.labelled()), f"have no labels in '{frames.labels_folder}'"),
+        (len(frames.labelled()) - images, f"have labels and no image in {', '.join(frames.cameras)}"),
+        (images - len(chosen), "hide their labels (label_fraction)"),
+    ):
+        if count:
+            notice(f"{count} of {len(frames)} scans {why} and get no pseudo-labels.")
+    for line in frames.unused:
+        notice(line)
 
 
 def open_frames(root: Path, config: PseudoLabelConfig) -> SemanticKITTI:
