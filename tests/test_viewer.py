@@ -352,6 +352,29 @@ def test_a_window_ends_with_the_fault_of_the_program(tiny_kitti: Path, monkeypat
         viewer.wait()
 
 
+def test_window_with_a_read_that_never_ends_closes(tiny_kitti: Path, monkeypatch):
+    monkeypatch.setattr("elite.viewer.shelf.PATIENCE", 0.1)
+    source, begun, end = open_data(tiny_kitti), threading.Event(), threading.Event()
+
+    def stall(_frame: int) -> None:
+        begun.set()
+        end.wait()
+
+    def open_and_close() -> None:
+        with open_window(source, first_choice(source), host="127.0.0.1", port=0):
+            assert begun.wait(10)
+
+    monkeypatch.setattr(source, "read", stall)
+    thread = threading.Thread(target=open_and_close)
+    thread.start()
+    thread.join(20)
+    is_open = thread.is_alive()
+    end.set()
+    thread.join()
+    assert begun.is_set()
+    assert not is_open
+
+
 def test_a_fault_of_the_program_is_not_swallowed():
     failed = threading.Event()
     work = Background(lambda key: 1 / 0, keep=1, done=lambda: None, failed=lambda error: failed.set())

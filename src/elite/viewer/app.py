@@ -11,6 +11,7 @@ from typing import Self
 import numpy as np
 import viser
 
+from elite.viewer.background import PATIENCE
 from elite.viewer.keys import bind
 from elite.viewer.layers import pick
 from elite.viewer.painter import WORST, Painter
@@ -65,7 +66,7 @@ class Viewer:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._ended.set()
         self.wake()
-        self._thread.join()
+        self._thread.join(PATIENCE)
         self.shelf.close()
         with redirect_stdout(io.StringIO()):  # the library says that it stops
             self.server.stop()
