@@ -143,7 +143,8 @@ def test_the_legend_tells_iou_or_else_points():
 
 
 def test_texts_from_files_are_escaped():
-    for html in (status("<b>", None, "<i>"), worst([("<b>", 0.1, 0.2)], 1, 1)):
+    point = picked(cloud([1, 1, 1, 1], None), 0, None, {"<i>": (0, 0)})
+    for html in (status("<b>", None, "<i>"), worst([("<b>", 0.1, 0.2)], 1, 1), point):
         assert "&lt;" in html
         assert "<i>" not in html
 
