@@ -1,5 +1,6 @@
 """Who reaches the viewer: raw HTTP and websocket requests, as other pages, other machines and other users send them."""
 
+import logging
 import os
 import re
 import signal
@@ -274,12 +275,15 @@ def test_server_connection_without_a_request_is_closed(tmp_path, monkeypatch):
         assert connection.recv(1) == b""
 
 
-def test_server_request_without_sense_prints_no_traceback(local, capfd):
-    with socket.create_connection(("127.0.0.1", local.server.get_port()), timeout=30) as connection:
-        connection.sendall(b"POST / HTTP/1.1\r\n\r\n")
-        while connection.recv(65536):
-            pass
-    assert capfd.readouterr() == ("", "")
+def test_server_damaged_message_is_logged_and_not_printed(local, caplog):
+    """Python prints errors of a logger that has no handler."""
+    with dial(local) as client:
+        client.send("text where viser expects bytes")
+        with pytest.raises(ConnectionClosedError, match="1011"):
+            list(client)
+    wait_until(lambda: "connection handler failed" in caplog.messages)
+    assert {record.name for record in caplog.records} == {"elite.viewer.server"}
+    assert logging.getLogger("elite.viewer.server").handlers
 
 
 def test_server_viser_that_starts_in_another_way_is_refused(monkeypatch):
