@@ -357,6 +357,15 @@ def test_window_leaves_the_output_of_other_threads_alone(tmp_path, capsys):
     assert capsys.readouterr().out.split() == printed
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A shell starts background jobs with SIGINT ignored, and commands keep it so."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 0)])
 def test_view_signal_closes_the_window(number, status, tiny_kitti, monkeypatch, capsys):
     wait, servers = Viewer.wait, []
@@ -373,6 +382,7 @@ def test_view_signal_closes_the_window(number, status, tiny_kitti, monkeypatch, 
         socket.create_connection(("127.0.0.1", servers[0].get_port()))
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 0)])
 def test_stream_view_signal_prints_the_summary_and_closes_the_window(number, status, tmp_path, monkeypatch, capsys):
     save_student(SPVCNN(channels=4, cells=(50, 50, 10)), tmp_path / "student.safetensors")
