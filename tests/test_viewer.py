@@ -143,7 +143,8 @@ def test_the_legend_tells_iou_or_else_points():
 
 
 def test_texts_from_files_are_escaped():
-    for html in (status("<b>", None, "<i>"), worst([("<b>", 0.1, 0.2)], 1, 1)):
+    point = picked(cloud([1, 1, 1, 1], None), 0, None, {"<i>": (0, 0)})
+    for html in (status("<b>", None, "<i>"), worst([("<b>", 0.1, 0.2)], 1, 1), point):
         assert "&lt;" in html
         assert "<i>" not in html
 
@@ -350,6 +351,29 @@ def test_a_window_ends_with_the_fault_of_the_program(tiny_kitti: Path, monkeypat
         open_window(source, first_choice(source), host="127.0.0.1", port=0) as viewer,
     ):
         viewer.wait()
+
+
+def test_window_with_a_read_that_never_ends_closes(tiny_kitti: Path, monkeypatch):
+    monkeypatch.setattr("elite.viewer.shelf.PATIENCE", 0.1)
+    source, begun, end = open_data(tiny_kitti), threading.Event(), threading.Event()
+
+    def stall(_frame: int) -> None:
+        begun.set()
+        end.wait()
+
+    def open_and_close() -> None:
+        with open_window(source, first_choice(source), host="127.0.0.1", port=0):
+            assert begun.wait(10)
+
+    monkeypatch.setattr(source, "read", stall)
+    thread = threading.Thread(target=open_and_close)
+    thread.start()
+    thread.join(20)
+    is_open = thread.is_alive()
+    end.set()
+    thread.join()
+    assert begun.is_set()
+    assert not is_open
 
 
 def test_a_fault_of_the_program_is_not_swallowed():

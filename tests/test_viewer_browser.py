@@ -1,15 +1,18 @@
-"""The viewer as a person sees it: a real headless Chromium, pixels, keys, and no request that leaves the machine."""
+"""The viewer in a real headless Chromium: pixels, keys, no request that leaves the machine, no other page let in."""
 
 import io
 import re
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
+import viser
 from PIL import Image
 
 from elite.data.semantickitti import SemanticKITTI
@@ -28,6 +31,7 @@ pytestmark = [
 FLAGS = [
     *("--headless", "--no-sandbox", "--enable-unsafe-swiftshader", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    "--host-resolver-rules=MAP evil.example 127.0.0.1",  # a site of somebody else, as far as the browser knows
 ]
 SIZE = {"width": 960, "height": 600}
 CAR, ROAD, BUILDING = (CLASS_ID[name] for name in ("car", "road", "building"))
@@ -66,7 +70,7 @@ def browser() -> Iterator["sync_api.Browser"]:
 class Window:
     """A page that is open on a viewer, what it asked for and complained about."""
 
-    def __init__(self, page: "sync_api.Page", viewer: Viewer) -> None:
+    def __init__(self, page: "sync_api.Page", viewer: Viewer, address: str = "") -> None:
         self.page, self.viewer = page, viewer
         self.requests: list[str] = []
         self.errors: list[str] = []
@@ -74,7 +78,7 @@ class Window:
         page.on("websocket", lambda socket: self.requests.append(socket.url))
         page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.goto(viewer.url)
+        page.goto(address or viewer.url)
 
     def pixels(self) -> np.ndarray:
         return np.asarray(Image.open(io.BytesIO(self.page.screenshot())).convert("RGB"))
@@ -198,14 +202,21 @@ def test_a_damaged_scan_is_told_and_the_next_one_is_shown(open_page, drive, tmp_
     window.wait_for(lambda: window.points(ROAD) > 500, "the next frame is drawn")
 
 
-def test_scans_are_followed_as_they_come(open_page, drive):
+def test_scans_are_followed_as_they_come_and_their_names_are_text(open_page, drive, tmp_path):
     source = ScanSource("live")
     window = open_page(source, live=True)
     window.wait_for(lambda: window.page.get_by_text("Waiting for the first scan").is_visible(), "it waits")
-    for name, class_id in (("000000", CAR), ("000001", ROAD)):
-        source.add(drive / f"sequences/00/velodyne/{name}.bin", drive / f"sequences/00/labels/{name}.label")
+    markup = "<img src=x onerror=\"document.title='owned'\">"
+    shutil.copy(drive / "sequences/00/velodyne/000001.bin", tmp_path / f"{markup}.bin")
+    for name, scan, class_id in (
+        ("000000", drive / "sequences/00/velodyne/000000.bin", CAR),
+        ("000001", tmp_path / f"{markup}.bin", ROAD),
+    ):
+        source.add(scan, drive / f"sequences/00/labels/{name}.label")
         window.viewer.wake()
         window.wait_for(lambda: window.points(class_id) > 500, f"scan {name} is drawn")  # noqa: B023
+    assert window.page.get_by_text(f"live/{markup}").is_visible()
+    assert window.page.title() != "owned"
 
 
 def test_it_looks_as_it_did(window):
@@ -217,3 +228,106 @@ def test_it_looks_as_it_did(window):
 
     window.page.add_style_tag(content=".mantine-Notifications-root { display: none }")  # of software rendering
     window.wait_for(lambda: difference() < 2, "it looks as it did")  # 2.6 without the scene, 7 without the panel
+
+
+# ---- other pages, other machines ------------------------------------------------------------------------------
+
+
+class ForeignSite(BaseHTTPRequestHandler):
+    """An empty page on every path but /frame, which shows the address of its query in a frame."""
+
+    def do_GET(self) -> None:
+        self.server.visits.append(self.path)  # type: ignore[attr-defined]
+        frame = f"<iframe src='{self.path.partition('?')[2]}'></iframe>" if self.path.startswith("/frame?") else ""
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Access-Control-Allow-Origin", "*")
+        self.end_headers()
+        self.wfile.write(frame.encode())
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def foreign_site() -> Iterator[ThreadingHTTPServer]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), ForeignSite) as server:
+        server.visits = []  # type: ignore[attr-defined]
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def shown(drive) -> Iterator[Viewer]:
+    """A viewer that has drawn a frame, without a page."""
+    source = DataSource(SemanticKITTI(drive))
+    with open_window(source, first_choice(source), host="127.0.0.1", port=0) as viewer:
+        deadline = time.monotonic() + 30
+        while viewer.shown < 0:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        yield viewer
+
+
+CONNECT = """([url, protocol]) => new Promise(done => {
+    const socket = new WebSocket(url, [protocol])
+    let opened = false
+    socket.onopen = () => opened = true
+    socket.onmessage = event => done({opened, bytes: event.data.size})
+    socket.onclose = event => done({opened, bytes: 0, code: event.code})
+})"""
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "evil.example"])
+def test_websocket_from_a_page_of_another_origin_gets_nothing(host, shown, foreign_site, browser):
+    page, port = browser.new_page(), shown.server.get_port()
+    page.goto(f"http://{host}:{foreign_site.server_port}/")
+    for target in ("127.0.0.1", "localhost"):
+        answer = page.evaluate(CONNECT, [f"ws://{target}:{port}", f"viser-v{viser.__version__}"])
+        assert answer == {"opened": False, "bytes": 0, "code": 1006}
+    page.close()
+    assert not shown.server.get_clients()
+
+
+def test_page_under_a_name_of_somebody_else_is_refused(shown, browser):
+    """DNS rebinding: for the browser, page and websocket are of one origin."""
+    page, port = browser.new_page(), shown.server.get_port()
+    assert page.goto(f"http://evil.example:{port}/").status == 403
+    answer = page.evaluate(CONNECT, [f"ws://evil.example:{port}", f"viser-v{viser.__version__}"])
+    assert answer == {"opened": False, "bytes": 0, "code": 1006}
+    page.close()
+
+
+def test_page_of_the_viewer_is_not_turned_against_it(shown, foreign_site, browser):
+    """A link to it that names another server, whose scripts it would run; a frame; a request from within."""
+    page, foreign = browser.new_page(), f"127.0.0.1:{foreign_site.server_port}"
+    for query in (f"websocket=ws://{foreign}/taken", f"playbackPath=http://{foreign}/taken", "playbackPath=data:,x"):
+        assert page.goto(f"{shown.url}/?{query}").status == 403
+    page.goto(f"http://{foreign}/frame?{shown.url}")
+    assert page.frames[1].url.startswith("chrome-error:")
+    page.goto(shown.url)
+    with pytest.raises(sync_api.Error, match="Failed to fetch"):
+        page.evaluate("url => fetch(url)", f"http://{foreign}/taken")
+    page.close()
+    assert "/taken" not in foreign_site.visits
+
+
+def test_window_for_other_machines_opens_with_the_token_and_stays_open(drive, browser):
+    source = DataSource(SemanticKITTI(drive))
+    with open_window(source, first_choice(source), host="0.0.0.0", port=0) as viewer:
+        token = viewer.url.partition("/?")[2]
+        address = f"http://127.0.0.1:{viewer.server.get_port()}"
+        page = browser.new_page(viewport=SIZE)
+        assert page.goto(address).status == 403
+        assert page.goto(f"{address}/?token=wrong").status == 403
+        answer = page.evaluate(CONNECT, [address.replace("http", "ws"), f"viser-v{viser.__version__}"])
+        assert answer == {"opened": False, "bytes": 0, "code": 1006}
+        window = Window(page, viewer, f"{address}/?{token}")
+        window.wait_for(lambda: window.points(CAR) > 500, "the car is drawn")
+        assert page.evaluate("document.cookie") == ""  # scripts cannot read the token
+        page.goto(address)
+        window.wait_for(lambda: window.points(CAR) > 500, "the car is drawn, by the cookie")
+        window.close()

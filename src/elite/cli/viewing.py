@@ -50,7 +50,7 @@ def view(parser: ArgumentParser, argv: list[str]) -> int:
         teacher=teacher,
     )
     choice = first_choice(source, light=args.light, safe=args.safe_colors)
-    with open_window(source, choice, host=args.host, port=args.port) as viewer:
+    with open_window(source, choice, host=args.host, port=args.port, require_token=args.require_token) as viewer:
         say(f"open {viewer.url} in a browser; Ctrl-C ends it")
         with suppress(KeyboardInterrupt):  # the way to end it
             viewer.wait()
@@ -66,7 +66,9 @@ def live_window(args: Namespace, tell: Callable[[str], None]) -> Iterator[Callab
 
     source = ScanSource(args.folder.resolve().name)
     choice = first_choice(source, light=args.light, safe=args.safe_colors)
-    with open_window(source, choice, host=args.host, port=args.port, live=True) as viewer:
+    with open_window(
+        source, choice, host=args.host, port=args.port, require_token=args.require_token, live=True
+    ) as viewer:
 
         def show(job: "Job") -> None:
             source.add(job.scan, job.labels)
@@ -77,8 +79,11 @@ def live_window(args: Namespace, tell: Callable[[str], None]) -> Iterator[Callab
 
 
 def add_window(parser: ArgumentParser) -> None:
-    """Where the window is served, and its looks."""
-    parser.add_argument("--host", type=str, default="127.0.0.1", help="address to listen on; 0.0.0.0 lets others look")
-    parser.add_argument("--port", type=int, default=8080, help="port to listen on; 0 takes a free one")
+    """Add the window's address and its looks."""
+    host = "address to listen on; 0.0.0.0 admits other machines, with the token of the printed URL"
+    token = "require the token of the printed URL on this machine too, for machines with other users"
+    parser.add_argument("--host", type=str, default="127.0.0.1", help=host)
+    parser.add_argument("--port", type=int, default=8080, help="port to listen on (0 = any free one)")
+    parser.add_argument("--require-token", action="store_true", help=token)
     parser.add_argument("--light", action="store_true", help="a light ground")
     parser.add_argument("--safe-colors", action="store_true", help="colours that colour-blind eyes tell apart")

@@ -1,9 +1,7 @@
 """The viewer: one thread draws what was chosen last, others read, label and score frames meanwhile."""
 
-import io
 import threading
 import time
-from contextlib import redirect_stdout
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -11,6 +9,8 @@ from typing import Self
 import numpy as np
 import viser
 
+from elite.viewer.background import PATIENCE
+from elite.viewer.gate import GuardedServer
 from elite.viewer.keys import bind
 from elite.viewer.layers import pick
 from elite.viewer.painter import WORST, Painter
@@ -33,7 +33,7 @@ class Viewer:
         live: frames are added while it runs, and the newest is followed.
     """
 
-    def __init__(self, source: Source, server: viser.ViserServer, choice: Choice, *, live: bool = False) -> None:
+    def __init__(self, source: Source, server: GuardedServer, choice: Choice, *, live: bool = False) -> None:
         self.source, self.server, self.choice, self.live = source, server, choice, live
         self.failure: Exception | None = None
         self.shown = -1
@@ -65,16 +65,16 @@ class Viewer:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._ended.set()
         self.wake()
-        self._thread.join()
+        self._thread.join(PATIENCE)
         self.shelf.close()
-        with redirect_stdout(io.StringIO()):  # the library says that it stops
-            self.server.stop()
+        self.server.stop()
         if self.failure is not None and error is None:
             raise self.failure
 
     @property
     def url(self) -> str:
-        return f"http://{self.server.get_host()}:{self.server.get_port()}"
+        """The address for a browser, with the token if one is required."""
+        return self.server.url
 
     def wait(self) -> None:
         """Until it is interrupted, or fails."""

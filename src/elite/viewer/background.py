@@ -8,6 +8,8 @@ from typing import Generic, TypeVar
 
 from elite.errors import EliteError
 
+PATIENCE = 3.0  # seconds to wait for threads at the end; a file on a storage that does not answer keeps one for ever
+
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
@@ -61,10 +63,14 @@ class Background(Generic[Key, Value]):
             return self._results.get(key)
 
     def close(self) -> None:
+        """Make nothing more. Does not wait for what is being made."""
         with self._changed:
             self._closed = True
             self._changed.notify()
-        self._thread.join()
+
+    def join(self, timeout_s: float = PATIENCE) -> None:
+        """Wait until the thread has ended, or for ``timeout_s``. It cannot keep the program from ending."""
+        self._thread.join(timeout_s)
 
     def _work(self) -> None:
         while (key := self._next()) is not None:

@@ -1,19 +1,15 @@
 """From paths to a window: what ``elite view`` and ``elite stream --view`` open."""
 
-import io
-import socket
-from contextlib import redirect_stdout
 from pathlib import Path
-
-import viser
 
 from elite.data.semantickitti import SemanticKITTI
 from elite.data.views import parse_names
-from elite.errors import ConfigError, DataError
+from elite.errors import DataError
 from elite.layout import CAMERAS, Layout, open_layout
 from elite.viewer.answers import Answerer, Teacher
 from elite.viewer.app import Viewer
 from elite.viewer.colors import Mode
+from elite.viewer.gate import GuardedServer, listen
 from elite.viewer.panel import Choice
 from elite.viewer.source import DataSource, ScanSource, Source
 
@@ -61,22 +57,17 @@ def _there(layout: Layout, sequences: tuple[str, ...], folders: tuple[str, ...])
     return [f for f in folders if any(layout.dense_labels(s, "0", f, "semantic").parent.is_dir() for s in sequences)]
 
 
-def open_window(source: Source, choice: Choice, *, host: str, port: int, live: bool = False) -> Viewer:
-    """A viewer that a browser reaches at http://host:port; port 0 takes any that is free.
+def open_window(
+    source: Source, choice: Choice, *, host: str, port: int, require_token: bool = False, live: bool = False
+) -> Viewer:
+    """Open a viewer for a browser at ``viewer.url``; port 0 takes any free one.
+
+    If ``host`` can be reached from other machines, the address contains a token; with ``require_token`` it always does.
 
     Raises:
-        ConfigError: the port is taken, or the host is none of this machine.
+        ConfigError: the port is taken, the host is not an address of this machine, or this viser cannot be guarded.
     """
-    try:
-        # The library would silently take the next port; whoever typed one should be told.
-        socket.create_server((host, port)).close()
-    except (OSError, OverflowError) as error:
-        raise ConfigError(
-            f"cannot listen on {host}:{port} ({error}); close what uses it, or give another --port (0: any free one)."
-        ) from error
-    with redirect_stdout(io.StringIO()):  # the command says itself where to look
-        server = viser.ViserServer(host, port, verbose=False)
-    return Viewer(source, server, choice, live=live)
+    return Viewer(source, GuardedServer(listen(host, port), require_token=require_token), choice, live=live)
 
 
 def first_choice(source: Source, *, light: bool = False, safe: bool = False) -> Choice:

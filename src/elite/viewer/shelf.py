@@ -1,5 +1,6 @@
 """Frames at hand: what is shown now, what will be shown next, and what was asked for beside it, made in threads."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -7,7 +8,7 @@ from typing import Any
 
 from elite.metrics import Score
 from elite.viewer.answers import Taught
-from elite.viewer.background import Background, Result
+from elite.viewer.background import PATIENCE, Background, Result
 from elite.viewer.layers import Answer, Cloud
 from elite.viewer.source import Scene, Source, Street
 
@@ -89,5 +90,10 @@ class Shelf:
         return sorted(scored, key=lambda row: row[1].miou_present), len(found), len(labelled)
 
     def close(self) -> None:
-        for work in (self._scenes, self._answers, self._taught, self._streets, self._scores):
+        """Make nothing more, and wait for the threads for at most ``PATIENCE`` seconds in all."""
+        works = self._scenes, self._answers, self._taught, self._streets, self._scores
+        deadline = time.monotonic() + PATIENCE
+        for work in works:
             work.close()
+        for work in works:
+            work.join(max(0.0, deadline - time.monotonic()))

@@ -116,7 +116,7 @@ def picked(cloud: Cloud, i: int, raw: int | None, pixels: dict[str, tuple[int, i
         rows["prediction"] = _class(int(label), int(to_raw(np.array([label]))[0]))
     if cloud.answer is not None and cloud.answer.confidence is not None:
         rows["confidence"] = percent(float(cloud.answer.confidence[i]))
-    rows |= {f"pixel in {camera}": f"row {row}, column {column}" for camera, (row, column) in pixels.items()}
+    rows |= {f"pixel in {escape(camera)}": f"row {row}, column {column}" for camera, (row, column) in pixels.items()}
     body = "".join(f"<tr><td style='opacity:.65;padding-right:1em'>{k}</td><td>{v}</td></tr>" for k, v in rows.items())
     return _block(f"<table style='border-spacing:0'>{body}</table>{_logits(cloud, i)}")
 
