@@ -146,6 +146,7 @@ def test_check_data_counts_the_broken_file_and_goes_on(tiny_kitti: Path, capsys,
     by_sequence = {s["sequence"]: s for s in result["sequences"]}
     assert str(path) in by_sequence["08"]["faults"][0]
     assert by_sequence["00"]["faults"] == []
+    assert by_sequence["08"]["labels"] == 1  # they are not missing
     assert sum(by_sequence["00"]["classes"]) == 1000
     assert str(path) in capsys.readouterr().out
 

@@ -160,7 +160,7 @@ class Viewer:
         """Seconds to wait; goes on to the next frame when it is time."""
         if not self.choice.playing or not now.complete:
             return _REST
-        left = self._advanced + 1 / self.choice.rate - time.monotonic()
+        left = self._advanced + 1 / max(self.choice.rate, 0.1) - time.monotonic()  # a page may send any rate
         if left > 0:
             return left
         self.step(1)
