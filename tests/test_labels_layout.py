@@ -1,5 +1,6 @@
 """The numberings of the classes, the selections of frames, and files that appear whole or not at all."""
 
+import errno
 import json
 from pathlib import Path
 
@@ -188,6 +189,18 @@ def test_a_folder_without_sequences_is_no_data_set(tmp_path):
     for root in (tmp_path, tmp_path / "absent", str(tmp_path / "sequences")):
         with pytest.raises(DataError, match="sequences"):
             open_layout(root)
+
+
+@pytest.mark.parametrize("call", ["resolve", "is_dir", "iterdir"])
+def test_data_set_without_permission_is_named(call, tmp_path, monkeypatch):
+    (tmp_path / "sequences" / "00" / "velodyne").mkdir(parents=True)
+
+    def refused(path, *_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, call, refused)
+    with pytest.raises(DataError, match=r"cannot read .* \(Permission denied\)\. Check"):
+        open_layout(tmp_path).found_sequences()
 
 
 # ---- files ----------------------------------------------------------------------------------------------------
