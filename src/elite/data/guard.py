@@ -230,7 +230,8 @@ def ground_plane(points: Float32[np.ndarray, "n 3"]) -> Ground | None:
 def _lowest_of_cells(points: Float32[np.ndarray, "n 3"]) -> Float[np.ndarray, "cells 3"]:
     """A low point (tenth percentile of z) of each cell with some points in the ring around the sensor."""
     points = points[:: len(points) // _SAMPLED + 1]
-    squared = points[:, 0] ** 2 + points[:, 1] ** 2
+    with np.errstate(over="ignore"):  # a wild coordinate is far away
+        squared = points[:, 0] ** 2 + points[:, 1] ** 2
     ring = points[(squared > _NEAR**2) & (squared < _FAR**2)]
     columns = int(2 * _FAR / _CELL) + 1
     row, column = (np.floor((ring[:, axis] + _FAR) / _CELL).astype(np.int64) for axis in (0, 1))
