@@ -85,7 +85,7 @@ def open_image(path: Path, *formats: str, remedy: str) -> Iterator[Image.Image]:
             yield image
     except (
         *(OSError, SyntaxError, ValueError, MemoryError),
-        *(Image.DecompressionBombError, UserWarning),  # the warnings of Pillow, where they are errors
+        *(Image.DecompressionBombError, Image.DecompressionBombWarning, UserWarning),  # warnings that are errors
     ) as error:
         raise DataError(
             f"{path} is not a readable image, {' or '.join(formats)} ({_reason(error)}); {remedy}."
