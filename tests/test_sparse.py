@@ -181,6 +181,36 @@ def test_pooling_many_rows_stays_finite_in_half_precision():
     assert Pooling.groups(torch.zeros(40_000, dtype=torch.int64), 1)(feats).tolist() == [[3.0]]
 
 
+def large_pooling() -> Pooling:
+    """Three groups of 1000 and 2001 rows and of one row, with counts up to 700."""
+    group = torch.cat([torch.zeros(1000), torch.ones(2001), torch.full((1,), 2.0)]).long()
+    return Pooling(torch.arange(3002), group, torch.randint(1, 700, (3002,)), 3002, 3)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("name", ["mean", "gradient of the mean", "gradient of the spread"])
+def test_pooling_of_many_rows_in_16_bits_is_rounded_once(name: str, dtype: torch.dtype):
+    """Equal to the float64 result within half a unit in the last place of the 16-bit type."""
+    counted = large_pooling()
+    plain = Pooling.groups(counted.target, 3)
+    rows = (3002, 4) if name == "mean" else (3, 4)
+    given = (torch.randn(rows).abs() + 1).to(dtype)
+
+    def compute(values: Tensor) -> Tensor:
+        if name == "mean":
+            return counted(values)
+        if name == "gradient of the mean":
+            feats = torch.zeros(3002, 4, dtype=values.dtype, requires_grad=True)
+            return torch.autograd.grad(counted(feats), feats, values)[0]
+        feats = torch.zeros(3, 4, dtype=values.dtype, requires_grad=True)
+        return torch.autograd.grad(plain.spread(feats), feats, values[counted.target])[0]
+
+    found, expected = compute(given), compute(given.double())
+    assert found.dtype is dtype
+    half_unit = torch.finfo(dtype).eps / 2
+    torch.testing.assert_close(found.double(), expected, rtol=1.001 * half_unit, atol=torch.finfo(dtype).tiny)
+
+
 # ---- grids ----------------------------------------------------------------------------------------------------
 
 
