@@ -1,4 +1,4 @@
-"""16 bits with a gradient scaler, on the CPU: the trainer of the run is given the scaler that CUDA would give it."""
+"""Training in 16 bits on the CPU: what must stay in float32, and the gradient scaler that CUDA would have."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +12,9 @@ from lightning.pytorch.plugins import MixedPrecision
 
 from elite.config import DataConfig, FaultConfig, OptimConfig, TrainConfig
 from elite.errors import TrainingError
+from elite.native import describe, library
+from elite.sparse import Backend, build_geometry
+from elite.student import SPVCNN
 from elite.training import train
 from elite.training.module import Training
 from tests.test_distillation import config as taught
@@ -41,6 +44,26 @@ def scaled(kitti: Path, tmp_path: Path, foundation: Path, monkeypatch) -> TrainC
         backend="torch",
         optim=OptimConfig(lr=0.05, average=0.9),
     )
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("backend", ["torch", "native"])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_point_mlp_under_autocast_equals_float32_at_50_m(dtype: torch.dtype, backend: Backend, training: bool) -> None:
+    """Points and voxels of 0.1 m, where bfloat16 has steps of 0.25 m."""
+    if backend == "native" and library() is None:
+        pytest.skip(describe())
+    student = SPVCNN(channels=16).train(training)
+    near = torch.rand(400, 3) * 0.4 - torch.tensor([0.0, 0.0, 1.0])
+    points, remission = near + torch.tensor([49.5, -49.5, 0.0]), torch.rand(400)
+    scan = torch.zeros(400, dtype=torch.int64)
+    level = build_geometry(points, scan, student.grid, student.config.strides, backend).levels[0]
+    assert len(level) > 40
+    expected = student.point_mlp(points, remission, student.grid, level)
+    with torch.autocast("cpu", dtype):
+        found = student.point_mlp(points, remission, student.grid, level)
+    assert found.dtype is torch.float32
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
 
 
 def scaler_of(module: Training) -> Any:

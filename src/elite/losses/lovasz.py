@@ -18,7 +18,7 @@ def lovasz_softmax(logits: Float[Tensor, "n classes"], labels: Int64[Tensor, "n"
     precision = torch.promote_types(logits.dtype, torch.float32)
     probabilities, labels = torch.softmax(logits[counted], dim=1, dtype=precision), labels[counted]
     if not len(labels):
-        return logits.sum() * 0
+        return logits.sum(dtype=precision) * 0
     present = torch.unique(labels)
     truth = (labels == present[:, None]).to(precision)  # (present, m)
     errors = (truth - probabilities.T[present]).abs()
