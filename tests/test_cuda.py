@@ -1,16 +1,26 @@
 """What training needs on a GPU, shown on a CPU: pinned batches, sums in one order, the generators of a resumed run."""
 
+import re
 from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader
 
+from elite import native
 from elite.data.datamodule import DataModule
+from elite.errors import ConfigError
+from elite.training.trainer import fit
 from elite.types import Batch, Pixels, Views
+from tests.test_distillation import config as taught
+from tests.test_distillation import module_and_batch
 from tests.test_training import config
 
 # ---- batches ------------------------------------------------------------------------------------------------------
@@ -69,3 +79,56 @@ def test_loaders_pin_batches_for_cuda_only(tiny_kitti: Path, tmp_path: Path, dev
     strategy = SimpleNamespace(root_device=torch.device(device))
     data.trainer = SimpleNamespace(global_rank=0, world_size=1, strategy=strategy)  # type: ignore[assignment]
     assert data.train_dataloader().pin_memory == data.val_dataloader().pin_memory == (device == "cuda")  # type: ignore[union-attr]
+
+
+# ---- sums in one order --------------------------------------------------------------------------------------------
+
+# What torch.use_deterministic_algorithms lists as failing on CUDA, by the names that operations have inside torch.
+WITHOUT_DETERMINISTIC_FORM = re.compile(
+    r"grid_sampler_\dd_backward|upsample_(linear1d|bilinear2d|bicubic2d|trilinear3d)_backward|_?adaptive_\w+_backward"
+    r"|avg_pool3d_backward|fractional_max_pool\dd_backward|max_unpool\dd|reflection_pad\dd_backward|nll_loss2d_\w+"
+    r"|_?ctc_loss_backward|_embedding_bag_dense_backward|put_?|histc|median|kthvalue"
+)
+
+
+class CudaDeterminism(TorchDispatchMode):
+    """Collects the operations that would fail, or add floats in any order, on CUDA."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__
+        floats = [a for a in args if isinstance(a, Tensor) and a.is_floating_point()]
+        weighted = name == "bincount" and len(floats) > 0
+        if WITHOUT_DETERMINISTIC_FORM.fullmatch(name) or (name in ("cumsum", "cumsum_") and floats) or weighted:
+            self.found.add(name)
+        return func(*args, **(kwargs or {}))
+
+
+def test_training_step_with_a_teacher_has_a_deterministic_form_on_cuda(
+    kitti: Path, tmp_path: Path, foundation: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All its operations, forward and backward, by plain torch: one that has none would stop the run on CUDA."""
+    monkeypatch.setattr(native, "library", lambda: None)
+    module, batch = module_and_batch(taught(kitti, tmp_path, foundation, backend="torch"))
+    with CudaDeterminism() as mode:
+        output = module.student(batch.points, batch.remission, batch.batch_index)
+        torch.stack(list(module.losses(output, batch).values())).sum().backward()
+        maps = torch.zeros(1, 1, 4, 4, requires_grad=True)
+        assert not mode.found
+        F.grid_sample(maps, torch.zeros(1, 1, 1, 2), align_corners=False).sum().backward()
+    assert mode.found == {"grid_sampler_2d_backward"}
+
+
+def test_fit_names_an_operation_without_a_deterministic_form() -> None:
+    def step(*_: Any, **__: Any) -> None:
+        torch.zeros(2).put_(torch.tensor([0]), torch.ones(1))
+
+    torch.use_deterministic_algorithms(True)
+    try:
+        with pytest.raises(ConfigError, match=r"found put_, .*--deterministic false"):
+            fit(Mock(fit=step, world_size=1), Mock(), Mock())
+    finally:
+        torch.use_deterministic_algorithms(False)

@@ -64,7 +64,7 @@ class Csr:
 
     offsets: Int64[Tensor, "starts"]
     columns: Int64[Tensor, "e"]
-    weight: Int64[Tensor, "e"] | None
+    weight: Int64[Tensor, "e"] | Float[Tensor, "e"] | None
 
     @classmethod
     def build(cls, row: Tensor, column: Tensor, weight: Tensor | None, rows: int) -> "Csr":
