@@ -10,13 +10,14 @@ from unittest.mock import Mock
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, distributed
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader
 
 from elite import native
 from elite.data.datamodule import DataModule
 from elite.errors import ConfigError
+from elite.training.random_state import random_states, restore_random_state
 from elite.training.trainer import fit
 from elite.types import Batch, Pixels, Views
 from tests.test_distillation import config as taught
@@ -132,3 +133,55 @@ def test_fit_names_an_operation_without_a_deterministic_form() -> None:
             fit(Mock(fit=step, world_size=1), Mock(), Mock())
     finally:
         torch.use_deterministic_algorithms(False)
+
+
+# ---- generators of a resumed run ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def gpu_generators(monkeypatch: pytest.MonkeyPatch) -> dict[torch.device, Tensor]:
+    """State of the generator of each GPU, as torch.cuda would keep it."""
+    states: dict[torch.device, Tensor] = {}
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda device: states[device].clone())
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, device: states.update({device: state}))
+    return states
+
+
+def test_random_states_restore_the_generators_of_this_process_and_its_gpu(gpu_generators) -> None:
+    gpu, other = torch.device("cuda:1"), torch.device("cuda:0")
+    gpu_generators |= {gpu: torch.tensor([1, 2]), other: torch.tensor([7])}
+    saved = random_states(gpu)
+    expected = torch.rand(3)
+    gpu_generators |= {gpu: torch.tensor([3, 4]), other: torch.tensor([8])}
+    restore_random_state(saved, gpu)
+    assert torch.equal(torch.rand(3), expected)
+    assert [gpu_generators[d].tolist() for d in (gpu, other)] == [[1, 2], [8]]
+
+
+def test_random_states_of_two_processes_return_to_their_own_ranks(gpu_generators, monkeypatch) -> None:
+    gpu, first = torch.device("cuda:0"), {"cpu": torch.get_rng_state(), "cuda": torch.tensor([5])}
+    gpu_generators[gpu] = torch.tensor([6])  # of rank 1, this process
+
+    def gather(every: list[Any], own: Any) -> None:
+        every[:] = [first, own]
+
+    for name, value in {"is_initialized": True, "get_world_size": 2, "get_rank": 1}.items():
+        monkeypatch.setattr(distributed, name, lambda value=value: value)
+    monkeypatch.setattr(distributed, "all_gather_object", gather)
+    torch.rand(1)
+    saved = random_states(gpu)
+    expected = torch.rand(3)
+    gpu_generators[gpu] = torch.tensor([0])
+    restore_random_state(saved, gpu)
+    assert torch.equal(torch.rand(3), expected)
+    assert gpu_generators[gpu].tolist() == [6]
+
+
+def test_random_states_of_a_cpu_leave_the_gpu_alone(gpu_generators) -> None:
+    gpu, saved = torch.device("cuda:0"), random_states(torch.device("cpu"))
+    gpu_generators[gpu] = torch.tensor([6])
+    expected = torch.rand(3)
+    for states in (saved, saved[0]["cpu"]):  # the second as older versions saved it
+        restore_random_state(states, gpu)
+        assert torch.equal(torch.rand(3), expected)
+    assert gpu_generators[gpu].tolist() == [6]
