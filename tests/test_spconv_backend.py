@@ -8,11 +8,13 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
 import torch
 
+from elite import environment
 from elite.errors import ConfigError, MissingExtraError
 from elite.sparse import backends, choose
 from tests.spconv_cases import CASES
@@ -113,3 +115,16 @@ def test_choose_in_deterministic_mode_takes_torch_and_refuses_spconv(install, mo
     assert choose("auto", CUDA) == "torch"
     with pytest.raises(ConfigError, match=r"deterministic.*--backend torch"):
         choose("spconv", CUDA)
+
+
+def test_version_of_the_cuda_build_of_spconv_names_its_package(install, monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(distribution: str) -> str:
+        if distribution != "spconv-cu126":
+            raise PackageNotFoundError(distribution)
+        return "2.3.8"
+
+    install("spconv-cu126", "")
+    monkeypatch.setattr(environment, "version", version)
+    monkeypatch.setattr(environment, "packages_distributions", lambda: {"spconv": ["spconv-cu126"]})
+    assert environment._version("spconv") == "spconv-cu126 2.3.8"
+    assert environment._version("a_package_that_does_not_exist") is None
