@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -71,6 +72,21 @@ def test_half_precision_logits_cost_what_they_cost_in_float32(dtype: torch.dtype
     torch.testing.assert_close(lovasz_softmax(logits, labels), lovasz_softmax(logits.float(), labels))
     teacher = logits.flip(0)
     torch.testing.assert_close(kl_divergence(teacher, logits), kl_divergence(teacher.float(), logits.float()))
+    weights = torch.tensor([0.0, 1.0, 2.0, 3.0])
+    expected = cross_entropy(logits.float(), labels, weights)
+    for enabled in (False, True):
+        with torch.autocast("cpu", dtype, enabled=enabled):
+            torch.testing.assert_close(cross_entropy(logits, labels, weights), expected)
+
+
+@pytest.mark.parametrize("loss", [cross_entropy, lovasz_softmax])
+def test_loss_without_labels_of_large_float16_logits_is_zero(loss: Callable[..., Tensor]) -> None:
+    """Their sum exceeds the largest float16."""
+    logits = torch.full((40_000, 4), 10.0, dtype=torch.float16, requires_grad=True)
+    found = loss(logits, torch.zeros(40_000, dtype=torch.int64))
+    found.backward()
+    assert found.item() == 0
+    assert not logits.grad.any()
 
 
 def test_lovasz_of_many_rows_sorts_errors_as_a_plain_sort_does() -> None:

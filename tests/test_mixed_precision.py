@@ -1,4 +1,4 @@
-"""16 bits with a gradient scaler, on the CPU: the trainer of the run is given the scaler that CUDA would give it."""
+"""Training in 16 bits on the CPU: what must stay in float32, and the gradient scaler that CUDA would have."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,11 +10,15 @@ import pytest
 import torch
 from lightning.pytorch.plugins import MixedPrecision
 
-from elite.config import DataConfig, FaultConfig, OptimConfig, TrainConfig
+from elite.config import DataConfig, DistillConfig, FaultConfig, OptimConfig, TrainConfig
 from elite.errors import TrainingError
+from elite.native import describe, library
+from elite.sparse import Backend, build_geometry
+from elite.student import SPVCNN
 from elite.training import train
 from elite.training.module import Training
 from tests.test_distillation import config as taught
+from tests.test_distillation import module_and_batch
 from tests.test_faults import faults, state
 from tests.test_resume import checkpoint, metrics, run_with_stops, same
 
@@ -41,6 +45,51 @@ def scaled(kitti: Path, tmp_path: Path, foundation: Path, monkeypatch) -> TrainC
         backend="torch",
         optim=OptimConfig(lr=0.05, average=0.9),
     )
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("backend", ["torch", "native"])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_point_mlp_under_autocast_equals_float32_at_50_m(dtype: torch.dtype, backend: Backend, training: bool) -> None:
+    """Points and voxels of 0.1 m, where bfloat16 has steps of 0.25 m."""
+    if backend == "native" and library() is None:
+        pytest.skip(describe())
+    student = SPVCNN(channels=16).train(training)
+    near = torch.rand(400, 3) * 0.4 - torch.tensor([0.0, 0.0, 1.0])
+    points, remission = near + torch.tensor([49.5, -49.5, 0.0]), torch.rand(400)
+    scan = torch.zeros(400, dtype=torch.int64)
+    level = build_geometry(points, scan, student.grid, student.config.strides, backend).levels[0]
+    assert len(level) > 40
+    expected = student.point_mlp(points, remission, student.grid, level)
+    with torch.autocast("cpu", dtype):
+        found = student.point_mlp(points, remission, student.grid, level)
+    assert found.dtype is torch.float32
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_teacher_without_gradient_under_autocast_caches_no_weight(
+    kitti: Path, tmp_path: Path, foundation: Path, monkeypatch
+) -> None:
+    """Only dense labels: pairs need no gradient, the dense pixels after them do, from the same heads."""
+    settings = taught(kitti, tmp_path, foundation, backend="torch", distill=DistillConfig(dense_stride=32))
+    module, batch = module_and_batch(settings)
+    teacher, views = module.teacher, batch.views
+    assert teacher is not None
+    assert views is not None
+    dense = torch.randint(20, (len(views.images), *views.size), dtype=torch.uint8)
+    views = replace(views, labels=dense, has_labels=torch.ones_like(views.has_labels))
+    passes, at = [], teacher.at
+
+    def recorded(*args: Any) -> Any:
+        passes.append((torch.is_grad_enabled(), torch.is_autocast_enabled("cpu"), torch.is_autocast_cache_enabled()))
+        return at(*args)
+
+    monkeypatch.setattr(teacher, "at", recorded)
+    with torch.autocast("cpu", torch.bfloat16):
+        output = module.student(batch.points, batch.remission, batch.batch_index)
+        torch.stack(list(module.losses(output, replace(batch, views=views)).values())).sum().backward()
+    assert passes == [(False, True, False), (True, True, True)]
+    assert all(p.grad is not None and p.grad.any() for p in teacher.multi_stage.parameters())
 
 
 def scaler_of(module: Training) -> Any:

@@ -172,8 +172,8 @@ def test_it_serves_in_training_and_plain_torch_does_elsewhere():
     student.stages[0].voxel[0].norm1.eval()  # takes no statistics of the batch
     assert "NativeBatchNormBackward0" in gradient_functions(student(*scan).logits)
     assert not ours & gradient_functions(student.eval()(*scan).logits)
-    with torch.autocast("cpu", torch.bfloat16):
-        assert not ours & gradient_functions(student_of(8)(*scan).logits)
+    with torch.autocast("cpu", torch.bfloat16):  # leaves the point MLP in float32
+        assert ours & gradient_functions(student_of(8)(*scan).logits) == {"_AffineBackward", "_VoxelMeansBackward"}
 
 
 def test_a_single_voxel_is_refused_as_torch_refuses_it():

@@ -1,45 +1,130 @@
-"""The spconv backend against plain torch, in a process of its own: spconv's CPU build is exact on one thread only."""
+"""The spconv backend against plain torch, and which backend is chosen where spconv is missing, broken or another build.
+
+Cases that need spconv run together in one process of their own (``spconv_cases``).
+"""
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
 
 import pytest
-
-PROOF = """
 import torch
-from elite.errors import ConfigError
-from elite.sparse import kernel_map, submanifold_conv
-from elite.sparse.backends import neighbours
 
-torch.manual_seed(0)
-coords = torch.unique(torch.randint(-6, 6, (900, 4)) * torch.tensor([0, 1, 1, 1]) + torch.tensor([0, 0, 5, -9]), dim=0)
-coords = torch.cat([coords, coords + torch.tensor([1, 0, 0, 0])])  # two scans
-torch.manual_seed(1)
-feats, weights = torch.randn(len(coords), 5), torch.randn(2, 27, 5, 5)
-results = [
-    submanifold_conv(submanifold_conv(feats, weights[0], grid), weights[1], grid)
-    for grid in (kernel_map(coords), neighbours(coords, "spconv"))
-]
-torch.testing.assert_close(results[1], results[0], rtol=1e-4, atol=1e-4 * float(results[0].abs().max()))
-none = neighbours(torch.empty(0, 4, dtype=torch.int64), "spconv")
-assert submanifold_conv(torch.empty(0, 5), weights[0], none).shape == (0, 5)
-try:
-    submanifold_conv(feats, weights[0].requires_grad_(), neighbours(coords, "spconv"))
-    raise AssertionError
-except ConfigError as error:
-    assert "--backend native" in str(error)
-"""
+from elite import environment
+from elite.errors import ConfigError, MissingExtraError
+from elite.sparse import backends, choose
+from tests.spconv_cases import CASES
+
+CUDA = torch.device("cuda")
 
 
-@pytest.mark.skipif(importlib.util.find_spec("spconv") is None, reason="spconv is not installed")
-def test_convolutions_of_two_layers_equal_torch():
+@pytest.fixture(scope="module")
+def faults() -> dict[str, str | None]:
+    """Traceback of each case, None if it passed."""
+    if importlib.util.find_spec("spconv") is None:
+        pytest.skip("spconv is not installed")
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", PROOF],
+        [sys.executable, "-W", "ignore", "-m", "tests.spconv_cases"],
         capture_output=True,
         text=True,
         timeout=120,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
+        cwd=Path(__file__).parents[1],
     )
     assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_spconv(faults: dict[str, str | None], case: str) -> None:
+    assert faults[case] is None, faults[case]
+
+
+# ---- the choice -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Puts a package in spconv's place: what its distribution is called, and what importing it does."""
+
+    def put(distribution: str, on_import: str) -> None:
+        package = tmp_path / "spconv"
+        for folder in (package, package / "pytorch"):
+            folder.mkdir()
+            (folder / "__init__.py").write_text("")
+        (package / "pytorch" / "__init__.py").write_text(on_import)
+        (package / "cppconstants.py").write_text(f"CPU_ONLY_BUILD = {distribution == 'spconv'}")
+        monkeypatch.syspath_prepend(str(tmp_path))
+        monkeypatch.setattr(backends, "packages_distributions", lambda: {"spconv": [distribution]})
+
+    for name in [n for n in sys.modules if n.split(".")[0] == "spconv"]:
+        monkeypatch.delitem(sys.modules, name)
+    for cached in (backends._spconv_fault, backends.warn_once):
+        cached.cache_clear()
+    yield put
+    for cached in (backends._spconv_fault, backends.warn_once):
+        cached.cache_clear()
+    for name in [n for n in sys.modules if n.split(".")[0] == "spconv"]:
+        del sys.modules[name]
+
+
+def test_choose_with_a_cuda_build_of_spconv_takes_it(install) -> None:
+    install("spconv-cu126", "")
+    assert choose("auto", CUDA) == choose("spconv", CUDA) == "spconv"
+
+
+@pytest.mark.parametrize(
+    ("distribution", "on_import", "message"),
+    [
+        ("spconv", "", "expected a build for CUDA, found spconv, a build for CPUs"),
+        ("spconv-cu126", "raise ImportError('libcudart.so.12: no such file')", "spconv-cu126 .*libcudart.so.12"),
+        ("spconv-cu126", "raise RuntimeError('made for another torch')", "spconv-cu126 .*made for another torch"),
+    ],
+    ids=["CPU build", "missing library", "other torch"],
+)
+def test_choose_with_a_useless_spconv_refuses_it_or_falls_back_with_a_notice(
+    install, distribution: str, on_import: str, message: str
+) -> None:
+    install(distribution, on_import)
+    with pytest.raises(ConfigError, match=f"{message}.*Install .*spconv-cu126.*--backend torch"):
+        choose("spconv", CUDA)
+    with pytest.warns(RuntimeWarning, match=f"{message}.*plain torch"):
+        assert choose("auto", CUDA) == "torch"
+    assert choose("auto", CUDA) == "torch"  # and says so once
+
+
+def test_choose_without_spconv_falls_back_silently(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backends, "find_spec", lambda name: None)
+    monkeypatch.setattr("elite.errors.find_spec", lambda name: None)
+    backends._spconv_fault.cache_clear()
+    assert choose("auto", CUDA) == "torch"
+    with pytest.raises(ConfigError, match=r"not installed.*spconv-cu126"):  # the extra would install the CPU build
+        choose("spconv", CUDA)
+    with pytest.raises(MissingExtraError):
+        choose("spconv", torch.device("cpu"))
+    backends._spconv_fault.cache_clear()
+
+
+def test_choose_in_deterministic_mode_takes_torch_and_refuses_spconv(install, monkeypatch: pytest.MonkeyPatch) -> None:
+    install("spconv-cu126", "")
+    monkeypatch.setattr(torch, "are_deterministic_algorithms_enabled", lambda: True)
+    assert choose("auto", CUDA) == "torch"
+    with pytest.raises(ConfigError, match=r"deterministic.*--backend torch"):
+        choose("spconv", CUDA)
+
+
+def test_version_of_the_cuda_build_of_spconv_names_its_package(install, monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(distribution: str) -> str:
+        if distribution != "spconv-cu126":
+            raise PackageNotFoundError(distribution)
+        return "2.3.8"
+
+    install("spconv-cu126", "")
+    monkeypatch.setattr(environment, "version", version)
+    monkeypatch.setattr(environment, "packages_distributions", lambda: {"spconv": ["spconv-cu126"]})
+    assert environment._version("spconv") == "spconv-cu126 2.3.8"
+    assert environment._version("a_package_that_does_not_exist") is None

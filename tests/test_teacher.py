@@ -21,8 +21,9 @@ from transformers import (
 from elite.config import AdapterConfig, TeacherConfig
 from elite.errors import CheckpointError, ConfigError
 from elite.teacher.backbone import MEAN, STD, Sam2Backbone, SamBackbone, evenly_spaced
-from elite.teacher.heads import Tap, lookup
+from elite.teacher.heads import Tap
 from elite.teacher.qkv import fuse_qkv, split_qkv
+from elite.teacher.sampling import sample
 from elite.teacher.teacher import Teacher
 from elite.teacher.weights import load_backbone
 from elite.types import Pixels
@@ -305,21 +306,60 @@ def test_taps_have_the_papers_size() -> None:
     assert taps[0](torch.zeros(1, 768, 20, 64)).shape == (1, 96, 80, 256)
 
 
-@pytest.mark.parametrize(("rows", "columns"), [(8, 24), (9, 31)])
-def test_a_lookup_is_the_enlarged_map_indexed(rows: int, columns: int) -> None:
+def pixels_of(views: int, height: int, width: int, count: int) -> Pixels:
+    """Drawn pixels, among them the corners of the first image; the second image has none."""
+    corners = torch.tensor([[0, 0], [0, width - 1], [height - 1, 0], [height - 1, width - 1]])
+    drawn = torch.stack([torch.randint(height, (count,)), torch.randint(width, (count,))], dim=1)
+    view = torch.cat([torch.zeros(4, dtype=torch.int64), torch.randint(views - 1, (count,)).sort().values])
+    return Pixels(view + (view > 0), torch.cat([corners, drawn]))
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(8, 24), (9, 31), (1, 1)])
+def test_sample_equals_the_enlarged_map_indexed_with_its_gradient(rows: int, columns: int) -> None:
     height, width = 32, 96
-    maps = torch.randn(3, 5, rows, columns, dtype=torch.float32)
-    view = torch.tensor([0, 0, 0, 2, 2])  # the middle image has no pixel
-    position = torch.tensor([[0, 0], [31, 95], [17, 40], [5, 95], [31, 2]])
+    maps = torch.randn(3, 5, rows, columns, dtype=torch.float64, requires_grad=True)
+    pixels = pixels_of(3, height, width, 300)
     enlarged = F.interpolate(maps, (height, width), mode="bilinear", align_corners=False)
-    expected = enlarged[view, :, position[:, 0], position[:, 1]]
-    found = lookup(maps, Pixels(view, position), (height, width))
-    assert (found - expected).abs().max() < 1e-5
-    everywhere = torch.cartesian_prod(torch.arange(3), torch.arange(height), torch.arange(width))
-    found = lookup(maps, Pixels(everywhere[:, 0], everywhere[:, 1:]), (height, width))
-    assert (found.view(3, height, width, 5).permute(0, 3, 1, 2) - enlarged).abs().max() < 1e-5
+    expected = enlarged[pixels.view, :, pixels.position[:, 0], pixels.position[:, 1]]
+    (found,) = sample([maps], pixels, (height, width))
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
+    upstream = torch.randn_like(found)
+    gradients = [torch.autograd.grad(out, maps, upstream)[0] for out in (found, expected)]
+    torch.testing.assert_close(*gradients, rtol=1e-6, atol=1e-6)
+
+
+def test_sample_equals_grid_sample_at_full_size() -> None:
+    """What it replaces, which has no deterministic gradient on CUDA; four maps of two resolutions."""
+    height, width = 352, 1216
+    maps = [torch.randn(3, 2, height // s, width // s, requires_grad=True) for s in (4, 4, 4, 8)]
+    pixels = pixels_of(3, height, width, 2000)
+    place = (2 * pixels.position + 1) / torch.tensor([height, width]) - 1
+    for found, m in zip(sample(maps, pixels, (height, width)), maps, strict=True):
+        grid = place.flip(1)[None, None].expand(3, -1, -1, -1)
+        whole = F.grid_sample(m, grid, mode="bilinear", padding_mode="border", align_corners=False)
+        expected = whole[pixels.view, :, 0, torch.arange(len(pixels))]
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=2e-4)  # its positions are rounded to 3e-5 cells
+        upstream = torch.randn_like(found)
+        gradients = [torch.autograd.grad(out, m, upstream)[0] for out in (found, expected)]
+        torch.testing.assert_close(*gradients, rtol=1e-4, atol=2e-4)
+
+
+def test_sample_of_16_bit_maps_is_that_of_their_float32() -> None:
+    maps = torch.randn(3, 5, 8, 24).bfloat16().requires_grad_()
+    pixels = pixels_of(3, 32, 96, 50)
+    (found,), (expected,) = (sample([m], pixels, (32, 96)) for m in (maps, maps.float()))
+    assert torch.equal(found, expected)
+    found.sum().backward()
+    assert maps.grad.dtype is torch.bfloat16
+
+
+def test_sample_at_no_pixel_is_empty_with_a_gradient_of_zero() -> None:
+    maps = torch.randn(3, 5, 8, 24, requires_grad=True)
     nothing = Pixels(torch.empty(0, dtype=torch.int64), torch.empty(0, 2, dtype=torch.int64))
-    assert lookup(maps, nothing, (height, width)).shape == (0, 5)
+    (found,) = sample([maps], nothing, (32, 96))
+    assert found.shape == (0, 5)
+    found.sum().backward()
+    assert not maps.grad.any()
 
 
 def test_recomputing_changes_nothing_but_the_memory(narrow_folder: Path) -> None:

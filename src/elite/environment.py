@@ -3,7 +3,8 @@
 import os
 import platform
 import subprocess
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,14 @@ def git_commit() -> str | None:
 
 
 def _version(package: str) -> str | None:
+    """Version of a package, with the distribution's name where that differs: spconv-cu126 installs spconv."""
     try:
         return version(package)
     except PackageNotFoundError:
-        return None
+        if find_spec(package) is None:
+            return None
+    names = sorted(set(packages_distributions().get(package, [])))
+    return ", ".join(f"{name} {version(name)}" for name in names) or "unknown"
 
 
 def _hardware() -> str:

@@ -5,8 +5,9 @@ Shapes: N points, V voxels of one stage, W images, C classes (20 with the ignore
 Frames: points are in the sensor frame, x forward, y left, z up, metres.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -104,9 +105,21 @@ class _Tensors:
     """A record of tensors, and of such records, that moves to a device as one."""
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
+        """Copy to ``device``; from pinned memory without waiting, which Lightning requests for bare tensors only."""
+        return self._replaced(lambda v: v.to(device, non_blocking=non_blocking or _is_pinned(v)))
+
+    def pin_memory(self) -> Self:
+        """Copy to page-locked memory, as DataLoader requests, so that copies to a GPU run beside its work."""
+        return self._replaced(lambda v: v.pin_memory())
+
+    def _replaced(self, change: Callable[[Any], Any]) -> Self:
         values = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
-        movable = {name: v for name, v in values.items() if isinstance(v, Tensor | _Tensors)}
-        return replace(self, **{n: v.to(device, non_blocking=non_blocking) for n, v in movable.items()})  # type: ignore[type-var]
+        changed = {name: change(v) for name, v in values.items() if isinstance(v, Tensor | _Tensors)}
+        return replace(self, **changed)  # type: ignore[type-var]
+
+
+def _is_pinned(value: Tensor | _Tensors) -> bool:
+    return isinstance(value, Tensor) and value.device.type == "cpu" and value.is_pinned()
 
 
 @dataclass(frozen=True)

@@ -494,7 +494,8 @@ def use_run(folder: Path) -> None:
 def make_resumed(folder: Path) -> list[Path]:
     """The checkpoint that a run goes on from."""
     config = SHARED[folder] = TrainConfig(out=folder, resume="last", student=small_student().config)
-    progress = {"steps": 6, "world": 1, "random": torch.get_rng_state(), "faults": {"unreadable": ["00/000001"]}}
+    random = [{"cpu": torch.get_rng_state()}]
+    progress = {"steps": 6, "world": 1, "random": random, "faults": {"unreadable": ["00/000001"]}}
     content = {"elite_config": plain(config), "elite_progress": progress, "global_step": 6, "state_dict": {}}
     return [put(folder / "checkpoints" / "last.ckpt", torch_bytes(content))]
 

@@ -178,9 +178,10 @@ class TrainConfig:
         precision: Lightning's name: 32-true, bf16-mixed or, not on a CPU, 16-mixed.
         accelerator: auto, cpu, cuda.
         devices: how many, or auto. Under torchrun or srun: as many processes as they started.
-        backend: who convolves: native, torch, spconv, or auto: native on a CPU; on CUDA spconv if it is there, else
-            torch.
-        deterministic: refuse operations that give other numbers each time. A CPU has none here; on CUDA some fail.
+        backend: library that convolves: native, torch, spconv, or auto: native on a CPU; on CUDA spconv if its CUDA
+            build can be imported, otherwise torch. spconv convolves in float32 at any precision.
+        deterministic: refuse operations whose results do not repeat. A CPU has none here; on CUDA the backend is torch,
+            and a foundation model may contain some.
         seed: of weights, order and augmentation.
         init: start from this student (checkpoint or imported file).
         freeze: parts of the student that are not trained: point_mlp, stages.0, ..., classifier, or none; their batch

@@ -73,6 +73,7 @@ class DataModule(L.LightningDataModule):
             num_workers=data.workers,
             persistent_workers=data.workers > 0,
             worker_init_fn=outlive_first_signal,
+            pin_memory=trains_on_cuda(self.trainer),
             generator=torch.Generator(),  # samples bring their own chance; the run's generator is left alone
         )
 
@@ -88,6 +89,7 @@ class DataModule(L.LightningDataModule):
             num_workers=min(1, self.config.data.workers),
             persistent_workers=self.config.data.workers > 0,
             worker_init_fn=outlive_first_signal,
+            pin_memory=trains_on_cuda(self.trainer),
             generator=torch.Generator(),  # samples bring their own chance; the run's generator is left alone
         )
 
@@ -152,6 +154,11 @@ class DataModule(L.LightningDataModule):
         for position in tqdm(self.train_set.labelled, desc="counting classes", unit="scan", leave=False):
             counts += self.train_set.class_counts(position)
         return counts[1:].tolist()
+
+
+def trains_on_cuda(trainer: L.Trainer | None) -> bool:
+    """Whether batches go to a GPU, so that page-locked memory lets the copy run beside its work."""
+    return trainer is not None and trainer.strategy.root_device.type == "cuda"
 
 
 def outlive_first_signal(_worker: int = 0) -> None:

@@ -18,7 +18,7 @@ def lovasz_softmax(logits: Float[Tensor, "n classes"], labels: Int64[Tensor, "n"
     precision = torch.promote_types(logits.dtype, torch.float32)
     probabilities, labels = torch.softmax(logits[counted], dim=1, dtype=precision), labels[counted]
     if not len(labels):
-        return logits.sum() * 0
+        return logits.sum(dtype=precision) * 0
     present = torch.unique(labels)
     truth = (labels == present[:, None]).to(precision)  # (present, m)
     errors = (truth - probabilities.T[present]).abs()
@@ -48,9 +48,13 @@ def _descending(errors: Float[Tensor, "present m"]) -> Int64[Tensor, "present m"
 
 
 def _growth(truth: Float[Tensor, "present m"]) -> Float[Tensor, "present m"]:
-    """How much 1 - IoU grows with each further row, rows taken in the given order."""
-    total = truth.sum(dim=1, keepdim=True)
-    intersection = total - truth.cumsum(dim=1)
-    union = total + (1 - truth).cumsum(dim=1)
-    loss = 1 - intersection / union
+    """How much 1 - IoU grows with each further row, rows taken in the given order.
+
+    Rows are counted in integers: torch has no deterministic cumulative sum of floats on CUDA.
+    """
+    hits = truth.to(torch.int32).cumsum(dim=1, dtype=torch.int32)
+    taken = torch.arange(1, truth.shape[1] + 1, dtype=torch.int32, device=truth.device)
+    total = hits[:, -1:]
+    intersection, union = total - hits, total + (taken - hits)
+    loss = 1 - intersection.to(truth.dtype) / union
     return torch.diff(loss, dim=1, prepend=loss.new_zeros(len(loss), 1))

@@ -23,7 +23,11 @@ def class_weights(counts: Sequence[int]) -> Float[Tensor, "classes"]:
 def cross_entropy(
     logits: Float[Tensor, "n classes"], labels: Int64[Tensor, "n"], weights: Float[Tensor, "classes"] | None = None
 ) -> Float[Tensor, ""]:
-    """Mean over the batch weighted by class; rows labelled 0 are left out; zero if no row is labelled."""
+    """Mean over the batch, weighted by class, in at least float32. Rows labelled 0 are left out.
+
+    Zero, with a gradient of zero, if no row is labelled.
+    """
+    precision = torch.promote_types(logits.dtype, torch.float32)
     if not (labels != IGNORE).any():
-        return logits.sum() * 0
-    return F.cross_entropy(logits, labels, weights, ignore_index=IGNORE)
+        return logits.sum(dtype=precision) * 0  # in float16 the sum could overflow, and infinity * 0 is NaN
+    return F.cross_entropy(logits.to(precision), labels, weights, ignore_index=IGNORE)

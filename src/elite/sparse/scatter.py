@@ -64,7 +64,7 @@ class Csr:
 
     offsets: Int64[Tensor, "starts"]
     columns: Int64[Tensor, "e"]
-    weight: Int64[Tensor, "e"] | None
+    weight: Int64[Tensor, "e"] | Float[Tensor, "e"] | None
 
     @classmethod
     def build(cls, row: Tensor, column: Tensor, weight: Tensor | None, rows: int) -> "Csr":
@@ -73,8 +73,18 @@ class Csr:
         return cls(offsets, column[order], None if weight is None else weight[order])
 
     def sum(self, feats: Float[Tensor, "columns c"]) -> Float[Tensor, "rows c"]:
+        """Weighted sum of each row, in at least float32."""
+        feats = at_least_float32(feats)
         weight = None if self.weight is None else self.weight.to(feats.dtype)
         return segment_sum(feats, self.columns, self.offsets, weight)
+
+
+def at_least_float32(feats: Float[Tensor, "rows c"]) -> Float[Tensor, "rows c"]:
+    """Convert 16-bit numbers to float32.
+
+    A count above 256 is rounded in bfloat16, and a sum of many rows exceeds 65504, the largest number of float16.
+    """
+    return feats.to(torch.promote_types(feats.dtype, torch.float32))
 
 
 def segment_sum(
@@ -93,14 +103,12 @@ class _PoolingFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, feats: Tensor, pooling: Pooling) -> Tensor:
         ctx.pooling = pooling
-        if feats.dtype is torch.float16:  # a sum of many rows may pass 65504 where their mean does not
-            return (pooling.by_target.sum(feats.float()) / pooling.total).to(feats.dtype)
-        return pooling.by_target.sum(feats) / pooling.total
+        return (pooling.by_target.sum(feats) / pooling.total).to(feats.dtype)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return ctx.pooling.by_source.sum(grad / ctx.pooling.total), None
+        return ctx.pooling.by_source.sum(at_least_float32(grad) / ctx.pooling.total).to(grad.dtype), None
 
 
 class _SpreadFunction(torch.autograd.Function):
@@ -114,4 +122,4 @@ class _SpreadFunction(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return ctx.pooling.by_target.sum(grad.contiguous()), None
+        return ctx.pooling.by_target.sum(grad.contiguous()).to(grad.dtype), None

@@ -1,15 +1,14 @@
-"""From maps to logits at pixels: taps that refine the maps, heads, and the lookup between them."""
+"""From maps to logits at pixels: taps that refine the maps, and heads."""
 
 import math
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from elite.teacher.backbone import Backbone
-from elite.types import Pixels, TeacherOutput
+from elite.types import TeacherOutput
 
 TARGET_STRIDE = 4
 
@@ -66,21 +65,3 @@ class TeacherHeads(nn.Module):
         """Logits of places whose features in every tap's map are given."""
         stages = tuple(head(f) for head, f in zip(self.heads, feats, strict=True))
         return TeacherOutput(stages, self.multi_stage(torch.cat(list(feats), dim=1)))
-
-
-def lookup(maps: Float[Tensor, "w channels h x"], pixels: Pixels, size: tuple[int, int]) -> Float[Tensor, "p channels"]:
-    """Features at pixels of images of ``size`` (rows, columns): bilinear, from maps of any lower resolution.
-
-    Equal to enlarging the maps bilinearly to the images (align_corners=False) and indexing, without doing so.
-    """
-    counts = torch.bincount(pixels.view, minlength=len(maps))
-    if not len(pixels):
-        return maps.new_zeros(0, maps.shape[1]) + maps.sum() * 0
-    rank = torch.arange(len(pixels), device=maps.device) - (counts.cumsum(0) - counts)[pixels.view]
-    # grid_sample wants equally many places in every image: the lists are padded, and the padding is left out again.
-    grid = maps.new_zeros(len(maps), 1, int(counts.max()), 2, dtype=torch.float32)
-    extent = torch.tensor(size, device=maps.device)
-    grid[pixels.view, 0, rank] = ((2 * pixels.position + 1) / extent - 1).flip(1).float()
-    with torch.autocast(maps.device.type, enabled=False):
-        sampled = F.grid_sample(maps.float(), grid, mode="bilinear", padding_mode="border", align_corners=False)
-    return sampled[pixels.view, :, 0, rank]

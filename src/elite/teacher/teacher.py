@@ -10,8 +10,9 @@ from elite.config import StudentConfig, TeacherConfig, from_plain
 from elite.errors import CheckpointError, ConfigError
 from elite.teacher.adapters import Adapter, adapt
 from elite.teacher.backbone import Backbone
-from elite.teacher.heads import TeacherHeads, lookup
+from elite.teacher.heads import TeacherHeads
 from elite.teacher.qkv import split_qkv
+from elite.teacher.sampling import sample
 from elite.teacher.tensor_file import pack, unpack
 from elite.teacher.weights import load_backbone
 from elite.torch_file import is_state_dict, load_torch
@@ -89,7 +90,7 @@ class Teacher(TeacherHeads):
 
     def at(self, maps: tuple[Float[Tensor, "w c _ _"], ...], pixels: Pixels, size: tuple[int, int]) -> TeacherOutput:
         """Logits at ``pixels`` of the images of ``size`` that the maps were made of."""
-        return self.answer([lookup(m, pixels, size) for m in maps])
+        return self.answer(sample(maps, pixels, size))
 
     def train(self, mode: bool = True) -> "Teacher":
         """The foundation model stays in eval mode: its norms and dropout are part of what is frozen."""

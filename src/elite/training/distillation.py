@@ -1,5 +1,7 @@
 """Patch-to-point multi-stage distillation: what training adds to the student (METHOD: PPMSKD)."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
@@ -85,7 +87,7 @@ class Distillation(nn.Module):
         chosen, labels = labelled_pairs(views, point_labels, everywhere=self.config.dense_pairs)
         pixels, dense_labels = dense_pixels(views, self.config.dense_stride)
         learns = len(chosen) > 0 or len(pixels) == 0  # else no gradient comes from the pairs: nothing is kept for it
-        with torch.set_grad_enabled(learns and torch.is_grad_enabled()):
+        with _gradients(learns, maps[0].device.type):
             at_pairs = teacher.at(maps, views.pairs, views.size)
         if len(pixels) == 0:
             return at_pairs.rows(chosen), labels, at_pairs
@@ -132,6 +134,25 @@ def _named(name: str, losses: tuple[Tensor, Tensor], weight: float) -> dict[str,
 def _rows(feats: Tensor, index: Tensor) -> Tensor:
     """feats[index], with a gradient that is summed in one order."""
     return Pooling.groups(index, len(feats)).spread(feats)
+
+
+@contextmanager
+def _gradients(wanted: bool, device_type: str) -> Iterator[None]:
+    """Keep what gradients need only if ``wanted``.
+
+    Without them autocast caches no 16-bit copy of a weight: older versions of torch would use that copy, which has no
+    gradient, for the rest of the step (https://github.com/pytorch/pytorch/issues/112583).
+    """
+    with (
+        torch.set_grad_enabled(wanted and torch.is_grad_enabled()),
+        torch.autocast(
+            device_type,
+            torch.get_autocast_dtype(device_type),
+            enabled=torch.is_autocast_enabled(device_type),
+            cache_enabled=wanted and torch.is_autocast_cache_enabled(),
+        ),
+    ):
+        yield
 
 
 def _touch(module: nn.Module) -> Tensor:

@@ -22,6 +22,7 @@ from elite.training.distillation import Distillation
 from elite.training.faults import FaultLog, NormKeeper, sound
 from elite.training.optim import build_optimizer, cosine
 from elite.training.parts import freeze
+from elite.training.random_state import RandomState, random_states, restore_random_state
 from elite.training.self_training import missing_labels, turned_answers
 from elite.types import Batch, StudentOutput
 
@@ -73,7 +74,7 @@ class Training(L.LightningModule):
         self._norms = NormKeeper(student)
         self._frames: list[str] = []  # of the batches since the last step
         self._loss: Tensor = torch.zeros(())  # their sum
-        self._random: Tensor | None = None  # state of the generator of a run that is resumed
+        self._random: list[RandomState] | Tensor | None = None  # generators of a run that is resumed
         adapter = None if self.teacher is None else self.teacher.adapter
         self._base = "" if adapter is None else adapter.base_hash()
         self.train()  # Lightning takes the modes of parts as it finds them
@@ -134,7 +135,7 @@ class Training(L.LightningModule):
 
     def on_train_start(self) -> None:
         if self._random is not None:
-            torch.set_rng_state(self._random)
+            restore_random_state(self._random, self.device)
 
     def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
         """The step, unless its numbers are not finite."""
@@ -240,7 +241,7 @@ class Training(L.LightningModule):
             "steps": self._steps,
             "world": self.trainer.world_size,
             "confusion": self.trainer.strategy.reduce(seen.clone(), reduce_op="sum"),
-            "random": torch.get_rng_state(),
+            "random": random_states(self.device),
             "faults": self.faults.state(),
         }
         if self.teacher is not None:

@@ -17,6 +17,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
 from elite.config import OptimConfig, PretrainConfig, TeacherConfig, plain
+from elite.data.datamodule import trains_on_cuda
 from elite.data.images import ImageIndex, Picture, PictureSet, Target, shuffled_keys
 from elite.data.views import parse_names
 from elite.environment import describe
@@ -147,13 +148,19 @@ class Images(L.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Picture]:
         data = self.config.data
         keys = shuffled_keys(len(self.train_set), self.config.steps * data.batch_size, self.config.seed)
-        return DataLoader(self.train_set, data.batch_size, sampler=keys, num_workers=data.workers)
+        return self._loader(self.train_set, data.batch_size, keys, data.workers)
 
     def val_dataloader(self) -> DataLoader[Picture] | list[DataLoader[Picture]]:
         if self.val_set is None:
             return []
         keys = [(0, i) for i in range(len(self.val_set))]
-        return DataLoader(self.val_set, 1, sampler=keys, num_workers=min(1, self.config.data.workers))
+        return self._loader(self.val_set, 1, keys, min(1, self.config.data.workers))
+
+    def _loader(
+        self, pictures: PictureSet, batch_size: int, keys: list[tuple[int, int]], workers: int
+    ) -> DataLoader[Picture]:
+        pinned = trains_on_cuda(self.trainer)
+        return DataLoader(pictures, batch_size, sampler=keys, num_workers=workers, pin_memory=pinned)
 
     def _pictures(
         self, sequences: str | None, frames: str | None, *, without: str = "none", augment: bool

@@ -55,6 +55,7 @@ def fit(
 
     Raises:
         TrainingError: a loader process, or another process of the run, is gone.
+        ConfigError: deterministic operations were required, and one has no such form.
         OutputError: the disk is full, or fails.
     """
     leave_group_at_exit()
@@ -79,6 +80,11 @@ def fit(
                 raise TrainingError(
                     f"{lost} ({first_line(cause)}); look for its own message, or for a lack of memory, then go on with "
                     "--resume last."
+                ) from error
+            if operation := _without_deterministic_form(str(cause)):
+                raise ConfigError(
+                    f"deterministic training: expected operations that repeat, found {operation}, which does not on "
+                    "this device. Set --deterministic false."
                 ) from error
         raise
     finally:
@@ -105,6 +111,12 @@ def _lost_process(message: str, world: int) -> str | None:
     if world > 1 and re.search("gloo|nccl|process group|peer|timed? ?out", message, re.IGNORECASE):
         return "another process of this run is gone or does not answer"
     return None
+
+
+def _without_deterministic_form(message: str) -> str | None:
+    """The operation that torch refuses in deterministic mode, if that is what the message is about."""
+    found = re.match(r"(\w+) does not have a deterministic implementation", message)
+    return found and found[1]
 
 
 def own_requeue() -> list[SLURMEnvironment]:

@@ -1,0 +1,76 @@
+"""Features at pixels: bilinear sampling of maps, whose gradient is summed in one order.
+
+On CUDA the gradient of torch's ``grid_sample`` is added in any order, so results do not repeat.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from elite.sparse.scatter import Csr
+from elite.types import Pixels
+
+
+def sample(
+    maps: Sequence[Float[Tensor, "w channels _ _"]], pixels: Pixels, size: tuple[int, int]
+) -> list[Float[Tensor, "p channels"]]:
+    """Sample each map at pixels of the images of ``size`` (rows, columns); 16-bit maps give float32."""
+    grids = [(len(m), m.shape[2], m.shape[3]) for m in maps]
+    sampling = {grid: Sampling.build(pixels, size, grid) for grid in set(grids)}
+    return [sampling[grid](m) for grid, m in zip(grids, maps, strict=True)]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """The cells around each pixel with their bilinear weights; cells are numbered over all rows of all maps.
+
+    Equal to enlarging the maps bilinearly to the images (align_corners=False) and indexing, without doing so.
+    """
+
+    by_pixel: Csr
+    cells: int
+
+    @classmethod
+    def build(cls, pixels: Pixels, size: tuple[int, int], grid: tuple[int, int, int]) -> "Sampling":
+        """For maps of ``grid`` (count, rows, columns) of images of ``size`` (rows, columns)."""
+        count, *extent = grid
+        device = pixels.position.device
+        cells = torch.tensor(extent, device=device)
+        # In double precision: in float32 the position in a map of 300 columns is off by 1e-5 of a cell.
+        place = (pixels.position.double() + 0.5) * cells / torch.tensor(size, device=device) - 0.5
+        place = torch.minimum(place.clamp(min=0), (cells - 1).double())
+        low = place.floor().long()
+        share = (place - low).float()
+        rows, columns = torch.stack([low, torch.minimum(low + 1, cells - 1)], dim=2).unbind(1)  # (p, 2) each
+        row_weights, column_weights = torch.stack([1 - share, share], dim=2).unbind(1)
+        corner = (pixels.view[:, None] * extent[0] + rows)[:, :, None] * extent[1] + columns[:, None]  # (p, 2, 2)
+        weight = row_weights[:, :, None] * column_weights[:, None]
+        offsets = torch.arange(0, corner.numel() + 1, 4, device=device)
+        return cls(Csr(offsets, corner.flatten(), weight.flatten()), count * extent[0] * extent[1])
+
+    def __call__(self, maps: Float[Tensor, "w channels h x"]) -> Float[Tensor, "p channels"]:
+        return _SamplingFunction.apply(maps.permute(0, 2, 3, 1).flatten(0, 2), self)  # type: ignore[no-any-return]
+
+    @cached_property
+    def by_cell(self) -> Csr:
+        """The pixels that each cell contributes to."""
+        pixel = torch.arange(len(self.by_pixel.columns), device=self.by_pixel.columns.device) // 4
+        return Csr.build(self.by_pixel.columns, pixel, self.by_pixel.weight, self.cells)
+
+
+class _SamplingFunction(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, cells: Tensor, sampling: Sampling) -> Tensor:
+        ctx.sampling, ctx.dtype = sampling, cells.dtype
+        return sampling.by_pixel.sum(cells)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return ctx.sampling.by_cell.sum(grad.contiguous()).to(ctx.dtype), None
