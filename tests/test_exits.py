@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,6 +50,17 @@ def test_exit_status_of_an_outside_cause_is_one_line(error: BaseException, statu
 def test_exit_status_of_a_program_error_keeps_its_traceback() -> None:
     with pytest.raises(ZeroDivisionError):
         exit_status(raising(ZeroDivisionError()))
+
+
+def test_exit_status_prints_a_warning_as_one_line(capsys) -> None:
+    def run() -> int:
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")
+            warnings.warn("the values\nare odd", RuntimeWarning, stacklevel=1)
+        return 0
+
+    assert exit_status(run) == 0
+    assert capsys.readouterr().err == "elite: warning: the values are odd\n"
 
 
 def elite(*argv: object, **streams: object) -> subprocess.Popen[bytes]:

@@ -3,11 +3,13 @@
 import io
 import os
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from elite.errors import EliteError, StoppedError
 from elite.signals import Terminated, raise_on_signal
-from elite.terminal import one_line, say
+from elite.terminal import notice, one_line, say
 
 USAGE, INTERRUPTED, PIPE_GONE, STOPPED = 2, 130, 141, 143
 
@@ -19,13 +21,24 @@ def exit_status(run: Callable[[], int]) -> int:
     """
     _open_standard_streams()
     try:
-        with raise_on_signal():
+        with raise_on_signal(), _warnings_as_notices():
             return _flushed(run)
     except BrokenPipeError:
         _discard_output()
         return PIPE_GONE
     except (Terminated, KeyboardInterrupt, EliteError, OSError, MemoryError) as error:
         return _report(error)
+
+
+@contextmanager
+def _warnings_as_notices() -> Iterator[None]:
+    """Print a warning as one line, without the place in the code that raised it."""
+    before = warnings.showwarning
+    warnings.showwarning = lambda message, *_: notice(one_line(message))
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
 
 
 def _flushed(run: Callable[[], int]) -> int:
