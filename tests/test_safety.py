@@ -394,6 +394,7 @@ def test_a_pipe_in_a_folder_is_refused_and_not_waited_for(name, resnet, time_lim
 
 
 def test_a_pipe_in_place_of_weights_is_refused_and_not_waited_for(tmp_path, time_limit):
+    from elite.pseudo_labels.proposers.sam import Sam
     from elite.student.checkpoint import import_published
     from elite.teacher import load_teacher
     from elite.teacher.sam_weights import load_sam
@@ -404,6 +405,7 @@ def test_a_pipe_in_place_of_weights_is_refused_and_not_waited_for(tmp_path, time
     time_limit(20)
     readers = [load_torch, load_student, import_published, load_sam, load_teacher]
     readers += [lambda path: unpack(path, "a", expected="file", remedy="Copy it").__enter__()]
+    readers += [load_folder, lambda path: Sam.load(str(path))]
     for read in readers:
         with pytest.raises(CheckpointError, match=r"pipe.* found a pipe"):
             read(path)

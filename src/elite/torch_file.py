@@ -229,7 +229,7 @@ class _Numbers:
     first: int = 0
 
 
-def _known(tensors: LazyTensors) -> dict[str, Any]:
+def known_globals(tensors: LazyTensors) -> dict[str, Any]:
     """Return what torch's globals stand for: types of numbers, and functions of ours in place of torch's."""
 
     def rebuild(numbers: _Numbers, offset: int, size: Any, stride: Any, *_: Any) -> Tensor:
@@ -316,7 +316,7 @@ def _read_archive(file: BinaryIO, tensors: LazyTensors, path: Path) -> tuple[Any
             storages[key] = Storage(_start(file, member), member.file_size, member.CRC)
         return _Numbers(storages[key], dtype)
 
-    unpickler = InertUnpickler(_known(tensors), persistent)
+    unpickler = InertUnpickler(known_globals(tensors), persistent)
     return unpickler.load(io.BytesIO(_member(file, by_name[f"{root}data.pkl"]))), list(unpickler.foreign)
 
 
@@ -372,7 +372,7 @@ def _read_stream(file: BinaryIO, tensors: LazyTensors, path: Path) -> tuple[Any,
         storage, dtype = storages.setdefault(key, (Storage(0, count * dtype.itemsize), dtype))
         return _Numbers(storage, dtype, view[1] if view else 0)
 
-    unpickler = InertUnpickler(_known(tensors), persistent)
+    unpickler = InertUnpickler(known_globals(tensors), persistent)
     if unpickler.load(head) != _MAGIC or unpickler.load(head) != _PROTOCOL:
         raise ValueError("a pickle of something else")
     if not unpickler.load(head)["little_endian"]:

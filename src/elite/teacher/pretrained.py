@@ -39,9 +39,10 @@ def described_by(source: str, *, option: str = "--teacher.weights") -> Pretraine
         raise CheckpointError(
             f"'{source}' does not exist; give {option} a SAM file, a transformers folder or a hub id."
         )
-    for path in sorted(Path(source).glob("config*.json")) if here else ():
-        with reading(path, "a description of a model"), open_regular(path, TEXT_BYTES):
-            pass
+    if here:
+        for path in sorted(Path(source).glob("config*.json")) if Path(source).is_dir() else [Path(source)]:
+            with reading(path, "a description of a model"), open_regular(path, TEXT_BYTES):
+                pass  # transformers would wait for a pipe
     try:
         described = AutoConfig.from_pretrained(source, trust_remote_code=False)
     except Exception as error:  # a faulty config.json makes transformers stumble over anything
