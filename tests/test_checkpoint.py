@@ -1,6 +1,8 @@
 """Student weights on disk: published ones come in exactly, ours survive, and anything else is refused."""
 
 import pickle
+import re
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,8 +18,10 @@ from elite.errors import CheckpointError
 from elite.geometry import in_volume
 from elite.student import SPVCNN, load_student, save_student
 from elite.student.checkpoint import ImportReport, import_published
+from tests.test_torch_file import published_bytes
 
 LAYOUTS = ("KRSC", "RSKC", "RSCK")
+SMALL = {"channels": 2, "strides": (1, 2)}
 LEFT_OUT = ("model_3d.criterion.ce_loss.weight", "model_2d.conv1.weight", "fusion.classifier.0.weight")
 
 
@@ -139,9 +143,111 @@ def test_an_undecidable_layout_asks_for_one(save_published):
 
 @pytest.mark.parametrize(("stored", "claimed"), [("KRSC", "RSKC"), ("KRSC", "RSCK"), ("RSCK", "KRSC")])
 def test_a_layout_that_contradicts_the_shapes_is_refused(stored, claimed, save_published):
-    path = save_published(published_state(student(), stored))
-    with pytest.raises(CheckpointError, match="--weight-layout"):
+    original = student()
+    path = save_published(published_state(original, stored))
+    with pytest.raises(CheckpointError, match="Leave --weight-layout out, or give another"):
         import_published(path, layout=claimed)
+    assert_same_student(import_published(path, layout=None if stored == "KRSC" else stored)[0], original)
+
+
+@pytest.mark.parametrize("packed", [True, False], ids=["archive", "stream"])
+def test_import_published_of_a_training_checkpoint_reads_weights_and_names_other_classes(
+    packed: bool, tmp_path: Path
+) -> None:
+    """With EasyDict settings, callbacks by class and the optimiser's state; also in torch's format before 1.6."""
+    original, path = student(**SMALL), tmp_path / "published.ckpt"
+    path.write_bytes(published_bytes(published_state(original, "KRSC"), packed=packed))
+    imported, report = import_published(path)
+    assert_same_student(imported, original)
+    *_, where, opened = report.lines()
+    assert where == "weights taken from 'state_dict'"
+    assert re.search(r"^\d+ classes and functions of other code were not opened: .*easydict\.EasyDict", opened)
+    with pytest.raises(CheckpointError, match=r"Convert a published checkpoint with 'elite import-checkpoint' first"):
+        load_student(path)
+    save_student(imported, path)  # what that command does
+    assert_same_student(load_student(path), original)
+
+
+PREFIXES = {
+    "DistributedDataParallel": "module.",
+    "torch.compile": "_orig_mod.",
+    "a wrapper": "model.",
+    "all of them": "module._orig_mod.model.",
+    "in another order": "model.module._orig_mod.network.",
+}
+
+
+@pytest.mark.parametrize("prefix", PREFIXES.values(), ids=PREFIXES)
+@pytest.mark.parametrize("nested", [True, False], ids=["nested", "alone"])
+def test_import_published_of_prefixed_names_takes_the_prefix_off(prefix: str, nested: bool, tmp_path: Path) -> None:
+    original, path = student(**SMALL), tmp_path / "published.ckpt"
+    state = {f"{prefix}{name}": value for name, value in published_state(original, "KRSC").items()}
+    torch.save({"checkpoint": {"model": state}} if nested else state, path)
+    imported, report = import_published(path)
+    assert_same_student(imported, original)
+    assert set(report.taken) | set(report.dropped) == set(state)
+    assert f"taken off {len(state)} of {len(state)} names" in report.notes[-1]
+    assert all(f"'{part}." in report.notes[-1] or f"{part}." in report.notes[-1] for part in prefix.split(".")[:-1])
+    assert ("weights taken from 'checkpoint.model'" in report.notes) == nested
+
+
+def test_import_published_of_a_compiled_part_takes_its_prefix_off(tmp_path: Path) -> None:
+    original, path = student(**SMALL), tmp_path / "published.ckpt"
+    state = published_state(original, "KRSC")
+    torch.save({name.replace("spv_enc.", "spv_enc._orig_mod."): value for name, value in state.items()}, path)
+    imported, report = import_published(path)
+    assert_same_student(imported, original)
+    assert re.fullmatch(r"'_orig_mod\.' taken off \d+ of \d+ names", report.notes[-1])
+
+
+AMBIGUOUS = {
+    "two dictionaries": (
+        lambda s: {"model": s, "model_ema": s},
+        "names without a prefix in 'model' and names without a prefix in 'model_ema'",
+    ),
+    "two prefixes": (
+        lambda s: s | {f"ema.{name}": value for name, value in s.items()},
+        "names without a prefix and names that begin with 'ema.'",
+    ),
+    "with and without a wrapper": (
+        lambda s: s | {f"module.{name}": value for name, value in s.items()},
+        "each weight once",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", AMBIGUOUS)
+def test_import_published_of_two_students_is_refused_until_one_is_saved_alone(kind: str, tmp_path: Path) -> None:
+    original, path = student(**SMALL), tmp_path / "published.ckpt"
+    state = published_state(original, "KRSC")
+    change, found = AMBIGUOUS[kind]
+    torch.save(change(state), path)
+    with pytest.raises(CheckpointError, match=f"{found}.*Save the wanted ones alone with torch.save"):
+        import_published(path)
+    torch.save(state, path)
+    assert_same_student(import_published(path)[0], original)
+
+
+REMEDIES = {
+    "a value that is not a tensor": (
+        lambda s: s | {"model_3d.args": Namespace(lr=0.1)},
+        r"as 'model_3d\.args', found an object of argparse\.Namespace\. Save the student's state_dict alone",
+    ),
+    "a key of another network": (
+        lambda s: s | {"module.model_3d.head.weight": torch.ones(1)},
+        r"found 'model_3d\.head\.weight'\. Nothing was imported; save the student's weights without it",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", REMEDIES)
+def test_import_published_remedies_work(kind: str, save_published) -> None:
+    original = student(**SMALL)
+    state = published_state(original, "KRSC")
+    change, message = REMEDIES[kind]
+    with pytest.raises(CheckpointError, match=message):
+        import_published(save_published(change(state)))
+    assert_same_student(import_published(save_published(state))[0], original)
 
 
 def without(state: dict[str, Tensor], *names: str) -> dict[str, Tensor]:
@@ -195,12 +301,14 @@ class Payload:
         return (print, ("must never run",))
 
 
-@pytest.mark.parametrize("read", [import_published, load_student])
-def test_pickled_objects_are_refused_unread(read, tmp_path, capsys):
-    path = tmp_path / "object.ckpt"
-    torch.save({"state_dict": {"model_3d.x": torch.ones(1)}, "hyper_parameters": Payload()}, path)
-    with pytest.raises(CheckpointError, match="refused"):
-        read(path)
+def test_pickled_calls_are_named_and_never_run(tmp_path, capsys):
+    path, original = tmp_path / "object.ckpt", student(**SMALL)
+    torch.save({"state_dict": published_state(original, "KRSC"), "hyper_parameters": Payload()}, path)
+    imported, report = import_published(path)
+    assert_same_student(imported, original)
+    assert "__builtin__.print" in report.notes[-1]
+    with pytest.raises(CheckpointError, match="elite import-checkpoint"):
+        load_student(path)
     assert "must never run" not in capsys.readouterr().out
 
 

@@ -5,7 +5,8 @@ import pytest
 from tests.fuzz.drive import drive
 from tests.fuzz.targets import TARGETS
 
-SLOW = {"teacher": 2, "foundation": 2, "config": 3, "heads": 10, "sam": 4, "published": 20, "run": 30, "stream": 10}
+SLOW = {"teacher": 2, "foundation": 2, "sharded-foundation": 2, "config": 3, "heads": 10, "sam": 4}
+SLOW |= {"published": 20, "run": 30, "stream": 10}
 
 
 @pytest.mark.parametrize("name", [name for name in TARGETS if name != "charts"])  # they take seconds each

@@ -9,9 +9,12 @@ ROOT = Path(elite.__file__).parent
 LAYERS = (
     ("version", "types", "config", "errors", "paths"),
     (
-        *("geometry", "pixels", "labels", "layout", "files", "torch_file", "metrics", "terminal", "signals", "plugins"),
+        *("geometry", "pixels", "labels", "layout", "files", "metrics", "terminal", "signals", "plugins"),
         *("environment", "device", "native", "sparse", "pictures", "processes"),
+        *("inert_pickle", "lazy_tensors", "weight_names"),
     ),
+    ("torch_file",),
+    ("safetensors_file",),
     ("data", "synthetic", "student", "teacher", "losses"),
     ("training", "inference", "votes", "latency", "streaming", "evaluation", "pseudo_labels"),
     ("submission", "report", "viewer"),

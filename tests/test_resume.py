@@ -162,7 +162,7 @@ def test_what_cannot_be_resumed_says_so(tiny_kitti: Path, tmp_path: Path, kind: 
         torch.save({"state_dict": {}}, path)
         if kind == "half":
             path.write_bytes(path.read_bytes()[:-100])
-    messages = {"half": "cut short", "student": "no checkpoint that a run can go on from", "absent": "check the path"}
+    messages = {"half": "cut short", "student": "no checkpoint that a run can go on from", "absent": "Check the path"}
     with pytest.raises(CheckpointError, match=messages[kind]):
         train(replace(first, resume=resume), progress=False)
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import pickle
 import struct
 import tracemalloc
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from elite.cli.parsing import Parser, parse_config
 from elite.config import TrainConfig
@@ -22,6 +23,7 @@ from elite.data.semantickitti import read_image
 from elite.errors import CheckpointError, ConfigError, DataError, EliteError
 from elite.files import parse_json
 from elite.layout import Layout
+from elite.safetensors_file import open_safetensors
 from elite.student import SPVCNN, load_student, save_student
 from elite.student.checkpoint import FORMAT
 from elite.torch_file import load_torch
@@ -237,13 +239,185 @@ def test_a_student_of_any_claimed_size_or_type_is_refused_at_once(config, tmp_pa
         load_student(student_file(tmp_path / "a.safetensors", config))
 
 
+def safetensors_bytes(header: dict, length: int) -> bytes:
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + bytes(length)
+
+
+def entry(dtype: object, shape: object, *offsets: object) -> dict:
+    return {"dtype": dtype, "shape": shape, "data_offsets": offsets}
+
+
+BAD_HEADERS = {
+    "more than the file": {"a": entry("F32", [100], 0, 400)},
+    "a gap": {"a": entry("F32", [1], 0, 4), "b": entry("F32", [1], 8, 12)},
+    "an overlap": {"a": entry("F32", [2], 0, 8), "b": entry("F32", [2], 4, 12)},
+    "bytes of no tensor": {"a": entry("F32", [1], 0, 4)},
+    "another size than its shape": {"a": entry("F32", [1], 0, 12)},
+    "a negative shape": {"a": entry("F32", [-3], 0, 12)},
+    "a shape beyond all numbers": {"a": entry("F32", [2**62, 2**62], 0, 12)},
+    "a negative place": {"a": entry("F32", [6], -12, 12)},
+    "an unknown type": {"a": entry("F3", [3], 0, 12)},
+    "no type": {"a": {}},
+    "numbers as metadata": {"__metadata__": {"a": 1}, "a": entry("F32", [3], 0, 12)},
+    "a list": [],
+}
+
+
+@pytest.mark.parametrize("header", BAD_HEADERS.values(), ids=BAD_HEADERS)
+def test_open_safetensors_of_a_header_that_does_not_describe_the_file_is_refused(header, tmp_path):
+    (tmp_path / "a.safetensors").write_bytes(safetensors_bytes(header, 12))
+    with (
+        pytest.raises(CheckpointError, match=r"a\.safetensors: expected a safetensors file"),
+        open_safetensors(tmp_path / "a.safetensors"),
+    ):
+        pass
+
+
+def test_open_safetensors_reads_what_the_library_writes(tmp_path):
+    tensors = {str(dtype): torch.arange(6).view(2, 3).to(dtype) for dtype in (torch.bfloat16, torch.bool, torch.int8)}
+    tensors |= {"empty": torch.zeros(3, 0), "one": torch.tensor(2.5)}
+    save_file(tensors, tmp_path / "a.safetensors", {"a": "b"})
+    with open_safetensors(tmp_path / "a.safetensors") as file:
+        assert file.metadata == {"a": "b"}
+        found = file.read()
+    assert found.keys() == tensors.keys()
+    assert all(value.dtype == found[name].dtype and torch.equal(value, found[name]) for name, value in tensors.items())
+
+
+@pytest.mark.parametrize("header", [{"a": entry("U8", [10**11], 0, 10**11)}, None], ids=["one tensor", "zeros"])
+def test_a_sparse_file_of_100_gb_is_refused_at_once(header, tmp_path):
+    for name in ("a.safetensors", "model/model.safetensors"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        with path.open("wb") as file:
+            start = b"" if header is None else safetensors_bytes(header, 0)
+            file.write(start)
+            file.truncate(len(start) + 10**11)
+    (tmp_path / "model" / "config.json").write_text(json.dumps({"model_type": "resnet"} | SMALL_RESNET))
+    tracemalloc.start()
+    for read in (lambda: load_student(tmp_path / "a.safetensors"), lambda: load_folder(tmp_path / "model")):
+        with pytest.raises(CheckpointError):
+            read()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20_000_000
+
+
+SMALL_RESNET = {"embedding_size": 4, "hidden_sizes": [4], "depths": [1]}
+
+
+def load_folder(folder: Path):
+    from elite.config import TeacherConfig
+    from elite.teacher.weights import load_backbone
+
+    return load_backbone(TeacherConfig(weights=str(folder)), 1).model
+
+
+@pytest.fixture
+def resnet(tmp_path):
+    """A folder as transformers writes it."""
+    from transformers import ResNetConfig, ResNetModel
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    ResNetModel(ResNetConfig(**SMALL_RESNET)).save_pretrained(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_a_folder_is_read_whatever_the_form_of_its_weights(resnet):
+    expected = load_folder(resnet).state_dict()
+    state = load_file(resnet / "model.safetensors")
+    (resnet / "model.safetensors").unlink()
+    names = sorted(state)
+    forms = {
+        "pytorch_model.bin": lambda part, path: torch.save(part, path),
+        "pytorch_model.bin.index.json": lambda part, path: torch.save(part, path, _use_new_zipfile_serialization=False),
+        "model.safetensors.index.json": lambda part, path: save_file(part, path, {"format": "pt"}),
+    }
+    for name, write in forms.items():
+        if name.endswith(".json"):
+            kind = "safetensors" if "safetensors" in name else "bin"
+            index = {key: f"part-{i % 2}.{kind}" for i, key in enumerate(names)}
+            for part in set(index.values()):
+                write({key: state[key] for key in names if index[key] == part}, resnet / part)
+            (resnet / name).write_text(json.dumps({"weight_map": index}))
+        else:
+            write(state, resnet / name)
+        found = load_folder(resnet).state_dict()
+        assert all(torch.equal(value, found[key]) for key, value in expected.items())
+        (resnet / name).unlink()
+
+
+def test_weights_of_a_folder_are_refused_before_memory_is_taken(resnet):
+    state = load_file(resnet / "model.safetensors")
+    (resnet / "model.safetensors").unlink()
+    path = resnet / "pytorch_model.bin"
+    torch.save(state, path)
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content if name.endswith("data.pkl") else bytes(10**6))
+    with pytest.raises(CheckpointError, match=r"compressed member .*Load it with torch\.load and save it again"):
+        load_folder(resnet)
+
+    torch.save({"state_dict": state, "epoch": 3}, path)
+    with pytest.raises(CheckpointError, match=r"weights by name alone.*Save the model's state_dict alone"):
+        load_folder(resnet)
+    torch.save(state, path)
+    load_folder(resnet)
+
+    path.unlink()
+    (resnet / "model.safetensors.index.json").write_text('{"weight_map": {"a": "../model.safetensors"}}')
+    with pytest.raises(CheckpointError, match="files in the same folder"):
+        load_folder(resnet)
+    (resnet / "model.safetensors.index.json").unlink()
+    with pytest.raises(CheckpointError, match=r"found neither\. Save the model there with save_pretrained"):
+        load_folder(resnet)
+    (resnet / "adapter_config.json").write_text("{}")
+    with pytest.raises(CheckpointError, match="found a peft adapter beside it"):
+        load_folder(resnet)
+
+
+@pytest.mark.parametrize(
+    "name", ["config.json", "model.safetensors", "pytorch_model.bin", "model.safetensors.index.json"]
+)
+def test_a_pipe_in_a_folder_is_refused_and_not_waited_for(name, resnet, time_limit):
+    if name != "config.json":
+        (resnet / "model.safetensors").unlink()
+    (resnet / name).unlink(missing_ok=True)
+    os.mkfifo(resnet / name)
+    time_limit(20)
+    with pytest.raises(CheckpointError, match="found a pipe"):
+        load_folder(resnet)
+
+
+def test_a_pipe_in_place_of_weights_is_refused_and_not_waited_for(tmp_path, time_limit):
+    from elite.pseudo_labels.proposers.sam import Sam
+    from elite.student.checkpoint import import_published
+    from elite.teacher import load_teacher
+    from elite.teacher.sam_weights import load_sam
+    from elite.teacher.tensor_file import unpack
+
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    time_limit(20)
+    readers = [load_torch, load_student, import_published, load_sam, load_teacher]
+    readers += [lambda path: unpack(path, "a", expected="file", remedy="Copy it").__enter__()]
+    readers += [load_folder, lambda path: Sam.load(str(path))]
+    for read in readers:
+        with pytest.raises(CheckpointError, match=r"pipe.* found a pipe"):
+            read(path)
+
+
 def test_weights_that_are_not_there_or_not_finite_are_refused(tmp_path):
     """Strides of zero make a large array of one number."""
     student = SPVCNN(channels=2, strides=(1, 2), classes=3)
     state = {f"student.{name}": value for name, value in student.state_dict().items()}
     config = {"student": {"channels": 2, "strides": [1, 2], "classes": 3}}
     path = tmp_path / "a.ckpt"
-    for value, message in ((torch.zeros(1).expand(2), "claims more"), (torch.tensor([1, torch.nan]), "NaN")):
+    for value, message in ((torch.zeros(1).expand(2), "found fewer"), (torch.tensor([1, torch.nan]), "NaN")):
         torch.save({"elite_config": config, "state_dict": state | {"student.point_mlp.out.bias": value}}, path)
         with pytest.raises(CheckpointError, match=message):
             load_student(path)

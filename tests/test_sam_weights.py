@@ -1,6 +1,7 @@
 """Meta's SAM files: converted whole, or refused with a reason."""
 
 import re
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
@@ -130,12 +131,51 @@ def test_round_trip(tmp_path: Path, nested: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("where", "prefix"),
+    [("model", ""), ("state_dict", "module."), ("model_state_dict", "sam_model."), ("model", "module.sam.")],
+)
+def test_load_sam_of_a_training_script_reads_the_weights_and_names_the_rest(
+    tmp_path: Path, where: str, prefix: str, capsys: pytest.CaptureFixture
+) -> None:
+    """With the optimiser's state, a numpy number and argparse's settings beside them."""
+    model = small_sam()
+    state = {f"{prefix}{name}": value for name, value in meta_state(model).items()}
+    content = {where: state, "optimizer": {"lr": np.float64(0.1)}, "args": Namespace(lr=0.1), "epoch": 3}
+    assert same_weights(load_sam(write(tmp_path / "sam.pth", content)), model)
+    said = capsys.readouterr().out
+    assert f"sam.pth: weights taken from '{where}'\n" in said
+    assert re.search(r"3 classes and functions of other code were not opened: .*numpy.*argparse\.Namespace\n", said)
+    for part in filter(None, prefix.split(".")):
+        assert f"{part}.' taken off" in said or f"'{part}.'" in said
+
+
+def test_load_sam_of_two_models_is_refused_until_one_is_saved_alone(tmp_path: Path) -> None:
+    state = meta_state(small_sam())
+    path = write(tmp_path / "sam.pth", {"model": state, "ema": {f"module.{n}": v for n, v in state.items()}})
+    with pytest.raises(CheckpointError, match=r"in 'model' and names .* in 'ema'\. Save the wanted ones alone"):
+        load_sam(path)
+    load_sam(write(path, state))
+
+
+def test_load_sam_of_half_precision_is_full_precision(tmp_path: Path) -> None:
+    state = {name: value.half() for name, value in meta_state(small_sam()).items()}
+    loaded = load_sam(write(tmp_path / "sam.pth", state)).state_dict()
+    assert {value.dtype for value in loaded.values()} == {torch.float32}
+    state["mask_decoder.iou_token.weight"][0] = torch.nan
+    with pytest.raises(CheckpointError, match=r"NaN or infinity in 'mask_decoder\.iou_token\.weight'"):
+        load_sam(write(tmp_path / "sam.pth", state))
+
+
+@pytest.mark.parametrize(
     ("width", "blocks", "heads", "global_blocks"),
     [(768, 12, 12, [2, 5, 8, 11]), (1024, 24, 16, [5, 11, 17, 23]), (1280, 32, 16, [7, 15, 23, 31])],
     ids=["vit_b", "vit_l", "vit_h"],
 )
-def test_published_sizes(tmp_path: Path, width: int, blocks: int, heads: int, global_blocks: list[int]) -> None:
+def test_published_sizes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int, blocks: int, heads: int, global_blocks: list[int]
+) -> None:
     """Structure alone: each weight is one number, stored once and seen at full shape."""
+    monkeypatch.setattr("elite.teacher.sam_weights.check_numbers", lambda state, source: None)
     config = full_config(width, blocks, heads, global_blocks)
     with torch.device("meta"):
         state = meta_state(SamModel(config))
@@ -187,8 +227,8 @@ def test_published_sam(real_data: Path) -> None:
 Fault = tuple[Callable[[State], None], str]  # what is done to a good state, and what is said about it
 
 
-def lost(name: str, *, then: str) -> Fault:
-    return lambda state: state.__delitem__(name), rf"it has no '{re.escape(name)}'; {then}"
+def lost(name: str) -> Fault:
+    return lambda state: state.__delitem__(name), rf"found no '{re.escape(name)}'.*\. Give sam_vit_b"
 
 
 def replaced(name: str, shape: tuple[int, ...], message: str) -> Fault:
@@ -196,27 +236,29 @@ def replaced(name: str, shape: tuple[int, ...], message: str) -> Fault:
 
 
 def misshapen(name: str, found: tuple[int, ...], expected: tuple[int, ...]) -> Fault:
-    return replaced(name, found, re.escape(f"'{name}' of shape {found} where {expected} is expected; it"))
+    return replaced(name, found, re.escape(f"'{name}' of shape {found} where {expected} is expected. Give"))
 
 
 FAULTS = {
-    "missing": lost("mask_decoder.iou_token.weight", then="it"),
-    "missing, of use to the configuration": lost("image_encoder.neck.0.weight", then="give"),
-    "a block missing": lost("image_encoder.blocks.2.attn.rel_pos_h", then="give"),
-    "too few kinds of points": lost("prompt_encoder.point_embeddings.3.weight", then="it"),
+    "missing": lost("mask_decoder.iou_token.weight"),
+    "missing, of use to the configuration": lost("image_encoder.neck.0.weight"),
+    "a block missing": lost("image_encoder.blocks.2.attn.rel_pos_h"),
+    "too few kinds of points": lost("prompt_encoder.point_embeddings.3.weight"),
     "too many frequencies": misshapen(
         "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix", (2, 17), expected=(2, 16)
     ),
-    "unknown": replaced("mask_decoder.hf_token.weight", (1, 32), r"an unknown 'mask_decoder\.hf_token\.weight'; it"),
+    "unknown": replaced("mask_decoder.hf_token.weight", (1, 32), r"an unknown 'mask_decoder\.hf_token\.weight'\. Give"),
     "other shape": misshapen("image_encoder.blocks.3.mlp.lin2.bias", (47,), expected=(48,)),
     "other window": misshapen("image_encoder.blocks.2.attn.rel_pos_w", (11, 16), expected=(9, 16)),
-    "other axes": replaced("image_encoder.neck.0.weight", (32, 48), r"0\.weight' has shape \(32, 48\), expected 4"),
+    "other axes": replaced("image_encoder.neck.0.weight", (32, 48), r"expected 4 axes.*0\.weight' of shape \(32, 48\)"),
     "no heads": replaced(
-        "mask_decoder.transformer.final_attn_token_to_image.q_proj.weight", (3, 32), "no SAM can be made"
+        "mask_decoder.transformer.final_attn_token_to_image.q_proj.weight",
+        (3, 32),
+        "expected the shapes of a SAM, found others",
     ),
     "several": (
         lambda state: state.update(a=torch.zeros(1), b=torch.zeros(1)),
-        "an unknown 'a' and 1 more differences; it",
+        r"an unknown 'a' and 1 more differences\. Give",
     ),
 }
 
@@ -246,11 +288,11 @@ def test_every_key_counts(tmp_path: Path) -> None:
     [
         (
             {"model": {"image_encoder.trunk.pos_embed": torch.zeros(1)}},
-            r"expected .*pos_embed', found .*trunk",
+            r"expected .*pos_embed' of SAM, found .*trunk",
         ),
-        (torch.zeros(3), "holds a Tensor, expected a dictionary"),
-        ({"image_encoder.pos_embed": 3}, "is no tensor but of type int; give sam_vit_b"),
-        ({"image_encoder.pos_embed": Path("x")}, "holds more than tensors .* refused"),
+        (torch.zeros(3), "expected a dictionary of weights, found a tensor"),
+        ({"image_encoder.pos_embed": 3}, r"found a value of type int\. Give sam_vit_b"),
+        ({"image_encoder.pos_embed": Path("x")}, r"found an object of pathlib\.PosixPath\. Give sam_vit_b"),
     ],
     ids=["SAM 2", "a tensor", "numbers", "objects"],
 )
@@ -267,7 +309,7 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
         "empty.pth": b"",
     }.items():
         (tmp_path / name).write_bytes(data)
-        with pytest.raises(CheckpointError, match=rf"{name} is .*(damaged|cut short).* copy it again"):
+        with pytest.raises(CheckpointError, match=rf"{name}: expected a file of torch\.save, .*Copy it again"):
             load_sam(tmp_path / name)
     with pytest.raises(CheckpointError, match=r"nowhere\.pth.*No such file"):
         load_sam(tmp_path / "nowhere.pth")

@@ -1,57 +1,395 @@
-"""Torch files of others: tensors and plain values only; nothing in a file runs."""
+"""Files of ``torch.save``, read without torch's unpickler: tensors and plain values only, and nothing in a file runs.
 
-import pickle
+Both formats are read: the zip archive of torch 1.6 and later, and the older stream of pickles. Sizes that a file claims
+are compared with its own before memory is taken.
+"""
+
+import io
+import os
+import struct
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import Any, BinaryIO, TypeGuard
+
+import torch
+from torch import Tensor
 
 from elite.errors import CheckpointError, first_line
+from elite.files import open_regular
+from elite.inert_pickle import Foreign, InertUnpickler
+from elite.lazy_tensors import LazyTensors, Storage
 
-if TYPE_CHECKING:  # it takes seconds to import
-    from torch import Tensor
+HEADER_BYTES = 2**24  # limit of what describes the tensors of a file: its directory, pickles or JSON
+_MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # the first two values of the older format
+_LONGEST_KEY = 100  # of a storage
+_STORAGES = {
+    "torch.DoubleStorage": torch.float64,
+    "torch.FloatStorage": torch.float32,
+    "torch.HalfStorage": torch.float16,
+    "torch.BFloat16Storage": torch.bfloat16,
+    "torch.LongStorage": torch.int64,
+    "torch.IntStorage": torch.int32,
+    "torch.ShortStorage": torch.int16,
+    "torch.CharStorage": torch.int8,
+    "torch.ByteStorage": torch.uint8,
+    "torch.BoolStorage": torch.bool,
+    "torch.ComplexDoubleStorage": torch.complex128,
+    "torch.ComplexFloatStorage": torch.complex64,
+    "torch.storage.UntypedStorage": torch.uint8,
+}
+_DTYPES = {f"torch.{name}": value for name, value in vars(torch).items() if isinstance(value, torch.dtype)}
+_REAL = frozenset(dtype for dtype in _STORAGES.values() if not dtype.is_complex)
+_SAVE_AGAIN = "Load it with torch.load and save it again with torch.save"
+
+
+# ---- errors -----------------------------------------------------------------------------------------------------
 
 
 def no_checkpoint(path: Path, error: OSError) -> CheckpointError:
-    """What to say where a checkpoint cannot be opened."""
-    if path.is_dir():
-        inside = next(iter(sorted(path.rglob("*.ckpt"))), path / "checkpoints" / "best.ckpt")
-        return CheckpointError(f"{path} is a folder; give a checkpoint, such as {inside}.")
-    return CheckpointError(f"{path}: cannot read a checkpoint ({error.strerror}); check the path.")
+    """Return the error for a checkpoint that cannot be opened or read."""
+    if isinstance(error, IsADirectoryError):
+        inside = sorted([*path.glob("*.ckpt"), *path.glob("checkpoints/*.ckpt")])
+        remedy = f"Give a file in it, such as {inside[0]}" if inside else "Give a file"
+        return CheckpointError(f"{path}: expected a checkpoint, found a folder. {remedy}.")
+    return CheckpointError(f"{path}: cannot read a checkpoint ({error.strerror or first_line(error)}). Check the path.")
 
 
-def load_torch(path: Path) -> dict[str, Any]:
-    """A torch file's dictionary, tensors and plain values only: nothing else is unpickled.
+@contextmanager
+def reading(path: Path, expected: str) -> Iterator[None]:
+    """Turn whatever goes wrong with a weight file into one error about it.
 
     Raises:
-        CheckpointError: no such file, damaged, or it holds something else.
+        CheckpointError: unreadable, not what was ``expected``, damaged, or larger than the memory.
     """
-    import torch
-
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        yield
+    except CheckpointError:
+        raise
     except OSError as error:
         raise no_checkpoint(path, error) from error
-    except pickle.UnpicklingError as error:
+    except MemoryError as error:
         raise CheckpointError(
-            f"{path} is damaged, or holds more than tensors and plain values and is refused; "
-            "copy it again, or save its state_dict alone with torch.save."
+            f"{path}: expected weights that fit in memory, found more. Check the size of the file, or free memory."
         ) from error
-    except Exception as error:  # a damaged file makes the unpickler stumble over anything
+    except Exception as error:  # a damaged file makes its readers stumble over anything
         raise CheckpointError(
-            f"{path} is not a readable torch file ({first_line(error)}); it may be cut short, copy it again."
+            f"{path}: expected {expected}, found damage or another kind of file ({first_line(error)}). "
+            "Copy it again, it may be cut short."
         ) from error
-    if not isinstance(checkpoint, dict):
-        raise CheckpointError(f"{path} holds a {type(checkpoint).__name__}, expected a dictionary of weights.")
-    return checkpoint
 
 
-def is_state_dict(state: Any) -> "TypeGuard[dict[str, Tensor]]":
+# ---- files ------------------------------------------------------------------------------------------------------
+
+
+class TorchFile:
+    """An open file of ``torch.save``.
+
+    Attributes:
+        path: of the file.
+        content: its dictionary, whose tensors are on the meta device until ``read`` reads their numbers.
+        foreign: classes and functions that the file refers to. None was opened.
+    """
+
+    def __init__(self, path: Path, content: dict[Any, Any], foreign: Sequence[str], tensors: LazyTensors) -> None:
+        self.path = path
+        self.content = content
+        self.foreign = tuple(foreign)
+        self._tensors = tensors
+
+    def read(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Read the numbers of tensors of ``content``.
+
+        Raises:
+            CheckpointError: damaged, or larger than the memory.
+        """
+        with reading(self.path, "a file of torch.save"):
+            numbers = self._tensors.read(state.values())
+            return {name: numbers[id(shape)] for name, shape in state.items()}
+
+    def read_all(self) -> dict[Any, Any]:
+        """Return ``content`` with the numbers of all tensors.
+
+        Raises:
+            CheckpointError: as ``read``.
+        """
+        with reading(self.path, "a file of torch.save"):
+            return _with_numbers(self.content, self._tensors.read(_tensors_in(self.content)))
+
+
+@contextmanager
+def open_torch(path: Path) -> Iterator[TorchFile]:
+    """Open a file of ``torch.save`` that holds a dictionary. Objects in it become ``Foreign``.
+
+    Raises:
+        CheckpointError: unreadable, damaged, compressed, or it holds something else.
+    """
+    with ExitStack() as stack:
+        with reading(path, "a file of torch.save"):
+            file = stack.enter_context(open_regular(path, None))
+            tensors = LazyTensors(file)
+            read = _read_archive if file.read(2) == b"PK" else _read_stream
+            content, foreign = read(file, tensors, path)
+        if not isinstance(content, dict):
+            raise CheckpointError(
+                f"{path}: expected a dictionary of weights, found {kind_of(content)}. Save its state_dict alone with "
+                "torch.save(model.state_dict(), PATH)."
+            )
+        yield TorchFile(path, content, foreign, tensors)
+
+
+def load_torch(path: Path) -> dict[Any, Any]:
+    """Return the dictionary of a torch file that holds tensors and plain values only, all in memory.
+
+    Raises:
+        CheckpointError: as ``open_torch``, or it holds objects of other classes.
+    """
+    with open_torch(path) as file:
+        if file.foreign:
+            raise CheckpointError(
+                f"{path}: expected tensors and plain values only, found objects of {listed(file.foreign)}, which are "
+                "refused. Give a checkpoint of elite train."
+            )
+        return file.read_all()
+
+
+def is_state_dict(state: Any) -> TypeGuard[dict[str, Tensor]]:
     """Whether these are arrays of real numbers by name."""
-    return isinstance(state, dict) and all(isinstance(k, str) and _is_array(v) for k, v in state.items())
+    return isinstance(state, dict) and all(isinstance(k, str) and is_array(v) for k, v in state.items())
 
 
-def _is_array(value: Any) -> bool:
-    import torch
+def is_array(value: Any) -> TypeGuard[Tensor]:
+    """Whether this is a tensor of real numbers."""
+    return isinstance(value, torch.Tensor) and value.dtype in _REAL
 
-    if not isinstance(value, torch.Tensor) or value.is_nested or value.is_meta:
-        return False
-    return value.layout == torch.strided and not (value.is_quantized or value.is_complex())
+
+def check_numbers(state: Mapping[str, Tensor], source: object) -> None:
+    """Check that every number is finite, and in the file: strides of zero make any size of one number.
+
+    Raises:
+        CheckpointError: with the first weight whose numbers are not.
+    """
+    for name, value in state.items():
+        if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+            raise CheckpointError(
+                f"{source}: expected {value.numel():,} numbers for '{name}', found fewer. Copy the file again."
+            )
+        if not value.isfinite().all():
+            raise CheckpointError(
+                f"{source}: expected finite numbers, found NaN or infinity in '{name}'. Take an earlier checkpoint."
+            )
+
+
+def kind_of(value: Any) -> str:
+    """Return what a value of a torch file is, for a message."""
+    if isinstance(value, Foreign):
+        return f"an object of {listed([value.name])}"
+    if isinstance(value, torch.Tensor):
+        return f"a tensor of {value.dtype}"
+    return f"a value of type {type(value).__name__}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the first few names, for a message."""
+    shown = ", ".join(name[:100] for name in names[:5])
+    return f"{shown} and {len(names) - 5} more" if len(names) > 5 else shown
+
+
+def _tensors_in(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, dict | list | tuple):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _tensors_in(part)
+
+
+def _with_numbers(value: Any, numbers: Mapping[int, Tensor]) -> Any:
+    """``value`` with its meta tensors replaced."""
+    match value:
+        case torch.Tensor():
+            return numbers[id(value)]
+        case dict():
+            return {key: _with_numbers(part, numbers) for key, part in value.items()}
+        case list() | tuple():
+            return type(value)(_with_numbers(part, numbers) for part in value)
+    return value
+
+
+# ---- pickles ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Numbers:
+    """A storage, the type of its numbers, and the first number of a view of it."""
+
+    storage: Storage
+    dtype: torch.dtype
+    first: int = 0
+
+
+def known_globals(tensors: LazyTensors) -> dict[str, Any]:
+    """Return what torch's globals stand for: types of numbers, and functions of ours in place of torch's."""
+
+    def rebuild(numbers: _Numbers, offset: int, size: Any, stride: Any, *_: Any) -> Tensor:
+        return tensors.add(numbers.storage, numbers.dtype, size, offset=numbers.first + offset, stride=stride)
+
+    def rebuild_as(numbers: _Numbers, offset: int, size: Any, stride: Any, *more: Any) -> Tensor:
+        return tensors.add(numbers.storage, more[2], size, offset=offset, stride=stride)
+
+    room = HEADER_BYTES
+
+    def encode(text: str, _: str) -> bytes:
+        """Bytes, as protocol 2 writes them. One text can be used a million times."""
+        nonlocal room
+        room -= len(text)
+        if room < 0:
+            raise ValueError("more bytes than a pickle has")
+        return text.encode("latin-1")
+
+    return {
+        **_STORAGES,
+        **_DTYPES,
+        "collections.OrderedDict": lambda: {},
+        "torch.Size": lambda sizes: sizes,
+        "torch.Tensor": None,
+        "torch._utils._rebuild_tensor": rebuild,
+        "torch._utils._rebuild_tensor_v2": rebuild,
+        "torch._utils._rebuild_tensor_v3": rebuild_as,
+        "torch._utils._rebuild_parameter": lambda tensor, *_: tensor,
+        "torch._utils._rebuild_parameter_with_state": lambda tensor, *_: tensor,
+        "torch._tensor._rebuild_from_type_v2": lambda function, _, arguments, __: function(*arguments),
+        "_codecs.encode": encode,
+    }
+
+
+def _check_storage(kind: Any, dtype: Any, key: Any, count: Any) -> None:
+    """Check types before anything is hashed or written out: a tuple of many times the same tuple takes for ever."""
+    if kind != "storage" or not (isinstance(dtype, torch.dtype) and isinstance(count, int)):
+        raise ValueError("an unknown persistent id")
+    if not isinstance(key, str) or len(key) > _LONGEST_KEY:
+        raise ValueError("an unknown key of a storage")
+
+
+# ---- the archive of torch 1.6 and later -------------------------------------------------------------------------
+
+
+class _ShortReads:
+    """A file for ``ZipFile``, which believes the length that a directory claims."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.seek, self.tell, self._read = file.seek, file.tell, file.read
+        self._size = os.fstat(file.fileno()).st_size
+
+    def read(self, size: int = -1) -> bytes:
+        rest = self._size - self.tell()
+        size = min(size, rest) if size >= 0 else rest
+        if size > HEADER_BYTES:
+            raise zipfile.BadZipFile(f"a directory of {size} bytes")
+        return self._read(size)
+
+
+def _read_archive(file: BinaryIO, tensors: LazyTensors, path: Path) -> tuple[Any, list[str]]:
+    with zipfile.ZipFile(_ShortReads(file)) as archive:  # type: ignore[arg-type]
+        members = archive.infolist()
+    _check_members(members, os.fstat(file.fileno()).st_size, path)
+    by_name = {member.filename: member for member in members}
+    roots = [name.removesuffix("data.pkl") for name in by_name if name.endswith("/data.pkl") and name.count("/") == 1]
+    if len(roots) != 1 or f"{roots[0]}constants.pkl" in by_name:
+        kind = "a TorchScript archive" if len(roots) == 1 else "another zip archive"
+        raise CheckpointError(
+            f"{path}: expected a file of torch.save, found {kind}. Save the model's state_dict alone with torch.save."
+        )
+    root = roots[0]
+    if (order := by_name.get(f"{root}byteorder")) and (found := _member(file, order)) != b"little":
+        raise CheckpointError(f"{path}: expected little-endian numbers, found {found[:20]!r}. {_SAVE_AGAIN}.")
+    storages: dict[str, Storage] = {}
+
+    def persistent(identity: Any) -> _Numbers:
+        kind, dtype, key, _, count = identity
+        _check_storage(kind, dtype, key, count)
+        member = by_name[f"{root}data/{key}"]
+        if member.file_size != count * dtype.itemsize:
+            raise ValueError(f"{member.file_size} bytes for {count} numbers of {dtype}")
+        if key not in storages:
+            storages[key] = Storage(_start(file, member), member.file_size, member.CRC)
+        return _Numbers(storages[key], dtype)
+
+    unpickler = InertUnpickler(known_globals(tensors), persistent)
+    return unpickler.load(io.BytesIO(_member(file, by_name[f"{root}data.pkl"]))), list(unpickler.foreign)
+
+
+def _check_members(members: list[zipfile.ZipInfo], size: int, path: Path) -> None:
+    """Check that the members fill no more than the file.
+
+    Raises:
+        CheckpointError: one is compressed or occurs twice, or they claim more.
+    """
+    names = [member.filename for member in members]
+    for member in members:
+        if member.compress_type != zipfile.ZIP_STORED or member.compress_size != member.file_size:
+            raise CheckpointError(
+                f"{path}: expected an archive as torch.save writes it, found the compressed member "
+                f"'{member.filename}'. {_SAVE_AGAIN}."
+            )
+    if len(set(names)) < len(names) or (total := sum(member.file_size for member in members)) > size:
+        found = "two members of one name" if len(set(names)) < len(names) else f"members of {total:,} bytes"
+        raise CheckpointError(f"{path}: expected at most its own {size:,} bytes, found {found}. Copy it again.")
+
+
+def _start(file: BinaryIO, member: zipfile.ZipInfo) -> int:
+    """Return where the contents of a member begin, behind its own header."""
+    file.seek(member.header_offset)
+    signature, name, extra = struct.unpack("<4s22xHH", file.read(30))
+    if signature != b"PK\3\4":
+        raise zipfile.BadZipFile("a member without a header")
+    return member.header_offset + 30 + name + extra
+
+
+def _member(file: BinaryIO, member: zipfile.ZipInfo) -> bytes:
+    """Return the contents of a member that describes others."""
+    if member.file_size > HEADER_BYTES:
+        raise ValueError(f"{member.filename} of {member.file_size:,} bytes, expected at most {HEADER_BYTES:,}")
+    file.seek(_start(file, member))
+    return file.read(member.file_size)
+
+
+# ---- the stream of pickles before torch 1.6 ---------------------------------------------------------------------
+
+
+def _read_stream(file: BinaryIO, tensors: LazyTensors, path: Path) -> tuple[Any, list[str]]:
+    size = os.fstat(file.fileno()).st_size
+    file.seek(0)
+    head = io.BytesIO(file.read(min(size, HEADER_BYTES)))
+    storages: dict[str, tuple[Storage, torch.dtype]] = {}
+
+    def persistent(identity: Any) -> Any:
+        if identity[0] == "module":  # a network pickled whole: its class, and source code
+            return identity[1]
+        kind, dtype, key, _, count, view = identity
+        _check_storage(kind, dtype, key, count)
+        storage, dtype = storages.setdefault(key, (Storage(0, count * dtype.itemsize), dtype))
+        return _Numbers(storage, dtype, view[1] if view else 0)
+
+    unpickler = InertUnpickler(known_globals(tensors), persistent)
+    if unpickler.load(head) != _MAGIC or unpickler.load(head) != _PROTOCOL:
+        raise ValueError("a pickle of something else")
+    if not unpickler.load(head)["little_endian"]:
+        machine = "on the machine that wrote it"
+        raise CheckpointError(
+            f"{path}: expected little-endian numbers, found big-endian ones. {_SAVE_AGAIN} {machine}."
+        )
+    content, keys = unpickler.load(head), unpickler.load(head)
+    place = head.tell()
+    for key in keys:
+        storage, dtype = storages.pop(key if isinstance(key, str) else "")
+        file.seek(place)
+        count = int.from_bytes(file.read(8), "little")
+        storage.start = place + 8
+        place = storage.start + storage.size
+        if count * dtype.itemsize != storage.size or place > size:
+            raise ValueError(f"{count} numbers of {dtype} in {size - storage.start} bytes")
+    if storages:
+        raise ValueError(f"no numbers for {len(storages)} tensors")
+    return content, list(unpickler.foreign)

@@ -2,8 +2,9 @@
 
 import io
 import json
+from argparse import Namespace
 from collections.abc import Callable
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from elite.data.dense import encode_ids, read_dense
 from elite.data.guard import examine, layout_fault
 from elite.data.semantickitti import SemanticKITTI, read_cameras, read_image, read_labels, read_poses, read_scan
 from elite.data.views import DenseLabels, parse_names
-from elite.errors import DataError
+from elite.errors import CheckpointError, DataError
 from elite.evaluation import Prediction, Tally, evaluate, saved_predictions
 from elite.geometry import pinhole, project
 from elite.labels import to_train
@@ -310,18 +311,83 @@ def use_student(folder: Path) -> None:
     student(points, remission, torch.zeros(4, dtype=torch.int64))
 
 
-def make_published(folder: Path) -> list[Path]:
-    from tests.test_checkpoint import published_state
+def make_torch_files(folder: Path) -> list[Path]:
+    """Every type of number, and objects of other code, in both formats of torch."""
+    from tests.test_torch_file import DTYPES, NEW_DTYPES, plain_content, published_bytes
 
-    content = {"state_dict": published_state(small_student(), "KRSC"), "epoch": 3}
-    packed, older = torch_bytes(content), torch_bytes(content, packed=False)
-    return remembered(put(folder / "a.ckpt", packed), put(folder / "b.ckpt", older))
+    contents = [torch_bytes(plain_content(DTYPES + NEW_DTYPES)), torch_bytes(plain_content(DTYPES), packed=False)]
+    contents += [published_bytes({"a": torch.ones(3)}, packed=packed) for packed in (True, False)]
+    return remembered(*(put(folder / f"{i}.ckpt", content) for i, content in enumerate(contents)))
+
+
+def use_torch_files(folder: Path) -> None:
+    """What is read has no more numbers than the file has room for, and can be written out."""
+    from elite.torch_file import load_torch, open_torch
+
+    for path in changed(*sorted(folder.glob("*.ckpt"))):
+        with open_torch(path) as file:
+            str(file.content)
+            file.read_all()
+        with suppress(CheckpointError):  # as every whole file of objects is
+            load_torch(path)
+
+
+# Parts of pickles: any byte of a file stands for one of them, so that most programs run for a while.
+OPCODES = b"N|\x88|]|}|)|(|t|e|u|a|s|\x85|\x86|\x87|R|\x81|b|Q|0|1|l|d|\x93|\x94|\x8f|\x90|\x91".split(b"|")
+OPCODES += b"K\0|K\1|q\0|q\1|h\0|h\1|X\1\0\0\0a|X\7\0\0\0storage|cx\ny\n|ctorch\nFloatStorage\n|ctorch\nSize\n".split(
+    b"|"
+)
+OPCODES += b"ctorch._utils\n_rebuild_tensor_v2\n|ctorch._tensor\n_rebuild_from_type_v2\n|c_codecs\nencode\n".split(b"|")
+OPCODES += [b"ccollections\nOrderedDict\n", b"ctorch\nFloatStorage\n"]
+
+
+def make_pickle(folder: Path) -> list[Path]:
+    program = [b"(", b"X\1\0\0\0a", b"cx\ny\n", b")", b"R", b"q\0", b"}", b"X\1\0\0\0a", b"h\0", b"s", b"b", b"d"]
+    return [put(folder / "a.bin", bytes(OPCODES.index(part) for part in program) * 3)]
+
+
+def use_pickle(folder: Path) -> None:
+    """It gives values that can be written out, or says that it is damaged."""
+    from elite.inert_pickle import InertUnpickler, PickleFault
+    from elite.lazy_tensors import LazyTensors
+    from elite.torch_file import known_globals
+
+    program = b"".join(OPCODES[byte % len(OPCODES)] for byte in (folder / "a.bin").read_bytes())
+    with suppress(PickleFault):
+        str(
+            InertUnpickler(known_globals(LazyTensors(io.BytesIO())), tuple).load(io.BytesIO(b"\x80\4" + program + b"."))
+        )
+
+
+def make_safetensors(folder: Path) -> list[Path]:
+    from safetensors.torch import save
+
+    tensors = {"a": torch.ones(3, dtype=torch.bfloat16), "b": torch.zeros(2, 0), "c": torch.arange(6).view(2, 3)}
+    return [put(folder / "a.safetensors", save(tensors, {"a": "b"}))]
+
+
+def use_safetensors(folder: Path) -> None:
+    from elite.safetensors_file import open_safetensors
+
+    with open_safetensors(folder / "a.safetensors") as file:
+        assert sum(value.numel() for value in file.read().values()) <= file.path.stat().st_size
+
+
+def make_published(folder: Path) -> list[Path]:
+    """As the published training writes it, in both formats of torch, and with a prefix."""
+    from tests.test_checkpoint import published_state
+    from tests.test_torch_file import published_bytes
+
+    state = published_state(small_student(), "KRSC")
+    prefixed = {f"module._orig_mod.{name}": value for name, value in state.items()}
+    contents = [published_bytes(state), published_bytes(state, packed=False), torch_bytes({"model": prefixed})]
+    return remembered(*(put(folder / f"{name}.ckpt", content) for name, content in zip("abc", contents, strict=True)))
 
 
 def use_published(folder: Path) -> None:
     from elite.student.checkpoint import import_published
 
-    for path in changed(folder / "a.ckpt", folder / "b.ckpt"):
+    for path in changed(*sorted(folder.glob("*.ckpt"))):
         import_published(path)[1].lines()
 
 
@@ -352,13 +418,19 @@ def tiny_sam() -> dict[str, torch.Tensor]:
 
 
 def make_sam(folder: Path) -> list[Path]:
-    return [put(folder / "a.pth", torch_bytes(tiny_sam()))]
+    """Meta's file, and one of a training script in torch's format before 1.6."""
+    state = tiny_sam()
+    script = {"model": {f"module.{name}": value for name, value in state.items()}, "args": Namespace(lr=0.1)}
+    packed, older = torch_bytes(state), torch_bytes(script, packed=False)
+    return remembered(put(folder / "a.pth", packed), put(folder / "b.pth", older))
 
 
 def use_sam(folder: Path) -> None:
     from elite.teacher.sam_weights import load_sam
 
-    load_sam(folder / "a.pth")
+    with redirect_stdout(io.StringIO()):
+        for path in changed(folder / "a.pth", folder / "b.pth"):
+            load_sam(path)
 
 
 def make_foundation(folder: Path) -> list[Path]:
@@ -371,6 +443,22 @@ def make_foundation(folder: Path) -> list[Path]:
     logging.disable_progress_bar()
     ResNetModel(ResNetConfig(**sizes)).save_pretrained(folder / "model")
     return [folder / "model" / "config.json", folder / "model" / "model.safetensors"]
+
+
+def make_sharded_foundation(folder: Path) -> list[Path]:
+    """A transformers folder with an index and parts, one in each format of torch."""
+    from safetensors.torch import load
+
+    config, whole = make_foundation(folder)
+    state = load(whole.read_bytes())
+    whole.unlink()
+    index = {name: f"part{i % 2}.bin" for i, name in enumerate(sorted(state))}
+    parts = [
+        put(config.with_name(part), torch_bytes({n: state[n] for n in index if index[n] == part}, packed=packed))
+        for part, packed in (("part0.bin", True), ("part1.bin", False))
+    ]
+    text = json.dumps({"weight_map": index}).encode()
+    return [*parts, put(config.with_name("pytorch_model.bin.index.json"), text)]
 
 
 def use_foundation(folder: Path) -> None:
@@ -572,9 +660,13 @@ TARGETS: dict[str, Target] = {
     "stream": Target(make_stream, use_stream),
     "student": Target(make_student, use_student),
     "training-checkpoint": Target(make_training_checkpoint, use_student),
+    "pickle": Target(make_pickle, use_pickle),
+    "torch-file": Target(make_torch_files, use_torch_files),
+    "safetensors": Target(make_safetensors, use_safetensors),
     "published": Target(make_published, use_published),
     "sam": Target(make_sam, use_sam),
     "foundation": Target(make_foundation, use_foundation),
+    "sharded-foundation": Target(make_sharded_foundation, use_foundation),
     "teacher": Target(make_teacher, use_teacher),
     "heads": Target(make_heads, use_heads),
     "config": Target(make_config, use_config),

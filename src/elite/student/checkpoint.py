@@ -5,23 +5,24 @@ needs nothing but this package. Lightning checkpoints of our training runs are r
 """
 
 import json
-import struct
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from elite.config import StudentConfig, from_plain, plain
 from elite.errors import CheckpointError, ConfigError
-from elite.files import parse_json, write_bytes
+from elite.files import open_regular, parse_json, write_bytes
+from elite.safetensors_file import open_safetensors
 from elite.student.spvcnn import SPVCNN
-from elite.torch_file import is_state_dict, load_torch, no_checkpoint
+from elite.torch_file import check_numbers, is_array, is_state_dict, kind_of, no_checkpoint, open_torch
 from elite.version import __version__
+from elite.weight_names import NamedWeights, find_weights, foreign_note
 
 FORMAT = "elite-student-1"
 AVERAGE = "average.module."  # where a training checkpoint has the moving average of the student, if there is one
@@ -37,37 +38,86 @@ def save_student(student: SPVCNN, path: Path) -> None:
 
 
 def load_student(path: Path) -> SPVCNN:
-    """The student of a student file or of a training checkpoint (its moving average, if it has one), in eval mode.
+    """Return the student of a student file or of a training checkpoint (its moving average, if it has one).
+
+    It is in eval mode.
 
     Raises:
         CheckpointError: unreadable, of another kind, or its weights do not fit its configuration.
     """
-    read = _read_lightning if _is_zip(path) else _read_student_file
-    config, state = read(path)
-    return _made(config, state, path)
+    return (_load_safetensors if _is_safetensors(path) else _load_training_checkpoint)(path)
 
 
-def _made(config: StudentConfig, state: Mapping[str, Tensor], source: object) -> SPVCNN:
-    """The student of ``config`` with the weights ``state``, in eval mode; every key and every shape must fit.
+def _is_safetensors(path: Path) -> bool:
+    try:
+        with open_regular(path, None) as file:
+            start = file.read(9)
+    except OSError as error:
+        raise no_checkpoint(path, error) from error
+    if start[8:] == b"{":  # behind the length of its header
+        return True
+    if not start.startswith((b"PK", b"\x80")):
+        raise CheckpointError(
+            f"{path}: expected a student file or a checkpoint, found neither a safetensors nor a torch file. Copy it "
+            "again, it may be cut short."
+        )
+    return False
+
+
+def _load_safetensors(path: Path) -> SPVCNN:
+    with open_safetensors(path) as file:
+        if FORMAT not in file.metadata:
+            raise CheckpointError(
+                f"{path}: expected '{FORMAT}' in the metadata of a student file, found another safetensors file. Make "
+                "one with 'elite import-checkpoint' or 'elite export-student'."
+            )
+        try:
+            values = parse_json(file.metadata[FORMAT])["config"]
+        except (ValueError, TypeError, KeyError) as error:
+            raise CheckpointError(
+                f"{path}: expected the student's configuration in its metadata, found damage ({error}). Export the "
+                "student again."
+            ) from error
+        config = _student_config(values, path)
+        _check_fit(config, file.shapes, path, remedy="Export the student again")
+        return _filled(config, file.read(), path)
+
+
+def _load_training_checkpoint(path: Path) -> SPVCNN:
+    with open_torch(path) as file:
+        values, state = file.content.get("elite_config"), file.content.get("state_dict")
+        if not isinstance(values, dict) or not is_state_dict(state):
+            raise CheckpointError(
+                f"{path}: expected a checkpoint of elite train, found the keys {sorted(map(str, file.content))[:5]}. "
+                "Convert a published checkpoint with 'elite import-checkpoint' first."
+            )
+        config = _student_config(values.get("student"), path)
+        averaged = any(name.startswith(AVERAGE) for name in state)
+        prefix = AVERAGE if averaged else "student."
+        shapes = {name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)}
+        _check_fit(config, shapes, path, remedy="Give another checkpoint of the run")
+        return _filled(config, file.read(shapes), path)
+
+
+def _student_config(values: Any, path: Path) -> StudentConfig:
+    try:
+        return from_plain(StudentConfig, values)
+    except ConfigError as error:
+        raise CheckpointError(
+            f"{path}: expected the settings of a student, found others: {error} It may be of another version."
+        ) from error
+
+
+def _check_fit(config: StudentConfig, shapes: Mapping[str, Tensor], source: object, *, remedy: str) -> None:
+    """Check that these are the weights of such a student: every key and every shape.
 
     Raises:
-        CheckpointError: says which do not, or which is not finite.
+        CheckpointError: with the first difference.
     """
     with torch.device("meta"):  # takes no memory: the configuration may claim any size
-        _check_fit(SPVCNN.from_config(config), state, source)
-    for name, value in state.items():
-        if value.numel() * value.element_size() > value.untyped_storage().nbytes():
-            raise CheckpointError(f"{source}: '{name}' claims more numbers than the file holds; copy it again.")
-        if not value.isfinite().all():
-            raise CheckpointError(f"{source}: '{name}' holds NaN or infinite numbers; take an earlier checkpoint.")
-    student = SPVCNN.from_config(config)
-    student.load_state_dict(dict(state), strict=True)
-    return student.eval()
-
-
-def _check_fit(student: SPVCNN, state: Mapping[str, Tensor], source: object) -> None:
+        student = SPVCNN.from_config(config)
     expected = {name: tuple(value.shape) for name, value in student.state_dict().items()}
-    found = {name: tuple(value.shape) for name, value in state.items()}
+    found = {name: tuple(value.shape) for name, value in shapes.items()}
     faults = [f"no '{name}'" for name in expected if name not in found]
     faults += [f"an unknown '{name}'" for name in found if name not in expected]
     faults += [
@@ -78,59 +128,21 @@ def _check_fit(student: SPVCNN, state: Mapping[str, Tensor], source: object) -> 
     if faults:
         more = f" and {len(faults) - 1} more differences" if len(faults) > 1 else ""
         raise CheckpointError(
-            f"{source} does not fit a student of {student.config.classes} classes and {student.config.channels} "
-            f"channels: it has {faults[0]}{more}; give the configuration it was trained with."
+            f"{source}: expected a student of {config.classes} classes and {config.channels} channels, found "
+            f"{faults[0]}{more}. {remedy}."
         )
 
 
-def _is_zip(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(2) == b"PK"
-    except OSError as error:
-        raise no_checkpoint(path, error) from error
+def _filled(config: StudentConfig, state: Mapping[str, Tensor], source: object) -> SPVCNN:
+    """Return the student with weights that fit it, in eval mode.
 
-
-def _read_student_file(path: Path) -> tuple[StudentConfig, dict[str, Tensor]]:
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-    except (SafetensorError, OSError, struct.error) as error:
-        raise CheckpointError(
-            f"{path} is neither a student file nor a training checkpoint ({error}); it may be cut short, copy it again."
-        ) from error
-    if FORMAT not in metadata:
-        raise CheckpointError(
-            f"{path} is a safetensors file without '{FORMAT}' in its metadata; make one with elite "
-            "import-checkpoint or export-student."
-        )
-    try:
-        config = parse_json(metadata[FORMAT])["config"]
-    except (ValueError, TypeError, KeyError) as error:
-        raise CheckpointError(f"{path} holds no student configuration ({error}); export the student again.") from error
-    return _student_config(config, path), state
-
-
-def _read_lightning(path: Path) -> tuple[StudentConfig, dict[str, Tensor]]:
-    checkpoint = load_torch(path)
-    config, state = checkpoint.get("elite_config"), checkpoint.get("state_dict")
-    if not isinstance(config, dict) or not is_state_dict(state):
-        raise CheckpointError(
-            f"{path} is no checkpoint of elite train (found the keys {sorted(map(str, checkpoint))[:5]}); "
-            "published checkpoints are converted with 'elite import-checkpoint'."
-        )
-    averaged = any(name.startswith(AVERAGE) for name in state)
-    prefix = AVERAGE if averaged else "student."
-    student_state = {name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)}
-    return _student_config(config.get("student"), path), student_state
-
-
-def _student_config(values: Any, path: Path) -> StudentConfig:
-    try:
-        return from_plain(StudentConfig, values)
-    except ConfigError as error:
-        raise CheckpointError(f"{path} holds no student settings: {error} It may be of another version.") from error
+    Raises:
+        CheckpointError: one is not finite.
+    """
+    check_numbers(state, source)
+    student = SPVCNN.from_config(config)
+    student.load_state_dict(dict(state), strict=True)
+    return student.eval()
 
 
 # ---- published checkpoints ------------------------------------------------------------------------------------
@@ -138,11 +150,19 @@ def _student_config(values: Any, path: Path) -> StudentConfig:
 
 @dataclass
 class ImportReport:
-    """Every key of a published checkpoint: what it became, or why it was left out."""
+    """Every key of a published checkpoint: what it became, or why it was left out.
+
+    Attributes:
+        taken: name in our student by name in the file.
+        dropped: reason by name in the file.
+        weight_layout: how the file stores 3x3x3 weights.
+        notes: what else was done: prefixes that were taken off, objects that were not opened.
+    """
 
     taken: dict[str, str] = field(default_factory=dict)
     dropped: dict[str, str] = field(default_factory=dict)
     weight_layout: str = ""
+    notes: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
         taken = [f"  {old} -> {new}" for old, new in self.taken.items()]
@@ -152,16 +172,19 @@ class ImportReport:
             *taken,
             f"{len(dropped)} keys left out",
             *dropped,
+            *self.notes,
         ]
 
 
 # Deliberate gaps, by name: what the published training keeps beside the student.
 _DROPPED = {
-    "model_3d.criterion.ce_loss.weight": "class weights of the loss, no part of the network",
+    "model_3d.criterion.ce_loss.weight": "class weights of the loss, not a part of the network",
     "model_2d.": "the camera network",
     "fusion.": "2D-3D fusion, used in training only",
-    "criterion.": "the loss, no part of the network",
+    "criterion.": "the loss, not a part of the network",
 }
+_MOST_STAGES = 16  # the coarsest voxels are 2^16 of the finest then
+_MARKER = re.compile(r"(?<![^.])model_3d\.")
 _BLOCK_PARTS = {
     "layers_in.0": "shortcut",
     "layers_in.1": "shortcut_norm",
@@ -176,43 +199,50 @@ _POINT_PARTS = {"layer_in.0": "own", "layer_out.0": "fuse", "layer_out.2": "out"
 def import_published(
     path: Path, *, layout: WeightLayout | None = None, config: StudentConfig | None = None
 ) -> tuple[SPVCNN, ImportReport]:
-    """A 2DPASS or released-ELiTe checkpoint as our student, and what became of every key.
+    """Return a 2DPASS or released-ELiTe checkpoint as our student, and what became of every key.
 
-    ``layout`` is how the 3x3x3 weights are stored: KRSC (out, z, y, x, in; spconv 2.2 and later) is told by its
-    shape; (z, y, x, a, b) may be RSKC (out, in; spconv 2.0, 2.1) or RSCK (in, out; spconv 1.x), which equal channels
-    do not tell apart: then it must be given. ``config`` defaults to the published student with the channels and
+    ``layout`` is how the 3x3x3 weights are stored. KRSC (out, z, y, x, in; spconv 2.2 and later) is recognised by its
+    shape. (z, y, x, a, b) may be RSKC (out, in; spconv 2.0, 2.1) or RSCK (in, out; spconv 1.x), which equal channels
+    do not distinguish: then it must be given. ``config`` defaults to the published student with the channels and
     classes found in the file.
 
     Raises:
         CheckpointError: not such a checkpoint, a key is unknown or missing, or the layout cannot be decided.
     """
-    state = load_torch(path).get("state_dict")
-    if not is_state_dict(state):
-        raise CheckpointError(f"{path} has no 'state_dict' of tensors; expected a published training checkpoint.")
-    report = ImportReport()
-    published = _student_keys(state, report, path)
-    report.weight_layout = layout or _tell_layout(published, path)
-    converted: dict[str, Tensor] = {}
-    for old, value in published.items():
-        new = _our_name(old, path)
-        converted[new] = _our_value(value, old, report.weight_layout, path)
-        report.taken[old] = new
-    return _made(config or _infer_config(converted, path), converted, path), report
+    with open_torch(path) as file:
+        expected, remedy = "keys 'model_3d.*' of 2DPASS or ELiTe", "Give a checkpoint of their training"
+        found = find_weights(file.content, _MARKER, path=path, expected=expected, remedy=remedy)
+        report = ImportReport(notes=found.notes + foreign_note(file.foreign))
+        published = _student_keys(found, report, path)
+        report.weight_layout = layout or _layout_of(published, path)
+        shapes = _converted(published, report.weight_layout, path)
+        report.taken = {found.names[old]: new for old, new in zip(published, shapes, strict=True)}
+        config = config or _infer_config(shapes, path)
+        _check_fit(config, shapes, path, remedy="Give the whole state_dict of its training, and its own configuration")
+        state = file.read(published)
+    check_numbers(state, path)
+    return _filled(config, _converted(state, report.weight_layout, path), path), report
 
 
-def _student_keys(state: dict[str, Tensor], report: ImportReport, path: Path) -> dict[str, Tensor]:
+def _student_keys(found: NamedWeights, report: ImportReport, path: Path) -> dict[str, Tensor]:
+    """Return the weights of the student by their published names, and report the rest as left out."""
     kept = {}
-    for name, value in state.items():
+    for name, value in found.state.items():
         reason = next((why for start, why in _DROPPED.items() if name.startswith(start)), None)
         if reason:
-            report.dropped[name] = reason
-        else:
+            report.dropped[found.names[name]] = reason
+        elif is_array(value):
             kept[name] = value
-    if not any(name.startswith("model_3d.") for name in kept):
-        raise CheckpointError(
-            f"{path} has no key 'model_3d.*' (found {sorted(state)[:3]}); expected a 2DPASS or ELiTe checkpoint."
-        )
+        else:
+            raise CheckpointError(
+                f"{path}: expected a tensor as '{found.names[name]}', found {kind_of(value)}. Save the student's "
+                "state_dict alone with torch.save."
+            )
     return kept
+
+
+def _converted(published: Mapping[str, Tensor], layout: str, path: Path) -> dict[str, Tensor]:
+    return {_our_name(old, path): _our_value(value, old, layout, path) for old, value in published.items()}
 
 
 def _our_name(old: str, path: Path) -> str:
@@ -227,19 +257,26 @@ def _our_name(old: str, path: Path) -> str:
             return f"stages.{i}.point.block.{layer}.{kind}"
         case ["model_3d", "spv_enc", i, "p_enc", part, layer, kind] if f"{part}.{layer}" in _POINT_PARTS:
             return f"stages.{i}.point.{_POINT_PARTS[f'{part}.{layer}']}.{kind}"
-    raise CheckpointError(f"{path} has a key '{old}' that no published student has; nothing was imported.")
+    raise CheckpointError(
+        f"{path}: expected the keys of a published student only, found '{old}'. Nothing was imported; save the "
+        "student's weights without it."
+    )
 
 
-def _tell_layout(state: Mapping[str, Tensor], path: Path) -> WeightLayout:
+def _layout_of(state: Mapping[str, Tensor], path: Path) -> WeightLayout:
+    """Return how 3x3x3 weights are stored, by their shapes."""
     kernels = {name: value.shape for name, value in state.items() if value.ndim == 5 and value.shape[2] == 3}
     for name, shape in kernels.items():
         if shape[:3] == (3, 3, 3) and shape[3:] != (3, 3):
             if shape[3] == shape[4]:
                 raise CheckpointError(
-                    f"{path}: '{name}' of shape {tuple(shape)} may be stored as RSKC (spconv 2.0, 2.1) or RSCK "
-                    "(spconv 1.x), which its shape does not tell; give --weight-layout RSKC or RSCK."
+                    f"{path}: expected a weight layout that shapes show, found '{name}' of shape {tuple(shape)}, which "
+                    "is RSKC (spconv 2.0, 2.1) or RSCK (spconv 1.x). Give --weight-layout RSKC or RSCK."
                 )
-            raise CheckpointError(f"{path}: '{name}' has shape {tuple(shape)}, expected as many inputs as outputs.")
+            raise CheckpointError(
+                f"{path}: expected as many inputs as outputs, found '{name}' of shape {tuple(shape)}. Give a "
+                "checkpoint of 2DPASS or ELiTe."
+            )
     return "KRSC"
 
 
@@ -251,7 +288,10 @@ def _our_value(value: Tensor, name: str, layout: str, path: Path) -> Tensor:
         # Every spconv version multiplies by the stored memory seen as (in, out), whatever it calls the axes.
         channels = [n for n in value.shape if n != 1]
         if len(channels) != 2 or channels[0] != channels[1]:
-            raise CheckpointError(f"{path}: '{name}' has shape {tuple(value.shape)}, expected a 1x1x1 kernel of C x C.")
+            raise CheckpointError(
+                f"{path}: expected a 1x1x1 kernel of C x C, found '{name}' of shape {tuple(value.shape)}. Give a "
+                "checkpoint of 2DPASS or ELiTe."
+            )
         return value.reshape(channels[0], channels[1]).T.contiguous()
     to_ours: dict[str, Callable[[Tensor], Tensor]] = {
         "KRSC": lambda w: w.permute(1, 2, 3, 4, 0),
@@ -261,18 +301,22 @@ def _our_value(value: Tensor, name: str, layout: str, path: Path) -> Tensor:
     weight = to_ours[layout](value)
     if weight.shape[:3] != (3, 3, 3):
         raise CheckpointError(
-            f"{path}: '{name}' has shape {tuple(value.shape)}, which is not {layout}; give another --weight-layout."
+            f"{path}: expected 3x3x3 weights stored as {layout}, found '{name}' of shape {tuple(value.shape)}. Leave "
+            "--weight-layout out, or give another."
         )
     return weight.reshape(27, weight.shape[3], weight.shape[4]).contiguous()
 
 
 def _infer_config(state: Mapping[str, Tensor], path: Path) -> StudentConfig:
-    """The published grid with the channels, stages and classes that the weights have."""
+    """Return the published grid with the channels, stages and classes that the weights have."""
     try:
         channels = state["point_mlp.out.weight"].shape[0]
         classes = state["classifier.2.weight"].shape[0]
     except (KeyError, IndexError) as error:
-        raise CheckpointError(f"{path} lacks the point MLP or the classifier of the published student.") from error
+        raise CheckpointError(
+            f"{path}: expected the point MLP and the classifier of the published student, found only one or none. "
+            "Give the whole state_dict of its training."
+        ) from error
     stages = len({name.split(".")[1] for name in state if name.startswith("stages.")})
-    strides = [2**i for i in range(stages + 1)]
+    strides = [2**i for i in range(min(stages, _MOST_STAGES) + 1)]
     return _student_config({"channels": channels, "classes": classes, "strides": strides}, path)

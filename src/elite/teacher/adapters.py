@@ -29,6 +29,7 @@ from elite.files import write_bytes
 from elite.teacher.adalora import Allocator, distance_from_orthonormal, schedule
 from elite.teacher.qkv import SplitQKV, fuse_qkv
 from elite.teacher.tensor_file import pack, unpack
+from elite.torch_file import check_numbers
 from elite.version import __version__
 
 FORMAT = "elite-adapter-1"
@@ -149,26 +150,35 @@ class Adapter:
         Raises:
             CheckpointError: unreadable, of another method or foundation model, or its tensors do not fit.
         """
-        record, tensors = unpack(path, FORMAT, expected="readable adapter file", remedy="copy it again")
-        if not record:
-            raise CheckpointError(f"{path} is a safetensors file without '{FORMAT}' in its metadata: no adapter.")
-        for key, value in self._identity().items():
-            if record.get(key) != value:
-                raise CheckpointError(
-                    f"{path}: the adapter's {key} is {record.get(key)}, this model's {value}; "
-                    "give the foundation model and the adapter settings it was trained with."
-                )
         parameters = {n: p for n, p in self.model.named_parameters() if n in self.trained}
-        faults = [n for n, p in parameters.items() if n not in tensors or tensors[n].shape != p.shape]
-        faults += [n for n in tensors if n not in parameters]
-        if faults:
-            raise CheckpointError(
-                f"{path}: {len(faults)} tensors are missing, unknown or of another shape, the first of them "
-                f"'{faults[0]}'; give the adapter settings it was trained with."
-            )
+        with unpack(path, FORMAT, expected="readable adapter file", remedy="Copy it again") as (record, file):
+            self._check_record(record, path)
+            found = file.shapes
+            faults = [n for n, p in parameters.items() if n not in found or found[n].shape != p.shape]
+            faults += [n for n in found if n not in parameters]
+            if faults:
+                raise CheckpointError(
+                    f"{path}: {len(faults)} tensors are missing, unknown or of another shape, the first of them "
+                    f"'{faults[0]}'. Give the adapter settings it was trained with."
+                )
+            tensors = file.read()
+        check_numbers(tensors, path)
         with torch.no_grad():
             for name, p in parameters.items():
                 p.copy_(tensors[name])
+
+    def _check_record(self, record: dict[str, Any], path: Path) -> None:
+        if not record:
+            raise CheckpointError(
+                f"{path}: expected '{FORMAT}' in the metadata of an adapter, found no adapter but another safetensors "
+                "file. Give the file that Adapter.save wrote."
+            )
+        for key, value in self._identity().items():
+            if record.get(key) != value:
+                raise CheckpointError(
+                    f"{path}: the adapter's {key} is {record.get(key)}, this model's {value}. "
+                    "Give the foundation model and the adapter settings it was trained with."
+                )
 
     def merge(self) -> nn.Module:
         """The plain model with the updates added to its weights and q, k, v fused again.

@@ -1,8 +1,10 @@
 """Meta's own SAM files (sam_vit_b, _l, _h .pth) as transformers' whole SamModel. Strict: every key is accounted for.
 
-The configuration is read off the shapes, so any size of SAM is taken, and nothing but the file is needed.
+The configuration follows from the shapes, so any size of SAM is read, and nothing except the file is needed. Files of
+training scripts are read too: weights under "model" or another key, beside other values, with prefixes.
 """
 
+import re
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -12,7 +14,9 @@ from torch import Tensor
 from transformers import SamConfig, SamMaskDecoderConfig, SamModel, SamPromptEncoderConfig, SamVisionConfig
 
 from elite.errors import CheckpointError
-from elite.torch_file import is_state_dict, load_torch
+from elite.terminal import say
+from elite.torch_file import check_numbers, is_array, kind_of, open_torch
+from elite.weight_names import find_weights, foreign_note
 
 _FREQUENCIES = "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"
 # Starts of transformers' names and of Meta's; the first that fits counts. Beyond these, layer_norm is norm there.
@@ -39,45 +43,43 @@ _NAMES = (
     ("mask_decoder.upscale_conv2.", "mask_decoder.output_upscaling.3."),
     ("mask_decoder.", "mask_decoder."),
 )
-# Deliberate gaps, by name: what a file may hold and the network does not.
-_LEFT_OUT = {
-    "pixel_mean": "the image's normalisation, which belongs to whoever feeds the network",
-    "pixel_std": "the same",
-}
-_MARKER = "image_encoder.pos_embed"
+# Deliberate gaps: the normalisation of images, which is not a part of the network.
+_LEFT_OUT = {"pixel_mean", "pixel_std"}
+_POSITIONS = "image_encoder.pos_embed"
+_MARKER = re.compile(rf"(?<![^.]){re.escape(_POSITIONS)}$")
 _HYPERNETWORK_DEPTH = 3
-_REMEDY = "give sam_vit_b, sam_vit_l or sam_vit_h as Meta published it, or the model's transformers folder"
+_REMEDY = "Give sam_vit_b, sam_vit_l or sam_vit_h as Meta published it, or the model's transformers folder"
 
 
 def load_sam(path: Path) -> SamModel:
-    """The whole SAM (image encoder, prompt encoder, mask decoder) of one of Meta's files: float32, CPU, eval mode.
+    """Return the whole SAM (image encoder, prompt encoder, mask decoder) of a file: float32, CPU, eval mode.
+
+    Prefixes that were taken off, and objects that were not opened, are printed.
 
     Raises:
-        CheckpointError: unreadable, no SAM, or a key or a shape that does not fit the rest of the file.
+        CheckpointError: unreadable, not a SAM, or a key or a shape that does not fit the rest of the file.
 
     Source: Kirillov et al., Segment Anything, 2023; names and shapes of its released weights.
     """
-    state = _read(path)
-    model = _empty_model(state, path)
-    names = {ours: _name_in_file(ours, model) for ours in model.state_dict()}
-    _check_fit(state, {names[ours]: tuple(value.shape) for ours, value in model.state_dict().items()}, path)
+    with open_torch(path) as file:
+        expected = f"the key '{_POSITIONS}' of SAM"
+        found = find_weights(file.content, _MARKER, path=path, expected=expected, remedy=_REMEDY)
+        shapes = {name: value for name, value in found.state.items() if name not in _LEFT_OUT}
+        for name, value in shapes.items():
+            if not is_array(value):
+                raise CheckpointError(
+                    f"{path}: expected a tensor as '{found.names[name]}', found {kind_of(value)}. {_REMEDY}."
+                )
+        model = _empty_model(shapes, path)
+        names = {ours: _name_in_file(ours, model) for ours in model.state_dict()}
+        _check_fit(shapes, {names[ours]: tuple(value.shape) for ours, value in model.state_dict().items()}, path)
+        state = file.read(shapes)
+    check_numbers(state, path)
     model.load_state_dict({ours: state[name].float() for ours, name in names.items()}, strict=True, assign=True)
     model.tie_weights()
+    for note in found.notes + foreign_note(file.foreign):
+        say(f"{path}: {note}")
     return model.eval()
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    """The state dict of a file, at its top or where a training script nested it, less the deliberate gaps."""
-    content = load_torch(path)
-    content = next((content[key] for key in ("model", "state_dict") if isinstance(content.get(key), dict)), content)
-    if _MARKER not in content:
-        found = sorted(map(str, content))[:3]
-        raise CheckpointError(f"{path} is no SAM of Meta's: expected the key '{_MARKER}', found {found}; {_REMEDY}.")
-    state = {name: value for name, value in content.items() if name not in _LEFT_OUT}
-    if not is_state_dict(state):
-        odd = next(name for name, value in state.items() if not is_state_dict({name: value}))
-        raise CheckpointError(f"{path}: '{odd}' is no tensor but of type {type(state[odd]).__name__}; {_REMEDY}.")
-    return state
 
 
 def _name_in_file(name: str, model: SamModel) -> str:
@@ -108,8 +110,8 @@ def _check_fit(state: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ..
     if faults:
         more = f" and {len(faults) - 1} more differences" if len(faults) > 1 else ""
         raise CheckpointError(
-            f"{path} does not fit the SAM that its other shapes describe: it has {faults[0]}{more}; it may be a "
-            f"variant of SAM or damaged, {_REMEDY}."
+            f"{path}: expected the weights of the SAM that its shapes describe, found {faults[0]}{more}. {_REMEDY}: "
+            "this file may be a variant of SAM, or damaged."
         )
 
 
@@ -128,13 +130,13 @@ def _empty_model(state: Mapping[str, Tensor], path: Path) -> SamModel:
         with torch.device("meta"):
             return SamModel(config)
     except (ValueError, ZeroDivisionError) as error:
-        raise CheckpointError(f"{path} has shapes of which no SAM can be made ({error}); {_REMEDY}.") from error
+        raise CheckpointError(f"{path}: expected the shapes of a SAM, found others ({error}). {_REMEDY}.") from error
 
 
 def _vision_config(state: Mapping[str, Tensor], path: Path) -> SamVisionConfig:
     shape = partial(_shape, state, path)
     width, channels, _, patch = shape("image_encoder.patch_embed.proj.weight", 4)
-    grid = shape(_MARKER, 4)[1]
+    grid = shape(_POSITIONS, 4)[1]
     out = shape("image_encoder.neck.0.weight", 4)[0]
     blocks = _count(state, "image_encoder.blocks.")
     # A table of relative positions has 2 n - 1 rows for windows of n x n patches; a global block's window is the grid.
@@ -170,7 +172,7 @@ def _mask_decoder_config(state: Mapping[str, Tensor], width: int, path: Path) ->
     return SamMaskDecoderConfig(
         hidden_size=width,
         num_hidden_layers=_count(state, "mask_decoder.transformer.layers."),
-        num_attention_heads=8,  # no shape tells it; every SAM has 8
+        num_attention_heads=8,  # not in the shapes; every SAM has 8
         attention_downsample_rate=width // inner,
         mlp_dim=shape("mask_decoder.transformer.layers.0.mlp.lin1.weight", 2)[0],
         num_multimask_outputs=shape("mask_decoder.mask_tokens.weight", 2)[0] - 1,
@@ -182,13 +184,13 @@ def _mask_decoder_config(state: Mapping[str, Tensor], width: int, path: Path) ->
 
 def _shape(state: Mapping[str, Tensor], path: Path, name: str, axes: int) -> tuple[int, ...]:
     if name not in state:
-        raise CheckpointError(f"{path} does not fit SAM: it has no '{name}'; {_REMEDY}.")
+        raise CheckpointError(f"{path}: expected the weights of a SAM, found no '{name}'. {_REMEDY}.")
     found = tuple(state[name].shape)
     if len(found) != axes or 0 in found:
-        raise CheckpointError(f"{path}: '{name}' has shape {found}, expected {axes} axes, none empty; {_REMEDY}.")
+        raise CheckpointError(f"{path}: expected {axes} axes, none empty, found '{name}' of shape {found}. {_REMEDY}.")
     return found
 
 
 def _count(state: Mapping[str, Tensor], start: str) -> int:
-    """How many numbers follow ``start`` in the names."""
+    """Return how many numbers follow ``start`` in the names."""
     return len({name.removeprefix(start).split(".")[0] for name in state if name.startswith(start)})

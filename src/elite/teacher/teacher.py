@@ -15,7 +15,7 @@ from elite.teacher.qkv import split_qkv
 from elite.teacher.sampling import sample
 from elite.teacher.tensor_file import pack, unpack
 from elite.teacher.weights import load_backbone
-from elite.torch_file import is_state_dict, load_torch
+from elite.torch_file import check_numbers, is_state_dict, open_torch
 from elite.types import Pixels, TeacherOutput
 
 HEADS_FILE = "teacher.safetensors"  # beside a foundation model whose taps and heads are trained already
@@ -72,16 +72,19 @@ class Teacher(TeacherHeads):
             CheckpointError: there are none, they belong to other maps, or they do not fit.
         """
         remedy = "teacher.heads pretrained needs a folder that 'elite train-teacher --objective classes' wrote"
-        made_for, state = unpack(path, HEADS_FORMAT, expected="trained heads", remedy=remedy)
-        for name, theirs in made_for.items():  # none in files of older versions
-            ours = self.made_for.get(name)
-            if ours != theirs:
-                raise CheckpointError(
-                    f"{path} was trained with teacher.{name} {_told(theirs)}, this teacher has {_told(ours)}: its "
-                    f"weights are of another shape or meaning; set teacher.{name} alike, or teacher.heads to new."
-                )
-        own = {name: v for name, v in self.state_dict().items() if not name.startswith("backbone.")}
-        check_fit(own, state, path)
+        with unpack(path, HEADS_FORMAT, expected="trained heads", remedy=remedy) as (made_for, file):
+            for name, theirs in made_for.items():  # none in files of older versions
+                ours = self.made_for.get(name)
+                if ours != theirs:
+                    raise CheckpointError(
+                        f"{path} was trained with teacher.{name} {_shown(theirs)}, this teacher has {_shown(ours)}: "
+                        "its weights are of another shape or meaning. "
+                        f"Set teacher.{name} alike, or teacher.heads to new."
+                    )
+            own = {name: v for name, v in self.state_dict().items() if not name.startswith("backbone.")}
+            check_fit(own, file.shapes, path)
+            state = file.read()
+        check_numbers(state, path)
         self.load_state_dict({**self.state_dict(), **state}, strict=True)
 
     def forward(self, images: UInt8[Tensor, "w 3 height width"]) -> tuple[Float[Tensor, "w c _ _"], ...]:
@@ -122,7 +125,7 @@ class Teacher(TeacherHeads):
         return {name for name in self.state_dict() if name.startswith("backbone.")} - trained
 
 
-def _told(value: Any) -> str:
+def _shown(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
@@ -140,28 +143,32 @@ def load_teacher(path: Path) -> Teacher:
         CheckpointError: unreadable, of a run without a teacher, or its weights do not fit.
         ConfigError: as ``Teacher.build``.
     """
-    checkpoint = load_torch(path)
-    try:
-        config, state = checkpoint["elite_config"], checkpoint["state_dict"]
-        settings = from_plain(TeacherConfig, config["teacher"])
-        student = from_plain(StudentConfig, config["student"])
-        total_steps, base = checkpoint["elite_teacher"]["total_steps"], checkpoint["elite_teacher"]["base"]
-    except (KeyError, TypeError, ConfigError) as error:
-        raise CheckpointError(
-            f"{path} holds no teacher (no {error}); give a checkpoint of a run with --teacher.weights."
-        ) from error
-    if not is_state_dict(state) or not isinstance(total_steps, int | None):
-        raise CheckpointError(f"{path} holds a teacher without weights or steps; it is damaged, copy it again.")
-    stages = len(student.strides) - 1
-    teacher = Teacher.build(settings, stages=stages, classes=student.classes, total_steps=total_steps)
-    if teacher.adapter is not None and not teacher.random and teacher.adapter.base_hash() != base:
-        raise CheckpointError(
-            f"{path}: the foundation model in '{settings.weights}' is not the one that this teacher was trained "
-            "with any more; put the old one back."
-        )
-    prefix = "distillation.teacher."
-    own = {name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)}
-    load_trained(teacher, own, path)
+    with open_torch(path) as file:
+        try:
+            config, state = file.content["elite_config"], file.content["state_dict"]
+            settings = from_plain(TeacherConfig, config["teacher"])
+            student = from_plain(StudentConfig, config["student"])
+            record = file.content["elite_teacher"]
+            total_steps, base = record["total_steps"], record["base"]
+        except (KeyError, TypeError, ConfigError) as error:
+            raise CheckpointError(
+                f"{path} holds no teacher (no {error}). Give a checkpoint of a run with --teacher.weights."
+            ) from error
+        if not is_state_dict(state) or not isinstance(total_steps, int | None):
+            raise CheckpointError(f"{path}: expected weights and steps of a teacher, found damage. Copy it again.")
+        stages = len(student.strides) - 1
+        teacher = Teacher.build(settings, stages=stages, classes=student.classes, total_steps=total_steps)
+        if teacher.adapter is not None and not teacher.random and teacher.adapter.base_hash() != base:
+            raise CheckpointError(
+                f"{path}: the foundation model in '{settings.weights}' is not the one that this teacher was trained "
+                "with any more. Put the old one back."
+            )
+        prefix = "distillation.teacher."
+        shapes = {name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)}
+        check_fit(teacher.trained_state(), shapes, path)
+        trained = file.read(shapes)
+    check_numbers(trained, path)
+    load_trained(teacher, trained, path)
     return teacher.eval()
 
 
@@ -182,5 +189,5 @@ def check_fit(expected: dict[str, Tensor], found: dict[str, Tensor], source: obj
     if faults:
         raise CheckpointError(
             f"{source}: {len(faults)} weights of the teacher are missing, unknown or of another shape, the first of "
-            f"them '{faults[0]}'; give the foundation model and the settings it was trained with."
+            f"them '{faults[0]}'. Give the foundation model and the settings it was trained with."
         )

@@ -95,8 +95,8 @@ def load_backbone(config: TeacherConfig, stages: int) -> Backbone:
 def _as_maps(described: PretrainedConfig, source: str | None, config: TeacherConfig, stages: int) -> Backbone:
     if type(described) not in MODEL_FOR_BACKBONE_MAPPING:
         raise ConfigError(
-            f"transformers offers no maps of a '{described.model_type}'; take SAM, SAM 2, DINOv2, DINOv3 or another "
-            "model that its AutoBackbone serves."
+            f"transformers offers no maps of a '{described.model_type}'. Take SAM, SAM 2, DINOv2, DINOv3 or another "
+            "model that its AutoBackbone supports."
         )
     depths = _depths(config, len(described.stage_names) - 1, stages)
     try:
@@ -148,9 +148,7 @@ def _make(cls: Any, described: PretrainedConfig, source: str | None) -> nn.Modul
 
 
 def _check_left_out(names: list[str], model: nn.Module, source: str) -> None:
-    """What a file holds beyond the image side (a classifier, a pooler) is named; more blocks than the model has are no
-    such thing.
-    """
+    """Name the weights in a file beyond the image side (a classifier, a pooler); refuse blocks that the model lacks."""
     numbered = {re.split(r"\d", name)[0] for name in model.state_dict() if re.search(r"\.\d+\.", name)}
     own = [name for name in names if re.split(r"\d", name)[0] in numbered]
     if own:

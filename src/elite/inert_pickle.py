@@ -1,0 +1,205 @@
+"""Pickles as plain data: no module is imported, no class is opened, and nothing in the file is called.
+
+The opcodes are decoded by ``pickletools``. Objects of classes that the reader does not list become a ``Foreign``.
+"""
+
+import pickletools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, BinaryIO
+
+_MOST_STEPS = 2**20  # opcodes, and values in the result, written out: a network of 1,000 layers needs 2^16
+_MOST_LEVELS = 64  # of values inside values
+_TEXT = 16  # characters that count as one value
+# One long value can be used a million times, and costs its length each time.
+_LONGEST_KEY = 2**12
+_MOST_ARGUMENTS = 16
+_LITERALS = frozenset(
+    {
+        *("INT", "LONG", "BININT", "BININT1", "BININT2", "LONG1", "FLOAT", "BINFLOAT"),
+        *("STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
+        *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"),
+    }
+)
+
+
+class PickleFault(ValueError):
+    """A pickle is damaged, or larger than any that describes weights."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Foreign:
+    """Placeholder for a class, a function or an object that was not opened. Its contents are dropped."""
+
+    name: str
+
+
+class InertUnpickler:
+    """Read pickles (protocols 0 to 5 as Python writes them) into dictionaries, lists, tuples, text and numbers.
+
+    Attributes:
+        known: constants and functions of ours, by the name "module.attribute" that a file may use for them. Only these
+            are ever called, with whatever arguments the file has.
+        persistent: what a persistent id stands for.
+        foreign: names of everything else that the files referred to, in the order of appearance.
+    """
+
+    def __init__(self, known: Mapping[str, Any], persistent: Callable[[Any], Any]) -> None:
+        self.known = known
+        self.persistent = persistent
+        self.foreign: dict[str, None] = {}
+        self._stack: list[Any] = []
+        self._marks: list[list[Any]] = []
+        self._memo: dict[int, Any] = {}
+
+    def load(self, file: BinaryIO) -> Any:
+        """Read one pickle; ``file`` is left behind its end.
+
+        Raises:
+            PickleFault: damaged, an unusual opcode, too long, nested too deeply, or it contains itself.
+        """
+        self._stack, self._marks, self._memo = [], [], {}
+        try:
+            for step, (opcode, argument, _) in enumerate(pickletools.genops(file)):
+                if step > _MOST_STEPS:
+                    raise PickleFault(f"more than {_MOST_STEPS} steps")
+                self._run(opcode.name, argument)
+            result = self._stack.pop()
+        except PickleFault:
+            raise
+        except Exception as error:  # damage makes the steps stumble over anything
+            raise PickleFault(f"damaged pickle ({type(error).__name__}: {str(error)[:80]})") from error
+        _check_size(result)
+        return result
+
+    def _run(self, opcode: str, argument: Any) -> None:
+        stack = self._stack
+        if opcode in _LITERALS:
+            stack.append(argument)
+            return
+        match opcode:
+            case "BINPUT" | "LONG_BINPUT" | "PUT":
+                self._memo[argument] = stack[-1]
+            case "MEMOIZE":
+                self._memo[len(self._memo)] = stack[-1]
+            case "BINGET" | "LONG_BINGET" | "GET":
+                stack.append(self._memo[argument])
+            case "MARK":
+                self._marks.append(stack)
+                self._stack = []
+            case "NONE":
+                stack.append(None)
+            case "NEWTRUE" | "NEWFALSE":
+                stack.append(opcode == "NEWTRUE")
+            case "EMPTY_TUPLE":
+                stack.append(())
+            case "EMPTY_LIST":
+                stack.append([])
+            case "EMPTY_DICT":
+                stack.append({})
+            case "TUPLE1" | "TUPLE2" | "TUPLE3":
+                size = int(opcode[-1])
+                stack[-size:] = [tuple(stack[-size:])]
+            case "TUPLE" | "LIST":
+                items = self._since_mark()
+                self._stack.append(tuple(items) if opcode == "TUPLE" else items)
+            case "DICT":
+                items = self._since_mark()
+                self._stack.append({})
+                self._set(items)
+            case "APPEND":
+                self._extend([stack.pop()])
+            case "APPENDS" | "ADDITEMS":
+                self._extend(self._since_mark())
+            case "SETITEM":
+                items = stack[-2:]
+                del stack[-2:]
+                self._set(items)
+            case "SETITEMS":
+                self._set(self._since_mark())
+            case "GLOBAL" | "STACK_GLOBAL":
+                parts = argument.split(" ", 1) if opcode == "GLOBAL" else [stack.pop(-2), stack.pop()]
+                if sum(map(len, parts)) > _LONGEST_KEY:
+                    raise PickleFault("a name longer than any")
+                stack.append(self._global(".".join(parts)))
+            case "EMPTY_SET":
+                stack.append(self._global("builtins.set"))
+            case "FROZENSET":
+                self._since_mark()
+                self._stack.append(self._global("builtins.frozenset"))
+            case "REDUCE" | "NEWOBJ":
+                arguments = stack.pop()
+                stack.append(self._call(stack.pop(), arguments))
+            case "NEWOBJ_EX":
+                del stack[-2:]
+                stack.append(self._call(stack.pop(), ()))
+            case "BUILD":  # attributes of an object, none of which is kept
+                stack.pop()
+            case "BINPERSID":
+                stack.append(self.persistent(stack.pop()))
+            case "POP":
+                stack.pop()
+            case "POP_MARK":
+                self._since_mark()
+            case "PROTO" | "FRAME" | "STOP":
+                pass
+            case _:
+                raise PickleFault(f"unexpected opcode {opcode}")
+
+    def _since_mark(self) -> list[Any]:
+        items, self._stack = self._stack, self._marks.pop()
+        return items
+
+    def _global(self, name: str) -> Any:
+        if name in self.known:
+            return self.known[name]
+        self.foreign[name] = None
+        return Foreign(name)
+
+    def _call(self, function: Any, arguments: Any) -> Any:
+        if isinstance(function, Foreign):
+            return Foreign(function.name)
+        if len(arguments) > _MOST_ARGUMENTS:
+            raise PickleFault(f"a call with {len(arguments)} arguments")
+        return function(*arguments)  # one of ``known``: nothing else that is built here can be called
+
+    def _extend(self, items: list[Any]) -> None:
+        target = self._stack[-1]
+        if isinstance(target, list):
+            target.extend(items)
+        elif not isinstance(target, Foreign):
+            raise PickleFault(f"list items for a {type(target).__name__}")
+
+    def _set(self, items: list[Any]) -> None:
+        target = self._stack[-1]
+        if isinstance(target, dict):
+            target.update(zip(map(self._key, items[::2]), items[1::2], strict=True))
+        elif not isinstance(target, Foreign):
+            raise PickleFault(f"dictionary items for a {type(target).__name__}")
+
+    def _key(self, key: Any) -> Any:
+        """A key that is hashed and compared at once. A nested tuple can take for ever, or overflow the stack."""
+        if isinstance(key, Foreign | None) or (isinstance(key, str | bytes) and len(key) <= _LONGEST_KEY):
+            return key
+        if isinstance(key, int) and abs(key) < 2**63:  # larger ones can be made to collide
+            return key
+        return self._global(f"{type(key).__module__}.{type(key).__name__} (as a key)")
+
+
+def _check_size(value: Any) -> None:
+    """Raise PickleFault if ``value``, written out, is too large or too deep: its parts may occur many times in it."""
+    levels: list[Iterator[Any]] = [iter((value,))]
+    count = 0
+    while levels:
+        for part in levels[-1]:
+            count += 1
+            if isinstance(part, str | bytes):
+                count += len(part) // _TEXT
+            elif isinstance(part, dict | list | tuple):
+                levels.append(chain(part, part.values()) if isinstance(part, dict) else iter(part))
+                break
+        else:
+            levels.pop()
+        if len(levels) > _MOST_LEVELS or count > _MOST_STEPS:
+            raise PickleFault("values nested without end")

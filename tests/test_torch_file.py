@@ -1,0 +1,462 @@
+"""Files of torch.save: what was saved comes back, nothing is run, imported or believed."""
+
+import argparse
+import collections
+import io
+import os
+import pickle
+import resource
+import struct
+import sys
+import tracemalloc
+import types
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from elite.errors import CheckpointError
+from elite.inert_pickle import Foreign
+from elite.lazy_tensors import LazyTensors, Storage
+from elite.torch_file import check_numbers, is_state_dict, load_torch, open_torch
+
+DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.complex64, torch.bool)
+DTYPES += (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
+NEW_DTYPES = (torch.uint16, torch.float8_e4m3fn)  # torch cannot read them in the older format
+
+
+@contextmanager
+def other_code(**classes: type) -> Iterator[None]:
+    """Classes importable as "package.module.Name" (given as package__module__Name) while a file is written."""
+    modules: dict[str, types.ModuleType] = {}
+    for name, value in classes.items():
+        *path, value.__name__ = name.split("__")
+        value.__qualname__, value.__module__ = value.__name__, ".".join(path)
+        for i in range(len(path)):
+            modules.setdefault(".".join(path[: i + 1]), types.ModuleType(".".join(path[: i + 1])))
+        setattr(modules[value.__module__], value.__name__, value)
+    assert not modules.keys() & {"torch", "lightning", "elite"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, module in modules.items():
+            patch.setitem(sys.modules, name, module)
+        yield
+
+
+class EasyDict(dict):
+    """As the package of that name: entries are attributes too."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        super().__init__()
+        for name, value in values.items():
+            self[name] = EasyDict(value) if isinstance(value, dict) else value
+            self.__dict__[name] = self[name]
+
+
+class ListConfig(collections.UserList):
+    """As in OmegaConf: a list with a state of its own."""
+
+    def __setstate__(self, state: Any) -> None:
+        raise AssertionError("never called")
+
+
+class Ratio(float):
+    """Made by __new__ with arguments."""
+
+    def __new__(cls, *, value: float = 0.5) -> "Ratio":
+        return super().__new__(cls, value)
+
+    def __getnewargs_ex__(self) -> tuple[tuple[()], dict[str, float]]:
+        return (), {"value": 0.5}
+
+
+def training_state(state: dict[str, Any], callback: type) -> dict[str, Any]:
+    """What Lightning 1.3 writes of 2DPASS: EasyDict hyper-parameters, callbacks by class, states of the optimiser."""
+    optimizer = {"state": {0: {"step": torch.tensor(1.0), "exp_avg": torch.ones(3)}}, "param_groups": [{"lr": 0.1}]}
+    settings = EasyDict({"train_params": {"max_num_epochs": 64}, "names": ["a"], "ratio": 0.5})
+    return {
+        "epoch": 63,
+        "pytorch-lightning_version": "1.3.8",
+        "state_dict": collections.OrderedDict(state),
+        "callbacks": {callback: {"best_model_score": torch.tensor(0.7), "dirpath": Path("logs")}},
+        "optimizer_states": [optimizer],
+        "lr_schedulers": [{"lr": np.float64(0.1), "milestones": collections.Counter({10: 1})}],
+        "hparams_name": "config",
+        "hyper_parameters": settings,
+        "args": argparse.Namespace(lr=0.1, seeds={1, 2}, queue=collections.deque([1])),
+    }
+
+
+def published_bytes(state: dict[str, Any], *, packed: bool = True, protocol: int = 2) -> bytes:
+    """A file of ``training_state``, in torch's present format or that before 1.6."""
+
+    class ModelCheckpoint:
+        pass
+
+    settings: dict[str, Any] = {"_use_new_zipfile_serialization": packed, "pickle_protocol": protocol}
+    buffer = io.BytesIO()
+    with other_code(
+        easydict__EasyDict=EasyDict, pytorch_lightning__callbacks__model_checkpoint__ModelCheckpoint=ModelCheckpoint
+    ):
+        torch.save(training_state(state, ModelCheckpoint), buffer, **settings)
+    return buffer.getvalue()
+
+
+def write(path: Path, value: object, **settings: Any) -> Path:
+    torch.save(value, path, **settings)
+    return path
+
+
+@contextmanager
+def memory_below(limit: int) -> Iterator[None]:
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < limit
+    finally:
+        tracemalloc.stop()
+
+
+# ---- what was saved comes back --------------------------------------------------------------------------------
+
+
+def assert_same(a: Any, b: Any) -> None:
+    if isinstance(a, Tensor):
+        assert (a.dtype, a.shape, a.stride()) == (b.dtype, b.shape, b.stride())
+        first, second = (value.reshape(-1).clone().contiguous().view(torch.uint8) for value in (a, b))
+        assert torch.equal(first, second)
+    elif isinstance(a, dict):
+        assert list(a) == list(b)
+        for key in a:
+            assert_same(a[key], b[key])
+    elif isinstance(a, list | tuple) and not isinstance(a, torch.Size):
+        assert type(a) is type(b)
+        for x, y in zip(a, b, strict=True):
+            assert_same(x, y)
+    else:
+        assert a == b
+
+
+def plain_content(dtypes: tuple[torch.dtype, ...]) -> dict[str, Any]:
+    base = torch.arange(24.0).view(4, 6)
+    numbers = {str(dtype): torch.arange(6).view(2, 3).to(dtype) for dtype in dtypes}
+    views = {"base": base, "row": base[2], "columns": base[:, 1:3].T, "one": torch.ones(1).expand(5)}
+    values: list[Any] = [1, -1, 2**40, 2**200, 0.5, True, None, "é", b"\0\xff", (1, (2, [3])), {}, [], ()]
+    return {
+        "numbers": numbers,
+        "views": views,
+        "empty": [torch.zeros(0), torch.zeros(3, 0, 2), torch.zeros(())],
+        "parameter": torch.nn.Parameter(torch.ones(2)).detach(),
+        "values": values,
+        "dtype": torch.float16,
+        "size": tuple(torch.zeros(2, 3).shape),
+        3: {True: "a", None: "b", b"c": "d"},
+    }
+
+
+@pytest.mark.parametrize("packed", [True, False], ids=["archive", "stream"])
+def test_load_torch_of_plain_content_returns_what_torch_load_does(packed: bool, tmp_path: Path) -> None:
+    content = plain_content(DTYPES + NEW_DTYPES if packed else DTYPES)
+    path = write(tmp_path / "a.pt", content, _use_new_zipfile_serialization=packed)
+    loaded = load_torch(path)
+    assert_same(loaded, torch.load(path, weights_only=True))
+    loaded["views"]["base"].zero_()
+    assert not loaded["views"]["row"].any()  # one storage, as it was
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_load_torch_reads_every_pickle_protocol(protocol: int, tmp_path: Path) -> None:
+    content = {"a": torch.ones(2), "b": b"bytes", "c": "x" * 300, "d": list(range(300)), 4: (1, 2, 3, 4)}
+    assert_same(load_torch(write(tmp_path / "a.pt", content, pickle_protocol=protocol)), content)
+
+
+def test_load_torch_reads_parameters_and_tensors_with_attributes(tmp_path: Path) -> None:
+    marked = torch.ones(3)
+    marked.note = "attribute"  # type: ignore[attr-defined]
+    content = {"a": torch.nn.Parameter(torch.ones(2)), "b": marked}
+    loaded = load_torch(write(tmp_path / "a.pt", content))
+    assert loaded["a"].tolist() == [1, 1]
+    assert loaded["b"].tolist() == [1, 1, 1]
+
+
+def test_open_torch_reads_no_numbers_until_asked(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.pt", {"model": {"a": torch.ones(3)}, "optimizer": torch.zeros(10**7)})
+    with memory_below(2**20), open_torch(path) as file:
+        assert file.content["optimizer"].shape == (10**7,)
+        assert file.content["model"]["a"].is_meta
+        assert file.read(file.content["model"])["a"].tolist() == [1, 1, 1]
+
+
+# ---- objects of other code ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+@pytest.mark.parametrize("packed", [True, False], ids=["archive", "stream"])
+def test_open_torch_of_training_state_reads_tensors_and_names_the_rest(
+    packed: bool, protocol: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "published.ckpt"
+    path.write_bytes(published_bytes({"w": torch.arange(3.0)}, packed=packed, protocol=protocol))
+    with open_torch(path) as file:
+        assert is_state_dict(file.content["state_dict"])
+        assert file.read(file.content["state_dict"])["w"].tolist() == [0, 1, 2]
+        assert file.content["epoch"] == 63
+        assert isinstance(file.content["hyper_parameters"], Foreign)
+        (key,) = file.content["callbacks"]
+        assert key.name == "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint"
+    expected = {key.name, "easydict.EasyDict", "argparse.Namespace", "numpy.dtype", "collections.Counter"}
+    assert expected <= set(file.foreign)
+    with pytest.raises(CheckpointError, match=r"plain values only, found objects of .*ModelCheckpoint"):
+        load_torch(path)
+
+
+def test_open_torch_accepts_every_way_an_object_is_pickled(tmp_path: Path) -> None:
+    class Slots:
+        __slots__ = ("a",)
+
+    class Chain(list):
+        """Items of its own, and a state."""
+
+    slots, chain = Slots(), Chain([1, 2])
+    slots.a = 1
+    chain.note = {"a": 1}  # type: ignore[attr-defined]
+    objects = [slots, chain, ListConfig([1]), Ratio(), collections.defaultdict(dict, a=1), {1}, frozenset({2})]
+    objects += [bytearray(b"a"), complex(1, 2), range(3), slice(1), np.ones(3), torch.device("cpu"), Slots]
+    objects += [torch.ones(2).to_sparse(), torch.ones(2, device="meta")]
+    content = {"objects": objects, (1, 2): 3, "w": torch.ones(1)}
+    with other_code(x__Slots=Slots, x__y__Chain=Chain):
+        paths = [write(tmp_path / f"{n}.pt", content, pickle_protocol=n) for n in (2, 4, 5)]
+    for path in paths:
+        with open_torch(path) as file:
+            assert len(file.content["objects"]) == len(objects)
+            assert file.read({"w": file.content["w"]})["w"].tolist() == [1]
+            assert {"x.Slots", "x.y.Chain", "builtins.tuple (as a key)"} <= set(file.foreign)
+
+
+def test_open_torch_imports_no_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "trap.py").write_text(f"open({str(tmp_path / 'mark')!r}, 'w')\nclass Trap: pass\n")
+
+    class Trap:
+        pass
+
+    with other_code(trap__Trap=Trap):
+        path = write(tmp_path / "a.pt", {"a": Trap(), Trap: 1})
+    monkeypatch.syspath_prepend(tmp_path)
+    with open_torch(path) as file:
+        assert file.foreign == ("trap.Trap",)
+    assert "trap" not in sys.modules
+    assert not (tmp_path / "mark").exists()
+
+
+# ---- no size is believed --------------------------------------------------------------------------------------
+
+
+def rewritten(path: Path, change: Callable[[zipfile.ZipInfo, bytes], bytes], compress: str = "") -> Path:
+    """The archive with other members; the one whose name ends with ``compress`` is compressed."""
+    with zipfile.ZipFile(path) as archive:
+        members = [(member, change(member, archive.read(member))) for member in archive.infolist()]
+    with zipfile.ZipFile(path, "w") as archive:
+        for member, content in members:
+            packed = compress and member.filename.endswith(compress)
+            archive.writestr(member.filename, content, zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED)
+    return path
+
+
+@pytest.mark.parametrize("member", ["data/0", "data.pkl"])
+def test_open_torch_of_a_compressed_member_is_refused_before_it_is_unpacked(member: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.pt", {"a": torch.ones(3)})
+    rewritten(path, lambda found, data: bytes(2 * 10**7) if found.filename.endswith(member) else data, member)
+    assert path.stat().st_size < 10**6
+    with memory_below(2**21), pytest.raises(CheckpointError, match=rf"compressed member 'a/{member}'\. Load it"):
+        load_torch(path)
+
+
+def claim(path: Path, name: bytes, size: int) -> None:
+    """Let the directory of an archive claim that a stored member has another size."""
+    data = bytearray(path.read_bytes())
+    at = data.rindex(name) - 46  # its entry in the directory at the end
+    assert data[at : at + 4] == b"PK\1\2"
+    struct.pack_into("<II", data, at + 20, size, size)
+    path.write_bytes(data)
+
+
+def test_open_torch_of_members_larger_than_the_file_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.pt", {"a": torch.ones(3)})
+    claim(path, b"a/data/0", 2**31)
+    with memory_below(2**21), pytest.raises(CheckpointError, match=r"its own [\d,]+ bytes, found members of 2,147,4"):
+        load_torch(path)
+
+
+def test_open_torch_of_a_stream_larger_than_the_file_is_refused(tmp_path: Path) -> None:
+    """The older format says how many numbers follow in its pickle, and again before them."""
+    path = write(tmp_path / "a.pt", {"a": torch.zeros(7001)}, _use_new_zipfile_serialization=False)
+    claimed = path.read_bytes().replace(struct.pack("<H", 7001), struct.pack("<H", 65535))
+    path.write_bytes(claimed.replace(struct.pack("<Q", 7001), struct.pack("<Q", 65535)))
+    with memory_below(2**21), pytest.raises(CheckpointError, match=r"65535 numbers of torch\.float32"):
+        load_torch(path)
+
+
+def ops(*parts: bytes) -> bytes:
+    return b"\x80\x02" + b"".join(parts) + b"."
+
+
+def text(size: int) -> bytes:
+    return b"X" + struct.pack("<I", size) + b"a" * size
+
+
+def nested_tuple(depth: int) -> bytes:
+    """A tuple of two of the same tuple, and so on: its hash, written out or copied, takes 2^depth steps."""
+    return b")" + b"".join(b"q\0h\0\x86" for _ in range(depth))
+
+
+PICKLES = {
+    "a key that is hashed for ever": ops(b"}", nested_tuple(60), b"Ns"),
+    "a key too deep to be hashed": ops(b"}", b")", b"\x85" * 100_000, b"Ns"),
+    "a name that is written for ever": ops(b"}X\1\0\0\0a", nested_tuple(60), b"X\1\0\0\0b\x93s"),
+    "a storage whose key is written for ever": ops(b"}X\1\0\0\0a(X\7\0\0\0storage", nested_tuple(60), b"NNNtQs"),
+    "lists that grow without end": ops(b"}X\1\0\0\0a", b"]" + b"q\0]h\0ah\0a" * 60, b"s"),
+    "a list that contains itself": ops(b"}X\1\0\0\0a", b"]q\0h\0a", b"s"),
+    "a list too deep": ops(b"}X\1\0\0\0a", b"]" * 100_000 + b"a" * 99_999, b"s"),
+    "a place far away in the memo": ops(b"}r\xff\xff\xff\x7f", b"r\xff\xff\xff\xff"),
+    "a text that is not there": ops(b"}X\xff\xff\xff\x7fab"),
+    "bytes that are not there": b"\x80\x04}\x8e" + struct.pack("<Q", 2**62) + b"ab.",
+    "long bytes made many times": ops(
+        b"c_codecs\nencode\nq\0", text(10**6), b"q\1X\6\0\0\0latin1\x86q\2", b"h\0h\2R" * 1000, b"}"
+    ),
+    "a long name used many times": ops(text(10**6), b"q\1", b"h\1h\1\x93" * 1000, b"}"),
+    "long keys compared many times": ops(text(10**6), b"q\1", text(10**6), b"q\2}", b"h\1Nsh\2Ns" * 1000),
+    "long arguments of many calls": ops(
+        b"ctorch._utils\n_rebuild_parameter\nq\0(", b"N" * 10**5, b"tq\1", b"h\0h\1R" * 1000, b"}"
+    ),
+    "an opcode that calls": ops(b"}", b"(cos\nsystem\nX\1\0\0\0ao"),
+    "items for a number": ops(b"K\1K\2a"),
+    "a call of a number": ops(b"K\1)R"),
+    "an empty stack": ops(b"0" * 5),
+}
+
+
+@pytest.mark.parametrize("kind", PICKLES)
+def test_open_torch_of_a_pickle_bomb_is_refused_or_read_in_bounds(
+    kind: str, tmp_path: Path, time_limit: Callable[[int], None]
+) -> None:
+    path = write(tmp_path / "a.pt", {})
+    rewritten(path, lambda found, data: PICKLES[kind] if found.filename.endswith("data.pkl") else data)
+    time_limit(20)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    if kind == "a place far away in the memo":
+        assert load_torch(path) == {}
+    else:
+        with pytest.raises(CheckpointError, match=r"a\.pt: expected .*(as a key|found damage)"):
+            load_torch(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**18  # KiB
+
+
+def test_open_torch_of_more_steps_than_any_file_has_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "a.pt", list(range(200)))
+    monkeypatch.setattr("elite.inert_pickle._MOST_STEPS", 100)
+    with pytest.raises(CheckpointError, match="more than 100 steps"):
+        load_torch(path)
+
+
+def test_weight_files_that_are_pipes_folders_or_devices_are_refused(
+    tmp_path: Path, time_limit: Callable[[int], None]
+) -> None:
+    from elite.safetensors_file import open_safetensors
+    from elite.student import load_student
+
+    os.mkfifo(tmp_path / "pipe")
+    time_limit(20)
+    readers = (load_torch, load_student, lambda path: open_safetensors(path).__enter__())
+    for path, found in ((tmp_path / "pipe", "a pipe"), (Path("/dev/zero"), "a pipe"), (tmp_path, "found a folder")):
+        for read in readers:
+            with pytest.raises(CheckpointError, match=found):
+                read(path)
+
+
+@pytest.mark.parametrize(
+    ("size", "stride", "offset"),
+    [((1,) * 65, None, 0), ((3,), None, 0), ((2,), None, 1), ((2,), (2,), 0), ((1,), None, -1), ((2**62, 4), None, 0)],
+)
+def test_lazy_tensors_beyond_their_storage_are_refused(size: Any, stride: Any, offset: int) -> None:
+    with pytest.raises((ValueError, RuntimeError)):
+        LazyTensors(io.BytesIO(bytes(8))).add(Storage(0, 8), torch.float32, size, stride=stride, offset=offset)
+
+
+def test_load_torch_without_memory_is_an_error_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "a.pt", {"a": torch.ones(3)})
+
+    def empty(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("elite.lazy_tensors.np.empty", empty)
+    with pytest.raises(CheckpointError, match=r"a\.pt: expected weights that fit in memory"):
+        load_torch(path)
+
+
+def test_load_torch_of_changed_numbers_is_refused(tmp_path: Path) -> None:
+    """torch itself does not compare the checksums."""
+    path = write(tmp_path / "a.pt", {"a": torch.full((100,), 0.1)})
+    path.write_bytes(path.read_bytes().replace(struct.pack("<f", 0.1), struct.pack("<f", 0.2), 1))
+    assert not torch.equal(torch.load(path)["a"], torch.full((100,), 0.1))
+    with pytest.raises(CheckpointError, match="checksum"):
+        load_torch(path)
+
+
+def test_check_numbers_of_strides_of_zero_or_nan_is_refused() -> None:
+    check_numbers({"a": torch.ones(3)}, "x")
+    with pytest.raises(CheckpointError, match=r"x: expected 1,000,000 numbers for 'a', found fewer"):
+        check_numbers({"a": torch.ones(1).expand(10**6)}, "x")
+    with pytest.raises(CheckpointError, match=r"x: expected finite numbers, found NaN or infinity in 'a'"):
+        check_numbers({"a": torch.tensor([1, torch.nan])}, "x")
+
+
+# ---- remedies -------------------------------------------------------------------------------------------------
+
+
+def test_a_compressed_archive_is_read_after_it_was_loaded_and_saved_again(tmp_path: Path) -> None:
+    path = rewritten(write(tmp_path / "a.pt", {"a": torch.ones(3)}), lambda _, data: data, "data/0")
+    with pytest.raises(CheckpointError, match=r"Load it with torch\.load and save it again with torch\.save"):
+        load_torch(path)
+    torch.save(torch.load(path), path)
+    assert load_torch(path)["a"].tolist() == [1, 1, 1]
+
+
+def test_big_endian_numbers_are_read_after_they_were_loaded_and_saved_again(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.pt", {"a": torch.ones(3)})
+    swapped = {"byteorder": b"big", "0": struct.pack(">3f", 1, 1, 1)}
+    rewritten(path, lambda member, data: swapped.get(member.filename.split("/")[-1], data))
+    with pytest.raises(CheckpointError, match=r"big.*Load it with torch\.load and save it again with torch\.save"):
+        load_torch(path)
+    torch.save(torch.load(path), path)
+    assert load_torch(path)["a"].tolist() == [1, 1, 1]
+
+
+def test_a_whole_network_is_refused_and_its_state_dict_is_read(tmp_path: Path) -> None:
+    for packed in (True, False):
+        path = tmp_path / "a.pt"
+        torch.save(torch.nn.Linear(2, 1), path, _use_new_zipfile_serialization=packed)
+        with pytest.raises(CheckpointError, match=r"object of torch\.nn\.modules\.linear\.Linear.*Save its state_dict"):
+            load_torch(path)
+    torch.save(torch.nn.Linear(2, 1).state_dict(), path)
+    assert load_torch(path)["weight"].shape == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (["a/data.pkl", "a/constants.pkl"], "a TorchScript archive"),
+        (["a.npy"], "another zip archive"),
+        ([], "another zip archive"),
+    ],
+)
+def test_another_archive_is_named(names: list[str], found: str, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name in names:
+            archive.writestr(name, pickle.dumps({}))
+    with pytest.raises(CheckpointError, match=rf"found {found}\. Save the model's state_dict alone"):
+        load_torch(tmp_path / "a.zip")
