@@ -114,7 +114,8 @@ class Segmenter:
         """Label every point: those inside the volume by the network, the others as their nearest labelled neighbour.
 
         Raises:
-            DataError: arrays of another shape, NaN or infinite numbers, or no point inside the volume.
+            DataError: arrays of another shape, NaN or infinite numbers, no point inside the volume, or numbers so large
+                that the network overflows.
         """
         crop = self.crop(points, remission)
         each = (self.network(views, self.geometry(views)) for views in self.views(crop))
@@ -131,7 +132,9 @@ class Segmenter:
         """
         crop = self.crop(points, remission)
         [(logits, row)] = self.network([crop], self.geometry([crop]))
-        return logits.float().cpu().numpy()[row][nearest(crop.all_points, crop.inside)]
+        inside = logits.float().cpu().numpy()[row]
+        _check_finite(inside, crop)
+        return inside[nearest(crop.all_points, crop.inside)]
 
     # The stages of a call, apart so that they can be timed (elite.latency).
 
@@ -171,9 +174,14 @@ class Segmenter:
         return [(part, np.arange(len(part))) for part in logits.split(lengths)]
 
     def answer(self, crop: Crop, answers: Iterable[Answer]) -> SegmentationResult:
-        """The best class of every point, inside the volume or not; ``answers`` are the network's, one for each view."""
+        """The best class of every point, inside the volume or not; ``answers`` are the network's, one for each view.
+
+        Raises:
+            DataError: the logits are not finite.
+        """
         share, row = self.votes.mean(answers)
         confidence, label = (t.cpu().numpy()[row] for t in share.max(dim=1))
+        _check_finite(confidence, crop)
         nearest_inside = nearest(crop.all_points, crop.inside)
         return SegmentationResult((label + 1).astype(np.uint8)[nearest_inside], confidence[nearest_inside])
 
@@ -197,6 +205,20 @@ def _checked(points: np.ndarray, remission: np.ndarray) -> tuple[np.ndarray, np.
     return np.ascontiguousarray(points), np.ascontiguousarray(remission)
 
 
+def _check_finite(values: Float32[np.ndarray, "m *channels"], crop: Crop) -> None:
+    """Check the network's output for the points inside the volume.
+
+    Raises:
+        DataError: NaN or infinite numbers: values of the scan overflowed in the network.
+    """
+    if not np.isfinite(values).all():
+        low, high = crop.remission.min().item(), crop.remission.max().item()
+        raise DataError(
+            f"the network's output: expected finite numbers, found NaN or infinite ones; remission is between {low:g} "
+            f"and {high:g}. Check the scan's fourth column (0 to 1 is usual) and its layout, then the checkpoint."
+        )
+
+
 @dataclass(frozen=True)
 class Job:
     """A scan file and where its labels go; the confidence file is written only if named."""
@@ -217,7 +239,7 @@ class Job:
 def predict_files(
     segmenter: Segmenter, jobs: Iterable[Job], failed: Callable[[Job, EliteError], None]
 ) -> tuple[int, int]:
-    """Label scan files into raw-id label files; a damaged scan is reported to ``failed`` and skipped.
+    """Label scan files into raw-id label files; a scan that is damaged or too large is reported to ``failed``.
 
     Returns (scans written, scans failed).
     """
@@ -225,8 +247,8 @@ def predict_files(
     for job in jobs:
         try:
             result = segmenter.segment(read_scan(job.scan))
-        except DataError as error:
-            failed(job, naming(job.scan, error))
+        except (DataError, MemoryError, RuntimeError) as error:
+            failed(job, _failure(job.scan, error))
             failures += 1
             continue
         if job.confidence is not None:
@@ -234,6 +256,16 @@ def predict_files(
         write_bytes(job.labels, to_raw(result.labels).astype("<u4").tobytes())
         written += 1
     return written, failures
+
+
+def _failure(scan: Path, error: Exception) -> DataError:
+    """The failure of one scan as an error that names it; any other error is raised again."""
+    if isinstance(error, DataError):
+        return naming(scan, error)
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+        # On a CPU torch raises a plain RuntimeError.
+        return DataError(f"{scan}: expected a scan that fits into memory, found too little. Split the scan.")
+    raise error
 
 
 def naming(scan: Path, error: DataError) -> DataError:

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Float32, UInt8, UInt16
 
 from elite.errors import ConfigError, DataError
-from elite.files import open_image
+from elite.files import SCAN_BYTES, TEXT_BYTES, open_image, read_file
 from elite.labels import object_ids, split_label, to_train
 from elite.layout import CAMERAS, open_layout, parse_frames, select_sequences
 from elite.types import Camera, Frame, Scan
@@ -26,7 +26,7 @@ def read_points(path: Path) -> Float32[np.ndarray, "n 4"]:
     Raises:
         DataError: the file is missing, or not a whole number of float32 quadruples.
     """
-    data = _read(path, "a scan")
+    data = _read(path, "a scan", SCAN_BYTES)
     if len(data) % 16:
         raise DataError(
             f"{path} is {len(data)} bytes long, expected a multiple of 16 (float32 x y z remission); "
@@ -72,7 +72,7 @@ def read_labels(path: Path, scan_path: Path, points: int) -> tuple[UInt16[np.nda
     Raises:
         DataError: missing, truncated, or another number of labels than points.
     """
-    data = _read(path, "labels")
+    data = _read(path, "labels", SCAN_BYTES)
     if len(data) != 4 * points:
         raise DataError(
             f"{path} has {len(data) / 4:g} labels but {scan_path} has {points} points; re-extract the labels archive."
@@ -87,7 +87,7 @@ def read_calibration(path: Path) -> dict[str, Float[np.ndarray, "3 4"]]:
         DataError: missing, or a line without 12 numbers.
     """
     matrices = {}
-    for line in _read(path, "calibration").decode(errors="replace").splitlines():
+    for line in _read(path, "calibration", TEXT_BYTES).decode(errors="replace").splitlines():
         name, colon, numbers = line.partition(":")
         if not colon:
             continue
@@ -113,7 +113,7 @@ def read_cameras(path: Path, names: Sequence[str]) -> tuple[Camera, ...]:
 
 def read_poses(path: Path) -> Float[np.ndarray, "frames 4 4"]:
     """T_world_cam0 of every frame of a sequence."""
-    lines = _read(path, "poses").decode(errors="replace").splitlines()
+    lines = _read(path, "poses", TEXT_BYTES).decode(errors="replace").splitlines()
     rows = [_matrix(line, f"line {i + 1} of {path}") for i, line in enumerate(lines) if line.strip()]
     poses = np.zeros((len(rows), 4, 4))
     poses[:, 3, 3] = 1
@@ -151,9 +151,9 @@ def _matrix(numbers: str, source: str) -> Float[np.ndarray, "3 4"]:
     return values.reshape(3, 4)
 
 
-def _read(path: Path, what: str) -> bytes:
+def _read(path: Path, what: str, limit: int) -> bytes:
     try:
-        return path.read_bytes()
+        return read_file(path, limit)
     except OSError as error:
         raise _unreadable(path, what, error) from error
 
