@@ -10,6 +10,7 @@ LAYERS = (
     ("version", "types", "config", "errors"),
     (
         *("geometry", "pixels", "labels", "layout", "files", "torch_file", "metrics", "terminal", "signals"),
+        *("folder_watch", "arrivals"),
         *("environment", "device", "native", "sparse", "pictures", "processes"),
     ),
     ("data", "synthetic", "student", "teacher", "losses"),
@@ -29,6 +30,7 @@ SAME_LAYER = {
     ("synthetic", "data"),  # one codec for dense labels: data.dense
     ("inference", "votes"),
     ("latency", "inference"),
+    ("arrivals", "folder_watch"),
     ("streaming", "inference"),
     ("evaluation", "inference"),  # one of its predictors
     ("viewer", "report"),  # how a teacher is asked for every pixel
