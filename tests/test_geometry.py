@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
+from elite import geometry
 from elite.geometry import (
     depth_buffer,
     in_image,
@@ -105,6 +107,77 @@ def test_one_candidate_is_the_nearest_of_all():
 def test_a_candidate_answers_for_itself_even_beside_its_double():
     points = np.zeros((4, 3), np.float32)
     assert nearest(points, np.array([True, True, False, True]))[[0, 1, 3]].tolist() == [0, 1, 2]
+
+
+def on_sphere(n: int, radius: float) -> np.ndarray:
+    points = np.random.default_rng(2).normal(size=(n, 3))
+    return (radius * points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float32)
+
+
+HARD_SCANS = {
+    "equal": np.zeros((600, 3), np.float32),
+    "at the origin, and others": np.vstack([np.zeros((300, 3), np.float32), on_sphere(300, 60)]),
+    "on a line": np.linspace(-100, 100, 600, dtype=np.float32)[:, None] * np.float32([1, 0.9, 0.02]),
+    "in two far clusters": np.vstack([on_sphere(300, 1), on_sphere(300, 1) + np.float32([1e5, 2e5, 7])]),
+    "up to the largest float": np.random.default_rng(4).uniform(-1, 1, (600, 3)).astype(np.float32)
+    * np.float32(geometry._LARGEST),
+    "of every magnitude": np.exp(np.random.default_rng(5).uniform(-87, 88, (600, 3))).astype(np.float32),
+    "around the centre of a sphere": np.vstack([on_sphere(300, 1e-4), on_sphere(300, 10)]),
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("many", [False, True], ids=["few", "many"])
+@pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
+@pytest.mark.parametrize("scan", HARD_SCANS)
+def test_nearest_of_hard_scans_equals_brute_force(scan: str, share: float, many: bool, monkeypatch):
+    if many:  # too many for a plain search, not too many for an exact one
+        monkeypatch.setattr(geometry, "_SCAN", 0)
+        monkeypatch.setattr(geometry, "_PAIRS", 1)
+    points = HARD_SCANS[scan]
+    candidates = np.random.default_rng(6).random(len(points)) < share
+    distance = cdist(points, points[candidates])
+    found = np.take_along_axis(distance, nearest(points, candidates)[:, None], axis=1)[:, 0]
+    np.testing.assert_allclose(found, distance.min(axis=1), rtol=1e-12)
+
+
+def test_nearest_searches_equal_points_once(monkeypatch):
+    """100,000 equal points outside the volume took 28 s."""
+    searched: list[int] = []
+
+    class Tree(cKDTree):
+        def query(self, x, *options, **named):
+            searched.append(len(x))
+            return super().query(x, *options, **named)
+
+    monkeypatch.setattr(geometry, "cKDTree", Tree)
+    points = np.vstack([np.full((100_000, 3), 60, np.float32), on_sphere(30_000, 40)])
+    candidates = np.arange(len(points)) >= 100_000
+    rank = nearest(points, candidates)
+    assert searched[1:] == [1, 1]  # the first search is that of the sample
+    assert (rank[:100_000] == cdist(points[:1], points[candidates]).argmin()).all()
+
+
+def test_far_queries_visit_few_leaves_once_they_are_moved_closer():
+    """Coordinates of 1e38, those of a float64 file that is read as float32, took more than 40 s."""
+    rng = np.random.default_rng(7)
+    tree = cKDTree(rng.normal(size=(2000, 3)))
+    far = rng.uniform(-1e38, 1e38, (500, 3))
+    assert geometry._visits_more_leaves(tree, far, 20_000)
+    assert not geometry._visits_more_leaves(tree, geometry._moved_closer(far, tree), 10_000)
+
+
+def test_nearest_considers_every_kth_candidate_when_a_search_would_visit_most_leaves(monkeypatch):
+    """Every point of a sphere is nearest to its centre: no exact search can leave out any."""
+    for limit, value in {"_SCAN": 0, "_PAIRS": 5, "_LEAVES": 1}.items():
+        monkeypatch.setattr(geometry, limit, value)
+    points = np.vstack([on_sphere(500, 1e-4), on_sphere(500, 10)])
+    candidates = np.arange(1000) >= 500
+    rank = nearest(points, candidates)[:500]
+    distance = cdist(points[:500], points[candidates])
+    found = np.take_along_axis(distance, rank[:, None], axis=1)[:, 0]
+    assert len(np.unique(rank)) <= 10  # 500 queries x 10 candidates are 5 pairs per point
+    np.testing.assert_allclose(found, distance.min(axis=1), rtol=1e-4)
 
 
 def test_pixel_owner_is_the_first_of_the_nearest():

@@ -63,6 +63,21 @@ def test_bad_scans_are_named(segmenter: Segmenter, points, remission, message) -
         segmenter(points, remission)
 
 
+@pytest.mark.parametrize("backend", ["auto", "torch"])
+def test_segmenter_with_remission_that_overflows_names_it_instead_of_nan(backend) -> None:
+    student = SPVCNN(channels=4, cells=(20, 20, 6))
+    with torch.no_grad():
+        for parameter in student.parameters():
+            parameter.mul_(4)
+    segmenter = Segmenter(student, backend=backend)
+    scan = random_scan(np.random.default_rng(0), 60)
+    remission = np.where(np.arange(60) % 2, 3e38, -3e38).astype(np.float32)
+    for answer in (segmenter, segmenter.logits):
+        with pytest.raises(DataError, match=r"remission is between -3e\+38 and 3e\+38"):
+            answer(scan[:, :3], remission)
+    assert np.isfinite(segmenter(scan[:, :3], scan[:, 3]).confidence).all()
+
+
 def test_unknown_devices_are_named() -> None:
     from elite.device import pick_device
 
@@ -86,3 +101,34 @@ def test_a_damaged_scan_is_skipped_counted_and_named(segmenter: Segmenter, tmp_p
     expected = segmenter(scans[2][:, :3], scans[2][:, 3])
     np.testing.assert_array_equal(np.fromfile(jobs[2].labels, "<u4"), to_raw(expected.labels))
     np.testing.assert_array_equal(np.fromfile(tmp_path / "2.confidence", "<f4"), expected.confidence)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory."),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 480000000 bytes."),
+    ],
+    ids=["numpy", "cuda", "torch on a CPU"],
+)
+def test_predict_files_with_a_scan_beyond_memory_labels_the_others(
+    tmp_path: Path, error, segmenter, monkeypatch
+) -> None:
+    jobs = [Job(tmp_path / f"{i}.bin", tmp_path / f"{i}.label") for i in range(2)]
+    for i, job in enumerate(jobs):
+        random_scan(np.random.default_rng(0), 9 - i).tofile(job.scan)
+    segment = segmenter.segment
+
+    def fail_on_large(scan):
+        if len(scan) == 9:
+            raise error
+        return segment(scan)
+
+    monkeypatch.setattr(segmenter, "segment", fail_on_large)
+    failed: list[str] = []
+    assert predict_files(segmenter, jobs, lambda job, reason: failed.append(str(reason))) == (1, 1)
+    assert "0.bin: expected a scan that fits into memory" in failed[0]
+    monkeypatch.setattr(segmenter, "segment", lambda scan: 1 / 0)
+    with pytest.raises(ZeroDivisionError):  # an error of the program itself
+        predict_files(segmenter, jobs, lambda job, reason: None)

@@ -10,6 +10,7 @@ LAYERS = (
     ("version", "types", "config", "errors", "paths"),
     (
         *("geometry", "pixels", "labels", "layout", "files", "metrics", "terminal", "signals", "plugins"),
+        *("folder_watch", "arrivals"),
         *("environment", "device", "native", "sparse", "pictures", "processes"),
         *("inert_pickle", "lazy_tensors", "weight_names"),
     ),
@@ -34,6 +35,7 @@ SAME_LAYER = {
     ("synthetic", "data"),  # one codec for dense labels: data.dense
     ("inference", "votes"),
     ("latency", "inference"),
+    ("arrivals", "folder_watch"),
     ("streaming", "inference"),
     ("evaluation", "inference"),  # one of its predictors
     ("viewer", "report"),  # how a teacher is asked for every pixel

@@ -9,11 +9,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from scipy.spatial.distance import cdist
 
 from elite.data.dense import encode_ids
 from elite.data.semantickitti import read_labels, read_scan
 from elite.files import open_image
-from elite.geometry import in_image, project
+from elite.geometry import in_image, nearest, project
 from elite.layout import parse_frames
 from elite.losses import cross_entropy, kl_divergence, lovasz_softmax
 from elite.metrics import confusion_matrix, score
@@ -115,6 +116,15 @@ def test_what_is_in_an_image_has_a_pixel_and_nothing_else(points, height, width)
     inside = in_image(uv, height, width)
     for (u, v), d, seen in zip(uv.tolist(), depth.tolist(), inside.tolist(), strict=True):
         assert seen == (d > 0 and 0 <= u < width and 0 <= v < height)
+
+
+@given(arrays(np.float32, st.tuples(st.integers(1, 40), st.just(3)), elements=FINITE), st.data())
+def test_nearest_is_as_near_as_any_for_all_finite_points(points, data):
+    candidates = data.draw(arrays(bool, len(points)))
+    candidates[data.draw(st.integers(0, len(points) - 1))] = True
+    distance = cdist(points, points[candidates])
+    found = distance[np.arange(len(points)), nearest(points, candidates)]
+    np.testing.assert_allclose(found, distance.min(axis=1), rtol=1e-12)
 
 
 # ---- voxels ---------------------------------------------------------------------------------------------------

@@ -1,45 +1,57 @@
-"""Labels for scans as they appear, in a time of our own: nothing here waits."""
+"""Labels for scans as they appear, in a simulated time: no test waits."""
 
+import os
 import shutil
-from collections.abc import Callable
+import signal
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from elite.arrivals import MAX_SETTLE_S, PATIENCE_S, SETTLE_S, Arrivals
 from elite.cli import main
 from elite.errors import ConfigError, DataError, OutputError
+from elite.folder_watch import CHECK_S, POLL_S, Inotify
 from elite.inference import Segmenter
 from elite.labels import to_raw
-from elite.streaming import LOOK, PATIENCE, SETTLED, Stream, Summary
+from elite.streaming import Stream, Summary
 from elite.student import SPVCNN, save_student
 from elite.types import Scan, SegmentationResult
 from tests.conftest import random_scan
 
+Action = Callable[[], object]
+
 
 @dataclass
 class World:
-    """A folder, a time that passes while it is slept or labelled, and what happens at the ``n``-th sleep."""
+    """A folder, a time that passes while it is slept or labelled, and what happens at some times."""
 
     folder: Path
     out: Path
     now: float = 0.0
     naps: list[float] = field(default_factory=list)
-    events: dict[int, Callable[[], object]] = field(default_factory=dict)
+    events: dict[float, Action] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
     labelled: list[int] = field(default_factory=list)  # points of each scan that was labelled
     seconds_a_scan: float = 0.0
-    during_label: Callable[[], object] = lambda: None
+    during_label: Action = lambda: None
 
     def sleep(self, seconds: float) -> None:
-        self.naps.append(seconds)
-        self.now += seconds
-        self.events.pop(len(self.naps), lambda: None)()
-        assert len(self.naps) < 10_000, "it never ends"
+        """An event ends the sleep, as a report of the system does."""
+        due = [time for time in self.events if time <= self.now + seconds]
+        until = min(due, default=self.now + seconds)
+        self.naps.append(until - self.now)
+        self.now = max(self.now, until)
+        if due:
+            self.events.pop(until)()
+        assert len(self.naps) < 20_000, "it never ends"
 
     def segment(self, scan: Scan, source: object = "") -> SegmentationResult:
-        """A student that calls everything a car."""
+        """A student that labels everything as a car."""
         self.labelled.append(len(scan))
         self.now += self.seconds_a_scan
         self.during_label()
@@ -51,18 +63,47 @@ class World:
             self.folder,
             self.out,
             drop=drop,
-            tell=self.lines.append,
+            notify=self.lines.append,
             clock=lambda: self.now,
             sleep=self.sleep,
         )
 
     def put(self, name: str, points: int) -> Path:
+        """Write a scan in place and close it."""
         path = self.folder / f"{name}.bin"
-        random_scan(np.random.default_rng(points), points).tofile(path)
+        path.write_bytes(scan_bytes(points))
         return path
+
+    def rename_in(self, name: str, points: int) -> Path:
+        temporary = self.folder / f"{name}.tmp"
+        temporary.write_bytes(scan_bytes(points))
+        return temporary.rename(self.folder / f"{name}.bin")
+
+    def write_slowly(self, name: str, points: int, times: list[float]) -> None:
+        """A writer adds a share of the scan at each of these times, and closes the file at the last."""
+        data, file = scan_bytes(points), (self.folder / f".{name}").open("wb", buffering=0)
+
+        def write(i: int) -> None:
+            nonlocal file
+            if i == 0:
+                file.close()
+                file = (self.folder / f"{name}.bin").open("wb", buffering=0)
+            file.write(data[16 * (points * i // len(times)) : 16 * (points * (i + 1) // len(times))])
+            if i == len(times) - 1:
+                file.close()
+
+        self.events |= {time: partial(write, i) for i, time in enumerate(times)}
 
     def outputs(self) -> dict[str, int]:
         return {p.name: p.stat().st_size // 4 for p in sorted(self.out.iterdir())}
+
+
+def scan_bytes(points: int) -> bytes:
+    return random_scan(np.random.default_rng(points), points).tobytes()
+
+
+def no_inotify(_: Path) -> Inotify:
+    raise OSError(38, "Function not implemented")
 
 
 @pytest.fixture
@@ -71,12 +112,32 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path / "in", tmp_path / "out")
 
 
-def test_all_that_is_there_is_labelled_in_order_as_predict_does(tmp_path: Path, world: World) -> None:
+@pytest.fixture
+def listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system that does not report changes."""
+    monkeypatch.setattr("elite.folder_watch.Inotify", no_inotify)
+
+
+@pytest.fixture(params=["reported", "listed"])
+def any_system(request: pytest.FixtureRequest) -> None:
+    if request.param == "listed":
+        request.getfixturevalue("listed")
+
+
+pytestmark = pytest.mark.usefixtures("any_system")
+reported_only = pytest.mark.parametrize(
+    "any_system",
+    [pytest.param("reported", marks=pytest.mark.skipif(sys.platform != "linux", reason="inotify"))],
+    indirect=True,
+)
+listed_only = pytest.mark.parametrize("any_system", ["listed"], indirect=True)
+
+
+def test_stream_once_labels_all_files_in_order_as_predict_does(world: World) -> None:
     for name, points in {"000002": 5, "000000": 7, "000001": 6}.items():
         world.put(name, points)
     (world.folder / "notes.txt").write_text("no scan")
     (world.folder / ".000003.bin").write_bytes(b"somebody's temporary file")
-    (world.folder / "folder.bin").mkdir()
     world.during_label = lambda: world.put("000009", 3)  # too late for --once
     summary = world.stream().run(once=True)
     assert (summary.labelled, summary.failed) == (3, 0)
@@ -85,57 +146,129 @@ def test_all_that_is_there_is_labelled_in_order_as_predict_does(tmp_path: Path, 
     assert np.fromfile(world.out / "000000.label", "<u4").tolist() == to_raw(np.ones(7, np.uint8)).tolist()
 
 
-def test_a_half_written_scan_is_not_read_until_it_is_whole(world: World) -> None:
-    whole = random_scan(np.random.default_rng(0), 9).tobytes()
-    path = world.folder / "a.bin"
-    path.write_bytes(whole[:32])  # a size that two points have: only that it grows gives it away
+def test_stream_labels_renamed_and_closed_files(world: World) -> None:
+    world.events = {1.0: lambda: world.rename_in("a", 5), 2.0: lambda: world.put("b", 6)}
+    summary = world.stream().run(idle=3)
+    assert (world.labelled, summary.labelled, summary.again) == ([5, 6], 2, 0)
 
-    def grow() -> None:
-        assert world.labelled == []
-        size = path.stat().st_size
-        path.write_bytes(whole[: size + 16])
 
-    world.events = dict.fromkeys(range(1, 8), grow)
+@reported_only
+def test_stream_labels_a_file_at_once_when_it_is_renamed_or_closed(world: World) -> None:
+    world.events = {1.0: lambda: world.rename_in("a", 5), 2.0: lambda: world.put("b", 6)}
+    summary = world.stream().run(idle=3)
+    assert list(summary.latencies) == [0, 0]
+
+
+@reported_only
+def test_stream_does_not_label_a_file_before_its_writer_closes_it(world: World) -> None:
+    """All parts have the size of a scan, and the writer pauses for longer than any settle time."""
+    world.write_slowly("a", 9, [1.0, 1.0 + 0.9 * PATIENCE_S, 1.0 + 1.8 * PATIENCE_S])
     summary = world.stream().run(idle=1)
-    assert world.labelled == [9]
-    assert (summary.labelled, summary.failed) == (1, 0)
-    assert summary.latencies[0] == pytest.approx(7 * LOOK + SETTLED, abs=LOOK)  # from first sight, not from whole
+    assert (world.labelled, summary.again, world.lines) == ([9], 0, [])
 
 
-def test_a_scan_that_grows_while_it_is_labelled_is_labelled_again(world: World) -> None:
+@reported_only
+def test_stream_labels_a_file_that_stays_open_once_it_has_not_changed_for_long(world: World) -> None:
+    world.write_slowly("a", 8, [1.0, 2.0, 3 * PATIENCE_S])
+    summary = world.stream().run(idle=4 * PATIENCE_S)
+    assert (world.labelled, world.outputs()) == ([5, 8], {"a.label": 8})
+    assert (summary.labelled, summary.again) == (2, 1)
+
+
+@listed_only
+def test_stream_without_reports_does_not_label_a_file_while_it_grows(world: World) -> None:
+    world.write_slowly("a", 9, [1 + 0.9 * SETTLE_S * i for i in range(9)])
+    summary = world.stream().run(idle=1)
+    assert (world.labelled, summary.again) == ([9], 0)
+    assert summary.latencies[0] == pytest.approx(8 * 0.9 * SETTLE_S + SETTLE_S, abs=2 * SETTLE_S)  # from first sight
+
+
+@listed_only
+def test_stream_without_reports_waits_longer_once_a_writer_paused_longer(world: World) -> None:
+    for i in range(4):
+        world.write_slowly(f"{i}", 10 + i, [10 * i + 1, 10 * i + 1.4])
+    stream = world.stream()
+    summary = stream.run(idle=12)
+    assert world.labelled == [5, 10, 11, 12, 13]
+    assert (summary.labelled, summary.again) == (5, 1)
+    assert world.outputs() == {f"{i}.label": 10 + i for i in range(4)}
+    assert "0.bin: changed after it was labelled" in world.lines[1]
+
+
+@listed_only
+def test_stream_without_reports_never_waits_longer_than_two_seconds(world: World) -> None:
+    world.write_slowly("a", 9, [1.0, 1.0 + 0.9 * PATIENCE_S])
+    world.events[30.0] = lambda: world.put("b", 6)
+    summary = world.stream().run(idle=20)
+    assert world.labelled == [4, 9, 6]
+    assert summary.latencies[-1] <= MAX_SETTLE_S + SETTLE_S
+
+
+def test_stream_labels_a_file_again_that_changes_while_it_is_labelled(world: World) -> None:
     world.put("a", 4)
     world.during_label = lambda: world.labelled == [4] and world.put("a", 6)
-    assert world.stream().run(idle=1).labelled == 1
+    summary = world.stream().run(idle=1)
+    assert (summary.labelled, summary.again) == (1, 0)
     assert world.outputs() == {"a.label": 6}
 
 
-def test_without_drop_all_are_labelled_and_a_growing_backlog_is_told(world: World) -> None:
+def test_stream_labels_a_file_again_that_changes_later_and_reports_it(world: World) -> None:
+    world.put("a", 4)
+    world.events = {2.0: lambda: world.put("a", 6)}
+    summary = world.stream().run(idle=3)
+    assert (summary.labelled, summary.again) == (2, 1)
+    assert world.outputs() == {"a.label": 6}
+    assert [line for line in world.lines if "a.bin: changed after it was labelled" in line]
+    assert "1 of the labelled ones had changed and were labelled again" in summary.line()
+
+
+def test_stream_takes_a_file_that_replaces_another_as_a_new_scan(world: World) -> None:
+    world.put("latest", 4)
+    world.events = {float(i): lambda i=i: world.rename_in("latest", 4 + i) for i in (1, 2, 3)}
+    summary = world.stream().run(idle=2)
+    assert world.labelled == [4, 5, 6, 7]
+    assert (summary.labelled, summary.again) == (4, 0)
+    assert not [line for line in world.lines if "labelled again" in line]
+
+
+def test_stream_does_not_count_a_failure_whose_file_was_completed(world: World) -> None:
+    world.events = {
+        1.0: lambda: (world.folder / "a.bin").write_bytes(scan_bytes(4)[:30]),
+        1.5 * PATIENCE_S: lambda: world.put("a", 4),
+    }
+    summary = world.stream().run(idle=2 * PATIENCE_S)
+    assert "a.bin is 30 bytes long" in world.lines[-1]
+    assert (summary.labelled, summary.failed, summary.again) == (1, 0, 0)
+
+
+@reported_only
+def test_stream_labels_all_scans_of_a_growing_backlog_and_reports_it(world: World) -> None:
     """Each scan takes 3 s; during each of the first three, two more come."""
     for i in range(3):
-        world.put(f"{i}", 10 + i)
+        world.rename_in(f"{i}", 10 + i)
     world.seconds_a_scan = 3.0
     world.during_label = lambda: [
-        world.put(f"{i}", 10 + i) for n in [len(world.labelled)] if n <= 3 for i in (2 * n + 1, 2 * n + 2)
+        world.rename_in(f"{i}", 10 + i) for n in [len(world.labelled)] if n <= 3 for i in (2 * n + 1, 2 * n + 2)
     ]
     summary = world.stream().run(idle=1)
     assert world.labelled == [10 + i for i in range(9)]
-    assert [int(line.split()[0]) for line in world.lines] == [2, 3, 4, 5]
     assert (summary.labelled, summary.dropped) == (9, 0)
+    assert [int(line.split()[0]) for line in world.lines] == [2, 3, 4, 5]
 
 
-def test_drop_keeps_the_newest_and_counts_the_others(world: World) -> None:
+def test_stream_with_drop_labels_the_newest_and_counts_the_others(world: World) -> None:
     for i in range(4):
         world.put(f"{i}", 10 + i)
     world.seconds_a_scan = 2.0
-    world.during_label = lambda: world.labelled == [13] and [world.put(f"{i}", 10 + i) for i in (4, 5)]
+    world.during_label = lambda: world.labelled == [13] and [world.rename_in(f"{i}", 10 + i) for i in (4, 5)]
     summary = world.stream(drop=True).run(idle=1)
     assert world.labelled == [13, 15]
     assert (summary.labelled, summary.dropped) == (2, 4)
-    assert world.lines == ["3 scans dropped, 3 in all", "1 scans dropped, 4 in all"]
+    assert world.lines[-2:] == ["3 scans dropped, 3 in all", "1 scans dropped, 4 in all"]
     assert world.outputs() == {"3.label": 13, "5.label": 15}
 
 
-def test_a_new_start_goes_on_where_the_last_one_ended(world: World) -> None:
+def test_stream_keeps_labels_that_exist_at_the_start(world: World) -> None:
     for i in range(3):
         world.put(f"{i}", 10 + i)
     world.stream().run(once=True)
@@ -144,62 +277,128 @@ def test_a_new_start_goes_on_where_the_last_one_ended(world: World) -> None:
     summary = world.stream().run(once=True)
     assert world.labelled == [11]
     assert (summary.kept, summary.labelled) == (2, 1)
+    assert "1.label: replaced" in world.lines[-1]
 
 
-def test_a_damaged_scan_is_told_once_and_skipped(world: World) -> None:
+@pytest.mark.parametrize("beside", [False, True], ids=["elsewhere", "beside the scans"])
+def test_stream_keeps_and_reports_labels_of_scans_that_come_later(world: World, beside: bool) -> None:
+    """Ground truth, or the labels of an earlier drive with the same names."""
+    if beside:
+        world.out = world.folder
+    world.out.mkdir(exist_ok=True)
+    truth = np.arange(10, dtype="<u4").tobytes()
+    (world.out / "0.label").write_bytes(truth)
+    world.events = {1.0: lambda: world.rename_in("0", 10), 2.0: lambda: world.rename_in("1", 11)}
+    summary = world.stream().run(idle=2)
+    assert (world.out / "0.label").read_bytes() == truth
+    assert (world.labelled, summary.kept, summary.labelled) == ([11], 1, 1)
+    assert "0.label: kept, it existed before the start" in world.lines[-1]
+
+
+def test_stream_reports_a_damaged_scan_once_and_labels_the_others(world: World) -> None:
     scan = world.put("0", 5)
-    scan.write_bytes(scan.read_bytes()[:-3])  # may be on its way still
+    scan.write_bytes(scan.read_bytes()[:-3])  # perhaps still incomplete
     np.full((2, 4), np.nan, np.float32).tofile(world.folder / "1.bin")
     world.put("2", 6)
     (world.folder / "3.bin").touch()
-    summary = world.stream().run(idle=2 * PATIENCE)
+    summary = world.stream().run(idle=2 * PATIENCE_S)
     assert world.labelled == [6]
     assert (summary.labelled, summary.failed) == (1, 3)
-    assert [Path(line.split()[0].rstrip(":")).name for line in world.lines] == ["1.bin", "0.bin", "3.bin"]
+    damaged = [Path(line.split()[0].rstrip(":")).name for line in world.lines if ".bin" in line]
+    assert (damaged[0], sorted(damaged[1:])) == ("1.bin", ["0.bin", "3.bin"])
 
 
-def test_a_damaged_newest_scan_drops_nothing(world: World) -> None:
+def test_stream_reports_files_that_cannot_be_scans_and_labels_the_others(world: World) -> None:
+    os.mkfifo(world.folder / "0.bin")
+    (world.folder / "1.bin").mkdir()
+    (world.folder / "2.bin").symlink_to("nowhere")
+    (world.folder / "3.bin").symlink_to("3.bin")
+    (world.folder / "4.bin").symlink_to("/dev/zero")
+    with (world.folder / "5.bin").open("wb") as sparse:
+        sparse.truncate(2**40)
+    (world.folder / "6.bin").symlink_to(world.put("7", 9))
+    summary = world.stream().run(idle=2 * PATIENCE_S)
+    assert (world.labelled, summary.labelled, summary.failed) == ([9, 9], 2, 6)
+    reports = {Path(line.split()[0].rstrip(":")).name: line for line in world.lines if ".bin" in line}
+    assert "expected a regular file" in reports["0.bin"]
+    assert "directory" in reports["1.bin"]
+    assert "No such file" in reports["2.bin"]
+    assert "symbolic links" in reports["3.bin"]
+    assert "expected a regular file" in reports["4.bin"]
+    assert "expected at most 1,073,741,824 bytes" in reports["5.bin"]
+
+
+def test_stream_with_drop_counts_no_drop_for_a_damaged_newest_scan(world: World) -> None:
     world.put("0", 5)
     (world.folder / "1.bin").write_bytes(b"123")
     summary = world.stream(drop=True).run(once=True)
     assert (summary.labelled, summary.failed, summary.dropped) == (1, 1, 0)
 
 
-def test_time_is_slept_not_burnt(world: World) -> None:
+def test_stream_sleeps_while_nothing_comes(world: World) -> None:
     world.stream().run(idle=5)
-    assert min(world.naps) >= LOOK
-    assert sum(world.naps) == pytest.approx(5, abs=2 * LOOK)
+    assert min(world.naps) >= POLL_S - 1e-9
+    assert sum(world.naps) == pytest.approx(5, abs=2 * POLL_S)
 
 
-def test_memory_holds_the_names_that_are_there_alone(world: World) -> None:
-    """A name that comes again after its file was gone is a new scan; a file that goes unread is no fault."""
-    stream = world.stream()
-    path = world.put("ring", 10)
+@reported_only
+def test_stream_looks_at_no_file_that_was_handled(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is in the folder: a new scan costs looks at this scan only."""
+    for i in range(50):
+        world.put(f"{i:02}", 3)
+    looks: list[str] = []
+    look = Path.stat
+
+    def stat(path: Path, **options: bool) -> os.stat_result:
+        looks.append(path.name)
+        return look(path, **options)
+
+    def new() -> None:
+        world.rename_in("new", 4)
+        monkeypatch.setattr(Path, "stat", stat)
+
+    world.events = {2 * PATIENCE_S: new, 2 * PATIENCE_S + 1: monkeypatch.undo}
+    assert world.stream().run(idle=3 * PATIENCE_S).labelled == 51
+    assert "new.bin" in looks
+    assert not [name for name in looks if name.endswith(".bin") and name != "new.bin"]
+
+
+def test_stream_forgets_files_that_are_gone(world: World) -> None:
+    """A name that comes again is a new scan; a file that goes unread is no failure."""
+    path = world.folder / "ring.bin"
+    world.put("ring", 10)
     world.events = {
-        10: path.unlink,
-        20: lambda: world.put("ring", 11),
-        30: path.unlink,
-        40: path.touch,
-        50: path.unlink,
+        1.0: path.unlink,
+        2.0: lambda: world.put("ring", 11),
+        3.0: path.unlink,
+        4.0: path.touch,
+        5.0: path.unlink,
     }
-    summary = stream.run(idle=1)
+    stream = world.stream()
+    summary = stream.run(idle=PATIENCE_S)
     assert world.labelled == [10, 11]
-    assert (summary.labelled, summary.failed) == (2, 0)
-    assert not stream._handled
-    assert not stream._waiting
+    assert (summary.labelled, summary.again, summary.failed, summary.waiting) == (2, 0, 0, 0)
 
 
-def test_each_scan_is_told_once_its_labels_are_there(world: World) -> None:
+def test_stream_of_a_scan_that_goes_while_it_is_read_counts_no_failure(world: World) -> None:
+    world.put("0", 5)
+    second = world.put("1", 6)
+    world.during_label = lambda: second.unlink(missing_ok=True)
+    summary = world.stream().run(once=True)
+    assert (summary.labelled, summary.failed) == (1, 0)
+
+
+def test_stream_calls_back_once_the_labels_exist(world: World) -> None:
     seen: list[tuple[str, bool]] = []
     world.put("1", 5)
     world.put("2", 7).write_bytes(b"123")
     stream = world.stream()
-    stream.labelled = lambda job: seen.append((job.scan.name, job.done()))
+    stream.on_labelled = lambda job: seen.append((job.scan.name, job.done()))
     stream.run(once=True)
     assert seen == [("1.bin", True)]
 
 
-def test_the_summary_counts() -> None:
+def test_summary_line_counts() -> None:
     summary = Summary(labelled=101, kept=4, dropped=3, failed=2, waiting=1)
     summary.latencies.extend(i / 1000 for i in range(101))
     assert summary.line() == (
@@ -209,10 +408,10 @@ def test_the_summary_counts() -> None:
     assert Summary().line().endswith("0 still wait")
 
 
-def test_an_interrupt_leaves_a_true_summary(world: World) -> None:
+def test_interrupted_stream_has_a_complete_summary(world: World) -> None:
     for i in range(3):
         world.put(f"{i}", 10 + i)
-    world.during_label = lambda: len(world.labelled) == 2 and interrupted()
+    world.during_label = lambda: len(world.labelled) == 2 and interrupt()
     stream = world.stream()
     with pytest.raises(KeyboardInterrupt):
         stream.run()
@@ -220,8 +419,8 @@ def test_an_interrupt_leaves_a_true_summary(world: World) -> None:
     assert world.outputs() == {"0.label": 10}
 
 
-def test_places_that_are_not_there_are_named(world: World) -> None:
-    world.events = {3: lambda: shutil.rmtree(world.folder)}
+def test_stream_with_missing_folders_names_them(world: World) -> None:
+    world.events = {3.0: lambda: shutil.rmtree(world.folder)}
     with pytest.raises(DataError, match=f"cannot look into {world.folder}"):
         world.stream().run()
     with pytest.raises(DataError, match=f"cannot look into {world.folder}"):
@@ -234,38 +433,124 @@ def test_places_that_are_not_there_are_named(world: World) -> None:
         world.stream().run(idle=0)
 
 
-def test_the_command_labels_and_ends_with_a_summary(tmp_path: Path, world: World, capsys, monkeypatch) -> None:
+@listed_only
+def test_stream_without_reports_says_so_once(world: World) -> None:
+    world.events = {1.0: lambda: world.put("a", 5)}
+    assert world.stream().run(idle=3).labelled == 1
+    assert len(world.lines) == 1
+    assert "the system does not report its changes (Function not implemented)" in world.lines[0]
+
+
+@reported_only
+def test_stream_finds_a_file_that_the_system_did_not_report_and_lists_the_folder_from_then_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the files of another machine on a network file system."""
+    monkeypatch.setattr(Inotify, "read", lambda self: iter(()))
+    world.events = {5.2: lambda: world.put("a", 5), 10.2: lambda: world.put("b", 6)}
+    summary = world.stream().run(idle=8)
+    assert world.labelled == [5, 6]
+    assert "the system did not report a change (a.bin)" in world.lines[0]
+    assert len(world.lines) == 1
+    assert max(summary.latencies) <= SETTLE_S + 3 * POLL_S
+    assert world.now == pytest.approx(18.2, abs=2 * CHECK_S)
+
+
+@reported_only
+def test_stream_after_lost_reports_finds_all_changes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when more files change than the system's queue holds: one file new, one changed, one closed, one gone."""
+    overflow, read = 0x4000, Inotify.read
+
+    def lose_reports(self: Inotify) -> Iterator[tuple[int, str]]:
+        events = list(read(self))
+        return iter([(overflow, "")] if events and world.now == 2.0 else events)
+
+    monkeypatch.setattr(Inotify, "read", lose_reports)
+    world.put("changed", 4)
+    gone = world.put("gone", 5)
+    world.write_slowly("closed", 6, [1.0, 2.0])
+    close = world.events[2.0]
+    world.events[2.0] = lambda: (close(), gone.unlink(), world.put("changed", 7), world.rename_in("new", 8))
+    stream = world.stream()
+    summary = stream.run(idle=PATIENCE_S / 2)
+    assert world.labelled == [4, 5, 7, 6, 8]
+    assert (summary.labelled, summary.again, summary.failed) == (5, 1, 0)
+    assert world.now < PATIENCE_S
+
+
+def test_stream_follows_a_folder_that_another_one_replaces(world: World) -> None:
+    world.put("a", 4)
+
+    def replace() -> None:
+        world.folder.rename(world.folder.with_name("old"))
+        world.folder.mkdir()
+        world.put("b", 5)
+
+    world.events = {1.0: replace, 3.0: lambda: world.rename_in("c", 6)}
+    assert world.stream().run(idle=3).labelled == 3
+    assert world.labelled == [4, 5, 6]
+    assert [line for line in world.lines if "did not report a change" in line] == []
+
+
+# ---- the command ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def command(tmp_path: Path, world: World) -> list[str]:
     student = tmp_path / "student.safetensors"
     save_student(SPVCNN(channels=4, cells=(50, 50, 10)), student)
+    return ["stream", str(world.folder), "--checkpoint", str(student), "-o", str(world.out)]
+
+
+@reported_only
+def test_stream_command_labels_and_ends_with_a_summary(world: World, command: list[str], capsys) -> None:
     scan = np.fromfile(world.put("a", 30), "<f4").reshape(-1, 4)
-    common = ["stream", str(world.folder), "--checkpoint", str(student), "-o", str(world.out)]
-    assert main([*common, "--once"]) == 0
-    expected = Segmenter.load(student)(scan[:, :3], scan[:, 3])
+    assert main([*command, "--once"]) == 0
+    expected = Segmenter.load(command[3])(scan[:, :3], scan[:, 3])
     np.testing.assert_array_equal(np.fromfile(world.out / "a.label", "<u4"), to_raw(expected.labels))
     assert capsys.readouterr().out.startswith(
         "1 scans labelled, 0 were there already, 0 dropped, 0 failed, 0 still wait; from"
     )
-
     (world.folder / "b.bin").write_bytes(b"123")
-    assert main([*common, "--once"]) == 1
+    assert main([*command, "--once"]) == 1
     captured = capsys.readouterr()
     assert captured.out == "0 scans labelled, 1 were there already, 0 dropped, 1 failed, 0 still wait\n"
     assert "b.bin is 3 bytes long" in captured.err
 
-    monkeypatch.setattr(Stream, "_look", interrupted)
-    assert main(common) == 0
-    assert capsys.readouterr().out == "0 scans labelled, 1 were there already, 0 dropped, 0 failed, 0 still wait\n"
 
+@reported_only
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=lambda x: str(x)
+)
+def test_stream_command_ends_with_a_summary_at_a_signal(
+    world: World, command: list[str], number: signal.Signals, status: int, capsys, monkeypatch
+) -> None:
+    world.put("a", 30)
+    wait = Arrivals.wait
+    monkeypatch.setattr(Arrivals, "wait", lambda self, s: wait(self, s) if self.count else os.kill(os.getpid(), number))
+    assert main(command) == status
+    assert capsys.readouterr().out.startswith("1 scans labelled, 0 were there already, 0 dropped, 0 failed, 0 still")
+
+
+@reported_only
+def test_stream_command_refuses_impossible_arguments(tmp_path: Path, command: list[str], capsys) -> None:
     for extra, message in {
         ("--once", "--idle", "3"): "give one of them",
         ("--idle", "-1"): "idle must be above 0",
         ("--precision", "fp8"): "precision",
     }.items():
-        assert main([*common, *extra]) == 2
+        assert main([*command, *extra]) == 2
         assert message in capsys.readouterr().err
-    assert main(["stream", str(tmp_path / "none"), *common[2:]]) == 2
+    assert main(["stream", str(tmp_path / "none"), *command[2:]]) == 2
     assert "cannot look into" in capsys.readouterr().err
 
 
-def interrupted(*_: object) -> None:
+@reported_only
+def test_stream_help_states_how_to_hand_a_scan_over(command: list[str], capsys) -> None:
+    with pytest.raises(SystemExit):
+        main(["stream", "--help"])
+    assert "rename it to FOLDER/NAME.bin" in " ".join(capsys.readouterr().out.split())
+
+
+def interrupt(*_: object) -> None:
     raise KeyboardInterrupt

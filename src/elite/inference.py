@@ -129,8 +129,8 @@ class Segmenter:
         ``source`` names the scan in messages.
 
         Raises:
-            DataError: arrays of another shape, NaN or infinite numbers, no point inside the volume, or (strict) a
-                doubtful scan.
+            DataError: arrays of another shape, NaN or infinite numbers, no point inside the volume, numbers so large that
+                the network overflows, or (strict) a doubtful scan.
         """
         crop = self.crop(points, remission, source)
         each = (self.network(views, self.geometry(views)) for views in self.views(crop))
@@ -147,7 +147,9 @@ class Segmenter:
         """
         crop = self.crop(points, remission)
         [(logits, row)] = self.network([crop], self.geometry([crop]))
-        return logits.float().cpu().numpy()[row][nearest(crop.all_points, crop.inside)]
+        inside = logits.float().cpu().numpy()[row]
+        _check_finite(inside, crop)
+        return inside[nearest(crop.all_points, crop.inside)]
 
     # The stages of a call, apart so that they can be timed (elite.latency).
 
@@ -190,9 +192,14 @@ class Segmenter:
         return [(part, np.arange(len(part))) for part in logits.split(lengths)]
 
     def answer(self, crop: Crop, answers: Iterable[Answer]) -> SegmentationResult:
-        """The best class of every point, inside the volume or not; ``answers`` are the network's, one for each view."""
+        """The best class of every point, inside the volume or not; ``answers`` are the network's, one for each view.
+
+        Raises:
+            DataError: the logits are not finite.
+        """
         share, row = self.votes.mean(answers)
         confidence, label = (t.cpu().numpy()[row] for t in share.max(dim=1))
+        _check_finite(confidence, crop)
         nearest_inside = nearest(crop.all_points, crop.inside)
         outside = len(crop.inside) - len(crop.points)
         return SegmentationResult((label + 1).astype(np.uint8)[nearest_inside], confidence[nearest_inside], outside)
@@ -215,6 +222,20 @@ def _checked(points: np.ndarray, remission: np.ndarray) -> tuple[np.ndarray, np.
     if not (np.isfinite(points).all() and np.isfinite(remission).all()):
         raise DataError("the scan holds NaN or infinite numbers; remove those points first.")
     return np.ascontiguousarray(points), np.ascontiguousarray(remission)
+
+
+def _check_finite(values: Float32[np.ndarray, "m *channels"], crop: Crop) -> None:
+    """Check the network's output for the points inside the volume.
+
+    Raises:
+        DataError: NaN or infinite numbers: values of the scan overflowed in the network.
+    """
+    if not np.isfinite(values).all():
+        low, high = crop.remission.min().item(), crop.remission.max().item()
+        raise DataError(
+            f"the network's output: expected finite numbers, found NaN or infinite ones; remission is between {low:g} "
+            f"and {high:g}. Check the scan's fourth column (0 to 1 is usual) and its layout, then the checkpoint."
+        )
 
 
 @dataclass(frozen=True)
@@ -255,13 +276,13 @@ class PredictionSummary:
 def predict_files(
     segmenter: Segmenter, jobs: Iterable[Job], failed: Callable[[Job, EliteError], None]
 ) -> PredictionSummary:
-    """Label scan files into raw-id label files; a damaged scan is reported to ``failed`` and skipped."""
+    """Label scan files into raw-id label files; a scan that is damaged or too large is reported to ``failed``."""
     summary = PredictionSummary()
     for job in jobs:
         try:
             result = segmenter.segment(read_scan(job.scan), job.scan)
-        except DataError as error:
-            failed(job, naming(job.scan, error))
+        except (DataError, MemoryError, RuntimeError) as error:
+            failed(job, _failure(job.scan, error))
             summary.failed += 1
             continue
         if job.confidence is not None:
@@ -271,6 +292,16 @@ def predict_files(
         summary.points += len(result.labels)
         summary.outside += result.outside
     return summary
+
+
+def _failure(scan: Path, error: Exception) -> DataError:
+    """The failure of one scan as an error that names it; any other error is raised again."""
+    if isinstance(error, DataError):
+        return naming(scan, error)
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+        # On a CPU torch raises a plain RuntimeError.
+        return DataError(f"{scan}: expected a scan that fits into memory, found too little. Split the scan.")
+    raise error
 
 
 def naming(scan: Path, error: DataError) -> DataError:

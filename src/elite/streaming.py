@@ -1,36 +1,39 @@
 """Labels for scans as they appear in a folder: a sensor's driver writes NAME.bin, this writes NAME.label."""
 
+import math
 import os
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from pathlib import Path
 
 import numpy as np
 
-from elite.errors import ConfigError, DataError
+from elite.arrivals import PATIENCE_S, SETTLE_S, Arrivals, File
+from elite.errors import ConfigError
 from elite.files import make_folder
+from elite.folder_watch import FolderWatch
 from elite.inference import Job, Segmenter, predict_files
 
-LOOK = 0.01  # seconds from one look at the folder to the next
-SETTLED = 0.02  # a file of a scan's size that did not change for so many seconds is whole
-PATIENCE = 10.0  # a file of another size that did not change for so many seconds is damaged
-NEWS = 1.0  # seconds at least between two lines about backlog or drops
-_REST = 10  # looks at a folder of very many files take long: rest this many times as long
-_POINT = 16  # bytes
-
-_Mark = tuple[int, ...]
+NOTICE_S = 1.0  # between two lines of the same kind
 
 
 @dataclass
 class Summary:
-    """What became of the scans; ``kept`` had whole labels at the start, ``waiting`` were left at the end.
+    """Number of scans by outcome.
 
-    ``latencies`` are the seconds from first sight of a scan to its labels on disk, of the last 10,000 scans.
+    Attributes:
+        labelled: label files written.
+        again: those of them that replaced labels of the same file, because it had changed.
+        kept: scans whose labels existed before the start.
+        waiting: scans left at the end.
+        latencies: seconds from first sight of a scan to its labels on disk, of the last 10,000 scans.
     """
 
     labelled: int = 0
+    again: int = 0
     kept: int = 0
     dropped: int = 0
     failed: int = 0
@@ -40,42 +43,43 @@ class Summary:
     def line(self) -> str:
         counts = f"{self.labelled} scans labelled, {self.kept} were there already, "
         counts += f"{self.dropped} dropped, {self.failed} failed, {self.waiting} still wait"
+        if self.again:
+            counts += f"; {self.again} of the labelled ones had changed and were labelled again"
         if not self.latencies:
             return counts
         p50, p95 = 1000 * np.percentile(self.latencies, (50, 95))
         return f"{counts}; from first sight to labels p50 {p50:.0f} ms, p95 {p95:.0f} ms"
 
 
-@dataclass
-class _Sight:
-    """A file that waits: when it was first seen and last seen to change (seconds), and what it looked like."""
+class Outcome(Enum):
+    """What became of a scan."""
 
-    first: float
-    changed: float
-    mark: _Mark
-    ready: bool = False
-
-    @property
-    def fits(self) -> bool:
-        """Whether a scan can be of this size."""
-        return self.mark[0] > 0 and self.mark[0] % _POINT == 0
+    LABELLED = auto()
+    KEPT = auto()
+    DROPPED = auto()
+    FAILED = auto()
 
 
 class Stream:
-    """Labels FOLDER/NAME.bin to OUT/NAME.label, raw ids, in the order of the names (so numbers need leading zeros).
+    """Label FOLDER/NAME.bin to OUT/NAME.label, raw ids, in the order of the names (so numbers need leading zeros).
 
-    A file is read once it has the size of a scan and has not changed for ``SETTLED`` seconds; a writer that may pause
-    longer writes elsewhere and renames into the folder. A file that changes while it is labelled is labelled again.
-    Labels appear whole or not at all. A damaged scan is told and skipped. A name is labelled once, as long as its file
-    stays. The folder is looked at between scans, so one that arrives while another is labelled is seen after it.
+    A scan is read once it has been renamed into the folder or closed by its writer. Where the system does not report
+    this (files that were there at the start, links, network file systems, other systems than Linux), a file must not
+    change for ``SETTLE_S`` seconds, or longer once that was too short. A writer should therefore use another name
+    (NAME.tmp, or a hidden one) in the same file system, and rename the file when it is complete.
 
-    Memory does not grow with the number of scans, but for the names of the files that are in the folder.
+    A file that changes after it was labelled is labelled again, counted and reported. Labels appear complete or not at
+    all. Labels that were in OUT before the start are kept if they have the length of their scan. A damaged scan is
+    reported and skipped. A file that another one replaces is a new scan.
+
+    The time per scan does not depend on the number of files in the folder, unless changes are not reported: then the
+    folder is listed, as often as 10 % of the time allows. Memory grows by about 0.4 KB per file in the folder.
 
     Args:
-        drop: of the scans that wait only the newest is labelled, for a sensor that does not wait. Otherwise all are.
-        tell: takes lines for the user: damaged scans, a growing backlog, drops.
-        labelled: called with each scan whose labels have just been written.
-        clock, sleep: of seconds.
+        drop: label only the newest of the scans that wait, for a sensor that does not wait. Otherwise all are labelled.
+        notify: takes lines for the user: damaged scans, changed files, a growing backlog, drops.
+        on_labelled: called with each scan whose labels have just been written.
+        clock, sleep: time in seconds; by default a wait ends when a file arrives.
     """
 
     def __init__(
@@ -85,21 +89,24 @@ class Stream:
         out: Path,
         *,
         drop: bool = False,
-        tell: Callable[[str], None] = print,
-        labelled: Callable[[Job], None] = lambda job: None,
+        notify: Callable[[str], None],
+        on_labelled: Callable[[Job], None] = lambda job: None,
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] | None = None,
     ) -> None:
         self.segmenter, self.folder, self.out, self.drop = segmenter, folder, out, drop
-        self.tell, self.labelled, self.clock, self.sleep = tell, labelled, clock, sleep
+        self.notify, self.on_labelled, self.clock, self.sleep = notify, on_labelled, clock, sleep
         self.summary = Summary()
-        self._waiting: dict[str, _Sight] = {}
-        self._handled: set[str] = set()
-        self._last_arrival = self._next_news = self.clock()
-        self._told = 0
+        self._earlier: set[str] = set()  # label files that were in OUT before the start
+        self._next_notice: dict[str, float] = {}
+        self._noticed = 0
 
     def run(self, *, once: bool = False, idle: float | None = None) -> Summary:
-        """Until interrupted; ``once`` = until all is labelled that is there now; ``idle`` = seconds without a new scan.
+        """Run until interrupted.
+
+        Args:
+            once: end when all files that are there at the start are labelled.
+            idle: end after so many seconds without a new scan.
 
         Raises:
             DataError: the folder is missing, or disappears.
@@ -109,130 +116,129 @@ class Stream:
         if idle is not None and not idle > 0:
             raise ConfigError(f"idle must be above 0 seconds, found {idle}.")
         make_folder(self.out)
-        there = self._list()
-        self._keep(there)
-        patience = SETTLED if once else min(PATIENCE, idle or PATIENCE)
-        self._last_arrival = self.clock()
-        try:
-            self._follow(there if once else None, patience, idle)
-        finally:  # also when it is interrupted
-            self.summary.waiting = len(self._waiting)
+        self._earlier = {name for name in os.listdir(self.out) if name.endswith(".label")}
+        with FolderWatch(self.folder, ".bin", clock=self.clock, sleep=self.sleep) as watch:
+            arrivals = Arrivals(watch, SETTLE_S if once else min(PATIENCE_S, idle or PATIENCE_S))
+            try:
+                self._start(arrivals, once)
+                self._follow(arrivals, math.inf if idle is None else idle, once)
+            finally:  # also when it is interrupted
+                self.summary.waiting = arrivals.count
         return self.summary
 
-    def _follow(self, among: set[str] | None, patience: float, idle: float | None) -> None:
-        """Look, label or rest; if ``among`` is given, until no scan of it waits."""
+    def _start(self, arrivals: Arrivals, once: bool) -> None:
+        if once:
+            arrivals.ignore_others()
+        for name in [name for name in arrivals.pending if self._has_earlier_labels(arrivals, name)]:
+            self._finish(arrivals, name, Outcome.KEPT)
+        arrivals.last_arrival = self.clock()
+
+    def _follow(self, arrivals: Arrivals, idle: float, once: bool) -> None:
+        reported = None
         while True:
-            looked = self.clock()
-            self._look(self._list() if among is None else self._list() & among)
-            if ready := self._ready(looked, patience):
-                self._label(self._choose(ready))
-            elif not self._waiting and (among is not None or self._idle_for(idle, looked)):
+            if arrivals.watch.polling != reported:
+                reported = arrivals.watch.polling
+                self._report_polling(arrivals)
+            for name, file in arrivals.update():
+                self._take_back(arrivals.path(name), file)
+            idle_left = arrivals.last_arrival + idle - self.clock()
+            if arrivals.damaged:
+                self._label(arrivals, arrivals.damaged[0])
+            elif arrivals.complete:
+                self._label(arrivals, self._choose(arrivals))
+            elif not arrivals.pending and (once or idle_left <= 0):
                 return
             else:
-                self.sleep(max(LOOK, _REST * (self.clock() - looked)))
+                arrivals.wait(idle_left)
 
-    def _idle_for(self, seconds: float | None, now: float) -> bool:
-        return seconds is not None and now - self._last_arrival >= seconds
+    def _take_back(self, scan: Path, file: File) -> None:
+        """The outcome of a scan that has changed counts no longer."""
+        if file.earlier_outcome is Outcome.FAILED:
+            self.summary.failed -= 1
+        elif file.earlier_outcome is Outcome.KEPT:
+            self.summary.kept -= 1
+        elif file.earlier_outcome is Outcome.LABELLED and self._is_time("changed"):
+            self.notify(
+                f"{scan}: changed after it was labelled, and is labelled again. Write scans under another name "
+                "(NAME.tmp) in the same file system, then rename them to NAME.bin."
+            )
 
-    def _list(self) -> set[str]:
-        try:
-            with os.scandir(self.folder) as entries:
-                return {e.name for e in entries if e.name.endswith(".bin") and e.name[0] != "." and e.is_file()}
-        except OSError as error:
-            raise DataError(
-                f"cannot look into {self.folder} ({error.strerror}); expected a folder that .bin scans are written to."
-            ) from error
+    def _choose(self, arrivals: Arrivals) -> str:
+        """The scan to label now."""
+        if not self.drop:
+            self._report_backlog(len(arrivals.complete) - 1)
+            return arrivals.complete[0]
+        *late, newest = arrivals.complete
+        for name in late:
+            self._finish(arrivals, name, Outcome.DROPPED)
+        self._report_drops()
+        return newest
 
-    def _keep(self, names: set[str]) -> None:
-        """Scans that have whole labels are done."""
-        done = {name for name in names if self._job(name).done()}
-        self._handled |= done
-        self.summary.kept = len(done)
+    # ---- labels -------------------------------------------------------------------------------------------------
 
     def _job(self, name: str) -> Job:
         return Job(self.folder / name, self.out / f"{Path(name).stem}.label")
 
-    def _look(self, names: set[str]) -> None:
-        """Note what is new, what has changed, and what is gone."""
-        self._handled &= names
-        for name in self._waiting.keys() - names:
-            del self._waiting[name]
-        for name in names - self._handled:
-            sight = self._waiting.get(name)
-            if sight is not None and sight.ready:
-                continue
-            mark = _mark(self.folder / name)
-            if mark is None:  # it went since it was listed
-                continue
-            now = self.clock()
-            if sight is None:
-                self._waiting[name] = _Sight(now, now, mark)
-                self._last_arrival = now
-            elif sight.mark != mark:
-                sight.mark, sight.changed = mark, now
+    def _has_earlier_labels(self, arrivals: Arrivals, name: str) -> bool:
+        job = self._job(name)
+        return job.labels.name in self._earlier and arrivals.files[name].mark.fits and job.done()
 
-    def _ready(self, looked: float, patience: float) -> list[str]:
-        """Names of the scans that are whole, or damaged for good, in order."""
-        for sight in self._waiting.values():
-            sight.ready = sight.ready or looked - sight.changed >= (SETTLED if sight.fits else patience)
-        return sorted(name for name, sight in self._waiting.items() if sight.ready)
+    def _label(self, arrivals: Arrivals, name: str) -> None:
+        job = self._job(name)
+        if self._has_earlier_labels(arrivals, name):
+            self._finish(arrivals, name, Outcome.KEPT)
+            if self._is_time("kept"):
+                self.notify(f"{job.labels}: kept, it existed before the start. Use another --out to label {job.scan}.")
+            return
+        file, errors = arrivals.begin(name), []
+        predict_files(self.segmenter, [job], lambda _, error: errors.append(error))
+        if arrivals.has_changed(name):
+            return
+        if not errors:
+            self.summary.again += file.earlier_outcome is Outcome.LABELLED
+            self.summary.latencies.append(self.clock() - file.first_seen)
+            self._finish(arrivals, name, Outcome.LABELLED)
+            self._report_replaced(job)
+            self.on_labelled(job)
+        elif os.path.lexists(job.scan):
+            self._finish(arrivals, name, Outcome.FAILED)
+            self.notify(str(errors[0]))
+        else:  # it went before it was read
+            arrivals.forget(name)
 
-    def _choose(self, ready: list[str]) -> str:
-        """The scan to label now. A file that is no scan comes first: it is told and drops nothing."""
-        unfit = [name for name in ready if not self._waiting[name].fits]
-        if unfit:
-            return unfit[0]
-        if not self.drop:
-            self._tell_backlog(sum(sight.fits for sight in self._waiting.values()) - 1)
-            return ready[0]
-        *late, newest = ready
-        for name in late:
-            del self._waiting[name]
-        self._handled.update(late)
-        self.summary.dropped += len(late)
-        self._tell_drops()
-        return newest
+    def _finish(self, arrivals: Arrivals, name: str, outcome: Outcome) -> None:
+        arrivals.finish(name, outcome)
+        counter = outcome.name.lower()
+        setattr(self.summary, counter, getattr(self.summary, counter) + 1)
 
-    def _label(self, name: str) -> None:
-        job, sight = self._job(name), self._waiting[name]
-        errors: list[str] = []
-        predict_files(self.segmenter, [job], lambda _, error: errors.append(str(error)))
-        del self._waiting[name]
-        if _mark(job.scan) not in (sight.mark, None):
-            return  # it was not whole after all, and is seen anew at the next look
-        self._handled.add(name)
-        if errors:
-            self.summary.failed += 1
-            self.tell(errors[0])
-        else:
-            self.labelled(job)
-            self.summary.labelled += 1
-            self.summary.latencies.append(self.clock() - sight.first)
+    # ---- lines for the user -------------------------------------------------------------------------------------
 
-    def _tell_backlog(self, behind: int) -> None:
-        """One scan that waits is no news."""
-        self._told = min(self._told, behind)
-        if behind > max(self._told, 1) and self._is_time():
-            self.tell(f"{behind} scans wait; --drop labels the newest alone")
-            self._told = behind
+    def _report_polling(self, arrivals: Arrivals) -> None:
+        self.notify(
+            f"{self.folder} is listed every {arrivals.watch.delay:.2g} s: {arrivals.watch.polling}. "
+            f"A scan is read when it has not changed for {arrivals.settle_s:.2g} s."
+        )
 
-    def _tell_drops(self) -> None:
-        if self.summary.dropped > self._told and self._is_time():
-            self.tell(f"{self.summary.dropped - self._told} scans dropped, {self.summary.dropped} in all")
-            self._told = self.summary.dropped
+    def _report_replaced(self, job: Job) -> None:
+        if job.labels.name in self._earlier:
+            self._earlier.remove(job.labels.name)
+            self.notify(f"{job.labels}: replaced, it existed before the start with another length than its scan.")
 
-    def _is_time(self) -> bool:
+    def _report_backlog(self, behind: int) -> None:
+        """One scan that waits is not worth a line."""
+        self._noticed = min(self._noticed, behind)
+        if behind > max(self._noticed, 1) and self._is_time("backlog"):
+            self.notify(f"{behind} scans wait; --drop labels only the newest")
+            self._noticed = behind
+
+    def _report_drops(self) -> None:
+        if self.summary.dropped > self._noticed and self._is_time("drops"):
+            self.notify(f"{self.summary.dropped - self._noticed} scans dropped, {self.summary.dropped} in all")
+            self._noticed = self.summary.dropped
+
+    def _is_time(self, kind: str) -> bool:
         now = self.clock()
-        if now < self._next_news:
+        if now < self._next_notice.get(kind, now):
             return False
-        self._next_news = now + NEWS
+        self._next_notice[kind] = now + NOTICE_S
         return True
-
-
-def _mark(path: Path) -> _Mark | None:
-    """Size, and what else tells that a file is still the same; None if it is gone."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns, status.st_ino

@@ -265,7 +265,7 @@ def use_stream(folder: Path) -> None:
         Stub(),  # type: ignore[arg-type]
         folder / "in",
         folder / "out",
-        tell=lambda line: None,
+        notify=lambda line: None,
         clock=lambda: now[0],
         sleep=lambda seconds: now.__setitem__(0, now[0] + seconds),
     )

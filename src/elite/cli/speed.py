@@ -51,13 +51,20 @@ def bench(parser: ArgumentParser, argv: list[str]) -> int:
 
 
 def stream(parser: ArgumentParser, argv: list[str]) -> int:
-    """Label scans as they appear in FOLDER: --checkpoint CKPT -o OUT; Ctrl-C ends it with a summary."""
-    parser.add_argument("folder", type=Path, help="folder that .bin scans are written to")
+    """Label scans as they appear in FOLDER: --checkpoint CKPT -o OUT; Ctrl-C ends it with a summary.
+
+    Hand a scan over by renaming: write NAME.tmp (or a hidden file) in the same file system, then rename it to
+    FOLDER/NAME.bin. A file that is written in place is read when its writer closes it, or, where the system does not
+    report this (network file systems), when it has not changed for a moment. If it changes later, it is labelled again.
+
+    SIGTERM and SIGHUP end the command with a summary, too (exit status 143 and 129).
+    """
+    parser.add_argument("folder", type=Path, help="folder that .bin scans are renamed into")
     parser.add_argument("--checkpoint", type=Path, required=True, help="the student: .ckpt or .safetensors")
     parser.add_argument("-o", "--out", type=Path, required=True, help="folder to write NAME.label to")
     parser.add_argument("--drop", action="store_true", help="label only the newest of the scans that wait")
-    parser.add_argument("--idle", type=float | None, help="end after so many seconds without a new scan")
-    parser.add_argument("--once", action="store_true", help="label what is there, and end")
+    parser.add_argument("--idle", type=float | None, help="seconds without a new scan after which the command ends")
+    parser.add_argument("--once", action="store_true", help="end when the scans that exist at the start are labelled")
     parser.add_argument("--view", action="store_true", help="show each scan in the browser as it is labelled")
     add_window(parser)
     add_compute(parser)
@@ -67,17 +74,17 @@ def stream(parser: ArgumentParser, argv: list[str]) -> int:
 
     from elite.streaming import Stream
 
-    def tell(line: str) -> None:
+    def notify(line: str) -> None:
         say(line, error=True)
 
     segmenter = load_segmenter(args.checkpoint, args)
-    with live_window(args, tell) if args.view else nullcontext(lambda job: None) as show:
-        run = Stream(segmenter, args.folder, args.out, drop=args.drop, tell=tell, labelled=show)
-        tell(f"labelling what appears in {args.folder} into {args.out}")
+    with live_window(args, notify) if args.view else nullcontext(lambda job: None) as show:
+        run = Stream(segmenter, args.folder, args.out, drop=args.drop, notify=notify, on_labelled=show)
+        notify(f"labelling what appears in {args.folder} into {args.out}")
         try:
             run.run(once=args.once, idle=args.idle)
         except KeyboardInterrupt:
             pass  # the way to end it
-        finally:
+        finally:  # SIGTERM, SIGHUP and errors end it with a summary, too
             say(run.summary.line())
     return FAULTY if run.summary.failed else 0

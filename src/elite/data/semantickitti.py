@@ -29,7 +29,7 @@ def read_points(path: Path) -> Float32[np.ndarray, "n 4"]:
         DataError: the file is missing, not a whole number of float32 quadruples, or its numbers only make sense in
             another layout.
     """
-    data = _read(path, "a scan")
+    data = _read(path, "a scan", SCAN_BYTES)
     if (found := layout_fault(data)) is not None:
         raise DataError(
             f"{path}: expected float32 x y z remission (16 bytes a point), found {found}. Convert it: write "
@@ -82,7 +82,7 @@ def read_labels(
     Raises:
         DataError: missing, truncated, or another number of labels than points.
     """
-    data = _read(path, "labels")
+    data = _read(path, "labels", SCAN_BYTES)
     if len(data) != 4 * points:
         size = len(data) / points if points else 0
         if size in (1, 2, 8):
@@ -100,7 +100,7 @@ def read_cameras(path: Path, names: Sequence[str]) -> tuple[Camera, ...]:
     Raises:
         DataError: a matrix is missing or impossible; see ``elite.data.calibration``.
     """
-    calibration = read_calibration(path, _read(path, "calibration"))
+    calibration = read_calibration(path, _read(path, "calibration", TEXT_BYTES))
     T_cam_velo = np.vstack([calibration.T_cam_velo, (0, 0, 0, 1)])
     return tuple(Camera(name, _frozen(calibration.projection(CAMERAS[name]) @ T_cam_velo)) for name in names)
 
@@ -111,12 +111,12 @@ def read_cam_velo(path: Path) -> Float[np.ndarray, "3 4"]:
     Raises:
         DataError: it is missing or impossible.
     """
-    return read_calibration(path, _read(path, "calibration")).T_cam_velo
+    return read_calibration(path, _read(path, "calibration", TEXT_BYTES)).T_cam_velo
 
 
 def read_poses(path: Path) -> Float[np.ndarray, "frames 4 4"]:
     """T_world_cam0 of every frame of a sequence."""
-    lines = decode_text(_read(path, "poses"), path).splitlines()
+    lines = decode_text(_read(path, "poses", TEXT_BYTES), path).splitlines()
     rows = [parse_matrix(line, f"line {i + 1} of {path}") for i, line in enumerate(lines) if line.strip()]
     poses = np.zeros((len(rows), 4, 4))
     poses[:, 3, 3] = 1
@@ -164,9 +164,9 @@ def _upright(pixels: Image.Image, image: Image.Image) -> Image.Image:
     return pixels if turn is None else pixels.transpose(turn)
 
 
-def _read(path: Path, what: str) -> bytes:
+def _read(path: Path, what: str, limit: int) -> bytes:
     try:
-        return read_file(path, TEXT_BYTES if what in ("calibration", "poses") else SCAN_BYTES)
+        return read_file(path, limit)
     except OSError as error:
         raise _unreadable(path, what, error) from error
 

@@ -1,0 +1,266 @@
+"""Scan files of a folder that are complete: renamed into it, closed by their writer, or unchanged for a while."""
+
+import os
+import stat
+from dataclasses import dataclass
+from enum import Enum, auto
+from pathlib import Path
+from typing import NamedTuple
+
+from elite.folder_watch import CHECK_S, POLL_S, Change, FolderWatch
+
+SETTLE_S = 0.1  # a file that may still be written must not change for so many seconds
+MAX_SETTLE_S = 2.0  # likewise once shorter times have been too short
+PATIENCE_S = 10.0  # likewise if its writer has it open, or if it cannot be a scan
+_POINT = 16  # bytes
+
+
+class Mark(NamedTuple):
+    """A file as it looks from outside. Equal marks mean equal contents."""
+
+    size: int
+    modified_ns: int
+    is_regular: bool
+
+    @classmethod
+    def of(cls, path: Path) -> "Mark | None":
+        """None if there is no such file. A link to nothing has a mark, so that it is reported."""
+        try:
+            found = path.stat()
+        except OSError:
+            return cls(0, 0, False) if os.path.lexists(path) else None
+        return cls(found.st_size, found.st_mtime_ns, stat.S_ISREG(found.st_mode))
+
+    @property
+    def fits(self) -> bool:
+        """Whether the file can be a scan."""
+        return self.is_regular and self.size > 0 and self.size % _POINT == 0
+
+
+class State(Enum):
+    OPEN = auto()  # created, and not yet closed by its writer
+    SETTLING = auto()  # perhaps still written
+    WAITING = auto()  # complete, or damaged for good
+    DONE = auto()
+
+
+@dataclass(slots=True)
+class File:
+    """A file of the folder. Times are in seconds.
+
+    Attributes:
+        changed, looked: the last change, and the last look at the file.
+        outcome: of its present contents; set by the user of this module.
+        earlier_outcome: of its contents before the last change.
+    """
+
+    mark: Mark
+    first_seen: float
+    changed: float
+    looked: float
+    state: State = State.SETTLING
+    outcome: Enum | None = None
+    earlier_outcome: Enum | None = None
+
+
+class Arrivals:
+    """Files that have arrived in the folder of ``watch``. All that are there at the start are pending.
+
+    Args:
+        patience_s: time without a change after which a file that cannot be a scan counts as damaged.
+
+    Attributes:
+        files: every file of the folder by name.
+        pending: names of the files that are perhaps incomplete.
+        complete: names of the files that wait to be read, in order.
+        damaged: names of the files that cannot be scans.
+        settle_s: time without a change after which a file counts as complete if nothing better is known of it. It
+            grows when a file changes after it was read.
+        last_arrival: time of the last new or changed file.
+
+    Raises:
+        DataError: the folder is missing or cannot be listed.
+    """
+
+    def __init__(self, watch: FolderWatch, patience_s: float = PATIENCE_S) -> None:
+        self.watch, self.patience_s, self.settle_s = watch, patience_s, SETTLE_S
+        self.files: dict[str, File] = {}
+        self.pending: set[str] = set()
+        self.complete: list[str] = []
+        self.damaged: list[str] = []
+        self.last_arrival = self._next_look = watch.clock()
+        self._only: set[str] | None = None
+        self._doubtful: dict[str, float] = {}  # complete by lapse of time only: looked at again until this time
+        self._changed: list[tuple[str, File]] = []
+        self._is_sorted = True
+        for change, name in watch.changes():
+            self._apply(change, name)
+
+    @property
+    def count(self) -> int:
+        """Files that are not done."""
+        return len(self.pending) + len(self.complete) + len(self.damaged)
+
+    def update(self) -> list[tuple[str, File]]:
+        """Take note of what has happened; return the files that changed although they were done.
+
+        Raises:
+            DataError: the folder is missing or cannot be listed.
+        """
+        self._changed = []
+        for change, name in self.watch.changes():
+            self._apply(change, name)
+        self._settle()
+        self._look_at_doubtful()
+        if not self._is_sorted:
+            self.complete.sort()
+            self._is_sorted = True
+        return self._changed
+
+    def ignore_others(self) -> None:
+        """Take no note of names that are not in the folder now."""
+        self._only = set(self.files)
+
+    def wait(self, seconds: float) -> None:
+        """Wait for the next change or until something else is to be done, at most ``seconds``."""
+        rest = POLL_S if self.pending else self.settle_s if self._doubtful else CHECK_S
+        self.watch.wait(min(rest, max(POLL_S, seconds)))
+
+    def path(self, name: str) -> Path:
+        return self.watch.folder / name
+
+    # ---- reading ------------------------------------------------------------------------------------------------
+
+    def begin(self, name: str) -> File:
+        """Note what a file looks like before it is read."""
+        file = self.files[name]
+        file.mark = Mark.of(self.path(name)) or file.mark
+        return file
+
+    def has_changed(self, name: str) -> bool:
+        """Whether a file changed while it was read; if so, it is pending again."""
+        file, mark = self.files[name], Mark.of(self.path(name))
+        if mark in (None, file.mark):
+            return False
+        self._set_aside(name, file, State.SETTLING)
+        self._change(name, file, mark)
+        return True
+
+    def finish(self, name: str, outcome: Enum) -> None:
+        file = self.files[name]
+        self._set_aside(name, file, State.DONE)
+        file.outcome = outcome
+
+    def forget(self, name: str) -> None:
+        file = self.files.pop(name, None)
+        self._doubtful.pop(name, None)
+        if file is not None:
+            self._set_aside(name, file, State.DONE)
+
+    # ---- changes ------------------------------------------------------------------------------------------------
+
+    def _apply(self, change: Change, name: str) -> None:
+        if change is Change.LOST:
+            self._look_at_all()
+            return
+        if self._only is not None and name not in self._only:
+            return
+        mark = None if change is Change.GONE else Mark.of(self.path(name))
+        file = self.files.get(name)
+        if mark is None:
+            self.forget(name)
+            return
+        if file is None or change is Change.RENAMED or (change is Change.FOUND and file.mark != mark):
+            self.forget(name)  # another file took its name
+            file = self._add(name, mark)
+        elif file.mark != mark:
+            self._change(name, file, mark)
+        if file.state in (State.OPEN, State.SETTLING):
+            if change in (Change.CLOSED, Change.RENAMED) and mark.fits:
+                self._set_aside(name, file, State.WAITING)
+            else:
+                is_new = change is Change.CREATED and not _is_link(self.path(name))
+                file.state = State.OPEN if is_new else State.SETTLING
+
+    def _add(self, name: str, mark: Mark) -> File:
+        now = self.last_arrival = self.watch.clock()
+        file = self.files[name] = File(mark, now, now, now)
+        self.pending.add(name)
+        return file
+
+    def _change(self, name: str, file: File, mark: Mark) -> None:
+        """Note that a file has other contents."""
+        now = self.last_arrival = self.watch.clock()
+        if file.state is State.DONE:
+            if self._doubtful.pop(name, None) is not None and (pause := now - file.changed) < MAX_SETTLE_S:
+                self.settle_s = min(MAX_SETTLE_S, max(self.settle_s, 2 * pause))
+            file.earlier_outcome, file.outcome, file.first_seen = file.outcome, None, now
+            self._changed.append((name, file))
+        if file.state is not State.OPEN:
+            self._set_aside(name, file, State.SETTLING)
+        file.mark, file.changed, file.looked = mark, now, now
+
+    def _set_aside(self, name: str, file: File, state: State) -> None:
+        """Move a file to the place where files of that state are."""
+        if file.state is State.WAITING:
+            for names in (self.complete, self.damaged):
+                if name in names:
+                    names.remove(name)
+        self.pending.discard(name)
+        if state is State.WAITING:
+            (self.complete if file.mark.fits else self.damaged).append(name)
+            self._is_sorted = False
+        elif state is not State.DONE:
+            self.pending.add(name)
+        file.state = state
+
+    # ---- files that may still be written ------------------------------------------------------------------------
+
+    def _settle(self) -> None:
+        """Find the files that have not changed for long enough."""
+        now = self.watch.clock()
+        for name in [name for name in self.pending if now - self.files[name].looked >= self.settle_s]:
+            file = self._look(name)
+            if file is None:
+                continue
+            needed = self.settle_s if file.mark.fits else self.patience_s
+            if now - file.changed >= (PATIENCE_S if file.state is State.OPEN else needed):
+                self._doubtful[name] = now + PATIENCE_S
+                self._set_aside(name, file, State.WAITING)
+
+    def _look_at_doubtful(self) -> None:
+        now = self.watch.clock()
+        if now < self._next_look:
+            return
+        self._next_look = now + self.settle_s
+        for name, until in list(self._doubtful.items()):
+            if self.files[name].state is State.DONE:
+                self._look(name)
+                if now > until:
+                    self._doubtful.pop(name, None)
+
+    def _look_at_all(self) -> None:
+        for name in list(self.files):
+            file = self._look(name)
+            if file is not None and file.state is State.OPEN:
+                file.state = State.SETTLING
+
+    def _look(self, name: str) -> File | None:
+        """The file, with any change noted; None if it is gone."""
+        file, mark = self.files[name], Mark.of(self.path(name))
+        if mark is None:
+            self.forget(name)
+            return None
+        if mark != file.mark:
+            self._change(name, file, mark)
+        file.looked = self.watch.clock()
+        return file
+
+
+def _is_link(path: Path) -> bool:
+    """Whether a name was made for a file that existed before."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISLNK(found.st_mode) or found.st_nlink > 1
