@@ -10,7 +10,7 @@ LAYERS = (
     ("version", "types", "config", "errors"),
     (
         *("geometry", "pixels", "labels", "layout", "files", "torch_file", "metrics", "terminal", "signals"),
-        *("environment", "device", "native", "sparse", "pictures", "processes"),
+        *("stopping", "environment", "device", "native", "sparse", "pictures", "processes"),
     ),
     ("data", "synthetic", "student", "teacher", "losses"),
     ("training", "inference", "votes", "latency", "streaming", "evaluation", "pseudo_labels"),
@@ -23,6 +23,7 @@ SAME_LAYER = {
     ("config", "errors"),  # impossible settings are refused with the library's own errors
     ("metrics", "labels"),  # the number of classes
     ("sparse", "native"),  # one of its backends
+    ("stopping", "signals"),
     ("environment", "native"),  # results tell which kernels made them
     ("pictures", "geometry"),
     ("pictures", "labels"),

@@ -29,6 +29,7 @@ class DataConfig:
             points' labels, or another label folder: pseudo-labels that were made from the same.
         batch_size: scans a step on each device.
         workers: loader processes.
+        timeout: longest wait for a batch, in seconds (0 = no limit); the run then ends and names the open files.
     """
 
     root: Path | None = None
@@ -45,11 +46,13 @@ class DataConfig:
     dense_labels: str = "none"
     batch_size: int = 4
     workers: int = 2
+    timeout: float = 300.0
 
     def __post_init__(self) -> None:
         require(0 < self.label_fraction <= 1, f"data.label_fraction is a share in (0, 1], found {self.label_fraction}.")
         require(self.batch_size >= 1, f"data.batch_size must be at least 1, found {self.batch_size}.")
         require(self.workers >= 0, f"data.workers must not be negative, found {self.workers}.")
+        require(0 <= self.timeout <= 1e8, f"data.timeout must be in [0, 1e8] s (0 = no limit), found {self.timeout}.")
 
 
 @dataclass(frozen=True)

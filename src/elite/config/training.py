@@ -167,8 +167,9 @@ class TrainConfig:
     Attributes:
         out: run folder: checkpoints/, resolved config, versions and logs go there.
         overwrite: replace the run that ``out`` holds already; otherwise that is an error.
-        resume: go on where a run stopped, with the settings it had: last = the newest checkpoint in ``out``, or from
-            the beginning if it has none yet; or a checkpoint file.
+        resume: continue a run with the settings it had, from last = the newest checkpoint in ``out`` (from the
+            beginning if there is none yet), or from a checkpoint file.
+        allow_other_data: resume a run though its scans, images or labels are no longer the same.
         save_every: besides the end of every epoch, save a checkpoint every so many optimiser steps.
         epochs: passes over the training frames.
         steps: if given, run this many optimiser steps instead of counting epochs.
@@ -190,6 +191,7 @@ class TrainConfig:
     out: Path = Path("runs/student")
     overwrite: bool = False
     resume: str | None = None
+    allow_other_data: bool = False
     save_every: int = 500
     epochs: int = 64
     steps: int | None = None
