@@ -13,6 +13,8 @@ class DataConfig:
 
     Attributes:
         root: the data set, the folder that holds ``sequences/``.
+        derived: folder that ``elite pseudo-label --out`` wrote, for a data set that is read-only: ``dense_labels`` and
+            ``labels`` with generated names (image_2_pseudo, labels_pseudo) are read from there if they are there.
         sequences: training sequences: split names (train, valid, test) or numbers, 00,01 or 0-7.
         frames: training frames within each sequence, 0-2 or 0,5; all by default.
         val_sequences: sequences that the model is scored on while training; none = no validation.
@@ -33,6 +35,7 @@ class DataConfig:
     """
 
     root: Path | None = None
+    derived: Path | None = None
     sequences: str = "train"
     frames: str | None = None
     val_sequences: str = "valid"

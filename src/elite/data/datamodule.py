@@ -1,7 +1,6 @@
 """The loaders of a training run. The only data module that knows Lightning."""
 
 import math
-import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -14,7 +13,7 @@ from elite.config import TrainConfig
 from elite.data.collate import collate
 from elite.data.dataset import ScoringSet, TrainingSet
 from elite.data.first_look import training_samples, validation_samples
-from elite.data.loading import BatchLoader, bytes_in_flight, shared_bytes, too_late
+from elite.data.loading import BatchLoader, bytes_in_flight, open_files, shared_bytes, too_late
 from elite.data.sampler import EpochSampler
 from elite.data.semantickitti import FrameIndex, SemanticKITTI
 from elite.data.views import parse_names
@@ -39,7 +38,14 @@ class DataModule(L.LightningDataModule):
             raise ConfigError("data.root is not set; give --data.root, the folder that holds 'sequences'.")
         self.config = config
         cameras = teacher_cameras(config)
-        frames = SemanticKITTI(data.root, data.sequences, frames=data.frames, labels=data.labels, cameras=cameras)
+        frames = SemanticKITTI(
+            data.root,
+            data.sequences,
+            frames=data.frames,
+            labels=data.labels,
+            cameras=cameras,
+            derived=data.derived,
+        )
         self.train_set = TrainingSet(
             frames,
             config.student.volume,
@@ -109,8 +115,8 @@ class DataModule(L.LightningDataModule):
         return needed
 
     def _read(self, step: Callable[[], Sample]) -> Sample:
-        limit = self.config.data.timeout
-        with self.stopping.wait(limit, lambda: too_late(limit, [os.getpid()])):
+        limit, open_before = self.config.data.timeout, open_files()
+        with self.stopping.wait(limit, lambda: too_late(limit, open_before)):
             return step()
 
     def ids(self) -> dict[str, list[str]]:

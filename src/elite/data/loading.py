@@ -4,7 +4,7 @@ import os
 import re
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import fields, is_dataclass
 from multiprocessing import active_children
@@ -61,9 +61,10 @@ class BatchLoader(DataLoader[Any]):
         )
         self.limit, self.stopping = limit, stopping
         self._processes: set[BaseProcess] = set()
+        self._open_before: set[str] = set()
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        self.stopping.claim()
+        self._open_before = open_files()
         before = set(active_children())
         try:
             batches = self._guarded(super().__iter__)
@@ -98,12 +99,16 @@ class BatchLoader(DataLoader[Any]):
             raise
 
     def _too_late(self) -> DataError:
-        return too_late(self.limit, [process.pid for process in self._processes if process.pid] or [os.getpid()])
+        pids = [process.pid for process in self._processes if process.pid]
+        return too_late(self.limit, self._open_before, *pids)
 
 
-def too_late(limit: float, pids: Sequence[int]) -> DataError:
-    """The error of data that did not come within ``limit`` seconds from the processes that read it."""
-    files = ", ".join(map(str, open_files(pids))) or "none"
+def too_late(limit: float, open_before: set[str], *pids: int) -> DataError:
+    """The error of data that did not come within ``limit`` seconds.
+
+    It names the files that the reading processes (this one, if none are given) have opened since ``open_before``.
+    """
+    files = ", ".join(sorted(open_files(*pids) - open_before)) or "none"
     return DataError(
         f"no data in {limit:g} s: expected a batch within data.timeout, found the loader still reading, with these "
         f"files open: {files}. Check that storage, or raise --data.timeout (0 = no limit)."
@@ -190,11 +195,9 @@ def outlive_first_signal(_worker: int = 0) -> None:
                 signal.signal(number, lambda arrived, _: signal.signal(arrived, signal.SIG_DFL))
 
 
-def open_files(pids: Sequence[int]) -> list[Path]:
-    """Files that these processes have open and this one has not (Linux; elsewhere none are known)."""
-    own = set() if os.getpid() in pids else set(_descriptors(os.getpid()))
-    found = {path for pid in pids for path in _descriptors(pid)}
-    return sorted(Path(path) for path in found - own)
+def open_files(*pids: int) -> set[str]:
+    """Paths of the files that these processes (none = this one) have open; empty on systems without /proc."""
+    return {path for pid in pids or [os.getpid()] for path in _descriptors(pid)}
 
 
 def _descriptors(pid: int) -> Iterator[str]:

@@ -22,6 +22,8 @@ def unused_data(training: TrainingSet, scored: ScoringSet | None) -> Iterator[st
         yield f"{len(training.labelled)} training scans show their labels, {len(training.unlabelled)} do not"
     if training.dense.folders:
         yield f"{training.dense_images} images of {len(training.labelled)} labelled training scans have dense labels"
+    if frames.derived and frames.derived not in (frames.labels_layout, *training.dense.layouts.values()):
+        yield f"{frames.derived.root} is not used: it holds neither data.labels nor data.dense_labels"
     if training.augment.cutmix.objects and not training.has_objects:
         yield "no training scan that was looked at has instance ids, so cutmix finds no object to paste there"
     yield from _sequences(frames, () if scored is None else scored.frames.sequences)

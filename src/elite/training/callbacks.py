@@ -129,6 +129,9 @@ class StopSignal(Callback):
         self.last, self.stopping = last, stopping
         self._between_steps = False  # the state is whole, can be saved by this process, and is not saved yet
 
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self.stopping.claim()  # Lightning's handler waits for the other processes within the signal
+
     def on_train_batch_start(self, trainer: L.Trainer, module: L.LightningModule, batch: Batch, batch_idx: int) -> None:
         self.stopping.busy, self.stopping.resting = True, False
         self._between_steps = False

@@ -3,7 +3,6 @@
 What it is asked for is in ``objectives``, what it leaves behind in ``foundation``.
 """
 
-import os
 import signal
 import time
 from collections import deque
@@ -20,7 +19,7 @@ from torch.utils.data import DataLoader, default_collate
 
 from elite.config import OptimConfig, PretrainConfig, TeacherConfig, plain
 from elite.data.images import ImageIndex, Picture, PictureSet, Target, shuffled_keys
-from elite.data.loading import BatchLoader, bytes_in_flight, check_shared_memory, shared_bytes, too_late
+from elite.data.loading import BatchLoader, bytes_in_flight, check_shared_memory, open_files, shared_bytes, too_late
 from elite.data.views import parse_names
 from elite.environment import describe
 from elite.errors import ConfigError
@@ -189,8 +188,8 @@ class Images(L.LightningDataModule):
         Raises:
             DataError: it is damaged, or smaller than the crop.
         """
-        data, limit = self.config.data, self.config.data.timeout
-        with self.stopping.wait(limit, lambda: too_late(limit, [os.getpid()])):
+        data, limit, open_before = self.config.data, self.config.data.timeout, open_files()
+        with self.stopping.wait(limit, lambda: too_late(limit, open_before)):
             sizes = [shared_bytes(default_collate([p[0, 0]])) if p else 0 for p in (self.train_set, self.val_set)]
         training = bytes_in_flight(sizes[0] * data.batch_size, data.workers)
         return training + (bytes_in_flight(sizes[1], min(1, data.workers)) if self.val_set else 0)
