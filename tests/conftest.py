@@ -2,7 +2,10 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +76,22 @@ def real_kitti(real_data: Path) -> Path:
     return real_data / "semantickitti"
 
 
+@contextmanager
+def lock_held(path: Path) -> Iterator[int]:
+    """Another process, of this number, holds the lock on ``path`` as a run does."""
+    program = (
+        "import fcntl, json, os, sys; file = open(sys.argv[1], 'w'); fcntl.lockf(file, fcntl.LOCK_EX);"
+        "json.dump({'pid': os.getpid(), 'host': 'there'}, file); file.flush(); print(flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", program, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        process.stdout.readline()
+        yield process.pid
+        process.stdin.close()
+
+
 CALIBRATION = """\
 P0: 700 0 600 0 0 700 180 0 0 0 1 0
 P1: 700 0 600 -380 0 700 180 0 0 0 1 0
@@ -106,7 +125,11 @@ RAW_IDS = np.array([10, 11, 15, 18, 20, 30, 31, 32, 40, 44, 48, 49, 50, 51, 70, 
 @pytest.fixture
 def tiny_kitti(tmp_path: Path) -> Path:
     """Two labelled scans in 00 and one in 08, one unlabelled scan in each of 11..21; random points."""
-    root, rng = tmp_path / "kitti", np.random.default_rng(0)
+    return write_tiny_kitti(tmp_path / "kitti")
+
+
+def write_tiny_kitti(root: Path) -> Path:
+    rng = np.random.default_rng(0)
     for sequence, names in {"00": ["000000", "000001"], "08": ["000000"]}.items():
         for name in names:
             points = random_scan(rng)

@@ -3,14 +3,17 @@
 import errno
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,15 +21,17 @@ import pytest
 import torch
 
 from elite.config import DataConfig, FaultConfig, OptimConfig
-from elite.data.dataset import TrainingSet
+from elite.data.dataset import ScoringSet, TrainingSet
 from elite.errors import ConfigError, DataError, OutputError, StoppedError, TrainingError
+from elite.signals import Terminated
+from elite.stopping import Stopping
 from elite.student import load_student
 from elite.training import train
 from elite.training.faults import sound
 from elite.training.module import Training
 from tests.conftest import RAW_IDS, random_scan, write_frame
 from tests.test_distillation import config as taught
-from tests.test_resume import checkpoint, same
+from tests.test_resume import checkpoint, metrics, same
 from tests.test_training import config
 
 
@@ -169,7 +174,8 @@ def test_sigterm_saves_and_the_run_goes_on_as_if_nothing_had_been(
     begin = Training.on_train_batch_start
 
     def signalled(self: Training, batch: Any, index: int) -> None:
-        if index == 3:
+        if index == 3:  # Lightning's handler would wait for the other processes of a run
+            assert signal.getsignal(signal.SIGTERM).__module__ == "elite.signals"
             os.kill(os.getpid(), signal.SIGTERM)
         begin(self, batch, index)
 
@@ -181,6 +187,159 @@ def test_sigterm_saves_and_the_run_goes_on_as_if_nothing_had_been(
     train(stopped, progress=False)
     same(checkpoint(stopped.out), checkpoint(whole.out))
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def hang(harm: Callable[[], Any]) -> None:
+    """As a file does that a storage never delivers."""
+    harm()
+    time.sleep(100)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_signal_while_waiting_for_a_batch_saves_the_last_step(
+    tiny_kitti: Path, tmp_path: Path, monkeypatch, workers: int
+) -> None:
+    data = DataConfig(root=tiny_kitti, sequences="00", batch_size=1, workers=workers)
+    stopped = config(tiny_kitti, tmp_path / "stopped", data=data, steps=6, val_every=3, resume="last")
+    read, run = TrainingSet._sample, os.getpid()
+
+    def stalled(self: TrainingSet, epoch: int, i: int) -> Any:
+        if epoch == 2:  # the fifth and the sixth step; a loader process is ahead of the run
+            time.sleep(1 if os.getpid() != run else 0)
+            hang(lambda: os.kill(run, signal.SIGTERM))
+        return read(self, epoch, i)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingSet, "_sample", stalled)
+        with pytest.raises(StoppedError, match=r"SIGTERM after step 4; saved in .*--resume last"):
+            train(stopped, progress=False)
+    assert checkpoint(stopped.out)["global_step"] == 4
+    if workers:  # the same state, whoever waited
+        return
+    train(stopped, progress=False)
+    train(whole := replace(stopped, out=tmp_path / "whole"), progress=False)
+    same(checkpoint(stopped.out), checkpoint(whole.out))
+    assert metrics(stopped.out) == metrics(whole.out)
+
+
+@pytest.mark.parametrize(
+    ("number", "error"),
+    [(signal.SIGINT, KeyboardInterrupt), (signal.SIGUSR1, StoppedError)],
+)
+def test_signals_of_shells_and_clusters_save_like_sigterm(
+    tiny_kitti: Path, tmp_path: Path, monkeypatch, number: int, error: type[BaseException]
+) -> None:
+    step = Training.training_step
+
+    def signalled(self: Training, *given: Any) -> Any:
+        if self.global_step == 2:
+            os.kill(os.getpid(), number)
+        return step(self, *given)
+
+    monkeypatch.setattr(Training, "training_step", signalled)
+    with pytest.raises(error):
+        train(config(tiny_kitti, tmp_path), progress=False)
+    assert checkpoint(tmp_path)["global_step"] == 3  # the step was finished
+
+
+def test_signal_while_validating_ends_the_run_at_once(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
+    whole = config(tiny_kitti, tmp_path / "whole", steps=6, val_every=3, save_every=2)
+    train(whole, progress=False)
+    read, calls = ScoringSet.__getitem__, iter(range(9))
+
+    def stalled(self: ScoringSet, i: int) -> Any:
+        if next(calls) == 2:  # the first call is the look before the run, the second the validation after three steps
+            hang(lambda: os.kill(os.getpid(), signal.SIGTERM))
+        return read(self, i)
+
+    stopped = replace(whole, out=tmp_path / "stopped", resume="last")
+    with monkeypatch.context() as patch:
+        patch.setattr(ScoringSet, "__getitem__", stalled)
+        with pytest.raises(StoppedError, match="SIGTERM after step 4; saved"):
+            train(stopped, progress=False)
+    train(stopped, progress=False)
+    same(checkpoint(stopped.out), checkpoint(whole.out))
+
+
+def test_signal_before_the_first_step_leaves_nothing(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(TrainingSet, "_sample", lambda *_: hang(lambda: os.kill(os.getpid(), signal.SIGTERM)))
+    with pytest.raises(StoppedError, match="before its first checkpoint"):
+        train(config(tiny_kitti, tmp_path / "run"), progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_second_signal_ends_the_process_at_once() -> None:
+    program = """
+import os, signal
+from elite.stopping import Stopping
+stopping = Stopping()
+stopping.busy = True
+with stopping.listening():
+    os.kill(os.getpid(), signal.SIGTERM)
+    print("the first is recorded", flush=True)
+    os.kill(os.getpid(), signal.SIGINT)
+    print("the second is not")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (-signal.SIGINT, "the first is recorded\n")
+
+
+def test_wait_of_a_shared_step_ends_after_a_grace_time(monkeypatch) -> None:
+    """The step may yet be completed and saved by all of its processes."""
+    monkeypatch.setattr("elite.stopping.GRACE", 0.2)
+    stopping, came = Stopping(), []
+    stopping.busy, stopping.resting = True, False
+    with stopping.listening():
+        with stopping.wait(0, TimeoutError):
+            os.kill(os.getpid(), signal.SIGTERM)
+            came.append("a batch")
+        with pytest.raises(Terminated), stopping.wait(0, TimeoutError):
+            time.sleep(100)
+    assert came
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_stalled_file_ends_the_run_in_time_and_is_named(
+    tiny_kitti: Path, tmp_path: Path, monkeypatch, workers: int
+) -> None:
+    read, stalled = TrainingSet._sample, tmp_path / "stalled.bin"
+    stalled.touch()
+
+    def wait(self: TrainingSet, epoch: int, i: int) -> Any:
+        with stalled.open():
+            time.sleep(100 if epoch == 1 else 0)
+        return read(self, epoch, i)
+
+    monkeypatch.setattr(TrainingSet, "_sample", wait)
+    data = DataConfig(root=tiny_kitti, sequences="00", batch_size=1, workers=workers, timeout=1)
+    with pytest.raises(DataError, match=r"no data in 1 s.*open: .*stalled.bin.*--data.timeout"):
+        train(config(tiny_kitti, tmp_path / "run", data=data), progress=False)
+    assert checkpoint(tmp_path / "run")["global_step"] == 2  # what was done is saved
+
+
+def test_loader_that_cannot_hand_over_a_batch_ends_the_run(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
+    """In the thread of a queue its error is printed, and the run waits for ever."""
+    read, run = TrainingSet._sample, os.getpid()
+
+    def limited(self: TrainingSet, epoch: int, i: int) -> Any:
+        if os.getpid() != run:  # shared memory is files, so this is what a full /dev/shm does too
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1024, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+        return read(self, epoch, i)
+
+    monkeypatch.setattr(TrainingSet, "_sample", limited)
+    data = DataConfig(root=tiny_kitti, sequences="00", batch_size=1, workers=1)
+    with pytest.raises(TrainingError, match=r"cannot hand over its batch.*File too large.*/dev/shm.*--data.workers 0"):
+        train(config(tiny_kitti, tmp_path / "run", data=data), progress=False)
+
+
+def test_small_shared_memory_is_refused_before_the_run_begins(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=16, f_frsize=4096))
+    data = DataConfig(root=tiny_kitti, sequences="00", batch_size=1, workers=2)
+    message = r"/dev/shm: expected .* MiB .* found 0.0625 MiB free.*--shm-size.*--ipc=host.*--data.workers 0"
+    with pytest.raises(TrainingError, match=message):
+        train(config(tiny_kitti, tmp_path / "run", data=data), progress=False)
+    assert not (tmp_path / "run").exists()
+    train(config(tiny_kitti, tmp_path / "run", data=replace(data, workers=0), steps=1), progress=False)
 
 
 def test_a_full_disk_leaves_the_checkpoint_before(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:

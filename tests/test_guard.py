@@ -205,3 +205,17 @@ def test_predict_reports_the_points_outside_the_volume(student: Path, tmp_path: 
     values.tofile(tmp_path / "000000.bin")
     assert main(["predict", str(student), str(tmp_path / "000000.bin"), "-o", str(tmp_path / "out")]) == 0
     assert "69 of 6,900 points (1.0%) lie outside the student's volume" in capsys.readouterr().out
+
+
+def test_train_reports_doubtful_scans_and_strict_refuses_them(tmp_path: Path, capsys) -> None:
+    from tests.conftest import write_frame
+
+    for i in range(2):
+        write_frame(tmp_path / "kitti", "00", f"{i:06d}", street(i) * (1, 1, 1, 255), np.full(6900, 40))
+    argv = ["train", "--config", "semantickitti-student", "--data.root", str(tmp_path / "kitti"), "--data.sequences=00"]
+    argv += ["--data.val_sequences=none", "--student.channels=4", "--student.cells=[50,50,10]", "--data.batch_size=1"]
+    argv += ["--data.workers=0", "--steps=1", "--accelerator=cpu"]
+    assert main([*argv, "--out", str(tmp_path / "run")]) == 0
+    assert capsys.readouterr().err.count("Divide 0..255 by 255") == 1
+    assert main([*argv, "--out", str(tmp_path / "strict"), "--strict"]) == 2
+    assert not (tmp_path / "strict").exists()

@@ -120,15 +120,16 @@ def test_predict_files_with_a_scan_beyond_memory_labels_the_others(
         random_scan(np.random.default_rng(0), 9 - i).tofile(job.scan)
     segment = segmenter.segment
 
-    def fail_on_large(scan):
+    def fail_on_large(scan, source):
         if len(scan) == 9:
             raise error
-        return segment(scan)
+        return segment(scan, source)
 
     monkeypatch.setattr(segmenter, "segment", fail_on_large)
     failed: list[str] = []
-    assert predict_files(segmenter, jobs, lambda job, reason: failed.append(str(reason))) == (1, 1)
+    done = predict_files(segmenter, jobs, lambda job, reason: failed.append(str(reason)))
+    assert (done.written, done.failed) == (1, 1)
     assert "0.bin: expected a scan that fits into memory" in failed[0]
-    monkeypatch.setattr(segmenter, "segment", lambda scan: 1 / 0)
+    monkeypatch.setattr(segmenter, "segment", lambda scan, source: 1 / 0)
     with pytest.raises(ZeroDivisionError):  # an error of the program itself
         predict_files(segmenter, jobs, lambda job, reason: None)

@@ -10,7 +10,7 @@ LAYERS = (
     ("version", "types", "config", "errors", "paths"),
     (
         *("geometry", "pixels", "labels", "layout", "files", "metrics", "terminal", "signals", "plugins"),
-        *("folder_watch", "arrivals"),
+        *("folder_watch", "arrivals", "stopping"),
         *("environment", "device", "native", "sparse", "pictures", "processes"),
         *("inert_pickle", "lazy_tensors", "weight_names"),
     ),
@@ -29,6 +29,7 @@ SAME_LAYER = {
     ("config", "errors"),  # impossible settings are refused with the library's own errors
     ("metrics", "labels"),  # the number of classes
     ("sparse", "native"),  # one of its backends
+    ("stopping", "signals"),
     ("environment", "native"),  # results tell which kernels made them
     ("pictures", "geometry"),
     ("pictures", "labels"),

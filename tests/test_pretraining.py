@@ -1,6 +1,9 @@
 """Pre-training of a small foundation model: what it learns from, what it writes, what it refuses."""
 
 import json
+import os
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +16,10 @@ from safetensors.torch import load_file, save_file
 from elite.cli import main
 from elite.config import AdapterConfig, ImageConfig, ImageDataConfig, PretrainConfig, TeacherConfig
 from elite.data.dense import write_dense
-from elite.data.images import first_come, segments, shuffled_keys
+from elite.data.images import PictureSet, first_come, segments, shuffled_keys
 from elite.errors import CheckpointError, ConfigError, DataError
 from elite.layout import Layout
+from elite.signals import Terminated
 from elite.teacher import Teacher
 from elite.teacher.backbone import Backbone
 from elite.teacher.teacher import HEADS_FORMAT
@@ -31,8 +35,8 @@ from elite.training.objectives import (
     mask_iou,
     mask_loss,
 )
-from elite.training.pretraining import pretrain
-from tests.conftest import narrow_sam_config
+from elite.training.pretraining import Pretraining, pretrain
+from tests.conftest import lock_held, narrow_sam_config
 
 RAW = np.array([0, 10, 40, 50, 70, 80, 252], np.uint16)
 
@@ -325,3 +329,34 @@ def test_class_labels_train_the_taps_and_heads_of_a_teacher(streets: Path, tmp_p
     built(named, "pretrained", rel_pos="interpolate")
     with pytest.raises(CheckpointError, match="of another shape"):
         built(named, "pretrained", channels=4)
+
+
+# ---- what ends it ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("number", "error"), [(signal.SIGTERM, Terminated), (signal.SIGINT, KeyboardInterrupt)])
+def test_signal_ends_pretraining_and_leaves_nothing(
+    streets: Path, tmp_path: Path, architecture: str, monkeypatch, number: int, error: type[BaseException]
+) -> None:
+    monkeypatch.setattr(Pretraining, "training_step", lambda *_: os.kill(os.getpid(), number))
+    with pytest.raises(error):
+        pretrain(configured(streets, tmp_path / "model", architecture), progress=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_stalled_image_ends_pretraining_in_time(streets: Path, tmp_path: Path, architecture: str, monkeypatch) -> None:
+    read = PictureSet.__getitem__
+
+    def wait(self: PictureSet, key: tuple[int, int]) -> Any:
+        time.sleep(100 if key[0] == 1 else 0)
+        return read(self, key)
+
+    monkeypatch.setattr(PictureSet, "__getitem__", wait)
+    settings = configured(streets, tmp_path / "model", architecture, data={"workers": 1, "timeout": 1})
+    with pytest.raises(DataError, match=r"no data in 1 s.*--data.timeout"):
+        pretrain(settings, progress=False)
+
+
+def test_model_that_another_run_makes_is_refused(streets: Path, tmp_path: Path, architecture: str) -> None:
+    with lock_held(tmp_path / ".model.lock") as pid, pytest.raises(ConfigError, match=f"the run of process {pid}"):
+        pretrain(configured(streets, tmp_path / "model", architecture), progress=False)

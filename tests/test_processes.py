@@ -1,41 +1,93 @@
 """Who launches the processes: this program, torchrun, or SLURM."""
 
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from elite.processes import Processes, _launched, sizes
+from elite.errors import ConfigError
+from elite.processes import Processes, is_first, launcher, sizes
 
-TORCHRUN = {"LOCAL_WORLD_SIZE": "4", "WORLD_SIZE": "8"}
-SRUN = {"SLURM_STEP_ID": "0", "SLURM_JOB_NAME": "labels", "SLURM_STEP_NUM_TASKS": "6", "SLURM_STEP_NUM_NODES": "3"}
+TORCHRUN = {
+    **{"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "4"},
+    **{"MASTER_ADDR": "node0", "MASTER_PORT": "29500", "TORCHELASTIC_RUN_ID": "none"},
+}
+SRUN = {
+    **{"SLURM_STEP_ID": "0", "SLURM_JOB_NAME": "labels", "SLURM_STEP_NUM_TASKS": "6", "SLURM_STEP_NUM_NODES": "3"},
+    **{
+        "SLURM_NTASKS": "6",
+        "SLURM_NTASKS_PER_NODE": "2",
+        "SLURM_PROCID": "0",
+        "SLURM_LOCALID": "0",
+        "SLURM_NODEID": "0",
+    },
+}
+CHILD = {"LOCAL_RANK": "1", "NODE_RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
 
 
-@pytest.fixture(autouse=True)
-def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (*TORCHRUN, *SRUN):
-        monkeypatch.delenv(name, raising=False)
+def without(environment: dict[str, str], *names: str) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name not in names}
+
+
+@pytest.fixture
+def environ(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, str]], None]:
+    """Sets these variables of a launcher, and no others."""
+    for name in [n for n in os.environ if n in TORCHRUN or n in CHILD or n.startswith("SLURM_")]:
+        monkeypatch.delenv(name)
+    return lambda variables: [monkeypatch.setenv(*item) for item in variables.items()] and None
 
 
 @pytest.mark.parametrize(
-    ("environment", "launched", "expected"),
+    ("environment", "by", "expected", "first"),
     [
-        ({}, False, (2, 1)),
-        (TORCHRUN, True, (4, 2)),
-        (SRUN, True, (2, 3)),
-        (SRUN | {"SLURM_JOB_NAME": "bash"}, False, (2, 1)),  # a shell that srun opened is no step of many
-        ({"SLURM_STEP_NUM_TASKS": "6"}, False, (2, 1)),  # inside of an allocation, but of no step
-        (SRUN | {"SLURM_STEP_NUM_TASKS": "1"}, False, (2, 1)),
+        ({}, None, (2, 1), True),
+        (TORCHRUN, "torchrun", (4, 2), False),
+        (TORCHRUN | {"RANK": "0", "LOCAL_RANK": "0"}, "torchrun", (4, 2), True),
+        (SRUN, "srun", (2, 3), True),
+        (SRUN | {"SLURM_PROCID": "5"}, "srun", (2, 3), False),
+        (SRUN | TORCHRUN, "torchrun", (4, 2), False),  # srun starts torchrun
+        (SRUN | {"SLURM_JOB_NAME": "bash"}, None, (2, 1), True),  # a shell that srun opened is not a step of many
+        (without(SRUN, "SLURM_STEP_ID"), None, (2, 1), True),  # inside of an allocation, but not of a step
+        (SRUN | {"SLURM_STEP_NUM_TASKS": "1"}, None, (2, 1), True),
+        (CHILD, None, (2, 1), False),  # of --devices 2
+        ({"RANK": "1", "WORLD_SIZE": "1"}, None, (2, 1), True),  # left over, or of a job of one pod
     ],
 )
-def test_launcher_tells_how_many(environment, launched, expected, monkeypatch: pytest.MonkeyPatch):
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    assert (_launched(), sizes(2)) == (launched, expected)
+def test_launcher_of_each_environment_is_recognised(environment, by, expected, first, environ) -> None:
+    environ(environment)
+    assert (launcher(), sizes(2), is_first()) == (by, expected, first)
 
 
-def test_one_process_gathers_its_own_value():
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        (
+            {"LOCAL_WORLD_SIZE": "2"},
+            "has LOCAL_WORLD_SIZE, expected RANK, WORLD_SIZE, LOCAL_RANK, .* Unset LOCAL_WORLD",
+        ),
+        (without(TORCHRUN, "WORLD_SIZE"), "expected WORLD_SIZE beside it"),
+        (TORCHRUN | {"WORLD_SIZE": "many"}, "WORLD_SIZE is 'many', expected a number"),
+        (TORCHRUN | {"LOCAL_WORLD_SIZE": "3"}, "found RANK=5, WORLD_SIZE=8, LOCAL_RANK=1, LOCAL_WORLD_SIZE=3"),
+        (TORCHRUN | {"LOCAL_WORLD_SIZE": "0"}, "LOCAL_WORLD_SIZE=0"),
+        ({"LOCAL_RANK": "1"}, "has LOCAL_RANK, expected NODE_RANK, WORLD_SIZE"),
+        (without(SRUN, "SLURM_NTASKS_PER_NODE"), "Give --ntasks-per-node 2 .* to srun instead of --ntasks"),
+        (SRUN | {"SLURM_NTASKS_PER_NODE": "4"}, "found SLURM_STEP_NUM_TASKS=6 with SLURM_NTASKS_PER_NODE=4"),
+        (without(SRUN, "SLURM_PROCID"), "expected SLURM_PROCID beside it"),
+        (SRUN | {"SLURM_STEP_NUM_TASKS": "?"}, "SLURM_STEP_NUM_TASKS is '\\?'"),
+    ],
+)
+def test_contradictory_variables_of_a_launcher_are_named(environment, message, environ) -> None:
+    environ(environment)
+    for ask in (launcher, is_first, lambda: sizes(2)):
+        with pytest.raises(ConfigError, match=message):
+            ask()
+
+
+def test_one_process_gathers_its_own_value(environ) -> None:
+    environ({})
     alone = Processes(1, "cpu")
     assert (alone.rank, alone.world, alone.device, alone.gather("value")) == (0, 1, "cpu", ["value"])
 

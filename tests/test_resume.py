@@ -1,19 +1,30 @@
 """A run that was stopped at any moment and went on equals the run that was never stopped, to the bit."""
 
 import csv
+import errno
+import fcntl
 import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
+import yaml
 
-from elite.config import DataConfig, FaultConfig, OptimConfig, SelfTrainingConfig
+from elite.config import DataConfig, FaultConfig, OptimConfig, SelfTrainingConfig, TrainConfig
 from elite.errors import CheckpointError, ConfigError
 from elite.torch_file import load_torch
 from elite.training import callbacks, train
 from elite.training.module import Training
+from elite.training.resume import best_score
+from elite.training.run_lock import RunLock
+from tests.conftest import lock_held, write_tiny_kitti
 from tests.test_distillation import config as taught
 from tests.test_training import config
 
@@ -66,8 +77,8 @@ def run_with_stops(settings: Any, stops: list[int], monkeypatch: pytest.MonkeyPa
                 raise Killed
             begin(self, batch, index)
 
-        with monkeypatch.context() as patch:
-            patch.setattr(Training, "on_train_batch_start", killed)
+        with monkeypatch.context() as patched:
+            patched.setattr(Training, "on_train_batch_start", killed)
             try:
                 train(replace(settings, resume="last"), progress=False)
             except Killed:
@@ -127,8 +138,8 @@ def test_killed_when_a_checkpoint_is_just_in_place(tiny_kitti: Path, tmp_path: P
         if count == written:
             raise Killed
 
-    with monkeypatch.context() as patch:
-        patch.setattr(callbacks, "write_bytes", killed)
+    with monkeypatch.context() as patched:
+        patched.setattr(callbacks, "write_bytes", killed)
         with pytest.raises(Killed):
             train(stopped, progress=False)
     train(stopped, progress=False)
@@ -162,9 +173,187 @@ def test_what_cannot_be_resumed_says_so(tiny_kitti: Path, tmp_path: Path, kind: 
         torch.save({"state_dict": {}}, path)
         if kind == "half":
             path.write_bytes(path.read_bytes()[:-100])
-    messages = {"half": "cut short", "student": "no checkpoint that a run can go on from", "absent": "Check the path"}
+    messages = {
+        "half": "cut short",
+        "student": "not a checkpoint that a run can resume from",
+        "absent": "Check the path",
+    }
     with pytest.raises(CheckpointError, match=messages[kind]):
         train(replace(first, resume=resume), progress=False)
+
+
+@pytest.fixture(scope="module")
+def stopped_once(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
+    """A run that was killed after its first validation, with five of its six steps saved."""
+    base = tmp_path_factory.mktemp("stopped")
+    settings = config(write_tiny_kitti(base / "kitti"), base / "run", steps=6, val_every=3, save_every=1)
+
+    def killed(self: Training, batch: Any, index: int) -> None:
+        if index == 5:
+            raise Killed
+
+    with patch.object(Training, "on_train_batch_start", killed), pytest.raises(Killed):
+        train(settings, progress=False)
+    return replace(settings, resume="last")
+
+
+@pytest.fixture
+def stopped(stopped_once: TrainConfig, tiny_kitti: Path, tmp_path: Path) -> TrainConfig:
+    """A copy of that run, over the same data in another place."""
+    shutil.copytree(stopped_once.out, tmp_path / "run")
+    return replace(stopped_once, out=tmp_path / "run", data=replace(stopped_once.data, root=tiny_kitti))
+
+
+def edit(path: Path, **changes: Any) -> None:
+    torch.save(load_torch(path) | changes, path)
+
+
+def test_moved_run_keeps_its_best_checkpoint(stopped: TrainConfig, tmp_path: Path) -> None:
+    moved = tmp_path / "moved"
+    stopped.out.rename(moved)
+    edit(moved / "checkpoints" / "last.ckpt", elite_best=0.99)
+    best = (moved / "checkpoints" / "best.ckpt").read_bytes()
+    for _ in range(2):  # it ends, and is resumed when it has ended
+        result = train(replace(stopped, out=moved), progress=False)
+        assert (result.best, result.miou) == (moved / "checkpoints" / "best.ckpt", 0.99)
+        assert result.best.read_bytes() == best
+    assert not stopped.out.exists()
+
+
+def test_best_checkpoint_that_is_gone_is_replaced_by_the_next(stopped: TrainConfig, capsys) -> None:
+    edit(stopped.out / "checkpoints" / "last.ckpt", elite_best=0.99)
+    (stopped.out / "checkpoints" / "best.ckpt").unlink()
+    result = train(stopped, progress=False)
+    assert "best.ckpt is missing" in capsys.readouterr().out
+    assert result.best.exists()
+    assert result.miou < 0.99
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "expected"),
+    [
+        ({"elite_best": 0.5}, 0.5),
+        ({"elite_best": None, "callbacks": {"ModelCheckpoint{}": {"best_model_score": 0.5}}}, None),
+        ({"callbacks": {"ModelCheckpoint{'monitor'}": {"best_model_score": torch.tensor(0.5)}}}, 0.5),  # version 0.1
+        ({"callbacks": {"ModelCheckpoint{}": {"best_model_score": torch.zeros(2)}}}, None),
+        ({"elite_best": float("nan")}, None),
+        ({}, None),
+    ],
+)
+def test_best_score_of_a_checkpoint_is_read(checkpoint: dict[str, Any], expected: float | None) -> None:
+    assert best_score(checkpoint) == expected
+
+
+def test_resume_into_another_runs_folder_is_refused_without_leave(stopped: TrainConfig, tmp_path: Path) -> None:
+    train(replace(stopped, out=tmp_path / "whole"), progress=False)
+    other = replace(stopped, out=tmp_path / "other", seed=1)
+    train(other, progress=False)
+    before = {path: path.read_bytes() for path in other.out.rglob("*") if path.is_file()}
+    here = replace(stopped, out=other.out, resume=str(stopped.out / "checkpoints" / "last.ckpt"))
+    with pytest.raises(ConfigError, match=r"other holds a run already .*last.ckpt is of another one.*--overwrite true"):
+        train(here, progress=False)
+    assert {path: path.read_bytes() for path in other.out.rglob("*") if path.is_file()} == before
+    train(replace(here, overwrite=True), progress=False)
+    for name in ("last.ckpt", "best.ckpt"):
+        same(of_any_place(other.out, name), of_any_place(tmp_path / "whole", name))
+    assert metrics(other.out) == metrics(tmp_path / "whole")
+    assert yaml.safe_load((other.out / "config.yaml").read_text())["seed"] == 0
+
+
+def of_any_place(run: Path, name: str) -> dict[str, Any]:
+    found = checkpoint(run, name)
+    found["elite_config"] |= {"overwrite": False, "data": None}
+    return found
+
+
+def test_resume_over_other_data_is_refused_without_leave(stopped: TrainConfig, capsys) -> None:
+    assert stopped.data.root is not None
+    scan = stopped.data.root / "sequences" / "00" / "velodyne" / "000001.bin"
+    scan.rename(scan.with_suffix(".moved"))
+    last = stopped.out / "checkpoints" / "last.ckpt"
+    before = last.read_bytes()
+    message = r"other data: labelled training scans 2 then, 1 now; training scans 2 then, 1 now.*--allow-other-data"
+    with pytest.raises(ConfigError, match=message):
+        train(stopped, progress=False)
+    scan.with_name("000002.bin").write_bytes(scan.with_suffix(".moved").read_bytes())
+    label = scan.parents[1] / "labels" / "000001.label"
+    label.with_name("000002.label").write_bytes(label.read_bytes())
+    with pytest.raises(ConfigError, match=r"training scans 2 then, 2 now \(as many, but others\)"):
+        train(stopped, progress=False)
+    assert last.read_bytes() == before
+    train(replace(stopped, allow_other_data=True), progress=False)
+    assert "resumed over other data: labelled training scans 2 then" in capsys.readouterr().out
+
+
+def test_resume_from_a_checkpoint_without_a_record_of_its_data_notes_it(stopped: TrainConfig, capsys) -> None:
+    edit(stopped.out / "checkpoints" / "last.ckpt", elite_data=None)
+    train(stopped, progress=False)
+    assert "does not record its data" in capsys.readouterr().out
+
+
+# ---- the run folder -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> Iterator[tuple[Path, int]]:
+    """A run folder that a process of this number works in."""
+    folder = tmp_path / "locked"
+    folder.mkdir()
+    with lock_held(folder / ".lock") as pid:
+        yield folder, pid
+
+
+@pytest.mark.parametrize("resume", [None, "last"])
+def test_folder_of_a_run_at_work_is_refused(tiny_kitti: Path, locked: tuple[Path, int], resume: str | None) -> None:
+    folder, pid = locked
+    with pytest.raises(ConfigError, match=rf"locked: expected .*found the run of process {pid} on there"):
+        train(config(tiny_kitti, folder, overwrite=True, resume=resume), progress=False)
+    assert [path.name for path in folder.iterdir()] == [".lock"]
+
+
+def test_lock_ends_with_its_run_though_a_loader_process_lives_on(tmp_path: Path) -> None:
+    """A run that was killed is resumed at once, while its loaders still notice that it is gone."""
+    path = tmp_path / ".lock"
+    ready, end = os.pipe()
+    run = os.fork()
+    if run == 0:  # takes the lock, forks a loader process, and dies
+        RunLock(tmp_path, path).acquire()
+        if os.fork() == 0:
+            os.write(end, b".")
+            time.sleep(5)
+        os._exit(0)
+    os.waitpid(run, 0)
+    assert os.read(ready, 1) == b"."
+    with RunLock(tmp_path, path) as lock:
+        lock.acquire()
+        assert path.exists()
+    assert not path.exists()
+
+
+def test_file_system_without_locks_is_noted_and_used(tiny_kitti: Path, tmp_path: Path, monkeypatch, capsys) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "lockf", refuse)
+    train(config(tiny_kitti, tmp_path / "run", steps=1), progress=False)
+    assert "cannot be locked here (No locks available)" in capsys.readouterr().err
+
+
+def test_settings_alone_mean_that_there_is_a_run(tiny_kitti: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("seed: 1")  # as before the first checkpoint
+    settings = config(tiny_kitti, tmp_path, steps=1)
+    with pytest.raises(ConfigError, match=r"holds a run already \(config.yaml\)"):
+        train(settings, progress=False)
+    train(replace(settings, resume="last"), progress=False)
+    assert yaml.safe_load((tmp_path / "config.yaml").read_text())["seed"] == 0
+
+
+def test_start_that_the_new_run_would_replace_is_refused(stopped: TrainConfig) -> None:
+    best = stopped.out / "checkpoints" / "best.ckpt"
+    again = replace(stopped, resume=None, overwrite=True, init=best.parent / ".." / "checkpoints" / "best.ckpt")
+    with pytest.raises(ConfigError, match=r"--init .*best.ckpt is a file of the run in .* Copy it elsewhere"):
+        train(again, progress=False)
+    assert best.exists()
 
 
 def test_deterministic_runs_repeat(kitti: Path, tmp_path: Path, foundation: Path) -> None:

@@ -18,6 +18,7 @@ from elite.config import (
     AugmentConfig,
     DataConfig,
     DistillConfig,
+    ImageConfig,
     OptimConfig,
     StudentConfig,
     TeacherConfig,
@@ -25,7 +26,7 @@ from elite.config import (
 )
 from elite.data import SemanticKITTI
 from elite.data.sampler import EpochSampler
-from elite.errors import CheckpointError, ConfigError, DataError, OutputError
+from elite.errors import CheckpointError, ConfigError, DataError, OutputError, TrainingError
 from elite.evaluation import by_segmenter, evaluate
 from elite.inference import Segmenter
 from elite.losses import class_weights
@@ -35,6 +36,7 @@ from elite.training.callbacks import Throughput
 from elite.training.module import Training
 from elite.training.optim import cosine
 from elite.types import Batch
+from tests.conftest import random_scan, write_frame
 
 SMALL = StudentConfig(channels=8, cells=(100, 100, 12))
 
@@ -222,6 +224,65 @@ def test_impossible_runs_end_before_the_first_step(tiny_kitti: Path, tmp_path: P
         changes = {"data": DataConfig(root=tiny_kitti, sequences="00", val_sequences="11", workers=0)}
     with pytest.raises(error, match=message):
         train(config(tiny_kitti, tmp_path / "run", **changes), progress=False)
+
+
+@pytest.mark.parametrize(("validated", "steps"), [(True, 1), (False, 4)])
+def test_run_whose_weights_explode_is_not_a_success(tiny_kitti: Path, tmp_path: Path, validated, steps) -> None:
+    """After the first step nothing is finite: nine steps in a row are left out before that ends a run."""
+    validation = "valid" if validated else "none"
+    data = DataConfig(root=tiny_kitti, sequences="00", val_sequences=validation, batch_size=1, workers=0)
+    settings = config(tiny_kitti, tmp_path / "run", steps=steps, data=data, optim=OptimConfig(lr=1e10))
+    with pytest.raises(TrainingError, match=rf"no .*{steps - 1} of {steps} steps were skipped.*Lower --optim.lr"):
+        train(settings, progress=False)
+    assert not (tmp_path / "run" / "checkpoints" / "best.ckpt").exists()
+
+
+def test_skipped_step_is_reported_when_the_run_ends(tiny_kitti: Path, tmp_path: Path, monkeypatch, capsys) -> None:
+    losses = Training.losses
+
+    def spoil(self: Training, *given: Any) -> dict[str, torch.Tensor]:
+        terms = losses(self, *given)
+        return terms | {"spoilt": torch.tensor(torch.nan)} if self.global_step == 1 else terms
+
+    monkeypatch.setattr(Training, "losses", spoil)
+    assert train(config(tiny_kitti, tmp_path / "run"), progress=False).miou is not None
+    assert "1 of 4 steps were skipped since their loss or gradient was not finite" in capsys.readouterr().out
+
+
+def taught(root: Path, run: Path, rows: int = 320) -> TrainConfig:
+    """A run with a teacher, up to the moment when that is built."""
+    return config(root, run, teacher=TeacherConfig(weights="random"), image=ImageConfig(crop=(rows, 1024)))
+
+
+def test_crop_larger_than_the_images_is_found_before_the_run_begins(kitti: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    settings = taught(kitti, run, rows=384)
+    with pytest.raises(DataError, match=r"376 x 1241 .*image.crop"):
+        train(settings, progress=False)
+    assert not run.exists()
+
+
+@pytest.mark.parametrize("damage", ["Tr", "scan", "validation scan"])
+def test_frame_that_cannot_be_read_is_found_before_the_run_begins(kitti: Path, tmp_path: Path, damage) -> None:
+    run, sequence = tmp_path / "run", kitti / "sequences" / ("08" if damage == "validation scan" else "00")
+    if damage == "Tr":
+        (sequence / "calib.txt").write_text("P2: 700 0 600 45 0 700 180 0 0 0 1 0\n")
+    else:
+        (sequence / "velodyne" / "000000.bin").write_bytes(b"half")
+    settings = taught(kitti, run)
+    with pytest.raises(DataError, match=r"calib.txt .*Tr" if damage == "Tr" else "000000.bin"):
+        train(settings, progress=False)
+    assert not run.exists()
+
+
+def test_data_that_is_not_used_is_reported(kitti: Path, tmp_path: Path, capsys) -> None:
+    (kitti / "sequences" / "00" / "labels" / "000001.label").unlink()
+    write_frame(kitti, "22", "000000", random_scan(np.random.default_rng(0)))  # as elite synth --sequences 12 does
+    train(config(kitti, tmp_path / "run", steps=1), progress=False)
+    out = capsys.readouterr().out
+    assert "1 of 2 training scans has no labels in 'labels' and is left out\n" in out
+    assert "the images in image_2 are not used: there is no teacher" in out
+    assert "sequence 22 is not used (see --data.sequences" in out
 
 
 def test_checkpoints_load_where_training_packages_are_missing(trained: Path) -> None:

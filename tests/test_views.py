@@ -10,16 +10,29 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from elite.config import AugmentConfig, DataConfig, ImageConfig, StudentConfig, TeacherConfig, TrainConfig
+from elite.cli import main
+from elite.config import (
+    AugmentConfig,
+    DataConfig,
+    ImageConfig,
+    PseudoLabelConfig,
+    StudentConfig,
+    TeacherConfig,
+    TrainConfig,
+)
 from elite.data import SemanticKITTI
 from elite.data.collate import collate
 from elite.data.datamodule import DataModule
 from elite.data.dataset import ScoringSet, TrainingSet
 from elite.data.dense import write_dense
 from elite.data.sampler import EpochSampler
+from elite.data.semantickitti import count_points
+from elite.data.views import DenseLabels
 from elite.errors import ConfigError, DataError
 from elite.geometry import in_volume, point_pixel_pairs, project
+from elite.labels import to_train
 from elite.layout import Layout
+from elite.pseudo_labels import training_options
 from elite.types import View
 from tests.conftest import RAW_IDS, random_scan, write_frame
 
@@ -316,3 +329,46 @@ def test_real_images_and_pairs(real_kitti: Path) -> None:
             if (windows == shown[-1].T).all(axis=(1, 2)).any():
                 mirrored.add(flip)
     assert mirrored == {False, True}
+
+
+# ---- generated labels in another root -------------------------------------------------------------------------------
+
+
+def test_generated_labels_are_read_from_another_root_and_true_ones_are_not(drive: Path, tmp_path: Path) -> None:
+    made = Layout(tmp_path / "made")
+    before = SemanticKITTI(drive, "00", cameras=("image_2",))
+    points = count_points(before.scan_path(0))
+    ids = np.full((HEIGHT, WIDTH), 50, np.uint16)
+    for folder in ("image_2_pseudo", "image_2_labels"):
+        write_dense(made, "00", "000000", folder, semantic=ids, instance=ids)
+    for folder in ("labels_pseudo", "labels"):
+        path = made.labels("00", "000000", folder)
+        path.parent.mkdir()
+        np.full(points, 10, "<u4").tofile(path)
+    frames = SemanticKITTI(drive, "00", cameras=("image_2",), labels="labels_pseudo", derived=made.root)
+    assert frames.labelled() == [0]
+    assert (frames[0].labels == 1).all()
+    images = frames[0].images
+    read = DenseLabels(frames, "image_2_pseudo").read(frames.index[0], images)
+    assert (read["image_2"] == to_train(ids)).all()
+    true = DenseLabels(frames, "image_2_labels").read(frames.index[0], images)
+    assert (true["image_2"] == DenseLabels(before, "image_2_labels").read(before.index[0], images)["image_2"]).all()
+    frames = SemanticKITTI(drive, "00", cameras=("image_2",), derived=made.root)
+    assert (frames[0].labels == before[0].labels).all()
+
+
+def test_training_reads_generated_labels_from_the_folder_that_pseudo_label_names(
+    drive: Path, tmp_path: Path, capsys
+) -> None:
+    made = tmp_path / "made"
+    assert main(["pseudo-label", str(drive), "--frames", "0", "--out", str(made)]) == 0
+    options = f"--data.derived {made} --data.dense_labels image_2_pseudo"
+    assert capsys.readouterr().out.splitlines()[0] == f"training finds these labels with {options}"
+    settings = run_config(drive, dense_labels="image_2_pseudo")
+    with pytest.raises(DataError, match=r"no dense labels .*--data.derived"):
+        DataModule(settings)
+    module = DataModule(replace(settings, data=replace(settings.data, derived=made)))
+    assert module.train_set.dense_images == 1
+    with pytest.raises(DataError, match="expected a folder that 'elite pseudo-label --out' wrote"):
+        DataModule(replace(settings, data=replace(settings.data, derived=tmp_path / "nowhere")))
+    assert training_options(drive, PseudoLabelConfig(out=drive)) is None

@@ -129,8 +129,8 @@ class Segmenter:
         ``source`` names the scan in messages.
 
         Raises:
-            DataError: arrays of another shape, NaN or infinite numbers, no point inside the volume, numbers so large that
-                the network overflows, or (strict) a doubtful scan.
+            DataError: arrays of another shape, NaN or infinite numbers, no point inside the volume, numbers so large
+                that the network overflows, or (strict) a doubtful scan.
         """
         crop = self.crop(points, remission, source)
         each = (self.network(views, self.geometry(views)) for views in self.views(crop))

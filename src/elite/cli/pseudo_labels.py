@@ -24,12 +24,15 @@ def pseudo_label(parser: ArgumentParser, argv: list[str]) -> int:
     args, config = parse_config(parser, argv, PseudoLabelConfig)
 
     from elite.processes import Processes
-    from elite.pseudo_labels import Summary, generate, open_proposer
+    from elite.pseudo_labels import Summary, generate, open_proposer, training_options
 
     uses_network = config.proposer == "sam" or config.weights is not None
     processes = Processes(config.devices, config.device if uses_network else "cpu")
     first = processes.rank == 0
     name = f"pseudo-labels (1 of {processes.world} processes)" if processes.world > 1 else "pseudo-labels"
+
+    if first and (options := training_options(args.root, config)):
+        say(f"training finds these labels with {options}")
 
     def share() -> Summary | EliteError:
         try:

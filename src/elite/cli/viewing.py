@@ -21,6 +21,7 @@ def view(parser: ArgumentParser, argv: list[str]) -> int:
     parser.add_argument("--checkpoint", type=Path | None, help="a student that labels the scans (with its teacher)")
     parser.add_argument("--predictions", type=Path | None, help="folder that 'elite predict' wrote, instead")
     parser.add_argument("--pseudo", type=str | None, help="folders of dense labels (default: image_2_pseudo, ...)")
+    parser.add_argument("--derived", type=Path | None, help="folder of 'elite pseudo-label --out', if it is not ROOT")
     parser.add_argument("--cameras", type=str | None, help="image folders: image_2,image_3, or none (default: all)")
     add_selection(parser)
     add_labels(parser)
@@ -46,6 +47,7 @@ def view(parser: ArgumentParser, argv: list[str]) -> int:
         labels=args.labels,
         cameras=None if args.cameras is None else names(args.cameras),
         pseudo=args.pseudo,
+        derived=args.derived,
         answerer=answerer,
         teacher=teacher,
     )

@@ -13,6 +13,8 @@ class DataConfig:
 
     Attributes:
         root: the data set, the folder that holds ``sequences/``.
+        derived: folder that ``elite pseudo-label --out`` wrote, for a data set that is read-only: ``dense_labels`` and
+            ``labels`` with generated names (image_2_pseudo, labels_pseudo) are read from there if they are there.
         sequences: training sequences: split names (train, valid, test) or numbers, 00,01 or 0-7.
         frames: training frames within each sequence, 0-2 or 0,5; all by default.
         val_sequences: sequences that the model is scored on while training; none = no validation.
@@ -29,9 +31,11 @@ class DataConfig:
             points' labels, or another label folder: pseudo-labels that were made from the same.
         batch_size: scans a step on each device.
         workers: loader processes.
+        timeout: longest wait for a batch, in seconds (0 = no limit); the run then ends and names the open files.
     """
 
     root: Path | None = None
+    derived: Path | None = None
     sequences: str = "train"
     frames: str | None = None
     val_sequences: str = "valid"
@@ -45,12 +49,14 @@ class DataConfig:
     dense_labels: str = "none"
     batch_size: int = 4
     workers: int = 2
+    timeout: float = 300.0
 
     def __post_init__(self) -> None:
         expand_home(self)
         require(0 < self.label_fraction <= 1, f"data.label_fraction is a share in (0, 1], found {self.label_fraction}.")
         require(self.batch_size >= 1, f"data.batch_size must be at least 1, found {self.batch_size}.")
         require(self.workers >= 0, f"data.workers must not be negative, found {self.workers}.")
+        require(0 <= self.timeout <= 1e8, f"data.timeout must be in [0, 1e8] s (0 = no limit), found {self.timeout}.")
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ class ImageDataConfig:
         cameras: image folders: image_2,image_3. Dense labels are those of image_2_labels and so on.
         batch_size: images a step.
         workers: loader processes.
+        timeout: longest wait for a batch, in seconds (0 = no limit); the run then ends and names the open files.
     """
 
     root: Path | None = None
@@ -31,11 +32,13 @@ class ImageDataConfig:
     cameras: str = "image_2"
     batch_size: int = 4
     workers: int = 1
+    timeout: float = 300.0
 
     def __post_init__(self) -> None:
         expand_home(self)
         require(self.batch_size >= 1, f"data.batch_size must be at least 1, found {self.batch_size}.")
         require(self.workers >= 0, f"data.workers must not be negative, found {self.workers}.")
+        require(0 <= self.timeout <= 1e8, f"data.timeout must be in [0, 1e8] s (0 = no limit), found {self.timeout}.")
 
 
 @dataclass(frozen=True)

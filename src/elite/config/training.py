@@ -167,8 +167,9 @@ class TrainConfig:
     Attributes:
         out: run folder: checkpoints/, resolved config, versions and logs go there.
         overwrite: replace the run that ``out`` holds already; otherwise that is an error.
-        resume: go on where a run stopped, with the settings it had: last = the newest checkpoint in ``out``, or from
-            the beginning if it has none yet; or a checkpoint file.
+        resume: continue a run with the settings it had, from last = the newest checkpoint in ``out`` (from the
+            beginning if there is none yet), or from a checkpoint file.
+        allow_other_data: resume a run though its scans, images or labels are no longer the same.
         save_every: besides the end of every epoch, save a checkpoint every so many optimiser steps.
         epochs: passes over the training frames.
         steps: if given, run this many optimiser steps instead of counting epochs.
@@ -182,6 +183,7 @@ class TrainConfig:
             build can be imported, otherwise torch. spconv convolves in float32 at any precision.
         deterministic: refuse operations whose results do not repeat. A CPU has none here; on CUDA the backend is torch,
             and a foundation model may contain some.
+        strict: doubtful inputs (remission, height, axes, points without a return) are errors, not warnings.
         seed: of weights, order and augmentation.
         init: start from this student (checkpoint or imported file).
         freeze: parts of the student that are not trained: point_mlp, stages.0, ..., classifier, or none; their batch
@@ -191,6 +193,7 @@ class TrainConfig:
     out: Path = Path("runs/student")
     overwrite: bool = False
     resume: str | None = None
+    allow_other_data: bool = False
     save_every: int = 500
     epochs: int = 64
     steps: int | None = None
@@ -201,6 +204,7 @@ class TrainConfig:
     devices: int | Literal["auto"] = "auto"
     backend: Literal["auto", "native", "torch", "spconv"] = "auto"
     deterministic: bool = False
+    strict: bool = False
     seed: int = 0
     init: Path | None = None
     freeze: str = "none"

@@ -1,40 +1,52 @@
 """The loaders of a training run. The only data module that knows Lightning."""
 
 import math
-import signal
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import lightning as L
 import numpy as np
-import torch
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from elite.config import TrainConfig
 from elite.data.collate import collate
 from elite.data.dataset import ScoringSet, TrainingSet
+from elite.data.first_look import examine_scans, training_samples, validation_samples
+from elite.data.guard import InputGuard
+from elite.data.loading import BatchLoader, bytes_in_flight, open_files, shared_bytes, too_late
 from elite.data.sampler import EpochSampler
-from elite.data.semantickitti import SemanticKITTI
+from elite.data.semantickitti import FrameIndex, SemanticKITTI
 from elite.data.views import parse_names
 from elite.errors import ConfigError, DataError
 from elite.labels import NUM_CLASSES
+from elite.stopping import Stopping
+from elite.types import Sample
 
 
 class DataModule(L.LightningDataModule):
     """Training and validation batches as ``config`` selects them. No validation with ``val_sequences: none``.
 
     Images are read only if there is a teacher to look at them; with it, scans without labels take part too, and in
-    self-training all of them do.
+    self-training all of them do. A wait for a batch ends when ``stopping`` receives a signal.
     """
 
-    def __init__(self, config: TrainConfig) -> None:
+    def __init__(self, config: TrainConfig, stopping: Stopping | None = None) -> None:
         super().__init__()
+        self.stopping = stopping or Stopping()
         data = config.data
         if data.root is None:
             raise ConfigError("data.root is not set; give --data.root, the folder that holds 'sequences'.")
         self.config = config
         cameras = teacher_cameras(config)
-        frames = SemanticKITTI(data.root, data.sequences, frames=data.frames, labels=data.labels, cameras=cameras)
+        frames = SemanticKITTI(
+            data.root,
+            data.sequences,
+            frames=data.frames,
+            labels=data.labels,
+            cameras=cameras,
+            derived=data.derived,
+        )
         self.train_set = TrainingSet(
             frames,
             config.student.volume,
@@ -65,32 +77,24 @@ class DataModule(L.LightningDataModule):
         sampler.start = batches * data.batch_size
         sampler.shown = self._alone() * (self._step if self.config.steps else min(self._step, sampler.share))
         sampler.set_epoch(epoch)  # Lightning does it after the loader processes have their first keys
-        return DataLoader(
-            self.train_set,
-            batch_size=data.batch_size,
-            sampler=sampler,
-            collate_fn=collate,
-            num_workers=data.workers,
-            persistent_workers=data.workers > 0,
-            worker_init_fn=outlive_first_signal,
-            pin_memory=trains_on_cuda(self.trainer),
-            generator=torch.Generator(),  # samples bring their own chance; the run's generator is left alone
-        )
+        return self._loader(self.train_set, data.workers, batch_size=data.batch_size, sampler=sampler)
 
     def val_dataloader(self) -> DataLoader[Any] | list[DataLoader[Any]]:
         """Each process scores its share of the scans, none of them twice."""
         if self.val_set is None:
             return []
-        return DataLoader(
-            self.val_set,
-            batch_size=1,
-            sampler=range(self._rank, len(self.val_set), self._world),
-            collate_fn=collate,
-            num_workers=min(1, self.config.data.workers),
-            persistent_workers=self.config.data.workers > 0,
-            worker_init_fn=outlive_first_signal,
+        share = range(self._rank, len(self.val_set), self._world)
+        return self._loader(self.val_set, min(1, self.config.data.workers), batch_size=1, sampler=share)
+
+    def _loader(self, scans: TrainingSet | ScoringSet, workers: int, **settings: Any) -> BatchLoader:
+        return BatchLoader(
+            scans,
+            collate=collate,
+            workers=workers,
+            limit=self.config.data.timeout,
+            stopping=self.stopping,
             pin_memory=trains_on_cuda(self.trainer),
-            generator=torch.Generator(),  # samples bring their own chance; the run's generator is left alone
+            **settings,
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -100,6 +104,50 @@ class DataModule(L.LightningDataModule):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._done = state_dict["batches"]
+
+    def look(self) -> int:
+        """Read a sample of every sequence, so that what cannot be read is found before anything is written.
+
+        Returns:
+            Bytes of shared memory that the loader processes of one training process take at a time.
+
+        Raises:
+            DataError: an image is smaller than its crop, a calibration lacks a line, a file is damaged; of training
+                scans, more than ``config.faults`` allows.
+        """
+        data = self.config.data
+        needed = bytes_in_flight(_largest(training_samples(self.train_set, self._read)) * data.batch_size, data.workers)
+        if self.val_set is not None:
+            largest = _largest(validation_samples(self.val_set, self._read))
+            needed += bytes_in_flight(largest, min(1, data.workers))
+        return needed
+
+    def examine(self, report: Callable[[str], None]) -> None:
+        """Report training scans that are probably not what the student expects; see ``elite.data.guard``.
+
+        Raises:
+            DataError: there are such scans, and ``config.strict`` is set.
+        """
+        guard = InputGuard(self.config.student.volume, report, strict=self.config.strict)
+        examine_scans(self.train_set.frames, self.train_set.labelled, guard, self._read)
+
+    def _read(self, step: Callable[[], Any]) -> Any:
+        limit, open_before = self.config.data.timeout, open_files()
+        with self.stopping.wait(limit, lambda: too_late(limit, open_before)):
+            return step()
+
+    def ids(self) -> dict[str, list[str]]:
+        """What the numbers of a run depend on, by kind: scans, their images, and the dense labels of those."""
+        scans, scored = self.train_set, self.val_set
+        labelled = [scans.frames.index[i] for i in scans.labelled]
+        used = [*labelled, *(scans.frames.index[i] for i in scans.unlabelled)]
+        return {
+            "training scans": [_id(entry) for entry in used],
+            "labelled training scans": [_id(entry) for entry in labelled],
+            "training images": [f"{_id(entry)} {camera}" for entry in used for camera in entry.images],
+            "dense labels": [f"{_id(entry)} {camera}" for entry in labelled for camera in scans.dense.of(entry)],
+            "validation scans": [] if scored is None else [_id(scored.frames.index[i]) for i in scored.index],
+        }
 
     def check_processes(self, world: int) -> None:
         """Raises ConfigError if one of ``world`` processes would have no scan."""
@@ -161,9 +209,13 @@ def trains_on_cuda(trainer: L.Trainer | None) -> bool:
     return trainer is not None and trainer.strategy.root_device.type == "cuda"
 
 
-def outlive_first_signal(_worker: int = 0) -> None:
-    """A SIGTERM to a whole process group leaves a loader at work, since the run finishes its step; a second ends it."""
-    signal.signal(signal.SIGTERM, lambda *_: signal.signal(signal.SIGTERM, signal.SIG_DFL))
+def _largest(samples: Iterable[Sample]) -> int:
+    """Bytes of the largest of these in shared memory."""
+    return max((shared_bytes(collate([sample])) for sample in samples), default=0)
+
+
+def _id(entry: FrameIndex) -> str:
+    return f"{entry.sequence}/{entry.name}"
 
 
 def teacher_cameras(config: TrainConfig) -> tuple[str, ...]:

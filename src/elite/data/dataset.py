@@ -200,7 +200,8 @@ class TrainingSet(Dataset[Sample]):
         if self.dense.folders and not self.dense_images:
             raise DataError(
                 f"{', '.join(self.dense.folders.values())} holds no dense labels for any image of the labelled "
-                "training scans; check the folder's name, make the labels, or set --data.dense_labels none."
+                "training scans. Check the folder's name, make the labels with 'elite pseudo-label', give "
+                "--data.derived if they are elsewhere, or set --data.dense_labels none."
             )
         if self.dense.folders:
             self._check_share()
@@ -224,7 +225,8 @@ class TrainingSet(Dataset[Sample]):
         """The dense labels come from the same label folder, if it is another than that of all labels."""
         folder = self.frames.labels_folder
         for entry in self._labelled_entries() if folder != "labels" else ():
-            source = generated_with(self.frames.layout, entry, folder).get("labels", folder)  # of lifted labels: theirs
+            made = generated_with(self.frames.labels_layout, entry, folder)
+            source = made.get("labels", folder)  # of lifted labels: theirs
             for made_with in self.dense.settings(entry):
                 if source != "labels" and made_with.get("labels") != source:
                     raise ConfigError(

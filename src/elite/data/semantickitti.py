@@ -16,7 +16,7 @@ from elite.data.guard import layout_fault
 from elite.errors import ConfigError, DataError
 from elite.files import SCAN_BYTES, TEXT_BYTES, open_image, read_file
 from elite.labels import object_ids, split_label, to_train
-from elite.layout import CAMERAS, open_layout, parse_frames, select_sequences
+from elite.layout import CAMERAS, Layout, open_layout, parse_frames, select_sequences
 from elite.types import Camera, Frame, Scan
 
 _SCAN_NAME = re.compile(r"\d+\.bin")
@@ -190,13 +190,14 @@ class SemanticKITTI:
 
     ``sequences`` is a selection (``"train"``, ``"00,08"``, ``"0-7"``), ``frames`` another within each sequence
     (``"0-2"``); ``labels`` names the label folder, ``cameras`` the image folders (none = LiDAR only), and ``poses``
-    asks for poses.txt to be read. A frame
+    asks for poses.txt to be read. ``derived`` is another root, for generated labels (see ``layout_of``). A frame
     without labels or image is legal: the field is None, or the image missing.
 
     Attributes:
         absent: sequences of a split that are not on disk.
         unused: files that are present and not read, one line each.
         stray_files: how many of them lie among the scans.
+
 
     Raises:
         DataError: no such data, or nothing selected.
@@ -212,8 +213,10 @@ class SemanticKITTI:
         labels: str = "labels",
         cameras: Sequence[str] = ("image_2",),
         poses: bool = False,
+        derived: Path | None = None,
     ) -> None:
         self.layout = open_layout(root)
+        self.derived = None if derived is None else open_derived(derived)
         self.labels_folder = labels
         self.cameras = tuple(cameras)
         self.poses = poses
@@ -222,6 +225,7 @@ class SemanticKITTI:
                 raise ConfigError(f"'{camera}' is no camera; expected some of {', '.join(CAMERAS)}.")
         found = self.layout.found_sequences()
         self.sequences, self.absent = select_sequences(sequences, found, self.layout.root, "scans for sequence")
+        self.labels_layout = self.layout_of(labels)
         self.stray_files = 0
         self.unused: list[str] = []
         wanted = parse_frames(frames)
@@ -266,7 +270,20 @@ class SemanticKITTI:
         return self.layout.scan(self.index[i].sequence, self.index[i].name)
 
     def label_path(self, i: int) -> Path:
-        return self.layout.labels(self.index[i].sequence, self.index[i].name, self.labels_folder)
+        return self._label_path(self.index[i])
+
+    def _label_path(self, entry: FrameIndex) -> Path:
+        return self.labels_layout.labels(entry.sequence, entry.name, self.labels_folder)
+
+    def layout_of(self, folder: str) -> Layout:
+        """Where a folder of labels is: below ``derived`` if a selected sequence has it there, else in the data set.
+
+        True labels (labels, image_2_labels) are always those of the data set.
+        """
+        derived, is_true = self.derived, folder == "labels" or folder.endswith("_labels")
+        if derived is None or is_true or not any((derived.sequence(s) / folder).is_dir() for s in self.sequences):
+            return self.layout
+        return derived
 
     def read_labels(self, i: int) -> UInt8[np.ndarray, "n"]:
         """Train ids of a labelled frame, without reading its scan."""
@@ -282,7 +299,7 @@ class SemanticKITTI:
         entries = file_names(self.layout.scans(sequence))
         scans = sorted(name[:-4] for name in entries if _SCAN_NAME.fullmatch(name))
         self.stray_files += len(entries) - len(scans)
-        labels = file_names(self.layout.sequence(sequence) / self.labels_folder)
+        labels = file_names(self.labels_layout.sequence(sequence) / self.labels_folder)
         images = {camera: file_names(self.layout.sequence(sequence) / camera) for camera in self.cameras}
         names = {Path(name).stem for name in scans}
         self._note_unused(sequence, "velodyne", entries, names, ".bin")
@@ -314,7 +331,7 @@ class SemanticKITTI:
     def _labels(self, entry: FrameIndex, points: int) -> tuple[np.ndarray | None, np.ndarray | None]:
         if not entry.has_labels:
             return None, None
-        path = self.layout.labels(entry.sequence, entry.name, self.labels_folder)
+        path = self._label_path(entry)
         raw, instance = read_labels(path, self.layout.scan(entry.sequence, entry.name), points)
         labels = to_train(raw, source=path)
         return labels, object_ids(labels, instance)
@@ -340,6 +357,21 @@ class SemanticKITTI:
 
 _cached_cameras = lru_cache(maxsize=64)(read_cameras)
 _cached_poses = lru_cache(maxsize=64)(read_poses)
+
+
+def open_derived(root: Path) -> Layout:
+    """The layout of a folder that ``elite pseudo-label --out`` wrote.
+
+    Raises:
+        DataError: no ``sequences`` folder there.
+    """
+    layout = Layout(root)
+    if not layout.sequences.is_dir():
+        raise DataError(
+            f"{root}: expected a folder that 'elite pseudo-label --out' wrote, found no folder 'sequences' in it. "
+            "Check --data.derived."
+        )
+    return layout
 
 
 def file_names(folder: Path) -> set[str]:

@@ -59,10 +59,10 @@ class DenseLabels:
     """
 
     def __init__(self, frames: SemanticKITTI, folders: str) -> None:
-        self.layout: Layout = frames.layout
         self.folders = _folder_of_camera(folders, frames.cameras)
+        self.layouts: dict[str, Layout] = {folder: frames.layout_of(folder) for folder in self.folders.values()}
         self._names = {
-            (sequence, camera): file_names(self.layout.dense_labels(sequence, "0", folder, "semantic").parent)
+            (sequence, camera): file_names(self.layouts[folder].dense_labels(sequence, "0", folder, "semantic").parent)
             for sequence in frames.sequences
             for camera, folder in self.folders.items()
         }
@@ -73,9 +73,9 @@ class DenseLabels:
         return tuple(c for c in self.folders if c in entry.images and named in self._names[entry.sequence, c])
 
     def settings(self, entry: FrameIndex) -> list[dict[str, Any]]:
-        """What the dense labels of each image of a frame were generated with; empty where nothing tells."""
+        """What the dense labels of each image of a frame were generated with; empty without a record."""
         folders = [self.folders[camera] for camera in self.of(entry)]
-        return [generated_with(self.layout, entry, folder) for folder in folders]
+        return [generated_with(self.layouts[folder], entry, folder) for folder in folders]
 
     def read(self, entry: FrameIndex, images: Mapping[str, np.ndarray]) -> dict[str, UInt8[np.ndarray, "h w"]]:
         """Train ids by camera, 0 = unknown.
@@ -92,13 +92,15 @@ class DenseLabels:
         Raises:
             DataError: damaged, or of an unknown class.
         """
-        raw, instance = read_dense(self.layout, entry.sequence, entry.name, self.folders[camera])
-        train = to_train(raw, source=self.layout.dense_record(entry.sequence, entry.name, self.folders[camera]))
+        folder = self.folders[camera]
+        raw, instance = read_dense(self.layouts[folder], entry.sequence, entry.name, folder)
+        train = to_train(raw, source=self.layouts[folder].dense_record(entry.sequence, entry.name, folder))
         return (train.astype(np.uint32) << 16) | np.where(train == IGNORE, 0, instance)
 
     def _read(self, entry: FrameIndex, camera: str, size: tuple[int, ...]) -> np.ndarray:
-        path = self.layout.dense_labels(entry.sequence, entry.name, self.folders[camera], "semantic")
-        raw, _ = read_dense(self.layout, entry.sequence, entry.name, self.folders[camera])
+        folder = self.folders[camera]
+        path = self.layouts[folder].dense_labels(entry.sequence, entry.name, folder, "semantic")
+        raw, _ = read_dense(self.layouts[folder], entry.sequence, entry.name, folder)
         if raw.shape != size:
             raise DataError(
                 f"{path} is {raw.shape[0]} x {raw.shape[1]} pixels (rows x columns) but its image is "

@@ -1,8 +1,8 @@
 """Dense labels of images from the sparse labels of the LiDAR points that they show."""
 
-from elite.pseudo_labels.generate import Summary, generate
+from elite.pseudo_labels.generate import Summary, generate, training_options
 from elite.pseudo_labels.label_image import label_image
 from elite.pseudo_labels.proposers import open_proposer
 from elite.pseudo_labels.seeds import find_seeds
 
-__all__ = ["Summary", "find_seeds", "generate", "label_image", "open_proposer"]
+__all__ = ["Summary", "find_seeds", "generate", "label_image", "open_proposer", "training_options"]

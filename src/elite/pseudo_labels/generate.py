@@ -28,7 +28,7 @@ from elite.errors import ConfigError, EliteError, OutputError, first_line
 from elite.files import make_folder, write_bytes
 from elite.geometry import point_pixel_pairs
 from elite.labels import to_raw, to_train
-from elite.layout import Layout
+from elite.layout import Layout, open_layout
 from elite.pictures import encode_png
 from elite.pseudo_labels.label_image import label_view
 from elite.pseudo_labels.lift import lift
@@ -114,6 +114,15 @@ def _report_unused(frames: SemanticKITTI, chosen: list[int]) -> None:
             notice(f"{count} of {len(frames)} scans {why} and get no pseudo-labels.")
     for line in frames.unused:
         notice(line)
+
+
+def training_options(root: Path, config: PseudoLabelConfig) -> str | None:
+    """The options that training needs to find what is written; None if it is written into the data set itself."""
+    if config.out is None or config.out.resolve() == open_layout(root).root.resolve():
+        return None
+    folders = ",".join(f"{camera}_{config.folder}" for camera in parse_names(config.cameras))
+    lifted = f" (or --data.labels labels_{config.folder})" if config.lift else ""
+    return f"--data.derived {config.out} --data.dense_labels {folders}{lifted}"
 
 
 def open_frames(root: Path, config: PseudoLabelConfig) -> SemanticKITTI:

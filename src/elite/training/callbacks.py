@@ -1,7 +1,7 @@
 """What happens around the steps of a run: checkpoints, signals, throughput, a legible progress bar."""
 
 import io
-import signal
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,12 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
-from lightning.pytorch.callbacks import Callback, Checkpoint, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import Callback, Checkpoint, TQDMProgressBar
 
-from elite.errors import StoppedError
+from elite.errors import EliteError
 from elite.files import write_bytes
+from elite.stopping import Stopping
+from elite.terminal import say
 from elite.torch_file import load_torch
 from elite.types import Batch
 
@@ -34,6 +36,34 @@ def _packed(checkpoint: dict[str, Any]) -> memoryview:
     return data.getbuffer()
 
 
+class BestCheckpoint(Checkpoint):
+    """best.ckpt: the state at the highest official mIoU of the validation scans so far.
+
+    Every checkpoint of the run holds that score, so that a run that resumes keeps it wherever its folder is.
+
+    Attributes:
+        score: None before the first validation with finite predictions.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.score: float | None = None
+
+    def on_fit_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self.score = trainer.strategy.broadcast(self.score)  # the first process has restored it
+
+    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        score = float(trainer.callback_metrics["val/miou"])
+        if math.isfinite(score) and (self.score is None or score > self.score):
+            self.score = score
+            checkpoint = trainer._checkpoint_connector.dump_checkpoint()
+            if trainer.is_global_zero:
+                write_bytes(self.path, _packed(checkpoint), verify=True)
+
+    def on_save_checkpoint(self, trainer: L.Trainer, module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        checkpoint["elite_best"] = self.score
+
+
 class LastCheckpoint(Checkpoint):
     """last.ckpt every ``every`` optimiser steps and at the end of every epoch, after its validation.
 
@@ -44,18 +74,21 @@ class LastCheckpoint(Checkpoint):
     def __init__(self, path: Path, every: int) -> None:
         self.path = path
         self.every = every
-        self._taken: memoryview | None = None
+        self.step: int | None = None  # of the state that was written last
+        self._taken: tuple[int, memoryview | None] | None = None
 
     def take(self, trainer: L.Trainer) -> None:
         """The state as it is now, for ``write``; all processes take part, the first one keeps it."""
         checkpoint = trainer._checkpoint_connector.dump_checkpoint()
-        self._taken = _packed(checkpoint) if trainer.is_global_zero else None
+        self._taken = trainer.global_step, _packed(checkpoint) if trainer.is_global_zero else None
 
     def write(self) -> None:
         """What was taken last, unless that is done."""
         if self._taken is not None:
-            write_bytes(self.path, self._taken, verify=True)
-            self._taken = None
+            step, state = self._taken
+            if state is not None:
+                write_bytes(self.path, state, verify=True)
+            self._taken, self.step = None, step
 
     def on_train_batch_end(
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
@@ -86,33 +119,52 @@ def between_batches(trainer: L.Trainer) -> bool:
 
 
 class StopSignal(Callback):
-    """On SIGTERM, to any process: the step is finished, last.ckpt saved, and all processes end with StoppedError."""
+    """Informs ``stopping`` about steps in hand, and saves the state when a signal or a failed wait ends the run.
 
-    def __init__(self, last: LastCheckpoint) -> None:
-        self.last = last
-        self.asked = False
-        self.stops = False
+    A signal in a step, to any process: the step is finished, and all processes end after it. While a batch is waited
+    for: the run ends at once, with the state after the last step. While validating: with the last state that was saved.
+    """
+
+    def __init__(self, last: LastCheckpoint, stopping: Stopping) -> None:
+        self.last, self.stopping = last, stopping
+        self._between_steps = False  # the state is whole, can be saved by this process, and is not saved yet
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        signal.signal(signal.SIGTERM, self._ask)  # Lightning's talks to other processes from within; it restores ours
+        self.stopping.claim()  # Lightning's handler waits for the other processes within the signal
 
-    def _ask(self, *_: Any) -> None:
-        self.asked = True
+    def on_train_batch_start(self, trainer: L.Trainer, module: L.LightningModule, batch: Batch, batch_idx: int) -> None:
+        self.stopping.busy, self.stopping.resting = True, False
+        self._between_steps = False
 
     def on_train_batch_end(
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        if between_batches(trainer) and trainer.strategy.reduce_boolean_decision(self.asked, all=False):
+        if not between_batches(trainer):
+            return
+        if trainer.strategy.reduce_boolean_decision(self.stopping.number is not None, all=False):
             self.last.take(trainer)
-            self.stops = True
+            self.stopping.request()
+        else:
+            self._between_steps = self.stopping.resting = trainer.world_size == 1
 
-    def on_train_batch_start(self, trainer: L.Trainer, module: L.LightningModule, batch: Batch, batch_idx: int) -> None:
-        if self.stops:
+    def on_validation_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self.stopping.resting = True
+
+    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self.stopping.resting = trainer.world_size == 1
+
+    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self.stopping.resting = trainer.world_size == 1
+
+    def on_exception(self, trainer: L.Trainer, module: L.LightningModule, exception: BaseException) -> None:
+        if not self.stopping.left:
+            return
+        try:
+            if self._between_steps:
+                self.last.take(trainer)
             self.last.write()
-            raise StoppedError(
-                f"stopped by a signal after step {trainer.global_step}; saved in {self.last.path}, go on with --resume "
-                "last."
-            )
+        except EliteError as error:
+            say(f"the state could not be saved: {error}", error=True)
 
 
 class Throughput(Callback):
@@ -154,10 +206,3 @@ class ProgressBar(TQDMProgressBar):
 
     def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
         return {name: value for name, value in super().get_metrics(trainer, pl_module).items() if name != "v_num"}
-
-
-def checkpoints(folder: Path, *, validated: bool, every: int) -> list[Any]:
-    """Before last.ckpt (``LastCheckpoint``) best.ckpt by official mIoU, if there is validation."""
-    last = LastCheckpoint(folder / "last.ckpt", every)
-    best = ModelCheckpoint(folder, filename="best", monitor="val/miou", mode="max", enable_version_counter=False)
-    return [best, last] if validated else [last]

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from elite.config import FaultConfig
 from elite.errors import DataError, TrainingError
+from elite.terminal import say
 
 
 class FaultLog:
@@ -26,6 +27,7 @@ class FaultLog:
         self.unreadable: set[str] = set()
         self.skipped = 0
         self.in_a_row = 0
+        self.lost_scores = 0
 
     def unreadable_frames(self, faults: Iterable[tuple[str, str]], step: int) -> None:
         """Note frames that were replaced; each counts once.
@@ -68,13 +70,41 @@ class FaultLog:
     def taken_step(self) -> None:
         self.in_a_row = 0
 
+    def lost_score(self, scans: int, step: int, *, report: bool) -> None:
+        """Note a validation whose predictions are not finite for some ``scans``, so that its score means nothing."""
+        self.lost_scores += 1
+        if report:
+            self._write(step=step, fault="predictions not finite", validation_scans=scans)
+            say(
+                f"step {step}: the predictions for {scans} validation scans are not finite, so the score means nothing",
+                error=True,
+            )
+
+    def check_end(self, taken: int, total: int) -> None:
+        """Check that a run of ``total`` steps, of which ``taken`` changed the weights, has a result.
+
+        Raises:
+            TrainingError: no step was taken, or the weights that it ends with gave no finite step for half of the run.
+        """
+        broken = taken == 0 or self.in_a_row * 2 >= total
+        if broken:
+            raise TrainingError(
+                f"the run has no usable result: {self.summary(total)}, the last {self.in_a_row} of them in a row. "
+                "Lower --optim.lr or lengthen --optim.warmup_steps, and start again."
+            )
+
+    def summary(self, total: int) -> str:
+        return f"{self.skipped} of {total} steps were skipped since their loss or gradient was not finite"
+
     def state(self) -> dict[str, Any]:
         """Plain values, for a checkpoint."""
-        return {"unreadable": sorted(self.unreadable), "skipped": self.skipped, "in_a_row": self.in_a_row}
+        names = ("skipped", "in_a_row", "lost_scores")
+        return {"unreadable": sorted(self.unreadable), **{name: getattr(self, name) for name in names}}
 
     def load_state(self, state: dict[str, Any]) -> None:
         self.unreadable = set(state["unreadable"])
         self.skipped, self.in_a_row = state["skipped"], state["in_a_row"]
+        self.lost_scores = state.get("lost_scores", 0)  # older checkpoints lack it
 
     def _write(self, **record: Any) -> None:
         if self.path is not None:

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torchmetrics import Metric
+from torchmetrics import Metric, SumMetric
 
 from elite.config import TrainConfig, plain
 from elite.environment import describe
@@ -36,7 +36,7 @@ class Training(L.LightningModule):
     """The student under supervision (cross entropy + 0.1 Lovasz per point), and what ``distillation`` adds.
 
     ``total_steps`` are the optimiser steps of the whole run: the schedules of rates and ranks depend on it. ``faults``
-    is told what goes wrong.
+    counts what goes wrong. ``data`` describes the training data, for checkpoints.
 
     A step whose loss or gradient is not finite is left out whole: weights, momentum, batch norm statistics, ranks and
     average stay as they were before its first batch.
@@ -52,6 +52,7 @@ class Training(L.LightningModule):
         steps_per_epoch: int = 1,
         distillation: Distillation | None = None,
         faults: FaultLog | None = None,
+        data: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.config = config
@@ -60,6 +61,7 @@ class Training(L.LightningModule):
         self.average = averaged(student, config.optim.average) if config.optim.average else None
         self.distillation = distillation
         self.faults = faults or FaultLog(config.faults, 0, None)
+        self.data = data or {}
         self.total_steps = total_steps
         self.steps_per_epoch = steps_per_epoch
         self.versions = describe()
@@ -67,6 +69,7 @@ class Training(L.LightningModule):
         self.train_confusion = Confusion(student.config.classes)
         self.val_confusion = Confusion(student.config.classes)
         self.teacher_confusion = Confusion(student.config.classes)
+        self.val_not_finite = SumMetric()  # validation scans
         self._steps = 0  # optimiser steps that really happened
         own = config.self_training
         # Scheduled steps before self-training; those that are left out count, as they do for the sampler.
@@ -82,6 +85,11 @@ class Training(L.LightningModule):
     @property
     def teacher(self) -> "Teacher | None":
         return None if self.distillation is None else self.distillation.teacher
+
+    @property
+    def steps_taken(self) -> int:
+        """Optimiser steps that really happened."""
+        return self._steps
 
     def on_fit_start(self) -> None:
         assert self.total_steps == self.trainer.estimated_stepping_batches
@@ -194,6 +202,7 @@ class Training(L.LightningModule):
         student = self.student if self.average is None else self.average
         logits = student(batch.points, batch.remission, batch.batch_index).logits
         self.val_confusion.update(predicted(logits)[batch.cover], batch.truth)
+        self.val_not_finite.update((~torch.isfinite(logits)).any())
         if self.teacher is not None:
             self.teacher_confusion.update(*self._teacher_answers(self.teacher, batch))
 
@@ -207,10 +216,16 @@ class Training(L.LightningModule):
     def on_validation_epoch_end(self) -> None:
         self._score_training()
         result = self.val_confusion.score()
-        self.log("val/miou", result.miou, prog_bar=True)
-        self.log("val/miou_present", result.miou_present)
-        self.log("val/accuracy", result.accuracy)
+        # The argmax of NaN is a class too: a score of such predictions means nothing, and must never be the best one.
+        broken = int(self.val_not_finite.compute())
+        if broken:
+            self.faults.lost_score(broken, self.global_step, report=self.trainer.is_global_zero)
+        factor = math.nan if broken else 1.0
+        self.log("val/miou", factor * result.miou, prog_bar=True)
+        self.log("val/miou_present", factor * result.miou_present)
+        self.log("val/accuracy", factor * result.accuracy)
         self.val_confusion.reset()
+        self.val_not_finite.reset()
         if self.teacher is not None:
             result = self.teacher_confusion.score()
             if result.present:  # else no validation scan has an image
@@ -236,6 +251,7 @@ class Training(L.LightningModule):
         """Plain values only, so that the file can be read without unpickling anything. No frozen foundation model."""
         checkpoint["elite_config"] = plain(self.config)
         checkpoint["elite_versions"] = self.versions
+        checkpoint["elite_data"] = self.data
         seen = self.train_confusion.matrix
         checkpoint["elite_progress"] = {
             "steps": self._steps,

@@ -3,6 +3,7 @@
 What it is asked for is in ``objectives``, what it leaves behind in ``foundation``.
 """
 
+import signal
 import time
 from collections import deque
 from dataclasses import dataclass, replace
@@ -14,20 +15,25 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, default_collate
 
 from elite.config import OptimConfig, PretrainConfig, TeacherConfig, plain
 from elite.data.datamodule import trains_on_cuda
 from elite.data.images import ImageIndex, Picture, PictureSet, Target, shuffled_keys
+from elite.data.loading import BatchLoader, bytes_in_flight, check_shared_memory, open_files, shared_bytes, too_late
 from elite.data.views import parse_names
 from elite.environment import describe
 from elite.errors import ConfigError
 from elite.files import make_folder
+from elite.processes import sizes
+from elite.signals import Terminated
+from elite.stopping import Stopping
 from elite.teacher.backbone import Backbone
 from elite.teacher.weights import load_backbone
 from elite.training.foundation import check_out, save_model, whole_model
 from elite.training.objectives import Objective, draw_hidden, hide
 from elite.training.optim import cosine
+from elite.training.run_lock import RunLock
 from elite.training.trainer import build_trainer, fit, quiet
 
 _STAGES = 4
@@ -47,24 +53,44 @@ def pretrain(config: PretrainConfig, *, progress: bool = True) -> PretrainResult
 
     Raises:
         ConfigError, DataError, OutputError: before the first step, if something does not fit.
-        DataError: later too, at the first damaged image.
+        DataError: later too, at the first damaged image, or if no batch comes within ``data.timeout``.
+        TrainingError: a loader process was killed, or cannot hand over its batches.
         ConfigError: the loss is no longer finite.
+        Terminated: a signal arrived; nothing is written.
+        KeyboardInterrupt: SIGINT; nothing is written.
     """
-    config = replace(config, out=config.out.resolve())
+    stopping = Stopping()
+    try:
+        with stopping.listening():
+            return _pretrain(replace(config, out=config.out.resolve()), progress, stopping)
+    except Terminated as error:
+        if error.number == signal.SIGINT:
+            raise KeyboardInterrupt from error
+        raise
+
+
+def _pretrain(config: PretrainConfig, progress: bool, stopping: Stopping) -> PretrainResult:
+    if sizes(1) != (1, 1):
+        raise ConfigError("train-teacher trains in one process, found several. Start it without torchrun or srun.")
     check_out(config.out, overwrite=config.overwrite)
     L.seed_everything(config.seed, workers=True, verbose=False)
-    data = Images(config)
+    data = Images(config, stopping)
     backbone = load_backbone(TeacherConfig(weights="random", model=config.model), _STAGES)
     backbone.check_size(*config.image.crop)
     whole = whole_model(backbone)
-    make_folder(config.out.parent)
     module = Pretraining(config, backbone)
-    with quiet():
-        trainer = _trainer(config, progress, validated=data.val_set is not None)
-        fit(trainer, module, data)
-    scores = module.last_scores() | {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
-    record = {"settings": plain(config), "images": len(data.train_set), "scores": scores, "versions": describe()}
-    save_model(whole, config.out, record, module.objective.teacher if config.objective == "classes" else None)
+    check_shared_memory(data.look())
+    make_folder(config.out.parent)
+    with RunLock(config.out, config.out.with_name(f".{config.out.name}.lock")) as lock:
+        lock.acquire()
+        check_out(config.out, overwrite=config.overwrite)  # another run may have ended meanwhile
+        with quiet():
+            trainer = _trainer(config, progress, validated=data.val_set is not None)
+            fit(trainer, module, data)
+        scores = module.last_scores()
+        scores |= {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
+        record = {"settings": plain(config), "images": len(data.train_set), "scores": scores, "versions": describe()}
+        save_model(whole, config.out, record, module.objective.teacher if config.objective == "classes" else None)
     return PretrainResult(config.out, scores)
 
 
@@ -136,8 +162,9 @@ class _Rate(Callback):
 class Images(L.LightningDataModule):
     """Shuffled training pictures, as many as the steps take, and held-out ones in order if there are any."""
 
-    def __init__(self, config: PretrainConfig) -> None:
+    def __init__(self, config: PretrainConfig, stopping: Stopping | None = None) -> None:
         super().__init__()
+        self.stopping = stopping or Stopping()
         self.config, data = config, config.data
         if data.root is None:
             raise ConfigError("data.root is not set; give --data.root, the folder that holds 'sequences'.")
@@ -148,19 +175,36 @@ class Images(L.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Picture]:
         data = self.config.data
         keys = shuffled_keys(len(self.train_set), self.config.steps * data.batch_size, self.config.seed)
-        return self._loader(self.train_set, data.batch_size, keys, data.workers)
+        return self._loader(self.train_set, data.workers, batch_size=data.batch_size, sampler=keys)
 
     def val_dataloader(self) -> DataLoader[Picture] | list[DataLoader[Picture]]:
         if self.val_set is None:
             return []
         keys = [(0, i) for i in range(len(self.val_set))]
-        return self._loader(self.val_set, 1, keys, min(1, self.config.data.workers))
+        return self._loader(self.val_set, min(1, self.config.data.workers), batch_size=1, sampler=keys)
 
-    def _loader(
-        self, pictures: PictureSet, batch_size: int, keys: list[tuple[int, int]], workers: int
-    ) -> DataLoader[Picture]:
-        pinned = trains_on_cuda(self.trainer)
-        return DataLoader(pictures, batch_size, sampler=keys, num_workers=workers, pin_memory=pinned)
+    def look(self) -> int:
+        """Read the first picture of each set. Returns bytes of shared memory that the loader processes take at a time.
+
+        Raises:
+            DataError: it is damaged, or smaller than the crop.
+        """
+        data, limit, open_before = self.config.data, self.config.data.timeout, open_files()
+        with self.stopping.wait(limit, lambda: too_late(limit, open_before)):
+            sizes = [shared_bytes(default_collate([p[0, 0]])) if p else 0 for p in (self.train_set, self.val_set)]
+        training = bytes_in_flight(sizes[0] * data.batch_size, data.workers)
+        return training + (bytes_in_flight(sizes[1], min(1, data.workers)) if self.val_set else 0)
+
+    def _loader(self, pictures: PictureSet, workers: int, **settings: Any) -> BatchLoader:
+        return BatchLoader(
+            pictures,
+            collate=default_collate,
+            workers=workers,
+            limit=self.config.data.timeout,
+            stopping=self.stopping,
+            pin_memory=trains_on_cuda(self.trainer),
+            **settings,
+        )
 
     def _pictures(
         self, sequences: str | None, frames: str | None, *, without: str = "none", augment: bool
@@ -175,6 +219,7 @@ class Images(L.LightningDataModule):
 def _trainer(config: PretrainConfig, progress: bool, *, validated: bool) -> L.Trainer:
     return build_trainer(
         callbacks=[_Rate()],
+        plugins=[],
         progress=progress,
         precision=config.precision,
         change="--accelerator",

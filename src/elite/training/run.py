@@ -9,34 +9,39 @@
         faults.jsonl                    frames that could not be read, steps that were left out; if there were any
 """
 
+import signal
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-import yaml
 from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
-from elite.config import TrainConfig, plain
+from elite.config import TrainConfig
 from elite.data.datamodule import DataModule
-from elite.environment import describe
-from elite.errors import ConfigError, require_extra
-from elite.files import make_folder, write_bytes, write_json
+from elite.data.loading import check_shared_memory
+from elite.data.unused import unused_data
+from elite.errors import ConfigError, StoppedError, TrainingError, require_extra
+from elite.files import make_folder
 from elite.labels import NUM_CLASSES, POINT_COUNTS
 from elite.losses import class_weights
-from elite.processes import sizes
+from elite.processes import is_first, sizes
+from elite.signals import Terminated
 from elite.sparse import choose
+from elite.stopping import Stopping
 from elite.student import SPVCNN, load_student
-from elite.terminal import say
-from elite.training.callbacks import AtomicCheckpointIO, StopSignal, Throughput, checkpoints
+from elite.terminal import notice, say
+from elite.training.callbacks import AtomicCheckpointIO, BestCheckpoint, LastCheckpoint, StopSignal, Throughput
 from elite.training.distillation import Distillation
 from elite.training.faults import FaultLog
 from elite.training.metrics_file import MetricsFile
 from elite.training.module import Training
-from elite.training.resume import checkpoint_to_resume
-from elite.training.trainer import build_trainer, fit, own_requeue, quiet
+from elite.training.resume import ResumePoint, check_data, checkpoint_to_resume, summarise
+from elite.training.run_folder import check_folder, lock_path, open_folder, remove_halves
+from elite.training.run_lock import RunLock
+from elite.training.trainer import build_trainer, fit, quiet
 
 
 @dataclass(frozen=True)
@@ -56,36 +61,105 @@ def train(config: TrainConfig, *, progress: bool = True) -> TrainingResult:
 
     Raises:
         ConfigError, CheckpointError, OutputError: before the first step, if something does not fit.
-        DataError: the same, or later, when more frames are damaged than ``config.faults`` allows.
-        TrainingError: too many steps in a row without finite numbers, or one of the processes is gone.
-        StoppedError: it was asked to stop (SIGTERM), and has saved what is needed to go on.
+        DataError: the same, or later, when more frames are damaged than ``config.faults`` allows, or no batch comes
+            within ``config.data.timeout``.
+        TrainingError: too many steps in a row without finite numbers, no usable result, or a process is gone.
+        StoppedError: a signal asked it to stop (SIGTERM, SIGHUP, SIGUSR1, SIGUSR2); what is needed to resume is saved.
+        KeyboardInterrupt: the same by SIGINT.
     """
     if config.student.classes != NUM_CLASSES:
         raise ConfigError(f"student.classes must be {NUM_CLASSES} for SemanticKITTI, found {config.student.classes}.")
-    config = _settled(config)
-    resumed, step = checkpoint_to_resume(config)
-    earlier = [] if resumed else _earlier_run(config)
-    L.seed_everything(config.seed, workers=True, verbose=False)
-    data = DataModule(config)
-    _tell_absent(data)
-    saving = checkpoints(config.out / "checkpoints", validated=data.val_set is not None, every=config.save_every)
-    with quiet():
-        callbacks = [*saving, StopSignal(saving[-1]), Throughput(), LearningRateMonitor("step")]
-        trainer = _trainer(config, callbacks, progress, step=step)
-        data.check_processes(trainer.world_size)
-        choose(config.backend, trainer.strategy.root_device)
-        module = _module(config, data, trainer.world_size)
-        if resumed is None:
-            _open_run(config, earlier, summary(module))  # not before everything else has been found to fit
-        _remove_halves(config.out)
-        fit(trainer, module, data, resumed)
-    *best, last = saving
-    score = best[0].best_model_score if best else None
-    return TrainingResult(
-        best=Path(best[0].best_model_path) if best else last.path,
-        last=last.path,
-        miou=None if score is None else float(score),
-    )
+    run = _Run(_with_absolute_paths(config), progress)
+    try:
+        with run.stopping.listening(), RunLock(config.out, lock_path(config.out)) as lock:
+            return run.execute(lock)
+    except Terminated as error:
+        message = f"stopped by {signal.Signals(error.number).name} {run.saved()}"
+        if error.number == signal.SIGINT:
+            say(message, error=True)
+            raise KeyboardInterrupt from error
+        raise StoppedError(message) from error
+
+
+class _Run:
+    """One call of ``train``."""
+
+    def __init__(self, config: TrainConfig, progress: bool) -> None:
+        self.config, self.progress, self.stopping = config, progress, Stopping()
+        folder = config.out / "checkpoints"
+        self.best, self.last = (
+            BestCheckpoint(folder / "best.ckpt"),
+            LastCheckpoint(folder / "last.ckpt", config.save_every),
+        )
+
+    def execute(self, lock: RunLock) -> TrainingResult:
+        config, first = self.config, is_first()
+        if first and config.out.is_dir():
+            lock.acquire()  # before the newest checkpoint is looked for
+        point = checkpoint_to_resume(config)
+        if first:
+            check_folder(config, point)
+        L.seed_everything(config.seed, workers=True, verbose=False)
+        data = DataModule(config, self.stopping)
+        if first:
+            for line in unused_data(data.train_set, data.val_set):
+                say(line)
+            data.examine(notice)
+        if point is not None:
+            check_data(point, summarise(data.ids()), allow_other=config.allow_other_data)
+        in_flight = data.look()
+        with quiet():
+            trainer = _trainer(config, self._callbacks(data), self.progress, step=point.step if point else 0)
+            data.check_processes(trainer.world_size)
+            check_shared_memory(in_flight * trainer.num_devices)
+            choose(config.backend, trainer.strategy.root_device)
+            module = _module(config, data, trainer.world_size)
+            make_folder(config.out)  # not before everything else has been found to fit
+            if first:
+                self._open(lock, point, summary(module))
+            fit(trainer, module, data, point.path if point else None)
+        return self._result(module)
+
+    def saved(self) -> str:
+        """What is left of a run that was stopped."""
+        if self.last.step is not None:
+            return f"after step {self.last.step}; saved in {self.last.path}. Resume with --resume last."
+        if self.last.path.exists():
+            return f"before the next checkpoint; {self.last.path} is the last one. Resume with --resume last."
+        return "before its first checkpoint. Start it again with --resume last."
+
+    def _callbacks(self, data: DataModule) -> list[L.Callback]:
+        saving = [self.last] if data.val_set is None else [self.best, self.last]
+        return [*saving, StopSignal(self.last, self.stopping), Throughput(), LearningRateMonitor("step")]
+
+    def _open(self, lock: RunLock, point: ResumePoint | None, parameters: dict[str, int]) -> None:
+        lock.acquire()
+        check_folder(self.config, point)  # another run may have begun meanwhile
+        if point is None or not point.is_in(self.config.out):
+            open_folder(self.config, point, parameters)
+            say("\n".join(f"{name:28s} {count:>12,} parameters" for name, count in parameters.items()))
+        remove_halves(self.config.out)
+        if point is not None and point.best is not None:
+            self._restore_best(point.best)
+
+    def _restore_best(self, score: float) -> None:
+        if self.best.path.exists():
+            self.best.score = score
+        else:
+            say(f"{self.best.path} is missing, so the best score starts again with the next validation")
+
+    def _result(self, module: Training) -> TrainingResult:
+        module.faults.check_end(module.steps_taken, module.total_steps)
+        skipped = module.faults.summary(module.total_steps)
+        if self.best.score is None and module.faults.lost_scores:
+            raise TrainingError(
+                f"no validation had finite predictions, so there is no best checkpoint; {skipped}. Lower --optim.lr, "
+                "and start again."
+            )
+        if module.faults.skipped:
+            say(f"{skipped}; {self.config.out / 'faults.jsonl'} names them")
+        best = self.last.path if self.best.score is None else self.best.path
+        return TrainingResult(best, self.last.path, self.best.score)
 
 
 def _module(config: TrainConfig, data: DataModule, world: int) -> Training:
@@ -104,6 +178,7 @@ def _module(config: TrainConfig, data: DataModule, world: int) -> Training:
         steps_per_epoch=data.steps_per_epoch(world),
         distillation=distillation,
         faults=FaultLog(config.faults, data.train_set.used, config.out / "faults.jsonl"),
+        data=summarise(data.ids()),
     )
 
 
@@ -119,7 +194,7 @@ def _teacher(config: TrainConfig, total_steps: int) -> Any:
     )
     teacher.backbone.check_size(*config.image.crop)
     if teacher.random:
-        say(f"the teacher has RANDOM weights ({config.teacher.model}): good for trials, it knows nothing of images")
+        say(f"the teacher has RANDOM weights ({config.teacher.model}): good for trials only")
     return teacher
 
 
@@ -133,68 +208,12 @@ def summary(module: Training) -> dict[str, int]:
     return parts
 
 
-def _settled(config: TrainConfig) -> TrainConfig:
-    """With whole paths, so that what is recorded means the same from any folder."""
+def _with_absolute_paths(config: TrainConfig) -> TrainConfig:
+    """So that what is recorded means the same from any folder."""
     weights = config.teacher.weights
     if weights is None or not Path(weights).exists():
         return config
     return replace(config, teacher=replace(config.teacher, weights=str(Path(weights).resolve())))
-
-
-def _earlier_run(config: TrainConfig) -> list[Path]:
-    """What an earlier run left in the folder, none of which may pass as the new one's.
-
-    Raises:
-        ConfigError: there is an earlier run, and no leave to replace it.
-    """
-    checkpoints = sorted((config.out / "checkpoints").glob("*.ckpt"))
-    if checkpoints and not config.overwrite:
-        raise ConfigError(
-            f"{config.out} holds a run already ({checkpoints[0].name}); choose another --out, or give --overwrite true."
-        )
-    patterns = (
-        "metrics.csv",
-        "evaluation*.json",
-        "tensorboard/events.out.tfevents.*",
-        "faults.jsonl",
-        "report/*.png",
-        "report/*.html",
-        "untrained.safetensors",
-    )
-    return [*checkpoints, *(path for pattern in patterns for path in config.out.glob(pattern))]
-
-
-def _open_run(config: TrainConfig, earlier: list[Path], parameters: dict[str, int]) -> None:
-    """Make the run folder, remove what an earlier run left in it, record settings, versions and sizes."""
-    make_folder(config.out)
-    for path in earlier:
-        if path != config.init:
-            path.unlink(missing_ok=True)
-    write_bytes(config.out / "config.yaml", yaml.safe_dump(plain(config), sort_keys=False).encode())
-    write_json(config.out / "versions.json", describe() | {"seed": config.seed})
-    write_json(config.out / "parameters.json", parameters)
-    say("\n".join(f"{name:28s} {count:>12,} parameters" for name, count in parameters.items()))
-
-
-def _remove_halves(out: Path) -> None:
-    """Of checkpoints that were being written when the run was killed."""
-    for path in (out / "checkpoints").glob(".*.ckpt.*"):
-        path.unlink(missing_ok=True)
-
-
-def _tell_absent(data: DataModule) -> None:
-    """What is missing and may be: said once, so that nobody finds out a week later."""
-    scans = data.train_set
-    if scans.frames.absent:
-        say(f"training on the sequences that are there; {', '.join(scans.frames.absent)} are not in the data set")
-    if scans.frames.cameras and scans.without_images:
-        say(f"{scans.without_images} training scans have no image and train the student alone")
-    if scans.unlabelled:
-        say(f"{len(scans.labelled)} training scans show their labels, {len(scans.unlabelled)} do not")
-    if scans.dense.folders:
-        say(f"{scans.dense_images} images of {len(scans.labelled)} labelled training scans have dense labels")
-    if scans.augment.cutmix.objects and not scans.has_objects:
-        say("no training scan that was looked at has instance ids, so cutmix finds no object to paste there")
 
 
 def initial_student(config: TrainConfig) -> SPVCNN:
@@ -221,7 +240,7 @@ def loss_weights(config: TrainConfig, data: DataModule) -> Tensor | None:
 
 
 def _trainer(config: TrainConfig, callbacks: list[L.Callback], progress: bool, *, step: int) -> L.Trainer:
-    """``step``: where a run that is resumed goes on."""
+    """``step``: where a run resumes."""
     devices, machines = sizes(config.devices)
     return build_trainer(
         callbacks=callbacks,
@@ -233,11 +252,12 @@ def _trainer(config: TrainConfig, callbacks: list[L.Callback], progress: bool, *
         accumulate_grad_batches=config.accumulate,
         limit_val_batches=0 if config.data.val_sequences == "none" else None,
         use_distributed_sampler=False,  # the data module shares out the scans itself, validation without padding
+        enable_checkpointing=True,
         accelerator=config.accelerator,
         devices=devices,
         num_nodes=machines,
         deterministic=config.deterministic,
-        plugins=[AtomicCheckpointIO(), *own_requeue()],
+        plugins=[AtomicCheckpointIO()],
         logger=[
             MetricsFile(config.out, step=step),
             TensorBoardLogger(config.out, name="", version="tensorboard", purge_step=step or None),

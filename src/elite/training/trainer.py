@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from elite.errors import ConfigError, EliteError, OutputError, TrainingError, first_line
-from elite.processes import leave_group_at_exit
+from elite.processes import cluster_environment, leave_group_at_exit
 from elite.training.callbacks import ProgressBar
+
+_RESUME = "Look for its own message, or for a lack of memory or of shared memory (/dev/shm), then use --resume last."
 
 
 def build_trainer(
-    *, callbacks: list[L.Callback], progress: bool, precision: Any, change: str, **settings: Any
+    *, callbacks: list[L.Callback], progress: bool, precision: Any, change: str, plugins: list[Any], **settings: Any
 ) -> L.Trainer:
     """A trainer with ``settings``, Lightning's own words; no trial validation and no table of layers.
 
@@ -27,21 +28,23 @@ def build_trainer(
         ConfigError: this machine has no such devices (``change`` names the options to change then), or computes in
             another precision than was asked for.
     """
+    environment: Any = cluster_environment()
     try:
         trainer = L.Trainer(
             callbacks=[*callbacks, ProgressBar()] if progress else callbacks,
             precision=precision,
+            plugins=[*plugins, environment] if environment else plugins,
             num_sanity_val_steps=0,
             enable_progress_bar=progress,
             enable_model_summary=False,
             **settings,
         )
-    except (MisconfigurationException, RuntimeError, ValueError) as error:  # the last two: what SLURM says does not fit
+    except (MisconfigurationException, RuntimeError, ValueError) as error:
         raise ConfigError(f"this machine cannot train so ({first_line(error)}); change {change}.") from error
     if trainer.precision != precision:
         raise ConfigError(
-            f"precision {precision} is not to be had here (on a CPU it would become {trainer.precision}, with no more "
-            f"than a warning); set --precision {trainer.precision}."
+            f"precision {precision} is not available on this device, which computes in {trainer.precision}. "
+            f"Set --precision {trainer.precision}."
         )
     return trainer
 
@@ -49,7 +52,7 @@ def build_trainer(
 def fit(
     trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModule, resumed: Path | None = None
 ) -> None:
-    """Fit, going on from the checkpoint ``resumed`` if there is one; what goes wrong leaves as it began.
+    """Fit, from the checkpoint ``resumed`` if there is one; an error leaves as it was raised.
 
     Lightning turns an interrupt into an exit of its own, and a loader process wraps its errors.
 
@@ -57,6 +60,7 @@ def fit(
         TrainingError: a loader process, or another process of the run, is gone.
         ConfigError: deterministic operations were required, and one has no such form.
         OutputError: the disk is full, or fails.
+        Terminated: the data module's ``stopping`` has received a signal.
     """
     leave_group_at_exit()
     try:
@@ -69,18 +73,16 @@ def fit(
             raise
         raise type(error)(text.strip()) from error
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG):
             raise
         raise OutputError(
-            f"cannot write to the run folder ({error.strerror}); mend that, then go on with --resume last."
+            f"cannot write to the run folder ({error.strerror}). Check the disk and its limits, then resume with "
+            "--resume last."
         ) from error
     except Exception as error:
         for cause in _causes(error):
             if lost := _lost_process(str(cause), trainer.world_size):
-                raise TrainingError(
-                    f"{lost} ({first_line(cause)}); look for its own message, or for a lack of memory, then go on with "
-                    "--resume last."
-                ) from error
+                raise TrainingError(f"{lost} ({first_line(cause)}). {_RESUME}") from error
             if operation := _without_deterministic_form(str(cause)):
                 raise ConfigError(
                     f"deterministic training: expected operations that repeat, found {operation}, which does not on "
@@ -108,6 +110,8 @@ def _lost_process(message: str, world: int) -> str | None:
     """What is gone, if that is what the message is about."""
     if "DataLoader worker" in message:
         return "a loader process was killed"
+    if re.search("ancdata|too many open files", message, re.IGNORECASE):
+        return "the loader processes cannot hand over a batch, as this process has too many open files (ulimit -n)"
     if world > 1 and re.search("gloo|nccl|process group|peer|timed? ?out", message, re.IGNORECASE):
         return "another process of this run is gone or does not answer"
     return None
@@ -117,11 +121,6 @@ def _without_deterministic_form(message: str) -> str | None:
     """The operation that torch refuses in deterministic mode, if that is what the message is about."""
     found = re.match(r"(\w+) does not have a deterministic implementation", message)
     return found and found[1]
-
-
-def own_requeue() -> list[SLURMEnvironment]:
-    """Under SLURM: a signal saves and stops as everywhere, and --resume goes on; Lightning would requeue by itself."""
-    return [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
 
 
 @contextmanager
@@ -139,6 +138,7 @@ def quiet() -> Iterator[None]:
             ".*sync_dist=True.*",  # the scores are those of all processes already
             ".*your dataloader is not resumable.*",  # the data module begins where the run stopped
             ".*lr_scheduler.step.*before.*optimizer.step.*",  # a step was left out
+            ".*callbacks used to create the checkpoint need to be provided.*",  # those of older versions
             ".*AMP with fp16 is not supported on CPU.*",  # build_trainer makes an error of it
         ):
             warnings.filterwarnings("ignore", message=message)

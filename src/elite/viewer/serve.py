@@ -5,7 +5,7 @@ from pathlib import Path
 from elite.data.semantickitti import SemanticKITTI
 from elite.data.views import parse_names
 from elite.errors import DataError
-from elite.layout import CAMERAS, Layout, open_layout
+from elite.layout import CAMERAS, open_layout
 from elite.viewer.answers import Answerer, Teacher
 from elite.viewer.app import Viewer
 from elite.viewer.colors import Mode
@@ -22,6 +22,7 @@ def open_data(
     labels: str = "labels",
     cameras: tuple[str, ...] | None = None,
     pseudo: str | None = None,
+    derived: Path | None = None,
     answerer: Answerer | None = None,
     teacher: Teacher | None = None,
 ) -> DataSource:
@@ -30,6 +31,7 @@ def open_data(
     Args:
         cameras: image folders; None = all that there are.
         pseudo: folders of generated dense labels, image_2_pseudo,image_3_pseudo; None = those of these names.
+        derived: root of generated labels that are not in the data set.
 
     Raises:
         DataError: no such data, nothing selected, or no folder ``pseudo``.
@@ -39,22 +41,26 @@ def open_data(
     found = layout.found_sequences()
     if cameras is None:
         cameras = tuple(c for c in CAMERAS if any(layout.image(s, "0", c).parent.is_dir() for s in found))
-    dataset = SemanticKITTI(root, sequences, frames=frames, labels=labels, cameras=cameras)
-    made = ",".join(_there(layout, found, tuple(f"{c}_pseudo" for c in cameras)))
+    dataset = SemanticKITTI(root, sequences, frames=frames, labels=labels, cameras=cameras, derived=derived)
+    made = ",".join(_there(dataset, found, tuple(f"{c}_pseudo" for c in cameras)))
     if pseudo is not None:
         made = pseudo
-        if missing := set(parse_names(pseudo)) - set(_there(layout, found, parse_names(pseudo))):
+        if missing := set(parse_names(pseudo)) - set(_there(dataset, found, parse_names(pseudo))):
             raise DataError(
-                f"{layout.root} has no folder {', '.join(sorted(missing))} in any sequence; make one with "
-                "'elite pseudo-label', or leave --pseudo out."
+                f"{layout.root} has no folder {', '.join(sorted(missing))} in any sequence. Make one with "
+                "'elite pseudo-label', give --derived if it wrote elsewhere, or leave --pseudo out."
             )
-    true = ",".join(_there(layout, found, tuple(f"{c}_labels" for c in cameras)))
+    true = ",".join(_there(dataset, found, tuple(f"{c}_labels" for c in cameras)))
     return DataSource(dataset, answerer, dense=[text for text in (made, true) if text], teacher=teacher)
 
 
-def _there(layout: Layout, sequences: tuple[str, ...], folders: tuple[str, ...]) -> list[str]:
+def _there(dataset: SemanticKITTI, sequences: tuple[str, ...], folders: tuple[str, ...]) -> list[str]:
     """Those of the dense label folders that some sequence has."""
-    return [f for f in folders if any(layout.dense_labels(s, "0", f, "semantic").parent.is_dir() for s in sequences)]
+
+    def has(sequence: str, folder: str) -> bool:
+        return dataset.layout_of(folder).dense_labels(sequence, "0", folder, "semantic").parent.is_dir()
+
+    return [folder for folder in folders if any(has(sequence, folder) for sequence in sequences)]
 
 
 def open_window(

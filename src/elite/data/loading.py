@@ -1,0 +1,232 @@
+"""Batches from loader processes, with bounded waits: whatever stops a loader ends the run with a named cause."""
+
+import os
+import re
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import fields, is_dataclass
+from multiprocessing import active_children
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, get_worker_info
+
+from elite.errors import DataError, TrainingError, first_line
+from elite.stopping import SIGNALS, Stopping
+
+SHARED_MEMORY = Path("/dev/shm")
+_PREFETCH = 2  # batches that torch's loader processes prepare ahead, each
+_PAGE = 4096
+_QUEUES = 2**17  # bytes of the loaders' queues and locks, which live there too
+_REMEDY = (
+    "Enlarge /dev/shm (docker run --shm-size 8g, or --ipc=host), lower --data.batch_size, or give --data.workers 0."
+)
+_FOR_WANT_OF_SPACE = re.compile("shared memory|shm|no space left|file too large|too many open files", re.IGNORECASE)
+_END = object()
+
+
+class BatchLoader(DataLoader[Any]):
+    """A DataLoader that waits at most ``limit`` seconds for a batch (0 = no limit), and that signals interrupt.
+
+    Raises when iterated:
+        DataError: no batch came in time; the files that are open then are named.
+        TrainingError: loader processes cannot be started, or cannot hand over a batch.
+        Terminated: ``stopping`` has received a signal.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset[Any],
+        *,
+        collate: Callable[[list[Any]], Any],
+        workers: int,
+        limit: float,
+        stopping: Stopping,
+        **settings: Any,
+    ) -> None:
+        super().__init__(
+            dataset,
+            collate_fn=HandOver(collate),
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            worker_init_fn=outlive_first_signal,
+            timeout=limit if workers > 0 else 0,
+            generator=torch.Generator(),  # samples draw from generators of their own; the run's is left alone
+            **settings,
+        )
+        self.limit, self.stopping = limit, stopping
+        self._processes: set[BaseProcess] = set()
+        self._open_before: set[str] = set()
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        self._open_before = open_files()
+        before = set(active_children())
+        try:
+            batches = self._guarded(super().__iter__)
+        except OSError as error:
+            raise TrainingError(
+                f"cannot start {self.num_workers} loader processes ({error.strerror}): expected room for their queues "
+                f"in {SHARED_MEMORY}, free process ids and free memory. {_REMEDY}"
+            ) from error
+        finally:
+            self._processes |= set(active_children()) - before
+        return self._bounded(batches)
+
+    def _bounded(self, batches: Iterator[Any]) -> Iterator[Any]:
+        while (batch := self._guarded(lambda: next(batches, _END))) is not _END:
+            yield batch
+
+    def _guarded(self, step: Callable[[], Any]) -> Any:
+        """The result of a step that may wait.
+
+        If it fails, the loader processes end at once: one that waits for a file would hold up the end of the run.
+        """
+        try:
+            with self.stopping.wait(self.limit, self._too_late):
+                return step()
+        except BaseException as error:
+            # PyTorch's own limit holds in threads, where there is no alarm.
+            timed_out = isinstance(error, RuntimeError) and "DataLoader timed out" in str(error)
+            too_late = self._too_late() if timed_out else None
+            kill(self._processes)
+            if too_late is not None:
+                raise too_late from error
+            raise
+
+    def _too_late(self) -> DataError:
+        pids = [process.pid for process in self._processes if process.pid]
+        return too_late(self.limit, self._open_before, *pids)
+
+
+def too_late(limit: float, open_before: set[str], *pids: int) -> DataError:
+    """The error of data that did not come within ``limit`` seconds.
+
+    It names the files that the reading processes (this one, if none are given) have opened since ``open_before``.
+    """
+    files = ", ".join(sorted(open_files(*pids) - open_before)) or "none"
+    return DataError(
+        f"no data in {limit:g} s: expected a batch within data.timeout, found the loader still reading, with these "
+        f"files open: {files}. Check that storage, or raise --data.timeout (0 = no limit)."
+    )
+
+
+class HandOver:
+    """A collate function whose batch is put into shared memory by the loader process itself.
+
+    The queue between the processes would do that in a thread, where an error is printed and the batch is lost.
+
+    Raises when called:
+        TrainingError: the shared memory does not hold the batch.
+    """
+
+    def __init__(self, collate: Callable[[list[Any]], Any]) -> None:
+        self.collate = collate
+
+    def __call__(self, samples: list[Any]) -> Any:
+        if get_worker_info() is None:
+            return self.collate(samples)
+        try:
+            batch = self.collate(samples)
+            for tensor in tensors_of(batch):
+                tensor.share_memory_()
+        except RuntimeError as error:
+            if not _FOR_WANT_OF_SPACE.search(str(error)):
+                raise
+            raise TrainingError(
+                f"a loader process cannot hand over its batch in shared memory ({first_line(error)}): expected room in "
+                f"{SHARED_MEMORY} and no limit on file sizes or open files (ulimit -f, -n). {_REMEDY}"
+            ) from error
+        return batch
+
+
+def tensors_of(value: Any) -> Iterator[Tensor]:
+    """Every tensor of a record, tuple or list, at any depth."""
+    if isinstance(value, Tensor):
+        yield value
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from tensors_of(getattr(value, field.name))
+    elif isinstance(value, tuple | list):
+        for part in value:
+            yield from tensors_of(part)
+
+
+def shared_bytes(batch: Any) -> int:
+    """Bytes that a batch takes in shared memory: whole pages for each tensor."""
+    return sum(-(-tensor.nbytes // _PAGE) * _PAGE for tensor in tensors_of(batch))
+
+
+def bytes_in_flight(batch: int, workers: int) -> int:
+    """Shared memory for batches of so many bytes: those that ``workers`` processes prepare, and the one in use."""
+    return (workers * _PREFETCH + 1) * batch + _QUEUES if workers else 0
+
+
+def check_shared_memory(needed: int) -> None:
+    """Check that the batches in flight fit into the shared memory, since a loader that cannot hand them over is stuck.
+
+    Raises:
+        TrainingError: /dev/shm is too small, as in a container with its default of 64 MB.
+    """
+    if not SHARED_MEMORY.is_dir():  # other systems share memory elsewhere
+        return
+    found = os.statvfs(SHARED_MEMORY)
+    free = found.f_bavail * found.f_frsize
+    if free < needed:
+        raise TrainingError(
+            f"{SHARED_MEMORY}: expected {_megabytes(needed)} for the batches of the loader processes, found "
+            f"{_megabytes(free)} free. {_REMEDY}"
+        )
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 2**20:.3g} MiB"
+
+
+def outlive_first_signal(_worker: int = 0) -> None:
+    """Let a loader process survive the first signal to the whole process group: the run still needs it for its step."""
+    if threading.current_thread() is threading.main_thread():
+        for number in SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+                signal.signal(number, lambda arrived, _: signal.signal(arrived, signal.SIG_DFL))
+
+
+def open_files(*pids: int) -> set[str]:
+    """Paths of the files that these processes (none = this one) have open; empty on systems without /proc."""
+    return {path for pid in pids or [os.getpid()] for path in _descriptors(pid)}
+
+
+def _descriptors(pid: int) -> Iterator[str]:
+    with suppress(OSError):
+        for descriptor in os.scandir(f"/proc/{pid}/fd"):
+            with suppress(OSError):
+                path = os.readlink(descriptor.path)
+                if path.startswith("/") and not path.startswith(("/dev/", "/proc/", "/sys/", "/memfd:")):
+                    yield path
+
+
+def kill(processes: set[BaseProcess]) -> None:
+    """End loader processes at once; they have nothing to save."""
+    with _without_reports_of_killed_loaders():
+        for process in processes:
+            process.kill()
+        for process in processes:
+            process.join(1)  # in uninterruptible sleep (a dead network disk) it may outlive that
+    processes.clear()
+
+
+@contextmanager
+def _without_reports_of_killed_loaders() -> Iterator[None]:
+    """PyTorch raises an error at any line of this process when a loader was killed, by the handler of SIGCHLD."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, handler)
