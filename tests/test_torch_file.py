@@ -407,12 +407,15 @@ def test_load_torch_of_changed_numbers_is_refused(tmp_path: Path) -> None:
         load_torch(path)
 
 
-def test_check_numbers_of_strides_of_zero_or_nan_is_refused() -> None:
+def test_check_numbers_of_strides_of_zero_nan_or_other_types_is_refused() -> None:
     check_numbers({"a": torch.ones(3)}, "x")
     with pytest.raises(CheckpointError, match=r"x: expected 1,000,000 numbers for 'a', found fewer"):
         check_numbers({"a": torch.ones(1).expand(10**6)}, "x")
     with pytest.raises(CheckpointError, match=r"x: expected finite numbers, found NaN or infinity in 'a'"):
         check_numbers({"a": torch.tensor([1, torch.nan])}, "x")
+    for dtype in (torch.float8_e4m3fn, torch.complex64):
+        with pytest.raises(CheckpointError, match=rf"found a tensor of {dtype} in 'a'\. Save the weights in float32"):
+            check_numbers({"a": torch.ones(1).to(dtype)}, "x")
 
 
 # ---- remedies -------------------------------------------------------------------------------------------------
