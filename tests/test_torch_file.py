@@ -319,7 +319,7 @@ PICKLES = {
     "a key too deep to be hashed": ops(b"}", b")", b"\x85" * 100_000, b"Ns"),
     "a name that is written for ever": ops(b"}X\1\0\0\0a", nested_tuple(60), b"X\1\0\0\0b\x93s"),
     "a storage whose key is written for ever": ops(b"}X\1\0\0\0a(X\7\0\0\0storage", nested_tuple(60), b"NNNtQs"),
-    "lists that grow without end": ops(b"}X\1\0\0\0a", b"]" + b"q\0]h\0ah\0a" * 60, b"s"),
+    "values that grow without end": ops(b"}X\1\0\0\0a", nested_tuple(60), b"s"),
     "a list that contains itself": ops(b"}X\1\0\0\0a", b"]q\0h\0a", b"s"),
     "a list too deep": ops(b"}X\1\0\0\0a", b"]" * 100_000 + b"a" * 99_999, b"s"),
     "a place far away in the memo": ops(b"}r\xff\xff\xff\x7f", b"r\xff\xff\xff\xff"),
@@ -407,12 +407,15 @@ def test_load_torch_of_changed_numbers_is_refused(tmp_path: Path) -> None:
         load_torch(path)
 
 
-def test_check_numbers_of_strides_of_zero_or_nan_is_refused() -> None:
+def test_check_numbers_of_strides_of_zero_nan_or_other_types_is_refused() -> None:
     check_numbers({"a": torch.ones(3)}, "x")
     with pytest.raises(CheckpointError, match=r"x: expected 1,000,000 numbers for 'a', found fewer"):
         check_numbers({"a": torch.ones(1).expand(10**6)}, "x")
     with pytest.raises(CheckpointError, match=r"x: expected finite numbers, found NaN or infinity in 'a'"):
         check_numbers({"a": torch.tensor([1, torch.nan])}, "x")
+    for dtype in (torch.float8_e4m3fn, torch.complex64):
+        with pytest.raises(CheckpointError, match=rf"found a tensor of {dtype} in 'a'\. Save the weights in float32"):
+            check_numbers({"a": torch.ones(1).to(dtype)}, "x")
 
 
 # ---- remedies -------------------------------------------------------------------------------------------------

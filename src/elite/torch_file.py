@@ -166,12 +166,17 @@ def is_array(value: Any) -> TypeGuard[Tensor]:
 
 
 def check_numbers(state: Mapping[str, Tensor], source: object) -> None:
-    """Check that every number is finite, and in the file: strides of zero make any size of one number.
+    """Check that every number is real, finite, and in the file: strides of zero make any size of one number.
 
     Raises:
         CheckpointError: with the first weight whose numbers are not.
     """
     for name, value in state.items():
+        if not is_array(value):
+            raise CheckpointError(
+                f"{source}: expected real numbers of 16 bits or more, found {kind_of(value)} in '{name}'. Save the "
+                "weights in float32."
+            )
         if value.numel() * value.element_size() > value.untyped_storage().nbytes():
             raise CheckpointError(
                 f"{source}: expected {value.numel():,} numbers for '{name}', found fewer. Copy the file again."

@@ -18,9 +18,9 @@ class NamedWeights:
     """Weights by the names that a network gives them.
 
     Attributes:
-        state: whatever the file has under each name.
-        names: the name in the file of each.
-        notes: what was done to find them, for a report.
+        state: values in the file.
+        names: their names in the file.
+        notes: lines for a report: where they were found, and which prefixes were taken off.
     """
 
     state: dict[str, Any]
@@ -33,9 +33,9 @@ def find_weights(
 ) -> NamedWeights:
     """Find the one dictionary of weights in a file, and take off what was put before their names.
 
-    The ``marker`` matches names as the network gives them, from the start of the match on. Parts of wrappers
-    (``module.``, ``_orig_mod.``) are taken out anywhere, and what stands before the match from the start. Names without
-    that prefix stay as they are, so whoever reads the weights must refuse unknown ones.
+    The ``marker`` matches where a name of the network begins. Parts of wrappers (``module.``, ``_orig_mod.``) are taken
+    out anywhere in a name, and the prefix before the match at its start. Names without that prefix stay as they are:
+    callers must refuse names that they do not expect.
 
     Raises:
         CheckpointError: no weights (``expected`` describes them, ``remedy`` says what to do), more than one set of

@@ -104,7 +104,7 @@ def _student_config(values: Any, path: Path) -> StudentConfig:
         return from_plain(StudentConfig, values)
     except ConfigError as error:
         raise CheckpointError(
-            f"{path}: expected the settings of a student, found others: {error} It may be of another version."
+            f"{path}: expected the settings of a student, found others: {error} Use the version of elite that wrote it."
         ) from error
 
 
@@ -156,7 +156,7 @@ class ImportReport:
         taken: name in our student by name in the file.
         dropped: reason by name in the file.
         weight_layout: how the file stores 3x3x3 weights.
-        notes: what else was done: prefixes that were taken off, objects that were not opened.
+        notes: prefixes that were taken off, and classes that were not opened.
     """
 
     taken: dict[str, str] = field(default_factory=dict)

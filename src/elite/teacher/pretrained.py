@@ -151,7 +151,7 @@ def _weight_files(folder: Path) -> list[Path]:
     if (folder / "adapter_config.json").exists():
         raise CheckpointError(
             f"'{folder}': expected a whole model, found a peft adapter beside it. Merge the adapter into the model "
-            "with merge_and_unload and save that."
+            "with merge_and_unload and save that in a folder of its own."
         )
     path = next((folder / name for name in _WEIGHT_FILES if (folder / name).exists()), None)
     if path is None:

@@ -157,7 +157,7 @@ def _check_left_out(names: list[str], model: nn.Module, source: str) -> None:
             "two do not belong together, download both again."
         )
     if names:
-        say(f"{source}: {len(names)} weights are no part of the image encoder and left out ({', '.join(names[:3])})")
+        say(f"{source}: {len(names)} weights beyond the image encoder are left out ({', '.join(names[:3])})")
 
 
 # Norms that transformers' backbones add behind their stages; published weights do not hold them.
