@@ -232,7 +232,7 @@ def test_refusals(tiny_kitti: Path, student: Path, tmp_path: Path, capsys) -> No
         (*run, "--out", student / "below"): "choose another place",
         ("evaluate", student): "expected 'elite evaluate CKPT ROOT'",
         ("evaluate", tmp_path / "absent.ckpt", tiny_kitti): "absent.ckpt",
-        ("evaluate", tmp_path, tiny_kitti): r"is a folder; give a checkpoint, such as .*best\.ckpt",
+        ("evaluate", tmp_path, tiny_kitti): "expected a checkpoint, found a folder. Give a file",
         (*run, "--data.val_sequences", "train,test", "--data.val_frames", "99"): "nothing to validate with.*or none",
         ("evaluate", student, tiny_kitti, "--split", "05"): "no scans for sequence 05; found 00, 08",
         (
