@@ -55,11 +55,15 @@ def test_config_file_what_is_typed_wins_and_later_files_too(tmp_path: Path) -> N
         ("optim: evilmod.X", r"optim is a group of settings, found 'evilmod\.X'"),
         ("data: {class_path: evilmod.X}", r"'data\.class_path' is not a setting"),
         ("optim: {lr: {class_path: evilmod.X}}", "optim.lr takes a single value"),
-        ("[1, 2]", "expected settings by name, found list"),
-        ("just text", "expected settings by name, found just text"),
+        ("[1, 2]", "expected settings by name, found 'sequence'"),
+        ("just text", "expected settings by name, found 'just text'"),
+        ("data: {root: a}\ndata: {sequences: 00}", "expected 'data' once, found it twice"),
+        ("data: {sequences: [00, ~]}", r"data\.sequences takes a list of words"),
+        ("augment.cutmix.tries: 3", r"Write 'augment: \{cutmix: \{tries: \.\.\.\}\}'"),
+        ("config: other.yaml", "'config' is not a setting"),
+        ("out: !!binary aGk=", "found the tag"),
         ("seed: [", "is not YAML"),
-        ("seed: !!python/name:evilmod.X ", "is not YAML"),
-        ("a: &a [*a]\nseed: *a", "not a setting|nested without end"),
+        ("seed: !!python/name:evilmod.X ", "found the tag 'tag:yaml.org,2002:python/name:evilmod.X'"),
         ("seed: &a [*a]", "nested without end"),
     ],
 )
@@ -68,10 +72,28 @@ def test_config_file_with_anything_but_settings_is_refused(text: str, message: s
         read(tmp_path / "a.yaml", text)
 
 
+def test_config_file_of_any_unicode_encoding_is_read(tmp_path: Path) -> None:
+    for encoding in ("utf-8", "utf-8-sig", "utf-16"):
+        (tmp_path / "a.yaml").write_bytes("out: ü".encode(encoding))
+        assert str(parse_config(Parser(), [f"--config={tmp_path / 'a.yaml'}"], TrainConfig)[1].out) == "ü"
+
+
+def test_config_path_that_is_named_like_a_group_is_a_path(tmp_path: Path) -> None:
+    argv = ["--data.root", "./data", "--out", "./teacher"]
+    config = parse_config(Parser(), argv, TrainConfig)[1]
+    assert (str(config.data.root), str(config.out)) == ("data", "teacher")
+
+
+@pytest.mark.parametrize("argv", [("--conf", "a.yaml"), ("--confi=a.yaml",), ("--out", "a\0b"), ("--data.root=a\0b",)])
+def test_command_line_with_abbreviations_or_nul_is_refused(argv: tuple[str, ...], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nrecognized arguments|NUL character"):
+        parse_config(Parser(), list(argv), TrainConfig)
+
+
 def test_config_file_that_repeats_or_lists_too_much_is_refused_at_once(tmp_path: Path) -> None:
     """Ten lines of aliases hold 10^11 values; a million keys take minutes to load."""
-    lines = ["seed: 1", "freeze: &a0 [x, x, x, x, x, x, x, x, x, x]"]
-    lines += [f"init: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 11)]
+    lines = ["freeze:", "- &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"- &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 11)]
     for text in ("\n".join(lines), "\n".join(f"k{i}: 1" for i in range(10**6))):
         with pytest.raises(ConfigError, match="expected at most 10000 values"):
             read(tmp_path / "a.yaml", text)

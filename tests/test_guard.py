@@ -68,17 +68,35 @@ OTHER_LAYOUTS = {
 def test_layout_fault_names_the_layout_whose_numbers_are_plausible(layout: str) -> None:
     """Lengths that fit the stated layout too, and lengths that do not."""
     for points in range(6000, 6004):
-        found = layout_fault(OTHER_LAYOUTS[layout](street(points=points, parked=0)).tobytes())
+        found = layout_fault(OTHER_LAYOUTS[layout](in_firing_order(street(points=points, parked=0))).tobytes())
         assert found == f"{layout} numbers a point ({points} points)"
 
 
+def in_firing_order(values: np.ndarray) -> np.ndarray:
+    return values[np.argsort(np.arctan2(values[:, 1], values[:, 0]))]
+
+
 def test_layout_fault_of_the_stated_layout_is_none() -> None:
-    """Also with intensities up to 65,535, single wild points, and NaN in many rows; every even count fits float64."""
-    bright, wild, holes = street() * (1, 1, 1, 65_535), street(), street()
+    """Also with large or signed intensities, single wild points, NaN in many rows, or in the frame of a map."""
+    bright, wild, holes, mapped = street() * (1, 1, 1, 65_535), street(), street(), np.add(street(), (5e5, 5e6, 0, 0))
     wild[7, :3] = 1e9
     holes[::3] = np.nan
-    for values in (street(), bright, wild, holes, street()[:1]):
+    signed = in_firing_order(np.subtract(street() * (1, 1, 1, 2), (0, 0, 0, 1)))
+    for values in (street(), bright, wild, holes, mapped, signed, street()[:1], np.empty((0, 4))):
         assert layout_fault(values.astype("<f4").tobytes()) is None
+
+
+@pytest.mark.parametrize("kind", ["text", "float16", "big-endian", "millimetres", "noise"])
+def test_layout_fault_of_an_unknown_format_is_named(kind: str) -> None:
+    values, rng = street(points=6100), np.random.default_rng(0)
+    data = {
+        "text": lambda: "\n".join(",".join(f"{x:.3f}" for x in row) for row in values).encode(),
+        "float16": lambda: values.astype("<f2").tobytes(),
+        "big-endian": lambda: values.astype(">f4").tobytes(),
+        "millimetres": lambda: (values * 1000).astype("<i4").tobytes(),
+        "noise": lambda: rng.bytes(16 * 5000),
+    }[kind]()
+    assert layout_fault(data[: len(data) // 16 * 16]) == "numbers of another format, which are not metres"
 
 
 def test_layout_fault_names_files_of_other_formats() -> None:
@@ -94,11 +112,16 @@ DOUBTS: dict[str, tuple[Change, str]] = {
     "no-returns": (no_returns, "found 20% at the origin"),
     "repeated": (lambda v: np.repeat(v[::20], 20, axis=0), "equal to the one before"),
     "bright": (lambda v: v * (1, 1, 1, 255), r"expected remission in 0\.\.1, found .* Divide 0\.\.255 by 255"),
-    "dark": (lambda v: v * (1, 1, 1, 0.01), r"found at most 0\.0"),
-    "constant zero": (lambda v: v * (1, 1, 1, 0), "found at most 0"),
-    "mounted higher": (lambda v: np.subtract(v, (0, 0, 0.4, 0)), r"found it at -2\.1. m\. Shift z by \+0\.4"),
+    "signed": (lambda v: np.subtract(v * (1, 1, 1, 2), (0, 0, 0, 1)), r"found -.* Scale it to 0\.\.1"),
+    "dark": (lambda v: v * (1, 1, 1, 0.01), r"to 0\.00999.* Scale it"),
+    "constant zero": (lambda v: v * (1, 1, 1, 0), "found 0 to 0"),
+    "mounted higher": (
+        lambda v: np.subtract(v, (0, 0, 0.4, 0)),
+        r"found it at -2\.1. m\. If these are metres, shift z by \+0\.4",
+    ),
     "ground at 0": (lambda v: np.add(v, (0, 0, 1.73, 0)), r"found it at -?0\.0"),
-    "tilted": (lambda v: np.add(v, np.outer(v[:, 0], (0, 0, 0.2, 0))), "slope of 11 degrees"),
+    "tilted": (lambda v: np.add(v, np.outer(v[:, 0], (0, 0, 0.3, 0))), "slope of 17 degrees"),
+    "upside down": (lambda v: v * (1, -1, -1, 1), r"found it at z = 1\.7. m"),
     "far from the sensor": (lambda v: np.add(v, (55, 0, 0, 0)), "in the volume .* found .* outside"),
 }
 
@@ -106,47 +129,84 @@ DOUBTS: dict[str, tuple[Change, str]] = {
 @pytest.mark.parametrize("change", DOUBTS)
 def test_guard_reports_a_doubtful_scan_once_and_strictly_as_an_error(change: str) -> None:
     doubtful, message = DOUBTS[change]
-    said: list[str] = []
-    guard = InputGuard(VOLUME, said.append)
+    messages: list[str] = []
+    guard = InputGuard(VOLUME, messages.append)
     for seed in range(3):
         guard.examine(scan_of(doubtful(street(seed))), f"scan {seed}")
-    assert len(said) == 1
-    assert said[0].startswith("scan 0: expected ")
+    assert len(messages) == 1
+    assert messages[0].startswith("scan 0: expected ")
     with pytest.raises(DataError, match=message):
         InputGuard(VOLUME, strict=True).examine(scan_of(doubtful(street())), "scan 0")
 
 
-def test_guard_reports_turned_axes_once_several_scans_show_them() -> None:
-    said: list[str] = []
-    guard = InputGuard(VOLUME, said.append)
+def drive(seed: int, *, parked: int = 900) -> np.ndarray:
+    """The next scan of a drive: each one shows another number of parked cars."""
+    return street(seed, parked=parked + 400 * (seed % 3))
+
+
+def test_guard_reports_turned_axes_once_several_scenes_show_them() -> None:
+    messages: list[str] = []
+    guard = InputGuard(VOLUME, messages.append)
     for seed in range(8):
-        guard.examine(scan_of(turned(street(seed))), f"scan {seed}")
-        assert len(said) == (seed >= 4)
-    assert "Turn the points to x forward, y left" in said[0]
+        guard.examine(scan_of(turned(drive(seed))), f"scan {seed}")
+        assert len(messages) == (seed >= 4)
+    assert "Turn the points to x forward, y left" in messages[0]
 
 
-def test_guard_is_silent_about_sound_scans() -> None:
-    said: list[str] = []
-    guard = InputGuard(VOLUME, said.append)
-    for seed in range(30):
-        guard.examine(scan_of(street(seed)))
-    assert not said
+def test_guard_strict_blames_the_run_for_turned_axes_and_no_single_scan() -> None:
+    guard = InputGuard(VOLUME, strict=True)
+    for seed in range(8):
+        guard.examine(scan_of(turned(drive(seed))))
+    with pytest.raises(DataError, match="in 8 of the scans examined"):
+        guard.finish()
+    InputGuard(VOLUME, strict=True).finish()
+
+
+def ahead_only(values: np.ndarray) -> np.ndarray:
+    return values[values[:, 0] > 2 * np.abs(values[:, 1])]
+
+
+SOUND = {
+    "a drive": drive,
+    "waiting behind a truck": lambda seed: turned(street(seed)),  # the same scene in each scan
+    "a drive with some trucks ahead": lambda seed: turned(drive(seed)) if seed % 4 == 0 else drive(seed),
+    "a sensor that looks ahead": lambda seed: ahead_only(turned(drive(seed, parked=3000))),
+    "one bright point": lambda seed: np.concatenate([drive(seed), [[5, 5, -1.7, 1.2]]]),
+    "some duplicates": lambda seed: np.concatenate([drive(seed), np.repeat(drive(seed)[:200], 2, axis=0)]),
+    "a steep road": lambda seed: np.add(drive(seed), np.outer(drive(seed)[:, 0], (0, 0, 0.15, 0))),
+    "a few points": lambda seed: drive(seed)[:400],
+}
+
+
+@pytest.mark.parametrize("kind", SOUND)
+def test_guard_is_silent_about_sound_runs(kind: str) -> None:
+    messages: list[str] = []
+    guard = InputGuard(VOLUME, messages.append)
+    for seed in range(20):
+        guard.examine(scan_of(SOUND[kind](seed)))
+    assert not messages
 
 
 def test_guard_is_silent_about_the_real_frames(real_kitti: Path) -> None:
-    for path in sorted(real_kitti.glob("sequences/*/velodyne/*.bin")):
+    paths = sorted(real_kitti.glob("sequences/*/velodyne/*.bin"))
+    assert len(paths) == 5
+    for path in paths:
         found = examine(read_scan(path), VOLUME)
-        assert (found.doubts, found.votes.along_x) == ((), 0)
+        assert found.doubts == ()
+        assert found.scene is not None
+        assert 10 * found.scene[0] < found.scene[1]
 
 
 def test_guard_catches_other_sensors_that_are_read_as_kitti(real_data: Path) -> None:
     """nuScenes has five columns and x to the right; RELLIS has no-returns and tiny intensities."""
-    for path in (real_data / "nuscenes" / "samples" / "LIDAR_TOP").glob("*.bin"):
+    paths = [*(real_data / "nuscenes" / "samples" / "LIDAR_TOP").glob("*.bin")]
+    assert len(paths) == 5
+    for path in paths:
         with pytest.raises(DataError, match="found float32 with 5 numbers a point"):
             read_scan(path)
-    said: list[str] = []
-    InputGuard(VOLUME, said.append).examine(read_scan(real_data / "rellis" / "000104.bin"))
-    assert [any(word in line for line in said) for word in ("at the origin", "remission", "ground")] == [True] * 3
+    messages: list[str] = []
+    InputGuard(VOLUME, messages.append).examine(read_scan(real_data / "rellis" / "000104.bin"))
+    assert [any(word in line for line in messages) for word in ("at the origin", "remission", "ground")] == [True] * 3
 
 
 def test_guard_finds_the_ground_among_walls_and_on_a_slope() -> None:

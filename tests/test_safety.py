@@ -116,7 +116,7 @@ def test_a_value_in_place_of_a_group_of_settings_is_named(text, tmp_path):
 
 
 def test_settings_that_hold_themselves_are_refused(tmp_path):
-    (tmp_path / "a.yaml").write_text("teacher:\n  adapter:\n    methoe: &a [*a]\n")
+    (tmp_path / "a.yaml").write_text("teacher:\n  adapter:\n    method: &a [*a]\n")
     with pytest.raises(ConfigError, match="nested without end"):
         parse_config(Parser(prog="elite train"), [f"--config={tmp_path / 'a.yaml'}"], TrainConfig)
 

@@ -33,16 +33,17 @@ def open_regular(path: Path, limit: int | None) -> Iterator[BinaryIO]:
     Raises:
         OSError: unreadable, not a regular file, or too large; ``strerror`` describes what was found.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if stat.S_ISDIR(found.st_mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    with open(path, "rb", opener=_open_without_waiting) as file:
+        found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.EINVAL, "expected a regular file, found a pipe, socket or device", str(path))
         if limit is not None and found.st_size > limit:
             raise OSError(errno.EFBIG, f"expected at most {limit:,} bytes, found {found.st_size:,} bytes", str(path))
         yield file
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def read_file(path: Path, limit: int) -> bytes:

@@ -116,8 +116,9 @@ def open_layout(root: str | Path) -> Layout:
         for candidate in (root, root / "dataset"):
             if (candidate / "sequences").is_dir():
                 return Layout(candidate)
-    except OSError as error:
-        raise DataError(f"{root}: cannot read the data set ({error.strerror}). Check its permissions.") from error
+    except (OSError, RuntimeError) as error:  # the second: a loop of symbolic links
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{root}: cannot read the data set ({reason}). Check the path and its permissions.") from error
     raise DataError(
         f"{root} has no folder 'sequences'; give the folder that holds sequences/00/velodyne/000000.bin and so on."
     )
@@ -140,6 +141,8 @@ def parse_sequences(text: str, found: Collection[str] = ()) -> tuple[str, ...]:
     Raises:
         ConfigError: a part is none of these.
     """
+    if text in found and text not in SPLITS:
+        return (text,)  # also with commas or spaces in it
     names: list[str] = []
     for part in filter(None, (p.strip() for p in text.split(","))):
         if part in SPLITS:

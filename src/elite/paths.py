@@ -11,6 +11,8 @@ def expanded(path: str | Path) -> Path:
     Raises:
         ConfigError: the home folder is unknown.
     """
+    if "\0" in str(path):
+        raise ConfigError(f"'{path}': expected a path, found a NUL character in it. Remove it.")
     try:
         return Path(path).expanduser()
     except RuntimeError as error:

@@ -14,7 +14,7 @@ def make_plugin(name: str, role: type[Role]) -> Role:
     A name from a configuration file comes here only with --allow-import (elite.cli.config_file).
 
     Raises:
-        ConfigError: there is no such class, or its instances lack a part of the protocol ``role``.
+        ConfigError: the class does not exist, or its instances lack a part of the protocol ``role``.
     """
     try:
         if ":" not in name:

@@ -1,6 +1,6 @@
 """Signals that stop a command: the first one ends it in order, a second one at once.
 
-Any loop can use this module; it knows nothing of training frameworks.
+Any loop can use this module: it does not depend on a training framework.
 """
 
 import os

@@ -15,7 +15,7 @@ import numpy as np
 
 from elite.data.semantickitti import SemanticKITTI, read_labels
 from elite.errors import DataError, OutputError
-from elite.files import atomic_file
+from elite.files import SCAN_BYTES, atomic_file, open_regular, read_file
 from elite.labels import unknown_raw_ids
 from elite.layout import SPLITS, Layout
 
@@ -72,7 +72,9 @@ def write_submission(predictions: Path, data: Path, out: Path, *, partial: bool 
             archive.writestr(_entry(name), b"")
         for entry in dataset.index:
             path = layout.prediction(entry.sequence, entry.name)
-            archive.writestr(_entry(_member(entry.sequence, entry.name)), path.read_bytes(), zipfile.ZIP_DEFLATED)
+            archive.writestr(
+                _entry(_member(entry.sequence, entry.name)), read_file(path, SCAN_BYTES), zipfile.ZIP_DEFLATED
+            )
     return check_submission(out, data, partial=partial)
 
 
@@ -88,7 +90,7 @@ def check_submission(path: Path, data: Path, *, partial: bool = False) -> Submis
         for i, e in enumerate(dataset.index)
     }
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path, None) as file, zipfile.ZipFile(file) as archive:
             faults = list(_zip_faults(path, archive, expected))
     except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as error:
         raise DataError(f"{path} is not a readable zip ({error}); write it again with 'elite submit'.") from error

@@ -1,5 +1,6 @@
 """How a command ends: whatever happens becomes one line and an exit status, never a traceback of an outside cause."""
 
+import errno
 import io
 import os
 import sys
@@ -74,11 +75,12 @@ def _explained(error: BaseException) -> tuple[str, int]:
             return one_line(error), STOPPED
         case EliteError():
             return f"error: {one_line(error)}", USAGE
-        case OSError(filename=None):
-            return f"error: {one_line(error.strerror or error)}; free the disk, or check the storage.", USAGE
+        case OSError(filename=str() | bytes() as name):
+            where = one_line(os.fsdecode(name))
+            return f"error: cannot access {where} ({error.strerror}). Check its permissions and the storage.", USAGE
         case OSError():
-            where = one_line(os.fsdecode(error.filename))
-            return f"error: cannot access {where} ({error.strerror}); check its permissions and the storage.", USAGE
+            remedy = " Free the disk." if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+            return f"error: {one_line(error.strerror or error)}.{remedy}", USAGE
         case _:
             return "error: not enough memory; use smaller inputs, fewer --workers, or a larger machine.", USAGE
 

@@ -70,6 +70,8 @@ def evaluate(parser: ArgumentParser, argv: list[str]) -> int:
         segmenter = load_segmenter(args.paths[0], args)
         predict = by_segmenter(segmenter)
     result = run(dataset, predict, lambda items: bar(items, name="scoring"))
+    if not args.predictions:
+        segmenter.guard.finish()
     _print_score(result)
     save_json(args.json, result | made_with, "evaluate", argv)
     return 0
@@ -126,9 +128,13 @@ def predict(parser: ArgumentParser, argv: list[str]) -> int:
     say(f"{done.written} scans labelled in {args.out}, {kept} were there already, {done.failed} failed")
     if done.outside:
         say(done.line())
+    try:
+        segmenter.guard.finish()
+    except DataError as error:
+        failures.append(error)
     for error in failures:
         say(f"  {error}", error=True)
-    return FAULTY if done.failed else 0
+    return FAULTY if failures else 0
 
 
 def _jobs(inputs: list[Path], out: Path, sequences: str | None, frames: str | None, confidence: bool) -> list["Job"]:
@@ -158,6 +164,11 @@ def _refuse_ground_truth(jobs: list["Job"], out: Path) -> None:
             )
 
 
+def _check_suffix(out: Path) -> None:
+    if out.suffix != ".safetensors":
+        raise ConfigError(f"{out}: expected a name that ends in .safetensors, found '{out.suffix}'. Rename the output.")
+
+
 def import_checkpoint(parser: ArgumentParser, argv: list[str]) -> int:
     """Convert a 2DPASS or released-ELiTe checkpoint into a student file, and tell what became of every key."""
     parser.add_argument("checkpoint", type=Path, help="a published .ckpt")
@@ -166,6 +177,8 @@ def import_checkpoint(parser: ArgumentParser, argv: list[str]) -> int:
     args = parser.parse_args(argv)
     if args.weight_layout not in (None, "KRSC", "RSKC", "RSCK"):
         raise ConfigError(f"--weight-layout is KRSC, RSKC or RSCK, found '{args.weight_layout}'.")
+
+    _check_suffix(args.out)
 
     from elite.student.checkpoint import import_published, save_student
 
@@ -181,6 +194,8 @@ def export_student(parser: ArgumentParser, argv: list[str]) -> int:
     parser.add_argument("checkpoint", type=Path, help="of a training run: .ckpt")
     parser.add_argument("out", type=Path, help="file to write: .safetensors")
     args = parser.parse_args(argv)
+
+    _check_suffix(args.out)
 
     from elite.student import load_student, save_student
 

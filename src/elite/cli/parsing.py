@@ -1,12 +1,11 @@
 """Arguments and output that several commands share."""
 
-import argparse
 import json
 import re
 import shlex
 import sys
 from collections.abc import Collection, Iterable
-from dataclasses import fields, is_dataclass, make_dataclass
+from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
@@ -14,9 +13,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, get_args, get_type_hin
 
 from jsonargparse import ArgumentParser, Namespace
 
-from elite.cli.config_file import IMPORTS, config_text, group_kinds, parse_inline, plain_settings
+from elite.cli.config_file import IMPORTS, config_text, group_kinds, settings_of
 from elite.errors import ConfigError, DataError, EliteError, OutputError
-from elite.files import open_regular, refuse_inputs
+from elite.files import TEXT_BYTES, parse_json, read_file, refuse_inputs
 from elite.paths import expanded
 from elite.terminal import notice
 
@@ -29,7 +28,10 @@ Config = TypeVar("Config")
 
 
 class Parser(ArgumentParser):
-    """Errors of the arguments leave as one line, like every other error; paths may begin with ~."""
+    """Errors of the arguments are one line, like every other error. Paths may begin with ~; options are whole words."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **options)
 
     def parse_args(self, *given: Any, **options: Any) -> Namespace:  # type: ignore[override]
         args = super().parse_args(*given, **options)
@@ -78,13 +80,15 @@ def _check_outputs(args: Namespace) -> None:
 
 
 def _check_replaceable(path: Path) -> None:
+    """Check that a file that --json would replace is a result of elite."""
+    expected = f"--json {path}: expected a new file or a result of elite"
     try:
-        with open_regular(path, None) as file:
-            begin = file.read(64).lstrip()
-    except OSError as error:
-        raise OutputError(f"--json {path}: cannot be replaced ({error.strerror}). Choose another file.") from error
-    if begin and begin[:1] not in b"{[":
-        raise OutputError(f"--json {path}: expected a JSON file or none, found another file. Choose another file.")
+        found = parse_json(read_file(path, TEXT_BYTES) or b"{}")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "a file that is not JSON"
+        raise OutputError(f"{expected}, found {reason}. Choose another file.") from error
+    if not (isinstance(found, dict) and (not found or str(found.get("command")).startswith("elite "))):
+        raise OutputError(f"{expected}, found other JSON. Choose another file.")
 
 
 def underscored(argv: list[str]) -> list[str]:
@@ -98,36 +102,30 @@ def _dash_to_underscore(option: str) -> str:
 
 
 def resolve_config(
-    argv: list[str], cls: type, *, others: Collection[str] = (), importable: Collection[str] = ()
+    argv: list[str], cls: type, *, skip: Collection[str] = (), importable: Collection[str] = ()
 ) -> list[str]:
-    """``--config`` first, so that what is typed wins, and each as the text of its settings, checked.
+    """``--config`` first, so that typed options win, and each one as the JSON of its settings, checked.
 
-    A NAME is a packaged configuration if there is no such file. What is typed for a whole group is checked alike.
+    A NAME is a packaged configuration if there is no file of that name. A value typed for a group is checked alike.
     """
-    groups = group_kinds(cls)
+    groups = {f"--{name}": kind for name, kind in group_kinds(cls).items()}
     configs, rest, words = [], [], iter(argv)
     for option in words:
         name, equals, value = option.partition("=")
-        if name == "--config" and (value := value if equals else next(words, "")):
-            path = _config_path(value)
-            configs.append(f"--config={config_text(path, cls, others=others, importable=importable)}")
-        elif (kind := groups.get(name[2:].replace("-", "_"))) is not None:
-            value = value if equals else next(words, "")
-            settings = plain_settings({name[2:]: parse_inline(value, name)}, _holder(name[2:], kind), name)
-            rest.append(f"{name}={json.dumps(settings[name[2:]])}")
+        if name == "--config":
+            path = _config_path(value if equals else next(words, ""))
+            configs.append(f"--config={config_text(path, cls, skip=skip, importable=importable)}")
+        elif name in groups:
+            text = value if equals else next(words, "")
+            rest.append(f"{name}={json.dumps(settings_of(text, groups[name], name, prefix=f'{name[2:]}.'))}")
         else:
             rest.append(option)
     return configs + rest
 
 
-def _holder(name: str, kind: type) -> type:
-    """Settings that have one group only."""
-    return make_dataclass("Settings", [(name, kind)])
-
-
 def _config_path(name: str) -> Path:
     packaged = Path(__file__).parents[1] / "configs"
-    if (path := expanded(name)).exists():
+    if (path := expanded(name)).exists() and not path.is_dir():
         return path
     if (packaged / f"{name}.yaml").is_file():
         return packaged / f"{name}.yaml"
@@ -162,11 +160,9 @@ def read_config(
     Raises:
         ConfigError: a setting that must have a value has none, or one beyond all numbers; endless nesting.
     """
-    importable = _allowed_imports(argv)
-    others = [name for name, _ in parser.get_defaults().items() if "." not in name]
     try:
         argv = switched(underscored(argv), _switches(cls))
-        args = parser.parse_args(resolve_config(argv, cls, others=others, importable=importable))
+        args = parser.parse_args(resolve_config(argv, cls, skip=skip, importable=_allowed_imports(argv)))
     except OverflowError as error:
         raise ConfigError(f"a setting is larger than any number here ({error}); give a smaller one.") from error
     except RecursionError as error:
@@ -180,9 +176,10 @@ def read_config(
 
 def _allowed_imports(argv: list[str]) -> list[str]:
     """Packages that --allow-import names: they must be known before a configuration file is read."""
-    option = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    option.add_argument("--allow-import", action="append", default=[])
-    return option.parse_known_args(argv)[0].allow_import
+    option = "--allow_import"
+    return [b for a, b in pairwise([*argv, ""]) if a == option] + [
+        a.partition("=")[2] for a in argv if a.startswith(f"{option}=")
+    ]
 
 
 def _without_value(kind: Any, values: Any, name: str = "") -> list[str]:

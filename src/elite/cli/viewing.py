@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 
-from elite.cli.parsing import add_compute, add_labels, add_selection, load_segmenter, names
+from elite.cli.parsing import add_compute, add_labels, add_selection, load_segmenter, names, report_unused
 from elite.errors import ConfigError, require_extra
 from elite.terminal import say
 
@@ -51,6 +51,7 @@ def view(parser: ArgumentParser, argv: list[str]) -> int:
         answerer=answerer,
         teacher=teacher,
     )
+    report_unused(source.dataset)
     choice = first_choice(source, light=args.light, safe=args.safe_colors)
     with open_window(source, choice, host=args.host, port=args.port, require_token=args.require_token) as viewer:
         say(f"open {viewer.url} in a browser; Ctrl-C ends it")

@@ -50,6 +50,7 @@ class SequenceReport:
         faults: certain faults, one line each.
         doubts: doubtful properties by kind: in how many frames, and the message of the first one.
         votes: the frames' evidence on the axes.
+        scene: that of a single frame.
     """
 
     sequence: str
@@ -71,6 +72,7 @@ class SequenceReport:
     faults: list[str] = field(default_factory=list)
     doubts: dict[str, tuple[int, str]] = field(default_factory=dict)
     votes: AxisVotes = field(default_factory=AxisVotes)
+    scene: tuple[int, int] | None = None
 
     def add(self, other: "SequenceReport") -> None:
         for name in _SUMMED:
@@ -78,7 +80,7 @@ class SequenceReport:
         self.remission = max(self.remission, other.remission)
         self.classes += other.classes
         self.faults += other.faults
-        self.votes += other.votes
+        self.votes = self.votes.counted(other.scene)
         for kind, (frames, message) in other.doubts.items():
             before, first = self.doubts.get(kind, (0, message))
             self.doubts[kind] = (before + frames, first)
@@ -203,7 +205,7 @@ def _check_points(scan: Scan, path: Path, volume: Volume, report: SequenceReport
             "forward, y left, z up)"
         )
     found = examine(scan, volume)
-    report.votes = found.votes
+    report.scene = found.scene
     for doubt in found.doubts:
         report.doubt(doubt.kind, f"{path}: {doubt.message}")
 

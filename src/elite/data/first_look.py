@@ -49,7 +49,7 @@ def examine_scans(frames: SemanticKITTI, positions: Sequence[int], guard: InputG
     """Show some of the scans, evenly spaced, to the input guard. Damaged ones are left to training.
 
     Raises:
-        DataError: one is doubtful, and the guard is strict.
+        DataError: they are doubtful, and the guard is strict.
     """
     for position in positions[:: -(-len(positions) // _EXAMINED) or 1]:
         try:
@@ -57,6 +57,7 @@ def examine_scans(frames: SemanticKITTI, positions: Sequence[int], guard: InputG
         except DataError:
             continue
         guard.examine(scan, frames.scan_path(position))
+    guard.finish()
 
 
 def _first_readable(scans: TrainingSet, places: Sequence[int], read: Read) -> Sample:

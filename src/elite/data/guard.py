@@ -21,13 +21,16 @@ Kind = Literal["no-returns", "remission", "height", "axes", "volume"]
 
 SENSOR_HEIGHT = 1.73  # metres above the road: SemanticKITTI's sensor, to which the volume of the student belongs
 _HEIGHT_TOLERANCE = 0.3  # metres; five real and 200 rendered scans lie within 0.1 m
-_STEEPEST = 10.0  # degrees of the ground in the sensor frame
-_REPEATED = 0.01  # share of points that equal their predecessor or lie at the origin
+_STEEPEST = 15.0  # degrees of the ground in the sensor frame
+_AT_ORIGIN, _REPEATED = 0.01, 0.1  # shares of points at the origin, and of points that equal their predecessor
+_BEYOND = 0.001  # share of points with a remission outside 0..1
 _BRIGHTEST, _DARKEST = 1.0, 0.05  # range of the largest remission of a scan
 _OUTSIDE = 0.5  # share of points outside the volume
+_ABOVE = 0.5  # metres: ground above the sensor is upside down
+_SAME_SCENE = 0.2  # change of the numbers of obstacles between two scans of the same scene
 _OFF_CENTRE = 0.2  # of the image's width and height
 _FEWEST = 500  # points: fewer show neither the ground nor a range of remission
-_EVERY, _FIRST = 20, 10  # the ground is fitted in each of the first scans, and in every so-many-th later one
+_EVERY, _FIRST = 20, 10  # the ground is fitted in each of the first ten scans, and in each twentieth later one
 _TURNED = 5  # votes for obstacles along x, beyond four times those for obstacles along y
 
 
@@ -50,17 +53,27 @@ def warn(message: str) -> None:
 
 @dataclass(frozen=True)
 class AxisVotes:
-    """Scans whose obstacles stand along x only, and along y only.
+    """Scans of a moving vehicle with obstacles along x only, and along y only.
 
     Obstacles stand beside a driving vehicle, rarely in front of it, so a street along y means turned axes. One scan
-    proves nothing (a vehicle waits behind another), so each one casts a vote.
+    proves nothing (a vehicle waits behind another), so each one that shows another scene casts a vote.
+
+    Attributes:
+        scene: numbers of points of obstacles along x and along y in the last scan that was counted.
     """
 
     along_x: int = 0
     along_y: int = 0
+    scene: tuple[int, int] = (0, 0)
 
-    def __add__(self, other: "AxisVotes") -> "AxisVotes":
-        return AxisVotes(self.along_x + other.along_x, self.along_y + other.along_y)
+    def counted(self, scene: tuple[int, int] | None) -> "AxisVotes":
+        """The votes with one more scan; without it if it shows no scene, or the same as the last one."""
+        if scene is None or all(
+            abs(new - old) <= _SAME_SCENE * max(new, old) for new, old in zip(scene, self.scene, strict=True)
+        ):
+            return self
+        x, y = scene
+        return AxisVotes(self.along_x + _stands_out(x, y), self.along_y + _stands_out(y, x), scene)
 
     def doubts(self) -> Iterator[Doubt]:
         """Turned axes, once the evidence suffices."""
@@ -74,23 +87,23 @@ class AxisVotes:
 
 @dataclass(frozen=True)
 class Examination:
-    """What one scan shows: its doubtful properties, and its vote on the axes."""
+    """The doubtful properties of one scan, and the obstacles along x and along y that it shows around a vehicle."""
 
     doubts: tuple[Doubt, ...]
-    votes: AxisVotes
+    scene: tuple[int, int] | None = None
 
 
 def examine(scan: Scan, volume: Volume, *, fit_ground: bool = True) -> Examination:
     """Everything doubtful about a single scan. Fitting the ground takes most of the time."""
+    found = [*_no_returns(scan), *_remission(scan)]
     if len(scan) < _FEWEST:
-        return Examination((), AxisVotes())
+        return Examination(tuple(found))
+    found += _outside(scan, volume)
     ground = ground_plane(scan.points) if fit_ground else None
-    found = [*_no_returns(scan), *_remission(scan), *_outside(scan, volume)]
     if ground is None:
-        return Examination(tuple(found), AxisVotes())
-    along_x, along_y = _obstacles(scan.points, ground.height)
-    votes = AxisVotes(int(_stands_out(along_x, along_y)), int(_stands_out(along_y, along_x)))
-    return Examination((*found, *_ground(ground)), votes)
+        return Examination(tuple(found))
+    scene = _obstacles(scan.points, ground.height) if _sees_all_around(scan.points) else None
+    return Examination((*found, *_ground(ground)), scene)
 
 
 class InputGuard:
@@ -116,13 +129,28 @@ class InputGuard:
         """
         found = examine(scan, self.volume, fit_ground=self._scans < _FIRST or self._scans % _EVERY == 0)
         self._scans += 1
-        self._votes += found.votes
-        for doubt in (*found.doubts, *self._votes.doubts()):
+        self._votes = self._votes.counted(found.scene)
+        for doubt in found.doubts:
             if self.strict:
                 raise DataError(f"{source}: {doubt.message}")
-            if doubt.kind not in self._reported:
-                self._reported.add(doubt.kind)
-                self.report(f"{source}: {doubt.message}")
+            self._report(doubt, f"{source}: ")
+        if not self.strict:  # otherwise ``finish`` raises: no single scan is to blame
+            for doubt in self._votes.doubts():
+                self._report(doubt, "")
+
+    def finish(self) -> None:
+        """End the run.
+
+        Raises:
+            DataError: all scans together are doubtful, and the guard is strict.
+        """
+        for doubt in self._votes.doubts() if self.strict else ():
+            raise DataError(doubt.message)
+
+    def _report(self, doubt: Doubt, source: str) -> None:
+        if doubt.kind not in self._reported:
+            self._reported.add(doubt.kind)
+            self.report(source + doubt.message)
 
 
 def _outside(scan: Scan, volume: Volume) -> Iterator[Doubt]:
@@ -138,39 +166,47 @@ def _outside(scan: Scan, volume: Volume) -> Iterator[Doubt]:
 def _no_returns(scan: Scan) -> Iterator[Doubt]:
     x, y, z = scan.points.T
     at_origin = float(((x == 0) & (y == 0) & (z == 0)).mean())
-    repeated = float(((x[1:] == x[:-1]) & (y[1:] == y[:-1]) & (z[1:] == z[:-1])).mean())
-    if max(at_origin, repeated) > _REPEATED:
-        share, where = (at_origin, "at the origin") if at_origin > _REPEATED else (repeated, "equal to the one before")
+    if at_origin > _AT_ORIGIN:
         yield Doubt(
             "no-returns",
-            f"expected measured points only, found {share:.0%} {where}: returns that never came. Remove them from scan "
-            "and labels; they get labels like any other point.",
+            f"expected measured points only, found {at_origin:.0%} at the origin: points without a return. Remove them "
+            "from scan and labels; they get labels like any other point.",
         )
+    elif len(scan) >= _FEWEST:
+        repeated = float(((x[1:] == x[:-1]) & (y[1:] == y[:-1]) & (z[1:] == z[:-1])).mean())
+        if repeated > _REPEATED:
+            yield Doubt(
+                "no-returns",
+                f"expected measured points only, found {repeated:.0%} equal to the one before: points without a "
+                "return, or duplicates. Remove those without a return from scan and labels.",
+            )
 
 
 def _remission(scan: Scan) -> Iterator[Doubt]:
+    if not len(scan):
+        return
     lowest, highest = float(scan.remission.min()), float(scan.remission.max())
-    if lowest < 0 or highest > _BRIGHTEST:
-        remedy = "Divide 0..255 by 255." if 1 < highest <= 255 else "Scale it to 0..1."
-        yield Doubt("remission", f"expected remission in 0..1, found {lowest:g} to {highest:g}. {remedy}")
-    elif highest < _DARKEST:
-        yield Doubt(
-            "remission", f"expected remission in 0..1, found at most {highest:g} in the scan. Scale it to 0..1."
-        )
+    expected = f"expected remission in 0..1, found {lowest:g} to {highest:g}."
+    if (lowest < 0 or highest > _BRIGHTEST) and float(
+        ((scan.remission < 0) | (scan.remission > _BRIGHTEST)).mean()
+    ) > _BEYOND:
+        yield Doubt("remission", f"{expected} {'Divide 0..255 by 255' if 2 < highest <= 255 else 'Scale it to 0..1'}.")
+    elif highest < _DARKEST and len(scan) >= _FEWEST:
+        yield Doubt("remission", f"{expected} Scale it to 0..1.")
 
 
 def _ground(ground: "Ground") -> Iterator[Doubt]:
-    if ground.slope > _STEEPEST:
+    if ground.slope > _STEEPEST or ground.height > _ABOVE:
         yield Doubt(
             "axes",
-            f"expected level ground below the sensor (z up), found a slope of {ground.slope:.0f} degrees. Give points "
-            "in the sensor frame: x forward, y left, z up.",
+            f"expected level ground below the sensor (z up), found it at z = {ground.height:.2f} m with a slope of "
+            f"{ground.slope:.0f} degrees. Give points in the sensor frame: x forward, y left, z up.",
         )
     elif abs(ground.height + SENSOR_HEIGHT) > _HEIGHT_TOLERANCE:
         yield Doubt(
             "height",
-            f"expected the ground at z = {-SENSOR_HEIGHT:.2f} m, found it at {ground.height:.2f} m. Shift z by "
-            f"{-SENSOR_HEIGHT - ground.height:+.2f} m, or train with a --student.volume for this height.",
+            f"expected the ground at z = {-SENSOR_HEIGHT:.2f} m, found it at {ground.height:.2f} m. If these are "
+            f"metres, shift z by {-SENSOR_HEIGHT - ground.height:+.2f} m, or train with another --student.volume.",
         )
 
 
@@ -253,6 +289,15 @@ def _obstacles(points: Float32[np.ndarray, "n 3"], ground: float) -> tuple[int, 
     return int(along_x.sum()), int(along_y.sum())
 
 
+def _sees_all_around(points: Float32[np.ndarray, "n 3"]) -> bool:
+    """Whether there are points within 30 m in each of the four directions, which a forward-looking sensor lacks."""
+    near = points[:: len(points) // _SAMPLED + 1]
+    near = near[np.abs(near[:, :2]).max(axis=1) < 30]
+    x, y = near[:, 0], near[:, 1]
+    sectors = [(along > 2 * np.abs(across)).sum() for along, across in ((x, y), (-x, y), (y, x), (-y, x))]
+    return min(sectors) > 0.02 * len(near)
+
+
 def _stands_out(count: int, other: int) -> bool:
     return count > max(300, 3 * other)
 
@@ -268,26 +313,31 @@ _MAGIC = {
     b"VERSION": ".pcd",
 }
 _FARTHEST, _BRIGHTEST_RAW = 2000.0, 65_535.0  # metres; largest intensity of any sensor's 16 bits
+_EARTH = 1e8  # metres: no map has larger coordinates
 _IMPLAUSIBLE = 0.01  # share of rows
 _LAYOUTS = (("<f4", 5), ("<f4", 6), ("<f4", 7), ("<f4", 8), ("<f4", 3), ("<f8", 4), ("<f8", 5), ("<f8", 3))
 
 
 def layout_fault(data: bytes) -> str | None:
-    """Describe what else a scan file of float32 x y z remission seems to hold, judged by its numbers; None if it fits.
+    """Describe what a scan file holds in place of float32 x y z remission, judged by its numbers; None if it fits.
 
-    Another layout counts only if its numbers are plausible and those of the stated one are not: by length alone every
-    scan of an even number of points also fits float64.
+    Another layout counts only if its numbers are plausible, change less from point to point than in the stated layout,
+    and the stated numbers are not plausible: by length alone every scan of an even number of points also fits float64.
     """
     if (kind := next((kind for magic, kind in _MAGIC.items() if data.startswith(magic)), None)) is not None:
         return f"the contents of a {kind} file"
-    if len(data) % 16 == 0:
-        stated = np.frombuffer(data, "<f4").reshape(-1, 4)
-        if _in_range(stated) or _is_plausible(stated):
-            return None
+    stated = np.frombuffer(data[: len(data) // 16 * 16], "<f4").reshape(-1, 4)
+    if len(data) % 16 == 0 and (_in_range(stated) or _is_plausible(stated)):
+        return None
+    rough = _roughness(stated)
     for dtype, columns in _LAYOUTS:
         size = np.dtype(dtype).itemsize * columns
-        if len(data) % size == 0 and _is_plausible(np.frombuffer(data, dtype).reshape(-1, columns)):
-            return f"float{8 * np.dtype(dtype).itemsize} with {columns} numbers a point ({len(data) // size} points)"
+        if len(data) % size == 0:
+            other = np.frombuffer(data, dtype).reshape(-1, columns)
+            if _is_plausible(other) and _roughness(other) < 0.5 * rough:
+                return f"float{8 * np.dtype(dtype).itemsize} with {columns} numbers a point ({len(other)} points)"
+    if len(data) % 16 == 0 and not _is_plausible(stated[:, :3], _EARTH):
+        return "numbers of another format, which are not metres"
     return None
 
 
@@ -296,15 +346,22 @@ def _in_range(values: Float[np.ndarray, "n 4"]) -> bool:
     numbers = values.ravel()
     if not len(numbers):
         return True
-    return bool(numbers.min() > -_FARTHEST and numbers.max() < _FARTHEST and values[:, 3].min() >= 0)
+    return bool(numbers.min() > -_FARTHEST and 0.1 < numbers.max() < _FARTHEST and values[:, 3].min() >= 0)
 
 
-def _is_plausible(values: Float[np.ndarray, "n columns"]) -> bool:
+def _is_plausible(values: Float[np.ndarray, "n columns"], farthest: float = _FARTHEST) -> bool:
     """Whether the first numbers of a row can be metres, and the fourth one an intensity, in nearly all finite rows."""
     values = values[np.isfinite(values).all(axis=1)]
     distance = np.abs(values[:, :3])
     # A double's halves are floats of any size; measured coordinates are hardly ever as small and not 0.
-    fits = ((distance < _FARTHEST) & ((distance == 0) | (distance > 1e-6))).all(axis=1)
+    fits = ((distance < farthest) & ((distance == 0) | (distance > 1e-6))).all(axis=1)
     if values.shape[1] > 3:
         fits &= (values[:, 3] >= 0) & (values[:, 3] <= _BRIGHTEST_RAW)
     return len(values) > 0 and bool(fits.mean() >= 1 - _IMPLAUSIBLE)
+
+
+def _roughness(values: Float[np.ndarray, "n columns"]) -> float:
+    """Median step from point to point: neighbours in a scan are near each other, wrongly cut numbers are not."""
+    with np.errstate(all="ignore"):
+        steps = np.abs(np.diff(values[:, :3].astype(np.float64), axis=0)).sum(axis=1)
+        return float(np.median(np.nan_to_num(steps, nan=np.inf))) if len(steps) else np.inf

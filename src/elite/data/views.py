@@ -10,7 +10,7 @@ from elite.config import ImageConfig
 from elite.data.dense import read_dense
 from elite.data.semantickitti import FrameIndex, SemanticKITTI, file_names
 from elite.errors import ConfigError, DataError
-from elite.files import parse_json
+from elite.files import TEXT_BYTES, parse_json, read_file
 from elite.geometry import seen_pairs
 from elite.labels import IGNORE, to_train
 from elite.layout import Layout
@@ -114,7 +114,7 @@ def generated_with(layout: Layout, entry: FrameIndex, folder: str) -> dict[str, 
     where nothing tells.
     """
     try:
-        record = parse_json(layout.dense_record(entry.sequence, entry.name, folder).read_bytes())
+        record = parse_json(read_file(layout.dense_record(entry.sequence, entry.name, folder), TEXT_BYTES))
         return {"labels": "labels"} | dict(record["settings"])
     except (OSError, ValueError, KeyError, TypeError):
         return {}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from elite.errors import ConfigError
-from elite.files import parse_json, write_bytes, write_json
+from elite.files import SCAN_BYTES, TEXT_BYTES, parse_json, read_file, write_bytes, write_json
 from elite.layout import Layout
 
 
@@ -24,7 +24,7 @@ class Output:
     def whole(self, expected: dict[str, Any]) -> bool:
         """Whether the files are there, undamaged, and made as ``expected``."""
         try:
-            found = parse_json(self.record.read_bytes())
+            found = parse_json(read_file(self.record, TEXT_BYTES))
             digests = {kind: file_digest(path) for kind, path in self.files.items()}
         except (OSError, ValueError):
             return False
@@ -79,7 +79,7 @@ class Store:
 
 def file_digest(path: Path) -> str:
     """Sixteen hexadecimal digits that tell the contents of files apart."""
-    return _digest(path.read_bytes())
+    return _digest(read_file(path, SCAN_BYTES))
 
 
 def _digest(data: bytes) -> str:

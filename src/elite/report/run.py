@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from elite.config import DataConfig, ImageConfig, StudentConfig, TeacherConfig, from_plain
 from elite.errors import ConfigError, DataError
-from elite.files import parse_json
+from elite.files import TEXT_BYTES, parse_json, read_file
 from elite.geometry import Volume
 from elite.report.measured import Latency, PseudoScore, parse_latency, parse_pseudo_scores
 from elite.report.scores import Evaluation, damaged, parse_evaluation
@@ -161,7 +161,7 @@ def read_evaluation(file: Path) -> Run:
 def _text(path: Path) -> str:
     """The file's text, empty if there is no such file."""
     try:
-        return path.read_text("utf-8")
+        return read_file(path, TEXT_BYTES).decode()
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:

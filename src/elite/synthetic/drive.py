@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from elite.data.dense import write_dense
 from elite.errors import ConfigError, OutputError
-from elite.files import make_folder, parse_json, write_bytes, write_json
+from elite.files import TEXT_BYTES, make_folder, parse_json, read_file, write_bytes, write_json
 from elite.layout import SPLITS, Layout
 from elite.synthetic.build import build_world, plan_street
 from elite.synthetic.camera import photograph
@@ -112,7 +112,7 @@ def _claim(layout: Layout, config: DriveConfig) -> None:
     record = make_folder(layout.root) / RECORD
     if record.is_file():
         try:
-            changed = differences(config, parse_json(record.read_bytes()))
+            changed = differences(config, parse_json(read_file(record, TEXT_BYTES)))
         except (ValueError, AttributeError) as error:
             raise OutputError(f"{record} is damaged ({error}); remove {layout.root} and render again.") from error
         if changed:

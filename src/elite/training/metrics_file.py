@@ -11,7 +11,7 @@ from lightning.pytorch.loggers.logger import Logger
 from torch import Tensor
 
 from elite.errors import DataError
-from elite.files import write_bytes
+from elite.files import open_regular, write_bytes
 
 Row = dict[str, Any]
 
@@ -80,7 +80,7 @@ class MetricsFile(Logger):
         if not self.path.exists():
             return []
         try:
-            with self.path.open(newline="") as file:
+            with open_regular(self.path, None) as raw, io.TextIOWrapper(raw, "utf-8", newline="") as file:
                 return [{name: value or "" for name, value in row.items() if name} for row in csv.DictReader(file)]
         except (csv.Error, UnicodeDecodeError) as error:
             raise DataError(f"{self.path} holds no comma-separated values ({error}); move it away.") from error
