@@ -237,6 +237,7 @@ def test_best_checkpoint_that_is_gone_is_replaced_by_the_next(stopped: TrainConf
         ({"callbacks": {"ModelCheckpoint{'monitor'}": {"best_model_score": torch.tensor(0.5)}}}, 0.5),  # version 0.1
         ({"callbacks": {"ModelCheckpoint{}": {"best_model_score": torch.zeros(2)}}}, None),
         ({"elite_best": float("nan")}, None),
+        ({"elite_best": 10**400}, None),
         ({}, None),
     ],
 )
@@ -286,7 +287,8 @@ def test_resume_over_other_data_is_refused_without_leave(stopped: TrainConfig, c
 
 
 def test_resume_from_a_checkpoint_without_a_record_of_its_data_notes_it(stopped: TrainConfig, capsys) -> None:
-    edit(stopped.out / "checkpoints" / "last.ckpt", elite_data=None)
+    other = {"training scans": {"count": torch.zeros(2), "digest": ""}}  # a file may hold anything
+    edit(stopped.out / "checkpoints" / "last.ckpt", elite_data=other)
     train(stopped, progress=False)
     assert "does not record its data" in capsys.readouterr().out
 

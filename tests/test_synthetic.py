@@ -3,22 +3,30 @@
 import dataclasses
 import hashlib
 import json
+import multiprocessing
+import os
+import signal
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from tqdm import tqdm
 
 from elite import geometry
 from elite.data.dense import read_dense
 from elite.errors import ConfigError
 from elite.labels import CLASS_NAMES, split_label, to_train
 from elite.layout import Layout
+from elite.signals import Terminated, raise_on_signal
 
 pytest.importorskip("trimesh")
 pytest.importorskip("embreex")
 
 from elite.synthetic import DriveConfig, render_drive
+from elite.synthetic import drive as rendering
 from elite.synthetic.classes import raw_id
 from elite.synthetic.drive import open_world, scan_frame, timing
 from elite.synthetic.sensors import beam_angles, camera
@@ -181,3 +189,17 @@ def test_camera_and_lidar_see_the_same_world(full_frame):
     same = to_train(semantic)[tuple(pixel.T)] == train[index]
     assert same[seen[index]].mean() > 0.95
     assert same[~seen[index]].mean() < 0.5
+
+
+def endless(*_: object) -> None:
+    time.sleep(100)
+
+
+def test_signal_ends_rendering_processes_at_once(tmp_path: Path, monkeypatch) -> None:
+    """Not after their part of the drive, which takes minutes."""
+    monkeypatch.setattr(rendering, "_render_part", endless)
+    threading.Timer(1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    parts = [("00", [0]), ("00", [1])]
+    with raise_on_signal(), pytest.raises(Terminated):
+        rendering._run(Layout(tmp_path), TINY, parts, 2, tqdm(disable=True))
+    assert not multiprocessing.active_children()

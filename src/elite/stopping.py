@@ -25,7 +25,7 @@ class Stopping:
         busy: a step or a file is in hand: a signal is only recorded, and honoured by the next ``wait``.
         resting: a wait may be left at once. Otherwise (in the middle of an accumulated step, or of a step that several
             processes share) the batch has ``GRACE`` seconds left to arrive.
-        left: a wait ended with an exception.
+        left: the last wait ended with an exception.
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Stopping:
                 yield
             finally:
                 self._handlers = {}
-                signal.signal(signal.SIGALRM, alarm)
+                signal.signal(signal.SIGALRM, signal.SIG_DFL if alarm is None else alarm)
 
     def claim(self) -> None:
         """Take the signals back from a library that has installed handlers of its own within ``listening``."""
@@ -72,7 +72,7 @@ class Stopping:
         Raises:
             Terminated: a signal arrived, in the block or before it.
         """
-        self._too_late, self._waiting = too_late, True
+        self._too_late, self._waiting, self.left = too_late, True, False
         try:
             if self.number is not None and self.resting:
                 raise Terminated(self.number)

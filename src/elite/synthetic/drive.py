@@ -3,9 +3,11 @@
 import io
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -146,14 +148,23 @@ def _run(
         return
     context = multiprocessing.get_context("spawn")
     counter = context.Value("l", 0)
+    before = set(multiprocessing.active_children())
     with ProcessPoolExecutor(min(workers, len(parts)), context, _start_worker, (counter,)) as pool:
-        jobs = [pool.submit(_render_part, layout, config, *part) for part in parts]
         try:
+            jobs = [pool.submit(_render_part, layout, config, *part) for part in parts]
             for done in _watch(jobs):
                 bar.update(counter.value - bar.n)
                 for job in done:
                     job.result()
+        except BrokenProcessPool as error:
+            raise OutputError(
+                f"a rendering process was killed, perhaps for want of memory. Give fewer --workers than {workers}, and "
+                "run the command again: it keeps the frames that are there."
+            ) from error
         except BaseException:
+            # A part takes minutes, which a signal should not wait for; a frame counts once its last file is there.
+            for process in set(multiprocessing.active_children()) - before:
+                process.kill()
             pool.shutdown(cancel_futures=True)
             raise
         bar.update(counter.value - bar.n)
@@ -168,9 +179,10 @@ def _watch(jobs: "list[Future[None]]") -> "Iterator[set[Future[None]]]":
 
 
 def _start_worker(counter: Any) -> None:
-    """Count frames together, and end with the parent, even if that was killed."""
+    """Count frames together, leave Ctrl-C to the parent, and end with it, even if it was killed."""
     global _counter
     _counter = counter
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()

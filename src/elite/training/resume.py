@@ -81,14 +81,18 @@ def best_score(checkpoint: dict[str, Any]) -> float | None:
         score = next((s.get("best_model_score") for s in states if isinstance(s, dict)), None)
     try:
         score = None if score is None else float(score)
-    except (TypeError, ValueError, RuntimeError):  # the last: a tensor of several numbers
+    except (TypeError, ValueError, OverflowError, RuntimeError):  # the last: a tensor of several numbers
         return None
     return score if score is not None and math.isfinite(score) else None
 
 
 def _data(found: Any) -> DataSummary | None:
-    is_summary = isinstance(found, dict) and all(isinstance(part, dict) for part in found.values())
-    return found if is_summary else None
+    """What ``summarise`` returned, if it is that: a file may hold anything."""
+    if not isinstance(found, dict):
+        return None
+    parts = [(name, part.get("count"), part.get("digest")) for name, part in found.items() if isinstance(part, dict)]
+    types = [tuple(map(type, part)) for part in parts]
+    return found if len(parts) == len(found) and all(kind == (str, int, str) for kind in types) else None
 
 
 # ---- settings -----------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from elite.errors import ConfigError
+from elite.files import parse_json
 from elite.terminal import say
 
 _HELD = {errno.EACCES, errno.EAGAIN}
@@ -85,6 +86,6 @@ def _write_holder(descriptor: int) -> None:
 
 def _read_holder(descriptor: int) -> str:
     with suppress(OSError, ValueError, KeyError, TypeError):
-        holder: dict[str, Any] = json.loads(os.pread(descriptor, 4096, 0))
+        holder: dict[str, Any] = parse_json(os.pread(descriptor, 4096, 0))
         return f"process {holder['pid']} on {holder['host']}"
     return "another process"
