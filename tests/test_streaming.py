@@ -1,5 +1,7 @@
 """Labels for scans as they appear, in a simulated time: no test waits."""
 
+import ctypes
+import errno
 import os
 import shutil
 import signal
@@ -15,7 +17,7 @@ import pytest
 from elite.arrivals import MAX_SETTLE_S, PATIENCE_S, SETTLE_S, Arrivals
 from elite.cli import main
 from elite.errors import ConfigError, DataError, OutputError
-from elite.folder_watch import CHECK_S, POLL_S, Inotify
+from elite.folder_watch import CHECK_S, POLL_S, Inotify, _checked
 from elite.inference import Segmenter
 from elite.labels import to_raw
 from elite.streaming import Stream, Summary
@@ -77,6 +79,7 @@ class World:
     def rename_in(self, name: str, points: int) -> Path:
         temporary = self.folder / f"{name}.tmp"
         temporary.write_bytes(scan_bytes(points))
+        os.utime(temporary, (self.now, self.now))  # two real writes may have the same time
         return temporary.rename(self.folder / f"{name}.bin")
 
     def write_slowly(self, name: str, points: int, times: list[float]) -> None:
@@ -103,7 +106,7 @@ def scan_bytes(points: int) -> bytes:
 
 
 def no_inotify(_: Path) -> Inotify:
-    raise OSError(38, "Function not implemented")
+    raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
 
 @pytest.fixture
@@ -295,6 +298,16 @@ def test_stream_keeps_and_reports_labels_of_scans_that_come_later(world: World, 
     assert "0.label: kept, it existed before the start" in world.lines[-1]
 
 
+def test_stream_replaces_labels_of_an_earlier_run_once_their_scan_is_replaced(world: World) -> None:
+    """A ring of names and scans of one length, as of a sensor whose lost returns are stored too."""
+    world.put("ring", 10)
+    world.stream().run(once=True)
+    world.events = {1.0: lambda: world.rename_in("ring", 10), 2.0: lambda: world.rename_in("ring", 10)}
+    summary = world.stream().run(idle=2)
+    assert (summary.kept, summary.labelled) == (1, 2)
+    assert [line for line in world.lines if "ring.label: replaced, it existed before the start" in line]
+
+
 def test_stream_reports_a_damaged_scan_once_and_labels_the_others(world: World) -> None:
     scan = world.put("0", 5)
     scan.write_bytes(scan.read_bytes()[:-3])  # perhaps still incomplete
@@ -439,6 +452,13 @@ def test_stream_without_reports_says_so_once(world: World) -> None:
     assert world.stream().run(idle=3).labelled == 1
     assert len(world.lines) == 1
     assert "the system does not report its changes (Function not implemented)" in world.lines[0]
+
+
+@reported_only
+def test_inotify_without_free_instances_names_the_limit() -> None:
+    ctypes.set_errno(errno.EMFILE)
+    with pytest.raises(OSError, match=r"fs.inotify.max_user_instances is reached"):
+        _checked(-1)
 
 
 @reported_only

@@ -142,20 +142,19 @@ class Arrivals:
         file, mark = self.files[name], Mark.of(self.path(name))
         if mark in (None, file.mark):
             return False
-        self._set_aside(name, file, State.SETTLING)
         self._change(name, file, mark)
         return True
 
     def finish(self, name: str, outcome: Enum) -> None:
         file = self.files[name]
-        self._set_aside(name, file, State.DONE)
+        self._move(name, file, State.DONE)
         file.outcome = outcome
 
     def forget(self, name: str) -> None:
         file = self.files.pop(name, None)
         self._doubtful.pop(name, None)
         if file is not None:
-            self._set_aside(name, file, State.DONE)
+            self._move(name, file, State.DONE)
 
     # ---- changes ------------------------------------------------------------------------------------------------
 
@@ -177,10 +176,10 @@ class Arrivals:
             self._change(name, file, mark)
         if file.state in (State.OPEN, State.SETTLING):
             if change in (Change.CLOSED, Change.RENAMED) and mark.fits:
-                self._set_aside(name, file, State.WAITING)
+                self._move(name, file, State.WAITING)
             else:
-                is_new = change is Change.CREATED and not _is_link(self.path(name))
-                file.state = State.OPEN if is_new else State.SETTLING
+                is_open = change is Change.CREATED and mark.is_regular and not _is_link(self.path(name))
+                file.state = State.OPEN if is_open else State.SETTLING
 
     def _add(self, name: str, mark: Mark) -> File:
         now = self.last_arrival = self.watch.clock()
@@ -197,11 +196,11 @@ class Arrivals:
             file.earlier_outcome, file.outcome, file.first_seen = file.outcome, None, now
             self._changed.append((name, file))
         if file.state is not State.OPEN:
-            self._set_aside(name, file, State.SETTLING)
+            self._move(name, file, State.SETTLING)
         file.mark, file.changed, file.looked = mark, now, now
 
-    def _set_aside(self, name: str, file: File, state: State) -> None:
-        """Move a file to the place where files of that state are."""
+    def _move(self, name: str, file: File, state: State) -> None:
+        """Give a file a state, and its name the place that belongs to it."""
         if file.state is State.WAITING:
             for names in (self.complete, self.damaged):
                 if name in names:
@@ -226,7 +225,7 @@ class Arrivals:
             needed = self.settle_s if file.mark.fits else self.patience_s
             if now - file.changed >= (PATIENCE_S if file.state is State.OPEN else needed):
                 self._doubtful[name] = now + PATIENCE_S
-                self._set_aside(name, file, State.WAITING)
+                self._move(name, file, State.WAITING)
 
     def _look_at_doubtful(self) -> None:
         now = self.watch.clock()

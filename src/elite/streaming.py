@@ -68,12 +68,13 @@ class Stream:
     change for ``SETTLE_S`` seconds, or longer once that was too short. A writer should therefore use another name
     (NAME.tmp, or a hidden one) in the same file system, and rename the file when it is complete.
 
-    A file that changes after it was labelled is labelled again, counted and reported. Labels appear complete or not at
-    all. Labels that were in OUT before the start are kept if they have the length of their scan. A damaged scan is
-    reported and skipped. A file that another one replaces is a new scan.
+    A file that changes after it was labelled is labelled again, counted and reported; where changes are not reported,
+    only within ``PATIENCE_S`` seconds. A file that another one replaces is a new scan. A damaged scan is reported and
+    skipped. Labels appear complete or not at all. Labels that existed in OUT before the start are kept if they have the
+    length of their scan, until that scan changes.
 
     The time per scan does not depend on the number of files in the folder, unless changes are not reported: then the
-    folder is listed, as often as 10 % of the time allows. Memory grows by about 0.4 KB per file in the folder.
+    folder is listed, as often as 10 % of the time allows. Memory grows by about 0.6 KB per file in the folder.
 
     Args:
         drop: label only the newest of the scans that wait, for a sensor that does not wait. Otherwise all are labelled.
@@ -97,7 +98,7 @@ class Stream:
         self.segmenter, self.folder, self.out, self.drop = segmenter, folder, out, drop
         self.notify, self.on_labelled, self.clock, self.sleep = notify, on_labelled, clock, sleep
         self.summary = Summary()
-        self._earlier: set[str] = set()  # label files that were in OUT before the start
+        self._earlier: dict[str, bool] = {}  # label files that existed before the start: may they be replaced?
         self._next_notice: dict[str, float] = {}
         self._noticed = 0
 
@@ -116,7 +117,7 @@ class Stream:
         if idle is not None and not idle > 0:
             raise ConfigError(f"idle must be above 0 seconds, found {idle}.")
         make_folder(self.out)
-        self._earlier = {name for name in os.listdir(self.out) if name.endswith(".label")}
+        self._earlier = {name: False for name in os.listdir(self.out) if name.endswith(".label")}
         with FolderWatch(self.folder, ".bin", clock=self.clock, sleep=self.sleep) as watch:
             arrivals = Arrivals(watch, SETTLE_S if once else min(PATIENCE_S, idle or PATIENCE_S))
             try:
@@ -129,8 +130,8 @@ class Stream:
     def _start(self, arrivals: Arrivals, once: bool) -> None:
         if once:
             arrivals.ignore_others()
-        for name in [name for name in arrivals.pending if self._has_earlier_labels(arrivals, name)]:
-            self._finish(arrivals, name, Outcome.KEPT)
+        for name in list(arrivals.pending):
+            self._keep(arrivals, name)
         arrivals.last_arrival = self.clock()
 
     def _follow(self, arrivals: Arrivals, idle: float, once: bool) -> None:
@@ -179,14 +180,18 @@ class Stream:
     def _job(self, name: str) -> Job:
         return Job(self.folder / name, self.out / f"{Path(name).stem}.label")
 
-    def _has_earlier_labels(self, arrivals: Arrivals, name: str) -> bool:
+    def _keep(self, arrivals: Arrivals, name: str) -> bool:
+        """Keep labels that existed before the start and fit the scan, unless another scan had that name meanwhile."""
         job = self._job(name)
-        return job.labels.name in self._earlier and arrivals.files[name].mark.fits and job.done()
+        if self._earlier.get(job.labels.name, True) or not (arrivals.files[name].mark.fits and job.done()):
+            return False
+        self._earlier[job.labels.name] = True
+        self._finish(arrivals, name, Outcome.KEPT)
+        return True
 
     def _label(self, arrivals: Arrivals, name: str) -> None:
         job = self._job(name)
-        if self._has_earlier_labels(arrivals, name):
-            self._finish(arrivals, name, Outcome.KEPT)
+        if self._keep(arrivals, name):
             if self._is_time("kept"):
                 self.notify(f"{job.labels}: kept, it existed before the start. Use another --out to label {job.scan}.")
             return
@@ -215,14 +220,13 @@ class Stream:
 
     def _report_polling(self, arrivals: Arrivals) -> None:
         self.notify(
-            f"{self.folder} is listed every {arrivals.watch.delay:.2g} s: {arrivals.watch.polling}. "
+            f"{self.folder} is listed at least every {arrivals.watch.delay:.2g} s: {arrivals.watch.polling}. "
             f"A scan is read when it has not changed for {arrivals.settle_s:.2g} s."
         )
 
     def _report_replaced(self, job: Job) -> None:
-        if job.labels.name in self._earlier:
-            self._earlier.remove(job.labels.name)
-            self.notify(f"{job.labels}: replaced, it existed before the start with another length than its scan.")
+        if self._earlier.pop(job.labels.name, None) is not None and self._is_time("replaced"):
+            self.notify(f"{job.labels}: replaced, it existed before the start and was not of this scan.")
 
     def _report_backlog(self, behind: int) -> None:
         """One scan that waits is not worth a line."""
