@@ -356,7 +356,7 @@ assert main(["env"]) == 0
             "1 of 2 validation scans lack an image",
         ),
         ({"dense_labels": "image_2_labels"}, DataError, "holds no dense labels"),
-        ({"precision": "16-mixed"}, ConfigError, "set --precision bf16-mixed"),
+        ({"precision": "16-mixed"}, ConfigError, "Set --precision bf16-mixed"),
         ({"devices": 2}, ConfigError, r"2 processes cannot share 1 training scans.*--devices"),
         ({"devices": 2, "frames": "0-1"}, ConfigError, "2 processes cannot share 1 validation scans"),
     ],

@@ -270,7 +270,7 @@ def test_without_dense_labels(tmp_path: Path, architecture: str) -> None:
         ({"data": {"sequences": "00", "val_sequences": "00"}}, DataError, "no image"),
         ({"image": ImageConfig(crop=(50, 80))}, ConfigError, "not whole patches of 8"),
         ({"image": ImageConfig(crop=(72, 80))}, DataError, "64 x 96 pixels.*image.crop keeps 72 x 80"),
-        ({"precision": "16-mixed"}, ConfigError, "set --precision bf16-mixed"),
+        ({"precision": "16-mixed"}, ConfigError, "Set --precision bf16-mixed"),
         ({"lr": 1e30, "warmup_steps": 0, "steps": 9}, ConfigError, "no longer finite.*lower --lr"),
     ],
 )

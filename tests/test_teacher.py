@@ -455,7 +455,8 @@ def test_mistyped_paths_are_not_asked_of_the_hub(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     Path("weights").mkdir()
     for path in ("sam.pth", "nowhere/model.safetensors", "weights/sam.pht", "~/sam", "a/b/c"):
-        with pytest.raises(CheckpointError, match=rf"'{path}' does not exist; give --teacher\.weights"):
+        found = Path(path).expanduser()
+        with pytest.raises(CheckpointError, match=rf"'{found}' does not exist; give --teacher\.weights"):
             load_backbone(TeacherConfig(weights=path), stages=4)
     assert asked == []
     with pytest.raises(

@@ -387,7 +387,7 @@ def test_view_signal_closes_the_window(number, status, tiny_kitti, monkeypatch, 
 def test_stream_view_signal_prints_the_summary_and_closes_the_window(number, status, tmp_path, monkeypatch, capsys):
     save_student(SPVCNN(channels=4, cells=(50, 50, 10)), tmp_path / "student.safetensors")
     (tmp_path / "in").mkdir()
-    monkeypatch.setattr(Stream, "_look", lambda self, names: os.kill(os.getpid(), number))
+    monkeypatch.setattr(Stream, "_follow", lambda *_: os.kill(os.getpid(), number))
     places = [str(tmp_path / "in"), "--checkpoint", str(tmp_path / "student.safetensors"), "-o", str(tmp_path / "out")]
     assert main(["stream", *places, "--view", "--port", "0"]) == status
     printed = capsys.readouterr()

@@ -197,4 +197,4 @@ def _plain(text: str) -> Any:
 
 def _short(node: Node) -> str:
     """Enough of a node to recognise it by."""
-    return node.value[:40] if isinstance(node, ScalarNode) else node.id
+    return node.value[:40] if isinstance(node, ScalarNode) else getattr(node, "id", "a value")

@@ -314,6 +314,7 @@ _MAGIC = {
 }
 _FARTHEST, _BRIGHTEST_RAW = 2000.0, 65_535.0  # metres; largest intensity of any sensor's 16 bits
 _EARTH = 1e8  # metres: no map has larger coordinates
+_FEWEST_JUDGED = 64  # points: fewer can hold any numbers by chance
 _IMPLAUSIBLE = 0.01  # share of rows
 _LAYOUTS = (("<f4", 5), ("<f4", 6), ("<f4", 7), ("<f4", 8), ("<f4", 3), ("<f8", 4), ("<f8", 5), ("<f8", 3))
 
@@ -326,6 +327,8 @@ def layout_fault(data: bytes) -> str | None:
     """
     if (kind := next((kind for magic, kind in _MAGIC.items() if data.startswith(magic)), None)) is not None:
         return f"the contents of a {kind} file"
+    if len(data) < 16 * _FEWEST_JUDGED:
+        return None
     stated = np.frombuffer(data[: len(data) // 16 * 16], "<f4").reshape(-1, 4)
     if len(data) % 16 == 0 and (_in_range(stated) or _is_plausible(stated)):
         return None
