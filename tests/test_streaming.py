@@ -377,7 +377,7 @@ def test_stream_looks_at_no_file_that_was_handled(world: World, monkeypatch: pyt
 
 
 def test_stream_forgets_files_that_are_gone(world: World) -> None:
-    """A name that comes again is a new scan; a file that goes unread is no failure."""
+    """A name that comes again is a new scan; a file that goes unread does not count as a failure."""
     path = world.folder / "ring.bin"
     world.put("ring", 10)
     world.events = {

@@ -24,7 +24,7 @@ class Mark(NamedTuple):
 
     @classmethod
     def of(cls, path: Path) -> "Mark | None":
-        """None if there is no such file. A link to nothing has a mark, so that it is reported."""
+        """None if the file does not exist. A link to nothing has a mark, so that it is reported."""
         try:
             found = path.stat()
         except OSError:

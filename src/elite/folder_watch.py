@@ -130,7 +130,7 @@ class FolderWatch:
     def _listed(self, *, expected: bool) -> list[tuple[Change, str]]:
         """Differences between the folder and what is known of it, then what was reported while it was listed.
 
-        ``expected`` differences are no sign that changes go unreported.
+        ``expected`` differences do not mean that changes go unreported.
         """
         start = self.clock()
         self._modified = self._time_of_folder()
