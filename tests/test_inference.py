@@ -69,7 +69,7 @@ def test_segmenter_with_remission_that_overflows_names_it_instead_of_nan(backend
     with torch.no_grad():
         for parameter in student.parameters():
             parameter.mul_(4)
-    segmenter = Segmenter(student, backend=backend)
+    segmenter = Segmenter(student, backend=backend, report=lambda message: None)
     scan = random_scan(np.random.default_rng(0), 60)
     remission = np.where(np.arange(60) % 2, 3e38, -3e38).astype(np.float32)
     for answer in (segmenter, segmenter.logits):

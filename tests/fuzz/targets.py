@@ -117,7 +117,8 @@ def use_calibrations(folder: Path) -> None:
 
 def make_layouts(folder: Path) -> list[Path]:
     """A scan of another layout, of which there are as many bytes as the stated one could have."""
-    values = np.column_stack([random_scan(np.random.default_rng(0), 40), np.arange(40)])
+    turn = np.linspace(0, 2 * np.pi, 100)
+    values = np.column_stack([9 * np.cos(turn), 9 * np.sin(turn), turn - 4, turn / 7, np.arange(100)])
     return remembered(
         put(folder / "five.bin", values.astype("<f4").tobytes()),
         put(folder / "double.bin", values.astype("<f8").tobytes()),

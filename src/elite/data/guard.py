@@ -95,6 +95,8 @@ class Examination:
 
 def examine(scan: Scan, volume: Volume, *, fit_ground: bool = True) -> Examination:
     """Everything doubtful about a single scan. Fitting the ground takes most of the time."""
+    if not len(scan):
+        return Examination(())
     found = [*_no_returns(scan), *_remission(scan)]
     if len(scan) < _FEWEST:
         return Examination(tuple(found))
@@ -183,8 +185,6 @@ def _no_returns(scan: Scan) -> Iterator[Doubt]:
 
 
 def _remission(scan: Scan) -> Iterator[Doubt]:
-    if not len(scan):
-        return
     lowest, highest = float(scan.remission.min()), float(scan.remission.max())
     expected = f"expected remission in 0..1, found {lowest:g} to {highest:g}."
     if (lowest < 0 or highest > _BRIGHTEST) and float(

@@ -43,8 +43,8 @@ def build_trainer(
         raise ConfigError(f"this machine cannot train so ({first_line(error)}); change {change}.") from error
     if trainer.precision != precision:
         raise ConfigError(
-            f"precision {precision} is not available on this device, which computes in {trainer.precision} instead; "
-            f"set --precision {trainer.precision}."
+            f"precision {precision} is not available on this device, which computes in {trainer.precision} instead. "
+            f"Set --precision {trainer.precision}."
         )
     return trainer
 
