@@ -263,7 +263,7 @@ def test_signal_while_validating_ends_the_run_at_once(tiny_kitti: Path, tmp_path
 
 def test_signal_before_the_first_step_leaves_nothing(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(TrainingSet, "_sample", lambda *_: hang(lambda: os.kill(os.getpid(), signal.SIGTERM)))
-    with pytest.raises(StoppedError, match="before its first checkpoint"):
+    with pytest.raises(StoppedError, match="SIGTERM before it began; nothing was written"):
         train(config(tiny_kitti, tmp_path / "run"), progress=False)
     assert not (tmp_path / "run").exists()
 
@@ -330,6 +330,17 @@ def test_loader_that_cannot_hand_over_a_batch_ends_the_run(tiny_kitti: Path, tmp
     data = DataConfig(root=tiny_kitti, sequences="00", batch_size=1, workers=1)
     with pytest.raises(TrainingError, match=r"cannot hand over its batch.*File too large.*/dev/shm.*--data.workers 0"):
         train(config(tiny_kitti, tmp_path / "run", data=data), progress=False)
+
+
+def test_loader_processes_that_cannot_start_end_the_run(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
+    """As where /dev/shm has not even room for their queues."""
+
+    def refuse(_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(torch.utils.data.DataLoader, "__iter__", refuse)
+    with pytest.raises(TrainingError, match=r"cannot start .* loader processes \(No space left.*in /dev/shm"):
+        train(config(tiny_kitti, tmp_path / "run"), progress=False)
 
 
 def test_small_shared_memory_is_refused_before_the_run_begins(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
