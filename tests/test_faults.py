@@ -284,17 +284,23 @@ with stopping.listening():
     assert (done.returncode, done.stdout) == (-signal.SIGINT, "the first is recorded\n")
 
 
-def test_wait_of_a_shared_step_ends_after_a_grace_time(monkeypatch) -> None:
+@pytest.mark.parametrize("in_wait", [False, True])
+def test_wait_of_a_shared_step_ends_after_a_grace_time(monkeypatch, in_wait: bool) -> None:
     """The step may yet be completed and saved by all of its processes."""
     monkeypatch.setattr("elite.stopping.GRACE", 0.2)
     stopping, came = Stopping(), []
     stopping.busy, stopping.resting = True, False
-    with stopping.listening():
+
+    def wait() -> None:
         with stopping.wait(0, TimeoutError):
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGTERM if in_wait else 0)
             came.append("a batch")
-        with pytest.raises(Terminated), stopping.wait(0, TimeoutError):
             time.sleep(100)
+
+    with stopping.listening():
+        os.kill(os.getpid(), 0 if in_wait else signal.SIGTERM)
+        with pytest.raises(Terminated):
+            wait()
     assert came
 
 
