@@ -338,14 +338,24 @@ def test_loader_that_cannot_hand_over_a_batch_ends_the_run(tiny_kitti: Path, tmp
         train(config(tiny_kitti, tmp_path / "run", data=data), progress=False)
 
 
-def test_loader_processes_that_cannot_start_end_the_run(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
-    """As where /dev/shm has not even room for their queues."""
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
-    def refuse(_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(torch.utils.data.DataLoader, "__iter__", refuse)
-    with pytest.raises(TrainingError, match=r"cannot start .* loader processes \(No space left.*in /dev/shm"):
+@pytest.mark.parametrize(
+    ("begin", "error", "message"),
+    [
+        (full, TrainingError, r"cannot start .* loader processes \(No space left.*in /dev/shm"),
+        (lambda _: hang(lambda: os.kill(os.getpid(), signal.SIGTERM)), StoppedError, "before its first checkpoint"),
+    ],
+    ids=["no room for their queues", "signal"],
+)
+def test_loaders_that_do_not_start_end_the_run(
+    tiny_kitti: Path, tmp_path: Path, monkeypatch, begin: Any, error: type[Exception], message: str
+) -> None:
+    """Lightning fails again when it ends loaders that have not begun, which must not hide why."""
+    monkeypatch.setattr(torch.utils.data.DataLoader, "__iter__", begin)
+    with pytest.raises(error, match=message):
         train(config(tiny_kitti, tmp_path / "run"), progress=False)
 
 
