@@ -92,7 +92,7 @@ class BatchLoader(DataLoader[Any]):
             with self.stopping.wait(self.limit, self._too_late):
                 return step()
         except BaseException as error:
-            # PyTorch's own limit holds in threads, where there is no alarm.
+            # PyTorch's own limit holds in threads, where an alarm cannot be set.
             timed_out = isinstance(error, RuntimeError) and "DataLoader timed out" in str(error)
             too_late = self._too_late() if timed_out else None
             kill(self._processes)

@@ -155,7 +155,7 @@ class _Run:
         skipped = module.faults.summary(module.total_steps)
         if self.best.score is None and module.faults.lost_scores:
             raise TrainingError(
-                f"no validation had finite predictions, so there is no best checkpoint; {skipped}. Lower --optim.lr, "
+                f"no validation had finite predictions, so no checkpoint is the best; {skipped}. Lower --optim.lr, "
                 "and start again."
             )
         if module.faults.skipped:
