@@ -243,27 +243,22 @@ def test_signals_of_shells_and_clusters_save_like_sigterm(
 
 
 def test_signal_while_validating_ends_the_run_at_once(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
-    whole = config(tiny_kitti, tmp_path / "whole", steps=6, val_every=3, save_every=2)
-    train(whole, progress=False)
     read, calls = ScoringSet.__getitem__, iter(range(9))
 
     def stalled(self: ScoringSet, i: int) -> Any:
-        if next(calls) == 2:  # the first call is the look before the run, the second the validation after three steps
+        if next(calls) == 2:  # after the look before the run, and the first validation
             hang(lambda: os.kill(os.getpid(), signal.SIGTERM))
         return read(self, i)
 
-    stopped = replace(whole, out=tmp_path / "stopped", resume="last")
-    with monkeypatch.context() as patch:
-        patch.setattr(ScoringSet, "__getitem__", stalled)
-        with pytest.raises(StoppedError, match="SIGTERM after step 4; saved"):
-            train(stopped, progress=False)
-    train(stopped, progress=False)
-    same(checkpoint(stopped.out), checkpoint(whole.out))
+    monkeypatch.setattr(ScoringSet, "__getitem__", stalled)
+    with pytest.raises(StoppedError, match="SIGTERM after step 2; saved"):
+        train(config(tiny_kitti, tmp_path, val_every=2), progress=False)
+    assert checkpoint(tmp_path)["global_step"] == 2  # of the last validation
 
 
 def test_signal_before_the_first_step_leaves_nothing(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(TrainingSet, "_sample", lambda *_: hang(lambda: os.kill(os.getpid(), signal.SIGTERM)))
-    with pytest.raises(StoppedError, match="before its first checkpoint"):
+    with pytest.raises(StoppedError, match="SIGTERM before it began; nothing was written"):
         train(config(tiny_kitti, tmp_path / "run"), progress=False)
     assert not (tmp_path / "run").exists()
 
@@ -284,17 +279,23 @@ with stopping.listening():
     assert (done.returncode, done.stdout) == (-signal.SIGINT, "the first is recorded\n")
 
 
-def test_wait_of_a_shared_step_ends_after_a_grace_time(monkeypatch) -> None:
+@pytest.mark.parametrize("in_wait", [False, True])
+def test_wait_of_a_shared_step_ends_after_a_grace_time(monkeypatch, in_wait: bool) -> None:
     """The step may yet be completed and saved by all of its processes."""
     monkeypatch.setattr("elite.stopping.GRACE", 0.2)
     stopping, came = Stopping(), []
     stopping.busy, stopping.resting = True, False
-    with stopping.listening():
+
+    def wait() -> None:
         with stopping.wait(0, TimeoutError):
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGTERM if in_wait else 0)
             came.append("a batch")
-        with pytest.raises(Terminated), stopping.wait(0, TimeoutError):
             time.sleep(100)
+
+    with stopping.listening():
+        os.kill(os.getpid(), 0 if in_wait else signal.SIGTERM)
+        with pytest.raises(Terminated):
+            wait()
     assert came
 
 
@@ -311,8 +312,8 @@ def test_stalled_file_ends_the_run_in_time_and_is_named(
         return read(self, epoch, i)
 
     monkeypatch.setattr(TrainingSet, "_sample", wait)
-    data = DataConfig(root=tiny_kitti, sequences="00", batch_size=1, workers=workers, timeout=1)
-    with pytest.raises(DataError, match=r"no data in 1 s.*open: .*stalled.bin.*--data.timeout"):
+    data = DataConfig(root=tiny_kitti, sequences="00", batch_size=1, workers=workers, timeout=0.5)
+    with pytest.raises(DataError, match=r"no data in 0.5 s.*open: .*stalled.bin.*--data.timeout"):
         train(config(tiny_kitti, tmp_path / "run", data=data), progress=False)
     assert checkpoint(tmp_path / "run")["global_step"] == 2  # what was done is saved
 
@@ -330,6 +331,27 @@ def test_loader_that_cannot_hand_over_a_batch_ends_the_run(tiny_kitti: Path, tmp
     data = DataConfig(root=tiny_kitti, sequences="00", batch_size=1, workers=1)
     with pytest.raises(TrainingError, match=r"cannot hand over its batch.*File too large.*/dev/shm.*--data.workers 0"):
         train(config(tiny_kitti, tmp_path / "run", data=data), progress=False)
+
+
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("begin", "error", "message"),
+    [
+        (full, TrainingError, r"cannot start .* loader processes \(No space left.*in /dev/shm"),
+        (lambda _: hang(lambda: os.kill(os.getpid(), signal.SIGTERM)), StoppedError, "before its first checkpoint"),
+    ],
+    ids=["no room for their queues", "signal"],
+)
+def test_loaders_that_do_not_start_end_the_run(
+    tiny_kitti: Path, tmp_path: Path, monkeypatch, begin: Any, error: type[Exception], message: str
+) -> None:
+    """Lightning fails again when it ends loaders that have not begun, which must not hide why."""
+    monkeypatch.setattr(torch.utils.data.DataLoader, "__iter__", begin)
+    with pytest.raises(error, match=message):
+        train(config(tiny_kitti, tmp_path / "run"), progress=False)
 
 
 def test_small_shared_memory_is_refused_before_the_run_begins(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:

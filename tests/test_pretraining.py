@@ -352,8 +352,8 @@ def test_stalled_image_ends_pretraining_in_time(streets: Path, tmp_path: Path, a
         return read(self, key)
 
     monkeypatch.setattr(PictureSet, "__getitem__", wait)
-    settings = configured(streets, tmp_path / "model", architecture, data={"workers": 1, "timeout": 1})
-    with pytest.raises(DataError, match=r"no data in 1 s.*--data.timeout"):
+    settings = configured(streets, tmp_path / "model", architecture, data={"workers": 1, "timeout": 0.5})
+    with pytest.raises(DataError, match=r"no data in 0.5 s.*--data.timeout"):
         pretrain(settings, progress=False)
 
 

@@ -246,19 +246,25 @@ def test_best_score_of_a_checkpoint_is_read(checkpoint: dict[str, Any], expected
 
 
 def test_resume_into_another_runs_folder_is_refused_without_leave(stopped: TrainConfig, tmp_path: Path) -> None:
-    train(replace(stopped, out=tmp_path / "whole"), progress=False)
-    other = replace(stopped, out=tmp_path / "other", seed=1)
-    train(other, progress=False)
-    before = {path: path.read_bytes() for path in other.out.rglob("*") if path.is_file()}
-    here = replace(stopped, out=other.out, resume=str(stopped.out / "checkpoints" / "last.ckpt"))
+    last, other = stopped.out / "checkpoints" / "last.ckpt", tmp_path / "other"
+    (other / "checkpoints").mkdir(parents=True)
+    before = {
+        other / "config.yaml": "seed: 1",
+        other / "metrics.csv": "step",
+        other / "checkpoints" / "best.ckpt": "its own",
+    }
+    for path, text in before.items():
+        path.write_text(text)
+    here = replace(stopped, out=other, resume=str(last))
     with pytest.raises(ConfigError, match=r"other holds a run already .*last.ckpt is of another one.*--overwrite true"):
         train(here, progress=False)
-    assert {path: path.read_bytes() for path in other.out.rglob("*") if path.is_file()} == before
+    assert {path: path.read_text() for path in other.rglob("*") if path.is_file()} == before
     train(replace(here, overwrite=True), progress=False)
+    train(stopped, progress=False)
     for name in ("last.ckpt", "best.ckpt"):
-        same(of_any_place(other.out, name), of_any_place(tmp_path / "whole", name))
-    assert metrics(other.out) == metrics(tmp_path / "whole")
-    assert yaml.safe_load((other.out / "config.yaml").read_text())["seed"] == 0
+        same(of_any_place(other, name), of_any_place(stopped.out, name))
+    assert metrics(other) == metrics(stopped.out)
+    assert yaml.safe_load((other / "config.yaml").read_text())["seed"] == 0
 
 
 def of_any_place(run: Path, name: str) -> dict[str, Any]:

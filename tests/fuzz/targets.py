@@ -581,19 +581,23 @@ def use_run(folder: Path) -> None:
 
 
 def make_resumed(folder: Path) -> list[Path]:
-    """The checkpoint that a run goes on from."""
+    """The checkpoint that a run resumes from."""
+    from elite.training.resume import summarise
+
     config = SHARED[folder] = TrainConfig(out=folder, resume="last", student=small_student().config)
     random = [{"cpu": torch.get_rng_state()}]
     progress = {"steps": 6, "world": 1, "random": random, "faults": {"unreadable": ["00/000001"]}}
     content = {"elite_config": plain(config), "elite_progress": progress, "global_step": 6, "state_dict": {}}
+    content |= {"elite_best": 0.5, "elite_data": summarise({"training scans": ["00/000001"], "dense labels": []})}
     return [put(folder / "checkpoints" / "last.ckpt", torch_bytes(content))]
 
 
 def use_resumed(folder: Path) -> None:
-    from elite.training.resume import checkpoint_to_resume
+    from elite.training.resume import check_data, checkpoint_to_resume
 
     with redirect_stdout(io.StringIO()):
-        checkpoint_to_resume(SHARED[folder])
+        if point := checkpoint_to_resume(SHARED[folder]):
+            check_data(point, {}, allow_other=True)
 
 
 def make_metrics(folder: Path) -> list[Path]:

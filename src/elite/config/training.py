@@ -169,7 +169,7 @@ class TrainConfig:
         overwrite: replace the run that ``out`` holds already; otherwise that is an error.
         resume: continue a run with the settings it had, from last = the newest checkpoint in ``out`` (from the
             beginning if there is none yet), or from a checkpoint file.
-        allow_other_data: resume a run though its scans, images or labels are no longer the same.
+        allow_other_data: resume a run though its scans, images or labels have changed.
         save_every: besides the end of every epoch, save a checkpoint every so many optimiser steps.
         epochs: passes over the training frames.
         steps: if given, run this many optimiser steps instead of counting epochs.

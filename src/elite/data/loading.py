@@ -68,13 +68,15 @@ class BatchLoader(DataLoader[Any]):
         before = set(active_children())
         try:
             batches = self._guarded(super().__iter__)
-        except OSError as error:
+        except BaseException as error:
+            kill(set(active_children()) - before)
+            if not isinstance(error, OSError):
+                raise
             raise TrainingError(
                 f"cannot start {self.num_workers} loader processes ({error.strerror}): expected room for their queues "
                 f"in {SHARED_MEMORY}, free process ids and free memory. {_REMEDY}"
             ) from error
-        finally:
-            self._processes |= set(active_children()) - before
+        self._processes |= set(active_children()) - before
         return self._bounded(batches)
 
     def _bounded(self, batches: Iterator[Any]) -> Iterator[Any]:
@@ -90,7 +92,7 @@ class BatchLoader(DataLoader[Any]):
             with self.stopping.wait(self.limit, self._too_late):
                 return step()
         except BaseException as error:
-            # PyTorch's own limit holds in threads, where there is no alarm.
+            # PyTorch's own limit holds in threads, where an alarm cannot be set.
             timed_out = isinstance(error, RuntimeError) and "DataLoader timed out" in str(error)
             too_late = self._too_late() if timed_out else None
             kill(self._processes)

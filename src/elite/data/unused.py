@@ -42,7 +42,7 @@ def _images(training: TrainingSet) -> Iterator[str]:
         yield f"{training.without_images} training scans have no image and train the student alone"
     there = [c for c in CAMERAS if any(layout.image(s, "0", c).parent.is_dir() for s in frames.sequences)]
     if there and not frames.cameras:
-        yield f"the images in {', '.join(there)} are not used: there is no teacher (see --teacher.weights)"
+        yield f"the images in {', '.join(there)} are not used without a teacher (see --teacher.weights)"
     elif unseen := [camera for camera in there if camera not in frames.cameras]:
         yield f"the images in {', '.join(unseen)} are not used (see --data.cameras)"
 

@@ -87,16 +87,16 @@ class _Run:
     def __init__(self, config: TrainConfig, progress: bool) -> None:
         self.config, self.progress, self.stopping = config, progress, Stopping()
         folder = config.out / "checkpoints"
-        self.best, self.last = (
-            BestCheckpoint(folder / "best.ckpt"),
-            LastCheckpoint(folder / "last.ckpt", config.save_every),
-        )
+        self.best = BestCheckpoint(folder / "best.ckpt")
+        self.last = LastCheckpoint(folder / "last.ckpt", config.save_every)
+        self.point: ResumePoint | None = None
+        self.begun = False
 
     def execute(self, lock: RunLock) -> TrainingResult:
         config, first = self.config, is_first()
         if first and config.out.is_dir():
             lock.acquire()  # before the newest checkpoint is looked for
-        point = checkpoint_to_resume(config)
+        point = self.point = checkpoint_to_resume(config)
         if first:
             check_folder(config, point)
         L.seed_everything(config.seed, workers=True, verbose=False)
@@ -114,7 +114,8 @@ class _Run:
             check_shared_memory(in_flight * trainer.num_devices)
             choose(config.backend, trainer.strategy.root_device)
             module = _module(config, data, trainer.world_size)
-            make_folder(config.out)  # not before everything else has been found to fit
+            self.begun = True  # not before everything else has been found to fit
+            make_folder(config.out)
             if first:
                 self._open(lock, point, summary(module))
             fit(trainer, module, data, point.path if point else None)
@@ -124,9 +125,11 @@ class _Run:
         """What is left of a run that was stopped."""
         if self.last.step is not None:
             return f"after step {self.last.step}; saved in {self.last.path}. Resume with --resume last."
-        if self.last.path.exists():
-            return f"before the next checkpoint; {self.last.path} is the last one. Resume with --resume last."
-        return "before its first checkpoint. Start it again with --resume last."
+        if self.point is not None:
+            return f"before its next checkpoint; {self.point.path} is the last one. Resume with the same command."
+        if self.begun:
+            return "before its first checkpoint. Use --resume last to start from the beginning."
+        return "before it began; nothing was written."
 
     def _callbacks(self, data: DataModule) -> list[L.Callback]:
         saving = [self.last] if data.val_set is None else [self.best, self.last]
@@ -153,7 +156,7 @@ class _Run:
         skipped = module.faults.summary(module.total_steps)
         if self.best.score is None and module.faults.lost_scores:
             raise TrainingError(
-                f"no validation had finite predictions, so there is no best checkpoint; {skipped}. Lower --optim.lr, "
+                f"no validation had finite predictions, so no checkpoint is the best; {skipped}. Lower --optim.lr, "
                 "and start again."
             )
         if module.faults.skipped:

@@ -5,7 +5,7 @@ import logging
 import re
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from elite.errors import ConfigError, EliteError, OutputError, TrainingError, first_line
 from elite.processes import cluster_environment, leave_group_at_exit
+from elite.signals import Terminated
 from elite.training.callbacks import ProgressBar
 
 _RESUME = "Look for its own message, or for a lack of memory or of shared memory (/dev/shm), then use --resume last."
@@ -67,11 +68,8 @@ def fit(
         trainer.fit(module, data, ckpt_path=resumed, weights_only=True)
     except SystemExit as error:
         raise KeyboardInterrupt from error
-    except EliteError as error:  # from a loader process it arrives with that process's whole traceback in its text
-        _, marker, text = str(error).rpartition(f"{type(error).__module__}.{type(error).__name__}: ")
-        if not (marker and str(error).startswith("Caught ")):
-            raise
-        raise type(error)(text.strip()) from error
+    except EliteError as error:
+        raise _without_traceback(error) from error.__cause__
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG):
             raise
@@ -81,7 +79,11 @@ def fit(
         ) from error
     except Exception as error:
         for cause in _causes(error):
-            if lost := _lost_process(str(cause), trainer.world_size):
+            if isinstance(cause, EliteError):
+                raise _without_traceback(cause) from cause.__cause__
+            if isinstance(cause, Terminated):
+                raise cause from None
+            if isinstance(cause, RuntimeError) and (lost := _lost_process(str(cause), trainer.world_size)):
                 raise TrainingError(f"{lost} ({first_line(cause)}). {_RESUME}") from error
             if operation := _without_deterministic_form(str(cause)):
                 raise ConfigError(
@@ -92,17 +94,24 @@ def fit(
     finally:
         # Lightning ends the loader processes of the loop that failed alone, and those that are left outlive the one
         # SIGTERM that Python sends them at its end, for which it would wait for ever.
-        trainer.fit_loop.teardown()
+        with suppress(RuntimeError):  # of loaders that never began
+            trainer.fit_loop.teardown()
 
 
-def _causes(error: BaseException | None) -> Iterator[RuntimeError]:
-    """The runtime errors among an error and those it was raised for.
+def _without_traceback(error: EliteError) -> EliteError:
+    """The error as it was raised: from a loader process it arrives with that process's whole traceback in its text."""
+    _, marker, text = str(error).rpartition(f"{type(error).__module__}.{type(error).__name__}: ")
+    return type(error)(text.strip()) if marker and str(error).startswith("Caught ") else error
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and those it was raised for.
 
     That a loader process is gone is raised by a signal handler, so at any line; whoever is at work there may wrap it.
+    Lightning's own end fails where loaders have not begun, which would hide why.
     """
     while error is not None:
-        if isinstance(error, RuntimeError):
-            yield error
+        yield error
         error = error.__cause__ or error.__context__
 
 
