@@ -10,8 +10,10 @@ import pytest
 
 from elite.cli import main
 from elite.config import StudentConfig
-from elite.data.guard import DoubtfulInput, InputGuard, examine, ground_plane, layout_fault, size_doubt
+from elite.data.guard import DoubtfulInput, InputGuard, examine, size_doubt
+from elite.data.scan_layout import layout_fault
 from elite.data.semantickitti import read_scan
+from elite.data.surroundings import ground_plane
 from elite.errors import DataError
 from elite.inference import Segmenter
 from elite.student import SPVCNN, save_student

@@ -19,11 +19,11 @@ import yaml
 
 from elite.config import DataConfig, FaultConfig, OptimConfig, SelfTrainingConfig, TrainConfig
 from elite.errors import CheckpointError, ConfigError
-from elite.torch_file import load_torch
 from elite.training import callbacks, train
 from elite.training.module import Training
 from elite.training.resume import best_score
 from elite.training.run_lock import RunLock
+from elite.weights.torch_file import load_torch
 from tests.conftest import lock_held, write_tiny_kitti
 from tests.test_distillation import config as taught
 from tests.test_training import config

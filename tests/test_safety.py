@@ -23,10 +23,10 @@ from elite.data.semantickitti import read_image
 from elite.errors import CheckpointError, ConfigError, DataError, EliteError
 from elite.files import parse_json
 from elite.layout import Layout
-from elite.safetensors_file import open_safetensors
 from elite.student import SPVCNN, load_student, save_student
 from elite.student.checkpoint import FORMAT
-from elite.torch_file import load_torch
+from elite.weights.safetensors_file import open_safetensors
+from elite.weights.torch_file import load_torch
 
 
 class Attack:

@@ -22,9 +22,9 @@ import torch
 from torch import Tensor
 
 from elite.errors import CheckpointError
-from elite.inert_pickle import Foreign
-from elite.lazy_tensors import LazyTensors, Storage
-from elite.torch_file import check_numbers, is_state_dict, load_torch, open_torch
+from elite.weights.inert_pickle import Foreign
+from elite.weights.lazy_tensors import LazyTensors, Storage
+from elite.weights.torch_file import check_numbers, is_state_dict, load_torch, open_torch
 
 DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.complex64, torch.bool)
 DTYPES += (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
@@ -358,7 +358,7 @@ def test_open_torch_of_a_pickle_bomb_is_refused_or_read_in_bounds(
 
 def test_open_torch_of_more_steps_than_any_file_has_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "a.pt", list(range(200)))
-    monkeypatch.setattr("elite.inert_pickle._MOST_STEPS", 100)
+    monkeypatch.setattr("elite.weights.inert_pickle._MOST_STEPS", 100)
     with pytest.raises(CheckpointError, match="more than 100 steps"):
         load_torch(path)
 
@@ -366,8 +366,8 @@ def test_open_torch_of_more_steps_than_any_file_has_is_refused(tmp_path: Path, m
 def test_weight_files_that_are_pipes_folders_or_devices_are_refused(
     tmp_path: Path, time_limit: Callable[[int], None]
 ) -> None:
-    from elite.safetensors_file import open_safetensors
     from elite.student import load_student
+    from elite.weights.safetensors_file import open_safetensors
 
     os.mkfifo(tmp_path / "pipe")
     time_limit(20)
@@ -393,7 +393,7 @@ def test_load_torch_without_memory_is_an_error_of_the_file(tmp_path: Path, monke
     def empty(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("elite.lazy_tensors.np.empty", empty)
+    monkeypatch.setattr("elite.weights.lazy_tensors.np.empty", empty)
     with pytest.raises(CheckpointError, match=r"a\.pt: expected weights that fit in memory"):
         load_torch(path)
 

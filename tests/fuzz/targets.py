@@ -16,7 +16,8 @@ from PIL import Image
 from elite.config import AdapterConfig, StudentConfig, TeacherConfig, TrainConfig, plain
 from elite.data.check import check
 from elite.data.dense import encode_ids, read_dense
-from elite.data.guard import examine, layout_fault
+from elite.data.guard import examine
+from elite.data.scan_layout import layout_fault
 from elite.data.semantickitti import SemanticKITTI, read_cameras, read_image, read_labels, read_poses, read_scan
 from elite.data.views import DenseLabels, parse_names
 from elite.errors import CheckpointError, DataError
@@ -323,7 +324,7 @@ def make_torch_files(folder: Path) -> list[Path]:
 
 def use_torch_files(folder: Path) -> None:
     """What is read has no more numbers than the file has room for, and can be written out."""
-    from elite.torch_file import load_torch, open_torch
+    from elite.weights.torch_file import load_torch, open_torch
 
     for path in changed(*sorted(folder.glob("*.ckpt"))):
         with open_torch(path) as file:
@@ -349,9 +350,9 @@ def make_pickle(folder: Path) -> list[Path]:
 
 def use_pickle(folder: Path) -> None:
     """It gives values that can be written out, or says that it is damaged."""
-    from elite.inert_pickle import InertUnpickler, PickleFault
-    from elite.lazy_tensors import LazyTensors
-    from elite.torch_file import known_globals
+    from elite.weights.inert_pickle import InertUnpickler, PickleFault
+    from elite.weights.lazy_tensors import LazyTensors
+    from elite.weights.torch_formats import known_globals
 
     program = b"".join(OPCODES[byte % len(OPCODES)] for byte in (folder / "a.bin").read_bytes())
     with suppress(PickleFault):
@@ -368,7 +369,7 @@ def make_safetensors(folder: Path) -> list[Path]:
 
 
 def use_safetensors(folder: Path) -> None:
-    from elite.safetensors_file import open_safetensors
+    from elite.weights.safetensors_file import open_safetensors
 
     with open_safetensors(folder / "a.safetensors") as file:
         assert sum(value.numel() for value in file.read().values()) <= file.path.stat().st_size

@@ -10,9 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-from jaxtyping import Float, Float32
-
+from elite.data.surroundings import Ground, ground_plane, obstacles, sees_all_around
 from elite.errors import DataError
 from elite.geometry import Volume, in_volume, pinhole
 from elite.types import Camera, Scan
@@ -81,8 +79,12 @@ class AxisVotes:
             yield Doubt(
                 "axes",
                 "expected the street along x (x forward, y left, z up), found obstacles in front of the vehicle and "
-                f"none beside it in {self.along_x} of the scans examined. Turn the points to x forward, y left.",
+                f"none at its sides in {self.along_x} of the scans examined. Turn the points to x forward, y left.",
             )
+
+
+def _stands_out(count: int, other: int) -> bool:
+    return count > max(300, 3 * other)
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def examine(scan: Scan, volume: Volume, *, fit_ground: bool = True) -> Examinati
     ground = ground_plane(scan.points) if fit_ground else None
     if ground is None:
         return Examination(tuple(found))
-    scene = _obstacles(scan.points, ground.height) if _sees_all_around(scan.points) else None
+    scene = obstacles(scan.points, ground.height) if sees_all_around(scan.points) else None
     return Examination((*found, *_ground(ground)), scene)
 
 
@@ -195,7 +197,7 @@ def _remission(scan: Scan) -> Iterator[Doubt]:
         yield Doubt("remission", f"{expected} Scale it to 0..1.")
 
 
-def _ground(ground: "Ground") -> Iterator[Doubt]:
+def _ground(ground: Ground) -> Iterator[Doubt]:
     if ground.slope > _STEEPEST or ground.height > _ABOVE:
         yield Doubt(
             "axes",
@@ -223,148 +225,3 @@ def size_doubt(camera: Camera, height: int, width: int) -> str | None:
         f"expected the principal point of {camera.name} near the middle of the {width} x {height} pixels, found "
         f"({u:.0f}, {v:.0f}) in the calibration. Give images of the calibrated size, or scale the calibration."
     )
-
-
-# ---- the ground -------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Ground:
-    """The plane that the ground around the sensor fits: z below the sensor (m) and slope (degrees)."""
-
-    height: float
-    slope: float
-
-
-_NEAR, _FAR, _CELL = 2.5, 15.0, 1.5  # metres: ring around the sensor, and cells that each give one ground point
-_SAMPLED = 30_000  # points
-_FEWEST_CELLS = 8
-
-
-def ground_plane(points: Float32[np.ndarray, "n 3"]) -> Ground | None:
-    """Fit a plane to the lowest points around the sensor; None where too few of them lie on one.
-
-    Least squares over the low points of each cell, repeated with a shrinking limit on the residuals, so that walls,
-    vehicles and vegetation drop out.
-    """
-    low = _lowest_of_cells(points)
-    if len(low) < _FEWEST_CELLS:
-        return None
-    design, z = np.column_stack([low[:, :2], np.ones(len(low))]), low[:, 2]
-    plane, limit = np.array([0, 0, np.percentile(z, 40)]), 1.0
-    for _ in range(12):
-        fits = np.abs(z - design @ plane) < limit
-        if fits.sum() < _FEWEST_CELLS - 2:
-            return None
-        plane = np.linalg.lstsq(design[fits], z[fits], rcond=None)[0]
-        limit = max(0.15, limit * 0.75)
-    if fits.mean() < 0.5:
-        return None
-    return Ground(float(plane[2]), float(np.degrees(np.arctan(np.hypot(*plane[:2])))))
-
-
-def _lowest_of_cells(points: Float32[np.ndarray, "n 3"]) -> Float[np.ndarray, "cells 3"]:
-    """A low point (tenth percentile of z) of each cell with some points in the ring around the sensor."""
-    points = points[:: len(points) // _SAMPLED + 1]
-    with np.errstate(over="ignore"):  # a wild coordinate is far away
-        squared = points[:, 0] ** 2 + points[:, 1] ** 2
-    ring = points[(squared > _NEAR**2) & (squared < _FAR**2)]
-    columns = int(2 * _FAR / _CELL) + 1
-    row, column = (np.floor((ring[:, axis] + _FAR) / _CELL).astype(np.int64) for axis in (0, 1))
-    cell = row * columns + column
-    order = np.lexsort((ring[:, 2], cell))
-    starts = np.flatnonzero(np.diff(cell[order], prepend=-1))
-    counts = np.diff(starts, append=len(order))
-    chosen = (starts + counts // 10)[counts >= 5]
-    return ring[order[chosen]].astype(np.float64)
-
-
-def _obstacles(points: Float32[np.ndarray, "n 3"], ground: float) -> tuple[int, int]:
-    """Numbers of points of obstacles (0.5 to 2 m above the ground, 3 to 12 m away) along x and along y."""
-    above = points[:, 2] - ground
-    upright = points[(above > 0.5) & (above < 2)]
-    x, y = np.abs(upright[:, 0]), np.abs(upright[:, 1])
-    along_x = (y < 1.2) & (x > 3) & (x < 12)
-    along_y = (x < 1.2) & (y > 3) & (y < 12)
-    return int(along_x.sum()), int(along_y.sum())
-
-
-def _sees_all_around(points: Float32[np.ndarray, "n 3"]) -> bool:
-    """Whether there are points within 30 m in each of the four directions, which a forward-looking sensor lacks."""
-    near = points[:: len(points) // _SAMPLED + 1]
-    near = near[np.abs(near[:, :2]).max(axis=1) < 30]
-    x, y = near[:, 0], near[:, 1]
-    sectors = [(along > 2 * np.abs(across)).sum() for along, across in ((x, y), (-x, y), (y, x), (-y, x))]
-    return min(sectors) > 0.02 * len(near)
-
-
-def _stands_out(count: int, other: int) -> bool:
-    return count > max(300, 3 * other)
-
-
-# ---- the layout of a scan file ----------------------------------------------------------------------------------
-
-_MAGIC = {
-    b"\x93NUMPY": ".npy",
-    b"PK\x03\x04": ".npz",
-    b"# .PCD": ".pcd",
-    b"ply": ".ply",
-    b"LASF": ".las",
-    b"VERSION": ".pcd",
-}
-_FARTHEST, _BRIGHTEST_RAW = 2000.0, 65_535.0  # metres; largest intensity of any sensor's 16 bits
-_EARTH = 1e8  # metres: no map has larger coordinates
-_FEWEST_JUDGED = 64  # points: fewer can hold any numbers by chance
-_IMPLAUSIBLE = 0.01  # share of rows
-_LAYOUTS = (("<f4", 5), ("<f4", 6), ("<f4", 7), ("<f4", 8), ("<f4", 3), ("<f8", 4), ("<f8", 5), ("<f8", 3))
-
-
-def layout_fault(data: bytes) -> str | None:
-    """Describe what a scan file holds in place of float32 x y z remission, judged by its numbers; None if it fits.
-
-    Another layout counts only if its numbers are plausible, change less from point to point than in the stated layout,
-    and the stated numbers are not plausible: by length alone every scan of an even number of points also fits float64.
-    """
-    if (kind := next((kind for magic, kind in _MAGIC.items() if data.startswith(magic)), None)) is not None:
-        return f"the contents of a {kind} file"
-    if len(data) < 16 * _FEWEST_JUDGED:
-        return None
-    stated = np.frombuffer(data[: len(data) // 16 * 16], "<f4").reshape(-1, 4)
-    if len(data) % 16 == 0 and (_in_range(stated) or _is_plausible(stated)):
-        return None
-    rough = _roughness(stated)
-    for dtype, columns in _LAYOUTS:
-        size = np.dtype(dtype).itemsize * columns
-        if len(data) % size == 0:
-            other = np.frombuffer(data, dtype).reshape(-1, columns)
-            if _is_plausible(other) and _roughness(other) < 0.5 * rough:
-                return f"float{8 * np.dtype(dtype).itemsize} with {columns} numbers a point ({len(other)} points)"
-    if len(data) % 16 == 0 and not _is_plausible(stated[:, :3], _EARTH):
-        return "numbers of another format, which are not metres"
-    return None
-
-
-def _in_range(values: Float[np.ndarray, "n 4"]) -> bool:
-    """Whether all rows are plausible, by their extremes only: enough for nearly every sound scan, and quick."""
-    numbers = values.ravel()
-    if not len(numbers):
-        return True
-    return bool(numbers.min() > -_FARTHEST and 0.1 < numbers.max() < _FARTHEST and values[:, 3].min() >= 0)
-
-
-def _is_plausible(values: Float[np.ndarray, "n columns"], farthest: float = _FARTHEST) -> bool:
-    """Whether the first numbers of a row can be metres, and the fourth one an intensity, in nearly all finite rows."""
-    values = values[np.isfinite(values).all(axis=1)]
-    distance = np.abs(values[:, :3])
-    # A double's halves are floats of any size; measured coordinates are hardly ever as small and not 0.
-    fits = ((distance < farthest) & ((distance == 0) | (distance > 1e-6))).all(axis=1)
-    if values.shape[1] > 3:
-        fits &= (values[:, 3] >= 0) & (values[:, 3] <= _BRIGHTEST_RAW)
-    return len(values) > 0 and bool(fits.mean() >= 1 - _IMPLAUSIBLE)
-
-
-def _roughness(values: Float[np.ndarray, "n columns"]) -> float:
-    """Median step from point to point: neighbours in a scan are near each other, wrongly cut numbers are not."""
-    with np.errstate(all="ignore"):
-        steps = np.abs(np.diff(values[:, :3].astype(np.float64), axis=0)).sum(axis=1)
-        return float(np.median(np.nan_to_num(steps, nan=np.inf))) if len(steps) else np.inf

@@ -12,7 +12,7 @@ from jaxtyping import Float, Float32, UInt8, UInt16
 from PIL import Image
 
 from elite.data.calibration import decode_text, parse_matrix, read_calibration
-from elite.data.guard import layout_fault
+from elite.data.scan_layout import layout_fault
 from elite.errors import ConfigError, DataError
 from elite.files import SCAN_BYTES, TEXT_BYTES, open_image, read_file
 from elite.labels import object_ids, split_label, to_train

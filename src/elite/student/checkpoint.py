@@ -18,11 +18,11 @@ from torch import Tensor
 from elite.config import StudentConfig, from_plain, plain
 from elite.errors import CheckpointError, ConfigError
 from elite.files import open_regular, parse_json, write_bytes
-from elite.safetensors_file import open_safetensors
 from elite.student.spvcnn import SPVCNN
-from elite.torch_file import check_numbers, is_array, is_state_dict, kind_of, no_checkpoint, open_torch
 from elite.version import __version__
-from elite.weight_names import NamedWeights, find_weights, foreign_note
+from elite.weights.names import NamedWeights, find_weights, foreign_note
+from elite.weights.safetensors_file import open_safetensors
+from elite.weights.torch_file import check_numbers, is_array, is_state_dict, kind_of, no_checkpoint, open_torch
 
 FORMAT = "elite-student-1"
 AVERAGE = "average.module."  # where a training checkpoint has the moving average of the student, if there is one

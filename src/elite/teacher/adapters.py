@@ -29,8 +29,8 @@ from elite.files import write_bytes
 from elite.teacher.adalora import Allocator, distance_from_orthonormal, schedule
 from elite.teacher.qkv import SplitQKV, fuse_qkv
 from elite.teacher.tensor_file import pack, unpack
-from elite.torch_file import check_numbers
 from elite.version import __version__
+from elite.weights.torch_file import check_numbers
 
 FORMAT = "elite-adapter-1"
 SAM_TARGETS = ("q", "k", "v", "proj", "lin1", "lin2")

@@ -16,8 +16,8 @@ from transformers.utils import logging
 
 from elite.errors import CheckpointError, first_line
 from elite.files import TEXT_BYTES, open_regular, parse_json, read_file
-from elite.safetensors_file import open_safetensors
-from elite.torch_file import check_numbers, is_state_dict, open_torch, reading
+from elite.weights.safetensors_file import open_safetensors
+from elite.weights.torch_file import check_numbers, is_state_dict, open_torch, reading
 
 _LARGEST = 2**20  # no layer is so wide, and no list of words so long
 _WEIGHT_FILES = (

@@ -15,8 +15,8 @@ from transformers import SamConfig, SamMaskDecoderConfig, SamModel, SamPromptEnc
 
 from elite.errors import CheckpointError
 from elite.terminal import say
-from elite.torch_file import check_numbers, is_array, kind_of, open_torch
-from elite.weight_names import find_weights, foreign_note
+from elite.weights.names import find_weights, foreign_note
+from elite.weights.torch_file import check_numbers, is_array, kind_of, open_torch
 
 _FREQUENCIES = "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"
 # Starts of transformers' names and of Meta's; the first that fits counts. Beyond these, layer_norm is norm there.

@@ -15,8 +15,8 @@ from elite.teacher.qkv import split_qkv
 from elite.teacher.sampling import sample
 from elite.teacher.tensor_file import pack, unpack
 from elite.teacher.weights import load_backbone
-from elite.torch_file import check_numbers, is_state_dict, open_torch
 from elite.types import Pixels, TeacherOutput
+from elite.weights.torch_file import check_numbers, is_state_dict, open_torch
 
 HEADS_FILE = "teacher.safetensors"  # beside a foundation model whose taps and heads are trained already
 HEADS_FORMAT = "elite-heads-1"

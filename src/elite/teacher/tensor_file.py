@@ -11,7 +11,7 @@ from torch import Tensor
 
 from elite.errors import CheckpointError, first_line
 from elite.files import parse_json
-from elite.safetensors_file import SafetensorsFile, open_safetensors
+from elite.weights.safetensors_file import SafetensorsFile, open_safetensors
 
 
 def pack(tensors: Mapping[str, Tensor], entry: str, record: dict[str, Any]) -> bytes:

@@ -15,8 +15,8 @@ from elite.errors import EliteError
 from elite.files import write_bytes
 from elite.stopping import Stopping
 from elite.terminal import say
-from elite.torch_file import load_torch
 from elite.types import Batch
+from elite.weights.torch_file import load_torch
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

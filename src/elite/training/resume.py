@@ -10,7 +10,7 @@ from typing import Any
 from elite.config import TrainConfig, plain
 from elite.errors import CheckpointError, ConfigError
 from elite.terminal import say
-from elite.torch_file import load_torch
+from elite.weights.torch_file import load_torch
 
 # Settings that may change between the parts of a run. Its numbers do not depend on the first of these. A change of the
 # others is reported, for it can change the last digits.

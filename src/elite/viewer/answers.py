@@ -15,9 +15,9 @@ from elite.evaluation import saved_predictions
 from elite.inference import Segmenter
 from elite.layout import Layout
 from elite.report.teaching import teacher_answers
-from elite.torch_file import load_torch
 from elite.types import Frame
 from elite.viewer.layers import Answer
+from elite.weights.torch_file import load_torch
 
 if TYPE_CHECKING:  # its libraries are needed only where there is a teacher
     from elite.teacher import Teacher as Network

@@ -23,6 +23,18 @@ _LITERALS = frozenset(
     }
 )
 
+_CONSTANTS: dict[str, Callable[[], Any]] = {
+    "NONE": lambda: None,
+    "NEWTRUE": lambda: True,
+    "NEWFALSE": lambda: False,
+    "EMPTY_TUPLE": tuple,
+    "EMPTY_LIST": list,
+    "EMPTY_DICT": dict,
+}
+_MEMO_PUT = frozenset({"BINPUT", "LONG_BINPUT", "PUT", "MEMOIZE"})
+_MEMO_GET = frozenset({"BINGET", "LONG_BINGET", "GET"})
+_WITHOUT_EFFECT = frozenset({"PROTO", "FRAME", "STOP"})
+
 
 class PickleFault(ValueError):
     """A pickle is damaged, or larger than any that describes weights."""
@@ -74,30 +86,24 @@ class InertUnpickler:
         return result
 
     def _run(self, opcode: str, argument: Any) -> None:
-        stack = self._stack
         if opcode in _LITERALS:
-            stack.append(argument)
-            return
+            self._stack.append(argument)
+        elif opcode in _CONSTANTS:
+            self._stack.append(_CONSTANTS[opcode]())
+        elif opcode in _MEMO_PUT:
+            self._memo[len(self._memo) if opcode == "MEMOIZE" else argument] = self._stack[-1]
+        elif opcode in _MEMO_GET:
+            self._stack.append(self._memo[argument])
+        elif not (opcode in _WITHOUT_EFFECT or self._collect(opcode) or self._resolve(opcode, argument)):
+            raise PickleFault(f"unexpected opcode {opcode}")
+
+    def _collect(self, opcode: str) -> bool:
+        """Run an opcode that fills or drops containers; False if it is another one."""
+        stack = self._stack
         match opcode:
-            case "BINPUT" | "LONG_BINPUT" | "PUT":
-                self._memo[argument] = stack[-1]
-            case "MEMOIZE":
-                self._memo[len(self._memo)] = stack[-1]
-            case "BINGET" | "LONG_BINGET" | "GET":
-                stack.append(self._memo[argument])
             case "MARK":
                 self._marks.append(stack)
                 self._stack = []
-            case "NONE":
-                stack.append(None)
-            case "NEWTRUE" | "NEWFALSE":
-                stack.append(opcode == "NEWTRUE")
-            case "EMPTY_TUPLE":
-                stack.append(())
-            case "EMPTY_LIST":
-                stack.append([])
-            case "EMPTY_DICT":
-                stack.append({})
             case "TUPLE1" | "TUPLE2" | "TUPLE3":
                 size = int(opcode[-1])
                 stack[-size:] = [tuple(stack[-size:])]
@@ -118,6 +124,18 @@ class InertUnpickler:
                 self._set(items)
             case "SETITEMS":
                 self._set(self._since_mark())
+            case "POP" | "BUILD":  # the second: attributes of an object, none of which is kept
+                stack.pop()
+            case "POP_MARK":
+                self._since_mark()
+            case _:
+                return False
+        return True
+
+    def _resolve(self, opcode: str, argument: Any) -> bool:
+        """Run an opcode that names a global, calls one or makes an object; False if it is another one."""
+        stack = self._stack
+        match opcode:
             case "GLOBAL" | "STACK_GLOBAL":
                 parts = argument.split(" ", 1) if opcode == "GLOBAL" else [stack.pop(-2), stack.pop()]
                 if sum(map(len, parts)) > _LONGEST_KEY:
@@ -134,18 +152,11 @@ class InertUnpickler:
             case "NEWOBJ_EX":
                 del stack[-2:]
                 stack.append(self._call(stack.pop(), ()))
-            case "BUILD":  # attributes of an object, none of which is kept
-                stack.pop()
             case "BINPERSID":
                 stack.append(self.persistent(stack.pop()))
-            case "POP":
-                stack.pop()
-            case "POP_MARK":
-                self._since_mark()
-            case "PROTO" | "FRAME" | "STOP":
-                pass
             case _:
-                raise PickleFault(f"unexpected opcode {opcode}")
+                return False
+        return True
 
     def _since_mark(self) -> list[Any]:
         items, self._stack = self._stack, self._marks.pop()

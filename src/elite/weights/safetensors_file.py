@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from elite.files import open_regular, parse_json
-from elite.lazy_tensors import LazyTensors, Storage
-from elite.torch_file import HEADER_BYTES, reading
+from elite.weights.lazy_tensors import LazyTensors, Storage
+from elite.weights.torch_file import reading
+from elite.weights.torch_formats import HEADER_BYTES
 
 _DTYPES = {
     "F64": torch.float64,
