@@ -251,7 +251,10 @@ def test_refusals(tiny_kitti: Path, student: Path, tmp_path: Path, capsys) -> No
         ("report", tmp_path / "nothing"): "is no run",
         ("train", "--config", tmp_path / "noise.yaml"): "noise.yaml is not a readable configuration",
         ("check-data", tiny_kitti, "--frames", "0-9999999999"): "too large",
-        ("check-data", tmp_path / "own"): "found sequences 00. 1 files there are no scans: names are 000000.bin",
+        (
+            "check-data",
+            tmp_path / "own",
+        ): "found sequences 00. 00/velodyne: 1 files are not read .*; expected names such as 000000.bin",
         ("check-data", tiny_kitti, "--labels", "calib.txt"): "cannot list the folder",
         ("predict", student, loose, "--frames", "0", "-o", tmp_path / "o"): "within a data set",
         (*run, "--student.classes", "17"): "student.classes must be 20",

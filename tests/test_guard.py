@@ -10,9 +10,9 @@ import pytest
 
 from elite.cli import main
 from elite.config import StudentConfig
+from elite.data.formats import read_scan
 from elite.data.guard import DoubtfulInput, InputGuard, examine, size_doubt
 from elite.data.scan_layout import layout_fault
-from elite.data.semantickitti import read_scan
 from elite.data.surroundings import ground_plane
 from elite.errors import DataError
 from elite.inference import Segmenter

@@ -151,6 +151,7 @@ def test_slider_and_keys_change_the_frame(window):
 
 
 def test_playing_goes_round(window):
+    window.viewer.choice.rate = 1.0  # at five a second, each screenshot can fall on the same one of two frames
     window.page.keyboard.press(" ")
     for class_id in (ROAD, CAR):
         window.wait_for(lambda: window.points(class_id) > 500, f"class {class_id} comes by")  # noqa: B023

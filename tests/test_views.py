@@ -25,8 +25,8 @@ from elite.data.collate import collate
 from elite.data.datamodule import DataModule
 from elite.data.dataset import ScoringSet, TrainingSet
 from elite.data.dense import write_dense
+from elite.data.formats import count_points
 from elite.data.sampler import EpochSampler
-from elite.data.semantickitti import count_points
 from elite.data.views import DenseLabels
 from elite.errors import ConfigError, DataError
 from elite.geometry import in_volume, point_pixel_pairs, project

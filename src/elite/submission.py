@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from elite.data.semantickitti import SemanticKITTI, read_labels
+from elite.data.formats import read_labels
+from elite.data.semantickitti import SemanticKITTI
 from elite.errors import DataError, OutputError
 from elite.files import SCAN_BYTES, atomic_file, open_regular, read_file
 from elite.labels import unknown_raw_ids

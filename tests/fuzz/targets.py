@@ -16,9 +16,10 @@ from PIL import Image
 from elite.config import AdapterConfig, StudentConfig, TeacherConfig, TrainConfig, plain
 from elite.data.check import check
 from elite.data.dense import encode_ids, read_dense
+from elite.data.formats import read_cameras, read_image, read_labels, read_poses, read_scan
 from elite.data.guard import examine
 from elite.data.scan_layout import layout_fault
-from elite.data.semantickitti import SemanticKITTI, read_cameras, read_image, read_labels, read_poses, read_scan
+from elite.data.semantickitti import SemanticKITTI
 from elite.data.views import DenseLabels, parse_names
 from elite.errors import CheckpointError, DataError
 from elite.evaluation import Prediction, Tally, evaluate, saved_predictions

@@ -57,26 +57,18 @@ def settings_of(
     Raises:
         ConfigError: as ``config_text``.
     """
-    node = _compose(text, source)
-    return _Reader(source, skip, importable).group(node, cls, prefix)
+    try:
+        return _Reader(source, skip, importable).group(_compose(text, source), cls, prefix)
+    except RecursionError as error:
+        raise ConfigError(f"{source}: settings are nested without end. Remove the nesting.") from error
 
 
-def setting_names(cls: Any, prefix: str = "") -> Iterator[str]:
-    """Full names of all settings: out, data.root, ..."""
+def all_settings(cls: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Full name and type of each setting and of each group of settings: out, data, data.root, ..."""
     for name, kind in get_type_hints(cls).items():
+        yield f"{prefix}{name}", kind
         if is_dataclass(kind):
-            yield from setting_names(kind, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}"
-
-
-def group_kinds(cls: Any, prefix: str = "") -> dict[str, type]:
-    """The groups of settings by their full names: data, teacher.adapter, ..."""
-    found: dict[str, type] = {}
-    for name, kind in get_type_hints(cls).items():
-        if is_dataclass(kind) and isinstance(kind, type):
-            found |= {f"{prefix}{name}": kind} | group_kinds(kind, f"{prefix}{name}.")
-    return found
+            yield from all_settings(kind, f"{prefix}{name}.")
 
 
 # ---- YAML -------------------------------------------------------------------------------------------------------
@@ -96,8 +88,6 @@ def _compose(text: str, source: str) -> Node:
         node = yaml.compose(text, Loader=_Loader)
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{source} is not YAML: {' '.join(str(error).split())[:300]}. Correct the line.") from error
-    except RecursionError as error:
-        raise ConfigError(f"{source}: settings are nested without end. Remove the nesting.") from error
     return MappingNode("tag:yaml.org,2002:map", []) if node is None else node
 
 
@@ -171,7 +161,7 @@ class _Reader:
 
     def _unknown(self, name: str, cls: type, prefix: str) -> str:
         """The error message of a name that is not a setting, with the nearest setting there is."""
-        last = {full.rpartition(".")[2]: full for full in setting_names(cls, prefix)}
+        last = {full.rpartition(".")[2]: full for full, kind in all_settings(cls, prefix) if not is_dataclass(kind)}
         close = get_close_matches(prefix + name, last.values(), 1) or [
             last[n] for n in get_close_matches(name, last, 1)
         ]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, get_args, get_type_hin
 
 from jsonargparse import ArgumentParser, Namespace
 
-from elite.cli.config_file import IMPORTS, config_text, group_kinds, settings_of
+from elite.cli.config_file import IMPORTS, all_settings, config_text, settings_of
 from elite.errors import ConfigError, DataError, EliteError, OutputError
 from elite.files import TEXT_BYTES, parse_json, read_file, refuse_inputs
 from elite.paths import expanded
@@ -108,7 +108,7 @@ def resolve_config(
 
     A NAME is a packaged configuration if there is no file of that name. A value typed for a group is checked alike.
     """
-    groups = {f"--{name}": kind for name, kind in group_kinds(cls).items()}
+    groups = {f"--{name}": kind for name, kind in all_settings(cls) if isinstance(kind, type) and is_dataclass(kind)}
     configs, rest, words = [], [], iter(argv)
     for option in words:
         name, equals, value = option.partition("=")
@@ -158,15 +158,13 @@ def read_config(
     """The same by a parser that knows the settings, whose own checks let null pass for anything.
 
     Raises:
-        ConfigError: a setting that must have a value has none, or one beyond all numbers; endless nesting.
+        ConfigError: a setting that must have a value has none, or one beyond all numbers.
     """
     try:
         argv = switched(underscored(argv), _switches(cls))
         args = parser.parse_args(resolve_config(argv, cls, skip=skip, importable=_allowed_imports(argv)))
     except OverflowError as error:
         raise ConfigError(f"a setting is larger than any number here ({error}); give a smaller one.") from error
-    except RecursionError as error:
-        raise ConfigError("settings are nested without end; look for one that holds itself (&a, *a).") from error
     if empty := _without_value(cls, args):
         raise ConfigError(f"{', '.join(empty)} must have a value, found null; give one, or leave the setting out.")
     made = vars(parser.instantiate(args))
@@ -183,17 +181,11 @@ def _allowed_imports(argv: list[str]) -> list[str]:
 
 
 def _without_value(kind: Any, values: Any, name: str = "") -> list[str]:
-    """Names of the settings that are None and may not be.
-
-    Raises:
-        ConfigError: a single value stands where a group of settings should.
-    """
+    """Names of the settings that are None and may not be."""
     if values is None:
         return [] if type(None) in get_args(kind) else [name[1:]]
     if not is_dataclass(kind):
         return []
-    if not isinstance(values, (Namespace, dict)):
-        raise ConfigError(f"{name[1:]} is a group of settings, found '{values!r:.40}'; write its settings below it.")
     given = ((part, of, values.get(part, ...)) for part, of in get_type_hints(kind).items())
     return [
         empty for part, of, value in given if value is not ... for empty in _without_value(of, value, f"{name}.{part}")
@@ -206,11 +198,9 @@ def switched(argv: list[str], switches: Collection[str]) -> list[str]:
     return [f"{a}=true" if a in switches and b.lower() not in ("true", "false") else a for a, b in pairs]
 
 
-def _switches(kind: Any, prefix: str = "--") -> set[str]:
+def _switches(cls: Any) -> set[str]:
     """Options of a configuration that are true or false."""
-    own = get_type_hints(kind)
-    groups = [_switches(of, f"{prefix}{name}.") for name, of in own.items() if is_dataclass(of)]
-    return {prefix + name for name, of in own.items() if of is bool}.union(*groups)
+    return {f"--{name}" for name, kind in all_settings(cls) if kind is bool}
 
 
 def add_selection(parser: ArgumentParser, *, split: bool = False) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import lightning as L
 import numpy as np
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from elite.config import TrainConfig
@@ -24,7 +24,28 @@ from elite.stopping import Stopping
 from elite.types import Sample
 
 
-class DataModule(L.LightningDataModule):
+class BoundedLoading(L.LightningDataModule):
+    """Loaders and reads of a run that wait at most ``timeout`` seconds (0 = no limit), and that ``stopping`` ends."""
+
+    def __init__(self, timeout: float, stopping: Stopping | None) -> None:
+        super().__init__()
+        self.timeout, self.stopping = timeout, stopping or Stopping()
+
+    def loader(self, dataset: Dataset[Any], collate: Callable[[list[Any]], Any], **settings: Any) -> BatchLoader:
+        """Batches of ``dataset``, in page-locked memory if they go to a GPU: the copy then runs beside its work."""
+        on_cuda = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
+        return BatchLoader(
+            dataset, collate=collate, limit=self.timeout, stopping=self.stopping, pin_memory=on_cuda, **settings
+        )
+
+    def read(self, step: Callable[[], Any]) -> Any:
+        """The result of a step that reads files in this process."""
+        open_before = open_files()
+        with self.stopping.wait(self.timeout, lambda: too_late(self.timeout, open_before)):
+            return step()
+
+
+class DataModule(BoundedLoading):
     """Training and validation batches as ``config`` selects them. No validation with ``val_sequences: none``.
 
     Images are read only if there is a teacher to look at them; with it, scans without labels take part too, and in
@@ -32,8 +53,7 @@ class DataModule(L.LightningDataModule):
     """
 
     def __init__(self, config: TrainConfig, stopping: Stopping | None = None) -> None:
-        super().__init__()
-        self.stopping = stopping or Stopping()
+        super().__init__(config.data.timeout, stopping)
         data = config.data
         if data.root is None:
             raise ConfigError("data.root is not set; give --data.root, the folder that holds 'sequences'.")
@@ -77,25 +97,14 @@ class DataModule(L.LightningDataModule):
         sampler.start = batches * data.batch_size
         sampler.shown = self._alone() * (self._step if self.config.steps else min(self._step, sampler.share))
         sampler.set_epoch(epoch)  # Lightning does it after the loader processes have their first keys
-        return self._loader(self.train_set, data.workers, batch_size=data.batch_size, sampler=sampler)
+        return self.loader(self.train_set, collate, workers=data.workers, batch_size=data.batch_size, sampler=sampler)
 
     def val_dataloader(self) -> DataLoader[Any] | list[DataLoader[Any]]:
         """Each process scores its share of the scans, none of them twice."""
         if self.val_set is None:
             return []
         share = range(self._rank, len(self.val_set), self._world)
-        return self._loader(self.val_set, min(1, self.config.data.workers), batch_size=1, sampler=share)
-
-    def _loader(self, scans: TrainingSet | ScoringSet, workers: int, **settings: Any) -> BatchLoader:
-        return BatchLoader(
-            scans,
-            collate=collate,
-            workers=workers,
-            limit=self.config.data.timeout,
-            stopping=self.stopping,
-            pin_memory=trains_on_cuda(self.trainer),
-            **settings,
-        )
+        return self.loader(self.val_set, collate, workers=min(1, self.config.data.workers), batch_size=1, sampler=share)
 
     def state_dict(self) -> dict[str, Any]:
         """How many batches are done, for a checkpoint: every sample depends on its epoch and its place alone."""
@@ -116,9 +125,9 @@ class DataModule(L.LightningDataModule):
                 scans, more than ``config.faults`` allows.
         """
         data = self.config.data
-        needed = bytes_in_flight(_largest(training_samples(self.train_set, self._read)) * data.batch_size, data.workers)
+        needed = bytes_in_flight(_largest(training_samples(self.train_set, self.read)) * data.batch_size, data.workers)
         if self.val_set is not None:
-            largest = _largest(validation_samples(self.val_set, self._read))
+            largest = _largest(validation_samples(self.val_set, self.read))
             needed += bytes_in_flight(largest, min(1, data.workers))
         return needed
 
@@ -129,12 +138,7 @@ class DataModule(L.LightningDataModule):
             DataError: there are such scans, and ``config.strict`` is set.
         """
         guard = InputGuard(self.config.student.volume, report, strict=self.config.strict)
-        examine_scans(self.train_set.frames, self.train_set.labelled, guard, self._read)
-
-    def _read(self, step: Callable[[], Any]) -> Any:
-        limit, open_before = self.config.data.timeout, open_files()
-        with self.stopping.wait(limit, lambda: too_late(limit, open_before)):
-            return step()
+        examine_scans(self.train_set.frames, self.train_set.labelled, guard, self.read)
 
     def ids(self) -> dict[str, list[str]]:
         """What the numbers of a run depend on, by kind: scans, their images, and the dense labels of those."""
@@ -202,11 +206,6 @@ class DataModule(L.LightningDataModule):
         for position in tqdm(self.train_set.labelled, desc="counting classes", unit="scan", leave=False):
             counts += self.train_set.class_counts(position)
         return counts[1:].tolist()
-
-
-def trains_on_cuda(trainer: L.Trainer | None) -> bool:
-    """Whether batches go to a GPU, so that page-locked memory lets the copy run beside its work."""
-    return trainer is not None and trainer.strategy.root_device.type == "cuda"
 
 
 def _largest(samples: Iterable[Sample]) -> int:

@@ -7,6 +7,7 @@ import signal
 import time
 from collections import deque
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,9 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, default_collate
 
 from elite.config import OptimConfig, PretrainConfig, TeacherConfig, plain
-from elite.data.datamodule import trains_on_cuda
+from elite.data.datamodule import BoundedLoading
 from elite.data.images import ImageIndex, Picture, PictureSet, Target, shuffled_keys
-from elite.data.loading import BatchLoader, bytes_in_flight, check_shared_memory, open_files, shared_bytes, too_late
+from elite.data.loading import bytes_in_flight, check_shared_memory, shared_bytes
 from elite.data.views import parse_names
 from elite.environment import describe
 from elite.errors import ConfigError
@@ -159,12 +160,11 @@ class _Rate(Callback):
         pl_module.log("images/s", rate, prog_bar=True, batch_size=len(batch.image))
 
 
-class Images(L.LightningDataModule):
+class Images(BoundedLoading):
     """Shuffled training pictures, as many as the steps take, and held-out ones in order if there are any."""
 
     def __init__(self, config: PretrainConfig, stopping: Stopping | None = None) -> None:
-        super().__init__()
-        self.stopping = stopping or Stopping()
+        super().__init__(config.data.timeout, stopping)
         self.config, data = config, config.data
         if data.root is None:
             raise ConfigError("data.root is not set; give --data.root, the folder that holds 'sequences'.")
@@ -175,13 +175,17 @@ class Images(L.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Picture]:
         data = self.config.data
         keys = shuffled_keys(len(self.train_set), self.config.steps * data.batch_size, self.config.seed)
-        return self._loader(self.train_set, data.workers, batch_size=data.batch_size, sampler=keys)
+        return self.loader(
+            self.train_set, default_collate, workers=data.workers, batch_size=data.batch_size, sampler=keys
+        )
 
     def val_dataloader(self) -> DataLoader[Picture] | list[DataLoader[Picture]]:
         if self.val_set is None:
             return []
         keys = [(0, i) for i in range(len(self.val_set))]
-        return self._loader(self.val_set, min(1, self.config.data.workers), batch_size=1, sampler=keys)
+        return self.loader(
+            self.val_set, default_collate, workers=min(1, self.config.data.workers), batch_size=1, sampler=keys
+        )
 
     def look(self) -> int:
         """Read the first picture of each set. Returns bytes of shared memory that the loader processes take at a time.
@@ -189,22 +193,11 @@ class Images(L.LightningDataModule):
         Raises:
             DataError: it is damaged, or smaller than the crop.
         """
-        data, limit, open_before = self.config.data, self.config.data.timeout, open_files()
-        with self.stopping.wait(limit, lambda: too_late(limit, open_before)):
-            sizes = [shared_bytes(default_collate([p[0, 0]])) if p else 0 for p in (self.train_set, self.val_set)]
+        data = self.config.data
+        first = [self.read(partial(p.__getitem__, (0, 0))) if p else None for p in (self.train_set, self.val_set)]
+        sizes = [shared_bytes(default_collate([picture])) if picture else 0 for picture in first]
         training = bytes_in_flight(sizes[0] * data.batch_size, data.workers)
         return training + (bytes_in_flight(sizes[1], min(1, data.workers)) if self.val_set else 0)
-
-    def _loader(self, pictures: PictureSet, workers: int, **settings: Any) -> BatchLoader:
-        return BatchLoader(
-            pictures,
-            collate=default_collate,
-            workers=workers,
-            limit=self.config.data.timeout,
-            stopping=self.stopping,
-            pin_memory=trains_on_cuda(self.trainer),
-            **settings,
-        )
 
     def _pictures(
         self, sequences: str | None, frames: str | None, *, without: str = "none", augment: bool

@@ -17,7 +17,7 @@ from elite.layout import Layout
 from elite.report.teaching import teacher_answers
 from elite.types import Frame
 from elite.viewer.layers import Answer
-from elite.weights.torch_file import load_torch
+from elite.weights.torch_file import open_torch
 
 if TYPE_CHECKING:  # its libraries are needed only where there is a teacher
     from elite.teacher import Teacher as Network
@@ -98,7 +98,8 @@ class Teacher:
             from elite.teacher import load_teacher
 
             network = load_teacher(self._checkpoint).to(pick_device(self._device))
-            settings = load_torch(self._checkpoint)["elite_config"]
+            with open_torch(self._checkpoint) as file:
+                settings = file.content["elite_config"]
             self._loaded = network, from_plain(ImageConfig, settings.get("image") or {})
         return self._loaded
 
@@ -107,4 +108,5 @@ def has_teacher(checkpoint: Path) -> bool:
     """Whether a file is a checkpoint of a run with a teacher."""
     if checkpoint.suffix == ".safetensors":
         return False
-    return "elite_teacher" in load_torch(checkpoint)
+    with open_torch(checkpoint) as file:  # no numbers are read
+        return "elite_teacher" in file.content
