@@ -17,8 +17,8 @@ from elite.labels import CLASS_NAMES, NUM_CLASSES
 from elite.metrics import score
 from elite.teacher.backbone import Backbone
 from elite.teacher.weights import load_backbone
+from elite.teacher_training.objectives import at_cells
 from elite.training.module import Confusion, predicted
-from elite.training.objectives import at_cells
 
 STRIDE = 4
 

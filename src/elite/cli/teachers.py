@@ -1,4 +1,4 @@
-"""Commands about the teacher: pre-train a small foundation model."""
+"""Commands about the teacher: train a small foundation model."""
 
 from jsonargparse import ArgumentParser
 
@@ -8,15 +8,15 @@ from elite.terminal import say
 
 
 def train_teacher(parser: ArgumentParser, argv: list[str]) -> int:
-    """Pre-train a small vision foundation model on images alone, for --teacher.weights: --data.root ROOT --out OUT."""
-    from elite.config import PretrainConfig
+    """Train a small vision foundation model on images only, for --teacher.weights: --data.root ROOT --out OUT."""
+    from elite.config import TeacherTrainingConfig
 
-    _, config = parse_config(parser, argv, PretrainConfig)
+    _, config = parse_config(parser, argv, TeacherTrainingConfig)
     require_extra("lightning", "train")
     require_extra("transformers", "teacher")
-    from elite.training.pretraining import pretrain
+    from elite.teacher_training import train_teacher
 
-    result = pretrain(config)
+    result = train_teacher(config)
     scores = ", ".join(f"{name} {value:.3f}" for name, value in result.scores.items())
     say(f"foundation model {result.folder} ({scores})")
     return 0

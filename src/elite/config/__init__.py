@@ -4,10 +4,10 @@ configuration. Impossible values are refused when the record is made.
 
 from elite.config._records import from_plain, plain
 from elite.config.data import AugmentConfig, CutmixConfig, DataConfig, ImageConfig
-from elite.config.pretraining import ImageDataConfig, PretrainConfig
 from elite.config.pseudo_labels import PseudoLabelConfig, VoteConfig
 from elite.config.student import StudentConfig
 from elite.config.teacher import AdapterConfig, TeacherConfig
+from elite.config.teacher_training import ImageDataConfig, TeacherTrainingConfig
 from elite.config.training import (
     DistillConfig,
     FaultConfig,
@@ -28,11 +28,11 @@ __all__ = [
     "ImageDataConfig",
     "LossConfig",
     "OptimConfig",
-    "PretrainConfig",
     "PseudoLabelConfig",
     "SelfTrainingConfig",
     "StudentConfig",
     "TeacherConfig",
+    "TeacherTrainingConfig",
     "TrainConfig",
     "VoteConfig",
     "from_plain",

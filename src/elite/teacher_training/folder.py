@@ -1,10 +1,10 @@
-"""The folder that pre-training leaves: a transformers model that ``load_backbone`` reads again, and how it came about.
+"""The folder that a teacher training writes: a transformers model for ``load_backbone``, and a record of the run.
 
 ::
 
     OUT/config.json  model.safetensors  a transformers folder, for --teacher.weights OUT
         teacher.safetensors             objective classes: taps and heads too, for --teacher.heads pretrained
-        training.json                   settings, versions, losses in the end
+        training.json                   settings, versions, final losses
 """
 
 import tempfile
@@ -39,17 +39,18 @@ def whole_model(backbone: Backbone) -> PreTrainedModel:
     if isinstance(backbone, AutoMaps) and isinstance(model, PreTrainedModel):
         return model
     raise ConfigError(
-        f"pre-training writes SAM's image encoder or a model of transformers' AutoBackbone, not a "
-        f"{type(model).__name__}; choose another --model."
+        f"--model: expected SAM's image encoder or a model of transformers' AutoBackbone, found "
+        f"{type(model).__name__}. Choose another --model."
     )
 
 
 def save_model(model: PreTrainedModel, out: Path, record: dict[str, Any], heads: TeacherHeads | None = None) -> None:
-    """Write the transformers folder, the trained heads if there are any and training.json beside ``out``, and move
-    them there when they are whole.
+    """Write the transformers folder, the trained heads (if given) and training.json.
+
+    The files appear in one move. On failure, the previous content of ``out`` is intact.
 
     Raises:
-        OutputError: the disk is full or the folder not writable; what stood at ``out`` before is intact.
+        OutputError: the disk is full, or the folder is not writable.
     """
     try:
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as parent:
@@ -61,11 +62,11 @@ def save_model(model: PreTrainedModel, out: Path, record: dict[str, Any], heads:
             write_json(fresh / "training.json", record)
             _move(fresh, out, Path(parent) / "old")
     except OSError as error:
-        raise OutputError(f"cannot write {out} ({error}); free the space or choose another --out.") from error
+        raise OutputError(f"cannot write {out} ({error}). Free disk space, or choose another --out.") from error
 
 
 def _move(fresh: Path, out: Path, old: Path) -> None:
-    """``fresh`` to ``out``; what stood there goes to ``old``, and back if that fails."""
+    """Move ``fresh`` to ``out``, and the previous content to ``old``; restore it on failure."""
     if out.exists():
         out.rename(old)
     try:
@@ -77,13 +78,21 @@ def _move(fresh: Path, out: Path, old: Path) -> None:
 
 
 def check_out(out: Path, *, overwrite: bool) -> None:
-    """Raises ConfigError if ``out`` holds a model that must stay, or anything that is no model."""
+    """Check that a model may be written to ``out``.
+
+    Raises:
+        ConfigError: ``out`` contains a model and ``overwrite`` is off, or files of another kind.
+    """
     if out == Path.cwd() or out.is_mount():
-        raise ConfigError(f"{out} cannot be replaced by a new folder when the model is whole; choose another --out.")
+        raise ConfigError(
+            f"{out}: expected a replaceable folder, found the working directory or a mount point. Choose another --out."
+        )
     if not out.exists():
         return
     found = {p.name for p in out.iterdir()} if out.is_dir() else {out.name}
     if found - _FILES:
-        raise ConfigError(f"{out} holds other things than a model ({sorted(found - _FILES)[0]}); choose another --out.")
+        raise ConfigError(
+            f"{out}: expected a model folder, found the file {sorted(found - _FILES)[0]} in it. Choose another --out."
+        )
     if found and not overwrite:
-        raise ConfigError(f"{out} holds a model already; choose another --out, or give --overwrite true.")
+        raise ConfigError(f"{out} already contains a model. Choose another --out, or give --overwrite.")

@@ -1,7 +1,7 @@
-"""What a foundation model is asked for in pre-training: masks without names, names of classes, or hidden colours.
+"""Objectives of a teacher training: class-agnostic masks, classes, or colours of hidden patches.
 
-The objective ``segments`` stands in for what SAM was trained on: masks without names. Dense labels say only which
-pixels belong together, never what they show.
+The objective ``segments`` imitates SAM's training on class-agnostic masks: dense labels are read as a partition of
+the pixels, without class names.
 """
 
 import torch
@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor, nn
 
-from elite.config import PretrainConfig
+from elite.config import TeacherTrainingConfig
 from elite.labels import NUM_CLASSES
 from elite.losses import segmentation_loss
 from elite.teacher.backbone import MEAN, Backbone
@@ -27,7 +27,7 @@ class Objective(nn.Module):
     boundaries; colours for hidden patches. For classes they are the taps and heads of a teacher, and are kept.
     """
 
-    def __init__(self, config: PretrainConfig, backbone: Backbone) -> None:
+    def __init__(self, config: TeacherTrainingConfig, backbone: Backbone) -> None:
         super().__init__()
         width, self.kind, self.queries = config.width, config.objective, config.queries
         if self.kind == "classes":

@@ -1,4 +1,4 @@
-"""Pre-training of a small foundation model: what it learns from, what it writes, what it refuses."""
+"""Training of a small foundation model: objectives, written files, refusals."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from elite.cli import main
-from elite.config import AdapterConfig, ImageConfig, ImageDataConfig, PretrainConfig, TeacherConfig
+from elite.config import AdapterConfig, ImageConfig, ImageDataConfig, TeacherConfig, TeacherTrainingConfig
 from elite.data.dense import write_dense
 from elite.data.images import PictureSet, first_come, segments, shuffled_keys
 from elite.errors import CheckpointError, ConfigError, DataError
@@ -25,8 +25,9 @@ from elite.teacher.backbone import Backbone
 from elite.teacher.teacher import HEADS_FORMAT
 from elite.teacher.tensor_file import pack
 from elite.teacher.weights import load_backbone
-from elite.training import pretraining
-from elite.training.objectives import (
+from elite.teacher_training import run, train_teacher
+from elite.teacher_training.module import TeacherTraining
+from elite.teacher_training.objectives import (
     boundaries,
     colour_loss,
     draw_hidden,
@@ -35,7 +36,6 @@ from elite.training.objectives import (
     mask_iou,
     mask_loss,
 )
-from elite.training.pretraining import Pretraining, pretrain
 from tests.conftest import lock_held, narrow_sam_config
 
 RAW = np.array([0, 10, 40, 50, 70, 80, 252], np.uint16)
@@ -73,17 +73,17 @@ def draw_streets(root: Path, raw: np.ndarray) -> Path:
     return root
 
 
-def configured(root: Path, out: Path, architecture: str, **changes: Any) -> PretrainConfig:
+def configured(root: Path, out: Path, architecture: str, **changes: Any) -> TeacherTrainingConfig:
     data = {"root": root, "sequences": "00", "batch_size": 2, "workers": 0} | changes.pop("data", {})
     values = {"steps": 2, "queries": 8, "width": 8, "accelerator": "cpu", "image": ImageConfig(crop=(56, 80))} | changes
-    return PretrainConfig(out=out, model=architecture, data=ImageDataConfig(**data), **values)
+    return TeacherTrainingConfig(out=out, model=architecture, data=ImageDataConfig(**data), **values)
 
 
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[Backbone]:
     """The backbones that runs of the test train."""
     made: list[Backbone] = []
-    monkeypatch.setattr(pretraining, "load_backbone", lambda *a: made.append(load_backbone(*a)) or made[-1])
+    monkeypatch.setattr(run, "load_backbone", lambda *a: made.append(load_backbone(*a)) or made[-1])
     return made
 
 
@@ -156,13 +156,14 @@ def test_class_names_never_enter(tmp_path: Path, streets: Path, architecture: st
     """Other classes on the same segments: the same losses and the same weights, bit for bit."""
     other = draw_streets(tmp_path / "other", np.random.default_rng(5).permutation(RAW))
     runs = [
-        pretrain(configured(r, tmp_path / n, architecture), progress=False) for n, r in (("a", streets), ("b", other))
+        train_teacher(configured(r, tmp_path / n, architecture), progress=False)
+        for n, r in (("a", streets), ("b", other))
     ]
     assert runs[0].scores == runs[1].scores
     a, b = ((run.folder / "model.safetensors").read_bytes() for run in runs)
     assert a == b
     named = [
-        pretrain(configured(r, tmp_path / f"{n}-named", architecture, objective="classes"), progress=False).scores
+        train_teacher(configured(r, tmp_path / f"{n}-named", architecture, objective="classes"), progress=False).scores
         for n, r in (("a", streets), ("b", other))
     ]
     assert named[0] != named[1]  # the comparison would notice
@@ -176,7 +177,7 @@ def test_the_folder_is_the_trained_backbone(
     tmp_path: Path, streets: Path, architecture: str, trained: list[Backbone], objective: str
 ) -> None:
     config = configured(streets, tmp_path / "out", architecture, objective=objective, data={"val_sequences": "08"})
-    result = pretrain(config, progress=False)
+    result = train_teacher(config, progress=False)
     images = torch.randint(0, 256, (1, 3, 48, 80), dtype=torch.uint8)
     torch.manual_seed(config.seed)
     untrained = load_backbone(TeacherConfig(weights="random", model=architecture), 4)
@@ -196,7 +197,7 @@ def test_the_folder_is_the_trained_backbone(
 
 def test_training_learns(tmp_path: Path, streets: Path, architecture: str) -> None:
     short, long = (
-        pretrain(configured(streets, tmp_path / str(n), architecture, steps=n, lr=1e-2), progress=False).scores
+        train_teacher(configured(streets, tmp_path / str(n), architecture, steps=n, lr=1e-2), progress=False).scores
         for n in (2, 30)
     )
     assert long["loss"] < 0.9 * short["loss"]
@@ -213,21 +214,21 @@ def test_any_autobackbone_model(tmp_path: Path, streets: Path) -> None:
         "image_size": 64,
     }
     Dinov2Config(**sizes).save_pretrained(tmp_path / "dino")
-    result = pretrain(configured(streets, tmp_path / "out", str(tmp_path / "dino")), progress=False)
+    result = train_teacher(configured(streets, tmp_path / "out", str(tmp_path / "dino")), progress=False)
     assert load_backbone(TeacherConfig(weights=str(result.folder)), 4).channels == (16,) * 4
 
 
 def test_a_model_is_replaced_only_on_request(tmp_path: Path, streets: Path, architecture: str) -> None:
     config = configured(streets, tmp_path / "out", architecture)
-    before = (pretrain(config, progress=False).folder / "model.safetensors").read_bytes()
-    with pytest.raises(ConfigError, match=r"holds a model already.*--overwrite"):
-        pretrain(config, progress=False)
+    before = (train_teacher(config, progress=False).folder / "model.safetensors").read_bytes()
+    with pytest.raises(ConfigError, match=r"already contains a model.*--overwrite"):
+        train_teacher(config, progress=False)
     assert (config.out / "model.safetensors").read_bytes() == before
-    pretrain(configured(streets, config.out, architecture, seed=1, overwrite=True), progress=False)
+    train_teacher(configured(streets, config.out, architecture, seed=1, overwrite=True), progress=False)
     assert (config.out / "model.safetensors").read_bytes() != before
     (config.out / "diary.txt").write_text("mine")
-    with pytest.raises(ConfigError, match=r"other things than a model \(diary.txt\)"):
-        pretrain(configured(streets, config.out, architecture, overwrite=True), progress=False)
+    with pytest.raises(ConfigError, match=r"expected a model folder, found the file diary.txt"):
+        train_teacher(configured(streets, config.out, architecture, overwrite=True), progress=False)
 
 
 @pytest.mark.parametrize("fault", [KeyboardInterrupt, RuntimeError])
@@ -235,15 +236,15 @@ def test_a_broken_run_leaves_what_was_there(
     tmp_path: Path, streets: Path, architecture: str, monkeypatch: pytest.MonkeyPatch, fault: type[BaseException]
 ) -> None:
     config = configured(streets, tmp_path / "out", architecture, overwrite=True)
-    before = (pretrain(config, progress=False).folder / "model.safetensors").read_bytes()
+    before = (train_teacher(config, progress=False).folder / "model.safetensors").read_bytes()
 
     def fail(*_: Any) -> None:
         raise fault
 
-    target = "elite.training." + ("objectives.mask_loss" if fault is KeyboardInterrupt else "foundation.save")
+    target = "elite.teacher_training." + ("objectives.mask_loss" if fault is KeyboardInterrupt else "folder.save")
     monkeypatch.setattr(target, fail)
     with pytest.raises(fault):
-        pretrain(config, progress=False)
+        train_teacher(config, progress=False)
     assert (config.out / "model.safetensors").read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
 
@@ -256,8 +257,8 @@ def test_without_dense_labels(tmp_path: Path, architecture: str) -> None:
     for folder in (root / "sequences").glob("*/image_2_labels"):
         folder.rename(folder.with_name("elsewhere"))
     with pytest.raises(DataError, match=r"expected such as .*00/image_2_labels.*--objective reconstruction"):
-        pretrain(configured(root, tmp_path / "out", architecture), progress=False)
-    pretrain(configured(root, tmp_path / "out", architecture, objective="reconstruction"), progress=False)
+        train_teacher(configured(root, tmp_path / "out", architecture), progress=False)
+    train_teacher(configured(root, tmp_path / "out", architecture, objective="reconstruction"), progress=False)
 
 
 @pytest.mark.parametrize(
@@ -278,7 +279,7 @@ def test_refusals(
     tmp_path: Path, streets: Path, architecture: str, changes: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
-        pretrain(configured(streets, tmp_path / "out", architecture, **changes), progress=False)
+        train_teacher(configured(streets, tmp_path / "out", architecture, **changes), progress=False)
     assert not list(tmp_path.iterdir())
 
 
@@ -301,8 +302,10 @@ def test_command(tmp_path: Path, streets: Path, architecture: str, capsys: pytes
 
 
 def test_class_labels_train_the_taps_and_heads_of_a_teacher(streets: Path, tmp_path: Path, architecture: str) -> None:
-    named = pretrain(configured(streets, tmp_path / "named", architecture, objective="classes"), progress=False).folder
-    unnamed = pretrain(configured(streets, tmp_path / "unnamed", architecture), progress=False).folder
+    named = train_teacher(
+        configured(streets, tmp_path / "named", architecture, objective="classes"), progress=False
+    ).folder
+    unnamed = train_teacher(configured(streets, tmp_path / "unnamed", architecture), progress=False).folder
     saved = load_file(named / "teacher.safetensors")
 
     def built(folder: Path, heads: str, **changes: Any) -> Teacher:
@@ -335,16 +338,16 @@ def test_class_labels_train_the_taps_and_heads_of_a_teacher(streets: Path, tmp_p
 
 
 @pytest.mark.parametrize(("number", "error"), [(signal.SIGTERM, Terminated), (signal.SIGINT, KeyboardInterrupt)])
-def test_signal_ends_pretraining_and_leaves_nothing(
+def test_signal_ends_the_run_and_leaves_nothing(
     streets: Path, tmp_path: Path, architecture: str, monkeypatch, number: int, error: type[BaseException]
 ) -> None:
-    monkeypatch.setattr(Pretraining, "training_step", lambda *_: os.kill(os.getpid(), number))
+    monkeypatch.setattr(TeacherTraining, "training_step", lambda *_: os.kill(os.getpid(), number))
     with pytest.raises(error):
-        pretrain(configured(streets, tmp_path / "model", architecture), progress=False)
+        train_teacher(configured(streets, tmp_path / "model", architecture), progress=False)
     assert not list(tmp_path.iterdir())
 
 
-def test_stalled_image_ends_pretraining_in_time(streets: Path, tmp_path: Path, architecture: str, monkeypatch) -> None:
+def test_stalled_image_ends_the_run_in_time(streets: Path, tmp_path: Path, architecture: str, monkeypatch) -> None:
     read = PictureSet.__getitem__
 
     def wait(self: PictureSet, key: tuple[int, int]) -> Any:
@@ -354,9 +357,9 @@ def test_stalled_image_ends_pretraining_in_time(streets: Path, tmp_path: Path, a
     monkeypatch.setattr(PictureSet, "__getitem__", wait)
     settings = configured(streets, tmp_path / "model", architecture, data={"workers": 1, "timeout": 0.5})
     with pytest.raises(DataError, match=r"no data in 0.5 s.*--data.timeout"):
-        pretrain(settings, progress=False)
+        train_teacher(settings, progress=False)
 
 
 def test_model_that_another_run_makes_is_refused(streets: Path, tmp_path: Path, architecture: str) -> None:
     with lock_held(tmp_path / ".model.lock") as pid, pytest.raises(ConfigError, match=f"the run of process {pid}"):
-        pretrain(configured(streets, tmp_path / "model", architecture), progress=False)
+        train_teacher(configured(streets, tmp_path / "model", architecture), progress=False)

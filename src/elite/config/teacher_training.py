@@ -1,4 +1,4 @@
-"""Settings of the pre-training of a foundation model."""
+"""Settings of a teacher training."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,18 +10,18 @@ from elite.config.data import ImageConfig
 
 @dataclass(frozen=True)
 class ImageDataConfig:
-    """Which images a foundation model is pre-trained on.
+    """Images for training and scoring a foundation model.
 
     Attributes:
-        root: the data set, the folder that holds ``sequences/``; its scans are not read and need not exist.
-        sequences: numbers (00,01 or 0-7) or split names; by default every sequence with images.
-        frames: images within each sequence, 0-2 or 0,5; all by default.
-        val_sequences: sequences that are left out of the above and scored on in the end; none = no score.
-        val_frames: images within those.
-        cameras: image folders: image_2,image_3. Dense labels are those of image_2_labels and so on.
-        batch_size: images a step.
-        workers: loader processes.
-        timeout: longest wait for a batch, in seconds (0 = no limit); the run then ends and names the open files.
+        root: data set folder that contains ``sequences/``. Scans are not read and need not exist.
+        sequences: sequence numbers (00,01 or 0-7) or split names. Default: every sequence with images.
+        frames: images within each sequence, such as 0-2 or 0,5. Default: all.
+        val_sequences: held-out sequences, scored at the end (none = no score).
+        val_frames: images within the held-out sequences.
+        cameras: image folders, such as image_2,image_3. Dense labels are read from image_2_labels and so on.
+        batch_size: images per step.
+        workers: number of loader processes.
+        timeout: longest wait for a batch, in seconds (0 = no limit). After it, the run ends and names the open files.
     """
 
     root: Path | None = None
@@ -42,27 +42,27 @@ class ImageDataConfig:
 
 
 @dataclass(frozen=True)
-class PretrainConfig:
-    """Pre-training of a vision foundation model from random weights, on images alone.
+class TeacherTrainingConfig:
+    """Training of a vision foundation model from random weights, on images only.
 
     Attributes:
-        out: folder of the model that is written.
-        overwrite: replace the model that ``out`` holds already; otherwise that is an error.
+        out: folder of the written model.
+        overwrite: replace a model that ``out`` already contains.
         model: architecture, as ``teacher.model``.
-        objective: segments = tell the segments of an image apart, without class names (dense labels are read as a
-            partition only); classes = name every pixel's class; reconstruction = paint hidden patches, without labels.
-        hidden: share of an image's patches (16 x 16 pixels) that are greyed out; the objective asks for their colours.
-        queries: pixels of an image whose segment is asked for.
-        width: channels of the objective's own layers. They are thrown away, but for the taps and heads of classes.
-        image: a crop may lie anywhere in the image, not only on its lowest rows.
-        steps: optimiser steps.
-        lr: of AdamW; a cosine takes it to 0.
-        weight_decay: of AdamW.
-        warmup_steps: linear rise of the rate in the beginning.
-        clip: largest norm of the gradient.
-        accelerator: auto, cpu, cuda.
-        precision: Lightning's name: 32-true, bf16-mixed or, not on a CPU, 16-mixed.
-        seed: of weights, order and augmentation.
+        objective: segments = separate the segments of an image, without class names (dense labels are read as a
+            partition only); classes = classify every pixel; reconstruction = predict hidden patches, without labels.
+        hidden: fraction of image patches (16 x 16 pixels) that are hidden; the objective predicts their colours.
+        queries: pixels per image whose segment is predicted.
+        width: channels of the objective's own layers. Only objective classes keeps them.
+        image: crop and augmentation. A crop may lie anywhere in the image, not only on its lowest rows.
+        steps: number of optimiser steps.
+        lr: peak learning rate of AdamW; a cosine lowers it to 0.
+        weight_decay: weight decay of AdamW.
+        warmup_steps: steps of linear warm-up.
+        clip: largest gradient norm.
+        accelerator: auto, cpu or cuda.
+        precision: 32-true, bf16-mixed or 16-mixed (not on a CPU).
+        seed: seed of weights, order and augmentation.
     """
 
     out: Path = Path("runs/foundation")
@@ -85,10 +85,10 @@ class PretrainConfig:
 
     def __post_init__(self) -> None:
         expand_home(self)
-        require(0 <= self.hidden < 1, f"hidden is a share in [0, 1), found {self.hidden}.")
+        require(0 <= self.hidden < 1, f"hidden: expected a fraction in [0, 1), found {self.hidden}.")
         require(
             self.hidden > 0 or self.objective != "reconstruction",
-            "objective reconstruction has nothing to paint with hidden 0; hide a share of the patches, such as 0.3.",
+            "hidden: expected more than 0 for objective reconstruction, found 0. Give a fraction such as 0.3.",
         )
         for name in ("queries", "width", "steps"):
             value = getattr(self, name)

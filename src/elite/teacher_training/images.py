@@ -1,0 +1,64 @@
+"""The images of a teacher training, and their loaders."""
+
+from functools import partial
+
+from torch.utils.data import DataLoader, default_collate
+
+from elite.config import TeacherTrainingConfig
+from elite.data.datamodule import BoundedLoading
+from elite.data.images import ImageIndex, Picture, PictureSet, Target, shuffled_keys
+from elite.data.loading import bytes_in_flight, shared_bytes
+from elite.data.views import parse_names
+from elite.errors import ConfigError
+from elite.stopping import Stopping
+
+_TARGETS: dict[str, Target] = {"segments": "segments", "classes": "classes", "reconstruction": "none"}
+
+
+class Images(BoundedLoading):
+    """Shuffled training pictures, as many as the steps take, and held-out ones in order if there are any."""
+
+    def __init__(self, config: TeacherTrainingConfig, stopping: Stopping | None = None) -> None:
+        super().__init__(config.data.timeout, stopping)
+        self.config, data = config, config.data
+        if data.root is None:
+            raise ConfigError("data.root is not set; give --data.root, the folder that holds 'sequences'.")
+        self.train_set = self._pictures(data.sequences, data.frames, without=data.val_sequences, augment=True)
+        validated = data.val_sequences != "none"
+        self.val_set = self._pictures(data.val_sequences, data.val_frames, augment=False) if validated else None
+
+    def train_dataloader(self) -> DataLoader[Picture]:
+        data = self.config.data
+        keys = shuffled_keys(len(self.train_set), self.config.steps * data.batch_size, self.config.seed)
+        return self.loader(
+            self.train_set, default_collate, workers=data.workers, batch_size=data.batch_size, sampler=keys
+        )
+
+    def val_dataloader(self) -> DataLoader[Picture] | list[DataLoader[Picture]]:
+        if self.val_set is None:
+            return []
+        keys = [(0, i) for i in range(len(self.val_set))]
+        return self.loader(
+            self.val_set, default_collate, workers=min(1, self.config.data.workers), batch_size=1, sampler=keys
+        )
+
+    def look(self) -> int:
+        """Read the first picture of each set. Returns bytes of shared memory that the loader processes take at a time.
+
+        Raises:
+            DataError: it is damaged, or smaller than the crop.
+        """
+        data = self.config.data
+        first = [self.read(partial(p.__getitem__, (0, 0))) if p else None for p in (self.train_set, self.val_set)]
+        sizes = [shared_bytes(default_collate([picture])) if picture else 0 for picture in first]
+        training = bytes_in_flight(sizes[0] * data.batch_size, data.workers)
+        return training + (bytes_in_flight(sizes[1], min(1, data.workers)) if self.val_set else 0)
+
+    def _pictures(
+        self, sequences: str | None, frames: str | None, *, without: str = "none", augment: bool
+    ) -> PictureSet:
+        config, cameras = self.config, parse_names(self.config.data.cameras)
+        assert config.data.root is not None
+        index = ImageIndex(config.data.root, sequences, frames=frames, cameras=cameras, without=without)
+        target = _TARGETS[config.objective]
+        return PictureSet(index, config.image, target=target, seed=config.seed, augment=augment)
