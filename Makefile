@@ -14,11 +14,11 @@ $(VENV)/.installed: pyproject.toml constraints.txt $(NATIVE)
 	touch $@
 
 demo: install        ## render streets, train a teacher and the student, score another street, submission, report
-	$(BIN)/python examples/01_demo.py --out demo
+	$(BIN)/python examples/demo.py --out demo
 
 figures: install     ## the README's pictures, from the folder that make demo leaves
-	$(BIN)/python examples/02_picture.py
-	$(BIN)/python examples/03_window.py
+	$(BIN)/python docs/figures/street.py
+	$(BIN)/python docs/figures/windows.py
 
 test: install
 	$(BIN)/python -m pytest
@@ -38,7 +38,6 @@ bench: install
 	$(BIN)/python benchmarks/soak.py --count 2000
 	$(BIN)/python benchmarks/geometry.py
 	$(BIN)/python benchmarks/stream.py
-	$(BIN)/python benchmarks/visibility.py
 	$(BIN)/python benchmarks/teacher.py
 	$(BIN)/python benchmarks/viewer.py
 

@@ -223,7 +223,7 @@ def visible(
     A point under a patch that is clearly nearer, by more than ``tolerance`` metres + ``relative`` of its depth,
     is hidden. The margin spares slanted ground, whose next beam is nearer too. The defaults suit 64 beams and
     KITTI's images; on ray-cast streets 98.8 % of the kept points are truly visible, and 97.8 % of those that are
-    visible are kept; for the nearest point per pixel alone it is 95.2 % and 100 % (benchmarks/visibility.py).
+    visible are kept; for the nearest point per pixel alone it is 95.2 % and 100 % (experiments/occlusion_accuracy.py).
     """
     patches = minimum_filter(depth_buffer(pixel, depth, height, width), size=(2 * rows + 1, 2 * columns + 1))
     row, column = pixel.T

@@ -1,6 +1,6 @@
 """Where a run's teacher is right: at the pixels of points, around them, and where no point is; by dense truth.
 
-    python benchmarks/teacher_pixels.py RUN... --drives DRIVE...
+    python -m experiments.teacher_pixels RUN... --drives DRIVE...
 
 Scores the last weights of every RUN (a folder of elite train) on sequence 08 of rendered drives, whose image_2_labels
 know each pixel: mIoU of the classes there, accuracy. *At points* is what validation calls teacher_miou_present;

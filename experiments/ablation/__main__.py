@@ -1,7 +1,7 @@
 """Does the camera teach? The same student, seeds and steps, with more and more of ELiTe, on the synthetic drive.
 
-    python benchmarks/ablation.py --out ablation                   # the core table: 7 rows, 3 seeds
-    python benchmarks/ablation.py --out ablation --block few       # or stages, kl, named, sam, pairs, long
+    python -m experiments.ablation --out ablation                   # the core table: 7 rows, 3 seeds
+    python -m experiments.ablation --out ablation --block few       # or stages, kl, named, sam, pairs, long
 
 Renders the drive, two more streets to score on and the broad image set, pre-trains the foundation models on that and
 trains every row of a block, each as far as it is missing, then prints the block's table. What is compared, and every
@@ -24,7 +24,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from _ablation_rows import BLOCKS, BROAD, NAMED, SHARES, SIZES, Row, Settings, Size
+from experiments.ablation.rows import BLOCKS, BROAD, NAMED, SHARES, SIZES, Row, Settings, Size
 
 Asked = tuple[str, int]  # name of a row, seed
 SEEDS = (0, 1, 2)
@@ -94,8 +94,8 @@ def small_sam(out: Path) -> None:
     """Pseudo-labels of a SAM that is small enough to be trained here (train_sam.py)."""
     if not (out / "small-sam" / "model.safetensors").exists():
         render(out / "sam-images", "--seed 5000 --sequences 30 --frames 6 --beams 64 --azimuths 1024")
-        script = Path(__file__).with_name("train_sam.py")
-        subprocess.run([sys.executable, str(script), str(out / "sam-images"), str(out / "small-sam")], check=True)
+        folders = [str(out / "sam-images"), str(out / "small-sam")]
+        subprocess.run([sys.executable, "-m", "experiments.train_sam", *folders], check=True)
     sam = f"--proposer sam --weights {out / 'small-sam'} --folder sam"
     elite(f"pseudo-label {out / 'drive'} --sequences train {sam}")
 
@@ -109,7 +109,7 @@ def elite(command: str, environment: Mapping[str, str] | None = None) -> None:
 
 def train(out: Path, size: Size, block: str, name: str, seed: int, extra: list[str]) -> None:
     """One row with one seed, trained and measured; what came of it goes to OUT/runs/BLOCK-ROW-SEED.json."""
-    from _ablation_score import measured
+    from experiments.ablation.score import measured
 
     row, folder = BLOCKS[block][name], out / "runs" / f"{block}-{name}-{seed}"
     options = [f"--{key}={value}" for key, value in settings_of(out, size, row, seed).items()]
@@ -173,7 +173,8 @@ def train_all(args: argparse.Namespace, queue: list[Asked], extra: list[str]) ->
         if model := training.get(rows[name].teacher):
             model.result()
         which = f"{args.block}-{name}-{seed}"
-        command = [sys.executable, __file__, "--out", str(args.out), "--block", args.block, "--one", name, str(seed)]
+        this = [sys.executable, "-m", "experiments.ablation", "--out", str(args.out), "--block", args.block]
+        command = [*this, "--one", name, str(seed)]
         with (args.out / "runs" / f"{which}.log").open("w") as log:
             subprocess.run([*command, *extra, "--size", args.size], stdout=log, stderr=subprocess.STDOUT, env=threads)
         told = args.out / "runs" / f"{which}.json"

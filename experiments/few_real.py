@@ -1,6 +1,6 @@
 """Few labels on real frames: 1 % of the labelled points, with and without labels that are lifted from images.
 
-    python benchmarks/few_real.py ROOT --out few-real [--frames 0-2] [--others 3-4] [--seeds 0,1,2]
+    python -m experiments.few_real ROOT --out few-real [--frames 0-2] [--others 3-4] [--seeds 0,1,2]
 
 ROOT holds SemanticKITTI's sequence 00 with ``labels`` for the frames and ``labels_partial`` for the others. The
 student, with stage heads of its own and no teacher, is fitted to the frames with 1 % of their labelled points: once as

@@ -1,7 +1,7 @@
 """Trains a small promptable SAM on a synthetic drive's dense labels, on one thread in half an hour.
 
     elite synth streets --seed 5000 --sequences 30 --frames 6 --beams 64 --azimuths 1024
-    OMP_NUM_THREADS=1 python benchmarks/train_sam.py streets small-sam --minutes 30
+    OMP_NUM_THREADS=1 python -m experiments.train_sam streets small-sam --minutes 30
 
 Published SAMs know the world's images and take seconds an image; this one knows the synthetic street, so that the whole
 way from LiDAR labels to pseudo-labels can be tried and measured anywhere. It is asked exactly as the proposer asks: a

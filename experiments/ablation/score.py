@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import yaml
-from _ablation_rows import RARE, THIN
 
 from elite.data import SemanticKITTI
 from elite.environment import describe
@@ -16,6 +15,7 @@ from elite.geometry import in_image, project
 from elite.inference import Segmenter
 from elite.labels import CLASS_ID
 from elite.metrics import confusion_matrix, score
+from experiments.ablation.rows import RARE, THIN
 
 PARTS = ("all", "in view", "out of view")
 

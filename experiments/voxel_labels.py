@@ -1,6 +1,6 @@
 """What the label of a voxel can tell of its points: the score of the majority labels that each stage is taught with.
 
-    python benchmarks/voxel_labels.py ROOT --split 00 --frames 0-2 --cells 1000,1000,60
+    python -m experiments.voxel_labels ROOT --split 00 --frames 0-2 --cells 1000,1000,60
 
 A stage that knew the majority label of every voxel would score this; one that is taught with them is pulled there.
 """

@@ -7,15 +7,14 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def ablation(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    import ablation  # type: ignore[import-not-found]
+def ablation() -> ModuleType:
+    from experiments.ablation import __main__
 
-    return ablation
+    return __main__
 
 
 def test_the_published_runs_are_those_that_the_script_makes(ablation: ModuleType) -> None:

@@ -1,6 +1,6 @@
 """Does a teacher know what its student does not? Both asked about the points that the camera sees, apart and together.
 
-    python benchmarks/complement.py STUDENT OTHER TEACHER... --drives DRIVE...
+    python -m experiments.complement STUDENT OTHER TEACHER... --drives DRIVE...
 
 Each is a folder of elite train: STUDENT and OTHER are runs of one row with two seeds, and of every TEACHER's run its
 teacher answers. Prints mIoU / accuracy on one sequence of the drives, over the points that have a pixel in validation's
