@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from tools.check_language import findings, main
 
 # The phrases are built from parts, because the check reads this file as well.
