@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor, nn
 
-from elite.data.formats import read_scan
+from elite.datasets.formats import read_scan
 from elite.geometry import in_volume
 from elite.native import describe
 from elite.student import SPVCNN

@@ -22,9 +22,9 @@ import torch
 from _timing import conditions, fair_rounds, ratio, restart, spread, table
 
 from elite.config import AugmentConfig, CutmixConfig, StudentConfig
-from elite.data import SemanticKITTI
 from elite.data.collate import collate
 from elite.data.dataset import TrainingSet
+from elite.datasets import SemanticKITTI
 from elite.layout import CAMERAS
 from elite.student import SPVCNN
 from elite.synthetic import DriveConfig, render_drive

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from _timing import conditions
 
-from elite.data import SemanticKITTI
+from elite.datasets import SemanticKITTI
 from elite.evaluation import Prediction, evaluate
 from elite.inference import Segmenter
 from elite.native import has_bf16

@@ -23,7 +23,7 @@ from statistics import median
 import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
-from elite.data.semantickitti import SemanticKITTI
+from elite.datasets.semantickitti import SemanticKITTI
 from elite.layout import Layout
 from elite.synthetic import DriveConfig, render_drive
 from elite.viewer import DataSource, Viewer, first_choice, open_window

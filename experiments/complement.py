@@ -18,8 +18,8 @@ import torch
 import yaml
 
 from elite.config import ImageConfig, from_plain
-from elite.data import SemanticKITTI
 from elite.data.views import View, frame_views
+from elite.datasets import SemanticKITTI
 from elite.geometry import in_volume
 from elite.inference import Segmenter
 from elite.metrics import confusion_matrix, score

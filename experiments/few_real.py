@@ -19,8 +19,8 @@ from statistics import fmean, stdev
 
 import numpy as np
 
-from elite.data import SemanticKITTI
 from elite.data.fraction import shown_labels
+from elite.datasets import SemanticKITTI
 from elite.environment import describe
 from elite.inference import Segmenter
 from elite.labels import NUM_CLASSES

@@ -15,8 +15,9 @@ import yaml
 from scipy.ndimage import distance_transform_edt
 
 from elite.config import ImageConfig, StudentConfig, from_plain
-from elite.data import SemanticKITTI
-from elite.data.views import DenseLabels, frame_views
+from elite.data.views import frame_views
+from elite.datasets import SemanticKITTI
+from elite.datasets.dense_labels import DenseLabels
 from elite.geometry import in_volume
 from elite.metrics import confusion_matrix, score
 from elite.report.teaching import teacher_answers

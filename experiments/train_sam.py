@@ -26,9 +26,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import SamConfig, SamMaskDecoderConfig, SamModel, SamPromptEncoderConfig, SamVisionConfig
 
-from elite.data.dense import read_dense
 from elite.data.images import label_folder
-from elite.data.semantickitti import SemanticKITTI
+from elite.datasets.dense_labels import read_dense
+from elite.datasets.semantickitti import SemanticKITTI
 from elite.files import make_folder, write_json
 from elite.labels import CLASS_NAMES, to_train
 from elite.pixels import jitter

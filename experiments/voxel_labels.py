@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from elite.config import StudentConfig
-from elite.data import SemanticKITTI
+from elite.datasets import SemanticKITTI
 from elite.geometry import in_volume
 from elite.labels import CLASS_ID, NUM_CLASSES
 from elite.losses import voxel_majority

@@ -102,7 +102,7 @@ def at_batch(number: int, harm: Callable[[], Any]) -> None:
 
 def slow_disk() -> None:
     """One read in five takes 0.1 s, and every file that is written 0.2 s."""
-    from elite.data import semantickitti
+    from elite.datasets import semantickitti
 
     read, sync = semantickitti._read, os.fsync
 

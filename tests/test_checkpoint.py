@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from elite.config import StudentConfig
-from elite.data.formats import read_scan
+from elite.datasets.formats import read_scan
 from elite.errors import CheckpointError
 from elite.geometry import in_volume
 from elite.student import SPVCNN, load_student, save_student

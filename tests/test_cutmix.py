@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from elite.config import AugmentConfig, CutmixConfig, ImageConfig, StudentConfig
-from elite.data import SemanticKITTI
 from elite.data.cutmix import Cutout, cut_out, footprint, hidden, overlap, paste
 from elite.data.dataset import TrainingSet
+from elite.datasets import SemanticKITTI
 from elite.errors import ConfigError
 from elite.labels import CLASS_ID, CLASS_NAMES
 from elite.types import Frame, Scan

@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from elite.config import AugmentConfig, DataConfig, StudentConfig, TrainConfig
-from elite.data import SemanticKITTI
 from elite.data.augment import keep_points, rotation_z, transform_points
 from elite.data.collate import collate
 from elite.data.datamodule import DataModule
 from elite.data.dataset import ScoringSet, TrainingSet
 from elite.data.fraction import evenly_spaced
 from elite.data.sampler import EpochSampler
+from elite.datasets import SemanticKITTI
 from elite.errors import DataError
 from tests.conftest import RAW_IDS, random_scan, write_frame
 

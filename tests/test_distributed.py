@@ -15,8 +15,8 @@ from PIL import Image
 from torch import Tensor
 
 from elite.config import DataConfig, ImageConfig, OptimConfig, StudentConfig, TeacherConfig, TrainConfig
-from elite.data import SemanticKITTI
 from elite.data.sampler import EpochSampler
+from elite.datasets import SemanticKITTI
 from elite.evaluation import by_segmenter, evaluate
 from elite.inference import Segmenter
 from elite.training import TrainingResult, train

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from elite.data.semantickitti import SemanticKITTI
+from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import DataError
 from elite.evaluation import BANDS, CONFIDENCES, Prediction, Tally, evaluate, saved_predictions
 from elite.labels import CLASS_NAMES, to_raw

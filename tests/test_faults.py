@@ -140,7 +140,7 @@ def test_damaged_frames_are_replaced_and_named(ten_frames: Path, tmp_path: Path,
 
 def test_a_replaced_frame_is_the_next_one(ten_frames: Path) -> None:
     from elite.config import AugmentConfig, StudentConfig
-    from elite.data import SemanticKITTI
+    from elite.datasets import SemanticKITTI
 
     frames = SemanticKITTI(ten_frames, "00", cameras=())
     data = TrainingSet(frames, StudentConfig().volume, AugmentConfig(), 0, faults=FaultConfig(0.2))
@@ -154,7 +154,7 @@ def test_a_replaced_frame_is_the_next_one(ten_frames: Path) -> None:
 def test_what_stands_in_for_a_labelled_scan_is_labelled_and_only_used_scans_count(ten_frames: Path) -> None:
     """Beyond the length are keys of labelled scans; half of the ten are."""
     from elite.config import AugmentConfig, StudentConfig
-    from elite.data import SemanticKITTI
+    from elite.datasets import SemanticKITTI
 
     frames = SemanticKITTI(ten_frames, "00", cameras=())
     settings = {"label_fraction": 0.5, "faults": FaultConfig(0.2)}

@@ -247,7 +247,7 @@ def test_no_point_in_the_image_gives_no_pairs(point):
 
 
 def test_real_points_fall_on_the_real_image(real_kitti):
-    from elite.data.semantickitti import SemanticKITTI
+    from elite.datasets.semantickitti import SemanticKITTI
 
     frame = SemanticKITTI(real_kitti, "00", frames="0")[0]
     height, width = frame.images["image_2"].shape[:2]

@@ -10,10 +10,10 @@ import pytest
 
 from elite.cli import main
 from elite.config import StudentConfig
-from elite.data.formats import read_scan
-from elite.data.guard import DoubtfulInput, InputGuard, examine, size_doubt
-from elite.data.scan_layout import layout_fault
-from elite.data.surroundings import ground_plane
+from elite.datasets.formats import read_scan
+from elite.datasets.input_guard import DoubtfulInput, InputGuard, examine, size_doubt
+from elite.datasets.scan_encoding import layout_fault
+from elite.datasets.surroundings import ground_plane
 from elite.errors import DataError
 from elite.inference import Segmenter
 from elite.student import SPVCNN, save_student

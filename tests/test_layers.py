@@ -14,7 +14,8 @@ LAYERS = (
         *("environment", "device", "native", "sparse", "pictures", "processes"),
     ),
     ("weights",),
-    ("data", "synthetic", "student", "teacher", "losses"),
+    ("datasets", "synthetic", "student", "teacher", "losses"),
+    ("data",),
     ("training", "teacher_training", "inference", "votes", "latency", "streaming", "evaluation", "pseudo_labels"),
     ("submission", "report", "viewer"),
     ("cli",),
@@ -31,7 +32,7 @@ SAME_LAYER = {
     ("environment", "native"),  # results tell which kernels made them
     ("pictures", "geometry"),
     ("pictures", "labels"),
-    ("synthetic", "data"),  # one codec for dense labels: data.dense
+    ("synthetic", "datasets"),  # one codec for dense labels: datasets.dense_labels
     ("teacher_training", "training"),  # one trainer, one schedule, one run lock
     ("inference", "votes"),
     ("latency", "inference"),

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from elite import native
-from elite.data.formats import read_scan
+from elite.datasets.formats import read_scan
 from elite.errors import ConfigError
 from elite.geometry import in_volume
 from elite.sparse import build_geometry, choose, kernel_map, submanifold_conv

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from elite import native
 from elite.config import StudentConfig
-from elite.data.formats import read_scan
+from elite.datasets.formats import read_scan
 from elite.geometry import in_volume
 from elite.native import Workspace
 from elite.sparse import Geometry, Grid, Level, Pooling, kernel_map

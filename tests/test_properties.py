@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy.spatial.distance import cdist
 
-from elite.data.dense import encode_ids
-from elite.data.formats import read_labels, read_scan
+from elite.datasets.dense_labels import encode_ids
+from elite.datasets.formats import read_labels, read_scan
 from elite.files import open_image
 from elite.geometry import in_image, nearest, project
 from elite.layout import parse_frames

@@ -16,9 +16,9 @@ from PIL import Image
 
 from elite.cli import main
 from elite.config import AugmentConfig, ImageConfig, PseudoLabelConfig, StudentConfig, VoteConfig
-from elite.data import SemanticKITTI
 from elite.data.dataset import TrainingSet
-from elite.data.dense import read_dense
+from elite.datasets import SemanticKITTI
+from elite.datasets.dense_labels import read_dense
 from elite.errors import ConfigError, DataError, OutputError
 from elite.labels import CLASS_ID, to_train
 from elite.layout import Layout

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from elite.data import SemanticKITTI
-from elite.data.check import check
+from elite.datasets import SemanticKITTI
+from elite.datasets.check import check
 from elite.geometry import in_image, owns_pixel, point_pixel_pairs, project
 
 

@@ -14,8 +14,8 @@ import yaml
 from elite.cli import COMMANDS, main
 from elite.cli.parsing import Parser, parse_config
 from elite.config import DataConfig, TeacherConfig, TrainConfig
-from elite.data import SemanticKITTI
 from elite.data.datamodule import DataModule
+from elite.datasets import SemanticKITTI
 from elite.errors import ConfigError
 from elite.student import SPVCNN, load_student, save_student
 from elite.synthetic import DriveConfig, render_drive

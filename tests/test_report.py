@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from elite.cli import main
 from elite.config import AdapterConfig, ImageConfig, StudentConfig, TeacherConfig, TrainConfig, plain
-from elite.data.semantickitti import SemanticKITTI
 from elite.data.views import frame_views
+from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import DataError, MissingExtraError
 from elite.evaluation import Prediction, Tally
 from elite.geometry import in_volume

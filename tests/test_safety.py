@@ -18,8 +18,8 @@ from safetensors.torch import load_file, save_file
 
 from elite.cli.parsing import Parser, parse_config
 from elite.config import TrainConfig
-from elite.data.dense import encode_ids, read_dense
-from elite.data.formats import read_image
+from elite.datasets.dense_labels import encode_ids, read_dense
+from elite.datasets.formats import read_image
 from elite.errors import CheckpointError, ConfigError, DataError, EliteError
 from elite.files import parse_json
 from elite.layout import Layout

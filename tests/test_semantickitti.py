@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from elite.data.dense import read_dense, write_dense
-from elite.data.formats import read_cameras, read_image, read_poses, read_scan
-from elite.data.semantickitti import SemanticKITTI
+from elite.datasets.dense_labels import read_dense, write_dense
+from elite.datasets.formats import read_cameras, read_image, read_poses, read_scan
+from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import ConfigError, DataError
 from elite.layout import Layout
 from tests.conftest import write_frame

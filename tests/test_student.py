@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from elite.data.formats import read_scan
+from elite.datasets.formats import read_scan
 from elite.geometry import in_volume
 from elite.native import describe, library
 from elite.sparse import Geometry

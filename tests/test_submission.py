@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from elite import submission
-from elite.data.semantickitti import SemanticKITTI
+from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import DataError, OutputError
 from elite.submission import check_submission, write_submission
 

@@ -16,7 +16,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from elite import geometry
-from elite.data.dense import read_dense
+from elite.datasets.dense_labels import read_dense
 from elite.errors import ConfigError
 from elite.labels import CLASS_NAMES, split_label, to_train
 from elite.layout import Layout

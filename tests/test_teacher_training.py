@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save_file
 
 from elite.cli import main
 from elite.config import AdapterConfig, ImageConfig, ImageDataConfig, TeacherConfig, TeacherTrainingConfig
-from elite.data.dense import write_dense
 from elite.data.images import PictureSet, first_come, segments, shuffled_keys
+from elite.datasets.dense_labels import write_dense
 from elite.errors import CheckpointError, ConfigError, DataError
 from elite.layout import Layout
 from elite.signals import Terminated

@@ -24,8 +24,8 @@ from elite.config import (
     TeacherConfig,
     TrainConfig,
 )
-from elite.data import SemanticKITTI
 from elite.data.sampler import EpochSampler
+from elite.datasets import SemanticKITTI
 from elite.errors import CheckpointError, ConfigError, DataError, OutputError, TrainingError
 from elite.evaluation import by_segmenter, evaluate
 from elite.inference import Segmenter

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from elite.cli import main
-from elite.data.dense import write_dense
-from elite.data.semantickitti import SemanticKITTI
+from elite.datasets.dense_labels import write_dense
+from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import ConfigError, DataError
 from elite.inference import Segmenter
 from elite.labels import COLORS, SAFE_COLORS, to_raw

@@ -15,7 +15,7 @@ import pytest
 import viser
 from PIL import Image
 
-from elite.data.semantickitti import SemanticKITTI
+from elite.datasets.semantickitti import SemanticKITTI
 from elite.labels import CLASS_ID, COLORS, SAFE_COLORS
 from elite.viewer import DataSource, ScanSource, Viewer, first_choice, open_window
 from elite.viewer.source import Source

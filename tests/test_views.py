@@ -20,14 +20,13 @@ from elite.config import (
     TeacherConfig,
     TrainConfig,
 )
-from elite.data import SemanticKITTI
 from elite.data.collate import collate
 from elite.data.datamodule import DataModule
 from elite.data.dataset import ScoringSet, TrainingSet
-from elite.data.dense import write_dense
-from elite.data.formats import count_points
 from elite.data.sampler import EpochSampler
-from elite.data.views import DenseLabels
+from elite.datasets import SemanticKITTI
+from elite.datasets.dense_labels import DenseLabels, write_dense
+from elite.datasets.formats import count_points
 from elite.errors import ConfigError, DataError
 from elite.geometry import in_volume, point_pixel_pairs, project
 from elite.labels import to_train

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from elite.data.dense import write_dense
+from elite.datasets.dense_labels import write_dense
 from elite.layout import Layout
 from elite.types import Batch
 from tests.conftest import RAW_IDS, narrow_sam, random_scan, write_frame

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 import elite
-from elite.data import SemanticKITTI
+from elite.datasets import SemanticKITTI
 from elite.geometry import Volume
 from elite.report import bev, class_colors, error_colors
 from elite.synthetic import DriveConfig

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from elite.data import SemanticKITTI
+from elite.datasets import SemanticKITTI
 from elite.environment import describe
 from elite.geometry import in_image, project
 from elite.inference import Segmenter

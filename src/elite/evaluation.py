@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Integer, UInt8
 
-from elite.data.formats import read_labels
-from elite.data.semantickitti import SemanticKITTI
+from elite.datasets.formats import read_labels
+from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import DataError
 from elite.files import SCAN_BYTES, read_file
 from elite.inference import Segmenter

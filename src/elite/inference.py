@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor
 
-from elite.data.formats import read_scan
-from elite.data.guard import InputGuard, warn
+from elite.datasets.formats import read_scan
+from elite.datasets.input_guard import InputGuard, warn
 from elite.device import pick_device
 from elite.errors import CheckpointError, DataError, EliteError
 from elite.files import write_bytes

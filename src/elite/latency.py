@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
-from elite.data.formats import read_points
+from elite.datasets.formats import read_points
 from elite.environment import describe
 from elite.errors import ConfigError, DataError
 from elite.inference import Answer, Segmenter, naming

@@ -188,6 +188,11 @@ def parse_frames(text: str | None) -> frozenset[int] | None:
     return frozenset(i for part in text.split(",") for i in _parse_range(part.strip(), text))
 
 
+def parse_names(text: str) -> tuple[str, ...]:
+    """``image_2,image_3`` -> the names; ``none`` -> no name."""
+    return tuple(name for part in text.split(",") if (name := part.strip()) not in ("", "none"))
+
+
 def _parse_range(part: str, whole: str) -> range:
     first, dash, last = part.partition("-")
     if not first.isdecimal() or (dash and not last.isdecimal()):

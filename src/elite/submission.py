@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from elite.data.formats import read_labels
-from elite.data.semantickitti import SemanticKITTI
+from elite.datasets.formats import read_labels
+from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import DataError, OutputError
 from elite.files import SCAN_BYTES, atomic_file, open_regular, read_file
 from elite.labels import unknown_raw_ids

@@ -14,18 +14,17 @@ import torch
 from PIL import Image
 
 from elite.config import AdapterConfig, StudentConfig, TeacherConfig, TrainConfig, plain
-from elite.data.check import check
-from elite.data.dense import encode_ids, read_dense
-from elite.data.formats import read_cameras, read_image, read_labels, read_poses, read_scan
-from elite.data.guard import examine
-from elite.data.scan_layout import layout_fault
-from elite.data.semantickitti import SemanticKITTI
-from elite.data.views import DenseLabels, parse_names
+from elite.datasets.check import check
+from elite.datasets.dense_labels import DenseLabels, encode_ids, read_dense
+from elite.datasets.formats import read_cameras, read_image, read_labels, read_poses, read_scan
+from elite.datasets.input_guard import examine
+from elite.datasets.scan_encoding import layout_fault
+from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import CheckpointError, DataError
 from elite.evaluation import Prediction, Tally, evaluate, saved_predictions
 from elite.geometry import pinhole, project
 from elite.labels import to_train
-from elite.layout import SPLITS, Layout, parse_frames, parse_sequences
+from elite.layout import SPLITS, Layout, parse_frames, parse_names, parse_sequences
 from elite.student import SPVCNN, load_student, save_student
 from elite.types import Scan, SegmentationResult
 from tests.conftest import CALIBRATION, RAW_IDS, random_scan, write_frame

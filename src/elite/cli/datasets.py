@@ -31,8 +31,8 @@ def check_data(parser: ArgumentParser, argv: list[str]) -> int:
     add_json(parser)
     args = parser.parse_args(argv)
 
-    from elite.data import SemanticKITTI
-    from elite.data.check import check
+    from elite.datasets import SemanticKITTI
+    from elite.datasets.check import check
 
     dataset = SemanticKITTI(
         args.root, args.sequences, frames=args.frames, labels=args.labels, cameras=names(args.cameras)

@@ -55,7 +55,7 @@ def evaluate(parser: ArgumentParser, argv: list[str]) -> int:
     if args.predictions and args.votes != 1:
         raise ConfigError("--votes is about a checkpoint; predictions are scored as they are: 'elite predict --votes'.")
 
-    from elite.data import SemanticKITTI
+    from elite.datasets import SemanticKITTI
     from elite.evaluation import by_segmenter, saved_predictions
     from elite.evaluation import evaluate as run
 

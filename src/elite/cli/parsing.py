@@ -20,7 +20,7 @@ from elite.paths import expanded
 from elite.terminal import notice
 
 if TYPE_CHECKING:
-    from elite.data import SemanticKITTI
+    from elite.datasets import SemanticKITTI
     from elite.inference import Segmenter
 
 FAULTY = 1  # exit status of a command that ran and found faults
@@ -261,7 +261,7 @@ def find_scans(inputs: list[Path], sequences: str | None, frames: str | None) ->
 
     A data set keeps its layout, loose scans become N.label.
     """
-    from elite.data import SemanticKITTI
+    from elite.datasets import SemanticKITTI
     from elite.layout import Layout, is_root
 
     if len(inputs) == 1 and is_root(inputs[0]):

@@ -1,5 +1,1 @@
-"""Reading, checking, augmenting and batching frames."""
-
-from elite.data.semantickitti import SemanticKITTI
-
-__all__ = ["SemanticKITTI"]
+"""Training samples: cropped, augmented and batched frames."""

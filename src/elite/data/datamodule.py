@@ -13,13 +13,13 @@ from elite.config import TrainConfig
 from elite.data.collate import collate
 from elite.data.dataset import ScoringSet, TrainingSet
 from elite.data.first_look import examine_scans, training_samples, validation_samples
-from elite.data.guard import InputGuard
 from elite.data.loading import BatchLoader, bytes_in_flight, open_files, shared_bytes, too_late
 from elite.data.sampler import EpochSampler
-from elite.data.semantickitti import FrameIndex, SemanticKITTI
-from elite.data.views import parse_names
+from elite.datasets.input_guard import InputGuard
+from elite.datasets.semantickitti import FrameIndex, SemanticKITTI
 from elite.errors import ConfigError, DataError
 from elite.labels import NUM_CLASSES
+from elite.layout import parse_names
 from elite.stopping import Stopping
 from elite.types import Sample
 
@@ -132,7 +132,7 @@ class DataModule(BoundedLoading):
         return needed
 
     def examine(self, report: Callable[[str], None]) -> None:
-        """Report training scans that are probably not what the student expects; see ``elite.data.guard``.
+        """Report training scans that are probably not what the student expects; see ``elite.datasets.input_guard``.
 
         Raises:
             DataError: there are such scans, and ``config.strict`` is set.

@@ -12,8 +12,9 @@ from elite.config import AugmentConfig, FaultConfig, ImageConfig
 from elite.data.augment import keep_points, transform_points
 from elite.data.cutmix import Cutout, cut_out, hidden, paste
 from elite.data.fraction import labelled_scans, shown_labels
-from elite.data.semantickitti import FrameIndex, SemanticKITTI
-from elite.data.views import DenseLabels, frame_views, generated_with
+from elite.data.views import frame_views
+from elite.datasets.dense_labels import DenseLabels, generated_with
+from elite.datasets.semantickitti import FrameIndex, SemanticKITTI
 from elite.errors import ConfigError, DataError
 from elite.geometry import Volume, in_volume, nearest
 from elite.labels import NUM_CLASSES, THINGS

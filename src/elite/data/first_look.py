@@ -6,9 +6,9 @@ from functools import partial
 from typing import Any
 
 from elite.data.dataset import ScoringSet, TrainingSet
-from elite.data.formats import read_scan
-from elite.data.guard import InputGuard
-from elite.data.semantickitti import SemanticKITTI
+from elite.datasets.formats import read_scan
+from elite.datasets.input_guard import InputGuard
+from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import DataError
 from elite.types import Sample
 

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Bool, Int64, UInt8
 
-from elite.data.semantickitti import SemanticKITTI
+from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import DataError
 
 

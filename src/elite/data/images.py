@@ -11,9 +11,9 @@ from PIL import Image
 from torch.utils.data import Dataset
 
 from elite.config import ImageConfig
-from elite.data.dense import read_dense
-from elite.data.formats import read_image
-from elite.data.semantickitti import file_names
+from elite.datasets.dense_labels import read_dense
+from elite.datasets.formats import read_image
+from elite.datasets.semantickitti import file_names
 from elite.errors import ConfigError, DataError
 from elite.labels import to_train
 from elite.layout import CAMERAS, Layout, open_layout, parse_frames, parse_sequences, select_sequences

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from elite.data.dataset import ScoringSet, TrainingSet
-from elite.data.semantickitti import SemanticKITTI
+from elite.datasets.semantickitti import SemanticKITTI
 from elite.layout import CAMERAS, SPLITS
 
 

@@ -19,16 +19,15 @@ from typing import Any
 import numpy as np
 
 from elite.config import PseudoLabelConfig, plain
-from elite.data import SemanticKITTI
-from elite.data.dense import encode_ids, read_dense
 from elite.data.fraction import labelled_scans, shown_labels
-from elite.data.views import parse_names
+from elite.datasets import SemanticKITTI
+from elite.datasets.dense_labels import encode_ids, read_dense
 from elite.environment import describe
 from elite.errors import ConfigError, EliteError, OutputError, first_line
 from elite.files import make_folder, write_bytes
 from elite.geometry import point_pixel_pairs
 from elite.labels import to_raw, to_train
-from elite.layout import Layout, open_layout
+from elite.layout import Layout, open_layout, parse_names
 from elite.pictures import encode_png
 from elite.pseudo_labels.label_image import label_view
 from elite.pseudo_labels.lift import lift

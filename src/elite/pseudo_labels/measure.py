@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from elite.config import PseudoLabelConfig
-from elite.data.dense import read_dense
+from elite.datasets.dense_labels import read_dense
 from elite.labels import to_train
 from elite.pseudo_labels.generate import choose, open_frames
 from elite.pseudo_labels.holdout import Holdout, hidden, hidden_pixels

@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from elite.data.semantickitti import SemanticKITTI
-from elite.data.views import parse_names
+from elite.datasets.semantickitti import SemanticKITTI
 from elite.device import pick_device
 from elite.errors import EliteError, MissingExtraError, require_extra
 from elite.evaluation import Prediction, Predictor, by_segmenter, saved_predictions
@@ -15,6 +14,7 @@ from elite.files import make_folder, write_bytes
 from elite.geometry import Volume, point_pixel_pairs
 from elite.inference import Segmenter
 from elite.labels import IGNORE
+from elite.layout import parse_names
 from elite.metrics import confusion_matrix, score
 from elite.pictures import bev, class_colors, encode_png, error_colors, overlay
 from elite.report.html import count, percent

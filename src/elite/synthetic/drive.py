@@ -18,7 +18,7 @@ from jaxtyping import Float
 from PIL import Image
 from tqdm import tqdm
 
-from elite.data.dense import write_dense
+from elite.datasets.dense_labels import write_dense
 from elite.errors import ConfigError, OutputError
 from elite.files import TEXT_BYTES, make_folder, parse_json, read_file, write_bytes, write_json
 from elite.layout import SPLITS, Layout

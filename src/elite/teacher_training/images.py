@@ -8,8 +8,8 @@ from elite.config import TeacherTrainingConfig
 from elite.data.datamodule import BoundedLoading
 from elite.data.images import ImageIndex, Picture, PictureSet, Target, shuffled_keys
 from elite.data.loading import bytes_in_flight, shared_bytes
-from elite.data.views import parse_names
 from elite.errors import ConfigError
+from elite.layout import parse_names
 from elite.stopping import Stopping
 
 _TARGETS: dict[str, Target] = {"segments": "segments", "classes": "classes", "reconstruction": "none"}

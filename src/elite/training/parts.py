@@ -2,8 +2,8 @@
 
 from torch import nn
 
-from elite.data.views import parse_names
 from elite.errors import ConfigError
+from elite.layout import parse_names
 from elite.student import SPVCNN
 
 

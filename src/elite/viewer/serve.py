@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from elite.data.semantickitti import SemanticKITTI
-from elite.data.views import parse_names
+from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import DataError
-from elite.layout import CAMERAS, open_layout
+from elite.layout import CAMERAS, open_layout, parse_names
 from elite.viewer.answers import Answerer, Teacher
 from elite.viewer.app import Viewer
 from elite.viewer.colors import Mode

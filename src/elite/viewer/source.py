@@ -8,9 +8,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, UInt8, UInt32
 
-from elite.data.formats import count_points, read_cam_velo, read_labels, read_poses, read_scan
-from elite.data.semantickitti import SemanticKITTI
-from elite.data.views import DenseLabels
+from elite.datasets.dense_labels import DenseLabels
+from elite.datasets.formats import count_points, read_cam_velo, read_labels, read_poses, read_scan
+from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import DataError
 from elite.labels import to_train
 from elite.metrics import Score

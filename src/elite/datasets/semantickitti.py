@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from elite.data.formats import count_points, read_cameras, read_image, read_labels, read_poses, read_scan
+from elite.datasets.formats import count_points, read_cameras, read_image, read_labels, read_poses, read_scan
 from elite.errors import ConfigError, DataError
 from elite.labels import object_ids, to_train
 from elite.layout import CAMERAS, Layout, open_layout, parse_frames, select_sequences

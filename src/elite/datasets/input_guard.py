@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from elite.data.surroundings import Ground, ground_plane, obstacles, sees_all_around
+from elite.datasets.surroundings import Ground, ground_plane, obstacles, sees_all_around
 from elite.errors import DataError
 from elite.geometry import Volume, in_volume, pinhole
 from elite.types import Camera, Scan

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from elite.config import StudentConfig
-from elite.data.formats import read_cameras, read_image, read_labels, read_points, read_poses
-from elite.data.guard import AxisVotes, examine, size_doubt
-from elite.data.semantickitti import FrameIndex, SemanticKITTI
+from elite.datasets.formats import read_cameras, read_image, read_labels, read_points, read_poses
+from elite.datasets.input_guard import AxisVotes, examine, size_doubt
+from elite.datasets.semantickitti import FrameIndex, SemanticKITTI
 from elite.errors import DataError
 from elite.geometry import Volume, in_image, in_volume, project
 from elite.labels import NUM_CLASSES, to_train, unknown_raw_ids

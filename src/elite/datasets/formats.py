@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Float, Float32, UInt8, UInt16
 from PIL import Image
 
-from elite.data.calibration import decode_text, parse_matrix, read_calibration
-from elite.data.scan_layout import layout_fault
+from elite.datasets.calibration import decode_text, parse_matrix, read_calibration
+from elite.datasets.scan_encoding import layout_fault
 from elite.errors import DataError
 from elite.files import SCAN_BYTES, TEXT_BYTES, open_image, read_file
 from elite.labels import split_label
@@ -92,7 +92,7 @@ def read_cameras(path: Path, names: Sequence[str]) -> tuple[Camera, ...]:
     """The named cameras (image_2, image_3, ...) of a calib.txt: P_k @ Tr.
 
     Raises:
-        DataError: a matrix is missing or impossible; see ``elite.data.calibration``.
+        DataError: a matrix is missing or impossible; see ``elite.datasets.calibration``.
     """
     calibration = read_calibration(path, _read(path, "calibration", TEXT_BYTES))
     T_cam_velo = np.vstack([calibration.T_cam_velo, (0, 0, 0, 1)])
