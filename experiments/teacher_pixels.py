@@ -20,8 +20,8 @@ from elite.datasets import SemanticKITTI
 from elite.datasets.dense_labels import DenseLabels
 from elite.geometry import in_volume
 from elite.metrics import confusion_matrix, score
-from elite.report.teaching import teacher_answers
 from elite.teacher import load_teacher
+from elite.teacher.prediction import predict_view
 
 BESIDE, EVERY = 4, 2  # pixels
 PARTS = ("at points", "beside", "away")
@@ -41,12 +41,12 @@ def confusions(run: Path, drives: list[Path], every_frame: int) -> dict[str, np.
             rows = np.flatnonzero(in_volume(frame.scan.points, volume))
             view = frame_views(frame, rows, image, labels=dense.read(frames.index[i], frame.images))[0]
             assert view.labels is not None
-            everywhere, at_points = teacher_answers(teacher, view, every=EVERY)
+            predicted = predict_view(teacher, view, stride=EVERY)
             bare = np.ones(view.labels.shape, bool)
             bare[tuple(view.pairs.pixel.T)] = False
             near = (np.asarray(distance_transform_edt(bare)) <= BESIDE)[::EVERY, ::EVERY]
-            said, truth = everywhere[::EVERY, ::EVERY], view.labels[::EVERY, ::EVERY]
-            found["at points"] += confusion_matrix(at_points, frame.labels[rows[view.pairs.point]])
+            said, truth = predicted.image[::EVERY, ::EVERY], view.labels[::EVERY, ::EVERY]
+            found["at points"] += confusion_matrix(predicted.points, frame.labels[rows[view.pairs.point]])
             found["beside"] += confusion_matrix(said[near], truth[near])
             found["away"] += confusion_matrix(said[~near], truth[~near])
     return found

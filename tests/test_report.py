@@ -27,8 +27,9 @@ from elite.pictures import BACKGROUND, FAINT, RIGHT, WRONG, encode_png
 from elite.report import bev, class_colors, error_colors, overlay, report_run, write_report
 from elite.report.run import read_run
 from elite.report.scores import Evaluation, parse_evaluation
-from elite.report.teaching import Lesson, teacher_answers, teaching
+from elite.report.teaching import Lesson, teaching
 from elite.student import SPVCNN, save_student
+from elite.teacher.prediction import predict_view
 from elite.types import Frame, Pixels, PointPixelPairs, Scan, SegmentationResult, TeacherOutput, View
 from tests.conftest import RAW_IDS, random_scan, write_frame
 
@@ -501,13 +502,13 @@ def stripe(row: Any, column: Any) -> Any:
     return (row + 3 * column) % 19 + 1
 
 
-def test_the_teacher_is_asked_on_a_grid_and_at_the_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("elite.report.teaching._AT_ONCE", 7)
+def test_predict_view_predicts_a_grid_of_pixels_and_every_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("elite.teacher.prediction._PIXELS_PER_PASS", 7)
     pairs = PointPixelPairs(np.array([5, 0]), np.array([[4, 6], [1, 3]]))
     view = View("image_2", np.zeros((5, 7, 3), np.uint8), pairs)
-    everywhere, at_points = teacher_answers(Stripes(), view)  # type: ignore[arg-type]
-    assert at_points.tolist() == [stripe(4, 6), stripe(1, 3)]
-    assert everywhere.tolist() == [[stripe(r // 2 * 2, c // 2 * 2) for c in range(7)] for r in range(5)]
+    predicted = predict_view(Stripes(), view)  # type: ignore[arg-type]
+    assert predicted.points.tolist() == [stripe(4, 6), stripe(1, 3)]
+    assert predicted.image.tolist() == [[stripe(r // 2 * 2, c // 2 * 2) for c in range(7)] for r in range(5)]
 
 
 def test_the_panels_show_the_crop_that_is_scored(dataset: SemanticKITTI) -> None:

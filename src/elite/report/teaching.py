@@ -8,17 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int64, UInt8
 from PIL import Image
-from torch import Tensor
 
 from elite.config import ImageConfig
 from elite.data.views import frame_views
 from elite.geometry import Volume, in_volume
 from elite.labels import IGNORE
 from elite.pictures import class_colors, overlay, tinted
-from elite.types import Frame, Pixels, PointPixelPairs, Scan, SegmentationResult, View
+from elite.types import Frame, PointPixelPairs, Scan, SegmentationResult, View
 
 if TYPE_CHECKING:  # its libraries are needed only where there is a teacher
     from elite.teacher import Teacher
@@ -26,7 +24,6 @@ if TYPE_CHECKING:  # its libraries are needed only where there is a teacher
 Predict = Callable[[Scan], SegmentationResult]
 
 WIDTH = 1216  # pixels that a picture is enlarged to, about
-_AT_ONCE = 16384  # pixels answered in one go, which bounds the memory
 
 
 @dataclass(frozen=True)
@@ -71,26 +68,33 @@ def teaching(frame: Frame, prediction: UInt8[np.ndarray, "n"], lesson: Lesson, v
     Raises:
         DataError: the image is smaller than the crop, or its camera sees no point.
     """
+    from elite.teacher.prediction import predict_view
+
     assert frame.labels is not None
     rows = np.flatnonzero(in_volume(frame.scan.points, volume))
     view = frame_views(frame, rows, lesson.image)[0]
     seen = rows[view.pairs.point]  # the row of the scan behind each pair
     truth = frame.labels[seen]
-    everywhere, at_points = teacher_answers(lesson.teacher, view)
+    predicted = predict_view(lesson.teacher, view)
     answers = {"Student after training": prediction[seen]}
     if lesson.untrained is not None:
         answers = {"Student before training": lesson.untrained(frame.scan).labels[seen]} | answers
     canvas = _Canvas(view, np.linalg.norm(frame.scan.points[seen], axis=1))
     panels = (
         Panel("Camera image", "the part that the teacher sees", canvas.image),
-        Panel("Teacher", "from the image alone, every pixel", canvas.painted(everywhere), _right(at_points, truth)),
+        Panel(
+            "Teacher",
+            "from the image alone, every pixel",
+            canvas.painted(predicted.image),
+            _right(predicted.points, truth),
+        ),
         *(
             Panel(title, "from the LiDAR alone, at the points in view", canvas.dotted(labels), _right(labels, truth))
             for title, labels in answers.items()
         ),
         Panel("Truth", "labels of the same points", canvas.dotted(truth)),
     )
-    classes = np.unique(np.concatenate([everywhere.ravel(), truth, *answers.values()]))
+    classes = np.unique(np.concatenate([predicted.image.ravel(), truth, *answers.values()]))
     return Teaching(
         frame.id,
         view.camera,
@@ -98,37 +102,6 @@ def teaching(frame: Frame, prediction: UInt8[np.ndarray, "n"], lesson: Lesson, v
         tuple(int(i) for i in classes if i != IGNORE),
         int((truth != IGNORE).sum()),
     )
-
-
-def teacher_answers(
-    teacher: "Teacher", view: View, *, every: int = 2
-) -> tuple[UInt8[np.ndarray, "h w"], UInt8[np.ndarray, "m"]]:
-    """The teacher's class of every pixel of the view, and of the pixel of each pair; never class 0.
-
-    The first is asked on a grid of every ``every``-th row and column, and each answer fills its cell.
-    """
-    height, width = view.image.shape[:2]
-    rows, columns = np.arange(0, height, every), np.arange(0, width, every)
-    grid = np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
-    labels = _ask(teacher, view.image, np.concatenate([grid, view.pairs.pixel]))
-    coarse = labels[: len(grid)].reshape(len(rows), len(columns))
-    return coarse.repeat(every, axis=0).repeat(every, axis=1)[:height, :width], labels[len(grid) :]
-
-
-@torch.inference_mode()
-def _ask(
-    teacher: "Teacher", image: UInt8[np.ndarray, "h w 3"], pixel: Int64[np.ndarray, "p 2"]
-) -> UInt8[np.ndarray, "p"]:
-    device = next(teacher.parameters()).device
-    maps = teacher(torch.from_numpy(image.copy()).permute(2, 0, 1)[None].to(device))
-    size = (image.shape[0], image.shape[1])
-
-    def answer(position: Tensor) -> Tensor:
-        pixels = Pixels(torch.zeros_like(position[:, 0]), position)
-        return teacher.at(maps, pixels, size).multi_stage[:, IGNORE + 1 :].argmax(dim=1) + IGNORE + 1
-
-    positions = torch.from_numpy(pixel).to(device).split(_AT_ONCE)
-    return torch.cat([answer(position) for position in positions]).cpu().numpy().astype(np.uint8)
 
 
 def _right(labels: UInt8[np.ndarray, "m"], truth: UInt8[np.ndarray, "m"]) -> float | None:

@@ -14,7 +14,6 @@ from elite.errors import DataError, require_extra
 from elite.evaluation import saved_predictions
 from elite.inference import Segmenter
 from elite.layout import Layout
-from elite.report.teaching import teacher_answers
 from elite.types import Frame
 from elite.viewer.layers import Answer
 from elite.weights.torch_file import open_torch
@@ -89,7 +88,9 @@ class Teacher:
             raise DataError(f"frame {frame.id} has no image for the teacher to look at.")
         network, config = self._load()
         (view,) = frame_views(frame, np.arange(len(frame.scan)), config)
-        return Taught(view.image, teacher_answers(network, view)[0])
+        from elite.teacher.prediction import predict_view
+
+        return Taught(view.image, predict_view(network, view).image)
 
     def _load(self) -> "tuple[Network, ImageConfig]":
         if self._loaded is None:
