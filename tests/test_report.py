@@ -29,6 +29,7 @@ from elite.report.run import read_run
 from elite.report.scores import Evaluation, parse_evaluation
 from elite.report.teaching import Lesson, teaching
 from elite.student import SPVCNN, save_student
+from elite.teacher import Teacher
 from elite.teacher.prediction import predict_view
 from elite.types import Frame, Pixels, PointPixelPairs, Scan, SegmentationResult, TeacherOutput, View
 from tests.conftest import RAW_IDS, random_scan, write_frame
@@ -481,17 +482,17 @@ step,train/loss,val/miou,val/miou_present,val/teacher_miou,val/teacher_miou_pres
 """
 
 
-class Stripes(nn.Module):
-    """A teacher that names a pixel by its place, 1 + (row + 3 column) % 19, and likes class 0 best of all."""
+class Stripes(Teacher):
+    """A teacher that predicts class 1 + (row + 3 column) % 19 for a pixel, and has its largest logit for class 0."""
 
     def __init__(self) -> None:
-        super().__init__()
+        nn.Module.__init__(self)
         self.weight = nn.Parameter(torch.zeros(1))
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Any:
         return images
 
-    def at(self, _maps: Tensor, pixels: Pixels, _size: tuple[int, int]) -> TeacherOutput:
+    def at(self, maps: Any, pixels: Pixels, size: tuple[int, int]) -> TeacherOutput:
         place = (pixels.position * torch.tensor([1, 3])).sum(dim=1) % 19 + 1
         logits = nn.functional.one_hot(place, NUM_CLASSES).float()
         logits[:, 0] = 9
@@ -506,7 +507,7 @@ def test_predict_view_predicts_a_grid_of_pixels_and_every_pair(monkeypatch: pyte
     monkeypatch.setattr("elite.teacher.prediction._PIXELS_PER_PASS", 7)
     pairs = PointPixelPairs(np.array([5, 0]), np.array([[4, 6], [1, 3]]))
     view = View("image_2", np.zeros((5, 7, 3), np.uint8), pairs)
-    predicted = predict_view(Stripes(), view)  # type: ignore[arg-type]
+    predicted = predict_view(Stripes(), view)
     assert predicted.points.tolist() == [stripe(4, 6), stripe(1, 3)]
     assert predicted.image.tolist() == [[stripe(r // 2 * 2, c // 2 * 2) for c in range(7)] for r in range(5)]
 
@@ -514,7 +515,7 @@ def test_predict_view_predicts_a_grid_of_pixels_and_every_pair(monkeypatch: pyte
 def test_the_panels_show_the_crop_that_is_scored(dataset: SemanticKITTI) -> None:
     frame = dataset[0]
     assert frame.labels is not None
-    found = teaching(frame, frame.labels, Lesson(Stripes(), IMAGE, road), SMALL.volume)  # type: ignore[arg-type]
+    found = teaching(frame, frame.labels, Lesson(Stripes(), IMAGE, road), SMALL.volume)
     rows = np.flatnonzero(in_volume(frame.scan.points, SMALL.volume))
     view = frame_views(frame, rows, IMAGE)[0]
     truth, (row, column) = frame.labels[rows][view.pairs.point], view.pairs.pixel.T
@@ -532,8 +533,6 @@ def test_the_panels_show_the_crop_that_is_scored(dataset: SemanticKITTI) -> None
 
 def write_taught_run(folder: Path, data: Path) -> Path:
     """The run folder of a student and a random teacher, as training leaves it."""
-    from elite.teacher import Teacher
-
     settings = TrainConfig(
         student=SMALL,
         image=IMAGE,
