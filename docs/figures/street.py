@@ -58,7 +58,7 @@ def main(demo: Path, out: Path, frame: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--demo", type=Path, default=Path("demo"))
-    parser.add_argument("--out", type=Path, default=Path("docs/street.png"))
+    parser.add_argument("--out", type=Path, default=Path("docs/images/street.png"))
     parser.add_argument("--frame", type=int, default=22)
     args = parser.parse_args()
     main(args.demo, args.out, args.frame)

@@ -75,7 +75,7 @@ def main(demo: Path, out: Path, frame: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--demo", type=Path, default=Path("demo"))
-    parser.add_argument("--out", type=Path, default=Path("docs"))
+    parser.add_argument("--out", type=Path, default=Path("docs/images"))
     parser.add_argument("--frame", type=int, default=12)
     given = parser.parse_args()
     main(given.demo, given.out, given.frame)
