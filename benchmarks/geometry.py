@@ -16,29 +16,26 @@ from torch import Tensor
 
 from elite.geometry import in_volume, nearest
 from elite.native import Workspace, describe, library
-from elite.sparse import Geometry, kernel_map
-from elite.sparse.native_geometry import build, neighbour_pairs
+from elite.sparse import build_native_geometry, build_torch_geometry
 from elite.student import SPVCNN
 
 NATIVE, TORCH = "native", "torch"
 POINTS = 130_000
 
 
-def by_native(points: Tensor, student: SPVCNN, space: Workspace) -> None:
-    geometry = build(points, space("scan", len(points)).zero_(), student.grid, student.config.strides, space)
+def by_native(points: Tensor, student: SPVCNN, workspace: Workspace) -> None:
+    batch_index = workspace.buffer("batch index", len(points)).zero_()
+    geometry = build_native_geometry(points, batch_index, student.grid, student.config.strides, workspace)
     assert geometry is not None
-    for level in geometry.levels[:-1]:
-        neighbour_pairs(level.coords, space, str(level.stride))
+    for blocks in geometry.blocks:
+        _ = blocks.sizes
 
 
 def by_torch(points: Tensor, student: SPVCNN) -> None:
-    scan = torch.zeros(len(points), dtype=torch.int64)
-    geometry = Geometry.build(points, scan, student.grid, student.config.strides)
-    for level in geometry.levels[:-1]:
-        kernel_map(level.coords)
-        _ = level.blocks.by_target, level.blocks.total
-    for pool in geometry.pools:
-        _ = pool.by_target, pool.total
+    batch_index = torch.zeros(len(points), dtype=torch.int64)
+    geometry = build_torch_geometry(points, batch_index, student.grid, student.config.strides)
+    for blocks in geometry.blocks:
+        _ = blocks.sizes
 
 
 def hard_inputs(raw: Raw) -> Iterator[tuple[str, np.ndarray]]:
@@ -81,10 +78,10 @@ def main(folder: Path | None, rounds: int) -> None:
     if library() is None:
         raise SystemExit(describe())
     print(conditions())
-    student, space = SPVCNN(), Workspace()
+    student, workspace = SPVCNN(), Workspace()
     clouds = scans(folder, rounds + 1)
     points = [crop(raw, student)[0] for raw in clouds]
-    contestants = {NATIVE: lambda p: by_native(p, student, space), TORCH: lambda p: by_torch(p, student)}
+    contestants = {NATIVE: lambda p: by_native(p, student, workspace), TORCH: lambda p: by_torch(p, student)}
     seconds = fair_rounds(contestants, points, rounds)
     print(f"{len(points)} scans of {min(map(len, points)):,} to {max(map(len, points)):,} points in the volume")
     print(f"geometry for inference, torch / native: {spread(seconds[TORCH], seconds[NATIVE])}")

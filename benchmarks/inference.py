@@ -52,14 +52,14 @@ def macs_of(points: Tensor, student: SPVCNN) -> dict[str, int]:
     levels = prepared.geometry.levels
     fine, coarse = sum(map(len, levels[:-1])), sum(map(len, levels[1:]))
     # Each pair serves both ways, and each voxel is its own neighbour.
-    pairs = sum(2 * int(found.count.sum()) for found in prepared.pairs if found is not None) + fine
-    blocks, h, classes = sum(level.blocks.targets for level in levels[:-1]), c // 2, student.config.classes
+    pairs = sum(2 * int(prepared.pairs(i).count.sum()) for i in range(len(levels) - 1)) + fine
+    blocks, h, classes = sum(b.groups for b in prepared.geometry.blocks), c // 2, student.config.classes
     return {
         "3x3x3 convolutions": 4 * pairs * c * c,
         "shortcuts": 2 * fine * c * c,
         "point MLP": len(points) * 10 * c + len(levels[0]) * c * c,
         "point branch": 2 * fine * c * c + blocks * (c * h + h * h + h * c + c * c) + coarse * c * c,
-        "classifier": coarse * c * 2 * c + prepared.geometry.class_points.targets * 2 * c * classes,
+        "classifier": coarse * c * 2 * c + prepared.geometry.point_groups.groups * 2 * c * classes,
     }
 
 

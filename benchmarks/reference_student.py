@@ -6,6 +6,7 @@ CPUs its backward fails only in asking for a CUDA stream, which it then does not
 """
 
 import math
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float, Float32, Int64
@@ -153,16 +154,14 @@ class SpconvAndOurs:
 
     def __call__(self, points: Float32[Tensor, "n 3"], remission: Float32[Tensor, "n"]) -> Float[Tensor, "n classes"]:
         student, geometry = self.student, self._geometry(points)
-        feats, per_class = student.point_mlp(points, remission, student.grid, geometry.levels[0]), []
+        feats, point_feats = student.point_mlp(points, remission, student.grid, geometry.levels[0]), []
         for i, stage in enumerate(student.stages):
-            _, point, feats = stage(feats, geometry.levels[i], geometry.pools[i])
-            per_class.append(geometry.voxel_classes[i].spread(point))
-        return geometry.class_points.spread(student.classifier(torch.cat(per_class, dim=1)))
+            _, point, feats = stage(feats, geometry.neighbours[i], geometry.blocks[i], geometry.pools[i])
+            point_feats.append(geometry.group_voxels[i].broadcast(point))
+        return geometry.point_groups.broadcast(student.classifier(torch.cat(point_feats, dim=1)))
 
     def _geometry(self, points: Tensor) -> Geometry:
         batch_index = points.new_zeros(len(points), dtype=torch.int64)
         made_by = "torch" if library() is None else "native"
         geometry = build_geometry(points, batch_index, self.student.grid, self.student.config.strides, made_by)
-        for level in geometry.levels:  # a level keeps what it has found; here it finds spconv's
-            level.__dict__["kernel_map"] = SpconvKernelMap(level.coords)
-        return geometry
+        return replace(geometry, neighbours=tuple(SpconvKernelMap(level.coords) for level in geometry.levels[:-1]))

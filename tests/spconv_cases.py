@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from elite.errors import ConfigError
-from elite.sparse import choose, kernel_map, submanifold_conv
-from elite.sparse.backends import neighbours, warn_once
+from elite.sparse import find_neighbours, kernel_map, resolve_backend, submanifold_conv
+from elite.sparse.spconv_conv import warn_once
 
 
 def voxels() -> Tensor:
@@ -49,13 +49,13 @@ def two_layers_equal_torch() -> None:
     feats, weights = torch.randn(len(coords), 5), torch.randn(2, 27, 5, 5)
     results = [
         submanifold_conv(submanifold_conv(feats, weights[0], grid), weights[1], grid)
-        for grid in (kernel_map(coords), neighbours(coords, "spconv"))
+        for grid in (kernel_map(coords), find_neighbours(coords, "spconv"))
     ]
     assert_close(results[1], results[0])
 
 
 def no_voxels_give_no_rows() -> None:
-    none = neighbours(torch.empty(0, 4, dtype=torch.int64), "spconv")
+    none = find_neighbours(torch.empty(0, 4, dtype=torch.int64), "spconv")
     assert submanifold_conv(torch.empty(0, 5), torch.randn(27, 5, 5), none).shape == (0, 5)
 
 
@@ -63,7 +63,7 @@ def gradients_on_a_cpu_are_refused() -> None:
     coords = voxels()
     feats, weight = torch.randn(len(coords), 5), torch.randn(27, 5, 5, requires_grad=True)
     with pytest.raises(ConfigError, match="--backend native"):
-        submanifold_conv(feats, weight, neighbours(coords, "spconv"))
+        submanifold_conv(feats, weight, find_neighbours(coords, "spconv"))
 
 
 def autocast_reaches_spconv_in_float32() -> None:
@@ -94,7 +94,7 @@ def autocast_reaches_spconv_in_float32() -> None:
             for given in (feats, feats.to(dtype)):
                 expected = submanifold_conv(given.float(), weight, kernel_map(coords))
                 with torch.autocast("cpu", dtype):
-                    assert_close(submanifold_conv(given, weight, neighbours(coords, "spconv")), expected)
+                    assert_close(submanifold_conv(given, weight, find_neighbours(coords, "spconv")), expected)
     assert seen == {torch.float32}
     assert [str(n.message) for n in notices if "float32" in str(n.message)] == [
         "backend spconv convolves in float32 at any precision. Backend torch convolves in 16 bits."
@@ -114,7 +114,7 @@ def threads_do_not_share_a_layer() -> None:
         return forward(layer, given)
 
     def convolve(i: int) -> None:
-        found[i] = submanifold_conv(feats, weights[i], neighbours(coords, "spconv"))
+        found[i] = submanifold_conv(feats, weights[i], find_neighbours(coords, "spconv"))
 
     with patch.object(spconv.SubMConv3d, "forward", together):
         threads = [threading.Thread(target=convolve, args=(i,)) for i in range(2)]
@@ -131,7 +131,7 @@ def a_new_layer_leaves_the_generator_alone() -> None:
     coords = voxels()
     feats, weight = torch.randn(len(coords), 6), torch.randn(27, 6, 7)
     before = torch.get_rng_state()
-    submanifold_conv(feats, weight, neighbours(coords, "spconv"))
+    submanifold_conv(feats, weight, find_neighbours(coords, "spconv"))
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -140,7 +140,7 @@ def neighbours_are_found_once_for_all_layers() -> None:
 
     coords, weight = voxels(), torch.randn(27, 5, 5)
     with patch.object(ops, "get_indice_pairs", side_effect=ops.get_indice_pairs) as search:
-        grid = neighbours(coords, "spconv")
+        grid = find_neighbours(coords, "spconv")
         feats = torch.randn(len(coords), 5)
         for _ in range(3):
             feats = submanifold_conv(feats, weight, grid)
@@ -154,21 +154,21 @@ def voxels_beyond_int32_equal_torch() -> None:
         shift = torch.tensor([0, 0, 0, far]) if far == 2**32 else torch.tensor([0, far, far, far])
         coords = torch.cat([near, near + shift])
         feats, weight = torch.randn(len(coords), 5), torch.randn(27, 5, 5)
-        found = submanifold_conv(feats, weight, neighbours(coords, "spconv"))
+        found = submanifold_conv(feats, weight, find_neighbours(coords, "spconv"))
         assert_close(found, submanifold_conv(feats, weight, kernel_map(coords)))
 
 
 def float64_equals_torch() -> None:
     coords = voxels()
     feats, weight = torch.randn(len(coords), 5, dtype=torch.float64), torch.randn(27, 5, 5, dtype=torch.float64)
-    found = submanifold_conv(feats, weight, neighbours(coords, "spconv"))
+    found = submanifold_conv(feats, weight, find_neighbours(coords, "spconv"))
     assert torch.equal(found, submanifold_conv(feats, weight, kernel_map(coords)))
 
 
 def the_cpu_package_is_refused_on_cuda() -> None:
     with pytest.raises(ConfigError, match="found spconv, a build for CPUs"):
-        choose("spconv", torch.device("cuda"))
-    assert choose("spconv", torch.device("cpu")) == "spconv"
+        resolve_backend("spconv", torch.device("cuda"))
+    assert resolve_backend("spconv", torch.device("cpu")) == "spconv"
 
 
 CASES: dict[str, Callable[[], None]] = {

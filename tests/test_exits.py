@@ -173,7 +173,7 @@ def test_every_file_is_read_by_a_reader_with_limits() -> None:
     """``read_file`` and ``open_regular`` neither wait for a pipe nor read without end."""
     package = Path(sys.modules["elite"].__file__ or "").parent
     unbounded = ("read_text(", "read_bytes(", ".fromfile(", "ZipFile(path", "path.open()")
-    own = {"native/library.py", "environment.py", "files.py"}  # files of this machine, and one just written
+    own = {"native/loader.py", "environment.py", "files.py"}  # files of this machine, and one just written
     found = {
         f"{path.relative_to(package)}: {call}"
         for path in package.rglob("*.py")

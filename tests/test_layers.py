@@ -44,21 +44,24 @@ SAME_LAYER = {
 
 
 def imports_of(path: Path) -> set[str]:
-    """Rooms of elite that a module imports, anywhere in it (imports for type checking alone do not count)."""
-    tree = ast.parse(path.read_text())
-    skipped = {
-        id(node)
-        for guard in ast.walk(tree)
-        if isinstance(guard, ast.If) and getattr(guard.test, "id", "") == "TYPE_CHECKING"
-        for node in ast.walk(guard)
-    }
+    """Rooms of elite that a module imports, anywhere in it except for type checking."""
     names: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module and id(node) not in skipped:
+    for node in ast.walk(tree_without_type_checking(path)):
+        if isinstance(node, ast.ImportFrom) and node.module:
             names |= {node.module} if node.module != "elite" else {f"elite.{a.name}" for a in node.names}
         elif isinstance(node, ast.Import):
             names |= {a.name for a in node.names}
     return {name.split(".")[1] for name in names if name.startswith("elite.")}
+
+
+def tree_without_type_checking(path: Path) -> ast.Module:
+    """The module without its ``if TYPE_CHECKING`` blocks."""
+
+    class Remover(ast.NodeTransformer):
+        def visit_If(self, node: ast.If) -> ast.AST | None:
+            return None if getattr(node.test, "id", "") == "TYPE_CHECKING" else self.generic_visit(node)
+
+    return Remover().visit(ast.parse(path.read_text()))
 
 
 def modules() -> list[Path]:
@@ -77,6 +80,62 @@ def test_imports_go_down() -> None:
             if LAYER[used] >= LAYER[room] and (room, used) not in SAME_LAYER:
                 wrong.append(f"{path.relative_to(ROOT)} imports elite.{used}")
     assert not wrong
+
+
+def test_modules_import_each_other_without_circles() -> None:
+    """Imports inside functions count, so that they cannot hide a circle."""
+    graph = {module_name(path): imported_modules(path) for path in modules()}
+    circles = []
+    while graph:
+        leaves = {name for name, used in graph.items() if not used & graph.keys() - {name}}
+        if not leaves:
+            circles = sorted(circle_from(graph))
+            break
+        graph = {name: used for name, used in graph.items() if name not in leaves}
+    assert not circles
+
+
+def module_name(path: Path) -> str:
+    """``elite.sparse.conv``; a package is named by its folder."""
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Modules of elite that a module imports anywhere in it, except for type checking.
+
+    An import from a package counts for the module that defines the name, not for the package: a package's __init__
+    imports all its modules, and they may import each other by way of it.
+    """
+    found: set[str] = set()
+    for node in ast.walk(tree_without_type_checking(path)):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "elite":
+            found |= {defining_module(node.module, alias.name) for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if alias.name.startswith("elite.")}
+    return found
+
+
+def defining_module(module: str, name: str) -> str:
+    """The module that defines what ``from module import name`` imports."""
+    folder = ROOT.parent.joinpath(*module.split("."))
+    if not folder.is_dir():
+        return module
+    if (folder / f"{name}.py").exists() or (folder / name).is_dir():
+        return f"{module}.{name}"
+    for node in ast.walk(ast.parse((folder / "__init__.py").read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and name in {a.asname or a.name for a in node.names}:
+            return defining_module(node.module, name)
+    return module
+
+
+def circle_from(graph: dict[str, set[str]]) -> list[str]:
+    """Modules of one circle, in a graph in which every module imports another one of it."""
+    name, passed = min(graph), []
+    while name not in passed:
+        passed.append(name)
+        name = min(graph[name] & graph.keys() - {name})
+    return passed[passed.index(name) :]
 
 
 def test_lightning_stays_in_training() -> None:

@@ -15,13 +15,12 @@ from elite import native
 from elite.datasets.formats import read_scan
 from elite.errors import ConfigError
 from elite.geometry import in_volume
-from elite.sparse import build_geometry, choose, kernel_map, submanifold_conv
-from elite.sparse.backends import neighbours
+from elite.sparse import build_geometry, find_neighbours, kernel_map, resolve_backend, submanifold_conv
 from elite.student import SPVCNN
 from elite.student.engine import Engine
 
 pytestmark = pytest.mark.skipif(native.library() is None, reason=native.describe())
-library = import_module("elite.native.library")  # the name in elite.native is the function
+library = import_module("elite.native.loader")
 SMALL: dict[str, Any] = {"volume": ((-4.0, -4.0, -2.0), (4.0, 4.0, 2.0)), "cells": (40, 40, 20)}
 
 
@@ -87,7 +86,10 @@ def test_convolution_and_gradients_equal_float64_torch(instructions: str, inner:
     feats, weight = torch.randn(len(coords), inner), torch.randn(27, inner, outer) / (27 * inner) ** 0.5
     pull = torch.randn(len(coords), outer)
     results = []
-    for dtype, neighbourhood in ((torch.float64, kernel_map(coords)), (torch.float32, neighbours(coords, "native"))):
+    for dtype, neighbourhood in (
+        (torch.float64, kernel_map(coords)),
+        (torch.float32, find_neighbours(coords, "native")),
+    ):
         x, w = feats.to(dtype).requires_grad_(), weight.to(dtype).requires_grad_()
         out = submanifold_conv(x, w, neighbourhood)
         out.backward(pull.to(dtype))
@@ -99,8 +101,8 @@ def test_convolution_and_gradients_equal_float64_torch(instructions: str, inner:
 def test_no_voxel_and_one_voxel():
     weight = torch.randn(27, 4, 5)
     none = torch.empty(0, 4, dtype=torch.int64)
-    assert submanifold_conv(torch.empty(0, 4), weight, neighbours(none, "native")).shape == (0, 5)
-    one = submanifold_conv(torch.ones(1, 4), weight, neighbours(torch.tensor([[0, -5, 2**45, 7]]), "native"))
+    assert submanifold_conv(torch.empty(0, 4), weight, find_neighbours(none, "native")).shape == (0, 5)
+    one = submanifold_conv(torch.ones(1, 4), weight, find_neighbours(torch.tensor([[0, -5, 2**45, 7]]), "native"))
     torch.testing.assert_close(one[0], weight[13].sum(dim=0))
 
 
@@ -114,7 +116,7 @@ def test_any_number_of_threads_gives_the_same_bits():
     found = []
     for count in (1, 2, 4):
         torch.set_num_threads(count)
-        out = submanifold_conv(feats, weight, neighbours(coords, "native"))
+        out = submanifold_conv(feats, weight, find_neighbours(coords, "native"))
         found.append(
             [out, *torch.autograd.grad(out.square().sum(), [feats, weight]), Engine(student)(points, remission)[0]]
         )
@@ -130,8 +132,8 @@ def test_inference_equals_the_plain_student(instructions: str, channels: int):
     student = lively(SPVCNN(channels=channels, strides=(1, 2, 4, 8), **SMALL))
     points, remission = cloud(3000)
     expected = plain_logits(student, points, remission)
-    logits, point_class = Engine(student)(points, remission)
-    assert (logits[point_class] - expected).abs().max() < 1e-5 * expected.abs().max().clamp(min=1)
+    logits, point_group = Engine(student)(points, remission)
+    assert (logits[point_group] - expected).abs().max() < 1e-5 * expected.abs().max().clamp(min=1)
 
 
 def test_inference_where_hundreds_of_points_share_a_voxel(instructions: str):
@@ -139,8 +141,8 @@ def test_inference_where_hundreds_of_points_share_a_voxel(instructions: str):
     points, remission = cloud(3000)
     points *= 0.1
     expected = plain_logits(student, points, remission)
-    logits, point_class = Engine(student)(points, remission)
-    assert (logits[point_class] - expected).abs().max() < 1e-5 * expected.abs().max().clamp(min=1)
+    logits, point_group = Engine(student)(points, remission)
+    assert (logits[point_group] - expected).abs().max() < 1e-5 * expected.abs().max().clamp(min=1)
 
 
 def test_inference_on_real_scans(real_kitti: Path):
@@ -151,8 +153,8 @@ def test_inference_on_real_scans(real_kitti: Path):
         inside = in_volume(scan.points, student.config.volume)
         points, remission = torch.from_numpy(scan.points[inside]), torch.from_numpy(scan.remission[inside])
         expected = plain_logits(student, points, remission)
-        logits, point_class = engine(points, remission)
-        assert (logits[point_class] - expected).abs().max() < 1e-5 * expected.abs().max().clamp(min=1)
+        logits, point_group = engine(points, remission)
+        assert (logits[point_group] - expected).abs().max() < 1e-5 * expected.abs().max().clamp(min=1)
 
 
 @pytest.mark.skipif(not native.has_bf16(), reason="this processor does not multiply bfloat16")
@@ -160,15 +162,15 @@ def test_bfloat16_is_close_and_float_at_the_end():
     student = lively(SPVCNN(channels=32, strides=(1, 2, 4, 8), **SMALL))
     points, remission = cloud(3000)
     expected = plain_logits(student, points, remission)
-    logits, point_class = Engine(student, "bf16")(points, remission)
+    logits, point_group = Engine(student, "bf16")(points, remission)
     assert logits.dtype is torch.float32
-    assert (logits[point_class] - expected).abs().mean() < 0.02 * expected.abs().mean()
+    assert (logits[point_group] - expected).abs().mean() < 0.02 * expected.abs().mean()
     assert len(torch.unique(logits)) > 0.9 * len(torch.unique(expected))  # not rounded to eight bits
 
 
 @pytest.mark.skipif(not native.has_bf16(), reason="this processor does not multiply bfloat16")
 def test_bfloat16_refuses_an_odd_half():
-    with pytest.raises(ConfigError, match=r"22 is no multiple of 4.*fp32"):
+    with pytest.raises(ConfigError, match=r"expected a multiple of 4 channels, found 22.*fp32"):
         Engine(SPVCNN(channels=22, **SMALL), "bf16")
 
 
@@ -176,9 +178,9 @@ def test_one_engine_serves_several_threads_and_keeps_its_buffers():
     engine = Engine(lively(SPVCNN(channels=16, strides=(1, 2, 4), **SMALL)))
     clouds = [cloud(500 + 700 * (i % 4), seed=i) for i in range(12)]
     alone = [engine(*c)[0] for c in clouds]
-    kept = {name: t.data_ptr() for name, t in engine._idle[0]._kept.items()}
+    kept = {name: t.data_ptr() for name, t in engine._idle[0]._buffers.items()}
     assert all(torch.equal(engine(*c)[0], a) for c, a in zip(clouds, alone, strict=True))
-    assert kept == {name: t.data_ptr() for name, t in engine._idle[0]._kept.items()}
+    assert kept == {name: t.data_ptr() for name, t in engine._idle[0]._buffers.items()}
     with ThreadPoolExecutor(3) as pool:
         together = list(pool.map(lambda c: engine(*c)[0], clouds))
     assert all(torch.equal(a, b) for a, b in zip(alone, together, strict=True))
@@ -203,29 +205,29 @@ def test_training_gives_the_gradients_of_plain_torch():
 
 
 def test_auto_takes_the_kernels_on_a_cpu_and_refuses_them_elsewhere():
-    assert choose("auto", torch.device("cpu")) == "native"
-    assert choose("torch", torch.device("cpu")) == "torch"
-    with pytest.raises(ConfigError, match=r"runs on CPUs.*cuda.*--backend auto"):
-        choose("native", torch.device("cuda"))
+    assert resolve_backend("auto", torch.device("cpu")) == "native"
+    assert resolve_backend("torch", torch.device("cpu")) == "torch"
+    with pytest.raises(ConfigError, match=r"expected a CPU.*cuda.*--backend auto"):
+        resolve_backend("native", torch.device("cuda"))
 
 
 def test_points_too_far_apart_for_keys_are_left_to_torch():
     student = SPVCNN(channels=4, strides=(1, 2), **SMALL)
     points = torch.tensor([[0.0, 0.0, 0.0], [1e15, 1e15, 1e15], [-1e15, 1e15, -1e15]])
     geometry = build_geometry(points, torch.zeros(3, dtype=torch.int64), student.grid, (1, 2), "native")
-    out = submanifold_conv(torch.ones(3, 2), torch.ones(27, 2, 2), geometry.levels[0].kernel_map)
+    out = submanifold_conv(torch.ones(3, 2), torch.ones(27, 2, 2), geometry.neighbours[0])
     torch.testing.assert_close(out, torch.full((3, 2), 2.0))
 
 
 def test_a_kernel_without_memory_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "opened", lambda: SimpleNamespace(elite_group=lambda *_: 2))
-    with pytest.raises(MemoryError, match=r"elite_group found no memory .* fewer scans"):
+    with pytest.raises(MemoryError, match=r"elite_group: expected memory .* fewer scans"):
         native.call("elite_group", torch.zeros(3))
 
 
 def test_a_library_of_an_older_version_is_told_and_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that lacks a function: as an editable installation has it after an update, until it is built again."""
     monkeypatch.setitem(library._FUNCTIONS, "elite_of_tomorrow", (None, []))
-    found, told = library._open.__wrapped__()
+    found, reason = library._open.__wrapped__()
     assert found is None
-    assert "older than this version of elite and has no elite_of_tomorrow; install elite again" in told
+    assert "older than this version of elite and does not have elite_of_tomorrow; install elite again" in reason

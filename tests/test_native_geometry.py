@@ -1,7 +1,7 @@
 """The native geometry, which must be the torch one to the last bit: each case is built twice and compared in full."""
 
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,16 @@ from elite import native
 from elite.config import StudentConfig
 from elite.datasets.formats import read_scan
 from elite.geometry import in_volume
-from elite.native import Workspace
-from elite.sparse import Geometry, Grid, Level, Pooling, kernel_map
-from elite.sparse.native_geometry import build, members, neighbour_pairs
+from elite.native import NeighbourPairs, Workspace
+from elite.sparse import Grid, Grouping, Pooling, build_native_geometry, build_torch_geometry, kernel_map
+from elite.sparse.native_conv import NativeKernelMap
+from elite.sparse.pooling import Csr
 
 STUDENT = StudentConfig()
 PUBLISHED = Grid(STUDENT.volume, STUDENT.cells)
 SMALL = Grid(STUDENT.volume, (43, 37, 13))  # no stride nests in the one before
-COMPUTED = {Level: ("blocks", "points"), Pooling: ("by_target", "by_source", "total")}
+COMPUTED = {Grouping: ("members", "sizes"), Pooling: ("by_source",)}
+NOT_COMPARED = ("neighbours", "known_members")
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +46,8 @@ def random_batch(n: int, scans: int, spread: float = 30.0) -> tuple[Tensor, Tens
 
 
 def assert_same(ours: Any, theirs: Any, name: str = "geometry") -> None:
+    if isinstance(ours, Csr):
+        ours = replace(ours, columns=ours.columns.long())  # the points of a voxel are 32-bit numbers
     if isinstance(theirs, Tensor):
         assert ours.dtype == theirs.dtype, name
         assert torch.equal(ours, theirs), name
@@ -51,7 +55,7 @@ def assert_same(ours: Any, theirs: Any, name: str = "geometry") -> None:
         for i, (a, b) in enumerate(zip(ours, theirs, strict=True)):
             assert_same(a, b, f"{name}[{i}]")
     elif is_dataclass(theirs):
-        parts = [field.name for field in fields(theirs) if field.name != "backend"]
+        parts = [field.name for field in fields(theirs) if field.name not in NOT_COMPARED]
         for part in (*parts, *COMPUTED.get(type(theirs), ())):  # type: ignore[call-overload]
             assert_same(getattr(ours, part), getattr(theirs, part), f"{name}.{part}")
     else:
@@ -61,18 +65,17 @@ def assert_same(ours: Any, theirs: Any, name: str = "geometry") -> None:
 def assert_equals_torch(
     points: Tensor, batch_index: Tensor, grid: Grid, strides: tuple[int, ...], space: Workspace | None = None
 ) -> None:
-    ours = build(points, batch_index, grid, strides, space)
-    theirs = Geometry.build(points, batch_index, grid, strides)
+    ours = build_native_geometry(points, batch_index, grid, strides, space)
+    theirs = build_torch_geometry(points, batch_index, grid, strides)
     assert ours is not None
     assert_same(ours, theirs)
-    for i, (a, b) in enumerate(zip(ours.levels, theirs.levels, strict=True)):
-        assert_same(members(a), members(b), f"members of level {i}")
-        assert_pairs_are_of(a, space)
+    for level, neighbours in zip(ours.levels, ours.neighbours, strict=False):
+        assert isinstance(neighbours, NativeKernelMap)
+        assert_pairs_are_of(neighbours.pairs, level.coords)
 
 
-def assert_pairs_are_of(level: Level, space: Workspace | None = None) -> None:
-    pairs, table = neighbour_pairs(level.coords, space, str(level.stride)), kernel_map(level.coords).neighbours
-    assert pairs is not None
+def assert_pairs_are_of(pairs: NeighbourPairs, coords: Tensor) -> None:
+    table = kernel_map(coords).neighbours
     for k in range(13):
         voxel = (table[:, k] >= 0).nonzero()[:, 0]
         used = int(pairs.count[k])
@@ -128,32 +131,33 @@ def test_real_scans(real_kitti: Path):
 def test_what_does_not_fit_into_keys_is_left_to_torch(far):
     points, batch_index = random_batch(100, 2)
     points[7] = far
-    assert build(points, batch_index, PUBLISHED, STUDENT.strides) is None
-    assert build(points[8:], batch_index[8:], PUBLISHED, STUDENT.strides) is not None
+    assert build_native_geometry(points, batch_index, PUBLISHED, STUDENT.strides) is None
+    assert build_native_geometry(points[8:], batch_index[8:], PUBLISHED, STUDENT.strides) is not None
 
 
 def test_scans_numbered_too_far_apart_are_left_to_torch():
     points = torch.randn(2, 3)
-    assert build(points, torch.tensor([-(2**62), 2**62]), PUBLISHED, (1, 2)) is None
-    assert build(points, torch.tensor([-(2**63), 0]), PUBLISHED, (1, 2)) is None
+    assert build_native_geometry(points, torch.tensor([-(2**62), 2**62]), PUBLISHED, (1, 2)) is None
+    assert build_native_geometry(points, torch.tensor([-(2**63), 0]), PUBLISHED, (1, 2)) is None
 
 
 def test_pairs_worked_by_hand():
-    level = Level(1, torch.tensor([[0, 0, 5, 0], [0, 0, 5, 1], [0, 1, 5, 0], [1, 0, 5, 2]]), torch.arange(4))
-    pairs = neighbour_pairs(level.coords)
-    assert pairs is not None
-    found = {(k, pairs.first[k, p].item(), pairs.second[k, p].item()) for k in range(13) for p in range(pairs.count[k])}
+    found = NativeKernelMap.build(torch.tensor([[0, 0, 5, 0], [0, 0, 5, 1], [0, 1, 5, 0], [1, 0, 5, 2]]))
+    assert found is not None
+    pairs = found.pairs
+    linked = {
+        (k, pairs.first[k, p].item(), pairs.second[k, p].item()) for k in range(13) for p in range(pairs.count[k])
+    }
     # along x; straight down; down and along x. The last is in another scan.
-    assert found == {(12, 1, 0), (4, 2, 0), (5, 2, 1)}
+    assert linked == {(12, 1, 0), (4, 2, 0), (5, 2, 1)}
 
 
 def test_neighbours_far_apart_are_found_or_left_to_torch():
     clump = torch.tensor([-1, 0, 1, 3])
-    for far, served in ((2**17, True), (2**40, False), (2**62, False)):
+    for far, fits in ((2**17, True), (2**40, False), (2**62, False)):
         near = torch.cat([clump - far, clump, clump + far])
         coords = torch.unique(torch.cat([torch.randint(2, (500, 1)), near[torch.randint(12, (500, 3))]], dim=1), dim=0)
-        level = Level(1, coords, torch.arange(len(coords)))
-        if served:
-            assert_pairs_are_of(level)
-        else:
-            assert neighbour_pairs(level.coords) is None
+        found = NativeKernelMap.build(coords)
+        assert (found is not None) == fits
+        if found is not None:
+            assert_pairs_are_of(found.pairs, coords)

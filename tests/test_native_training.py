@@ -9,9 +9,8 @@ from torch import Tensor, nn
 
 from elite.native import describe, library
 from elite.sparse import Geometry, build_geometry
-from elite.student import SPVCNN
+from elite.student import SPVCNN, native_training
 from elite.student.blocks import PointEncoder, ResidualBlock
-from elite.student.spvcnn import PointMLP
 
 pytestmark = pytest.mark.skipif(library() is None, reason=describe())
 
@@ -113,11 +112,15 @@ def test_gradients_of_the_input_of_a_block_and_of_an_encoder():
         gradients = []
         for backend, dtype in (("torch", torch.float64), ("native", torch.float32)):
             geometry = geometry_of(student, points, batch_index, backend)
-            level, pool = geometry.levels[0], geometry.pools[0]
             torch.manual_seed(1)
-            x = torch.randn(len(level), 10).to(dtype).requires_grad_()
+            x = torch.randn(len(geometry.levels[0]), 10).to(dtype).requires_grad_()
             ours = deepcopy(part).to(dtype)
-            out = ours(x, level.kernel_map) if isinstance(ours, ResidualBlock) else ours(x, level, pool)
+            if isinstance(ours, ResidualBlock):
+                run = native_training.residual_block if backend == "native" else ResidualBlock.__call__
+                out = run(ours, x, geometry.neighbours[0])
+            else:
+                run = native_training.point_encoder if backend == "native" else PointEncoder.__call__
+                out = run(ours, x, geometry.blocks[0], geometry.pools[0])
             out.pow(3).mean().backward()
             assert x.grad is not None
             gradients.append(x.grad.double())
@@ -151,7 +154,7 @@ def test_frozen_parts_get_no_gradient_and_the_others_the_same_one(trained: str):
     assert all(torch.equal(value, whole[name]) for name, value in found.items())
 
 
-# ---- when it serves ---------------------------------------------------------------------------------------------
+# ---- when it is used --------------------------------------------------------------------------------------------
 
 
 def gradient_functions(out: Tensor) -> set[str]:
@@ -164,13 +167,13 @@ def gradient_functions(out: Tensor) -> set[str]:
     return {function.name() for function in names}
 
 
-def test_it_serves_in_training_and_plain_torch_does_elsewhere():
+def test_native_training_is_used_in_training_mode_only():
     scan = cloud(400)
     ours = {"_ResidualBlockBackward", "_AffineBackward", "_VoxelMeansBackward", "_ReluOfSumBackward"}
     student = student_of(8)
     assert ours <= gradient_functions(student(*scan).logits)
     student.stages[0].voxel[0].norm1.eval()  # takes no statistics of the batch
-    assert "NativeBatchNormBackward0" in gradient_functions(student(*scan).logits)
+    assert not ours & gradient_functions(student(*scan).logits)
     assert not ours & gradient_functions(student.eval()(*scan).logits)
     with torch.autocast("cpu", torch.bfloat16):  # leaves the point MLP in float32
         assert ours & gradient_functions(student_of(8)(*scan).logits) == {"_AffineBackward", "_VoxelMeansBackward"}
@@ -188,23 +191,22 @@ def test_two_voxels_of_one_block():
     """Their block is a batch of one row, which only the norms of the point branch refuse."""
     student = student_of(8)
     points = torch.tensor([[0.05, 0.05, 0.05], [0.15, 0.05, 0.05]])
-    level = geometry_of(student, points, torch.zeros(2, dtype=torch.int64), "native").levels[0]
-    assert level.blocks.targets == 1
+    geometry = geometry_of(student, points, torch.zeros(2, dtype=torch.int64), "native")
+    assert geometry.blocks[0].groups == 1
     block: ResidualBlock = student.stages[0].voxel[0]
     x = torch.randn(2, 8, requires_grad=True)
-    found = torch.autograd.grad(block(x, level.kernel_map).square().sum(), x)[0]
+    found = torch.autograd.grad(native_training.residual_block(block, x, geometry.neighbours[0]).square().sum(), x)[0]
     twin, wide = deepcopy(block).double(), x.detach().double().requires_grad_()
-    expected = torch.autograd.grad(twin(wide, level.kernel_map).square().sum(), wide)[0]
+    expected = torch.autograd.grad(twin(wide, geometry.neighbours[0]).square().sum(), wide)[0]
     torch.testing.assert_close(found.double(), expected, rtol=1e-3, atol=1e-4)
-    encoder: PointEncoder = student.stages[0].point
+    assert not native_training.supports(student, points, geometry)
     with pytest.raises(ValueError, match="more than 1 value per channel"):
-        encoder(x, level, geometry_of(student, points, torch.zeros(2, dtype=torch.int64), "native").pools[0])
+        student(points, torch.ones(2), torch.zeros(2, dtype=torch.int64))
 
 
 def test_points_with_gradients_go_by_plain_torch():
     student = student_of(8)
-    mlp: PointMLP = student.point_mlp
     points, remission, batch_index = cloud(300)
-    level = geometry_of(student, points, batch_index, "native").levels[0]
-    mlp(points.requires_grad_(), remission, student.grid, level).sum().backward()
+    student(points.requires_grad_(), remission, batch_index).logits.sum().backward()
     assert points.grad is not None
+    assert points.grad.any()

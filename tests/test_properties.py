@@ -18,8 +18,7 @@ from elite.geometry import in_image, nearest, project
 from elite.layout import parse_frames
 from elite.losses import cross_entropy, kl_divergence, lovasz_softmax
 from elite.metrics import confusion_matrix, score
-from elite.sparse import Geometry, Grid
-from elite.sparse.native_geometry import build
+from elite.sparse import Grid, build_native_geometry, build_torch_geometry
 from elite.types import Camera
 from tests.test_losses import lovasz_by_loop
 from tests.test_metrics import official
@@ -136,7 +135,7 @@ def test_voxels_are_those_of_a_dictionary(points, data):
     xyz = torch.tensor(points, dtype=torch.float32).reshape(-1, 3)
     numbers = data.draw(st.lists(st.integers(0, 3), min_size=len(xyz), max_size=len(xyz)))
     batch = torch.tensor(numbers, dtype=torch.int64)
-    made = [Geometry.build(xyz, batch, GRID, STRIDES), build(xyz, batch, GRID, STRIDES)]
+    made = [build(xyz, batch, GRID, STRIDES) for build in (build_torch_geometry, build_native_geometry)]
     for geometry in filter(None, made):
         for level in geometry.levels:
             assert_voxels(level, cells_by_hand(xyz.numpy(), batch.tolist(), level.stride))

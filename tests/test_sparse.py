@@ -9,7 +9,17 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import gradcheck
 
-from elite.sparse import Geometry, Grid, KernelMap, Pooling, SubmanifoldConv3d, kernel_map, submanifold_conv
+from elite.sparse import (
+    Grid,
+    Grouping,
+    Neighbours,
+    Pooling,
+    SubmanifoldConv3d,
+    build_torch_geometry,
+    kernel_map,
+    submanifold_conv,
+)
+from elite.sparse.pooling import Csr, gather_deterministic, group_members
 
 VOLUME = ((-50.0, -50.0, -4.0), (50.0, 50.0, 2.0))
 PUBLISHED = Grid(VOLUME, (1000, 1000, 60))
@@ -36,11 +46,11 @@ def random_points(n: int, batches: int) -> tuple[Tensor, Tensor]:
     return points, torch.arange(n) % batches
 
 
-def pairs_of(kernel: KernelMap, voxels: int) -> set[tuple[int, int, int]]:
-    """(kernel position, neighbour, voxel) of every pair, told by what a convolution makes of one-hot rows."""
+def pairs_of(neighbours: Neighbours, voxels: int) -> set[tuple[int, int, int]]:
+    """(kernel position, neighbour, voxel) of every pair, from a convolution of one-hot rows."""
     one_hot = torch.eye(voxels)
     weight = torch.arange(1.0, 28.0)[:, None, None] * one_hot
-    out = submanifold_conv(one_hot, weight, kernel)
+    out = submanifold_conv(one_hot, weight, neighbours)
     return {(int(out[i, j]) - 1, j, i) for i, j in out.nonzero().tolist() if i != j}
 
 
@@ -130,11 +140,11 @@ def test_pooling_is_the_weighted_mean_with_its_gradient(counted):
     sources, targets = 9, 5
     source = torch.cat([torch.randint(sources, (14,)), torch.arange(sources)]).sort().values
     target = torch.cat([torch.arange(targets), torch.randint(targets, (18,))])[torch.randperm(23)]
-    count = torch.randint(1, 6, (23,)) if counted else None
+    count = torch.randint(1, 6, (23,)) if counted else torch.ones(23, dtype=torch.int64)
     feats = torch.randn(sources, 3, dtype=torch.float64, requires_grad=True)
-    pooling = Pooling(source, target, count, sources, targets)
+    pooling = Pooling.build(source, target, count, (sources, targets))
 
-    weights = [1] * 23 if count is None else count.tolist()
+    weights = count.tolist()
     expected = torch.zeros(targets, 3, dtype=torch.float64)
     for t in range(targets):
         entries = [e for e in range(23) if target[e] == t]
@@ -143,29 +153,48 @@ def test_pooling_is_the_weighted_mean_with_its_gradient(counted):
     assert gradcheck(pooling, feats)
 
 
-def test_pooling_of_groups_is_the_plain_mean():
-    pooling = Pooling.groups(torch.tensor([1, 0, 1, 1]), 2)
-    feats = torch.tensor([[1.0], [5.0], [2.0], [6.0]])
-    assert pooling(feats).tolist() == [[5.0], [3.0]]
+def test_grouping_means_and_broadcasts_with_their_gradients():
+    grouping = Grouping(torch.tensor([1, 0, 1, 1]), 2)
+    assert grouping.mean(torch.tensor([[1.0], [5.0], [2.0], [6.0]])).tolist() == [[5.0], [3.0]]
+    assert grouping.broadcast(torch.tensor([[7.0], [8.0]])).tolist() == [[8.0], [7.0], [8.0], [8.0]]
+    assert grouping.sizes.tolist() == [[1], [3]]
+    assert gradcheck(grouping.mean, torch.randn(4, 2, dtype=torch.float64, requires_grad=True))
+    assert gradcheck(grouping.broadcast, torch.randn(2, 2, dtype=torch.float64, requires_grad=True))
+
+
+def test_group_members_equal_a_stable_sort_also_for_empty_groups():
+    group = torch.randint(50, (1000,)) * 2
+    found, expected = group_members(group, 101), Csr.build(group, torch.arange(1000), None, 101)
+    assert torch.equal(found.offsets, expected.offsets)
+    assert torch.equal(found.columns, expected.columns)
+
+
+def test_gather_deterministic_equals_indexing_with_its_gradient():
+    feats, index = torch.randn(9, 3, dtype=torch.float64, requires_grad=True), torch.randint(7, (40,))
+    found, expected = gather_deterministic(feats, index), feats[index]
+    assert torch.equal(found, expected)
+    upstream = torch.randn_like(found)
+    gradients = [torch.autograd.grad(out, feats, upstream)[0] for out in (found, expected)]
+    torch.testing.assert_close(*gradients)
 
 
 def test_pooling_many_rows_stays_finite_in_half_precision():
     feats = torch.full((40_000, 1), 3.0, dtype=torch.float16)
-    assert Pooling.groups(torch.zeros(40_000, dtype=torch.int64), 1)(feats).tolist() == [[3.0]]
+    assert Grouping(torch.zeros(40_000, dtype=torch.int64), 1).mean(feats).tolist() == [[3.0]]
 
 
 def large_pooling() -> Pooling:
     """Three groups of 1000 and 2001 rows and of one row, with counts up to 700."""
     group = torch.cat([torch.zeros(1000), torch.ones(2001), torch.full((1,), 2.0)]).long()
-    return Pooling(torch.arange(3002), group, torch.randint(1, 700, (3002,)), 3002, 3)
+    return Pooling.build(torch.arange(3002), group, torch.randint(1, 700, (3002,)), (3002, 3))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("name", ["mean", "gradient of the mean", "gradient of the spread"])
+@pytest.mark.parametrize("name", ["mean", "gradient of the mean", "gradient of the broadcast"])
 def test_pooling_of_many_rows_in_16_bits_is_rounded_once(name: str, dtype: torch.dtype):
     """Equal to the float64 result within half a unit in the last place of the 16-bit type."""
     counted = large_pooling()
-    plain = Pooling.groups(counted.target, 3)
+    plain = Grouping(counted.target, 3)
     rows = (3002, 4) if name == "mean" else (3, 4)
     given = (torch.randn(rows).abs() + 1).to(dtype)
 
@@ -176,7 +205,7 @@ def test_pooling_of_many_rows_in_16_bits_is_rounded_once(name: str, dtype: torch
             feats = torch.zeros(3002, 4, dtype=values.dtype, requires_grad=True)
             return torch.autograd.grad(counted(feats), feats, values)[0]
         feats = torch.zeros(3, 4, dtype=values.dtype, requires_grad=True)
-        return torch.autograd.grad(plain.spread(feats), feats, values[counted.target])[0]
+        return torch.autograd.grad(plain.broadcast(feats), feats, values[counted.target])[0]
 
     found, expected = compute(given), compute(given.double())
     assert found.dtype is dtype
@@ -203,15 +232,15 @@ def test_corner_is_the_low_end_of_the_cell():
 
 def test_points_outside_the_volume_get_cells_outside_and_neighbours():
     points = torch.tensor([[-60.05, 0.05, -1.95], [-59.95, 0.05, -1.95], [-49.95, 0.05, -1.95], [70.05, 0.05, 3.05]])
-    geometry = Geometry.build(points, torch.zeros(4, dtype=torch.int64), PUBLISHED, (1, 2))
+    geometry = build_torch_geometry(points, torch.zeros(4, dtype=torch.int64), PUBLISHED, (1, 2))
     fine = geometry.levels[0]
     assert fine.coords.tolist() == [[0, 20, 500, -101], [0, 20, 500, -100], [0, 20, 500, 0], [0, 70, 500, 1200]]
-    assert pairs_of(fine.kernel_map, 4) == {(14, 1, 0), (12, 0, 1)}
+    assert pairs_of(geometry.neighbours[0], 4) == {(14, 1, 0), (12, 0, 1)}
 
 
 def test_levels_are_the_distinct_cells_in_ascending_order():
     points, batch = random_points(500, 3)
-    for level in Geometry.build(points, batch, SMALL, (1, 2, 4, 8)).levels:
+    for level in build_torch_geometry(points, batch, SMALL, (1, 2, 4, 8)).levels:
         cells = torch.cat([batch[:, None], SMALL.coords(points, level.stride)], dim=1)
         distinct, inverse = torch.unique(cells, dim=0, return_inverse=True)
         assert torch.equal(level.coords, distinct)
@@ -221,7 +250,8 @@ def test_levels_are_the_distinct_cells_in_ascending_order():
 
 def test_blocks_gather_the_voxels_that_share_half_their_indices():
     points, batch = random_points(400, 2)
-    level = Geometry.build(points, batch, SMALL, (1, 2)).levels[0]
+    geometry = build_torch_geometry(points, batch, SMALL, (1, 2))
+    level, blocks = geometry.levels[0], geometry.blocks[0]
     assert level.coords.min() < -1  # rounding down matters
     members: dict[tuple[int, ...], list[int]] = {}
     for i, (b, z, y, x) in enumerate(level.coords.tolist()):
@@ -230,13 +260,13 @@ def test_blocks_gather_the_voxels_that_share_half_their_indices():
     expected = torch.empty_like(feats)
     for rows in members.values():
         expected[rows] = feats[rows].mean(dim=0)
-    assert level.blocks.targets == len(members)
-    torch.testing.assert_close(level.blocks(feats)[level.blocks.target], expected)
+    assert blocks.groups == len(members)
+    torch.testing.assert_close(blocks.mean(feats)[blocks.group], expected)
 
 
 def test_pools_are_means_over_points():
     points, batch = random_points(600, 2)
-    geometry = Geometry.build(points, batch, SMALL, (1, 2, 4, 8))
+    geometry = build_torch_geometry(points, batch, SMALL, (1, 2, 4, 8))
     for (fine, coarse), pool in zip(itertools.pairwise(geometry.levels), geometry.pools, strict=True):
         feats = torch.randn(len(fine), 3, dtype=torch.float64)
         per_point = feats[fine.point_to_voxel]
@@ -244,19 +274,19 @@ def test_pools_are_means_over_points():
         torch.testing.assert_close(pool(feats), torch.stack(expected))
 
 
-def test_classes_are_the_points_that_share_every_coarse_voxel():
+def test_groups_are_the_points_that_share_every_coarse_voxel():
     points, batch = random_points(2000, 2)
-    geometry = Geometry.build(points, batch, SMALL, (1, 2, 4, 8))
+    geometry = build_torch_geometry(points, batch, SMALL, (1, 2, 4, 8))
     own = torch.stack([level.point_to_voxel for level in geometry.levels[1:]], dim=1)
-    of_class = torch.stack([classes.target for classes in geometry.voxel_classes], dim=1)
-    assert torch.equal(of_class[geometry.class_points.target], own)
-    assert len(of_class) == len(torch.unique(own, dim=0)) < len(points)
+    voxels = torch.stack([grouping.group for grouping in geometry.group_voxels], dim=1)
+    assert torch.equal(voxels[geometry.point_groups.group], own)
+    assert len(voxels) == len(torch.unique(own, dim=0)) < len(points)
 
 
 def test_strides_need_not_nest():
     # 60 cells in z: at stride 4 cell 1 is [-3.6, -3.2), at stride 8 (8 cells of 0.75 m) a border lies at -3.25.
     points = torch.tensor([[0.0, 0.0, -3.30], [0.0, 0.0, -3.22], [0.0, 0.0, -3.21]])
-    geometry = Geometry.build(points, torch.zeros(3, dtype=torch.int64), PUBLISHED, (4, 8))
+    geometry = build_torch_geometry(points, torch.zeros(3, dtype=torch.int64), PUBLISHED, (4, 8))
     assert geometry.levels[0].coords[:, 1].tolist() == [1]
     assert geometry.levels[1].coords[:, 1].tolist() == [0, 1]
     assert geometry.pools[0](torch.tensor([[7.0]])).tolist() == [[7.0], [7.0]]
@@ -264,7 +294,7 @@ def test_strides_need_not_nest():
 
 
 def test_geometry_of_nothing():
-    geometry = Geometry.build(torch.empty(0, 3), torch.empty(0, dtype=torch.int64), SMALL, (1, 2, 4))
+    geometry = build_torch_geometry(torch.empty(0, 3), torch.empty(0, dtype=torch.int64), SMALL, (1, 2, 4))
     assert [len(level) for level in geometry.levels] == [0, 0, 0]
     assert geometry.pools[0](torch.empty(0, 5)).shape == (0, 5)
-    assert len(geometry.class_points.target) == 0
+    assert len(geometry.point_groups.group) == 0

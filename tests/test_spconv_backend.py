@@ -16,7 +16,7 @@ import torch
 
 from elite import environment
 from elite.errors import ConfigError, MissingExtraError
-from elite.sparse import backends, choose
+from elite.sparse import backends, resolve_backend, spconv_conv
 from tests.spconv_cases import CASES
 
 CUDA = torch.device("cuda")
@@ -59,22 +59,22 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         (package / "pytorch" / "__init__.py").write_text(on_import)
         (package / "cppconstants.py").write_text(f"CPU_ONLY_BUILD = {distribution == 'spconv'}")
         monkeypatch.syspath_prepend(str(tmp_path))
-        monkeypatch.setattr(backends, "packages_distributions", lambda: {"spconv": [distribution]})
+        monkeypatch.setattr(spconv_conv, "packages_distributions", lambda: {"spconv": [distribution]})
 
     for name in [n for n in sys.modules if n.split(".")[0] == "spconv"]:
         monkeypatch.delitem(sys.modules, name)
-    for cached in (backends._spconv_fault, backends.warn_once):
+    for cached in (spconv_conv.spconv_fault, spconv_conv.warn_once):
         cached.cache_clear()
     yield put
-    for cached in (backends._spconv_fault, backends.warn_once):
+    for cached in (spconv_conv.spconv_fault, spconv_conv.warn_once):
         cached.cache_clear()
     for name in [n for n in sys.modules if n.split(".")[0] == "spconv"]:
         del sys.modules[name]
 
 
-def test_choose_with_a_cuda_build_of_spconv_takes_it(install) -> None:
+def test_resolve_backend_with_a_cuda_build_of_spconv_takes_it(install) -> None:
     install("spconv-cu126", "")
-    assert choose("auto", CUDA) == choose("spconv", CUDA) == "spconv"
+    assert resolve_backend("auto", CUDA) == resolve_backend("spconv", CUDA) == "spconv"
 
 
 @pytest.mark.parametrize(
@@ -86,35 +86,38 @@ def test_choose_with_a_cuda_build_of_spconv_takes_it(install) -> None:
     ],
     ids=["CPU build", "missing library", "other torch"],
 )
-def test_choose_with_a_useless_spconv_refuses_it_or_falls_back_with_a_notice(
+def test_resolve_backend_with_a_useless_spconv_refuses_it_or_falls_back_with_a_notice(
     install, distribution: str, on_import: str, message: str
 ) -> None:
     install(distribution, on_import)
     with pytest.raises(ConfigError, match=f"{message}.*Install .*spconv-cu126.*--backend torch"):
-        choose("spconv", CUDA)
-    with pytest.warns(RuntimeWarning, match=f"{message}.*plain torch"):
-        assert choose("auto", CUDA) == "torch"
-    assert choose("auto", CUDA) == "torch"  # and says so once
+        resolve_backend("spconv", CUDA)
+    with pytest.warns(RuntimeWarning, match=f"{message}.*plain PyTorch"):
+        assert resolve_backend("auto", CUDA) == "torch"
+    assert resolve_backend("auto", CUDA) == "torch"  # and says so once
 
 
-def test_choose_without_spconv_falls_back_silently(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backends, "find_spec", lambda name: None)
+def test_resolve_backend_without_spconv_falls_back_silently(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (backends, spconv_conv):
+        monkeypatch.setattr(module, "find_spec", lambda name: None)
     monkeypatch.setattr("elite.errors.find_spec", lambda name: None)
-    backends._spconv_fault.cache_clear()
-    assert choose("auto", CUDA) == "torch"
+    spconv_conv.spconv_fault.cache_clear()
+    assert resolve_backend("auto", CUDA) == "torch"
     with pytest.raises(ConfigError, match=r"not installed.*spconv-cu126"):  # the extra would install the CPU build
-        choose("spconv", CUDA)
+        resolve_backend("spconv", CUDA)
     with pytest.raises(MissingExtraError):
-        choose("spconv", torch.device("cpu"))
-    backends._spconv_fault.cache_clear()
+        resolve_backend("spconv", torch.device("cpu"))
+    spconv_conv.spconv_fault.cache_clear()
 
 
-def test_choose_in_deterministic_mode_takes_torch_and_refuses_spconv(install, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resolve_backend_in_deterministic_mode_takes_torch_and_refuses_spconv(
+    install, monkeypatch: pytest.MonkeyPatch
+) -> None:
     install("spconv-cu126", "")
     monkeypatch.setattr(torch, "are_deterministic_algorithms_enabled", lambda: True)
-    assert choose("auto", CUDA) == "torch"
+    assert resolve_backend("auto", CUDA) == "torch"
     with pytest.raises(ConfigError, match=r"deterministic.*--backend torch"):
-        choose("spconv", CUDA)
+        resolve_backend("spconv", CUDA)
 
 
 def test_version_of_the_cuda_build_of_spconv_names_its_package(install, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from elite.datasets.formats import read_scan
 from elite.geometry import in_volume
 from elite.native import describe, library
-from elite.sparse import Geometry
+from elite.sparse import build_torch_geometry
 from elite.student import SPVCNN
 
 SMALL = {"channels": 16, "strides": (1, 2, 4), "cells": (40, 40, 12), "classes": 7}
@@ -203,9 +203,11 @@ def test_voxel_counts_of_a_real_frame(real_kitti):
     points = read_scan(real_kitti / "sequences" / "00" / "velodyne" / "000000.bin").points
     points = points[in_volume(points, student.config.volume)]
     assert len(points) == 123_021
-    geometry = Geometry.build(torch.from_numpy(points), one_batch(len(points)), student.grid, student.config.strides)
+    geometry = build_torch_geometry(
+        torch.from_numpy(points), one_batch(len(points)), student.grid, student.config.strides
+    )
     assert [len(level) for level in geometry.levels] == [58_510, 30_227, 13_170, 5_260, 1_882]
-    assert len(np.unique(geometry.class_points.target)) == geometry.class_points.targets
+    assert len(np.unique(geometry.point_groups.group)) == geometry.point_groups.groups
 
 
 def test_gradients_repeat_bit_for_bit_with_two_threads() -> None:

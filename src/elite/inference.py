@@ -17,9 +17,9 @@ from elite.errors import CheckpointError, DataError, EliteError
 from elite.files import write_bytes
 from elite.geometry import in_volume, nearest
 from elite.labels import NUM_CLASSES, to_raw
-from elite.sparse import Backend, choose
+from elite.sparse import Backend, resolve_backend
 from elite.student import SPVCNN, load_student
-from elite.student.engine import Engine, Precision, Prepared
+from elite.student.engine import Engine, Precision, ScanGeometry
 from elite.types import Scan, SegmentationResult
 from elite.votes import VoteBy, Votes
 
@@ -78,7 +78,7 @@ class Segmenter:
         self.device = torch.device(device)
         self.precision = precision
         self.student = student.to(self.device).eval()
-        self.student.backend = choose(backend, self.device)
+        self.student.backend = resolve_backend(backend, self.device)
         self.engine = Engine(student, precision) if self.student.backend == "native" else None
         self.together = 1 if self.device.type == "cpu" else _TOGETHER
 
@@ -175,15 +175,15 @@ class Segmenter:
         while some := list(islice(views, self.together)):
             yield some
 
-    def geometry(self, views: Sequence[Crop]) -> Prepared | None:
+    def geometry(self, views: Sequence[Crop]) -> ScanGeometry | None:
         """The voxels and their neighbours; None without the native kernels, where the student finds them as it goes."""
         return None if self.engine is None else self.engine.prepare(views[0].points)
 
-    def network(self, views: Sequence[Crop], prepared: Prepared | None) -> list[Answer]:
+    def network(self, views: Sequence[Crop], prepared: ScanGeometry | None) -> list[Answer]:
         """What it says of each view, as one batch."""
         if self.engine is not None and prepared is not None:
-            logits, point_class = self.engine.logits(views[0].points, views[0].remission, prepared)
-            return [(logits, point_class.numpy())]
+            logits, point_group = self.engine.logits(views[0].points, views[0].remission, prepared)
+            return [(logits, point_group.numpy())]
         points, remission = (torch.cat([getattr(view, name) for view in views]) for name in ("points", "remission"))
         lengths = [len(view.points) for view in views]
         scan = torch.arange(len(views)).repeat_interleave(torch.tensor(lengths))

@@ -1,4 +1,4 @@
-// What the kernels work on. Plain records of pointers, shared with Python through ctypes (library.py mirrors them).
+// What the kernels work on. Plain records of pointers, shared with Python through ctypes (records.py mirrors them).
 //
 // Rows are stored one after the other, row r of C channels at feats + r * C. A kernel's numbers are float, or bfloat16 if
 // it is called so; sums are made in float either way. Every output row is summed by one thread in one order, so the result

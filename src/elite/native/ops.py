@@ -1,7 +1,6 @@
-"""The native kernels as functions of tensors: contiguous, on the CPU, float32 or (where said) bfloat16.
+"""Native kernels of the forward pass as functions of tensors: contiguous, on the CPU, float32 or bfloat16.
 
-The caller gives the output, but for gradients of weights and other sums, which are small. What each computes is written
-out in kernels.h.
+Each writes to the output that the caller provides. kernels.h documents what each computes.
 """
 
 import ctypes
@@ -10,27 +9,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float, Float32, Float64, Int32, Int64
+from jaxtyping import Float, Float32, Int32, Int64
 from torch import Tensor
 
-from elite.native.library import (
-    Chain,
-    Combine,
-    Pairs,
-    PointMeans,
-    PointMeansGradient,
-    Pool,
-    Rows,
-    Sums,
-    WeightGradient,
-    opened,
-    pointer,
-)
+from elite.native.loader import opened, pointer
+from elite.native.records import Chain, Pairs, PointMeans, Pool, Rows
 
 
 @dataclass(frozen=True)
 class NeighbourPairs:
-    """Which voxels of a grid are neighbours.
+    """Neighbouring voxels of a grid.
 
     For kernel position k < 13 (z, y, x order) voxel ``first[k, p]`` has the neighbour ``second[k, p]``, p < count[k],
     both ascending. Position 26 - k has the same pairs exchanged, and at position 13 a voxel is its own neighbour.
@@ -43,37 +31,37 @@ class NeighbourPairs:
     def __len__(self) -> int:
         return self.first.shape[1]
 
-    def record(self) -> Any:
+    def to_c(self) -> Any:
         return Pairs(pointer(self.first), pointer(self.second), pointer(self.count), len(self))
 
 
 @dataclass(frozen=True)
-class Packed:
-    """Matrices (count, in, out) laid out as the kernels read them; of the instruction set in use only."""
+class PackedWeight:
+    """Matrices (count, in, out) in the layout of the kernels, which depends on the instruction set in use."""
 
     numbers: Float[Tensor, "numbers"]
     in_channels: int
     out_channels: int
 
     @classmethod
-    def of(cls, weight: Float32[Tensor, "count in_ out"], dtype: torch.dtype = torch.float32) -> "Packed":
+    def pack(cls, weight: Float32[Tensor, "count in_ out"], dtype: torch.dtype = torch.float32) -> "PackedWeight":
         count, inner, outer = weight.shape
         assert dtype is torch.float32 or inner % 2 == 0  # bfloat16 numbers are multiplied in twos
         kernels = opened()
         numbers = torch.empty(count * kernels.elite_packed_size(inner, outer), dtype=dtype)
         source = weight.detach().contiguous()
-        kernels.elite_pack(pointer(source), count, inner, outer, pointer(numbers), _bf16(numbers))
+        kernels.elite_pack(pointer(source), count, inner, outer, pointer(numbers), _is_bf16(numbers))
         return cls(numbers, inner, outer)
 
 
-def rows(
+def fused_layer(
     out: Float[Tensor, "r out"],
     *,
     conv: Float[Tensor, "r in_"] | None = None,
-    conv_weight: Packed | None = None,
+    conv_weight: PackedWeight | None = None,
     pairs: NeighbourPairs | None = None,
-    own: Float[Tensor, "r inner"] | None = None,
-    own_weight: Packed | None = None,
+    dense: Float[Tensor, "r inner"] | None = None,
+    dense_weight: PackedWeight | None = None,
     bias: Float32[Tensor, "out"] | None = None,
     add: Float[Tensor, "_ out"] | None = None,
     add_row: Int64[Tensor, "r"] | None = None,
@@ -81,38 +69,38 @@ def rows(
     plus: Float[Tensor, "r out"] | None = None,
     total: Float[Tensor, "r out"] | None = None,
 ) -> None:
-    """out = leaky(bias + conv over ``pairs`` + own @ own_weight + add[add_row]), and total = out + plus.
+    """out = leaky(bias + convolution of conv + dense @ dense_weight + add[add_row]), and total = out + plus.
 
-    ``slope`` is that of the leaky ReLU: 1 for none, 0 for ReLU. If the inputs are bfloat16, ``out`` may be float32.
+    ``slope`` belongs to the leaky ReLU: 1 for none, 0 for ReLU. If the inputs are bfloat16, ``out`` may be float32.
     """
-    given = conv if conv is not None else own
-    assert given is not None
-    assert out.shape == (len(given), (conv_weight or own_weight).out_channels)  # type: ignore[union-attr]
+    feats = conv if conv is not None else dense
+    assert feats is not None
+    assert out.shape == (len(feats), (conv_weight or dense_weight).out_channels)  # type: ignore[union-attr]
     job = Rows(
         rows=len(out),
         channels=out.shape[1],
         conv=pointer(conv),
         conv_weight=pointer(conv_weight.numbers) if conv_weight else None,
         conv_channels=conv_weight.in_channels if conv_weight else 0,
-        pairs=ctypes.pointer(pairs.record()) if pairs else None,
-        own=pointer(own),
-        own_weight=pointer(own_weight.numbers) if own_weight else None,
-        own_channels=own_weight.in_channels if own_weight else 0,
+        pairs=ctypes.pointer(pairs.to_c()) if pairs else None,
+        dense=pointer(dense),
+        dense_weight=pointer(dense_weight.numbers) if dense_weight else None,
+        dense_channels=dense_weight.in_channels if dense_weight else 0,
         bias=pointer(bias),
         add=pointer(add),
         add_row=pointer(add_row),
         slope=slope,
         out=pointer(out),
-        wide=int(out.dtype is not given.dtype),
+        wide=int(out.dtype is not feats.dtype),
         plus=pointer(plus),
         sum=pointer(total),
     )
-    opened().elite_rows(job, _bf16(given))
+    opened().elite_rows(job, _is_bf16(feats))
 
 
 @dataclass(frozen=True)
-class Pooled:
-    """Row t is leaky(sum of count[e] feats[column[e]] over offsets[t] <= e < offsets[t + 1], divided by total[t])."""
+class PooledRows:
+    """Rows to compute: t is leaky(sum of count[e] feats[column[e]] / total[t]), offsets[t] <= e < offsets[t + 1]."""
 
     feats: Float[Tensor, "_ c"]
     offsets: Int64[Tensor, "starts"]
@@ -128,7 +116,7 @@ class Pooled:
     def channels(self) -> int:
         return self.feats.shape[1]
 
-    def record(self, out: Tensor | None = None) -> Any:
+    def to_c(self, out: Tensor | None = None) -> Any:
         return Pool(
             targets=len(self),
             channels=self.channels,
@@ -142,32 +130,35 @@ class Pooled:
         )
 
 
-def pool(out: Float[Tensor, "t c"], pooled: Pooled) -> None:
-    """Write the rows of ``pooled``."""
+def pool(out: Float[Tensor, "t c"], pooled: PooledRows) -> None:
+    """Compute the rows of ``pooled``."""
     assert out.dtype is pooled.feats.dtype
     assert out.shape == (len(pooled), pooled.channels)
-    opened().elite_pool(pooled.record(out), _bf16(out))
+    opened().elite_pool(pooled.to_c(out), _is_bf16(out))
 
 
 @dataclass(frozen=True)
 class VoxelPoints:
-    """The points of each voxel: voxel v has order[offsets[v]:offsets[v + 1]]."""
+    """The points of each voxel: voxel v has order[offsets[v]:offsets[v + 1]]. Lengths in metres, sensor frame."""
 
     points: Float32[Tensor, "n 3"]
     remission: Float32[Tensor, "n"]
     order: Int32[Tensor, "n"]
     offsets: Int64[Tensor, "starts"]
     coords: Int64[Tensor, "v 4"]
-    corner: Float32[Tensor, "3"]  # of the volume (m)
-    size: Float32[Tensor, "3"]  # of a voxel (m)
+    corner: Float32[Tensor, "3"]  # low corner of the volume
+    size: Float32[Tensor, "3"]  # of a voxel
 
 
 @dataclass(frozen=True)
-class PointMean:
-    """Row v is the mean over the points of voxel v of relu(numbers @ weight + bias); the ten numbers as in PointMLP."""
+class PointMeanRows:
+    """Rows to compute: v is the mean over the points of voxel v of relu(features @ weight + bias).
+
+    The ten features of a point are those of ``PointMLP``.
+    """
 
     inside: VoxelPoints
-    weight: Packed
+    weight: PackedWeight
     bias: Float32[Tensor, "c"]
 
     def __len__(self) -> int:
@@ -177,7 +168,7 @@ class PointMean:
     def channels(self) -> int:
         return self.weight.out_channels
 
-    def record(self) -> Any:
+    def to_c(self) -> Any:
         inside = self.inside
         return PointMeans(
             channels=self.channels,
@@ -193,30 +184,19 @@ class PointMean:
         )
 
 
-def point_means(out: Float32[Tensor, "v c"], means: PointMean) -> None:
-    """Write the rows of ``means``, whose weight is packed as float32."""
-    opened().elite_point_means(means.record(), len(means), pointer(out))
-
-
-def point_means_gradient(
-    grad: Float32[Tensor, "v c"], means: PointMean, weight: Float32[Tensor, "10 c"]
-) -> tuple[Float32[Tensor, "10 c"], Float32[Tensor, "c"]]:
-    """Of ``weight``, which is that of ``means`` as it was before it was packed, and of the bias."""
-    grad_weight, grad_bias = torch.empty_like(weight), torch.empty_like(means.bias)
-    results = pointer(grad_weight), pointer(grad_bias)
-    job = PointMeansGradient(means.record(), len(means), pointer(weight), pointer(grad), *results)
-    opened().elite_point_means_gradient(job)
-    return grad_weight, grad_bias
+def point_means(out: Float32[Tensor, "v c"], means: PointMeanRows) -> None:
+    """Compute the rows of ``means``, whose weight is packed as float32."""
+    opened().elite_point_means(means.to_c(), len(means), pointer(out))
 
 
 @dataclass(frozen=True)
 class Layer:
-    """Rows x become leaky(x @ weight + bias + add[add_row]); with ``total``, that + plus is written there.
+    """Layer of a chain: leaky(x @ weight + bias + add[add_row]); with ``total``, this + plus is written there.
 
-    ``slope`` is that of the leaky ReLU: 1 for none, 0 for ReLU.
+    ``slope`` belongs to the leaky ReLU: 1 for none, 0 for ReLU.
     """
 
-    weight: Packed
+    weight: PackedWeight
     bias: Float32[Tensor, "out"]
     slope: float = 1.0
     add: Float[Tensor, "_ out"] | None = None
@@ -224,11 +204,11 @@ class Layer:
     plus: Float[Tensor, "r out"] | None = None
     total: Float[Tensor, "r out"] | None = None
 
-    def record(self, out: Tensor | None, dtype: torch.dtype) -> Any:
+    def to_c(self, out: Tensor | None, dtype: torch.dtype) -> Any:
         return Rows(
             channels=self.weight.out_channels,
-            own_weight=pointer(self.weight.numbers),
-            own_channels=self.weight.in_channels,
+            dense_weight=pointer(self.weight.numbers),
+            dense_channels=self.weight.in_channels,
             bias=pointer(self.bias),
             add=pointer(self.add),
             add_row=pointer(self.add_row),
@@ -240,8 +220,10 @@ class Layer:
         )
 
 
-def chain(out: Float[Tensor, "r out"], rows: Tensor | Pooled | PointMean, layers: Sequence[Layer]) -> None:
-    """out = ``rows`` after all ``layers``, and nothing between them is kept.
+def fused_chain(
+    out: Float[Tensor, "r out"], rows: Tensor | PooledRows | PointMeanRows, layers: Sequence[Layer]
+) -> None:
+    """out = ``rows`` after all ``layers``, without intermediate results in memory.
 
     If the layers are bfloat16, ``out`` may be float32.
     """
@@ -250,96 +232,18 @@ def chain(out: Float[Tensor, "r out"], rows: Tensor | Pooled | PointMean, layers
     widths = [channels, *(layer.weight.out_channels for layer in layers)]
     assert [layer.weight.in_channels for layer in layers] == widths[:-1]
     assert out.shape == (len(rows), widths[-1])
-    records = [layer.record(None, dtype) for layer in layers[:-1]] + [layers[-1].record(out, dtype)]
+    records = [layer.to_c(None, dtype) for layer in layers[:-1]] + [layers[-1].to_c(out, dtype)]
     job = Chain(
         rows=len(rows),
         channels=channels,
         feats=pointer(rows) if isinstance(rows, Tensor) else None,
-        pool=ctypes.pointer(rows.record()) if isinstance(rows, Pooled) else None,
-        points=ctypes.pointer(rows.record()) if isinstance(rows, PointMean) else None,
+        pool=ctypes.pointer(rows.to_c()) if isinstance(rows, PooledRows) else None,
+        points=ctypes.pointer(rows.to_c()) if isinstance(rows, PointMeanRows) else None,
         count=len(records),
         layers=(Rows * len(records))(*records),
     )
     opened().elite_chain(job, int(dtype is torch.bfloat16))
 
 
-def weight_gradient(
-    feats: Float32[Tensor, "v in_"], grad: Float32[Tensor, "v out"], pairs: NeighbourPairs | None = None
-) -> Float32[Tensor, "positions in_ out"]:
-    """The sum of feats[neighbour]^T grad[voxel] for each of 27 kernel positions; without ``pairs`` feats^T grad."""
-    weight = torch.empty(27 if pairs else 1, feats.shape[1], grad.shape[1])
-    job = WeightGradient(
-        rows=len(feats),
-        in_channels=feats.shape[1],
-        out_channels=grad.shape[1],
-        feats=pointer(feats),
-        grad=pointer(grad),
-        pairs=ctypes.pointer(pairs.record()) if pairs else None,
-        weight=pointer(weight),
-    )
-    opened().elite_weight_gradient(job)
-    return weight
-
-
-def combine(
-    out: Float32[Tensor, "r c"],
-    first: Float32[Tensor, "r c"],
-    first_scale: Float32[Tensor, "c"],
-    shift: Float32[Tensor, "c"],
-    *,
-    sign: Float32[Tensor, "r c"] | None = None,
-    sign_slope: float = 1.0,
-    second: Float32[Tensor, "r c"] | None = None,
-    second_scale: Float32[Tensor, "c"] | None = None,
-    slope: float = 1.0,
-) -> None:
-    """out = leaky(first_scale first + second_scale second + shift); ``out`` may be one of the inputs.
-
-    Where ``sign`` is not above zero, ``first`` counts ``sign_slope`` times only: the gradient of a leaky ReLU whose
-    output was ``sign``.
-    """
-    job = Combine(
-        rows=out.shape[0],
-        channels=out.shape[1],
-        first=pointer(first),
-        first_scale=pointer(first_scale),
-        sign=pointer(sign),
-        sign_slope=sign_slope,
-        second=pointer(second),
-        second_scale=pointer(second_scale),
-        shift=pointer(shift),
-        slope=slope,
-        out=pointer(out),
-    )
-    opened().elite_combine(job)
-
-
-def column_sums(
-    feats: Float32[Tensor, "r c"],
-    first: Float32[Tensor, "r c"] | None = None,
-    second: Float32[Tensor, "r c"] | None = None,
-    *,
-    sign: Float32[Tensor, "r c"] | None = None,
-    slope: float = 1.0,
-) -> Float64[Tensor, "3 c"]:
-    """Sums over all rows of feats, feats * first and feats * second (zero without), made in double precision.
-
-    Where ``sign`` is not above zero, ``feats`` counts ``slope`` times only.
-    """
-    out = torch.empty(3, feats.shape[1], dtype=torch.float64)
-    job = Sums(
-        rows=feats.shape[0],
-        channels=feats.shape[1],
-        feats=pointer(feats),
-        sign=pointer(sign),
-        slope=slope,
-        first=pointer(first),
-        second=pointer(second),
-        out=pointer(out),
-    )
-    opened().elite_sums(job)
-    return out
-
-
-def _bf16(tensor: Tensor) -> int:
+def _is_bf16(tensor: Tensor) -> int:
     return int(tensor.dtype is torch.bfloat16)

@@ -1,23 +1,31 @@
 """Sparse voxels: the geometry of a batch, the poolings between its grids, and the submanifold convolution."""
 
-from elite.sparse.backends import Backend, Neighbours, choose
+from elite.sparse.backends import Backend, Neighbours, find_neighbours, resolve_backend
 from elite.sparse.conv import SubmanifoldConv3d, submanifold_conv
 from elite.sparse.geometry import build_geometry
 from elite.sparse.kernel_map import KernelMap, kernel_map
-from elite.sparse.scatter import Pooling
+from elite.sparse.native_geometry import build_native_geometry, voxel_points
+from elite.sparse.pooling import Grouping, Pooling, gather_deterministic
+from elite.sparse.torch_geometry import build_torch_geometry
 from elite.sparse.voxels import Geometry, Grid, Level
 
 __all__ = [
     "Backend",
     "Geometry",
     "Grid",
+    "Grouping",
     "KernelMap",
     "Level",
     "Neighbours",
     "Pooling",
     "SubmanifoldConv3d",
     "build_geometry",
-    "choose",
+    "build_native_geometry",
+    "build_torch_geometry",
+    "find_neighbours",
+    "gather_deterministic",
     "kernel_map",
+    "resolve_backend",
     "submanifold_conv",
+    "voxel_points",
 ]

@@ -1,10 +1,11 @@
-"""The geometry of a batch, by the backend that serves."""
+"""Geometry of a batch, by the backend of the student."""
 
 from jaxtyping import Float32, Int64
 from torch import Tensor
 
-from elite.sparse import native_geometry
-from elite.sparse.backends import Backend, choose
+from elite.sparse.backends import Backend, resolve_backend
+from elite.sparse.native_geometry import build_native_geometry
+from elite.sparse.torch_geometry import build_torch_geometry
 from elite.sparse.voxels import Geometry, Grid
 
 
@@ -15,12 +16,17 @@ def build_geometry(
     strides: tuple[int, ...],
     backend: Backend = "auto",
 ) -> Geometry:
-    """As ``Geometry.build``, which it equals whatever the backend.
+    """Build the voxels, neighbours, blocks, pools and groups of a batch; equal for every backend.
+
+    Args:
+        points: metres, in the sensor frame of their scan.
+        batch_index: the scan of each point.
+        strides: cell sizes of the levels, in stride-1 cells; at least two.
 
     Raises:
-        ConfigError, MissingExtraError: see :func:`elite.sparse.backends.choose`.
+        ConfigError, MissingExtraError: see :func:`elite.sparse.backends.resolve_backend`.
     """
-    chosen = choose(backend, points.device)
-    if chosen == "native" and (built := native_geometry.build(points, batch_index, grid, strides)) is not None:
-        return built
-    return Geometry.build(points, batch_index, grid, strides, chosen)
+    resolved = resolve_backend(backend, points.device)
+    if resolved == "native" and (geometry := build_native_geometry(points, batch_index, grid, strides)) is not None:
+        return geometry
+    return build_torch_geometry(points, batch_index, grid, strides, resolved)

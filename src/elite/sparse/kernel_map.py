@@ -1,58 +1,45 @@
-"""Which voxels are neighbours: keys, search, and the pairs that a 3x3x3 submanifold convolution multiplies."""
+"""Neighbouring voxels of a grid: one sortable key per voxel, and the search for neighbours within 3x3x3."""
 
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from jaxtyping import Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 
-KERNEL = 27
-CENTRE = 13  # kernel positions run over (dz, dy, dx) with dx fastest, so the voxel itself is number 13
+from elite.sparse.torch_conv import CENTRE, POSITIONS, PairBlock, convolve_blocks
+
 _INT64_MAX = (1 << 63) - 1
-
-
-# Voxels whose pairs are worked on together. On the CPU their products then stay in cache, and no buffer is so
-# large that the system hands out fresh pages for it every time (about 7 pairs a voxel: 15 MB at 64 channels).
+# Voxels in one block of pairs. On the CPU their products then stay in cache, and no buffer is so large that the
+# system hands out fresh pages for it every time (about 7 pairs per voxel: 15 MB at 64 channels).
 _BLOCK = 8192
 
 
 @dataclass(frozen=True)
-class Block:
-    """The pairs of the voxels start..end, sorted by kernel position; the voxel itself (position 13) is left out.
-
-    Pair p says: voxel target[p] has a neighbour source[p] at its kernel position k, splits[k] <= p < splits[k + 1].
-    The pairs of voxel start + v are order[offsets[v]:offsets[v + 1]].
-    """
-
-    start: int
-    end: int
-    source: Int64[Tensor, "pairs"]
-    target: Int64[Tensor, "pairs"]
-    splits: tuple[int, ...]
-    order: Int64[Tensor, "pairs"]
-    offsets: Int64[Tensor, "starts"]
-
-
-@dataclass(frozen=True)
 class KernelMap:
-    """Who is whose neighbour: the row at each kernel position, -1 where there is none."""
+    """Neighbours for the convolution in plain PyTorch: their row at each kernel position, -1 for none."""
 
     neighbours: Int64[Tensor, "v 27"]
 
     @cached_property
-    def blocks(self) -> tuple[Block, ...]:
+    def blocks(self) -> tuple[PairBlock, ...]:
         """The pairs, block by block; one block on a GPU."""
         count = len(self.neighbours)
         size = _BLOCK if self.neighbours.device.type == "cpu" else max(1, count)
-        return tuple(_block(self.neighbours[start : start + size], start) for start in range(0, count, size))
+        return tuple(PairBlock.build(self.neighbours[start : start + size], start) for start in range(0, count, size))
+
+    def convolve(
+        self, feats: Float[Tensor, "v c_in"], weight: Float[Tensor, "27 c_in c_out"]
+    ) -> Float[Tensor, "v c_out"]:
+        """Compute ``submanifold_conv`` with its gradients."""
+        return convolve_blocks(feats, weight, self.blocks)
 
 
 def pack(coords: Int64[Tensor, "v 4"]) -> tuple[Int64[Tensor, "v"], tuple[int, int]]:
-    """One int64 per (batch, z, y, x), in that order of significance, and the steps of the key along (z, y).
+    """Return one int64 key per (batch, z, y, x), in that order of significance, and the key's steps along (z, y).
 
-    Any index is allowed, negative and huge ones too. One empty cell is kept around the occupied box on every side,
-    so that a step of one along any axis never lands on a cell of another row.
+    Any index is allowed, including negative and huge ones. The occupied box keeps one empty cell on every side: a step
+    of one along any axis never reaches a cell of another row.
     """
     if not len(coords):
         return coords.new_empty(0), (1, 1)
@@ -88,19 +75,19 @@ def _close_gaps(column: Int64[Tensor, "v"]) -> Int64[Tensor, "v"]:
 
 
 def kernel_map(coords: Int64[Tensor, "v 4"]) -> KernelMap:
-    """Neighbours within 3x3x3 of distinct voxels (batch, z, y, x) in ascending order, as ``Level.coords`` are."""
+    """Find the neighbours within 3x3x3 of distinct voxels (batch, z, y, x) in ascending order, as ``Level.coords``."""
     keys, (step_z, step_y) = pack(coords)
     return KernelMap(_neighbours(keys, step_z, step_y))
 
 
 def _neighbours(keys: Int64[Tensor, "v"], step_z: int, step_y: int) -> Int64[Tensor, "v 27"]:
-    """Row of the neighbour at each kernel position, -1 where there is none.
+    """Row of the neighbour at each kernel position, -1 for none.
 
-    Keys are sorted, and neighbours along x are next to each other: one search per line (dz, dy) serves its three
-    dx. Neighbourhood is mutual, so the 4 lines before the voxel's own and the voxel just before it are enough.
+    Keys are sorted, and neighbours along x are next to each other: one search per line (dz, dy) finds all three dx.
+    Neighbourhood is mutual, so the 4 lines before the voxel's line and the voxel just before it are enough.
     """
     count = len(keys)
-    table = keys.new_full((count, KERNEL), -1)
+    table = keys.new_full((count, POSITIONS), -1)
     rows = torch.arange(count, device=keys.device)
     padded = torch.cat([keys, keys.new_full((3,), -1)])
     for line, (dz, dy) in enumerate(((-1, -1), (-1, 0), (-1, 1), (0, -1))):
@@ -118,21 +105,4 @@ def _link(table: Tensor, rows: Tensor, neighbour: Tensor, found: Tensor, positio
     """Enter the found neighbours at ``position``, and the voxels themselves at the mirrored one."""
     here, there = rows[found], neighbour[found]
     table[here, position] = there
-    table[there, KERNEL - 1 - position] = here
-
-
-def _block(table: Int64[Tensor, "v 27"], start: int) -> Block:
-    by_position = table.T.contiguous()
-    exists = by_position >= 0
-    counts = exists.sum(dim=1)
-    rank = torch.cumsum(exists.flatten(), 0).view_as(exists) - 1
-    per_voxel = exists.T
-    return Block(
-        start=start,
-        end=start + len(table),
-        source=by_position[exists],
-        target=exists.nonzero()[:, 1] + start,
-        splits=(0, *torch.cumsum(counts, 0).tolist()),
-        order=rank.T[per_voxel],
-        offsets=torch.cat([counts.new_zeros(1), torch.cumsum(per_voxel.sum(dim=1), 0)]),
-    )
+    table[there, POSITIONS - 1 - position] = here

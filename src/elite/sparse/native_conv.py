@@ -1,4 +1,4 @@
-"""The submanifold convolution by our C++ kernels, with its gradients. float32 on the CPU."""
+"""Submanifold convolution by the C++ kernels, with its gradients: float32 on the CPU."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,40 +7,63 @@ import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
-from elite.native import NeighbourPairs, Packed, rows, weight_gradient
-from elite.sparse.conv import convolve, submanifold_conv
+from elite.native import NeighbourPairs, PackedWeight, Workspace, call, fused_layer, library, weight_gradient
+from elite.sparse.autograd import convolve_with_gradients
 from elite.sparse.kernel_map import KernelMap, kernel_map
-from elite.sparse.native_geometry import neighbour_pairs
+from elite.sparse.torch_conv import CENTRE
 
 
 @dataclass(frozen=True)
 class NativeKernelMap:
-    """Who is whose neighbour, for the native kernels; ``coords`` as ``Level.coords``."""
+    """Neighbouring voxels of a grid for the native kernels; ``coords`` as ``Level.coords``."""
 
     coords: Int64[Tensor, "v 4"]
+    pairs: NeighbourPairs
+
+    @classmethod
+    def build(
+        cls, coords: Int64[Tensor, "v 4"], workspace: Workspace | None = None, name: str = ""
+    ) -> "NativeKernelMap | None":
+        """Find the neighbours of ascending distinct voxels.
+
+        Args:
+            workspace: memory for the pairs, in buffers of this ``name``; by default newly allocated.
+
+        Returns:
+            None if there are no kernels, the voxels are not on the CPU, or they are too far apart for 63-bit keys.
+        """
+        if coords.device.type != "cpu" or library() is None:
+            return None
+        workspace = workspace or Workspace()
+        first, second = workspace.buffer(f"neighbours {name}", 2, CENTRE, len(coords), dtype=torch.int32)
+        count = workspace.buffer(f"neighbour counts {name}", CENTRE)
+        completed = call("elite_neighbours", coords.contiguous(), len(coords), first, second, count)
+        return cls(coords, NeighbourPairs(first, second, count)) if completed else None
 
     @cached_property
-    def pairs(self) -> NeighbourPairs | None:
-        """None if the voxels lie too far apart for one key each."""
-        return neighbour_pairs(self.coords)
-
-    @cached_property
-    def plain(self) -> KernelMap:
+    def float64_neighbours(self) -> KernelMap:
+        """The same neighbours for plain PyTorch."""
         return kernel_map(self.coords)
 
     def convolve(
         self, feats: Float[Tensor, "v c_in"], weight: Float[Tensor, "27 c_in c_out"]
     ) -> Float[Tensor, "v c_out"]:
-        """Of half precision in float32, which is faster here; of float64 by plain torch."""
-        if self.pairs is None or torch.float64 in (feats.dtype, weight.dtype):
-            return submanifold_conv(feats, weight, self.plain)
-        return convolve(feats.float().contiguous(), weight.float(), native_product, weight_gradient, self.pairs)
+        """Compute ``submanifold_conv``: 16-bit input in float32, which is faster here; float64 by plain PyTorch."""
+        if torch.float64 in (feats.dtype, weight.dtype):
+            return self.float64_neighbours.convolve(feats, weight)
+        return convolve_with_gradients(
+            feats.float().contiguous(),
+            weight.float(),
+            self.pairs,
+            product=native_product,
+            weight_gradient=weight_gradient,
+        )
 
 
 def native_product(
     feats: Float32[Tensor, "v c_in"], weight: Float32[Tensor, "27 c_in c_out"], pairs: NeighbourPairs
 ) -> Float32[Tensor, "v c_out"]:
-    """The convolution itself, without gradients."""
+    """The convolution, without gradients."""
     out = feats.new_empty(len(feats), weight.shape[2])
-    rows(out, conv=feats, conv_weight=Packed.of(weight), pairs=pairs)
+    fused_layer(out, conv=feats, conv_weight=PackedWeight.pack(weight), pairs=pairs)
     return out

@@ -1,181 +1,156 @@
-"""The records of ``Geometry.build``, made by the native library: equal to the last bit, several times faster."""
+"""Geometry of a batch by the native kernels: bit-identical to the PyTorch one, several times faster."""
 
 from dataclasses import dataclass
-from functools import cached_property
 from math import ceil
 
 import torch
 from jaxtyping import Float, Float32, Int32, Int64
 from torch import Tensor
 
-from elite.native.library import call, library
-from elite.native.ops import NeighbourPairs, VoxelPoints
-from elite.native.workspace import Workspace
-from elite.sparse.kernel_map import CENTRE
-from elite.sparse.scatter import Csr, Pooling
+from elite.native import VoxelPoints, Workspace, call, library
+from elite.sparse.backends import Neighbours
+from elite.sparse.kernel_map import kernel_map
+from elite.sparse.native_conv import NativeKernelMap
+from elite.sparse.pooling import Csr, Grouping, Pooling
 from elite.sparse.voxels import Geometry, Grid, Level
 
 
-@dataclass(frozen=True)
-class Members:
-    """The points of each voxel, ascending; as in ``VoxelPoints``."""
-
-    order: Int32[Tensor, "n"]
-    offsets: Int64[Tensor, "starts"]
-
-
-def build(
+def build_native_geometry(
     points: Float32[Tensor, "n 3"],
     batch_index: Int64[Tensor, "n"],
     grid: Grid,
     strides: tuple[int, ...],
-    space: Workspace | None = None,
+    workspace: Workspace | None = None,
 ) -> Geometry | None:
-    """As ``Geometry.build``; None where torch must serve.
+    """Build the geometry; arguments as in :func:`elite.sparse.build_geometry`.
 
-    That is: there is no library, the points are not on the CPU, one of them is no number, or they lie so far apart that
-    the keys of their cells do not fit. What costs torch a sort later on is here already: the blocks of every level but
-    the last, and ``by_target`` and ``total`` of the pools and blocks. With ``space`` it lives there, else in memory of
-    its own.
+    Args:
+        workspace: memory for the result, which the next call with it overwrites; by default newly allocated.
+
+    Returns:
+        None if there are no kernels, the points are not on the CPU or not finite, or they are too far apart for the
+        keys of their cells.
     """
     if points.device.type != "cpu" or len(strides) < 2 or library() is None:
         return None
-    space = space or Workspace()
-    arrays = _levels(points.contiguous(), batch_index.contiguous(), grid, strides, space)
+    workspace = workspace or Workspace()
+    arrays = _find_voxels(points.contiguous(), batch_index.contiguous(), grid, strides, workspace)
     if arrays is None:
         return None
-    rows = torch.arange(len(points))  # every grouping of rows begins with some of these
-    joins = _joins(arrays, rows, space)
+    joins = _find_joins(arrays, workspace)
     if joins is None:
         return None
-    return Geometry(_with_blocks(arrays, strides, rows, space), *joins)
-
-
-def members(level: Level) -> Members:
-    """The points of each voxel of a level; at no cost if :func:`build` made it."""
-    if "_members" not in level.__dict__:
-        grouped = Csr.build(level.point_to_voxel, torch.arange(len(level.point_to_voxel)), None, len(level))
-        level.__dict__["_members"] = Members(grouped.columns.int(), grouped.offsets)
-    return level.__dict__["_members"]  # type: ignore[no-any-return]
+    levels = tuple(arrays.level(i, stride) for i, stride in enumerate(strides))
+    fine = levels[:-1]
+    return Geometry(
+        levels=levels,
+        neighbours=tuple(_neighbours(level, workspace) for level in fine),
+        blocks=_find_blocks(arrays, workspace),
+        pools=joins.pools,
+        point_groups=joins.point_groups,
+        group_voxels=joins.group_voxels,
+    )
 
 
 def voxel_points(
     points: Float32[Tensor, "n 3"], remission: Float[Tensor, "n"], grid: Grid, level: Level
 ) -> VoxelPoints:
-    """What the kernels of the point MLP read, for the stride-1 level of a batch."""
+    """The points of each voxel as the kernels of the point MLP read them; ``level`` has stride 1."""
     low, high = torch.tensor(grid.volume, dtype=torch.float32)
     size = (high - low) / torch.tensor(grid.cells, dtype=torch.float32)
-    inside = members(level)
-    given = points.contiguous(), remission.float().contiguous()
-    return VoxelPoints(*given, inside.order, inside.offsets, level.coords.contiguous(), low, size)
-
-
-def neighbour_pairs(
-    coords: Int64[Tensor, "v 4"], space: Workspace | None = None, name: str = ""
-) -> NeighbourPairs | None:
-    """The pairs that ``kernel_map(coords)`` tells, each once; None where torch must serve, as in :func:`build`.
-
-    In ``space`` they keep to the buffers of this ``name``.
-    """
-    if coords.device.type != "cpu" or library() is None:
-        return None
-    space = space or Workspace()
-    first, second = space(f"neighbours {name}", 2, CENTRE, len(coords), dtype=torch.int32)
-    count = space(f"neighbour counts {name}", CENTRE)
-    served = call("elite_neighbours", coords.contiguous(), len(coords), first, second, count)
-    return NeighbourPairs(first, second, count) if served else None
-
-
-class _Groups(Pooling):
-    """Of rows, each with its group; who wants their members in training gets them without a sort."""
-
-    @cached_property
-    def by_target(self) -> Csr:
-        order, offsets = torch.empty_like(self.target), self.target.new_empty(self.targets + 1)
-        served = call("elite_group", self.target.contiguous(), len(self.target), self.targets, order, offsets)
-        assert served
-        return Csr(offsets, order, None)
+    members = level.points.members
+    return VoxelPoints(
+        points=points.contiguous(),
+        remission=remission.float().contiguous(),
+        order=members.columns.int(),
+        offsets=members.offsets,
+        coords=level.coords.contiguous(),
+        corner=low,
+        size=size,
+    )
 
 
 @dataclass(frozen=True)
-class _Arrays:
-    """All levels, with room for as many voxels as points; level i fills coords[i, :voxels[i]] and offsets to match."""
+class _VoxelArrays:
+    """Voxels of all levels, with room for one per point; level i fills coords[i, :voxels[i]] and offsets to match."""
 
     voxels: list[int]
-    counts: Int64[Tensor, "levels"]  # voxels once more, for the library
+    counts: Int64[Tensor, "levels"]  # the same as ``voxels``, for the kernels
     coords: Int64[Tensor, "levels n 4"]
     point_to_voxel: Int64[Tensor, "levels n"]
     order: Int32[Tensor, "levels n"]
     offsets: Int64[Tensor, "levels starts"]
 
+    def level(self, i: int, stride: int) -> Level:
+        voxels = self.voxels[i]
+        members = Csr(self.offsets[i, : voxels + 1], self.order[i])
+        return Level(stride, self.coords[i, :voxels], Grouping(self.point_to_voxel[i], voxels, members))
 
-def _levels(
-    points: Tensor, batch_index: Tensor, grid: Grid, strides: tuple[int, ...], space: Workspace
-) -> _Arrays | None:
+
+def _find_voxels(
+    points: Tensor, batch_index: Tensor, grid: Grid, strides: tuple[int, ...], workspace: Workspace
+) -> _VoxelArrays | None:
     n, levels = len(points), len(strides)
     low, high = torch.tensor(grid.volume, dtype=torch.float32)
     cells = torch.tensor([[ceil(axis / stride) for axis in grid.cells] for stride in strides], dtype=torch.float32)
-    counts, coords = space("voxels", levels), space("coords", levels, n, 4)
-    point_to_voxel = space("point to voxel", levels, n)
-    order, offsets = space("members", levels, n, dtype=torch.int32), space("member offsets", levels, n + 1)
+    counts, coords = workspace.buffer("voxels", levels), workspace.buffer("coords", levels, n, 4)
+    point_to_voxel = workspace.buffer("point to voxel", levels, n)
+    order = workspace.buffer("members", levels, n, dtype=torch.int32)
+    offsets = workspace.buffer("member offsets", levels, n + 1)
     arrays = (counts, coords, point_to_voxel, order, offsets)
     if not call("elite_levels", points, batch_index, n, low, high, cells, levels, *arrays):
         return None
-    return _Arrays(counts.tolist(), *arrays)
+    return _VoxelArrays(counts.tolist(), *arrays)
 
 
-def _joins(
-    arrays: _Arrays, rows: Tensor, space: Workspace
-) -> tuple[tuple[Pooling, ...], Pooling, tuple[Pooling, ...]] | None:
-    """(pools, points to classes, voxels to classes)."""
+def _neighbours(level: Level, workspace: Workspace) -> Neighbours:
+    found = NativeKernelMap.build(level.coords, workspace, f"of stride {level.stride}")
+    return found or kernel_map(level.coords)
+
+
+@dataclass(frozen=True)
+class _Joins:
+    """The maps between levels, as in ``Geometry``."""
+
+    pools: tuple[Pooling, ...]
+    point_groups: Grouping
+    group_voxels: tuple[Grouping, ...]
+
+
+def _find_joins(arrays: _VoxelArrays, workspace: Workspace) -> _Joins | None:
     levels, n = arrays.point_to_voxel.shape
     joined = levels - 1
-    pairs, pool_arrays = space("pairs", joined), [space(part, joined, n) for part in ("source", "target", "count")]
-    target_offsets = space("by target", joined, n + 1)
-    columns, weights = space("columns", joined, n), space("weights", joined, n)
-    classes, point_to_class = space("classes", 1), space("point to class", n)
-    class_to_voxel = space("class to voxel", joined, n)
-    given = (arrays.counts, arrays.point_to_voxel, arrays.order, arrays.offsets)
-    made = (pairs, *pool_arrays, target_offsets, columns, weights, classes, point_to_class, class_to_voxel)
-    if not call("elite_joins", n, levels, *given, *made):
+    pairs = workspace.buffer("pairs", joined)
+    source, target, count = (workspace.buffer(name, joined, n) for name in ("source", "target", "count"))
+    target_offsets = workspace.buffer("by target", joined, n + 1)
+    columns, weights = workspace.buffer("columns", joined, n), workspace.buffer("weights", joined, n)
+    groups, point_to_group = workspace.buffer("groups", 1), workspace.buffer("point to group", n)
+    group_to_voxel = workspace.buffer("group to voxel", joined, n)
+    inputs = (arrays.counts, arrays.point_to_voxel, arrays.order, arrays.offsets)
+    by_target = (target_offsets, columns, weights)
+    outputs = (pairs, source, target, count, *by_target, groups, point_to_group, group_to_voxel)
+    if not call("elite_joins", n, levels, *inputs, *outputs):
         return None
 
     pools = []
     for i, used in enumerate(pairs.tolist()):
         fine, coarse = arrays.voxels[i : i + 2]
-        by_target = Csr(target_offsets[i, : coarse + 1], columns[i, :used], weights[i, :used])
-        source, target, count = (array[i, :used] for array in pool_arrays)
-        pool = Pooling(source, target, count, fine, coarse)
-        # A pool counts points, so its totals are those of the coarse voxels.
-        pools.append(_filled(pool, by_target, arrays.offsets[i + 1, : coarse + 1]))
-    found = int(classes)
-    voxel_classes = (
-        _Groups(rows[:found], class_to_voxel[i, :found], None, found, arrays.voxels[i + 1]) for i in range(joined)
+        sorted_entries = Csr(target_offsets[i, : coarse + 1], columns[i, :used], weights[i, :used])
+        total = arrays.offsets[i + 1, : coarse + 1].diff()[:, None]  # a pool counts points
+        pools.append(Pooling(source[i, :used], target[i, :used], count[i, :used], total, sorted_entries, fine))
+    found = int(groups)
+    group_voxels = (Grouping(group_to_voxel[i, :found], arrays.voxels[i + 1]) for i in range(joined))
+    return _Joins(tuple(pools), Grouping(point_to_group, found), tuple(group_voxels))
+
+
+def _find_blocks(arrays: _VoxelArrays, workspace: Workspace) -> tuple[Grouping, ...]:
+    levels, n = arrays.point_to_voxel.shape
+    fine = levels - 1
+    counts, voxel_to_block = workspace.buffer("blocks", fine), workspace.buffer("voxel to block", fine, n)
+    order, offsets = workspace.buffer("voxels of block", fine, n), workspace.buffer("block offsets", fine, n + 1)
+    completed = call("elite_blocks", n, fine, arrays.counts, arrays.coords, counts, voxel_to_block, order, offsets)
+    assert completed  # the keys of the voxels have fitted, and those of the blocks are shorter
+    return tuple(
+        Grouping(voxel_to_block[i, :voxels], blocks, Csr(offsets[i, : blocks + 1], order[i, :voxels]))
+        for i, (voxels, blocks) in enumerate(zip(arrays.voxels[:-1], counts.tolist(), strict=True))
     )
-    return tuple(pools), _Groups(rows, point_to_class, None, n, found), tuple(voxel_classes)
-
-
-def _with_blocks(arrays: _Arrays, strides: tuple[int, ...], rows: Tensor, space: Workspace) -> tuple[Level, ...]:
-    levels, n = len(strides), len(rows)
-    some = levels - 1
-    counts, voxel_to_block = space("blocks", some), space("voxel to block", some, n)
-    order, offsets = space("voxels of block", some, n), space("block offsets", some, n + 1)
-    served = call("elite_blocks", n, some, arrays.counts, arrays.coords, counts, voxel_to_block, order, offsets)
-    assert served  # half of what has fitted already
-    made = []
-    for i, (stride, voxels) in enumerate(zip(strides, arrays.voxels, strict=True)):
-        level = Level(stride, arrays.coords[i, :voxels], arrays.point_to_voxel[i], "native")
-        level.__dict__["_members"] = Members(arrays.order[i], arrays.offsets[i, : voxels + 1])
-        level.__dict__["points"] = _Groups(rows, arrays.point_to_voxel[i], None, len(rows), voxels)
-        made.append(level)
-    for i, blocks in enumerate(counts.tolist()):
-        voxels, starts = arrays.voxels[i], offsets[i, : blocks + 1]
-        pooling = Pooling(rows[:voxels], voxel_to_block[i, :voxels], None, voxels, blocks)
-        made[i].__dict__["blocks"] = _filled(pooling, Csr(starts, order[i, :voxels], None), starts)
-    return tuple(made)
-
-
-def _filled(pooling: Pooling, by_target: Csr, total_offsets: Tensor) -> Pooling:
-    """With what its cached properties would compute: they keep it in ``__dict__``, where a frozen record may get it."""
-    pooling.__dict__.update(by_target=by_target, total=total_offsets.diff()[:, None])
-    return pooling

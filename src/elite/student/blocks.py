@@ -1,13 +1,12 @@
-"""The parts of one student stage. V = voxels of its input grid, W = voxels of its output grid, C = channels.
+"""Parts of one student stage. V = voxels of its input grid, W = voxels of its output grid, C = channels.
 
-ReLU and leaky ReLU stand where the published network has them, batch norms too: their order is part of the weights.
+ReLU, leaky ReLU and batch norms are in the order of the published network, on which trained weights depend.
 """
 
 from jaxtyping import Float
 from torch import Tensor, cat, nn
 
-from elite.sparse import Level, Neighbours, Pooling, SubmanifoldConv3d
-from elite.student import native_training
+from elite.sparse import Grouping, Neighbours, Pooling, SubmanifoldConv3d
 
 SLOPE = 0.1
 
@@ -28,20 +27,19 @@ class ResidualBlock(nn.Module):
         self.shortcut = nn.Linear(channels, channels, bias=False)
         self.shortcut_norm = nn.BatchNorm1d(channels)
 
-    def forward(self, x: Float[Tensor, "v c"], kernel: Neighbours) -> Float[Tensor, "v c"]:
-        if native_training.serves(self, kernel, len(x)):
-            return native_training.residual_block(self, x, kernel, SLOPE)
-        y = leaky(self.norm1(self.conv1(x, kernel)))
-        y = self.norm2(self.conv2(y, kernel))
+    def forward(self, x: Float[Tensor, "v c"], neighbours: Neighbours) -> Float[Tensor, "v c"]:
+        """Features of the same voxels."""
+        y = leaky(self.norm1(self.conv1(x, neighbours)))
+        y = self.norm2(self.conv2(y, neighbours))
         return leaky(y + self.shortcut_norm(self.shortcut(x)))
 
 
 class PointEncoder(nn.Module):
-    """The point branch: a row's own features beside those of its 2x2x2 block, then the mean per output voxel.
+    """Point branch: each voxel's features joined with those of its 2x2x2 block, then the mean per output voxel.
 
-    The published network runs its last two layers per point. All points of an input voxel carry the same
-    row, so running them per voxel and counting points in the pooling is the same; and the last
-    Linear, being affine, commutes with the mean.
+    The published network runs its last two layers per point. All points of an input voxel have the same features, so
+    running them per voxel and counting points in the pooling is equivalent. The last Linear is affine and commutes
+    with the mean.
     """
 
     def __init__(self, channels: int) -> None:
@@ -61,17 +59,15 @@ class PointEncoder(nn.Module):
         self.fuse = nn.Linear(2 * channels, channels)
         self.out = nn.Linear(channels, channels)
 
-    def forward(self, g: Float[Tensor, "v c"], level: Level, pool: Pooling) -> Float[Tensor, "w c"]:
-        blocks = level.blocks
-        if native_training.serves(self, level.kernel_map, blocks.targets):
-            return native_training.point_encoder(self, g, blocks, pool, SLOPE)
-        around = blocks.spread(self.block(blocks(g)))
-        fused = leaky(self.fuse(cat([leaky(self.own(g)), around], dim=1)))
+    def forward(self, feats: Float[Tensor, "v c"], blocks: Grouping, pool: Pooling) -> Float[Tensor, "w c"]:
+        """Point features of the output grid; ``blocks`` and ``pool`` of the input grid, as in ``Geometry``."""
+        context = blocks.broadcast(self.block(blocks.mean(feats)))
+        fused = leaky(self.fuse(cat([leaky(self.own(feats)), context], dim=1)))
         return self.out(pool(fused))
 
 
 class Stage(nn.Module):
-    """From one grid to the next coarser one, voxel branch and point branch side by side."""
+    """From one grid to the next coarser one, by a voxel branch and a point branch in parallel."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -79,11 +75,11 @@ class Stage(nn.Module):
         self.point = PointEncoder(channels)
 
     def forward(
-        self, feats: Float[Tensor, "v c"], level: Level, pool: Pooling
+        self, feats: Float[Tensor, "v c"], neighbours: Neighbours, blocks: Grouping, pool: Pooling
     ) -> tuple[Float[Tensor, "v c"], Float[Tensor, "w c"], Float[Tensor, "w c"]]:
-        """Returns (voxel features for distillation, point features, input of the next stage)."""
+        """Return (voxel features for distillation, point features, input of the next stage)."""
         voxel = feats
         for block in self.voxel:
-            voxel = block(voxel, level.kernel_map)
-        point = self.point(feats + voxel, level, pool)
+            voxel = block(voxel, neighbours)
+        point = self.point(feats + voxel, blocks, pool)
         return voxel, point, point + pool(voxel)

@@ -1,4 +1,4 @@
-"""Batch norm over rows by the native kernels. R = rows, C = channels; statistics are in double precision."""
+"""Batch norm over rows by the native kernels, with statistics in double precision. R = rows, C = channels."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,21 +12,21 @@ from elite.native import column_sums, combine
 
 
 def batch_norm(x: Float32[Tensor, "r c"], norm: nn.BatchNorm1d) -> Float32[Tensor, "r c"]:
-    """``norm`` in training: by the statistics of ``x``, which enter the running ones."""
+    """Compute ``norm(x)`` in training mode, and update its running statistics."""
     return _BatchNorm1d.apply(x, norm.weight, norm.bias, norm)  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
-class Statistics:
-    """Of a batch: the mean and 1 / standard deviation of each channel over ``count`` rows."""
+class BatchStatistics:
+    """Mean and 1 / standard deviation of each channel over the ``count`` rows of a batch."""
 
     mean: Float64[Tensor, "c"]
     inverse: Float64[Tensor, "c"]
     count: int
 
     @classmethod
-    def of(cls, x: Float32[Tensor, "r c"], norm: nn.BatchNorm1d) -> "Statistics":
-        """Enters them into the running statistics of ``norm``, too."""
+    def update(cls, x: Float32[Tensor, "r c"], norm: nn.BatchNorm1d) -> "BatchStatistics":
+        """Return the statistics of ``x``, and update the running statistics of ``norm`` with them."""
         count = len(x)
         total, squares, _ = column_sums(x, x)
         mean = total / count
@@ -41,14 +41,14 @@ class Statistics:
         return cls(mean, (variance + norm.eps).rsqrt(), count)
 
     def affine(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-        """(scale, shift) of the norm."""
+        """Return (scale, shift) of the norm: its output is input * scale + shift."""
         scale = self.inverse * weight
         return scale.float(), (bias - self.mean * scale).float()
 
     def gradients(
         self, weight: Tensor, grad_sum: Tensor, product_sum: Tensor
     ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor, Tensor]]:
-        """(gradient of the weight, of the bias, (a, b, c)) from the sums of grad and of grad * input.
+        """Return gradients (weight, bias, (a, b, c)) from the sums of grad and of grad * input.
 
         The gradient of the input is a grad + b input + c.
         """
@@ -62,7 +62,7 @@ class Statistics:
 class _BatchNorm1d(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, norm: nn.BatchNorm1d) -> Tensor:
-        ctx.statistics = Statistics.of(x, norm)
+        ctx.statistics = BatchStatistics.update(x, norm)
         ctx.save_for_backward(x, weight)
         out = torch.empty_like(x)
         combine(out, x, *ctx.statistics.affine(weight, bias))

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from elite.sparse.scatter import Csr
+from elite.sparse.pooling import Csr
 from elite.types import Pixels
 
 

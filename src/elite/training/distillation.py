@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from elite.config import TrainConfig
 from elite.errors import ConfigError
 from elite.losses import dense_pixels, kl_divergence, labelled_pairs, segmentation_loss, voxel_majority
-from elite.sparse import Pooling
+from elite.sparse import gather_deterministic
 from elite.types import Batch, StageOutput, StudentOutput, TeacherOutput, Views
 
 if TYPE_CHECKING:  # its libraries are needed only where there is a teacher
@@ -113,10 +113,10 @@ class Distillation(nn.Module):
         share = self.config.kl / sum(self.shares)
         terms: dict[str, Tensor] = {}
         for i, (logits, stage) in enumerate(zip(voxel_logits, output.stages, strict=True)):
-            paired = _rows(logits, stage.point_to_voxel[views.pair_point])
+            paired = gather_deterministic(logits, stage.point_to_voxel[views.pair_point])
             terms[f"kl{i}"] = self.shares[i] * share * kl_divergence(said.stages[i], paired)
         if self.config.logits > 0:
-            paired = _rows(output.logits, views.pair_point)
+            paired = gather_deterministic(output.logits, views.pair_point)
             terms["kl"] = self.config.logits * kl_divergence(said.multi_stage, paired)
         return terms
 
@@ -129,11 +129,6 @@ class Distillation(nn.Module):
 def _named(name: str, losses: tuple[Tensor, Tensor], weight: float) -> dict[str, Tensor]:
     cross_entropy, lovasz = losses
     return {f"{name}/cross_entropy": weight * cross_entropy, f"{name}/lovasz": weight * lovasz}
-
-
-def _rows(feats: Tensor, index: Tensor) -> Tensor:
-    """feats[index], with a gradient that is summed in one order."""
-    return Pooling.groups(index, len(feats)).spread(feats)
 
 
 @contextmanager

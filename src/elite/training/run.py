@@ -29,7 +29,7 @@ from elite.labels import NUM_CLASSES, POINT_COUNTS
 from elite.losses import class_weights
 from elite.processes import is_first, sizes
 from elite.signals import Terminated
-from elite.sparse import choose
+from elite.sparse import resolve_backend
 from elite.stopping import Stopping
 from elite.student import SPVCNN, load_student
 from elite.terminal import notice, say
@@ -112,7 +112,7 @@ class _Run:
             trainer = _trainer(config, self._callbacks(data), self.progress, step=point.step if point else 0)
             data.check_processes(trainer.world_size)
             check_shared_memory(in_flight * trainer.num_devices)
-            choose(config.backend, trainer.strategy.root_device)
+            resolve_backend(config.backend, trainer.strategy.root_device)
             module = _module(config, data, trainer.world_size)
             self.begun = True  # not before everything else has been found to fit
             make_folder(config.out)

@@ -1,0 +1,121 @@
+"""Find, open and call the shared library of native kernels. kernels.h and geometry.h document its functions."""
+
+import ctypes
+from ctypes import POINTER, c_char_p, c_int, c_int32, c_int64, c_void_p
+from functools import cache
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+from typing import Any
+
+import torch  # before the library is opened: the kernels then share torch's OpenMP threads
+
+from elite.native.records import (
+    Chain,
+    Combine,
+    PointMeans,
+    PointMeansGradient,
+    Pool,
+    Rows,
+    Sums,
+    WeightGradient,
+)
+
+_FOLDER = Path(__file__).parent
+
+_FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
+    "elite_instructions": (c_char_p, []),
+    "elite_limit": (None, [c_char_p]),
+    "elite_has_bf16": (c_int, []),
+    "elite_packed_size": (c_int64, [c_int64, c_int64]),
+    "elite_pack": (None, [c_void_p, c_int64, c_int64, c_int64, c_void_p, c_int]),
+    "elite_rows": (None, [POINTER(Rows), c_int]),
+    "elite_pool": (None, [POINTER(Pool), c_int]),
+    "elite_chain": (None, [POINTER(Chain), c_int]),
+    "elite_weight_gradient": (None, [POINTER(WeightGradient)]),
+    "elite_point_means": (None, [POINTER(PointMeans), c_int64, c_void_p]),
+    "elite_point_means_gradient": (None, [POINTER(PointMeansGradient)]),
+    "elite_combine": (None, [POINTER(Combine)]),
+    "elite_sums": (None, [POINTER(Sums)]),
+    # these return an EliteStatus (sorting.h), see call
+    "elite_levels": (c_int32, [c_void_p, c_void_p, c_int64, c_void_p, c_void_p, c_void_p, c_int64, *[c_void_p] * 5]),
+    "elite_joins": (c_int32, [c_int64, c_int64, *[c_void_p] * 14]),
+    "elite_blocks": (c_int32, [c_int64, c_int64, *[c_void_p] * 6]),
+    "elite_group": (c_int32, [c_void_p, c_int64, c_int64, c_void_p, c_void_p]),
+    "elite_neighbours": (c_int32, [c_void_p, c_int64, *[c_void_p] * 3]),
+    "elite_lovasz_steps": (c_int32, [c_void_p, c_void_p, c_int64, c_int64, c_void_p]),
+}
+_DONE, _TOO_LARGE, _NO_MEMORY = range(3)
+
+
+@cache
+def _open() -> tuple[ctypes.CDLL | None, str]:
+    """(library, its instruction set), or (None, reason why it is not available)."""
+    path = next((p for suffix in EXTENSION_SUFFIXES if (p := _FOLDER / f"_kernels{suffix}").exists()), None)
+    if path is None:
+        return None, "they were not built (no C++ compiler when elite was installed, or no x86-64)"
+    try:
+        found = ctypes.CDLL(str(path))
+    except OSError as error:
+        return None, f"{path.name} cannot be opened ({error})"
+    for name, (result, arguments) in _FUNCTIONS.items():
+        try:
+            function = getattr(found, name)
+        except AttributeError:
+            return (
+                None,
+                f"{path.name} is older than this version of elite and does not have {name}; install elite again",
+            )
+        function.restype, function.argtypes = result, arguments
+    instructions = found.elite_instructions().decode()
+    if instructions == "none":
+        return None, "the processor has neither AVX-512 nor AVX2"
+    return found, instructions
+
+
+def library() -> ctypes.CDLL | None:
+    """The opened library, None if it is not available (:func:`describe` gives the reason)."""
+    return _open()[0]
+
+
+def opened() -> ctypes.CDLL:
+    """The opened library, for callers that have checked :func:`library`."""
+    found = library()
+    assert found is not None
+    return found
+
+
+def call(name: str, *arguments: torch.Tensor | int) -> bool:
+    """Call a function that returns an EliteStatus.
+
+    Returns:
+        False if the indices are too large for its keys, and PyTorch must compute the result.
+
+    Raises:
+        MemoryError: not enough memory for its work.
+    """
+    status = getattr(opened(), name)(*(pointer(a) if isinstance(a, torch.Tensor) else a for a in arguments))
+    if status == _NO_MEMORY:
+        raise MemoryError(f"{name}: expected memory for its work, found too little. Use fewer scans per batch.")
+    assert status in (_DONE, _TOO_LARGE)
+    return status == _DONE  # type: ignore[no-any-return]
+
+
+def has_bf16() -> bool:
+    """Whether this processor multiplies bfloat16 (AVX512-BF16) and the kernels are available."""
+    found = library()
+    return found is not None and bool(found.elite_has_bf16())
+
+
+def describe() -> str:
+    """The instruction set that the kernels use, or the reason why they are not available."""
+    found, reason = _open()
+    return f"native kernels, {found.elite_instructions().decode()}" if found else f"no native kernels: {reason}"
+
+
+def pointer(tensor: torch.Tensor | None) -> int | None:
+    """Address of a contiguous CPU tensor, None for None."""
+    if tensor is None:
+        return None
+    assert tensor.is_contiguous()
+    assert tensor.device.type == "cpu"
+    return tensor.data_ptr()

@@ -1,0 +1,88 @@
+"""Submanifold convolution in plain PyTorch, on any device: the reference of the other backends."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from elite.sparse.autograd import convolve_with_gradients
+from elite.sparse.pooling import segment_sum
+
+POSITIONS = 27
+CENTRE = 13  # kernel positions run over (dz, dy, dx) with dx fastest, so the voxel itself is number 13
+
+
+@dataclass(frozen=True)
+class PairBlock:
+    """Pairs of the voxels start..end, sorted by kernel position. A voxel's pair with itself (position 13) is implied.
+
+    Voxel target[p] has the neighbour source[p] at kernel position k, for splits[k] <= p < splits[k + 1].
+    The pairs of voxel start + v are order[offsets[v]:offsets[v + 1]].
+    """
+
+    start: int
+    end: int
+    source: Int64[Tensor, "pairs"]
+    target: Int64[Tensor, "pairs"]
+    splits: tuple[int, ...]
+    order: Int64[Tensor, "pairs"]
+    offsets: Int64[Tensor, "starts"]
+
+    @classmethod
+    def build(cls, table: Int64[Tensor, "v 27"], start: int) -> "PairBlock":
+        """From the neighbour of each voxel at each kernel position, -1 for none; ``start`` is the first voxel."""
+        by_position = table.T.contiguous()
+        exists = by_position >= 0
+        counts = exists.sum(dim=1)
+        rank = torch.cumsum(exists.flatten(), 0).view_as(exists) - 1
+        per_voxel = exists.T
+        return cls(
+            start=start,
+            end=start + len(table),
+            source=by_position[exists],
+            target=exists.nonzero()[:, 1] + start,
+            splits=(0, *torch.cumsum(counts, 0).tolist()),
+            order=rank.T[per_voxel],
+            offsets=torch.cat([counts.new_zeros(1), torch.cumsum(per_voxel.sum(dim=1), 0)]),
+        )
+
+    def runs(self) -> Iterator[tuple[int, int, int]]:
+        """(kernel position, first pair, end of its pairs) of every position that has pairs."""
+        for k, (start, end) in enumerate(pairwise(self.splits)):
+            if end > start:
+                yield k, start, end
+
+
+def convolve_blocks(
+    feats: Float[Tensor, "v c_in"], weight: Float[Tensor, "27 c_in c_out"], blocks: Sequence[PairBlock]
+) -> Float[Tensor, "v c_out"]:
+    """Compute the convolution with its gradients; under autocast in its 16-bit type."""
+    if torch.is_autocast_enabled(feats.device.type):
+        feats = feats.to(torch.get_autocast_dtype(feats.device.type))
+    return convolve_with_gradients(
+        feats, weight.to(feats.dtype), blocks, product=_gather_multiply_sum, weight_gradient=_weight_gradient
+    )
+
+
+def _gather_multiply_sum(feats: Tensor, weight: Tensor, blocks: Sequence[PairBlock]) -> Tensor:
+    out = torch.mm(feats, weight[CENTRE])
+    for block in blocks:
+        gathered = feats.index_select(0, block.source)
+        products = feats.new_empty(len(block.source), weight.shape[2])
+        for k, start, end in block.runs():
+            torch.mm(gathered[start:end], weight[k], out=products[start:end])
+        out[block.start : block.end] += segment_sum(products, block.order, block.offsets)
+    return out
+
+
+def _weight_gradient(feats: Tensor, grad: Tensor, blocks: Sequence[PairBlock]) -> Tensor:
+    weight = feats.new_zeros(POSITIONS, feats.shape[1], grad.shape[1])
+    torch.mm(feats.T, grad, out=weight[CENTRE])
+    for block in blocks:
+        inputs, outputs = feats.index_select(0, block.source), grad.index_select(0, block.target)
+        for k, start, end in block.runs():
+            weight[k].addmm_(inputs[start:end].T, outputs[start:end])
+    return weight
