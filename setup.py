@@ -1,7 +1,7 @@
-"""Builds the native kernels beside the package. Everything else about the project is in pyproject.toml.
+"""Build the native kernels into the package. All other metadata is in pyproject.toml.
 
-One C ABI, no torch headers: a few seconds. Each instruction set has its own object file, and the library picks one
-when it is opened. Without a compiler, or on another architecture, nothing is built and plain torch serves.
+The C ABI needs no torch headers, so a build takes seconds. Each instruction set has its own object file; the library
+selects one when it is loaded. Without a compiler, or on another architecture, elite falls back to PyTorch.
 """
 
 import platform
@@ -15,19 +15,19 @@ VECTORS = ["kernels.cpp", "training.cpp"]  # compiled once per instruction set
 PLAIN = ["geometry.cpp", "lovasz.cpp", "interface.cpp"]
 COMMON = [
     *["-std=c++17", "-O3", "-fopenmp", "-fno-math-errno", "-fno-trapping-math"],
-    "-ffp-contract=off",  # a cell index must not depend on whether the compiler found a fused multiply-add in it
-    *["-Wall", "-Wextra", "-Wno-maybe-uninitialized"],  # gcc 12 warns of its own intrinsics
+    "-ffp-contract=off",  # cell indices must not depend on fused multiply-adds
+    *["-Wall", "-Wextra", "-Wno-maybe-uninitialized"],  # gcc 12 warns about its own intrinsics
 ]
 AVX512 = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma", "-mprefer-vector-width=512"]
 INSTRUCTIONS = {"avx2": ["-mavx2", "-mfma"], "avx512": AVX512, "avx512bf16": [*AVX512, "-mavx512bf16"]}
 
 
 class BuildNative(build_ext):
-    """Compiles what runs over rows once per instruction set, and links all of it into one library."""
+    """Compile the row kernels once per instruction set, and link everything into one library."""
 
     def build_extension(self, ext: Extension) -> None:
         if platform.machine() not in ("x86_64", "AMD64"):
-            self.announce(f"no native kernels for {platform.machine()}: plain torch serves", level=3)
+            self.announce(f"no native kernels for {platform.machine()}; elite falls back to PyTorch", level=3)
             return
         objects = []
         for name, flags in INSTRUCTIONS.items():
