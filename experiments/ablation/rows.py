@@ -1,92 +1,23 @@
-"""What the ablation compares: the data, the frozen settings, and its rows, block by block. Nothing here runs anything.
+"""Rows of the ablation, block by block.
 
-Every setting is the same for every row but for what the row names. The weight of the divergence, the stages that have
-heads and the weight of these were changed after a first table (docs/experiments.md tells how); all else was fixed
-before the rows were run. Numbers of scans and streets in titles are those of the small setting.
+Settings that a row does not name are the same in all rows. The weight of the divergence, the stages with heads and the
+weight of these heads were chosen on held-out streets (docs/experiments/held-out-selection.md); everything else was
+fixed before the first run. Numbers of scans and streets in titles are those of the small size.
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-Settings = dict[str, Any]
+from experiments.ablation.sizes import Settings
 
-IMAGE = "--image-width 620 --image-height 188"
-LIDAR = f"--beams 32 --azimuths 512 {IMAGE}"
+SEGMENT_MODEL = "foundation"  # folder of the foundation model that was trained on segments without class names
+CLASS_MODEL = "foundation-classes"  # ... and on class labels
 
-
-@dataclass(frozen=True)
-class Size:
-    """How large everything is.
-
-    Attributes:
-        drive, many: rendering of the training drive, and of the one for few labels (at least 1000 training scans).
-        many_sequences: what is trained on of the latter: all but 08.
-        streets: renderings whose sequence 08 is scored, beside that of the training drive.
-        images: rendering of the broad image set: other streets, weathers and both cameras.
-        pretraining: steps of the foundation models on it.
-        config, settings: of every run.
-        batch: scans a step that these give.
-    """
-
-    drive: str
-    many: str
-    many_sequences: str
-    streets: tuple[str, ...]
-    images: str
-    pretraining: int
-    config: str
-    settings: Settings
-    batch: int
-
-
-SMALL = Size(
-    drive=f"--seed 0 --sequences 6 --frames 40 {LIDAR}",
-    many=f"--seed 7 --sequences 25 --frames 40 {LIDAR}",
-    many_sequences="00-07,09-10,22-36",
-    streets=tuple(f"--seed {seed} --sequences 1 --frames 20 {LIDAR}" for seed in (101, 102)),
-    images=f'--seed 1000 --sequences 88 --frames 6 --beams 4 --azimuths 64 {IMAGE} --cameras ["image_2","image_3"]',
-    pretraining=5000,
-    config="synthetic",
-    settings={
-        "steps": 600,
-        "val_every": 600,
-        "data.workers": 0,
-        "distill.stages": "[0,1,2]",  # voxels of the coarsest are 3.2 m wide (voxel_labels.py)
-        "distill.student_heads": 0.5,  # of 0.1 to 2 the best on left-out streets, no teacher
-    },
-    batch=2,
-)
-WHOLE = "--image-width 1241 --image-height 376"
-FULL = Size(  # for a GPU
-    drive=f"--seed 0 --sequences 10 --frames 100 {WHOLE}",
-    many=f"--seed 7 --sequences 25 --frames 40 {WHOLE}",
-    many_sequences="00-07,09-10,22-36",
-    streets=tuple(f"--seed {seed} --sequences 1 --frames 50 {WHOLE}" for seed in (101, 102)),
-    images=f'--seed 1000 --sequences 88 --frames 40 --beams 4 --azimuths 64 {WHOLE} --cameras ["image_2","image_3"]',
-    pretraining=40_000,
-    config="semantickitti",
-    settings={"steps": 8000, "val_every": 8000, "data.batch_size": 4, "loss.class_weights": "data"},
-    batch=4,
-)
-
-TINY = Size(  # to see in minutes that everything runs; its scores mean nothing
-    drive=f"--sequences 1 --frames 3 --beams 16 --azimuths 128 {IMAGE}",
-    many=f"--seed 7 --sequences 2 --frames 2 --beams 16 --azimuths 128 {IMAGE}",
-    many_sequences="00-01",
-    streets=(f"--seed 101 --sequences 1 --frames 1 --beams 16 --azimuths 128 {IMAGE}",),
-    images=f"--seed 1000 --sequences 1 --frames 4 --beams 4 --azimuths 64 {IMAGE}",
-    pretraining=2,
-    config="synthetic",
-    settings={"steps": 12, "val_every": 12, "data.workers": 0},
-    batch=2,
-)
-SIZES = {"small": SMALL, "full": FULL, "tiny": TINY}
-
-# Chosen on a street of the training drive (docs/experiments.md). The published weight of the divergence (0.05) does
-# less in runs this short; the teacher's gradient, clipped apart, does not shorten the student's step.
-TAUGHT: Settings = {"distill.kl": 0.2, "distill.logits": 2.0, "optim.clip_together": "false"}
+# The published weight of the divergence (0.05) has little effect in runs this short. The teacher's gradient is clipped
+# separately, or it would shorten the student's step.
+DISTILLATION: Settings = {"distill.kl": 0.2, "distill.logits": 2.0, "optim.clip_together": "false"}
 STRONG: Settings = {"distill.kl": 2.0, "distill.logits": 20.0}
-BROAD, NAMED = "broad", "broad-classes"  # foundation models: of segments without names, and of class labels
+STRONGEST: Settings = {"distill.kl": 8.0, "distill.logits": 80.0}
+PUBLISHED: Settings = {"distill.kl": 0.05, "distill.logits": 0.0}
 
 
 @dataclass(frozen=True)
@@ -94,156 +25,206 @@ class Row:
     """One line of a table.
 
     Attributes:
-        title: what is trained.
-        settings: beyond those of all rows.
-        teacher: which foundation model: BROAD, NAMED, a word for ``teacher.weights`` (none, random).
-        drive: the data set, a folder of the output.
-        larger: how many times the batch of the other rows.
-        against: BLOCK-ROW of the student that was given the same labels and no image; gains are over its run of the
-            same seed. A row that names itself has no gain.
+        title: description of the trained model.
+        settings: options in addition to those of all rows.
+        teacher: SEGMENT_MODEL, CLASS_MODEL, or a value of ``teacher.weights`` (none, random).
+        drive: data set, a folder of the output.
+        batch_factor: batch size relative to the other rows.
+        baseline: BLOCK-ROW of the student with the same labels and no image; gains are over its run with the same
+            seed. A row that is its own baseline has no gain.
     """
 
     title: str
     settings: Settings = field(default_factory=dict)
-    teacher: str = BROAD
+    teacher: str = SEGMENT_MODEL
     drive: str = "drive"
-    larger: int = 1
-    against: str = "core-heads"
+    batch_factor: int = 1
+    baseline: str = "core-stage-heads"
 
 
-def measured_against(plain: str, rows: dict[str, Row]) -> dict[str, Row]:
-    return {name: replace(row, against=plain) for name, row in rows.items()}
+Rows = dict[str, Row]
 
 
-# With SGD the published scale (1 / rank) leaves low-rank updates where they start. Of 12 and 60 (LoRA) and of 12, 144
-# and 600 (AdaLoRA, 12 as good as 144) these gave the best teachers on a street of the training drive
-# (docs/experiments.md).
+def with_baseline(baseline: str, rows: Rows) -> Rows:
+    return {name: replace(row, baseline=baseline) for name, row in rows.items()}
+
+
+# With SGD, low-rank updates hardly move at the published scale (1 / rank). These values gave the best teachers on a
+# street of the training drive (docs/experiments/low-rank-updates.md).
 ALPHA = {"lora": 12, "adalora": 144}
 
 
 def adapted(method: str) -> Settings:
     scale = {"teacher.adapter.alpha": ALPHA[method]} if method in ALPHA else {}
-    return TAUGHT | {"teacher.adapter.method": method} | scale
+    return DISTILLATION | {"teacher.adapter.method": method} | scale
 
 
-PSEUDO: Settings = {"data.dense_labels": "image_2_pseudo", "distill.dense_stride": 4}
+PSEUDO_LABELS: Settings = {"data.dense_labels": "image_2_pseudo", "distill.dense_stride": 4}
+SAM_PSEUDO_LABELS: Settings = PSEUDO_LABELS | {"data.dense_labels": "image_2_sam"}
+CLASS_TEACHER: Settings = adapted("frozen") | {"teacher.heads": "pretrained", "optim.teacher_lr": 0.01}
+WEAK_TEACHER: Settings = adapted("full") | {"teacher.model": "resnet-tiny"}
 
-CORE = {
-    "alone": Row("student alone", {"distill.student_heads": 0.0}, "none"),
-    "heads": Row("student, own stage heads, no image", teacher="none"),
-    "weak": Row(
-        "weak teacher: a CNN that saw only the drive",
-        adapted("full") | {"teacher.model": "resnet-tiny"},
-        "random",
-    ),
+CORE: Rows = {
+    "no-stage-heads": Row("student without stage heads", {"distill.student_heads": 0.0}, "none"),
+    "stage-heads": Row("student with stage heads, no teacher", teacher="none"),
+    "weak-teacher": Row("weak teacher: a CNN trained on the drive only", WEAK_TEACHER, "random"),
     "frozen": Row("foundation model, frozen", adapted("frozen")),
-    "lora": Row("foundation model with LoRA", adapted("lora")),
-    "adalora": Row("foundation model with AdaLoRA", adapted("adalora")),
-    "pseudo": Row("AdaLoRA and pseudo-labels (watershed)", adapted("adalora") | PSEUDO),
+    "lora": Row("foundation model, LoRA", adapted("lora")),
+    "adalora": Row("foundation model, AdaLoRA", adapted("adalora")),
+    "adalora-pseudo": Row("AdaLoRA, pseudo-labels (watershed)", adapted("adalora") | PSEUDO_LABELS),
 }
-NAMED_MODE = adapted("frozen") | {"teacher.heads": "pretrained", "optim.teacher_lr": 0.01}
-STAGES = {f"stage{i}": Row(f"only stage {i}", adapted("adalora") | {"distill.stages": f"[{i}]"}) for i in range(4)}
-# Beside CORE's "adalora". Of weight 0 nothing of the teacher reaches the student: that is CORE's "heads", but for their
-# random start.
-KL = {
-    "published": Row("divergence 0.05 as published", adapted("adalora") | {"distill.kl": 0.05, "distill.logits": 0.0}),
+
+STAGES: Rows = {
+    f"stage-{i}": Row(f"only stage {i}", adapted("adalora") | {"distill.stages": f"[{i}]"}) for i in range(4)
+}
+
+# Between these lies "adalora" of the core block, with 0.2 and 2. At weight 0 nothing reaches the student, which makes
+# the core block's "stage-heads" up to the random start.
+DIVERGENCE: Rows = {
+    "published": Row("divergence 0.05 as published", adapted("adalora") | PUBLISHED),
     "strong": Row("divergence 2, logits 20", adapted("adalora") | STRONG),
-    "kl8": Row("divergence 8, logits 80", adapted("adalora") | {"distill.kl": 8.0, "distill.logits": 80.0}),
+    "strongest": Row("divergence 8, logits 80", adapted("adalora") | STRONGEST),
 }
-SMALL_SAM = adapted("adalora") | PSEUDO | {"data.dense_labels": "image_2_sam"}
-SAM = {"sam": Row("AdaLoRA, with pseudo-labels (small SAM)", SMALL_SAM)}
-BOTH = adapted("adalora") | PSEUDO | {"distill.dense_pairs": "true"}
-PAIRS = {"pairs": Row("AdaLoRA, pseudo-labels (watershed) and the labels of points", BOTH)}
+SAM: Rows = {"sam": Row("AdaLoRA, pseudo-labels (small SAM)", adapted("adalora") | SAM_PSEUDO_LABELS)}
+PAIRS: Rows = {
+    "pairs": Row(
+        "AdaLoRA, pseudo-labels (watershed) and point labels",
+        adapted("adalora") | PSEUDO_LABELS | {"distill.dense_pairs": "true"},
+    )
+}
+
+# ---- label budgets --------------------------------------------------------------------------------------------------
 
 SHARES: dict[str, Settings] = {
-    "full": {},
+    "all": {},
     "scans1": {"data.label_fraction": 0.01, "data.label_unit": "scans"},
     "points1": {"data.label_fraction": 0.01, "data.label_unit": "points", "distill.voxel_majority": "labelled"},
     "points01": {"data.label_fraction": 0.001, "data.label_unit": "points", "distill.voxel_majority": "labelled"},
 }
 SHARE_TITLES = {
-    "full": "all labels",
+    "all": "all labels",
     "scans1": "1 % of the scans",
     "points1": "1 % of the points",
     "points01": "0.1 % of the points",
 }
 
-THREE = SHARES["scans1"]  # of the drive's 240 scans; batches as few() has them
-THREE_OF_240 = {
-    "three-heads": Row("3 of 240 scans: no teacher", THREE, "none"),
-    "three-classes": Row("3 of 240 scans: named mode", THREE | NAMED_MODE, NAMED, larger=2),
-    "three-strong": Row(
-        "3 of 240 scans: named mode, divergence 2, logits 20", THREE | NAMED_MODE | STRONG, NAMED, larger=2
-    ),
-}
-WITH_NAMES = {"classes": Row("named mode: pre-trained on class labels, frozen", NAMED_MODE, NAMED)}
-WITH_NAMES |= measured_against("named-three-heads", THREE_OF_240)
+THREE_SCANS = SHARES["scans1"]  # of the drive's 240
+CLASS_NAMES: Rows = {"classes": Row("teacher with class names, frozen", CLASS_TEACHER, CLASS_MODEL)}
+CLASS_NAMES |= with_baseline(
+    "class-names-three-scans",
+    {
+        "three-scans": Row("3 of 240 scans: no teacher", THREE_SCANS, "none"),
+        "three-scans-classes": Row(
+            "3 of 240 scans: teacher with class names", THREE_SCANS | CLASS_TEACHER, CLASS_MODEL, batch_factor=2
+        ),
+        "three-scans-classes-strong": Row(
+            "3 of 240 scans: teacher with class names, divergence 2, logits 20",
+            THREE_SCANS | CLASS_TEACHER | STRONG,
+            CLASS_MODEL,
+            batch_factor=2,
+        ),
+    },
+)
 
-OWN: Settings = {"self_training.weight": 1.0, "optim.average": 0.98}
+AVERAGE: Settings = {"optim.average": 0.98}
+SELF_TRAINING: Settings = {"self_training.weight": 1.0} | AVERAGE
 
 
-def few(share: str) -> dict[str, Row]:
-    """Rows of one share of the labels. Which points show theirs depends on the seed, which scans do not; pseudo-labels
-    are made of the same.
+def label_budget(share: str) -> Rows:
+    """Rows of one share of the labels.
 
-    Lifted labels are those that points have or get from the pseudo-labels of their pixels: points whose scan shows all
-    labels get none. Every row keeps an average of its weights, as self-training does. Where half of a batch are scans
-    without labels, it has twice as many scans: every row sees as many labelled ones, self-training without a teacher a
-    fifth more, as it begins with labelled scans alone.
+    The labelled points depend on the seed, the labelled scans do not; pseudo-labels are made from the same labels. All
+    rows average their weights, as self-training does. If half of a batch has no labels, the batch has twice as many
+    scans: all rows process the same number of labelled scans (self-training without a teacher a fifth more, because it
+    starts with labelled scans only).
     """
-    title, hidden = SHARE_TITLES[share], SHARES[share]
-    average: Settings = {"optim.average": OWN["optim.average"]}
-    twice = 2 if share == "scans1" else 1
+    hidden = SHARES[share]
+    factor = 2 if share == "scans1" else 1
     rows = {
-        "heads": Row(f"{title}: no teacher", hidden | average, "none", "many"),
-        "taught": Row(f"{title}: teacher with LoRA", hidden | average | adapted("lora"), drive="many", larger=twice),
-        "named": Row(f"{title}: teacher in named mode", hidden | average | NAMED_MODE, NAMED, "many", twice),
+        "stage-heads": Row("no teacher", hidden | AVERAGE, "none"),
+        "lora": Row("teacher with LoRA", hidden | AVERAGE | adapted("lora"), batch_factor=factor),
+        "classes": Row("teacher with class names", hidden | AVERAGE | CLASS_TEACHER, CLASS_MODEL, batch_factor=factor),
     }
-    if share != "full":
-        made = share + "_{seed}"
-        dense = PSEUDO | {"data.dense_labels": f"image_2_{made}"}
-        lifted = {"data.labels": f"labels_{made}", "distill.voxel_majority": "labelled"}
-        taught = hidden | average | adapted("lora") | dense
-        rows["pseudo"] = Row(f"{title}: teacher with LoRA, + pseudo-labels", taught, drive="many", larger=twice)
-        strong = hidden | average | NAMED_MODE | STRONG
-        rows["strong"] = Row(f"{title}: named mode, divergence 2, logits 20", strong, NAMED, "many", twice)
-        rows["own"] = Row(f"{title}: no teacher, + self-training", hidden | OWN, "none", "many", twice)
-        both = hidden | OWN | NAMED_MODE
-        rows["named-own"] = Row(f"{title}: named mode, + self-training", both, NAMED, "many", twice)
+    if share != "all":
+        rows |= _with_unlabelled(share, factor)
     if hidden.get("data.label_unit") == "points":
-        rows["lifted"] = Row(f"{title}: no teacher, lifted labels", average | lifted, "none", "many")
-        rows["lifted-taught"] = Row(
-            f"{title}: + lifted labels", average | adapted("lora") | dense | lifted, drive="many"
-        )
-    return measured_against(f"few-{share}-heads", {f"{share}-{name}": row for name, row in rows.items()})
+        rows |= _with_lifted_labels(share)
+    named = {
+        f"{share}-{name}": replace(row, title=f"{SHARE_TITLES[share]}: {row.title}", drive="many")
+        for name, row in rows.items()
+    }
+    return with_baseline(f"label-budget-{share}-stage-heads", named)
 
 
-# Three times the steps: in 600 they, and not the labels, are what a student lacks.
+def _with_unlabelled(share: str, factor: int) -> Rows:
+    hidden = SHARES[share]
+    lora = hidden | AVERAGE | adapted("lora") | _pseudo_labels_of(share)
+    return {
+        "lora-pseudo": Row("teacher with LoRA, pseudo-labels", lora, batch_factor=factor),
+        "classes-strong": Row(
+            "teacher with class names, divergence 2, logits 20",
+            hidden | AVERAGE | CLASS_TEACHER | STRONG,
+            CLASS_MODEL,
+            batch_factor=factor,
+        ),
+        "self-training": Row("no teacher, self-training", hidden | SELF_TRAINING, "none", batch_factor=factor),
+        "classes-self-training": Row(
+            "teacher with class names, self-training",
+            hidden | SELF_TRAINING | CLASS_TEACHER,
+            CLASS_MODEL,
+            batch_factor=factor,
+        ),
+    }
+
+
+def _with_lifted_labels(share: str) -> Rows:
+    """Labels of points that have one or get one from the pseudo-label of their pixel."""
+    lifted = AVERAGE | {"data.labels": f"labels_{share}_{{seed}}", "distill.voxel_majority": "labelled"}
+    return {
+        "lifted": Row("no teacher, lifted labels", lifted, "none"),
+        "lora-lifted": Row(
+            "teacher with LoRA, pseudo-labels, lifted labels", adapted("lora") | _pseudo_labels_of(share) | lifted
+        ),
+    }
+
+
+def _pseudo_labels_of(share: str) -> Settings:
+    return PSEUDO_LABELS | {"data.dense_labels": f"image_2_{share}_{{seed}}"}
+
+
+# ---- three times the steps ------------------------------------------------------------------------------------------
+
 LONGER: Settings = {"steps": 1800, "val_every": 1800, "optim.average": 0.99}
-LONG = {
-    share: Row(f"{SHARE_TITLES[share]}: no teacher", SHARES[share] | LONGER, "none", "many", against=f"long-{share}")
+LONG: Rows = {
+    share: Row(f"{SHARE_TITLES[share]}: no teacher", SHARES[share] | LONGER, "none", "many", baseline=f"long-{share}")
     for share in SHARES
 }
-ONE_STRONG = SHARES["scans1"] | LONGER | NAMED_MODE | STRONG
-LONG["scans1-strong"] = Row(
-    "1 % of the scans: named mode, divergence 2, logits 20", ONE_STRONG, NAMED, "many", larger=2, against="long-scans1"
+LONG["scans1-classes-strong"] = Row(
+    "1 % of the scans: teacher with class names, divergence 2, logits 20",
+    SHARES["scans1"] | LONGER | CLASS_TEACHER | STRONG,
+    CLASS_MODEL,
+    "many",
+    batch_factor=2,
+    baseline="long-scans1",
 )
-SIX_STREETS = {  # those of the core table
-    "drive": Row("six streets, all labels: no teacher", LONGER, "none"),
-    "drive-adalora": Row("six streets, all labels: AdaLoRA", LONGER | adapted("adalora")),
-    "drive-classes": Row("six streets, all labels: named mode", LONGER | NAMED_MODE, NAMED),
-}
-LONG |= measured_against("long-drive", SIX_STREETS)
+LONG |= with_baseline(
+    "long-six-streets",
+    {
+        "six-streets": Row("six streets, all labels: no teacher", LONGER, "none"),
+        "six-streets-adalora": Row("six streets, all labels: AdaLoRA", LONGER | adapted("adalora")),
+        "six-streets-classes": Row(
+            "six streets, all labels: teacher with class names", LONGER | CLASS_TEACHER, CLASS_MODEL
+        ),
+    },
+)
 
-BLOCKS: dict[str, dict[str, Row]] = {
+BLOCKS: dict[str, Rows] = {
     "core": CORE,
     "stages": STAGES,
-    "kl": KL,
-    "named": WITH_NAMES,
+    "divergence": DIVERGENCE,
+    "class-names": CLASS_NAMES,
     "sam": SAM,
     "pairs": PAIRS,
-    "few": {name: row for share in SHARES for name, row in few(share).items()},
+    "label-budget": {name: row for share in SHARES for name, row in label_budget(share).items()},
     "long": LONG,
 }
-THIN = ("bicycle", "motorcycle", "fence", "trunk", "pole", "traffic-sign")
-RARE = ("bicycle", "motorcycle", "person", "bicyclist", "motorcyclist", "traffic-sign")  # < 0.1 % of KITTI's points

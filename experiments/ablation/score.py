@@ -1,4 +1,4 @@
-"""What is measured of a finished run of the ablation, as plain values."""
+"""Scores, sizes and speed of a finished run."""
 
 import csv
 import json
@@ -13,54 +13,54 @@ from elite.datasets import SemanticKITTI
 from elite.environment import describe
 from elite.geometry import in_image, project
 from elite.inference import Segmenter
-from elite.labels import CLASS_ID
-from elite.metrics import confusion_matrix, score
-from experiments.ablation.rows import RARE, THIN
+from elite.labels import CLASS_ID, NUM_CLASSES
+from elite.metrics import Score, confusion_matrix, score
 
-PARTS = ("all", "in view", "out of view")
+THIN = ("bicycle", "motorcycle", "fence", "trunk", "pole", "traffic-sign")
+RARE = ("bicycle", "motorcycle", "person", "bicyclist", "motorcyclist", "traffic-sign")  # < 0.1 % of KITTI's points
 
 
-def measured(run: Path, drives: Iterable[Path]) -> dict[str, Any]:
-    """Of the last weights: scores on sequence 08 of every drive together, all in [0, 1]; sizes; seconds a step."""
+def measure(run: Path, drives: Iterable[Path]) -> dict[str, Any]:
+    """Fields of a ``Run`` for the last weights of a run folder, on sequence 08 of all drives together."""
     with (run / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     batch = yaml.safe_load((run / "config.yaml").read_text())["data"]["batch_size"]
+    sizes = json.loads((run / "parameters.json").read_text())
+    speed, machine = _last(rows, "scans/s"), describe()
     return {
         **scores(run / "checkpoints" / "last.ckpt", drives),
-        "teacher": _last(rows, "val/teacher_miou_present"),
-        "parameters": json.loads((run / "parameters.json").read_text()),
-        "seconds_per_step": batch / (_last(rows, "scans/s") or np.nan),
-        "versions": describe(),
+        "teacher_miou": _last(rows, "val/teacher_miou_present"),
+        "trained_parameters": sum(count for part, count in sizes.items() if "trained" in part),
+        "seconds_per_step": batch / speed if speed else None,
+        "commit": machine["commit"] or "",
+        "hardware": machine["hardware"],
     }
 
 
-def scores(checkpoint: Path, drives: Iterable[Path]) -> dict[str, Any]:
-    """Official scores over all points, and apart for those inside and outside of the camera's view."""
+def scores(checkpoint: Path, drives: Iterable[Path]) -> dict[str, float]:
+    """Scores by the benchmark's rule, over all points and separately inside and outside the camera's view."""
     segmenter = Segmenter.load(checkpoint, "cpu")
-    found = {part: np.zeros((20, 20), np.int64) for part in PARTS}
+    in_view, out_of_view = np.zeros((2, NUM_CLASSES, NUM_CLASSES), np.int64)
     for frame in (frame for drive in drives for frame in SemanticKITTI(drive, "08")):
         assert frame.labels is not None
         uv, _ = project(frame.scan.points, frame.cameras[0])
         seen = in_image(uv, *frame.images["image_2"].shape[:2])
         prediction = segmenter.segment(frame.scan).labels
-        for part, rows in zip(PARTS, (np.full(len(seen), True), seen, ~seen), strict=True):
-            found[part] += confusion_matrix(prediction[rows], frame.labels[rows])
-    return {part: _summary(confusion) for part, confusion in found.items()}
-
-
-def _summary(confusion: np.ndarray) -> dict[str, Any]:
-    whole = score(confusion)
-
-    def mean_of(names: Iterable[str]) -> float:
-        return float(np.mean([whole.iou[CLASS_ID[name]] for name in names]))
-
+        in_view += confusion_matrix(prediction[seen], frame.labels[seen])
+        out_of_view += confusion_matrix(prediction[~seen], frame.labels[~seen])
+    every = score(in_view + out_of_view)
     return {
-        "miou": whole.miou_present,
-        "thin": mean_of(THIN),
-        "rare": mean_of(RARE),
-        "accuracy": whole.accuracy,
-        "iou": [round(float(x), 5) for x in whole.iou],
+        "miou": every.miou_present,
+        "miou_in_view": score(in_view).miou_present,
+        "miou_out_of_view": score(out_of_view).miou_present,
+        "thin": _mean_iou(every, THIN),
+        "rare": _mean_iou(every, RARE),
+        "accuracy": every.accuracy,
     }
+
+
+def _mean_iou(result: Score, names: Iterable[str]) -> float:
+    return float(np.mean([result.iou[CLASS_ID[name]] for name in names]))
 
 
 def _last(rows: list[dict[str, str]], name: str) -> float | None:
