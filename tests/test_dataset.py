@@ -1,5 +1,6 @@
 """From frames to batches."""
 
+import hashlib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ from elite.data.collate import collate
 from elite.data.datamodule import DataModule
 from elite.data.dataset import ScoringSet, TrainingSet
 from elite.data.fraction import evenly_spaced
-from elite.data.sampler import EpochSampler
+from elite.data.sampler import EpochSampler, SampleKey
 from elite.datasets import SemanticKITTI
 from elite.errors import DataError
 from tests.conftest import RAW_IDS, random_scan, write_frame
@@ -107,11 +108,11 @@ def test_collate_lays_samples_end_to_end(tiny_kitti: Path) -> None:
 def test_sampler_visits_each_scan_once_in_an_order_of_its_epoch() -> None:
     sampler = EpochSampler(50, seed=1)
     first = list(sampler)
-    assert sorted(i for _, i in first) == list(range(50))
+    assert sorted(key.index for key in first) == list(range(50))
     assert first == list(EpochSampler(50, seed=1))
     sampler.set_epoch(1)
-    assert [i for _, i in sampler] != [i for _, i in first]
-    assert {epoch for epoch, _ in sampler} == {1}
+    assert [key.index for key in sampler] != [key.index for key in first]
+    assert {key.epoch for key in sampler} == {1}
 
 
 def test_a_scan_without_a_point_in_the_volume_is_named(tmp_path: Path) -> None:
@@ -174,6 +175,28 @@ def test_a_fraction_of_the_points_is_the_same_in_every_epoch(ten_scans: Path) ->
     assert len(set(share)) > 1
     tiny = few_labels(ten_scans, 1e-9, "points")
     assert [tiny.class_counts(i)[1:].sum() for i in range(10)] == [1] * 10
+
+
+@pytest.mark.parametrize(
+    ("key", "frame_id", "digest", "middle"),
+    [
+        (SampleKey(0, 0), "00/000000", "27ee8b24a05b", (2.7068, -0.9433, -1.2942)),
+        (SampleKey(4, 3), "00/000000", "93030feea063", (0.0383, -0.6609, -1.4955)),
+        (SampleKey(0, 9), "00/000005", "cd73f6ef5d5f", (1.0163, 0.0518, -1.3777)),
+        (SampleKey(0, 0, labelled_only=True), "00/000004", "17a5781aca4b", (0.7740, -2.5039, -1.4308)),
+        (SampleKey(2, 7, labelled_only=True), "00/000007", "b1ced3b0eef8", (0.2490, -1.1685, -1.4767)),
+    ],
+)
+def test_training_set_of_one_seed_gives_the_samples_of_earlier_versions(
+    ten_scans: Path, key: SampleKey, frame_id: str, digest: str, middle: tuple[float, ...]
+) -> None:
+    """Runs that were started before resume with the same samples."""
+    frames = SemanticKITTI(ten_scans, "00", cameras=())
+    data = TrainingSet(frames, VOLUME, AugmentConfig(), 5, label_fraction=0.3, unlabelled="all")
+    sample = data[key]
+    assert sample.id == frame_id
+    assert hashlib.sha256(sample.remission.tobytes() + sample.labels.tobytes()).hexdigest()[:12] == digest
+    np.testing.assert_allclose(sample.points.mean(axis=0), middle, atol=1e-3)
 
 
 def test_labels_of_points_stay_with_their_points_through_augmentation(ten_scans: Path) -> None:

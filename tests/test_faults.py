@@ -22,6 +22,7 @@ import torch
 
 from elite.config import DataConfig, FaultConfig, OptimConfig
 from elite.data.dataset import ScoringSet, TrainingSet
+from elite.data.sampler import SampleKey
 from elite.errors import ConfigError, DataError, OutputError, StoppedError, TrainingError
 from elite.signals import Terminated
 from elite.stopping import Stopping
@@ -152,7 +153,7 @@ def test_a_replaced_frame_is_the_next_one(ten_frames: Path) -> None:
 
 
 def test_what_stands_in_for_a_labelled_scan_is_labelled_and_only_used_scans_count(ten_frames: Path) -> None:
-    """Beyond the length are keys of labelled scans; half of the ten are."""
+    """Five of the ten scans show their labels."""
     from elite.config import AugmentConfig, StudentConfig
     from elite.datasets import SemanticKITTI
 
@@ -162,7 +163,7 @@ def test_what_stands_in_for_a_labelled_scan_is_labelled_and_only_used_scans_coun
     assert (make().tolerance, make(unlabelled="all").tolerance) == (1, 2)
     data = make(unlabelled="all")
     (ten_frames / "sequences/00/velodyne/000004.bin").write_bytes(b"half")
-    ids = [data[0, len(data) + i].id for i in range(len(data))]
+    ids = [data[SampleKey(0, i, labelled_only=True)].id for i in range(len(data))]
     assert set(ids) == {"00/000000", "00/000002", "00/000006", "00/000008"}
 
 

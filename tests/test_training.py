@@ -166,7 +166,7 @@ def test_without_validation_the_last_weights_are_kept(tiny_kitti: Path, tmp_path
 def test_processes_share_the_scans_without_overlap() -> None:
     keys = [list(EpochSampler(11, seed=3, rank=r, world=2, multiple=2)) for r in range(2)]
     assert [len(k) for k in keys] == [4, 4]
-    assert len({i for k in keys for _, i in k}) == 8
+    assert len({key.index for k in keys for key in k}) == 8
     assert keys[0] == list(EpochSampler(11, seed=3))[::2][:4]
 
 

@@ -94,8 +94,10 @@ class DataModule(BoundedLoading):
         data = self.config.data
         sampler = self._sampler(self._rank, self._world)
         epoch, batches = divmod(self._done, math.ceil(len(sampler) / data.batch_size))
-        sampler.start = batches * data.batch_size
-        sampler.shown = self._alone() * (self._step if self.config.steps else min(self._step, sampler.share))
+        sampler.skip = batches * data.batch_size
+        sampler.labelled_only_keys = self._labelled_only_steps() * (
+            self._step if self.config.steps else min(self._step, sampler.share)
+        )
         sampler.set_epoch(epoch)  # Lightning does it after the loader processes have their first keys
         return self.loader(self.train_set, collate, workers=data.workers, batch_size=data.batch_size, sampler=sampler)
 
@@ -180,8 +182,8 @@ class DataModule(BoundedLoading):
             keys=None if self.config.steps is None else self.config.steps * self._step,
         )
 
-    def _alone(self) -> int:
-        """Optimiser steps from the beginning in which scans without labels would teach nothing."""
+    def _labelled_only_steps(self) -> int:
+        """Optimiser steps at the start of a run in which only scans with labels contribute to the loss."""
         config = self.config
         if config.self_training.weight == 0 or self.train_set.frames.cameras:
             return 0

@@ -12,6 +12,7 @@ from elite.config import AugmentConfig, FaultConfig, ImageConfig
 from elite.data.augment import keep_points, transform_points
 from elite.data.cutmix import Cutout, cut_out, hidden, paste
 from elite.data.fraction import labelled_scans, shown_labels
+from elite.data.sampler import SampleKey
 from elite.data.views import frame_views
 from elite.datasets.dense_labels import DenseLabels, generated_with
 from elite.datasets.semantickitti import FrameIndex, SemanticKITTI
@@ -24,7 +25,7 @@ _LOOKED_AT = 20  # scans that tell whether there are objects at all
 
 
 class TrainingSet(Dataset[Sample]):
-    """Frames as training samples. A key is (epoch, i): the same key gives the same sample, in any process.
+    """Frames as training samples. The same key gives the same sample, in any process; (epoch, index) is one, too.
 
     The crop comes before the augmentation, so a turned scan may reach beyond the volume; the grid takes any index.
     If ``frames`` has cameras, their images come as views: ``image`` says what becomes of them, ``dense_labels`` names
@@ -45,8 +46,7 @@ class TrainingSet(Dataset[Sample]):
     own: nothing else of the sample changes. Only points that show their label are pasted.
 
     ``entries[i]`` is the place in ``frames`` of sample i, repeats included; ``labelled`` and ``unlabelled`` list each
-    frame once. Numbers from ``len`` on are samples of labelled scans only, in turn. ``without_images`` counts frames
-    without any image, ``dense_images`` the images with dense labels.
+    frame once. ``without_images`` counts frames without any image, ``dense_images`` the images with dense labels.
 
     Raises:
         DataError: no label; no image, or no dense label, though asked for; a missing image that is required.
@@ -89,40 +89,46 @@ class TrainingSet(Dataset[Sample]):
     def __len__(self) -> int:
         return len(self.entries)
 
-    def __getitem__(self, key: tuple[int, int]) -> Sample:
-        epoch, i = key
+    def __getitem__(self, key: SampleKey | tuple[int, int]) -> Sample:
+        key = SampleKey(*key)
         faults: list[tuple[str, str]] = []
         while True:
             try:
-                return replace(self._sample(epoch, i), faults=tuple(faults))
+                return replace(self._sample(key), faults=tuple(faults))
             except DataError as error:
                 if len(faults) >= self.tolerance:
                     raise
-                entry = self.frames.index[self._position(i)]
+                entry = self.frames.index[self._position(key)]
                 faults.append((f"{entry.sequence}/{entry.name}", str(error)))
-                i = i // len(self) * len(self) + (i + 1) % len(self)  # of labelled scans, if those were asked for
+                key = key._replace(index=(key.index + 1) % len(self))
 
-    def _sample(self, epoch: int, i: int) -> Sample:
-        position = self._position(i)
+    def _sample(self, key: SampleKey) -> Sample:
+        position, number = self._position(key), self._number(key)
         frame = self.frames[position]
         labels = self._shown(position, frame.labels, len(frame.scan))
         rows = np.flatnonzero(_inside(frame, self.volume))
-        rng = np.random.default_rng((self.seed, 1, epoch, i))
+        rng = np.random.default_rng((self.seed, 1, key.epoch, number))
         if self.augment.enabled:
             rows = rows[keep_points(len(rows), self.augment.drop, rng)]
-        pasted = self._pasted(i, frame, labels, np.random.default_rng((self.seed, 4, epoch, i)))
+        pasted = self._pasted(key, frame, labels, np.random.default_rng((self.seed, 4, key.epoch, number)))
         rows = rows[~hidden(frame.scan.points[rows], pasted)]
         points = np.concatenate([frame.scan.points[rows], *(cutout.points for cutout in pasted)])
         if self.augment.enabled:
             points = transform_points(points, self.augment, rng)
-        views = self._views(position, frame, rows, np.random.default_rng((self.seed, 3, epoch, i)))
+        views = self._views(position, frame, rows, np.random.default_rng((self.seed, 3, key.epoch, number)))
         remission = np.concatenate([frame.scan.remission[rows], *(cutout.remission for cutout in pasted)])
         labels = np.concatenate([labels[rows], *(cutout.labels for cutout in pasted)]).astype(np.int64)
         return Sample(frame.id, points, remission, labels, views)
 
-    def _position(self, i: int) -> int:
-        """The place in ``frames`` of sample i."""
-        return int(self.entries[i]) if i < len(self) else self.labelled[i % len(self.labelled)]
+    def _position(self, key: SampleKey) -> int:
+        """Position in ``frames`` of a sample."""
+        if key.labelled_only:
+            return self.labelled[self._number(key) % len(self.labelled)]
+        return int(self.entries[key.index])
+
+    def _number(self, key: SampleKey) -> int:
+        """Number that seeds the sample's generators; labelled-only keys follow the ordinary ones."""
+        return key.index + len(self) * key.labelled_only
 
     def class_counts(self, position: int) -> Int64[np.ndarray, "classes"]:
         """Points of each class 0..19 in a frame of ``labelled``, as training sees them."""
@@ -155,22 +161,22 @@ class TrainingSet(Dataset[Sample]):
         entry = self.frames.index[position]
         return shown_labels(labels, f"{entry.sequence}/{entry.name}", self.point_fraction, self.seed)
 
-    def _pasted(self, i: int, frame: Frame, labels: np.ndarray, rng: np.random.Generator) -> list[Cutout]:
+    def _pasted(self, key: SampleKey, frame: Frame, labels: np.ndarray, rng: np.random.Generator) -> list[Cutout]:
         """Objects of another labelled scan (of this one, if there is no other) as they stand in sample i. None where
         the scan's labels are hidden: nobody may know what its ground is. A scan that cannot be read gives none; it is
         named when it is its own turn.
         """
         settings = self.augment.cutmix
-        if not (self.augment.enabled and settings.objects) or self._position(i) in self._hidden:
+        if not (self.augment.enabled and settings.objects) or self._position(key) in self._hidden:
             return []
         others = len(self.labelled)
-        position = self.labelled[(i + int(rng.integers(1, max(others, 2)))) % others]
+        position = self.labelled[(self._number(key) + int(rng.integers(1, max(others, 2)))) % others]
         try:
             donor = self.frames.read(position, ())
         except DataError:
             return []
         cutouts = cut_out(donor.scan, self._shown_objects(position, donor), settings.fewest)
-        objects = self._shown_objects(self._position(i), frame)
+        objects = self._shown_objects(self._position(key), frame)
         return paste(cutouts, frame.scan.points, labels, objects, settings, self.volume, rng)
 
     def _shown_objects(self, position: int, frame: Frame) -> UInt32[np.ndarray, "n"]:

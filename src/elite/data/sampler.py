@@ -1,20 +1,38 @@
-"""In which order a run takes its samples, on any number of processes, and from where on if it resumes."""
+"""Order in which a run draws its samples, on any number of processes, and its continuation after a resume."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from torch.utils.data import Sampler
 
 
-class EpochSampler(Sampler[tuple[int, int]]):
-    """Keys (epoch, index) in an order that depends on (seed, epoch) only.
+class SampleKey(NamedTuple):
+    """Key of a training sample. The same key gives the same sample in any process.
 
-    Of ``world`` processes number ``rank`` takes every world-th key, and all take equally many. What does not fill
-    a ``multiple`` (the scans of one optimiser step of a process) is dropped, unless an epoch is shorter than that.
+    Attributes:
+        epoch: pass over the data; each one augments a scan differently.
+        index: 0 .. len - 1.
+        labelled_only: draw from the scans that show their labels, in turn, instead of from all.
+    """
 
-    A pass is the epoch that was set, or with ``keys`` so many keys from epoch 0 on, through as many epochs as it takes.
-    The next pass leaves out its first ``start`` keys, if that is set: a run that resumes has had them. The first
-    ``shown`` keys of a run ask for labelled scans only: their indices are higher by the length.
+    epoch: int
+    index: int
+    labelled_only: bool = False
+
+
+class EpochSampler(Sampler[SampleKey]):
+    """Keys in an order that depends on (seed, epoch) only.
+
+    Process ``rank`` of ``world`` takes every world-th key; all processes take the same number. An incomplete
+    ``multiple`` (the scans of one optimiser step of a process) at the end of an epoch is dropped, except in epochs
+    shorter than one.
+
+    One pass is the current epoch. With ``keys`` it is that many keys from epoch 0 on, over as many epochs as needed.
+
+    Attributes:
+        skip: keys that the next pass skips, since a resumed run has used them.
+        labelled_only_keys: number of keys at the start of the run that are ``labelled_only``.
     """
 
     def __init__(
@@ -30,7 +48,7 @@ class EpochSampler(Sampler[tuple[int, int]]):
         share = length // world
         self.length, self.seed, self.rank, self.world, self.epoch = length, seed, rank, world, 0
         self.share = share - share % multiple if share >= multiple else share
-        self.keys, self.start, self.shown = keys, 0, 0
+        self.keys, self.skip, self.labelled_only_keys = keys, 0, 0
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
@@ -38,16 +56,17 @@ class EpochSampler(Sampler[tuple[int, int]]):
     def __len__(self) -> int:
         return self.keys or self.share
 
-    def __iter__(self) -> Iterator[tuple[int, int]]:
+    def __iter__(self) -> Iterator[SampleKey]:
         begin = 0 if self.keys else self.epoch * self.share
-        start, self.start = begin + self.start, 0
+        start, self.skip = begin + self.skip, 0
         return self._walk(start, begin + len(self))
 
-    def _walk(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+    def _walk(self, start: int, end: int) -> Iterator[SampleKey]:
+        """Keys number ``start`` to ``end`` of this process, counted from the start of the run."""
         while start < end:
-            epoch, place = divmod(start, self.share)
+            epoch, offset = divmod(start, self.share)
             order = np.random.default_rng((self.seed, 0, epoch)).permutation(self.length)
-            mine = order[self.rank :: self.world][: self.share][place : place + end - start]
-            mine = mine + self.length * (start + np.arange(len(mine)) < self.shown)
-            yield from ((epoch, int(i)) for i in mine)
-            start += len(mine)
+            indices = order[self.rank :: self.world][: self.share][offset : offset + end - start]
+            for number, index in enumerate(indices.tolist(), start):
+                yield SampleKey(epoch, index, number < self.labelled_only_keys)
+            start += len(indices)
