@@ -251,12 +251,12 @@ def test_commands_refuse_an_output_that_is_an_input(tiny_kitti: Path, student: P
 
 
 def test_home_folder_is_expanded_in_arguments_and_configurations(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
-    from elite.cli.parsing import Parser, parse_config
+    from elite.cli.settings import parse_settings
     from elite.config import TrainConfig
 
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "a.yaml").write_text("data: {root: ~/kitti}\nteacher: {weights: ~/sam.pth}\n")
-    _, config = parse_config(Parser(), ["--config", "~/a.yaml", "--out=~/run"], TrainConfig)
+    config = parse_settings(["--config", "~/a.yaml", "--out=~/run"], TrainConfig)
     assert (config.data.root, config.out) == (tmp_path / "kitti", tmp_path / "run")
     assert config.teacher.weights == str(tmp_path / "sam.pth")
     assert TrainConfig(out=Path("~/run")).out == tmp_path / "run"

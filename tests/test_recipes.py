@@ -5,14 +5,13 @@ import shlex
 import subprocess
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import yaml
 
-from elite.cli import COMMANDS, main
-from elite.cli.parsing import Parser, parse_config
+from elite.cli import main, parse
+from elite.cli.settings import configuration, parse_settings
 from elite.config import DataConfig, TeacherConfig, TrainConfig
 from elite.data.datamodule import DataModule
 from elite.datasets import SemanticKITTI
@@ -43,7 +42,7 @@ def drive(rendered: Path, tmp_path: Path) -> Path:
 
 
 def test_the_benchmark_recipe_line_by_line() -> None:
-    _, config = parse_config(Parser(), ["--config", "semantickitti-benchmark"], TrainConfig)
+    config = parse_settings(["--config", "semantickitti-benchmark"], TrainConfig)
     assert (config.epochs, config.data.batch_size, config.steps) == (128, 2, None)
     assert (config.optim.lr, config.optim.final_lr, config.optim.anneal) == (0.24, 1e-5, "epoch")
     assert (config.optim.momentum, config.optim.weight_decay, config.optim.clip) == (0.9, 1e-4, 1.0)
@@ -56,7 +55,7 @@ def test_the_benchmark_recipe_line_by_line() -> None:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_other_recipes_paste_nothing(name: str) -> None:
-    _, config = parse_config(Parser(), ["--config", name], TrainConfig)
+    config = parse_settings(["--config", name], TrainConfig)
     assert config.augment.cutmix.objects == 0
 
 
@@ -64,8 +63,8 @@ def test_other_recipes_paste_nothing(name: str) -> None:
 def test_few_labels_is_laid_over_another_recipe(name: str, drive: Path) -> None:
     """One scan in a hundred shows its labels, no teacher; an epoch and a run stay as long as they were."""
     given = ["--data.root", str(drive)]
-    _, base = parse_config(Parser(), ["--config", name, *given, "--teacher.weights", "none"], TrainConfig)
-    _, config = parse_config(Parser(), ["--config", name, "--config", "few-labels", *given], TrainConfig)
+    base = parse_settings(["--config", name, *given, "--teacher.weights", "none"], TrainConfig)
+    config = parse_settings(["--config", name, "--config", "few-labels", *given], TrainConfig)
     assert (config.student, config.steps, config.epochs) == (base.student, base.steps, base.epochs)
     assert (config.data.label_fraction, config.data.label_unit, config.teacher.weights) == (0.01, "scans", "none")
     whole = DataModule(replace(base, data=replace(base.data, dense_labels="none")))
@@ -151,10 +150,6 @@ def test_dense_labels_tell_no_more_than_the_scribbles(drive: Path) -> None:
     assert record["settings"]["labels"] == "scribbles"
 
 
-class Parsed(Exception):
-    """The arguments were understood; nothing is done."""
-
-
 def commands(document: str) -> list[list[str]]:
     """Every elite command of a document's blocks of code, without its first word."""
     text = (Path(__file__).parents[1] / document).read_text()
@@ -163,22 +158,14 @@ def commands(document: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize(("document", "most"), [("docs/reproduce.md", 14), ("README.md", 17)])
-def test_every_command_that_is_told_is_understood(document: str, most: int, monkeypatch) -> None:
-    parse = Parser.parse_args
-
-    def parsed(self: Parser, *given: Any) -> None:
-        parse(self, *given)
-        raise Parsed
-
-    monkeypatch.setattr(Parser, "parse_args", parsed)
+def test_every_command_that_is_told_is_understood(document: str, most: int) -> None:
     told = commands(document)
     assert len(told) >= most
-    for name, *argv in told:
-        with pytest.raises(Parsed):
-            COMMANDS[name](Parser(prog=f"elite {name}"), argv)
+    for words in told:
+        parse(words)
 
 
 def test_the_training_runs_of_the_reproduction_have_possible_settings() -> None:
-    told = [argv for name, *argv in commands("docs/reproduce.md") if name == "train" and argv[-1] != "last"]
-    outs = [str(parse_config(Parser(), argv, TrainConfig)[1].out) for argv in told]
+    told = [words for words in commands("docs/reproduce.md") if words[0] == "train" and words[-1] != "last"]
+    outs = [str(configuration(parse(words)[1], TrainConfig).out) for words in told]
     assert sorted(set(outs)) == ["runs/benchmark", "runs/elite", "runs/named", "runs/one-percent", "runs/scribbles"]

@@ -314,7 +314,7 @@ def test_an_evaluation_shows_the_predictions_that_it_scored(tmp_path: Path, data
 
 def test_the_files_of_a_run_are_its_own(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(run), "--checkpoint", "other.ckpt"]) == 2
-    assert "a run has its own" in capsys.readouterr().err
+    assert "found a run. Leave the option out" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("blank_charts")

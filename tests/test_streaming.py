@@ -555,14 +555,14 @@ def test_stream_command_ends_with_a_summary_at_a_signal(
 @reported_only
 def test_stream_command_refuses_impossible_arguments(tmp_path: Path, command: list[str], capsys) -> None:
     for extra, message in {
-        ("--once", "--idle", "3"): "give one of them",
+        ("--once", "--idle", "3"): "Give one of them",
         ("--idle", "-1"): "idle must be above 0",
         ("--precision", "fp8"): "precision",
     }.items():
         assert main([*command, *extra]) == 2
         assert message in capsys.readouterr().err
     assert main(["stream", str(tmp_path / "none"), *command[2:]]) == 2
-    assert "cannot look into" in capsys.readouterr().err
+    assert "expected a folder, found no such file" in capsys.readouterr().err
 
 
 @reported_only

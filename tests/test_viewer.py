@@ -413,7 +413,7 @@ def test_a_stream_opens_a_window_and_tells_where(tmp_path: Path, capsys):
     ("arguments", "word"),
     [
         (["--sequences", "08", "--frames", "7"], "no scan"),
-        (["--checkpoint", "a", "--predictions", "b"], "give one of them"),
+        (["--checkpoint", __file__, "--predictions", "b"], "Give one of them"),
         (["--predictions", "nowhere"], "elite predict"),
         (["--checkpoint", "nowhere.ckpt"], "nowhere.ckpt"),
     ],

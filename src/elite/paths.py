@@ -2,18 +2,33 @@
 
 from pathlib import Path
 
-from elite.errors import ConfigError
+from elite.errors import ConfigError, DataError
 
 
 def expanded(path: str | Path) -> Path:
-    """A path with ``~`` and ``~user`` replaced by the home folder.
+    """Path with ``~`` and ``~user`` replaced by the home folder.
 
     Raises:
-        ConfigError: the home folder is unknown.
+        ConfigError: the home folder is unknown, or the path contains a NUL character.
     """
     if "\0" in str(path):
         raise ConfigError(f"'{path}': expected a path, found a NUL character in it. Remove it.")
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
-        raise ConfigError(f"'{path}': expected a home folder for '~', found none. Write the whole path.") from error
+        raise ConfigError(f"'{path}': expected a home folder for '~', found none. Write the full path.") from error
+
+
+def require_existing(path: Path, expected: str) -> Path:
+    """Check that a path exists, and return it.
+
+    Args:
+        path: a file or a folder.
+        expected: description of it for the error message.
+
+    Raises:
+        DataError: it does not exist.
+    """
+    if not path.exists():
+        raise DataError(f"{path}: expected {expected}, found no such file or folder. Check the path.")
+    return path

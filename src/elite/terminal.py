@@ -1,8 +1,14 @@
-"""The only way to the terminal. Text from files is escaped, so that it cannot control the terminal."""
+"""Output to the terminal. Text from files is escaped: it cannot control the terminal."""
 
 import sys
+import time
 import unicodedata
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TypeVar
+
+Item = TypeVar("Item")
+_LINE_INTERVAL_S = 10.0  # between two lines of progress
 
 # Right-to-left marks and overrides reorder a line without being control characters.
 _REORDERING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -12,10 +18,10 @@ _ESCAPED = frozenset({"Cc", "Cs", "Zl", "Zp"})
 def say(text: object = "", *, error: bool = False) -> None:
     """Print ``text`` and a line feed to stdout, or to stderr if it is an ``error`` or a notice.
 
-    Without such a stream (``sys.stdout`` is None in some services) nothing is printed.
+    Nothing is printed if the stream does not exist (``sys.stdout`` is None in some services).
 
     Raises:
-        OSError: the stream cannot be written to: its reader is gone (BrokenPipeError), the disk is full.
+        OSError: the stream is not writable: its reader is gone (BrokenPipeError), or the disk is full.
     """
     with _above_progress_bars():
         print(printable(str(text)), file=sys.stderr if error else sys.stdout, flush=True)
@@ -38,8 +44,92 @@ def one_line(error: object) -> str:
     return printable(" ".join(str(error).split()))
 
 
+# ---- progress -----------------------------------------------------------------------------------------------------
+
+
+def progress(
+    items: Iterable[Item], total: int | None = None, *, unit: str = "scan", name: str = "", enabled: bool = True
+) -> Iterator[Item]:
+    """Iterate over ``items`` and report the progress, as ``progress_bar`` does.
+
+    ``total`` is needed for items without a length, to report the time left.
+    """
+    if total is None and isinstance(items, Sized):
+        total = len(items)
+    with progress_bar(total, unit=unit, name=name, enabled=enabled) as advance:
+        for item in items:
+            yield item
+            advance(1)
+
+
+@contextmanager
+def progress_bar(total: int | None, *, unit: str, name: str, enabled: bool = True) -> Iterator[Callable[[int], object]]:
+    """Report progress on stderr: a bar on a terminal, otherwise a plain line every few seconds.
+
+    Args:
+        total: number of units, if known.
+        unit: singular noun of a unit.
+        name: name of the work.
+        enabled: False = report nothing.
+
+    Yields:
+        Function that is called with the number of units done since its last call.
+    """
+    if not enabled:
+        yield lambda count: None
+    elif sys.stderr is not None and sys.stderr.isatty():
+        from tqdm import tqdm
+
+        with tqdm(total=total, unit=unit, desc=name, file=sys.stderr) as bar:
+            yield bar.update
+    else:
+        lines = _ProgressLines(total, unit, name)
+        yield lines.advance
+        lines.finish()
+
+
+class _ProgressLines:
+    """Progress as plain lines, for files and services."""
+
+    def __init__(self, total: int | None, unit: str, name: str) -> None:
+        self._total, self._unit, self._name = total, unit, name
+        self._done = 0
+        self._start = self._last = time.monotonic()
+
+    def advance(self, count: int) -> None:
+        """Add ``count`` units, and print a line if the last one is old enough."""
+        self._done += count
+        now = time.monotonic()
+        if now - self._last >= _LINE_INTERVAL_S:
+            self._last = now
+            say(self._line(now - self._start), error=True)
+
+    def finish(self) -> None:
+        """Print the last line."""
+        say(f"{self._head()} in {_clock(time.monotonic() - self._start)}", error=True)
+
+    def _line(self, elapsed_s: float) -> str:
+        rate = self._done / elapsed_s
+        left = f", {_clock((self._total - self._done) / rate)} left" if self._total and rate > 0 else ""
+        return f"{self._head()}, {rate:.3g} {self._unit}s/s{left}"
+
+    def _head(self) -> str:
+        total = "" if self._total is None else f"/{self._total}"
+        return f"{self._name}: {self._done}{total} {self._unit}s"
+
+
+def _clock(seconds: float) -> str:
+    """Seconds as m:ss or h:mm:ss."""
+    minutes, s = divmod(round(seconds), 60)
+    hours, m = divmod(minutes, 60)
+    return f"{hours}:{m:02d}:{s:02d}" if hours else f"{m}:{s:02d}"
+
+
+# ---- escaping -----------------------------------------------------------------------------------------------------
+
+
 def _above_progress_bars() -> AbstractContextManager[object]:
-    """Clear the bars that are on the screen, if there are any, and redraw them after the text."""
+    """Clear the bars on the screen, and redraw them after the text."""
     bars = sys.modules.get("tqdm")
     return nullcontext() if bars is None else bars.tqdm.external_write_mode(file=sys.stderr)
 

@@ -522,18 +522,18 @@ def use_heads(folder: Path) -> None:
 def make_config(folder: Path) -> list[Path]:
     import yaml
 
-    from elite.cli.parsing import Parser, parse_config
+    from elite.cli.settings import parse_settings, settings_parser
 
     path = put(folder / "whole.yaml", b"# every setting\n" + yaml.safe_dump(plain(TrainConfig())).encode())
-    SHARED[folder] = Parser(prog="elite train")
-    parse_config(SHARED[folder], [f"--config={path}"], TrainConfig)
+    SHARED[folder] = settings_parser(TrainConfig)
+    parse_settings([f"--config={path}"], TrainConfig, parser=SHARED[folder])
     return [path]
 
 
 def use_config(folder: Path) -> None:
-    from elite.cli.parsing import read_config
+    from elite.cli.settings import parse_settings
 
-    read_config(SHARED[folder], [f"--config={folder / 'whole.yaml'}"], TrainConfig)
+    parse_settings([f"--config={folder / 'whole.yaml'}"], TrainConfig, parser=SHARED[folder])
 
 
 METRICS = b"epoch,lr,step,train/loss,val/miou\n0,0.1,0,2.5,\n0,0.1,5,nan,\n0,,9,,0.2\n1,,19,,0.3\n"

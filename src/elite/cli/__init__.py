@@ -1,76 +1,105 @@
-"""The command ``elite``. One function per command; what is heavy is imported when its command runs."""
+"""The command ``elite``. One function per command; heavy packages are imported when a command runs."""
 
 import os
 import sys
-from collections.abc import Callable
+from argparse import Namespace
 
-from jsonargparse import ArgumentParser
-
-from elite.cli.datasets import check_data, submit, synth
+from elite.cli.aliases import VERBS, current_words
+from elite.cli.datasets import CHECK, SUBMIT, SYNTH
 from elite.cli.exits import exit_status
-from elite.cli.models import evaluate, export_student, import_checkpoint, predict, train
-from elite.cli.parsing import Parser
-from elite.cli.pseudo_labels import pseudo_label, pseudo_label_score
-from elite.cli.results import env, report
-from elite.cli.speed import bench, stream
-from elite.cli.teachers import train_teacher
-from elite.cli.viewing import view
+from elite.cli.models import EVALUATE, EXPORT, IMPORT, PREDICT, TRAIN
+from elite.cli.outputs import check_outputs, command_line
+from elite.cli.parser import Command, Parser
+from elite.cli.pseudo_labels import PSEUDO_LABEL, SCORE_PSEUDO_LABELS
+from elite.cli.results import ENV, REPORT
+from elite.cli.speed import BENCH, STREAM
+from elite.cli.teachers import TRAIN_TEACHER
+from elite.cli.viewing import VIEW
 from elite.errors import ConfigError
 from elite.terminal import say
 from elite.version import __version__
 
-COMMANDS: dict[str, Callable[[ArgumentParser, list[str]], int]] = {
-    "check-data": check_data,
-    "synth": synth,
-    "train": train,
-    "train-teacher": train_teacher,
-    "pseudo-label": pseudo_label,
-    "pseudo-label-score": pseudo_label_score,
-    "evaluate": evaluate,
-    "predict": predict,
-    "stream": stream,
-    "view": view,
-    "submit": submit,
-    "import-checkpoint": import_checkpoint,
-    "export-student": export_student,
-    "report": report,
-    "bench": bench,
-    "env": env,
+COMMANDS: dict[str, dict[str, Command]] = {
+    "Data": {"synth": SYNTH, "check": CHECK},
+    "Training": {
+        "train": TRAIN,
+        "train-teacher": TRAIN_TEACHER,
+        "pseudo-label": PSEUDO_LABEL,
+        "score-pseudo-labels": SCORE_PSEUDO_LABELS,
+    },
+    "Inference": {"predict": PREDICT, "stream": STREAM, "view": VIEW},
+    "Evaluation": {"evaluate": EVALUATE, "report": REPORT, "submit": SUBMIT, "bench": BENCH},
+    "Files and versions": {"export": EXPORT, "import": IMPORT, "env": ENV},
 }
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit status.
 
-    0 = done; 1 = ran and found faults; 2 = could not run, the reason in one line on stderr; 130 and 143 = stopped by
-    SIGINT and SIGTERM; 141 = the reader of the output is gone.
+    0 = done; 1 = ran and found faults; 2 = could not run, with the reason in one line on stderr; 130 and 143 =
+    stopped by SIGINT and SIGTERM; 141 = the reader of the output is gone.
     """
-    # Idle threads spin only for a moment: beside loader processes on few cores, long spinning costs several times the
-    # work itself, and sleeping at once costs half as much again. Read when torch starts.
+    # Idle threads spin only for a moment: with loader processes on few cores, long spinning costs several times the
+    # work itself, and sleeping immediately costs half as much again. Read when torch starts.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     return exit_status(lambda: _run(sys.argv[1:] if argv is None else argv))
 
 
-def _run(argv: list[str]) -> int:
-    if not argv or argv[0] in ("-h", "--help"):
+def _run(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help"):
         say(_overview())
         return 0
-    if argv[0] in ("-V", "--version"):
+    if words[0] in ("-V", "--version"):
         say(f"elite {__version__}")
         return 0
-    if argv[0] not in COMMANDS:
-        raise ConfigError(f"'{argv[0]}' is not a command; expected one of {', '.join(COMMANDS)}.")
-    for word in argv:
+    parser, command, args = _parse(words)
+    parser.check_inputs(args)
+    check_outputs(args)
+    return command.run(args)
+
+
+def parse(words: list[str]) -> tuple[Command, Namespace]:
+    """Parse a command line. Its files need not exist.
+
+    Raises:
+        ConfigError: an unknown command or option, or an impossible value.
+    """
+    _, command, args = _parse(words)
+    return command, args
+
+
+def _parse(words: list[str]) -> tuple[Parser, Command, Namespace]:
+    _refuse_undecodable(words)
+    verb = VERBS.get(words[0], words[0])
+    command = all_commands().get(verb)
+    if command is None:
+        raise ConfigError(f"'{verb}' is not a command; expected one of {', '.join(all_commands())}.")
+    parser = Parser(verb, command, show_all="--help-all" in words)
+    args = parser.parse(current_words(verb, words[1:], parser.flags))
+    args.command_line = command_line(words)
+    return parser, command, args
+
+
+def all_commands() -> dict[str, Command]:
+    """Verb -> command."""
+    return {verb: command for group in COMMANDS.values() for verb, command in group.items()}
+
+
+def _refuse_undecodable(words: list[str]) -> None:
+    for word in words:
         if any("\udc80" <= c <= "\udcff" for c in word):  # bytes that Python could not decode
             raise ConfigError(
                 f"'{word}': expected a name in UTF-8, found other bytes. Rename it, or change into the folder and "
                 "give '.'."
             )
-    command = COMMANDS[argv[0]]
-    return command(Parser(prog=f"elite {argv[0]}", description=command.__doc__), argv[1:])
 
 
 def _overview() -> str:
-    lines = [f"elite {__version__}: teach a small LiDAR network from camera images", "", "usage: elite COMMAND ..."]
-    lines += ["", *(f"  {name:18s} {(f.__doc__ or '').splitlines()[0]}" for name, f in COMMANDS.items())]
-    return "\n".join([*lines, "", "elite COMMAND --help tells the arguments of each."])
+    lines = [
+        f"elite {__version__}: train a small LiDAR segmentation network with camera images as teacher",
+        "",
+        "usage: elite COMMAND [MODEL] DATA -o OUT",
+    ]
+    for heading, commands in COMMANDS.items():
+        lines += ["", f"{heading}:", *(f"  {verb:20s} {command.summary}" for verb, command in commands.items())]
+    return "\n".join([*lines, "", "elite COMMAND --help shows the arguments of a command."])

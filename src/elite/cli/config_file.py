@@ -3,18 +3,17 @@
 A file can name settings and their values, and nothing else: no class, no function, no other file.
 """
 
-import json
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from types import UnionType
 from typing import Any, get_args, get_type_hints
 
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from elite.config import is_union
 from elite.errors import ConfigError
 from elite.files import TEXT_BYTES, read_file
 
@@ -30,12 +29,15 @@ _TAGS = {
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def config_text(path: Path, cls: type, *, skip: Collection[str] = (), importable: Collection[str] = ()) -> str:
-    """Return the settings of a YAML file as JSON, with each value in the form that its setting takes.
+def config_settings(
+    path: Path, cls: type, *, skip: Collection[str] = (), importable: Collection[str] = ()
+) -> dict[str, Any]:
+    """Read the settings of a YAML file, with each value in the form that its setting takes.
 
     Args:
-        cls: the dataclass of settings that the file may hold.
-        skip: those that the command does not take.
+        path: the file.
+        cls: dataclass of the settings that the file may contain.
+        skip: settings that the command does not take.
         importable: packages that ``package.module:Class`` may name in a file.
 
     Raises:
@@ -46,7 +48,7 @@ def config_text(path: Path, cls: type, *, skip: Collection[str] = (), importable
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(f"{path} is not a readable configuration ({reason}). Give YAML text.") from error
-    return json.dumps(settings_of(text, cls, str(path), skip=skip, importable=importable))
+    return settings_of(text, cls, str(path), skip=skip, importable=importable)
 
 
 def settings_of(
@@ -55,12 +57,26 @@ def settings_of(
     """Return the settings in a YAML text, checked by name against those of ``cls``; ``source`` names the origin.
 
     Raises:
-        ConfigError: as ``config_text``.
+        ConfigError: as ``config_settings``.
     """
     try:
         return _Reader(source, skip, importable).group(_compose(text, source), cls, prefix)
     except RecursionError as error:
         raise ConfigError(f"{source}: settings are nested without end. Remove the nesting.") from error
+
+
+def typed_value(text: str, kind: Any, name: str) -> Any:
+    """Return the value of a setting that was typed on the command line, in the form that its type takes.
+
+    Raises:
+        ConfigError: not YAML, or a group of settings in place of a value.
+    """
+    if _takes_text(kind):
+        return None if text == "null" and type(None) in get_args(kind) else text
+    try:
+        return _Reader("command line", (), ()).value(_compose(text, f"--{name} {text}"), kind, name)
+    except RecursionError as error:
+        raise ConfigError(f"{name}: lists are nested without end. Remove the nesting.") from error
 
 
 def all_settings(cls: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -117,17 +133,17 @@ class _Reader:
             if is_dataclass(kinds[name]):
                 found[name] = self.group(value, kinds[name], f"{full}.")
             else:
-                found[name] = self._value(value, kinds[name], full)
+                found[name] = self.value(value, kinds[name], full)
             if by_name[name].metadata.get(IMPORTS):
                 self._check_import(found[name], full)
         return found
 
-    def _value(self, node: Node, kind: Any, name: str) -> Any:
+    def value(self, node: Node, kind: Any, name: str) -> Any:
         """A value as its setting takes it. Where that is text, it is the text that was written: 00 stays 00."""
         self._count(node)
-        takes_text = any(k is str or k is Path for k in (get_args(kind) if isinstance(kind, UnionType) else (kind,)))
+        takes_text = _takes_text(kind)
         if isinstance(node, SequenceNode):
-            items = [self._value(item, str if takes_text else object, name) for item in node.value]
+            items = [self.value(item, str if takes_text else object, name) for item in node.value]
             if takes_text and not all(isinstance(item, str) for item in items):
                 raise ConfigError(f"{self.source}: {name} takes a list of words, found another value in it. Quote it.")
             return ",".join(items) if takes_text else items
@@ -171,6 +187,11 @@ class _Reader:
         guess = f"did you mean {close[0]}, or " if close else ""
         unknown = f"{self.source}: '{prefix}{name}' is not a setting of this command"
         return f"{unknown}; {guess}is it a setting of another command?"
+
+
+def _takes_text(kind: Any) -> bool:
+    """Whether a setting takes text or a path."""
+    return any(k is str or k is Path for k in (get_args(kind) if is_union(kind) else (kind,)))
 
 
 def _plain(text: str) -> Any:

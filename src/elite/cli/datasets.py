@@ -1,43 +1,43 @@
-"""Commands about data sets: check one, render one, submit predictions for one."""
+"""Commands about data sets: check one, render one, submit predictions."""
 
 import os
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import ArgumentParser
-
-from elite.cli.parsing import (
-    FAULTY,
+from elite.cli.arguments import (
+    add_cameras,
+    add_data,
     add_json,
     add_labels,
+    add_output,
     add_selection,
     add_strict,
-    bar,
     names,
-    save_json,
-    underscored,
+    output_path,
 )
+from elite.cli.outputs import FAULTY, save_json
+from elite.cli.parser import Command, Flag, Parser, check_data, count
+from elite.cli.settings import add_settings, configuration
 from elite.errors import ConfigError
-from elite.terminal import say
+from elite.paths import expanded, require_existing
+from elite.terminal import progress, say
+
+_MOST_FAULTS = 20  # printed ones; --json has all
 
 
-def check_data(parser: ArgumentParser, argv: list[str]) -> int:
-    """Check a data set file by file: a table per sequence, faults listed, exit status 1 if there are any."""
-    parser.add_argument("root", type=Path, help="folder that holds sequences/")
-    add_selection(parser)
-    add_labels(parser)
-    parser.add_argument("--cameras", type=str, default="image_2", help="image folders: image_2,image_3, or none")
-    add_strict(parser)
-    add_json(parser)
-    args = parser.parse_args(argv)
+# ---- check --------------------------------------------------------------------------------------------------------
 
+
+def check(args: Namespace) -> int:
+    """Check all files of a data set. Exit status 1 if there are faults."""
     from elite.datasets import SemanticKITTI
-    from elite.datasets.check import check
+    from elite.datasets.check import check as run
 
     dataset = SemanticKITTI(
-        args.root, args.sequences, frames=args.frames, labels=args.labels, cameras=names(args.cameras)
+        args.data, args.sequences, frames=args.frames, labels=args.labels, cameras=names(args.cameras)
     )
-    reports = check(dataset, progress=lambda items, total: bar(items, total, name="checking"))
+    reports = run(dataset, progress=lambda items, total: progress(items, total, name="check"))
     doubtful = [line for report in reports for line in report.doubtful]
     faults = [fault for report in reports for fault in report.faults] + (doubtful if args.strict else [])
     _print_check(reports, dataset, faults)
@@ -47,8 +47,17 @@ def check_data(parser: ArgumentParser, argv: list[str]) -> int:
         "unused": dataset.unused,
         "faults": len(faults),
     }
-    save_json(args.json, result, "check-data", argv)
+    save_json(args, result)
     return FAULTY if faults else 0
+
+
+def _check_arguments(parser: Parser) -> None:
+    add_data(parser)
+    add_selection(parser)
+    add_labels(parser)
+    add_cameras(parser, "image_2")
+    add_strict(parser)
+    add_json(parser)
 
 
 def _print_check(reports: list[Any], dataset: Any, faults: list[str]) -> None:
@@ -94,46 +103,79 @@ def _print_classes(histograms: dict[str, Any]) -> None:
         say(f"  {name:14s} {sum(int(h[i]) for h in histograms.values()):>12,} {shares}")
 
 
-def synth(parser: ArgumentParser, argv: list[str]) -> int:
-    """Render a synthetic street drive in SemanticKITTI's layout: scans, labels, images, dense image labels."""
+CHECK = Command(check, _check_arguments, "DATA [options]", "elite check kitti --sequences train,valid")
+
+
+# ---- synth --------------------------------------------------------------------------------------------------------
+
+
+def synth(args: Namespace) -> int:
+    """Render a synthetic street drive in the layout of SemanticKITTI.
+
+    It contains scans, labels, camera images and dense image labels.
+    """
     from elite.synthetic import DriveConfig, render_drive
 
-    parser.add_argument("out", type=Path, help="folder to write")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
-    parser.add_class_arguments(DriveConfig)
-    args = parser.parse_args(underscored(argv))
-    out, workers = args.pop("out"), args.pop("workers")
-    say(render_drive(out, DriveConfig(**vars(parser.instantiate(args))), workers=workers))
+    out = output_path(args.out, args.positional_out)
+    done = render_drive(out, configuration(args, DriveConfig), workers=args.workers)
+    say(f"{done.rendered} frames rendered, {done.skipped} skipped; sequences {', '.join(done.sequences)} in {done.out}")
     return 0
 
 
-def submit(parser: ArgumentParser, argv: list[str]) -> int:
-    """Write the zip for the SemanticKITTI server from predictions, or check one (--check X.zip)."""
-    parser.add_argument("predictions", type=Path | None, nargs="?", help="folder that 'elite predict' wrote")
-    parser.add_argument("--data", type=Path, required=True, help="data set with the test scans")
-    parser.add_argument("-o", "--out", type=Path | None, help="zip to write")
-    parser.add_argument("--check", type=Path | None, help="check this zip instead of writing one")
-    parser.add_argument("--partial", action="store_true", help="accept a data set that lacks test scans")
-    add_json(parser)
-    args = parser.parse_args(argv)
+def _synth_arguments(parser: Parser) -> None:
+    from elite.cli.settings import list_settings
+    from elite.synthetic.config import DriveConfig
 
+    add_output(parser, "Folder to write the data set to.", "OUT")
+    parser.add("--workers", type=count, default=os.cpu_count() or 1, metavar="N", help="Number of processes.")
+    drive = tuple(setting.name for setting in list_settings(DriveConfig()))
+    add_settings(parser, DriveConfig, {"Drive and sensors": drive}, from_files=False)
+
+
+SYNTH = Command(synth, _synth_arguments, "-o OUT [options]", "elite synth -o drive --sequences 3 --frames 40")
+
+
+# ---- submit -------------------------------------------------------------------------------------------------------
+
+
+def submit(args: Namespace) -> int:
+    """Write or check the zip file of a submission to the SemanticKITTI server."""
     from elite.submission import check_submission, write_submission
 
-    if args.check:
+    if args.check and not args.predictions:
         report = check_submission(args.check, args.data, partial=args.partial)
-    elif args.predictions and args.out:
+    elif args.predictions and args.out and not args.check:
         report = write_submission(args.predictions, args.data, args.out, partial=args.partial)
     else:
         raise ConfigError(
-            "expected 'elite submit PRED --data ROOT -o X.zip' or 'elite submit --check X.zip --data ROOT'."
+            "expected 'elite submit PREDICTIONS DATA -o ZIP' or 'elite submit DATA --check ZIP', found another "
+            "combination. Give one of the two."
         )
     say(f"{report.path}: {report.scans} scans, {report.points} labels, well-formed")
     for line in report.short:
         say(f"  {line}")
-    say(
-        "complete: fit for the server"
-        if report.accepted
-        else "NOT accepted by the server: the test split is not complete"
-    )
-    save_json(args.json, {"scans": report.scans, "points": report.points, "accepted": report.accepted}, "submit", argv)
+    if report.accepted:
+        say("complete: ready for the server")
+    else:
+        say("NOT accepted by the server: the test split is not complete")
+    save_json(args, {"scans": report.scans, "points": report.points, "accepted": report.accepted})
     return 0
+
+
+def _submit_arguments(parser: Parser) -> None:
+    text = "Folder written by 'elite predict'."
+    parser.add("predictions", type=expanded, check=_check_predictions, nargs="?", metavar="PREDICTIONS", help=text)
+    parser.add("data", type=expanded, check=check_data, metavar="DATA", help="Data set with the test scans.")
+    parser.add("-o", "--out", type=expanded, metavar="ZIP", help="Zip file to write.")
+    parser.add("--check", type=expanded, metavar="ZIP", help="Zip file to check, instead of writing one.")
+    parser.add("--partial", action=Flag, help="Accept a data set that lacks test scans.")
+    add_json(parser)
+
+
+def _check_predictions(path: Path) -> Path:
+    return require_existing(path, "a folder of predictions")
+
+
+SUBMIT = Command(
+    submit, _submit_arguments, "[PREDICTIONS] DATA -o ZIP [options]", "elite submit predictions kitti -o submission.zip"
+)

@@ -1,36 +1,56 @@
-"""Commands about the student: train, score, predict, convert."""
+"""Commands about the student: train, evaluate, predict, export, import."""
 
+from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jsonargparse import ArgumentParser
-
-from elite.cli.parsing import (
-    FAULTY,
+from elite.cli.arguments import (
     add_compute,
+    add_data,
     add_json,
     add_labels,
+    add_model,
+    add_output,
+    add_scans,
     add_selection,
-    bar,
-    find_scans,
-    load_segmenter,
-    parse_config,
-    percent,
-    report_unused,
-    save_json,
+    output_path,
 )
+from elite.cli.outputs import FAULTY, percent, save_json
+from elite.cli.parser import Command, Flag, Parser, check_model
+from elite.cli.scans import find_scans, load_segmenter, report_unused
+from elite.cli.settings import add_settings, configuration
 from elite.errors import ConfigError, DataError, EliteError, OutputError, require_extra
-from elite.terminal import notice, say
+from elite.paths import expanded, require_existing
+from elite.terminal import notice, progress, say
 
 if TYPE_CHECKING:
     from elite.inference import Job
 
+_TRAIN_SETTINGS = {
+    "Run": ("out", "overwrite", "resume", "init", "epochs", "steps", "val_every", "seed"),
+    "Data": (
+        *("data.sequences", "data.val_sequences", "data.labels", "data.label_fraction", "data.dense_labels"),
+        *("data.batch_size", "data.workers"),
+    ),
+    "Teacher and optimiser": ("teacher.weights", "teacher.adapter.method", "optim.lr"),
+    "Hardware": ("accelerator", "devices", "precision"),
+}
 
-def train(parser: ArgumentParser, argv: list[str]) -> int:
-    """Train the student: --config NAME|FILE and any setting of it, such as --data.root ROOT."""
+
+# ---- train --------------------------------------------------------------------------------------------------------
+
+
+def train(args: Namespace) -> int:
+    """Train the student, with or without a camera teacher.
+
+    Settings come from --config files and from options. Options override files.
+    """
     from elite.config import TrainConfig
 
-    _, config = parse_config(parser, argv, TrainConfig)
+    config = configuration(args, TrainConfig)
+    for path in (config.data.root, config.init):
+        if path is not None:
+            require_existing(path, "a file or folder")
     require_extra("lightning", "train")
     from elite.training import train as run
 
@@ -40,26 +60,39 @@ def train(parser: ArgumentParser, argv: list[str]) -> int:
     return 0
 
 
-def evaluate(parser: ArgumentParser, argv: list[str]) -> int:
-    """Score a checkpoint (CKPT ROOT) or prediction files (--predictions DIR ROOT) by the benchmark's rule."""
-    parser.add_argument("paths", type=Path, nargs="+", help="[CKPT] ROOT")
-    parser.add_argument("--predictions", type=Path | None, help="score these files instead of a checkpoint")
-    add_selection(parser, split=True)
-    add_labels(parser)
-    add_compute(parser)
-    add_json(parser)
-    args = parser.parse_args(argv)
-    wanted = 1 if args.predictions else 2
-    if len(args.paths) != wanted:
-        raise ConfigError("expected 'elite evaluate CKPT ROOT' or 'elite evaluate --predictions DIR ROOT'.")
+def _train_arguments(parser: Parser) -> None:
+    from elite.config import TrainConfig
+
+    add_data(parser, optional=True)
+    add_settings(parser, TrainConfig, _TRAIN_SETTINGS, data="data.root")
+
+
+TRAIN = Command(
+    train,
+    _train_arguments,
+    "DATA -o RUN --config NAME [options]",
+    "elite train kitti -o runs/first --config semantickitti --teacher.weights sam_vit_b_01ec64.pth",
+)
+
+
+# ---- evaluate -----------------------------------------------------------------------------------------------------
+
+
+def evaluate(args: Namespace) -> int:
+    """Score a student, or prediction files, by the rule of the SemanticKITTI benchmark."""
+    if (args.model is None) == (args.predictions is None):
+        raise ConfigError(
+            "expected 'elite evaluate MODEL DATA' or 'elite evaluate DATA --predictions FOLDER', found "
+            f"{'neither' if args.model is None else 'both'}. Give one of the two."
+        )
     if args.predictions and args.votes != 1:
-        raise ConfigError("--votes is about a checkpoint; predictions are scored as they are: 'elite predict --votes'.")
+        raise ConfigError("--votes: expected a MODEL, found --predictions. Use 'elite predict --votes' instead.")
 
     from elite.datasets import SemanticKITTI
     from elite.evaluation import by_segmenter, saved_predictions
     from elite.evaluation import evaluate as run
 
-    dataset = SemanticKITTI(args.paths[-1], args.split, frames=args.frames, labels=args.labels, cameras=())
+    dataset = SemanticKITTI(args.data, args.split, frames=args.frames, labels=args.labels, cameras=())
     report_unused(dataset)
     made_with: dict[str, Any] = {}
     if args.predictions:
@@ -67,18 +100,29 @@ def evaluate(parser: ArgumentParser, argv: list[str]) -> int:
         _report_unscored(args.predictions, dataset.sequences)
     else:
         made_with = {"votes": args.votes, "vote_by": args.vote_by, "seed": args.seed}
-        segmenter = load_segmenter(args.paths[0], args)
+        segmenter = load_segmenter(args.model, args)
         predict = by_segmenter(segmenter)
-    result = run(dataset, predict, lambda items: bar(items, name="scoring"))
+    result = run(dataset, predict, lambda items: progress(items, name="evaluate"))
     if not args.predictions:
         segmenter.guard.finish()
     _print_score(result)
-    save_json(args.json, result | made_with, "evaluate", argv)
+    save_json(args, result | made_with)
     return 0
 
 
+def _evaluate_arguments(parser: Parser) -> None:
+    add_model(parser, optional=True)
+    add_data(parser)
+    text = "Folder written by 'elite predict', to score instead of a MODEL."
+    parser.add("--predictions", type=expanded, metavar="FOLDER", help=text)
+    add_selection(parser, split=True)
+    add_labels(parser)
+    add_json(parser)
+    add_compute(parser)
+
+
 def _report_unscored(predictions: Path, scored: tuple[str, ...]) -> None:
-    """Predictions of sequences that are not part of the split."""
+    """Report predictions of sequences that are not part of the split."""
     from elite.layout import Layout
 
     others = [s for s in Layout(predictions).sequences_with("predictions") if s not in scored]
@@ -103,29 +147,31 @@ def _print_score(result: dict[str, Any]) -> None:
         say(f"{len(result['unlabelled'])} scans without labels were not scored: {result['unlabelled'][0]}, ...")
 
 
-def predict(parser: ArgumentParser, argv: list[str]) -> int:
-    """Label scans with a checkpoint; LiDAR only. INPUT is a data set, a folder of .bin files, or .bin files."""
-    parser.add_argument("checkpoint", type=Path, help="the student: .ckpt or .safetensors")
-    parser.add_argument("input", type=Path, nargs="+", help="data set root, folder, or files")
-    parser.add_argument("-o", "--out", type=Path, required=True, help="folder to write")
-    add_selection(parser)
-    parser.add_argument("--confidence", action="store_true", help="also write N.confidence, float32 per point")
-    parser.add_argument("--skip-existing", action="store_true", help="keep outputs that are whole already")
-    add_compute(parser)
-    args = parser.parse_args(argv)
+EVALUATE = Command(
+    evaluate,
+    _evaluate_arguments,
+    "[MODEL] DATA [options]",
+    "elite evaluate student.safetensors kitti --split valid --json score.json",
+)
 
+
+# ---- predict ------------------------------------------------------------------------------------------------------
+
+
+def predict(args: Namespace) -> int:
+    """Label scans with a student. Only LiDAR is read."""
     from elite.files import make_folder
     from elite.inference import predict_files
 
-    jobs = _jobs(args.input, args.out, args.sequences, args.frames, args.confidence)
+    jobs = _jobs(args.data, args.out, args.sequences, args.frames, args.confidence)
     make_folder(args.out)
     todo = [job for job in jobs if not (args.skip_existing and job.done())]
     _refuse_ground_truth(todo, args.out)
-    segmenter = load_segmenter(args.checkpoint, args)
+    segmenter = load_segmenter(args.model, args)
     failures: list[EliteError] = []
-    done = predict_files(segmenter, bar(todo, name="predicting"), lambda _, error: failures.append(error))
+    done = predict_files(segmenter, progress(todo, name="predict"), lambda _, error: failures.append(error))
     kept = len(jobs) - len(todo)
-    say(f"{done.written} scans labelled in {args.out}, {kept} were there already, {done.failed} failed")
+    say(f"{done.written} scans labelled in {args.out}, {kept} skipped, {done.failed} failed")
     if done.outside:
         say(done.line())
     try:
@@ -137,68 +183,108 @@ def predict(parser: ArgumentParser, argv: list[str]) -> int:
     return FAULTY if failures else 0
 
 
+def _predict_arguments(parser: Parser) -> None:
+    add_model(parser)
+    add_scans(parser)
+    text = "Folder to write labels to: the layout of the data set, or N.label."
+    parser.add("-o", "--out", type=expanded, required=True, metavar="OUT", help=text)
+    add_selection(parser)
+    parser.add("--confidence", action=Flag, help="Also write N.confidence: float32 per point.")
+    parser.add("--skip-existing", action=Flag, help="Skip scans that have complete outputs.")
+    add_compute(parser)
+
+
 def _jobs(inputs: list[Path], out: Path, sequences: str | None, frames: str | None, confidence: bool) -> list["Job"]:
-    """What to predict and where to."""
+    """Pair the scans with their output files."""
     from elite.inference import Job
 
     scans = find_scans(inputs, sequences, frames)
     if len({labels for _, labels in scans}) < len(scans):
-        raise DataError("two of the scans have the same name and would overwrite each other; predict them apart.")
+        raise DataError(f"{out}: expected scans of different names, found the same name twice. Predict them apart.")
     targets = [(scan, out / labels) for scan, labels in scans]
     return [Job(scan, to, to.with_suffix(".confidence") if confidence else None) for scan, to in targets]
 
 
 def _refuse_ground_truth(jobs: list["Job"], out: Path) -> None:
-    """Labels in a data set, or beside the scans, may be ground truth, which no prediction may replace.
+    """Check that no prediction replaces labels in a data set or in the folder of the scans: these may be ground truth.
 
     Raises:
         OutputError: a label file would replace one of these.
     """
     in_data_set = (out.resolve().parent / "velodyne").is_dir() and out.name != "predictions"
     if in_data_set and out.name == "labels":
-        raise OutputError(f"{out} is the folder of the ground truth of a data set; choose another -o.")
+        raise OutputError(f"{out}: expected an output folder, found the ground truth of a data set. Choose another -o.")
     for job in jobs:
         if job.labels.exists() and (in_data_set or job.labels.resolve().parent == job.scan.resolve().parent):
             raise OutputError(
-                f"{job.labels} exists beside the scans and may be ground truth; choose another -o, or move it away."
+                f"{job.labels}: expected a new file, found labels in the folder of the scans, which may be ground "
+                "truth. Choose another -o, or move them away."
             )
 
 
-def _check_suffix(out: Path) -> None:
-    if out.suffix != ".safetensors":
-        raise ConfigError(f"{out}: expected a name that ends in .safetensors, found '{out.suffix}'. Rename the output.")
+PREDICT = Command(
+    predict, _predict_arguments, "MODEL DATA -o OUT [options]", "elite predict student.safetensors scans/ -o labels/"
+)
 
 
-def import_checkpoint(parser: ArgumentParser, argv: list[str]) -> int:
-    """Convert a 2DPASS or released-ELiTe checkpoint into a student file, and tell what became of every key."""
-    parser.add_argument("checkpoint", type=Path, help="a published .ckpt")
-    parser.add_argument("out", type=Path, help="file to write: .safetensors")
-    parser.add_argument("--weight-layout", type=str | None, help="KRSC, RSKC (spconv 2.0, 2.1) or RSCK (spconv 1.x)")
-    args = parser.parse_args(argv)
-    if args.weight_layout not in (None, "KRSC", "RSKC", "RSCK"):
-        raise ConfigError(f"--weight-layout is KRSC, RSKC or RSCK, found '{args.weight_layout}'.")
-
-    _check_suffix(args.out)
-
-    from elite.student.checkpoint import import_published, save_student
-
-    student, report = import_published(args.checkpoint, layout=args.weight_layout)
-    save_student(student, args.out)
-    say("\n".join(report.lines()))
-    say(f"{sum(p.numel() for p in student.parameters()):,} parameters written to {args.out}")
-    return 0
+# ---- export and import --------------------------------------------------------------------------------------------
 
 
-def export_student(parser: ArgumentParser, argv: list[str]) -> int:
-    """Write the student of a training checkpoint alone, as safetensors with its configuration."""
-    parser.add_argument("checkpoint", type=Path, help="of a training run: .ckpt")
-    parser.add_argument("out", type=Path, help="file to write: .safetensors")
-    args = parser.parse_args(argv)
-
-    _check_suffix(args.out)
+def export_student(args: Namespace) -> int:
+    """Export the student of a training checkpoint as safetensors with its configuration."""
+    out = _student_path(args)
 
     from elite.student import load_student, save_student
 
-    save_student(load_student(args.checkpoint), args.out)
-    say(f"student written to {args.out}")
+    save_student(load_student(args.model), out)
+    say(f"student written to {out}")
     return 0
+
+
+def import_checkpoint(args: Namespace) -> int:
+    """Convert a published 2DPASS or ELiTe checkpoint into a student, with a report of all its keys."""
+    out = _student_path(args)
+
+    from elite.student.checkpoint import import_published, save_student
+
+    student, report = import_published(args.model, layout=args.weight_layout)
+    save_student(student, out)
+    say("\n".join(report.lines()))
+    say(f"{sum(p.numel() for p in student.parameters()):,} parameters written to {out}")
+    return 0
+
+
+def _conversion_arguments(parser: Parser, text: str) -> None:
+    parser.add("model", type=expanded, check=check_model, metavar="CHECKPOINT", help=text)
+    add_output(parser, "Student file to write (.safetensors).", "STUDENT")
+
+
+def _export_arguments(parser: Parser) -> None:
+    _conversion_arguments(parser, "Checkpoint of a training run (.ckpt).")
+
+
+def _import_arguments(parser: Parser) -> None:
+    _conversion_arguments(parser, "Published checkpoint (.ckpt).")
+    text = "Weight layout: KRSC, RSKC (spconv 2.0 and 2.1) or RSCK (spconv 1.x) (default: detected)."
+    parser.add("--weight-layout", choices=("KRSC", "RSKC", "RSCK"), help=text)
+
+
+def _student_path(args: Namespace) -> Path:
+    out = output_path(args.out, args.positional_out)
+    if out.suffix != ".safetensors":
+        raise ConfigError(f"{out}: expected a name that ends in .safetensors, found '{out.suffix}'. Rename the output.")
+    return out
+
+
+EXPORT = Command(
+    export_student,
+    _export_arguments,
+    "CHECKPOINT -o STUDENT",
+    "elite export runs/first/checkpoints/best.ckpt -o student.safetensors",
+)
+IMPORT = Command(
+    import_checkpoint,
+    _import_arguments,
+    "CHECKPOINT -o STUDENT [options]",
+    "elite import 2dpass.ckpt -o student.safetensors",
+)

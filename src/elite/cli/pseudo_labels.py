@@ -1,27 +1,33 @@
-"""Commands about pseudo-labels: make them, score them."""
+"""Commands about pseudo-labels: generate and score them."""
 
+from argparse import Namespace
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from jsonargparse import ArgumentParser
-
-from elite.cli.parsing import FAULTY, add_json, bar, parse_config, percent, save_json
+from elite.cli.arguments import add_data, add_json
+from elite.cli.outputs import FAULTY, percent, save_json
+from elite.cli.parser import Command, Parser
+from elite.cli.settings import add_settings, configuration
 from elite.errors import ConfigError, EliteError
-from elite.terminal import say
+from elite.terminal import progress, say
 
-# Settings of what is written, of the processes, and of what the score itself decides.
+# Settings of the output, of the processes, and those that the score itself decides.
 _UNSCORED = ("out", "folder", "lift", "pictures", "overwrite", "devices", "label_fraction", "label_unit", "strategy")
+_REGIONS = {"Regions": ("proposer", "weights", "device", "precision")}
+_GENERATE_SETTINGS = {
+    "Data": ("sequences", "frames", "labels", "label_fraction", "label_unit", "cameras"),
+    **_REGIONS,
+    "Output": ("out", "folder", "lift", "pictures", "overwrite", "devices"),
+}
+_SCORE_SETTINGS = {"Data": ("sequences", "frames", "labels", "cameras"), **_REGIONS}
 
 
-def pseudo_label(parser: ArgumentParser, argv: list[str]) -> int:
-    """Dense labels of a data set's images from the labels of its points: ROOT [--proposer sam --weights FILE]."""
+def pseudo_label(args: Namespace) -> int:
+    """Generate dense labels of camera images from the labels of LiDAR points."""
     from elite.config import PseudoLabelConfig
 
-    parser.add_argument("root", type=Path, help="folder that holds sequences/")
-    add_json(parser)
-    args, config = parse_config(parser, argv, PseudoLabelConfig)
+    config = configuration(args, PseudoLabelConfig)
 
     from elite.processes import Processes
     from elite.pseudo_labels import Summary, generate, open_proposer, training_options
@@ -31,20 +37,20 @@ def pseudo_label(parser: ArgumentParser, argv: list[str]) -> int:
     first = processes.rank == 0
     name = f"pseudo-labels (1 of {processes.world} processes)" if processes.world > 1 else "pseudo-labels"
 
-    if first and (options := training_options(args.root, config)):
-        say(f"training finds these labels with {options}")
+    if first and (options := training_options(args.data, config)):
+        say(f"training uses these labels with {options}")
 
     def share() -> Summary | EliteError:
         try:
             return generate(
-                args.root,
+                args.data,
                 config,
                 open_proposer(replace(config, device=processes.device)),
                 rank=processes.rank,
                 world=processes.world,
-                progress=lambda items: bar(items, unit="frame", name=name) if first else items,
+                progress=lambda items: progress(items, unit="frame", name=name) if first else items,
             )
-        except EliteError as error:  # all meet below: what went wrong in one process is told once, and nobody waits
+        except EliteError as error:  # all processes meet below: one failure is reported once, and none waits
             return EliteError(str(error))
 
     shares = processes.gather(share())
@@ -57,37 +63,58 @@ def pseudo_label(parser: ArgumentParser, argv: list[str]) -> int:
     say(total.line())
     for failure in total.failures:
         say(f"  {failure}", error=True)
-    save_json(args.json, total.to_dict(), "pseudo-label", argv)
+    save_json(args, total.to_dict())
     return FAULTY if total.failures else 0
 
 
-def pseudo_label_score(parser: ArgumentParser, argv: list[str]) -> int:
-    """Score pseudo-labels at points that are hidden from the generator, and against dense truth if there is any."""
+def _generate_arguments(parser: Parser) -> None:
     from elite.config import PseudoLabelConfig
 
-    parser.add_argument("root", type=Path, help="folder that holds sequences/")
-    parser.add_argument(
-        "--holdout",
-        type=str,
-        default="rings:2",
-        help="what is hidden: rings:K keeps every K-th laser ring, points:S hides that share; several by commas; none",
-    )
+    add_data(parser)
     add_json(parser)
-    args, config = parse_config(parser, argv, PseudoLabelConfig, skip=_UNSCORED)
+    add_settings(parser, PseudoLabelConfig, _GENERATE_SETTINGS)
+
+
+PSEUDO_LABEL = Command(
+    pseudo_label,
+    _generate_arguments,
+    "DATA [options]",
+    "elite pseudo-label kitti --sequences train --weights sam_vit_b_01ec64.pth",
+)
+
+
+def pseudo_label_score(args: Namespace) -> int:
+    """Score pseudo-labels against held-out points, and against dense ground truth where it exists."""
+    from elite.config import PseudoLabelConfig
+
+    config = configuration(args, PseudoLabelConfig, skip=_UNSCORED)
 
     from elite.pseudo_labels import open_proposer
     from elite.pseudo_labels.holdout import parse_holdout
     from elite.pseudo_labels.measure import measure
 
     rules = [parse_holdout(text) for text in args.holdout.split(",") if args.holdout != "none"]
-    scoring = partial(bar, unit="frame", name="scoring")
-    result = measure(args.root, config, open_proposer(config), rules, progress=scoring)
+    scoring = partial(progress, unit="frame", name="score")
+    result = measure(args.data, config, open_proposer(config), rules, progress=scoring)
     if not result["tests"]:
-        raise ConfigError("nothing was compared: give a --holdout, or a data set with image_2_labels.")
+        raise ConfigError(
+            f"--holdout {args.holdout}: expected held-out points or a data set with image_2_labels, found neither. "
+            "Give --holdout rings:2."
+        )
     for test, methods in result["tests"].items():
         _print_test(test, methods)
-    save_json(args.json, result, "pseudo-label-score", argv)
+    save_json(args, result)
     return 0
+
+
+def _score_arguments(parser: Parser) -> None:
+    from elite.config import PseudoLabelConfig
+
+    add_data(parser)
+    text = "Held-out points: rings:K keeps every K-th laser ring, points:S hides that share, none; several by commas."
+    parser.add("--holdout", default="rings:2", metavar="RULES", help=text)
+    add_json(parser)
+    add_settings(parser, PseudoLabelConfig, _SCORE_SETTINGS, skip=_UNSCORED)
 
 
 def _print_test(test: str, methods: dict[str, dict[str, Any]]) -> None:
@@ -98,3 +125,11 @@ def _print_test(test: str, methods: dict[str, dict[str, Any]]) -> None:
         cells = [" " * 7 + percent(scores[c]) if scores[c] is not None else f"{'-':>12s}" for c in columns]
         cost = f"{scores['prompts_per_image']:12.1f} {scores['seconds_per_image']:12.2f}"
         say(f"{method:20s} " + " ".join(cells) + f" {cost}")
+
+
+SCORE_PSEUDO_LABELS = Command(
+    pseudo_label_score,
+    _score_arguments,
+    "DATA [options]",
+    "elite score-pseudo-labels kitti --sequences valid --holdout rings:2",
+)

@@ -1,52 +1,63 @@
 """Commands about results: the report of a run, the environment it was made in."""
 
+from argparse import Namespace
 from pathlib import Path
 
-from jsonargparse import ArgumentParser
-
-from elite.cli.parsing import add_device, add_json, names, save_json
+from elite.cli.arguments import add_cameras, add_device, add_json, names
+from elite.cli.outputs import save_json
+from elite.cli.parser import Command, Parser, count
 from elite.errors import ConfigError
+from elite.paths import expanded, require_existing
 from elite.terminal import say
 
 
-def report(parser: ArgumentParser, argv: list[str]) -> int:
-    """Make one self-contained page with curves, scores and pictures of a run: RUN/report/index.html, or of a score."""
-    parser.add_argument("run", type=Path, help="folder of a training run, or a result of 'elite evaluate --json'")
-    parser.add_argument("--data", type=Path | None, help="data set for the pictures (default: the run's own)")
-    parser.add_argument("--predictions", type=Path | None, help="of an evaluation: the prediction files it scored")
-    parser.add_argument("--checkpoint", type=Path | None, help="of an evaluation: the checkpoint it scored")
-    parser.add_argument(
-        "--cameras",
-        type=str | None,
-        help="image folders to show: image_2,image_3, or none (default: the teacher's, image_2 without one)",
-    )
-    parser.add_argument("--frames", type=int, default=3, help="how many scans to show")
-    add_device(parser)
-    args = parser.parse_args(argv)
-
+def report(args: Namespace) -> int:
+    """Write a self-contained page with curves, scores and pictures to RUN/report/index.html."""
     from elite.report import report_evaluation, report_run
 
     options = {"data": args.data, "frames": args.frames, "device": args.device}
     if args.cameras is not None:
         options["cameras"] = names(args.cameras)
-    scored = {"predictions": args.predictions, "checkpoint": args.checkpoint}
+    scored = {"predictions": args.predictions, "checkpoint": args.model}
     if args.run.is_file():
         say(report_evaluation(args.run, **options, **scored))
     elif any(scored.values()):
-        raise ConfigError("--predictions and --checkpoint belong to an evaluation's JSON file; a run has its own.")
+        raise ConfigError(
+            f"{args.run}: expected the JSON file of 'elite evaluate' with --predictions or --model, found a run. "
+            "Leave the option out."
+        )
     else:
         say(report_run(args.run, **options))
     return 0
 
 
-def env(parser: ArgumentParser, argv: list[str]) -> int:
-    """Print versions, code state and hardware, for bug reports and result tables."""
-    add_json(parser)
-    args = parser.parse_args(argv)
+def _report_arguments(parser: Parser) -> None:
+    text = "Folder of a training run, or JSON file of 'elite evaluate'."
+    parser.add("run", type=expanded, check=_check_run, metavar="RUN", help=text)
+    parser.add("--data", type=expanded, metavar="DATA", help="Data set for the pictures (default: that of the run).")
+    text = "Predictions that the evaluation has scored."
+    parser.add("--predictions", type=expanded, metavar="FOLDER", help=text)
+    parser.add("--model", type=expanded, metavar="MODEL", help="Student that the evaluation has scored.")
+    add_cameras(parser, None, " (default: those of the teacher, otherwise image_2)")
+    parser.add("--frames", type=count, default=3, metavar="N", help="Number of frames with pictures.")
+    add_device(parser)
 
+
+def _check_run(path: Path) -> Path:
+    return require_existing(path, "a run or the JSON file of an evaluation")
+
+
+REPORT = Command(report, _report_arguments, "RUN [options]", "elite report runs/first")
+
+
+def env(args: Namespace) -> int:
+    """Print versions, code state, backends and hardware, for bug reports and result tables."""
     from elite.environment import describe
 
     for name, value in describe().items():
         say(f"{name:12s} {value}")
-    save_json(args.json, {}, "env", argv)
+    save_json(args, {})
     return 0
+
+
+ENV = Command(env, add_json, "[--json FILE]", "elite env")

@@ -1,47 +1,39 @@
-"""The command that opens a window in the browser, and what other commands need to open one."""
+"""The command that shows a data set in the browser, and the window of other commands."""
 
+from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jsonargparse import ArgumentParser, Namespace
-
-from elite.cli.parsing import add_compute, add_labels, add_selection, load_segmenter, names, report_unused
+from elite.cli.arguments import add_cameras, add_compute, add_data, add_labels, add_model, add_selection, names
+from elite.cli.parser import Command, Flag, Parser
+from elite.cli.scans import load_segmenter, report_unused
 from elite.errors import ConfigError, require_extra
+from elite.paths import expanded
 from elite.terminal import say
 
 if TYPE_CHECKING:
     from elite.inference import Job
 
+_WINDOW = "Window"
 
-def view(parser: ArgumentParser, argv: list[str]) -> int:
-    """Look at a data set in the browser: scans, images, labels, and what a checkpoint or saved predictions say."""
-    parser.add_argument("root", type=Path, help="folder that holds sequences/")
-    parser.add_argument("--checkpoint", type=Path | None, help="a student that labels the scans (with its teacher)")
-    parser.add_argument("--predictions", type=Path | None, help="folder that 'elite predict' wrote, instead")
-    parser.add_argument("--pseudo", type=str | None, help="folders of dense labels (default: image_2_pseudo, ...)")
-    parser.add_argument("--derived", type=Path | None, help="folder of 'elite pseudo-label --out', if it is not ROOT")
-    parser.add_argument("--cameras", type=str | None, help="image folders: image_2,image_3, or none (default: all)")
-    add_selection(parser)
-    add_labels(parser)
-    add_window(parser)
-    add_compute(parser)
-    args = parser.parse_args(argv)
-    if args.checkpoint and args.predictions:
-        raise ConfigError("--checkpoint and --predictions both tell the labels of the points; give one of them.")
+
+def view(args: Namespace) -> int:
+    """Show a data set in the browser: scans, images, labels and predictions."""
+    if args.model and args.predictions:
+        raise ConfigError("MODEL, --predictions: expected one of the two, found both. Give one of them.")
     require_extra("viser", "view")
 
     from elite.viewer import Files, Student, Teacher, first_choice, has_teacher, open_data, open_window
 
     answerer, teacher = None, None
-    if args.checkpoint:
-        answerer = Student(load_segmenter(args.checkpoint, args))
-        teacher = Teacher(args.checkpoint, args.device) if has_teacher(args.checkpoint) else None
+    if args.model:
+        answerer = Student(load_segmenter(args.model, args))
+        teacher = Teacher(args.model, args.device) if has_teacher(args.model) else None
     elif args.predictions:
         answerer = Files(args.predictions)
     source = open_data(
-        args.root,
+        args.data,
         sequences=args.sequences,
         frames=args.frames,
         labels=args.labels,
@@ -60,9 +52,28 @@ def view(parser: ArgumentParser, argv: list[str]) -> int:
     return 0
 
 
+def _view_arguments(parser: Parser) -> None:
+    add_model(parser, optional=True)
+    add_data(parser)
+    text = "Folder written by 'elite predict', to show instead of the labels of a MODEL."
+    parser.add("--predictions", type=expanded, metavar="FOLDER", help=text)
+    text = "Folders of dense labels (default: image_2_pseudo, ...)."
+    parser.add("--pseudo", metavar="NAMES", help=text)
+    text = "Folder that 'elite pseudo-label -o' has written, if it is not DATA."
+    parser.add("--derived", type=expanded, metavar="FOLDER", help=text)
+    add_cameras(parser, None, " (default: all)")
+    add_selection(parser)
+    add_labels(parser)
+    add_window(parser)
+    add_compute(parser)
+
+
+VIEW = Command(view, _view_arguments, "[MODEL] DATA [options]", "elite view student.safetensors kitti --sequences 08")
+
+
 @contextmanager
-def live_window(args: Namespace, tell: Callable[[str], None]) -> Iterator[Callable[["Job"], None]]:
-    """A window that shows each scan as it is labelled: what it gives is to be called with them."""
+def live_window(args: Namespace, notify: Callable[[str], None]) -> Iterator[Callable[["Job"], None]]:
+    """Open a window and give the function that shows a labelled scan in it."""
     require_extra("viser", "view")
 
     from elite.viewer import ScanSource, first_choice, open_window
@@ -77,16 +88,16 @@ def live_window(args: Namespace, tell: Callable[[str], None]) -> Iterator[Callab
             source.add(job.scan, job.labels)
             viewer.wake()
 
-        tell(f"open {viewer.url} in a browser")
+        notify(f"open {viewer.url} in a browser")
         yield show
 
 
-def add_window(parser: ArgumentParser) -> None:
-    """Add the window's address and its looks."""
-    host = "address to listen on; 0.0.0.0 admits other machines, with the token of the printed URL"
-    token = "require the token of the printed URL on this machine too, for machines with other users"
-    parser.add_argument("--host", type=str, default="127.0.0.1", help=host)
-    parser.add_argument("--port", type=int, default=8080, help="port to listen on (0 = any free one)")
-    parser.add_argument("--require-token", action="store_true", help=token)
-    parser.add_argument("--light", action="store_true", help="a light ground")
-    parser.add_argument("--safe-colors", action="store_true", help="colours that colour-blind eyes tell apart")
+def add_window(parser: Parser) -> None:
+    """Add the options of the window: its address and its colours."""
+    host = "Address to listen on. 0.0.0.0 admits other machines, with the token of the printed URL."
+    token = "Require the token of the printed URL on this machine too, for machines with other users."
+    parser.add("--host", default="127.0.0.1", metavar="ADDRESS", heading=_WINDOW, help=host)
+    parser.add("--port", type=int, default=8080, metavar="N", heading=_WINDOW, help="Port to listen on (0 = any free).")
+    parser.add("--require-token", action=Flag, heading=_WINDOW, help=token)
+    parser.add("--light", action=Flag, heading=_WINDOW, help="Light background.")
+    parser.add("--safe-colors", action=Flag, heading=_WINDOW, help="Colour-blind-safe class colours.")

@@ -1,8 +1,9 @@
-"""Every setting, one dataclass per part; the defaults are the paper's and those of its released
-configuration. Impossible values are refused when the record is made.
+"""Settings, one dataclass per part. Defaults are those of the paper and of its released configuration.
+
+A dataclass refuses impossible values when it is made.
 """
 
-from elite.config._records import from_plain, plain
+from elite.config._records import from_plain, is_union, plain
 from elite.config.data import AugmentConfig, CutmixConfig, DataConfig, ImageConfig
 from elite.config.pseudo_labels import PseudoLabelConfig, VoteConfig
 from elite.config.student import StudentConfig
@@ -36,5 +37,6 @@ __all__ = [
     "TrainConfig",
     "VoteConfig",
     "from_plain",
+    "is_union",
     "plain",
 ]

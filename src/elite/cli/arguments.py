@@ -1,0 +1,102 @@
+"""Arguments that several commands share."""
+
+from pathlib import Path
+
+from elite.cli.parser import Flag, Parser, check_data, check_model
+from elite.errors import ConfigError
+from elite.paths import expanded
+
+BACKENDS = ("auto", "native", "torch", "spconv")
+PRECISIONS = ("fp32", "bf16")
+_COMPUTATION = "Computation"
+
+
+def add_model(parser: Parser, *, optional: bool = False) -> None:
+    """Add the positional argument MODEL."""
+    text = "Student: checkpoint of a run (.ckpt) or exported student (.safetensors)."
+    parser.add("model", type=expanded, check=check_model, metavar="MODEL", nargs="?" if optional else None, help=text)
+
+
+def add_data(parser: Parser, *, optional: bool = False) -> None:
+    """Add the positional argument DATA: a data set."""
+    text = "Data set: the folder that contains sequences/."
+    parser.add("data", type=expanded, check=check_data, metavar="DATA", nargs="?" if optional else None, help=text)
+
+
+def add_scans(parser: Parser) -> None:
+    """Add the positional argument DATA: a data set or scans."""
+    text = "Data set, folder of .bin files, or .bin files."
+    parser.add("data", type=expanded, check=check_data, metavar="DATA", nargs="+", help=text)
+
+
+def add_output(parser: Parser, text: str, metavar: str) -> None:
+    """Add -o, which ``output_path`` reads. Earlier versions took it as the last positional argument."""
+    parser.add("-o", "--out", type=expanded, metavar=metavar, help=text)
+    parser.add("positional_out", type=expanded, nargs="?", hidden=True, help="")
+
+
+def output_path(out: Path | None, positional: Path | None) -> Path:
+    """Output path, given by -o or as the last positional argument.
+
+    Raises:
+        ConfigError: it is missing, or given twice.
+    """
+    if (out is None) == (positional is None):
+        found = "none" if out is None else f"{out} and {positional}"
+        raise ConfigError(f"-o: expected one output, found {found}. Give -o OUT.")
+    return out or positional  # type: ignore[return-value]
+
+
+def add_selection(parser: Parser, *, split: bool = False) -> None:
+    """Add the options that select sequences and frames."""
+    if split:
+        text = "Split (train, valid, test) or sequence numbers, such as 00,08."
+        parser.add("--split", default="valid", metavar="NAME", help=text)
+    else:
+        text = "Sequences: split names or numbers, such as 00,08 (default: all)."
+        parser.add("--sequences", metavar="NAME", help=text)
+    parser.add("--frames", metavar="RANGES", help="Frames within each sequence, such as 0-2,7 (default: all).")
+
+
+def add_labels(parser: Parser) -> None:
+    parser.add("--labels", default="labels", metavar="NAME", help="Label folder: labels, labels_partial, scribbles.")
+
+
+def add_cameras(parser: Parser, default: str | None, text: str = "") -> None:
+    """Add --cameras; ``text`` describes a default that is computed."""
+    text = f"Image folders, such as image_2,image_3, or none{text}."
+    parser.add("--cameras", default=default, metavar="NAMES", help=text)
+
+
+def add_json(parser: Parser) -> None:
+    parser.add("--json", type=expanded, metavar="FILE", help="JSON file to write the result to.")
+
+
+def add_device(parser: Parser) -> None:
+    text = "Device: auto, cpu, cuda or cuda:N."
+    parser.add("--device", default="auto", metavar="NAME", heading=_COMPUTATION, help=text)
+
+
+def add_compute(parser: Parser) -> None:
+    """Add the options of inference, which ``load_segmenter`` reads."""
+    add_device(parser)
+    text = "Backend of the sparse convolutions."
+    parser.add("--backend", choices=BACKENDS, default="auto", heading=_COMPUTATION, help=text)
+    text = "Number format of the network. bf16 is faster on hardware that supports it."
+    parser.add("--precision", choices=PRECISIONS, default="fp32", heading=_COMPUTATION, help=text)
+    text = "Number of test-time-augmentation views (1 = off)."
+    parser.add("--votes", type=int, default=1, metavar="N", heading=_COMPUTATION, help=text)
+    text = "Average of the views: softmax, logits, or released = logits of the rotated views only."
+    ways = ("softmax", "logits", "released")
+    parser.add("--vote-by", choices=ways, default="softmax", heading=_COMPUTATION, help=text)
+    parser.add("--seed", type=int, default=0, metavar="N", heading=_COMPUTATION, help="Seed of the rotated views.")
+    add_strict(parser)
+
+
+def add_strict(parser: Parser) -> None:
+    parser.add("--strict", action=Flag, help="Doubtful inputs are errors instead of warnings.")
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Words of a list such as ``image_2,image_3``; none for ``none``."""
+    return () if text in ("", "none") else tuple(name.strip() for name in text.split(","))
