@@ -42,9 +42,10 @@ class Setting:
     @property
     def help(self) -> str:
         """Meaning and default, as one sentence."""
-        is_word = self.text.partition(" ")[0].isalpha()
-        text = f"{self.text[:1].upper()}{self.text[1:]}" if is_word else self.text
-        return f"{text.rstrip('.')} (default: {self.default_text})." if self.default_text else f"{text.rstrip('.')}."
+        first, _, rest = self.text.partition(" ")
+        is_prose = first.rstrip(",;:").replace("-", "").isalpha() and not rest.startswith("=")
+        text = (f"{first.capitalize()} {rest}" if is_prose and first.islower() else self.text).rstrip(". ")
+        return f"{text} (default: {self.default_text})." if self.default_text else f"{text}."
 
     @property
     def default_text(self) -> str:
