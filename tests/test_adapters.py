@@ -19,7 +19,7 @@ from elite.errors import CheckpointError, ConfigError
 from elite.teacher.adalora import schedule
 from elite.teacher.adapters import Adapter, adapt, count_parameters
 from elite.teacher.qkv import fuse_qkv, split_qkv
-from tests.conftest import narrow_sam
+from tests.support.foundation import narrow_sam
 
 LOW_RANK = ("adalora", "lora", "dora")
 

@@ -17,8 +17,10 @@ from typing import Any
 import pytest
 
 from elite.layout import Layout
-from tests.test_resume import checkpoint, metrics, same
-from tests.trial import BATCH, Trial, pair, train_argv, write_drive, write_foundation
+from tests.support.foundation import write_foundation
+from tests.support.processes import BATCH, Trial, start_two, train_argv
+from tests.support.runs import assert_identical, read_checkpoint, read_metrics
+from tests.support.scans import write_drive
 
 pytestmark = pytest.mark.slow
 SCANS = 34
@@ -141,8 +143,8 @@ class Stage:
 
     def as_if_nothing_had_been(self, out: Path) -> None:
         for name in ("last.ckpt", "best.ckpt"):
-            same(checkpoint(out, name), checkpoint(self.base / "whole", name))
-        assert metrics(out) == metrics(self.base / "whole")
+            assert_identical(read_checkpoint(out, name), read_checkpoint(self.base / "whole", name))
+        assert read_metrics(out) == read_metrics(self.base / "whole")
 
     def goes_on(self, out: Path) -> None:
         """After a run has ended: what was saved is whole, and the run goes on to the same bits."""
@@ -165,9 +167,9 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 def named(trial: Trial, status: int, text: str) -> None:
     """It ended by one line that says why."""
-    assert trial.wait() == status, trial.said()[-3000:]
-    assert text in trial.said(), trial.said()[-3000:]
-    assert "Traceback" not in trial.said(), trial.said()[-3000:]
+    assert trial.wait() == status, trial.output()[-3000:]
+    assert text in trial.output(), trial.output()[-3000:]
+    assert "Traceback" not in trial.output(), trial.output()[-3000:]
 
 
 # ---- damaged data ----------------------------------------------------------------------------------------------
@@ -179,11 +181,11 @@ def test_damaged_files_are_replaced_and_named(stage: Stage) -> None:
     shutil.copytree(stage.base / "kitti", kitti)
     out = stage.fresh()
     trial = stage.start(out, partial(at_batch, 10, partial(damage_all, kitti)), data__root=kitti, faults__frames=0.8)
-    assert trial.wait(600) == 0, trial.said()[-3000:]
+    assert trial.wait(600) == 0, trial.output()[-3000:]
     told = [json.loads(line) for line in (out / "faults.jsonl").read_text().splitlines()]
     assert sorted(fault["frames"][0] for fault in told) == [f"00/{name}" for name in NAMES]
     assert {fault["fault"] for fault in told} == {"unreadable frame"}
-    assert checkpoint(out)["global_step"] == STEPS
+    assert read_checkpoint(out)["global_step"] == STEPS
     stage.tell("damaged file (scan, labels, image, pseudo-label; truncated, ..., unreadable)", "survived", len(NAMES))
 
 
@@ -256,7 +258,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(stage: Stage, disk: Callable[[
         out = disk(room) / stage.fresh().name
         named(stage.start(out), USAGE, "No space left on device")
         assert (out / "checkpoints" / "last.ckpt").exists() == saved
-        assert not saved or 0 < checkpoint(out)["global_step"] < STEPS
+        assert not saved or 0 < read_checkpoint(out)["global_step"] < STEPS
         disk(2**28)
         stage.goes_on(out)
         stage.tell(f"full disk, {'before' if not saved else 'after'} a first checkpoint", "ended with a named error")
@@ -264,7 +266,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(stage: Stage, disk: Callable[[
 
     out = disk(2**26) / stage.fresh().name
     named(stage.start(out, partial(at_batch, 35, partial(fill, out.parent))), USAGE, "No space left on device")
-    assert checkpoint(out)["global_step"] == 34
+    assert read_checkpoint(out)["global_step"] == 34
     (out.parent / "filler").unlink()
     stage.goes_on(out)
     stage.tell("disk filled by somebody else", "ended with a named error")
@@ -283,8 +285,8 @@ def test_a_signal_at_a_random_moment(stage: Stage, number: int) -> None:
         trial.wait_for(BATCH.format(chance.randint(0, 55)))
         time.sleep(chance.uniform(0, 0.2))
         trial.kill(number)
-        assert trial.wait() == status, trial.said()[-3000:]
-        assert "Traceback" not in trial.said()
+        assert trial.wait() == status, trial.output()[-3000:]
+        assert "Traceback" not in trial.output()
         stage.goes_on(out)
         outcome = "ended with a named error" if number != signal.SIGKILL else "ended, the run went on"
         stage.tell(f"{signal.Signals(number).name} to the run", outcome)
@@ -295,7 +297,7 @@ def test_a_signal_to_the_run_and_its_loaders(stage: Stage) -> None:
     out = stage.fresh()
     trial = stage.start(out)
     trial.wait_for(BATCH.format(20))
-    trial.kill_all(signal.SIGTERM)
+    trial.kill_group(signal.SIGTERM)
     named(trial, STOPPED, "--resume last")
     stage.goes_on(out)
     stage.tell("SIGTERM to the whole process group", "ended with a named error")
@@ -327,18 +329,18 @@ def test_a_loader_is_killed(stage: Stage) -> None:
 def test_one_of_two_processes_is_killed(stage: Stage) -> None:
     """The other one ends soon, and both go on to what they would have been."""
     alone = stage.base / "two"
-    for trial in pair(stage.argv(alone, data__workers=1), stage.base / "two.log"):
-        assert trial.wait(600) == 0, trial.said()[-3000:]
+    for trial in start_two(stage.argv(alone, data__workers=1), stage.base / "two.log"):
+        assert trial.wait(600) == 0, trial.output()[-3000:]
     for lost in (0, 1):
         out, log = stage.fresh(), stage.base / f"pair{lost}.log"
-        trials = pair(stage.argv(out, data__workers=1), log)
+        trials = start_two(stage.argv(out, data__workers=1), log)
         trials[lost].wait_for(BATCH.format(10))
         trials[lost].kill()
         began = time.monotonic()
         named(trials[1 - lost], USAGE, "another process of this run is gone")
         took = time.monotonic() - began
         assert took < PATIENCE
-        for trial in pair(stage.argv(out, data__workers=1), log):
-            assert trial.wait(600) == 0, trial.said()[-3000:]
-        same(checkpoint(out), checkpoint(alone))
+        for trial in start_two(stage.argv(out, data__workers=1), log):
+            assert trial.wait(600) == 0, trial.output()[-3000:]
+        assert_identical(read_checkpoint(out), read_checkpoint(alone))
         stage.tell(f"SIGKILL of process {lost} of two (the other ended {took:.1f} s later)", "ended with a named error")

@@ -18,11 +18,11 @@ from elite.errors import CheckpointError
 from elite.geometry import in_volume
 from elite.student import SPVCNN, load_student, save_student
 from elite.student.checkpoint import ImportReport, import_published
-from tests.test_torch_file import published_bytes
+from tests.support.published import UNUSED_ENTRIES, published_state
+from tests.support.torch_files import published_bytes
 
 LAYOUTS = ("KRSC", "RSKC", "RSCK")
 SMALL = {"channels": 2, "strides": (1, 2)}
-LEFT_OUT = ("model_3d.criterion.ce_loss.weight", "model_2d.conv1.weight", "fusion.classifier.0.weight")
 
 
 def student(**settings) -> SPVCNN:
@@ -32,50 +32,6 @@ def student(**settings) -> SPVCNN:
         if value.is_floating_point():
             value.uniform_(0.1, 1)
     return made
-
-
-def published_state(student: SPVCNN, layout: str) -> dict[str, Tensor]:
-    """The published names and memory layouts of our student's weights, written out."""
-    state: dict[str, Tensor] = {}
-    ours = student.state_dict()
-
-    def put(published: str, own: str, change: Callable[[Tensor], Tensor] = lambda value: value) -> None:
-        names = [name for name in ours if name.startswith(own + ".")]
-        assert names
-        state.update({f"model_3d.{published}{name[len(own) :]}": change(ours[name]) for name in names})
-
-    def three(weight: Tensor) -> Tensor:
-        kernel = weight.view(3, 3, 3, *weight.shape[1:])  # z y x in out
-        axes = {"KRSC": (4, 0, 1, 2, 3), "RSKC": (0, 1, 2, 4, 3), "RSCK": (0, 1, 2, 3, 4)}[layout]
-        return kernel.permute(axes).contiguous()
-
-    def one(weight: Tensor) -> Tensor:
-        memory, c = weight.T.contiguous(), len(weight)  # (in, out), however the axes are called
-        return memory.view(c, 1, 1, 1, c) if layout == "KRSC" else memory.view(1, 1, 1, c, c)
-
-    put("voxel_3d_generator.PPmodel.0", "point_mlp.hidden")
-    put("voxel_3d_generator.PPmodel.2", "point_mlp.out")
-    for i in range(len(student.stages)):
-        for b in (0, 1):
-            spv, own = f"spv_enc.{i}.v_enc.{b}", f"stages.{i}.voxel.{b}"
-            put(f"{spv}.layers_in.0", f"{own}.shortcut", one)
-            put(f"{spv}.layers_in.1", f"{own}.shortcut_norm")
-            put(f"{spv}.layers.0", f"{own}.conv1", three)
-            put(f"{spv}.layers.1", f"{own}.norm1")
-            put(f"{spv}.layers.3", f"{own}.conv2", three)
-            put(f"{spv}.layers.4", f"{own}.norm2")
-        put(f"spv_enc.{i}.p_enc.layer_in.0", f"stages.{i}.point.own")
-        for layer in (0, 2, 3, 5, 6):
-            put(f"spv_enc.{i}.p_enc.PPmodel.{layer}", f"stages.{i}.point.block.{layer}")
-        put(f"spv_enc.{i}.p_enc.layer_out.0", f"stages.{i}.point.fuse")
-        put(f"spv_enc.{i}.p_enc.layer_out.2", f"stages.{i}.point.out")
-    put("classifier.0", "classifier.0")
-    put("classifier.2", "classifier.2")
-    assert len(state) == len(ours)
-
-    weights = torch.ones(20)
-    weights[0] = torch.inf  # log(0) in the published class weights
-    return state | dict(zip(LEFT_OUT, (weights, torch.ones(3), torch.ones(2)), strict=True))
 
 
 @pytest.fixture
@@ -123,7 +79,7 @@ def test_every_weight_layout_gives_the_same_student(layout, save_published):
     assert_same_student(imported, original)
     assert not imported.training
     assert report.weight_layout == layout
-    assert set(report.dropped) == set(LEFT_OUT)
+    assert set(report.dropped) == set(UNUSED_ENTRIES)
     assert set(report.taken) | set(report.dropped) == set(state)
     assert sorted(report.taken.values()) == sorted(original.state_dict())
     assert any("ce_loss" in line and "loss" in line.split(": ")[1] for line in report.lines())

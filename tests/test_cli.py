@@ -13,7 +13,7 @@ import pytest
 from elite.cli import all_commands, main, parse
 from elite.cli.parser import Parser
 from elite.student import SPVCNN, save_student
-from tests.conftest import write_frame
+from tests.support.scans import write_frame
 
 README = Path(__file__).parents[1] / "README.md"
 # The same commands on less data, so that the story takes seconds.

@@ -20,9 +20,7 @@ from elite.errors import ConfigError
 from elite.training.random_state import random_states, restore_random_state
 from elite.training.trainer import fit
 from elite.types import Batch, Pixels, Views
-from tests.test_distillation import config as taught
-from tests.test_distillation import module_and_batch
-from tests.test_training import config
+from tests.support.runs import distillation_run, module_and_batch, student_run
 
 # ---- batches ------------------------------------------------------------------------------------------------------
 
@@ -76,7 +74,7 @@ def test_batch_is_copied_without_waiting_from_pinned_memory_only(monkeypatch: py
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_loaders_pin_batches_for_cuda_only(tiny_kitti: Path, tmp_path: Path, device: str) -> None:
-    data = DataModule(config(tiny_kitti, tmp_path))
+    data = DataModule(student_run(tiny_kitti, tmp_path))
     strategy = SimpleNamespace(root_device=torch.device(device))
     data.trainer = SimpleNamespace(global_rank=0, world_size=1, strategy=strategy)  # type: ignore[assignment]
     assert data.train_dataloader().pin_memory == data.val_dataloader().pin_memory == (device == "cuda")  # type: ignore[union-attr]
@@ -113,7 +111,7 @@ def test_training_step_with_a_teacher_has_a_deterministic_form_on_cuda(
 ) -> None:
     """All its operations, forward and backward, by plain torch: one that has none would stop the run on CUDA."""
     monkeypatch.setattr(native, "library", lambda: None)
-    module, batch = module_and_batch(taught(kitti, tmp_path, foundation, backend="torch"))
+    module, batch = module_and_batch(distillation_run(kitti, tmp_path, foundation, backend="torch"))
     with CudaDeterminism() as mode:
         output = module.student(batch.points, batch.remission, batch.batch_index)
         torch.stack(list(module.losses(output, batch).values())).sum().backward()

@@ -14,7 +14,7 @@ from elite.datasets import SemanticKITTI
 from elite.errors import ConfigError
 from elite.labels import CLASS_ID, CLASS_NAMES
 from elite.types import Frame, Scan
-from tests.conftest import write_frame
+from tests.support.scans import write_frame
 
 VOLUME = StudentConfig().volume
 GROUND = [CLASS_ID[name] for name in ("road", "parking", "sidewalk", "other-ground", "terrain")]

@@ -17,7 +17,7 @@ from elite.data.fraction import evenly_spaced
 from elite.data.sampler import EpochSampler, SampleKey
 from elite.datasets import SemanticKITTI
 from elite.errors import DataError
-from tests.conftest import RAW_IDS, random_scan, write_frame
+from tests.support.scans import RAW_IDS, random_scan, write_frame
 
 VOLUME = StudentConfig().volume
 

@@ -14,57 +14,26 @@ from transformers import SamVisionModel
 
 from elite.config import (
     AdapterConfig,
-    AugmentConfig,
     DataConfig,
     DistillConfig,
     ImageConfig,
     OptimConfig,
-    StudentConfig,
     TeacherConfig,
-    TrainConfig,
 )
-from elite.data.datamodule import DataModule
 from elite.errors import CheckpointError, ConfigError, DataError
 from elite.losses import lovasz_softmax, segmentation_loss
 from elite.student import load_student, save_student
 from elite.teacher import load_teacher
 from elite.teacher.adapters import count_parameters
 from elite.training import train
-from elite.training.module import Training
 from elite.training.optim import build_optimizer
-from elite.training.run import _module
-from elite.types import Batch, Pixels, Views
-
-SMALL = StudentConfig(channels=8, cells=(100, 100, 12))
-CROP = (352, 1216)
-
-
-def config(root: Path, run: Path, foundation: Path | str | None, **changes) -> TrainConfig:
-    settings = {
-        "out": run,
-        "steps": 6,
-        "accelerator": "cpu",
-        "data": DataConfig(root=root, sequences="00", frames="0", batch_size=1, workers=0),
-        "augment": AugmentConfig(enabled=False),
-        "image": ImageConfig(crop=CROP),
-        "student": SMALL,
-        "teacher": TeacherConfig(weights=None if foundation is None else str(foundation), channels=8),
-        "optim": OptimConfig(lr=0.05),
-    }
-    return TrainConfig(**settings | changes)
-
-
-def module_and_batch(settings: TrainConfig) -> tuple[Training, Batch]:
-    from elite.data.collate import collate
-
-    data = DataModule(settings)
-    module = _module(settings, data, world=1)
-    return module.train(), collate([data.train_set[0, i] for i in range(len(data.train_set))])
+from elite.types import Pixels, Views
+from tests.support.runs import CROP, SMALL, distillation_run, module_and_batch
 
 
 def test_the_total_is_the_papers_sum(kitti: Path, tmp_path: Path, foundation: Path) -> None:
     """Against the formula written out, term by term, on full-size maps."""
-    settings = config(kitti, tmp_path, foundation)
+    settings = distillation_run(kitti, tmp_path, foundation)
     module, batch = module_and_batch(settings)
     assert batch.views is not None
     assert len(batch.views.pairs) > 20
@@ -116,7 +85,7 @@ def test_the_teacher_is_told_each_label_at_its_own_pixel(
     kitti: Path, tmp_path: Path, foundation: Path, dense: tuple[bool, bool], pairs: bool, labelled: bool
 ) -> None:
     """Of points, and in images with dense labels of pixels: against one lookup of a list that a loop made."""
-    settings = config(kitti, tmp_path, foundation, distill=DistillConfig(dense_pairs=pairs, dense_stride=32))
+    settings = distillation_run(kitti, tmp_path, foundation, distill=DistillConfig(dense_pairs=pairs, dense_stride=32))
     module, batch = module_and_batch(settings)
     teacher, one = module.teacher, batch.views
     assert teacher is not None
@@ -163,7 +132,7 @@ def test_the_teacher_is_told_each_label_at_its_own_pixel(
 
 def test_of_some_stages_only_those_learn_and_teach(kitti: Path, tmp_path: Path, foundation: Path) -> None:
     def terms(stages: tuple[int, ...] | None) -> dict[str, torch.Tensor]:
-        some = config(kitti, tmp_path, foundation, distill=DistillConfig(stages=stages, kl=0.5, logits=0.5))
+        some = distillation_run(kitti, tmp_path, foundation, distill=DistillConfig(stages=stages, kl=0.5, logits=0.5))
         torch.manual_seed(0)
         module, batch = module_and_batch(some)
         return module.losses(module.student.eval()(batch.points, batch.remission, batch.batch_index), batch)
@@ -181,7 +150,7 @@ def test_of_some_stages_only_those_learn_and_teach(kitti: Path, tmp_path: Path, 
 
 
 def test_gradients_go_where_they_should(kitti: Path, tmp_path: Path, foundation: Path) -> None:
-    module, batch = module_and_batch(config(kitti, tmp_path, foundation))
+    module, batch = module_and_batch(distillation_run(kitti, tmp_path, foundation))
     teacher = module.teacher
     assert teacher is not None
     frozen = {name: p.clone() for name, p in teacher.named_parameters() if not p.requires_grad}
@@ -197,7 +166,7 @@ def test_gradients_go_where_they_should(kitti: Path, tmp_path: Path, foundation:
 
 
 def test_a_batch_without_images_trains_the_student_alone(kitti: Path, tmp_path: Path, foundation: Path) -> None:
-    module, batch = module_and_batch(config(kitti, tmp_path, foundation))
+    module, batch = module_and_batch(distillation_run(kitti, tmp_path, foundation))
     alone = dataclasses.replace(batch, views=None)
     terms = module.losses(module.student(batch.points, batch.remission, batch.batch_index), alone)
     assert not any(name.startswith(("kl", "teacher")) for name in terms)
@@ -208,7 +177,7 @@ def test_a_batch_without_images_trains_the_student_alone(kitti: Path, tmp_path: 
 
 
 def test_unlabelled_pixels_still_distil(kitti: Path, tmp_path: Path, foundation: Path) -> None:
-    module, batch = module_and_batch(config(kitti, tmp_path, foundation))
+    module, batch = module_and_batch(distillation_run(kitti, tmp_path, foundation))
     unlabelled = dataclasses.replace(batch, labels=torch.zeros_like(batch.labels))
     terms = module.losses(module.student(batch.points, batch.remission, batch.batch_index), unlabelled)
     assert all(torch.isfinite(term) for term in terms.values())
@@ -220,7 +189,7 @@ def test_unlabelled_pixels_still_distil(kitti: Path, tmp_path: Path, foundation:
 def test_a_run_with_a_teacher(kitti: Path, tmp_path: Path, foundation: Path, method: str, capsys) -> None:
     """Trained, saved without the frozen foundation model, loaded again with the same answers."""
     teacher_config = TeacherConfig(weights=str(foundation), channels=8, adapter=AdapterConfig(method=method))
-    result = train(config(kitti, tmp_path / "a", foundation, teacher=teacher_config), progress=False)
+    result = train(distillation_run(kitti, tmp_path / "a", foundation, teacher=teacher_config), progress=False)
     checkpoint = torch.load(result.last, weights_only=True)
     assert load_student(result.last).config == SMALL
     teacher = load_teacher(result.last)
@@ -231,7 +200,7 @@ def test_a_run_with_a_teacher(kitti: Path, tmp_path: Path, foundation: Path, met
     assert f"{sum(teacher.summary().values()) - trained:,} parameters" in capsys.readouterr().out
     columns = (tmp_path / "a" / "metrics.csv").read_text().splitlines()[0].split(",")
     assert {"val/teacher_miou", "train/kl3", "train/teacher2/lovasz"} <= set(columns)
-    again = train(config(kitti, tmp_path / "b", foundation, teacher=teacher_config), progress=False)
+    again = train(distillation_run(kitti, tmp_path / "b", foundation, teacher=teacher_config), progress=False)
     state = torch.load(again.last, weights_only=True)["state_dict"]
     assert all(torch.equal(state[k], v) for k, v in checkpoint["state_dict"].items())  # it repeats
     moved = any("lora_B" in k and v.any() for k, v in state.items())
@@ -245,11 +214,14 @@ def test_ranks_are_given_out_once_per_optimiser_step(
 
     steps = []
     monkeypatch.setattr(Adapter, "allocate", lambda self, step: steps.append(step))
-    train(config(kitti, tmp_path, foundation, accumulate=1, steps=7), progress=False)
+    train(distillation_run(kitti, tmp_path, foundation, accumulate=1, steps=7), progress=False)
     assert steps == [1, 2, 3, 4, 5, 6, 7]
     steps.clear()
     data = DataConfig(root=kitti, sequences="00", batch_size=1, workers=0)
-    train(config(kitti, tmp_path / "b", foundation, data=data, accumulate=2, steps=None, epochs=6), progress=False)
+    train(
+        distillation_run(kitti, tmp_path / "b", foundation, data=data, accumulate=2, steps=None, epochs=6),
+        progress=False,
+    )
     assert steps == [1, 2, 3, 4, 5, 6]
 
 
@@ -260,7 +232,7 @@ def test_ranks_are_not_given_out_after_a_step_that_is_skipped(
 
     steps: list[int] = []
     monkeypatch.setattr(Adapter, "allocate", lambda self, step: steps.append(step))
-    module, _ = module_and_batch(config(kitti, tmp_path, foundation))
+    module, _ = module_and_batch(distillation_run(kitti, tmp_path, foundation))
     optimizer = module.configure_optimizers()["optimizer"]
     scaler = torch.amp.GradScaler("cpu")
     for factor, expected in ((1.0, [1]), (float("inf"), [1]), (1.0, [1, 2])):
@@ -273,7 +245,9 @@ def test_ranks_are_not_given_out_after_a_step_that_is_skipped(
 
 def test_gradients_are_clipped_together_or_apart(kitti: Path, tmp_path: Path, foundation: Path) -> None:
     for together, expected in ((True, [0.6, 0.8]), (False, [1.0, 1.0])):
-        module, _ = module_and_batch(config(kitti, tmp_path, foundation, optim=OptimConfig(clip_together=together)))
+        module, _ = module_and_batch(
+            distillation_run(kitti, tmp_path, foundation, optim=OptimConfig(clip_together=together))
+        )
         groups = build_optimizer(module, module.teacher, module.config.optim)
         for group, norm in zip(groups.param_groups, (3.0, 4.0), strict=True):
             for p in group["params"]:
@@ -287,13 +261,15 @@ def test_gradients_are_clipped_together_or_apart(kitti: Path, tmp_path: Path, fo
 def test_the_student_starts_the_same_with_and_without_a_teacher(kitti: Path, tmp_path: Path, foundation: Path) -> None:
     states = []
     for i, weights in enumerate((foundation, "none")):
-        settings = config(kitti, tmp_path / str(i), weights, steps=6, optim=OptimConfig(lr=1e-12, weight_decay=0))
+        settings = distillation_run(
+            kitti, tmp_path / str(i), weights, steps=6, optim=OptimConfig(lr=1e-12, weight_decay=0)
+        )
         states.append(load_student(train(settings, progress=False).last).point_mlp.hidden.weight)
     assert torch.allclose(*states, atol=1e-8)
 
 
 def test_own_heads_and_nothing_at_all(kitti: Path, tmp_path: Path) -> None:
-    heads, batch = module_and_batch(config(kitti, tmp_path, "none"))
+    heads, batch = module_and_batch(distillation_run(kitti, tmp_path, "none"))
     assert batch.views is None
     output = heads.student(batch.points, batch.remission, batch.batch_index)
     assert {name.split("/")[0] for name in heads.losses(output, batch)} == {
@@ -301,13 +277,13 @@ def test_own_heads_and_nothing_at_all(kitti: Path, tmp_path: Path) -> None:
         "lovasz",
         *(f"student{i}" for i in range(4)),
     }
-    alone, _ = module_and_batch(config(kitti, tmp_path, "none", distill=DistillConfig(student_heads=0)))
+    alone, _ = module_and_batch(distillation_run(kitti, tmp_path, "none", distill=DistillConfig(student_heads=0)))
     assert alone.distillation is None
 
 
 def test_a_random_teacher_says_so_and_is_kept(kitti: Path, tmp_path: Path, foundation: Path, capsys) -> None:
     teacher = TeacherConfig(weights="random", model=str(foundation), channels=8)
-    result = train(config(kitti, tmp_path, None, teacher=teacher), progress=False)
+    result = train(distillation_run(kitti, tmp_path, None, teacher=teacher), progress=False)
     assert "RANDOM weights" in capsys.readouterr().out
     checkpoint = torch.load(result.last, weights_only=True)
     assert checkpoint["elite_config"]["teacher"]["weights"] == "random"
@@ -317,7 +293,7 @@ def test_a_random_teacher_says_so_and_is_kept(kitti: Path, tmp_path: Path, found
 
 
 def test_only_the_student_is_needed_afterwards(kitti: Path, tmp_path: Path, foundation: Path) -> None:
-    result = train(config(kitti, tmp_path / "run", foundation), progress=False)
+    result = train(distillation_run(kitti, tmp_path / "run", foundation), progress=False)
     save_student(load_student(result.best), tmp_path / "expected.safetensors")
     out = tmp_path / "out"
     code = f"""
@@ -368,13 +344,13 @@ def test_what_cannot_work_says_why(kitti: Path, tmp_path: Path, foundation: Path
         rest = {k: v for k, v in changes.items() if k not in for_data}
         changes = rest | {"data": DataConfig(**settings | for_data)}
     with pytest.raises(error, match=message):
-        train(config(kitti, tmp_path / "run", foundation, **changes), progress=False)
+        train(distillation_run(kitti, tmp_path / "run", foundation, **changes), progress=False)
 
 
 def test_a_teacher_knows_its_foundation_model(kitti: Path, tmp_path: Path, foundation: Path) -> None:
     moved = tmp_path / "foundation"
     shutil.copytree(foundation, moved)
-    result = train(config(kitti, tmp_path / "run", moved), progress=False)
+    result = train(distillation_run(kitti, tmp_path / "run", moved), progress=False)
     load_teacher(result.last)
     model = SamVisionModel.from_pretrained(moved)
     with torch.no_grad():
@@ -385,6 +361,6 @@ def test_a_teacher_knows_its_foundation_model(kitti: Path, tmp_path: Path, found
 
 
 def test_checkpoints_without_a_teacher(kitti: Path, tmp_path: Path) -> None:
-    result = train(config(kitti, tmp_path, "none", steps=1), progress=False)
+    result = train(distillation_run(kitti, tmp_path, "none", steps=1), progress=False)
     with pytest.raises(CheckpointError, match=r"holds no teacher.*--teacher\.weights"):
         load_teacher(result.last)

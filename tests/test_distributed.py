@@ -22,8 +22,9 @@ from elite.inference import Segmenter
 from elite.training import TrainingResult, train
 from elite.training.module import Training
 from elite.types import Batch
-from tests.conftest import RAW_IDS, random_scan, write_frame
-from tests.trial import two_machines, write_foundation
+from tests.support.foundation import write_foundation
+from tests.support.processes import two_machines
+from tests.support.scans import RAW_IDS, random_scan, write_frame
 
 EPOCHS, SCANS, SCORED, WITH_IMAGE = 3, 5, 3, (0, 1)  # 2 steps of two scans an epoch; the fifth scan is left over
 CROP = (64, 512)

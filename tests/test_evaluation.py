@@ -9,7 +9,7 @@ from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import DataError
 from elite.evaluation import BANDS, CONFIDENCES, Prediction, Tally, evaluate, saved_predictions
 from elite.labels import CLASS_NAMES, to_raw
-from tests.test_metrics import official
+from tests.support.oracles import official_score
 
 
 def save_predictions(dataset: SemanticKITTI, out: Path, predict) -> None:
@@ -39,14 +39,14 @@ def test_saved_predictions_score_by_the_official_rule(labelled, tmp_path):
     prediction = np.concatenate([read(frame).labels for frame in labelled])
     truth = np.concatenate([frame.labels for frame in labelled])
     distance = np.concatenate([np.linalg.norm(frame.scan.points, axis=1) for frame in labelled])
-    miou, iou, accuracy = official(prediction, truth)
+    miou, iou, accuracy = official_score(prediction, truth)
     assert (report["miou"], report["accuracy"]) == (miou, accuracy)
     assert report["iou"][1:] == iou[1:].tolist()
     assert len(report["by_distance"]) == 5
     for k, band in enumerate(report["by_distance"]):
         near, far = (1e-8, 10, 20, 30, 40, 50)[k : k + 2]
         within = (distance > near) & (distance < far)
-        band_miou, _, band_accuracy = official(prediction[within], truth[within])
+        band_miou, _, band_accuracy = official_score(prediction[within], truth[within])
         assert (band["miou"], band["accuracy"]) == (band_miou, band_accuracy)
         assert (band["from"], band["to"], band["points"]) == (near, far, (truth[within] != 0).sum())
     assert report["points"] == (truth != 0).sum()
@@ -160,5 +160,5 @@ def test_every_frame_has_a_score_of_its_own(labelled, tmp_path):
     assert [row["frame"] for row in report["by_frame"]] == ["00/000000", "00/000001", "08/000000"]
     frame = labelled[1]
     read = saved_predictions(tmp_path / "out")
-    _, _, accuracy = official(read(frame).labels, frame.labels)
+    _, _, accuracy = official_score(read(frame).labels, frame.labels)
     assert report["by_frame"][1]["accuracy"] == accuracy

@@ -1,7 +1,6 @@
 """What goes wrong in a long run: numbers that are not finite, damaged frames, signals, lost processes, full disks."""
 
 import errno
-import json
 import os
 import resource
 import shutil
@@ -30,22 +29,16 @@ from elite.student import load_student
 from elite.training import train
 from elite.training.faults import sound
 from elite.training.module import Training
-from tests.conftest import RAW_IDS, random_scan, write_frame
-from tests.test_distillation import config as taught
-from tests.test_resume import checkpoint, metrics, same
-from tests.test_training import config
-
-
-def faults(run: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (run / "faults.jsonl").read_text().splitlines()]
-
-
-def state(module: Training) -> dict[str, Any]:
-    """Everything that a step changes."""
-    optimizer = module.optimizers().state_dict()["state"]
-    allocator = {} if module.teacher is None else module.teacher.adapter.allocator_state()
-    tensors = {"weights": module.state_dict(), "optimizer": optimizer, "allocator": allocator}
-    return torch.utils._pytree.tree_map(lambda x: x.clone() if isinstance(x, torch.Tensor) else x, tensors)
+from tests.support.runs import (
+    assert_identical,
+    distillation_run,
+    read_checkpoint,
+    read_faults,
+    read_metrics,
+    student_run,
+    training_state,
+)
+from tests.support.scans import RAW_IDS, random_scan, write_frame
 
 
 @pytest.mark.parametrize("what", ["loss", "gradient"])
@@ -57,13 +50,13 @@ def test_a_step_without_finite_numbers_changes_nothing(
     what: str,
 ) -> None:
     data = DataConfig(root=kitti, sequences="00", batch_size=1, workers=0)
-    settings = taught(
+    settings = distillation_run(
         kitti, tmp_path, foundation, data=data, steps=6, accumulate=2, optim=OptimConfig(lr=0.05, average=0.9)
     )
     states, losses, begin = [], Training.losses, Training.on_train_batch_start
 
     def record(self: Training, batch: Any, index: int) -> None:
-        states.append(state(self))
+        states.append(training_state(self))
         begin(self, batch, index)
 
     def spoil(self: Training, output: Any, batch: Any) -> dict[str, torch.Tensor]:
@@ -77,14 +70,14 @@ def test_a_step_without_finite_numbers_changes_nothing(
     monkeypatch.setattr(Training, "on_train_batch_start", record)
     monkeypatch.setattr(Training, "losses", spoil)
     train(settings, progress=False)
-    same(states[6], states[8])
+    assert_identical(states[6], states[8])
     assert not torch.equal(
         states[4]["weights"]["student.classifier.0.weight"], states[6]["weights"]["student.classifier.0.weight"]
     )
     assert not torch.equal(
         states[8]["weights"]["student.classifier.0.weight"], states[10]["weights"]["student.classifier.0.weight"]
     )
-    assert faults(tmp_path) == [
+    assert read_faults(tmp_path) == [
         {"step": 3, "fault": "loss or gradient not finite", "frames": ["00/000001", "00/000000"]}
     ]
 
@@ -102,10 +95,10 @@ def test_the_device_is_asked_once_whatever_the_number_of_parameters(parameters: 
 
 
 def test_too_many_such_steps_in_a_row_end_the_run(tiny_kitti: Path, tmp_path: Path) -> None:
-    endless = config(tiny_kitti, tmp_path, steps=50, optim=OptimConfig(lr=1e30), faults=FaultConfig(steps=3))
+    endless = student_run(tiny_kitti, tmp_path, steps=50, optim=OptimConfig(lr=1e30), faults=FaultConfig(steps=3))
     with pytest.raises(TrainingError, match=r"3 steps in a row.*00/00000\d"):
         train(endless, progress=False)
-    assert len(faults(tmp_path)) == 3
+    assert len(read_faults(tmp_path)) == 3
 
 
 @pytest.fixture
@@ -129,9 +122,9 @@ def damage(root: Path) -> None:
 def test_damaged_frames_are_replaced_and_named(ten_frames: Path, tmp_path: Path, workers: int) -> None:
     damage(ten_frames)
     data = DataConfig(root=ten_frames, sequences="00", val_sequences="none", batch_size=2, workers=workers)
-    some = config(ten_frames, tmp_path / "run", data=data, steps=10, faults=FaultConfig(frames=0.2))
+    some = student_run(ten_frames, tmp_path / "run", data=data, steps=10, faults=FaultConfig(frames=0.2))
     train(some, progress=False)
-    found = faults(tmp_path / "run")
+    found = read_faults(tmp_path / "run")
     assert sorted(f["frames"][0] for f in found) == ["00/000003", "00/000007"]  # each once, in two epochs
     assert any("000003.bin is" in f["message"] for f in found)
     fewer = replace(some, out=tmp_path / "other", faults=FaultConfig(frames=0.1))
@@ -170,7 +163,7 @@ def test_what_stands_in_for_a_labelled_scan_is_labelled_and_only_used_scans_coun
 def test_sigterm_saves_and_the_run_goes_on_as_if_nothing_had_been(
     tiny_kitti: Path, tmp_path: Path, monkeypatch
 ) -> None:
-    whole = config(tiny_kitti, tmp_path / "whole", steps=6, val_every=3)
+    whole = student_run(tiny_kitti, tmp_path / "whole", steps=6, val_every=3)
     train(whole, progress=False)
     begin = Training.on_train_batch_start
 
@@ -186,7 +179,7 @@ def test_sigterm_saves_and_the_run_goes_on_as_if_nothing_had_been(
         with pytest.raises(StoppedError, match=r"after step 4.*--resume last"):
             train(stopped, progress=False)
     train(stopped, progress=False)
-    same(checkpoint(stopped.out), checkpoint(whole.out))
+    assert_identical(read_checkpoint(stopped.out), read_checkpoint(whole.out))
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
@@ -201,7 +194,7 @@ def test_signal_while_waiting_for_a_batch_saves_the_last_step(
     tiny_kitti: Path, tmp_path: Path, monkeypatch, workers: int
 ) -> None:
     data = DataConfig(root=tiny_kitti, sequences="00", batch_size=1, workers=workers)
-    stopped = config(tiny_kitti, tmp_path / "stopped", data=data, steps=6, val_every=3, resume="last")
+    stopped = student_run(tiny_kitti, tmp_path / "stopped", data=data, steps=6, val_every=3, resume="last")
     read, run = TrainingSet._sample, os.getpid()
 
     def stalled(self: TrainingSet, epoch: int, i: int) -> Any:
@@ -214,13 +207,13 @@ def test_signal_while_waiting_for_a_batch_saves_the_last_step(
         patch.setattr(TrainingSet, "_sample", stalled)
         with pytest.raises(StoppedError, match=r"SIGTERM after step 4; saved in .*--resume last"):
             train(stopped, progress=False)
-    assert checkpoint(stopped.out)["global_step"] == 4
+    assert read_checkpoint(stopped.out)["global_step"] == 4
     if workers:  # the same state, whoever waited
         return
     train(stopped, progress=False)
     train(whole := replace(stopped, out=tmp_path / "whole"), progress=False)
-    same(checkpoint(stopped.out), checkpoint(whole.out))
-    assert metrics(stopped.out) == metrics(whole.out)
+    assert_identical(read_checkpoint(stopped.out), read_checkpoint(whole.out))
+    assert read_metrics(stopped.out) == read_metrics(whole.out)
 
 
 @pytest.mark.parametrize(
@@ -239,8 +232,8 @@ def test_signals_of_shells_and_clusters_save_like_sigterm(
 
     monkeypatch.setattr(Training, "training_step", signalled)
     with pytest.raises(error):
-        train(config(tiny_kitti, tmp_path), progress=False)
-    assert checkpoint(tmp_path)["global_step"] == 3  # the step was finished
+        train(student_run(tiny_kitti, tmp_path), progress=False)
+    assert read_checkpoint(tmp_path)["global_step"] == 3  # the step was finished
 
 
 def test_signal_while_validating_ends_the_run_at_once(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
@@ -253,14 +246,14 @@ def test_signal_while_validating_ends_the_run_at_once(tiny_kitti: Path, tmp_path
 
     monkeypatch.setattr(ScoringSet, "__getitem__", stalled)
     with pytest.raises(StoppedError, match="SIGTERM after step 2; saved"):
-        train(config(tiny_kitti, tmp_path, val_every=2), progress=False)
-    assert checkpoint(tmp_path)["global_step"] == 2  # of the last validation
+        train(student_run(tiny_kitti, tmp_path, val_every=2), progress=False)
+    assert read_checkpoint(tmp_path)["global_step"] == 2  # of the last validation
 
 
 def test_signal_before_the_first_step_leaves_nothing(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(TrainingSet, "_sample", lambda *_: hang(lambda: os.kill(os.getpid(), signal.SIGTERM)))
     with pytest.raises(StoppedError, match="SIGTERM before it began; nothing was written"):
-        train(config(tiny_kitti, tmp_path / "run"), progress=False)
+        train(student_run(tiny_kitti, tmp_path / "run"), progress=False)
     assert not (tmp_path / "run").exists()
 
 
@@ -315,8 +308,8 @@ def test_stalled_file_ends_the_run_in_time_and_is_named(
     monkeypatch.setattr(TrainingSet, "_sample", wait)
     data = DataConfig(root=tiny_kitti, sequences="00", batch_size=1, workers=workers, timeout=0.5)
     with pytest.raises(DataError, match=r"no data in 0.5 s.*open: .*stalled.bin.*--data.timeout"):
-        train(config(tiny_kitti, tmp_path / "run", data=data), progress=False)
-    assert checkpoint(tmp_path / "run")["global_step"] == 2  # what was done is saved
+        train(student_run(tiny_kitti, tmp_path / "run", data=data), progress=False)
+    assert read_checkpoint(tmp_path / "run")["global_step"] == 2  # what was done is saved
 
 
 def test_loader_that_cannot_hand_over_a_batch_ends_the_run(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
@@ -331,7 +324,7 @@ def test_loader_that_cannot_hand_over_a_batch_ends_the_run(tiny_kitti: Path, tmp
     monkeypatch.setattr(TrainingSet, "_sample", limited)
     data = DataConfig(root=tiny_kitti, sequences="00", batch_size=1, workers=1)
     with pytest.raises(TrainingError, match=r"cannot hand over its batch.*File too large.*/dev/shm.*--data.workers 0"):
-        train(config(tiny_kitti, tmp_path / "run", data=data), progress=False)
+        train(student_run(tiny_kitti, tmp_path / "run", data=data), progress=False)
 
 
 def full(*_: object) -> None:
@@ -352,7 +345,7 @@ def test_loaders_that_do_not_start_end_the_run(
     """Lightning fails again when it ends loaders that have not begun, which must not hide why."""
     monkeypatch.setattr(torch.utils.data.DataLoader, "__iter__", begin)
     with pytest.raises(error, match=message):
-        train(config(tiny_kitti, tmp_path / "run"), progress=False)
+        train(student_run(tiny_kitti, tmp_path / "run"), progress=False)
 
 
 def test_small_shared_memory_is_refused_before_the_run_begins(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
@@ -360,14 +353,14 @@ def test_small_shared_memory_is_refused_before_the_run_begins(tiny_kitti: Path, 
     data = DataConfig(root=tiny_kitti, sequences="00", batch_size=1, workers=2)
     message = r"/dev/shm: expected .* MiB .* found 0.0625 MiB free.*--shm-size.*--ipc=host.*--data.workers 0"
     with pytest.raises(TrainingError, match=message):
-        train(config(tiny_kitti, tmp_path / "run", data=data), progress=False)
+        train(student_run(tiny_kitti, tmp_path / "run", data=data), progress=False)
     assert not (tmp_path / "run").exists()
-    train(config(tiny_kitti, tmp_path / "run", data=replace(data, workers=0), steps=1), progress=False)
+    train(student_run(tiny_kitti, tmp_path / "run", data=replace(data, workers=0), steps=1), progress=False)
 
 
 def test_a_full_disk_leaves_the_checkpoint_before(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
     sync, saved = os.fsync, []
-    short = config(tiny_kitti, tmp_path, steps=4, save_every=1)
+    short = student_run(tiny_kitti, tmp_path, steps=4, save_every=1)
 
     def full(file: int) -> None:
         saved.append(file)
@@ -379,10 +372,10 @@ def test_a_full_disk_leaves_the_checkpoint_before(tiny_kitti: Path, tmp_path: Pa
     with pytest.raises(OutputError, match="No space left on device"):
         train(short, progress=False)
     monkeypatch.undo()
-    assert checkpoint(tmp_path)["global_step"] == 1
+    assert read_checkpoint(tmp_path)["global_step"] == 1
     assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == ["last.ckpt"]
     train(replace(short, resume="last"), progress=False)
-    assert checkpoint(tmp_path)["global_step"] == 4
+    assert read_checkpoint(tmp_path)["global_step"] == 4
 
 
 def test_a_killed_loader_ends_the_run_with_a_word(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
@@ -396,7 +389,7 @@ def test_a_killed_loader_ends_the_run_with_a_word(tiny_kitti: Path, tmp_path: Pa
     monkeypatch.setattr(TrainingSet, "_sample", killed)
     data = DataConfig(root=tiny_kitti, sequences="00", batch_size=1, workers=1)
     with pytest.raises(TrainingError, match=r"a loader process was killed.*--resume last"):
-        train(config(tiny_kitti, tmp_path, data=data, steps=6), progress=False)
+        train(student_run(tiny_kitti, tmp_path, data=data, steps=6), progress=False)
 
 
 def run_program(program: Path, settings: dict[str, Any], timeout: int) -> subprocess.CompletedProcess[str]:
@@ -439,7 +432,7 @@ def test_so_does_one_whose_end_was_told_within_other_code(tiny_kitti: Path, tmp_
 
     monkeypatch.setattr(Training, "training_step", interrupted)
     with pytest.raises(TrainingError, match=r"a loader process was killed.*pid 7.*--resume last"):
-        train(config(tiny_kitti, tmp_path, steps=2), progress=False)
+        train(student_run(tiny_kitti, tmp_path, steps=2), progress=False)
 
 
 def test_when_one_of_two_processes_is_killed_the_other_ends(tiny_kitti: Path, tmp_path: Path) -> None:
@@ -467,7 +460,7 @@ def test_when_one_of_two_processes_is_killed_the_other_ends(tiny_kitti: Path, tm
 
 
 def test_frozen_parts_stay_as_they_were(tiny_kitti: Path, tmp_path: Path) -> None:
-    settings = config(
+    settings = student_run(
         tiny_kitti, tmp_path / "run", freeze="point_mlp,stages.0", optim=OptimConfig(lr=0.05, weight_decay=0.1)
     )
     result = train(settings, progress=False)
@@ -493,7 +486,7 @@ def test_the_average_follows_its_formula(tiny_kitti: Path, tmp_path: Path, monke
         weights.append(self.student.classifier[2].weight.detach().clone())
 
     monkeypatch.setattr(Training, "_after_step", record)
-    result = train(config(tiny_kitti, tmp_path, steps=4, optim=OptimConfig(lr=0.05, average=0.75)), progress=False)
+    result = train(student_run(tiny_kitti, tmp_path, steps=4, optim=OptimConfig(lr=0.05, average=0.75)), progress=False)
     expected = weights[0]  # it begins with the weights after the first step
     for weight in weights[1:]:
         expected = 0.75 * expected + 0.25 * weight

@@ -18,6 +18,7 @@ from elite.errors import DataError
 from elite.inference import Segmenter
 from elite.student import SPVCNN, save_student
 from elite.types import Camera, Scan
+from tests.support.scans import write_frame
 
 VOLUME = StudentConfig.volume
 Change = Callable[[np.ndarray], np.ndarray]
@@ -270,8 +271,6 @@ def test_predict_reports_the_points_outside_the_volume(student: Path, tmp_path: 
 
 
 def test_train_reports_doubtful_scans_and_strict_refuses_them(tmp_path: Path, capsys) -> None:
-    from tests.conftest import write_frame
-
     for i in range(2):
         write_frame(tmp_path / "kitti", "00", f"{i:06d}", street(i) * (1, 1, 1, 255), np.full(6900, 40))
     argv = ["train", "--config", "semantickitti-student", "--data.root", str(tmp_path / "kitti"), "--data.sequences=00"]

@@ -10,7 +10,7 @@ from elite.errors import ConfigError, DataError
 from elite.inference import Job, Segmenter, predict_files
 from elite.labels import to_raw
 from elite.student import SPVCNN
-from tests.conftest import random_scan
+from tests.support.scans import random_scan
 
 
 @pytest.fixture

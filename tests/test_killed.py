@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
-from tests.test_resume import checkpoint, metrics, same
-from tests.trial import BATCH, Trial, train_argv, write_drive, write_foundation
+from tests.support.foundation import write_foundation
+from tests.support.processes import BATCH, Trial, train_argv
+from tests.support.runs import assert_identical, read_checkpoint, read_metrics
+from tests.support.scans import write_drive
 
 pytestmark = pytest.mark.slow
 KILLS = 20
@@ -32,16 +34,16 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def assert_as_if_never_stopped(base: Path, out: Path) -> None:
     for name in ("last.ckpt", "best.ckpt"):
-        same(checkpoint(out, name), checkpoint(base / "whole", name))
-    assert metrics(out) == metrics(base / "whole")
+        assert_identical(read_checkpoint(out, name), read_checkpoint(base / "whole", name))
+    assert read_metrics(out) == read_metrics(base / "whole")
     assert sorted(os.listdir(out / "checkpoints")) == ["best.ckpt", "last.ckpt"]  # no halves
-    progress, teacher = (checkpoint(out)[key] for key in ("elite_progress", "elite_teacher"))
+    progress, teacher = (read_checkpoint(out)[key] for key in ("elite_progress", "elite_teacher"))
     assert progress["steps"] == STEPS
     assert sum(int(mask.sum()) for mask in teacher["allocator"]["masks"].values()) > 0  # ranks were given out
 
 
 def steps_done(out: Path) -> int:
-    return checkpoint(out)["global_step"] if (out / "checkpoints" / "last.ckpt").exists() else 0
+    return read_checkpoint(out)["global_step"] if (out / "checkpoints" / "last.ckpt").exists() else 0
 
 
 def test_killed_at_random_moments(base: Path) -> None:
@@ -55,9 +57,9 @@ def test_killed_at_random_moments(base: Path) -> None:
             batch = chance.randint(0, 18)
             trial.wait_for(BATCH.format(batch))
             time.sleep(chance.uniform(0, 0.3))  # a batch takes about as long
-        lived = time.monotonic() - trial.begun
+        lived = time.monotonic() - trial.started_at
         trial.kill()
-        assert trial.wait() == -signal.SIGKILL, trial.said()[-500:]
+        assert trial.wait() == -signal.SIGKILL, trial.output()[-500:]
         halves = [path.name for path in (out / "checkpoints").glob(".*")]
         print(f"kill {number + 1:2d} after {lived:5.2f} s, steps saved {before:2d} -> {steps_done(out):2d}", *halves)
     assert 0 < steps_done(out) < STEPS
@@ -118,7 +120,7 @@ def test_killed_within_the_writing_of_a_checkpoint(base: Path) -> None:
         before = steps_done(out)
         number = chance.randint(2, 9)
         trial = Trial(train_argv(base, out, **LENGTH), log, partial(kill_in_the_writing, moment, number))
-        assert trial.wait() == -signal.SIGKILL, trial.said()[-2000:]
+        assert trial.wait() == -signal.SIGKILL, trial.output()[-2000:]
         print(f"killed in writing number {number}, {moment}: {before} -> {steps_done(out)} steps are saved")
         assert steps_done(out) >= before
     assert Trial(train_argv(base, out, **LENGTH), log).wait(600) == 0

@@ -17,7 +17,7 @@ from elite.latency import WARM_UP, Spread, measure, timed
 from elite.sparse import Backend
 from elite.student import SPVCNN, save_student
 from elite.student.engine import Precision
-from tests.conftest import random_scan
+from tests.support.scans import random_scan
 
 LOOKS = 6  # at the clock, for a scan in plain torch: two for reading, a start and three stages
 BACKENDS = ["torch", pytest.param("native", marks=pytest.mark.skipif(native.library() is None, reason="not built"))]

@@ -11,26 +11,7 @@ from elite import native
 from elite.labels import POINT_COUNTS
 from elite.losses import class_weights, cross_entropy, lovasz_softmax
 from elite.losses.lovasz import _jaccard_steps
-
-
-def lovasz_by_loop(logits: torch.Tensor, labels: torch.Tensor) -> float:
-    """Per class: sort the errors, and charge each with the growth of 1 - IoU when its point becomes wrong."""
-    keep = labels != 0
-    p, y = torch.softmax(logits, 1)[keep].numpy(), labels[keep].numpy()
-    losses = []
-    for c in np.unique(y):
-        truth = y == c
-        errors = np.abs(truth - p[:, c])
-        order = np.argsort(-errors, kind="stable")
-        wrong, before, total = np.zeros(len(y), bool), 0.0, 0.0
-        for i in order:
-            wrong[i] = True
-            predicted = truth ^ wrong
-            loss = 1 - (truth & predicted).sum() / (truth | predicted | wrong & truth).sum()
-            total += errors[i] * (loss - before)
-            before = loss
-        losses.append(total)
-    return float(np.mean(losses))
+from tests.support.oracles import lovasz_by_loop
 
 
 def test_lovasz_equals_its_definition() -> None:

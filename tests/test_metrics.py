@@ -4,20 +4,7 @@ import numpy as np
 import pytest
 
 from elite.metrics import confusion_matrix, score
-
-
-def official(prediction: np.ndarray, truth: np.ndarray, classes: int = 20) -> tuple[float, np.ndarray, float]:
-    """(mean IoU, IoU per class, accuracy) as the benchmark's evaluation script adds them up."""
-    conf = np.zeros((classes, classes), dtype=np.int64)
-    np.add.at(conf, (prediction, truth), 1)
-    include = [n for n in range(classes) if n != 0]
-    conf = conf.astype(np.float64)
-    conf[:, 0] = 0
-    tp = np.diag(conf)
-    fp = conf.sum(axis=1) - tp
-    fn = conf.sum(axis=0) - tp
-    union = tp + fp + fn + 1e-15
-    return (tp[include] / union[include]).mean(), tp / union, tp.sum() / (tp[include].sum() + fp[include].sum() + 1e-15)
+from tests.support.oracles import official_score
 
 
 def test_three_points_by_hand():
@@ -41,7 +28,7 @@ def test_score_is_the_official_one_to_the_last_digit(seed):
     present = rng.permutation(20)[: rng.integers(3, 21)]  # some classes are absent
     truth = rng.choice(present, 2000)
     prediction = np.where(rng.random(2000) < 0.6, truth, rng.integers(0, 20, 2000))  # 0 among them
-    miou, iou, accuracy = official(prediction, truth)
+    miou, iou, accuracy = official_score(prediction, truth)
     ours = score(confusion_matrix(prediction.astype(np.uint8), truth.astype(np.uint8)))
     assert ours.miou == miou
     assert ours.accuracy == accuracy

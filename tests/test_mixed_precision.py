@@ -17,10 +17,16 @@ from elite.sparse import Backend, build_geometry
 from elite.student import SPVCNN
 from elite.training import train
 from elite.training.module import Training
-from tests.test_distillation import config as taught
-from tests.test_distillation import module_and_batch
-from tests.test_faults import faults, state
-from tests.test_resume import checkpoint, metrics, run_with_stops, same
+from tests.support.runs import (
+    assert_identical,
+    distillation_run,
+    module_and_batch,
+    read_checkpoint,
+    read_faults,
+    read_metrics,
+    run_with_stops,
+    training_state,
+)
 
 
 @pytest.fixture
@@ -33,7 +39,7 @@ def scaled(kitti: Path, tmp_path: Path, foundation: Path, monkeypatch) -> TrainC
         return build(plugins=[*plugins, MixedPrecision("16-mixed", "cpu", scaler)], **settings)
 
     monkeypatch.setattr(L, "Trainer", trainer)
-    return taught(
+    return distillation_run(
         kitti,
         tmp_path / "run",
         foundation,
@@ -71,7 +77,7 @@ def test_teacher_without_gradient_under_autocast_caches_no_weight(
     kitti: Path, tmp_path: Path, foundation: Path, monkeypatch
 ) -> None:
     """Only dense labels: pairs need no gradient, the dense pixels after them do, from the same heads."""
-    settings = taught(kitti, tmp_path, foundation, backend="torch", distill=DistillConfig(dense_stride=32))
+    settings = distillation_run(kitti, tmp_path, foundation, backend="torch", distill=DistillConfig(dense_stride=32))
     module, batch = module_and_batch(settings)
     teacher, views = module.teacher, batch.views
     assert teacher is not None
@@ -114,7 +120,7 @@ def test_an_overflow_lowers_the_scale_and_changes_nothing_else(scaled: TrainConf
     states, scales, begin = [], [], Training.on_train_batch_start
 
     def record(self: Training, batch: Any, index: int) -> None:
-        states.append(state(self))
+        states.append(training_state(self))
         scales.append(scaler_of(self).get_scale())
         begin(self, batch, index)
 
@@ -122,15 +128,15 @@ def test_an_overflow_lowers_the_scale_and_changes_nothing_else(scaled: TrainConf
     spoil(monkeypatch, range(4, 6), lambda zero: zero.sum() * 3e38)  # finite, and 64 times it is not
     train(scaled, progress=False)
     assert scales == [64, 64, 64, 128, 128, 64, 32, 32, 32]  # doubled after three steps
-    same(states[4], states[6])
+    assert_identical(states[4], states[6])
     weights = [s["weights"]["student.classifier.0.weight"] for s in states]
     assert not torch.equal(weights[3], weights[4])
     assert not torch.equal(weights[6], weights[7])
-    found = faults(scaled.out)
+    found = read_faults(scaled.out)
     assert [f["step"] for f in found] == [4, 5]
     assert {f["fault"] for f in found} == {"gradient too large for its scale"}
     assert all(f["frames"][0].startswith("00/") for f in found)
-    assert checkpoint(scaled.out)["elite_progress"]["steps"] == 7  # of 9, by which ranks are given out
+    assert read_checkpoint(scaled.out)["elite_progress"]["steps"] == 7  # of 9, by which ranks are given out
 
 
 def test_a_gradient_that_no_scale_makes_finite_ends_the_run(scaled: TrainConfig, monkeypatch) -> None:
@@ -139,7 +145,7 @@ def test_a_gradient_that_no_scale_makes_finite_ends_the_run(scaled: TrainConfig,
     endless = replace(scaled, steps=40, val_every=None, faults=FaultConfig(steps=3))
     with pytest.raises(TrainingError, match="3 steps in a row"):
         train(endless, progress=False)
-    kinds = [fault["fault"] for fault in faults(scaled.out)]
+    kinds = [fault["fault"] for fault in read_faults(scaled.out)]
     assert kinds == ["gradient too large for its scale"] * 6 + ["loss or gradient not finite"] * 3
 
 
@@ -148,8 +154,8 @@ def test_the_scale_goes_on_where_it_was(scaled: TrainConfig, monkeypatch) -> Non
     train(scaled, progress=False)
     stopped = replace(scaled, out=scaled.out.parent / "stopped")
     run_with_stops(stopped, [5], monkeypatch)
-    same(checkpoint(stopped.out), checkpoint(scaled.out))
-    assert metrics(stopped.out) == metrics(scaled.out)
-    kept = checkpoint(scaled.out)["MixedPrecision"]
+    assert_identical(read_checkpoint(stopped.out), read_checkpoint(scaled.out))
+    assert read_metrics(stopped.out) == read_metrics(scaled.out)
+    kept = read_checkpoint(scaled.out)["MixedPrecision"]
     assert kept["scale"] == 64 * 2**3
     assert kept["_growth_tracker"] == 0

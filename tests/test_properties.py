@@ -20,8 +20,7 @@ from elite.losses import cross_entropy, kl_divergence, lovasz_softmax
 from elite.metrics import confusion_matrix, score
 from elite.sparse import Grid, build_native_geometry, build_torch_geometry
 from elite.types import Camera
-from tests.test_losses import lovasz_by_loop
-from tests.test_metrics import official
+from tests.support.oracles import lovasz_by_loop, official_score
 
 settings.register_profile("quick", deadline=None, max_examples=40, derandomize=True, database=None)
 settings.load_profile("quick")
@@ -225,7 +224,7 @@ def test_the_score_is_the_benchmarks(pairs):
     for p in range(20):
         for t in range(20):
             assert confusion[p, t] == pairs.count((p, t))
-    found, (miou, iou, accuracy) = score(confusion), official(prediction, truth)
+    found, (miou, iou, accuracy) = score(confusion), official_score(prediction, truth)
     assert abs(found.miou - miou) < 1e-12
     np.testing.assert_allclose(found.iou[1:], iou[1:], atol=1e-12)
     assert abs(found.accuracy - accuracy) < 1e-12

@@ -31,7 +31,7 @@ from elite.pseudo_labels.seeds import find_seeds, group, row_gap
 from elite.pseudo_labels.vote import Regions, judge, paint
 from elite.synthetic import DriveConfig, render_drive
 from elite.types import Camera, PointPixelPairs
-from tests.conftest import CALIBRATION, random_scan, write_frame
+from tests.support.scans import CALIBRATION, random_scan, write_frame
 
 CAR, PERSON, ROAD, BUILDING = (CLASS_ID[name] for name in ("car", "person", "road", "building"))
 

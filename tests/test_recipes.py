@@ -18,7 +18,7 @@ from elite.datasets import SemanticKITTI
 from elite.errors import ConfigError
 from elite.student import SPVCNN, load_student, save_student
 from elite.synthetic import DriveConfig, render_drive
-from tests.conftest import RAW_IDS, random_scan, write_frame
+from tests.support.scans import RAW_IDS, random_scan, write_frame
 
 RECIPES = ("semantickitti", "semantickitti-student", "synthetic", "synthetic-student")
 SHAPE = ("--student.channels", "8", "--student.cells", "[50,50,10]")

@@ -32,7 +32,7 @@ from elite.student import SPVCNN, save_student
 from elite.teacher import Teacher
 from elite.teacher.prediction import predict_view
 from elite.types import Frame, Pixels, PointPixelPairs, Scan, SegmentationResult, TeacherOutput, View
-from tests.conftest import RAW_IDS, random_scan, write_frame
+from tests.support.scans import RAW_IDS, random_scan, write_frame
 
 VIEWS = ("truth", "prediction", "error")
 VOLUME = ((-10.0, -20.0, -4.0), (10.0, 20.0, 2.0))

@@ -1,9 +1,7 @@
 """A run that was stopped at any moment and went on equals the run that was never stopped, to the bit."""
 
-import csv
 import errno
 import fcntl
-import json
 import os
 import shutil
 import time
@@ -24,65 +22,17 @@ from elite.training.module import Training
 from elite.training.resume import best_score
 from elite.training.run_lock import RunLock
 from elite.weights.torch_file import load_torch
-from tests.conftest import lock_held, write_tiny_kitti
-from tests.test_distillation import config as taught
-from tests.test_training import config
-
-
-class Killed(BaseException):
-    """Nobody handles it."""
-
-
-def same(a: Any, b: Any, where: str = "") -> None:
-    """Both checkpoints hold the same, to the bit."""
-    assert type(a) is type(b), where
-    if isinstance(a, torch.Tensor):
-        assert a.shape == b.shape, where
-        assert torch.equal(a, b), where
-    elif isinstance(a, dict):
-        assert a.keys() == b.keys(), where
-        for key in a:
-            same(a[key], b[key], f"{where}/{key}")
-    elif isinstance(a, list | tuple):
-        assert len(a) == len(b), where
-        for i, (x, y) in enumerate(zip(a, b, strict=True)):
-            same(x, y, f"{where}/{i}")
-    else:
-        assert a == b or (a != a and b != b), f"{where}: {a} != {b}"
-
-
-def checkpoint(run: Path, name: str = "last.ckpt") -> dict[str, Any]:
-    """Without what names the folder of the run, and the score that Lightning keeps for show and does not restore."""
-    found = load_torch(run / "checkpoints" / name)
-    found["elite_config"] |= {"out": "", "resume": None}
-    found["callbacks"] = json.loads(json.dumps(found["callbacks"], default=str).replace(str(run), "RUN"))
-    for state in found["callbacks"].values():
-        state.pop("current_score", None)
-    return found
-
-
-def metrics(run: Path) -> list[dict[str, str]]:
-    """Without throughput, which is never the same twice."""
-    with (run / "metrics.csv").open(newline="") as file:
-        return [{k: v for k, v in row.items() if k not in ("scans/s", "waiting")} for row in csv.DictReader(file)]
-
-
-def run_with_stops(settings: Any, stops: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed before each of these batches (counted over the whole run), and resumed every time."""
-    begin = Training.on_train_batch_start
-    for stop in [*stops, -1]:
-
-        def killed(self: Training, batch: Any, index: int, stop: int = stop) -> None:
-            if self.trainer.fit_loop.epoch_loop.total_batch_idx == stop:
-                raise Killed
-            begin(self, batch, index)
-
-        with monkeypatch.context() as patched:
-            patched.setattr(Training, "on_train_batch_start", killed)
-            try:
-                train(replace(settings, resume="last"), progress=False)
-            except Killed:
-                assert stop >= 0
+from tests.support.processes import lock_held
+from tests.support.runs import (
+    Killed,
+    assert_identical,
+    distillation_run,
+    read_checkpoint,
+    read_metrics,
+    run_with_stops,
+    student_run,
+)
+from tests.support.scans import write_tiny_kitti
 
 
 @pytest.mark.parametrize(
@@ -103,31 +53,31 @@ def test_a_resumed_run_equals_one_that_was_never_stopped(
         root=tiny_kitti, sequences="00", batch_size=1, workers=workers, label_fraction=0.5, label_unit="points"
     )
     optim, own = OptimConfig(lr=0.05, average=0.9), SelfTrainingConfig(weight=0.5, confidence=0.2)
-    whole = config(tiny_kitti, tmp_path / "whole", data=data, optim=optim, self_training=own, **changes)
+    whole = student_run(tiny_kitti, tmp_path / "whole", data=data, optim=optim, self_training=own, **changes)
     train(whole, progress=False)
     stopped = replace(whole, out=tmp_path / "stopped")
     run_with_stops(stopped, [0, 1, 3, 4, 5], monkeypatch)
-    same(checkpoint(stopped.out), checkpoint(whole.out))
-    same(checkpoint(stopped.out, "best.ckpt"), checkpoint(whole.out, "best.ckpt"))
-    assert metrics(stopped.out) == metrics(whole.out)
+    assert_identical(read_checkpoint(stopped.out), read_checkpoint(whole.out))
+    assert_identical(read_checkpoint(stopped.out, "best.ckpt"), read_checkpoint(whole.out, "best.ckpt"))
+    assert read_metrics(stopped.out) == read_metrics(whole.out)
 
 
 def test_with_a_teacher_past_its_first_pruning(kitti: Path, tmp_path: Path, foundation: Path, monkeypatch) -> None:
     data = DataConfig(root=kitti, sequences="00", batch_size=1, workers=1)
-    whole = taught(kitti, tmp_path / "whole", foundation, data=data, steps=12, val_every=6, save_every=1)
+    whole = distillation_run(kitti, tmp_path / "whole", foundation, data=data, steps=12, val_every=6, save_every=1)
     whole = replace(whole, optim=replace(whole.optim, average=0.9))
     train(whole, progress=False)
     stopped = replace(whole, out=tmp_path / "stopped")
     run_with_stops(stopped, [3, 8], monkeypatch)
-    same(checkpoint(stopped.out), checkpoint(whole.out))
-    assert checkpoint(whole.out)["elite_teacher"]["allocator"]["masks"]
+    assert_identical(read_checkpoint(stopped.out), read_checkpoint(whole.out))
+    assert read_checkpoint(whole.out)["elite_teacher"]["allocator"]["masks"]
 
 
 @pytest.mark.parametrize("written", [2, 5, 6])
 def test_killed_when_a_checkpoint_is_just_in_place(tiny_kitti: Path, tmp_path: Path, monkeypatch, written: int) -> None:
     """After an epoch, after a score, after a step that is logged: its row of metrics.csv is there."""
     data = DataConfig(root=tiny_kitti, sequences="00", batch_size=1, workers=0)
-    whole = config(tiny_kitti, tmp_path / "whole", data=data, steps=None, epochs=4, val_every=2, save_every=1)
+    whole = student_run(tiny_kitti, tmp_path / "whole", data=data, steps=None, epochs=4, val_every=2, save_every=1)
     train(whole, progress=False)
     stopped, write, count = replace(whole, out=tmp_path / "stopped", resume="last"), callbacks.write_bytes, 0
 
@@ -143,12 +93,12 @@ def test_killed_when_a_checkpoint_is_just_in_place(tiny_kitti: Path, tmp_path: P
         with pytest.raises(Killed):
             train(stopped, progress=False)
     train(stopped, progress=False)
-    same(checkpoint(stopped.out), checkpoint(whole.out))
-    assert metrics(stopped.out) == metrics(whole.out)
+    assert_identical(read_checkpoint(stopped.out), read_checkpoint(whole.out))
+    assert read_metrics(stopped.out) == read_metrics(whole.out)
 
 
 def test_a_run_goes_on_only_with_the_settings_it_had(tiny_kitti: Path, tmp_path: Path, capsys) -> None:
-    first = config(tiny_kitti, tmp_path, steps=4, save_every=2)
+    first = student_run(tiny_kitti, tmp_path, steps=4, save_every=2)
     train(first, progress=False)
     changed = replace(first, resume="last", seed=3, optim=OptimConfig(lr=0.1))
     with pytest.raises(ConfigError, match=r"optim.lr 0.05 then, 0.1 now; seed 0 then, 3 now.*--init"):
@@ -156,14 +106,14 @@ def test_a_run_goes_on_only_with_the_settings_it_had(tiny_kitti: Path, tmp_path:
     moved = replace(first, resume="last", backend="torch", data=replace(first.data, workers=1), faults=FaultConfig(0.5))
     train(moved, progress=False)  # it was finished, and stays so
     assert "backend auto then, torch now" in capsys.readouterr().out
-    assert checkpoint(tmp_path)["global_step"] == 4
+    assert read_checkpoint(tmp_path)["global_step"] == 4
     with pytest.raises(ConfigError, match="holds a run already"):
         train(first, progress=False)
 
 
 @pytest.mark.parametrize("kind", ["half", "student", "absent"])
 def test_what_cannot_be_resumed_says_so(tiny_kitti: Path, tmp_path: Path, kind: str) -> None:
-    first = config(tiny_kitti, tmp_path / "run", steps=2)
+    first = student_run(tiny_kitti, tmp_path / "run", steps=2)
     path = tmp_path / "run" / "checkpoints" / "last.ckpt"
     resume = "last"
     if kind == "absent":
@@ -186,7 +136,7 @@ def test_what_cannot_be_resumed_says_so(tiny_kitti: Path, tmp_path: Path, kind: 
 def stopped_once(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
     """A run that was killed after its first validation, with five of its six steps saved."""
     base = tmp_path_factory.mktemp("stopped")
-    settings = config(write_tiny_kitti(base / "kitti"), base / "run", steps=6, val_every=3, save_every=1)
+    settings = student_run(write_tiny_kitti(base / "kitti"), base / "run", steps=6, val_every=3, save_every=1)
 
     def killed(self: Training, batch: Any, index: int) -> None:
         if index == 5:
@@ -262,13 +212,13 @@ def test_resume_into_another_runs_folder_is_refused_without_leave(stopped: Train
     train(replace(here, overwrite=True), progress=False)
     train(stopped, progress=False)
     for name in ("last.ckpt", "best.ckpt"):
-        same(of_any_place(other, name), of_any_place(stopped.out, name))
-    assert metrics(other) == metrics(stopped.out)
+        assert_identical(of_any_place(other, name), of_any_place(stopped.out, name))
+    assert read_metrics(other) == read_metrics(stopped.out)
     assert yaml.safe_load((other / "config.yaml").read_text())["seed"] == 0
 
 
 def of_any_place(run: Path, name: str) -> dict[str, Any]:
-    found = checkpoint(run, name)
+    found = read_checkpoint(run, name)
     found["elite_config"] |= {"overwrite": False, "data": None}
     return found
 
@@ -315,7 +265,7 @@ def locked(tmp_path: Path) -> Iterator[tuple[Path, int]]:
 def test_folder_of_a_run_at_work_is_refused(tiny_kitti: Path, locked: tuple[Path, int], resume: str | None) -> None:
     folder, pid = locked
     with pytest.raises(ConfigError, match=rf"locked: expected .*found the run of process {pid} on there"):
-        train(config(tiny_kitti, folder, overwrite=True, resume=resume), progress=False)
+        train(student_run(tiny_kitti, folder, overwrite=True, resume=resume), progress=False)
     assert [path.name for path in folder.iterdir()] == [".lock"]
 
 
@@ -343,13 +293,13 @@ def test_file_system_without_locks_is_noted_and_used(tiny_kitti: Path, tmp_path:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(fcntl, "lockf", refuse)
-    train(config(tiny_kitti, tmp_path / "run", steps=1), progress=False)
+    train(student_run(tiny_kitti, tmp_path / "run", steps=1), progress=False)
     assert "cannot be locked here (No locks available)" in capsys.readouterr().err
 
 
 def test_settings_alone_mean_that_there_is_a_run(tiny_kitti: Path, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("seed: 1")  # as before the first checkpoint
-    settings = config(tiny_kitti, tmp_path, steps=1)
+    settings = student_run(tiny_kitti, tmp_path, steps=1)
     with pytest.raises(ConfigError, match=r"holds a run already \(config.yaml\)"):
         train(settings, progress=False)
     train(replace(settings, resume="last"), progress=False)
@@ -365,17 +315,17 @@ def test_start_that_the_new_run_would_replace_is_refused(stopped: TrainConfig) -
 
 
 def test_deterministic_runs_repeat(kitti: Path, tmp_path: Path, foundation: Path) -> None:
-    run = taught(kitti, tmp_path / "a", foundation, deterministic=True, backend="torch")
+    run = distillation_run(kitti, tmp_path / "a", foundation, deterministic=True, backend="torch")
     try:
         train(run, progress=False)
         train(replace(run, out=tmp_path / "b"), progress=False)
     finally:
         torch.use_deterministic_algorithms(False)
-    same(checkpoint(tmp_path / "a"), checkpoint(tmp_path / "b"))
+    assert_identical(read_checkpoint(tmp_path / "a"), read_checkpoint(tmp_path / "b"))
 
 
 def test_settings_that_hold_themselves_are_damage(tiny_kitti: Path, tmp_path: Path) -> None:
-    whole, endless = config(tiny_kitti, tmp_path, resume="last"), {}
+    whole, endless = student_run(tiny_kitti, tmp_path, resume="last"), {}
     endless["student"] = endless
     content = {"elite_config": endless, "elite_progress": {}, "global_step": 1}
     (tmp_path / "checkpoints").mkdir()

@@ -16,7 +16,7 @@ from elite.training import train
 from elite.training.module import Training
 from elite.training.self_training import missing_labels, turned, turned_answers
 from elite.types import Batch
-from tests.test_training import config
+from tests.support.runs import student_run
 
 INDEX = torch.tensor([0, 0, 0, 1, 1])
 
@@ -70,7 +70,7 @@ def test_hidden_scans_take_part_and_teach_from_the_start_on(
     data = DataConfig(root=tiny_kitti, sequences="00", batch_size=batch, workers=0, label_fraction=0.5)
     own, optim = SelfTrainingConfig(weight=2.0, confidence=0.0, start=0.5), OptimConfig(lr=0.05, average=0.5)
     whole = {"steps": None, "epochs": 4} | {length: 4}
-    settings = config(tiny_kitti, tmp_path, data=data, self_training=own, optim=optim, **whole)
+    settings = student_run(tiny_kitti, tmp_path, data=data, self_training=own, optim=optim, **whole)
     train_set = DataModule(settings).train_set
     assert (train_set.labelled, train_set.unlabelled) == ([0], [1])
     terms, scans, losses = [], [], Training.losses
@@ -89,4 +89,4 @@ def test_hidden_scans_take_part_and_teach_from_the_start_on(
 
 def test_without_an_average_nobody_teaches(tiny_kitti: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"optim\.average"):
-        config(tiny_kitti, tmp_path, self_training=SelfTrainingConfig(weight=1.0))
+        student_run(tiny_kitti, tmp_path, self_training=SelfTrainingConfig(weight=1.0))

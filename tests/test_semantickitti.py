@@ -14,7 +14,7 @@ from elite.datasets.formats import read_cameras, read_image, read_poses, read_sc
 from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import ConfigError, DataError
 from elite.layout import Layout
-from tests.conftest import write_frame
+from tests.support.scans import write_frame
 
 POINTS = np.array([[1, 2, 3, 0.5], [-4, 5.5, -1, 0.25], [60, 0, 0, 0]], np.float32)
 

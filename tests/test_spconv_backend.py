@@ -17,7 +17,7 @@ import torch
 from elite import environment
 from elite.errors import ConfigError, MissingExtraError
 from elite.sparse import backends, resolve_backend, spconv_conv
-from tests.spconv_cases import CASES
+from tests.support.spconv_cases import CASES
 
 CUDA = torch.device("cuda")
 
@@ -28,7 +28,7 @@ def faults() -> dict[str, str | None]:
     if importlib.util.find_spec("spconv") is None:
         pytest.skip("spconv is not installed")
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "tests.spconv_cases"],
+        [sys.executable, "-W", "ignore", "-m", "tests.support.spconv_cases"],
         capture_output=True,
         text=True,
         timeout=120,

@@ -23,7 +23,7 @@ from elite.labels import to_raw
 from elite.streaming import Stream, Summary
 from elite.student import SPVCNN, save_student
 from elite.types import Scan, SegmentationResult
-from tests.conftest import random_scan
+from tests.support.scans import random_scan
 
 Action = Callable[[], object]
 

@@ -27,7 +27,7 @@ from elite.teacher.sampling import sample
 from elite.teacher.teacher import Teacher
 from elite.teacher.weights import load_backbone
 from elite.types import Pixels
-from tests.conftest import narrow_sam
+from tests.support.foundation import narrow_sam
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,8 @@ from elite.teacher_training.objectives import (
     mask_iou,
     mask_loss,
 )
-from tests.conftest import lock_held, narrow_sam_config
+from tests.support.foundation import narrow_sam_config
+from tests.support.processes import lock_held
 
 RAW = np.array([0, 10, 40, 50, 70, 80, 252], np.uint16)
 

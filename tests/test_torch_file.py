@@ -1,6 +1,5 @@
 """Files of torch.save: what was saved comes back, nothing is run, imported or believed."""
 
-import argparse
 import collections
 import io
 import os
@@ -9,7 +8,6 @@ import resource
 import struct
 import sys
 import tracemalloc
-import types
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,86 +23,7 @@ from elite.errors import CheckpointError
 from elite.weights.inert_pickle import Foreign
 from elite.weights.lazy_tensors import LazyTensors, Storage
 from elite.weights.torch_file import check_numbers, is_state_dict, load_torch, open_torch
-
-DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.complex64, torch.bool)
-DTYPES += (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
-NEW_DTYPES = (torch.uint16, torch.float8_e4m3fn)  # torch cannot read them in the older format
-
-
-@contextmanager
-def other_code(**classes: type) -> Iterator[None]:
-    """Classes importable as "package.module.Name" (given as package__module__Name) while a file is written."""
-    modules: dict[str, types.ModuleType] = {}
-    for name, value in classes.items():
-        *path, value.__name__ = name.split("__")
-        value.__qualname__, value.__module__ = value.__name__, ".".join(path)
-        for i in range(len(path)):
-            modules.setdefault(".".join(path[: i + 1]), types.ModuleType(".".join(path[: i + 1])))
-        setattr(modules[value.__module__], value.__name__, value)
-    assert not modules.keys() & {"torch", "lightning", "elite"}
-    with pytest.MonkeyPatch.context() as patch:
-        for name, module in modules.items():
-            patch.setitem(sys.modules, name, module)
-        yield
-
-
-class EasyDict(dict):
-    """As the package of that name: entries are attributes too."""
-
-    def __init__(self, values: dict[str, Any]) -> None:
-        super().__init__()
-        for name, value in values.items():
-            self[name] = EasyDict(value) if isinstance(value, dict) else value
-            self.__dict__[name] = self[name]
-
-
-class ListConfig(collections.UserList):
-    """As in OmegaConf: a list with a state of its own."""
-
-    def __setstate__(self, state: Any) -> None:
-        raise AssertionError("never called")
-
-
-class Ratio(float):
-    """Made by __new__ with arguments."""
-
-    def __new__(cls, *, value: float = 0.5) -> "Ratio":
-        return super().__new__(cls, value)
-
-    def __getnewargs_ex__(self) -> tuple[tuple[()], dict[str, float]]:
-        return (), {"value": 0.5}
-
-
-def training_state(state: dict[str, Any], callback: type) -> dict[str, Any]:
-    """What Lightning 1.3 writes of 2DPASS: EasyDict hyper-parameters, callbacks by class, states of the optimiser."""
-    optimizer = {"state": {0: {"step": torch.tensor(1.0), "exp_avg": torch.ones(3)}}, "param_groups": [{"lr": 0.1}]}
-    settings = EasyDict({"train_params": {"max_num_epochs": 64}, "names": ["a"], "ratio": 0.5})
-    return {
-        "epoch": 63,
-        "pytorch-lightning_version": "1.3.8",
-        "state_dict": collections.OrderedDict(state),
-        "callbacks": {callback: {"best_model_score": torch.tensor(0.7), "dirpath": Path("logs")}},
-        "optimizer_states": [optimizer],
-        "lr_schedulers": [{"lr": np.float64(0.1), "milestones": collections.Counter({10: 1})}],
-        "hparams_name": "config",
-        "hyper_parameters": settings,
-        "args": argparse.Namespace(lr=0.1, seeds={1, 2}, queue=collections.deque([1])),
-    }
-
-
-def published_bytes(state: dict[str, Any], *, packed: bool = True, protocol: int = 2) -> bytes:
-    """A file of ``training_state``, in torch's present format or that before 1.6."""
-
-    class ModelCheckpoint:
-        pass
-
-    settings: dict[str, Any] = {"_use_new_zipfile_serialization": packed, "pickle_protocol": protocol}
-    buffer = io.BytesIO()
-    with other_code(
-        easydict__EasyDict=EasyDict, pytorch_lightning__callbacks__model_checkpoint__ModelCheckpoint=ModelCheckpoint
-    ):
-        torch.save(training_state(state, ModelCheckpoint), buffer, **settings)
-    return buffer.getvalue()
+from tests.support.torch_files import DTYPES, NEW_DTYPES, ListConfig, Ratio, other_code, plain_content, published_bytes
 
 
 def write(path: Path, value: object, **settings: Any) -> Path:
@@ -140,23 +59,6 @@ def assert_same(a: Any, b: Any) -> None:
             assert_same(x, y)
     else:
         assert a == b
-
-
-def plain_content(dtypes: tuple[torch.dtype, ...]) -> dict[str, Any]:
-    base = torch.arange(24.0).view(4, 6)
-    numbers = {str(dtype): torch.arange(6).view(2, 3).to(dtype) for dtype in dtypes}
-    views = {"base": base, "row": base[2], "columns": base[:, 1:3].T, "one": torch.ones(1).expand(5)}
-    values: list[Any] = [1, -1, 2**40, 2**200, 0.5, True, None, "é", b"\0\xff", (1, (2, [3])), {}, [], ()]
-    return {
-        "numbers": numbers,
-        "views": views,
-        "empty": [torch.zeros(0), torch.zeros(3, 0, 2), torch.zeros(())],
-        "parameter": torch.nn.Parameter(torch.ones(2)).detach(),
-        "values": values,
-        "dtype": torch.float16,
-        "size": tuple(torch.zeros(2, 3).shape),
-        3: {True: "a", None: "b", b"c": "d"},
-    }
 
 
 @pytest.mark.parametrize("packed", [True, False], ids=["archive", "stream"])

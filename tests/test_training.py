@@ -15,12 +15,9 @@ import torch
 import yaml
 
 from elite.config import (
-    AugmentConfig,
     DataConfig,
-    DistillConfig,
     ImageConfig,
     OptimConfig,
-    StudentConfig,
     TeacherConfig,
     TrainConfig,
 )
@@ -36,29 +33,13 @@ from elite.training.callbacks import Throughput
 from elite.training.module import Training
 from elite.training.optim import cosine
 from elite.types import Batch
-from tests.conftest import random_scan, write_frame
-
-SMALL = StudentConfig(channels=8, cells=(100, 100, 12))
-
-
-def config(root: Path, run: Path, **changes) -> TrainConfig:
-    settings = {
-        "out": run,
-        "steps": 4,
-        "accelerator": "cpu",
-        "data": DataConfig(root=root, sequences="00", batch_size=1, workers=0),
-        "augment": AugmentConfig(enabled=False),
-        "student": SMALL,
-        "teacher": TeacherConfig(weights="none"),
-        "distill": DistillConfig(student_heads=0),
-        "optim": OptimConfig(lr=0.05),
-    }
-    return TrainConfig(**settings | changes)
+from tests.support.runs import SMALL, student_run
+from tests.support.scans import random_scan, write_frame
 
 
 @pytest.fixture
 def trained(tiny_kitti: Path, tmp_path: Path) -> Path:
-    train(config(tiny_kitti, tmp_path / "run"), progress=False)
+    train(student_run(tiny_kitti, tmp_path / "run"), progress=False)
     return tmp_path / "run"
 
 
@@ -82,18 +63,18 @@ def test_a_run_leaves_what_is_needed_to_repeat_and_to_use_it(trained: Path, tiny
 def test_an_earlier_run_is_never_overwritten_unasked(trained: Path, tiny_kitti: Path) -> None:
     before = (trained / "checkpoints" / "best.ckpt").read_bytes()
     with pytest.raises(ConfigError, match=r"holds a run already.*--overwrite"):
-        train(config(tiny_kitti, trained, steps=1), progress=False)
+        train(student_run(tiny_kitti, trained, steps=1), progress=False)
     assert (trained / "checkpoints" / "best.ckpt").read_bytes() == before
     (trained / "evaluation.json").write_text("{}")
     data = DataConfig(root=tiny_kitti, sequences="00", val_sequences="none", batch_size=1, workers=0)
-    train(config(tiny_kitti, trained, steps=1, data=data, overwrite=True), progress=False)
+    train(student_run(tiny_kitti, trained, steps=1, data=data, overwrite=True), progress=False)
     assert [p.name for p in (trained / "checkpoints").iterdir()] == ["last.ckpt"]  # nothing of the old run remains
     assert not (trained / "evaluation.json").exists()
 
 
 def test_the_same_seed_gives_the_same_weights(trained: Path, tiny_kitti: Path, tmp_path: Path) -> None:
-    again = train(config(tiny_kitti, tmp_path / "again"), progress=False)
-    other = train(config(tiny_kitti, tmp_path / "other", seed=1), progress=False)
+    again = train(student_run(tiny_kitti, tmp_path / "again"), progress=False)
+    other = train(student_run(tiny_kitti, tmp_path / "other", seed=1), progress=False)
     first = load_student(trained / "checkpoints" / "last.ckpt").state_dict()
     assert all(torch.equal(value, first[name]) for name, value in load_student(again.last).state_dict().items())
     assert not all(torch.equal(value, first[name]) for name, value in load_student(other.last).state_dict().items())
@@ -101,7 +82,7 @@ def test_the_same_seed_gives_the_same_weights(trained: Path, tiny_kitti: Path, t
 
 def test_validation_equals_evaluation(tiny_kitti: Path, tmp_path: Path) -> None:
     """The score in the training log is the official one, points outside the volume included."""
-    result = train(config(tiny_kitti, tmp_path / "run", steps=2), progress=False)
+    result = train(student_run(tiny_kitti, tmp_path / "run", steps=2), progress=False)
     segmenter = Segmenter.load(result.best, "cpu")
     scored = evaluate(SemanticKITTI(tiny_kitti, "08", cameras=()), by_segmenter(segmenter))
     assert result.miou == pytest.approx(scored["miou"], abs=1e-6)
@@ -109,7 +90,9 @@ def test_validation_equals_evaluation(tiny_kitti: Path, tmp_path: Path) -> None:
 
 def test_it_learns(tiny_kitti: Path, tmp_path: Path) -> None:
     """Random labels of fixed points can be learnt by heart; a broken gradient or optimiser could not."""
-    module = Training(config(tiny_kitti, tmp_path), SPVCNN.from_config(SMALL), class_weights((1,) * 19), total_steps=4)
+    module = Training(
+        student_run(tiny_kitti, tmp_path), SPVCNN.from_config(SMALL), class_weights((1,) * 19), total_steps=4
+    )
     points = torch.rand(60, 3) * torch.tensor([80.0, 80.0, 5.0]) - torch.tensor([40.0, 40.0, 3.5])
     labels = torch.randint(1, 20, (60,))
     batch = Batch(("a",), points, torch.rand(60), torch.zeros(60, dtype=torch.int64), labels)
@@ -126,7 +109,7 @@ def test_it_learns(tiny_kitti: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("precision", ["bf16-mixed"])
 def test_reduced_precision_trains(tiny_kitti: Path, tmp_path: Path, precision) -> None:
-    train(config(tiny_kitti, tmp_path / "run", steps=2, precision=precision), progress=False)
+    train(student_run(tiny_kitti, tmp_path / "run", steps=2, precision=precision), progress=False)
     student = load_student(tmp_path / "run" / "checkpoints" / "last.ckpt")
     assert all(torch.isfinite(p).all() and p.dtype is torch.float32 for p in student.parameters())
 
@@ -134,7 +117,7 @@ def test_reduced_precision_trains(tiny_kitti: Path, tmp_path: Path, precision) -
 def test_training_starts_from_given_weights(trained: Path, tiny_kitti: Path, tmp_path: Path) -> None:
     start = trained / "checkpoints" / "last.ckpt"
     result = train(
-        config(tiny_kitti, tmp_path / "next", steps=1, init=start, optim=OptimConfig(lr=1e-12)), progress=False
+        student_run(tiny_kitti, tmp_path / "next", steps=1, init=start, optim=OptimConfig(lr=1e-12)), progress=False
     )
     for name, value in load_student(result.last).named_parameters():
         torch.testing.assert_close(value, load_student(start).get_parameter(name))
@@ -143,21 +126,21 @@ def test_training_starts_from_given_weights(trained: Path, tiny_kitti: Path, tmp
 def test_a_start_of_another_shape_is_refused(tiny_kitti: Path, tmp_path: Path) -> None:
     save_student(SPVCNN(channels=4, cells=(100, 100, 12)), tmp_path / "other.safetensors")
     with pytest.raises(ConfigError, match=r"set the student\.\* keys"):
-        train(config(tiny_kitti, tmp_path / "run", init=tmp_path / "other.safetensors"), progress=False)
+        train(student_run(tiny_kitti, tmp_path / "run", init=tmp_path / "other.safetensors"), progress=False)
 
 
 def test_accumulated_steps_are_whole_and_end_with_a_score(tiny_kitti: Path, tmp_path: Path) -> None:
     """Two scans an epoch and two batches a step: one step an epoch, none of half its size."""
-    result = train(config(tiny_kitti, tmp_path / "run", steps=3, accumulate=2), progress=False)
+    result = train(student_run(tiny_kitti, tmp_path / "run", steps=3, accumulate=2), progress=False)
     assert result.miou is not None
     assert load_student(result.best).config == SMALL
     with pytest.raises(ConfigError, match="lower --accumulate"):
-        train(config(tiny_kitti, tmp_path / "other", accumulate=3), progress=False)
+        train(student_run(tiny_kitti, tmp_path / "other", accumulate=3), progress=False)
 
 
 def test_without_validation_the_last_weights_are_kept(tiny_kitti: Path, tmp_path: Path) -> None:
     data = DataConfig(root=tiny_kitti, sequences="00", val_sequences="none", batch_size=1, workers=0)
-    result = train(config(tiny_kitti, tmp_path / "run", data=data, steps=3), progress=False)
+    result = train(student_run(tiny_kitti, tmp_path / "run", data=data, steps=3), progress=False)
     assert result.miou is None
     assert result.best == result.last
     assert load_student(result.last).config == SMALL
@@ -173,7 +156,7 @@ def test_processes_share_the_scans_without_overlap() -> None:
 def test_class_weights_from_the_data(tiny_kitti: Path, tmp_path: Path) -> None:
     from elite.data.datamodule import DataModule
 
-    counts = DataModule(config(tiny_kitti, tmp_path)).point_counts()
+    counts = DataModule(student_run(tiny_kitti, tmp_path)).point_counts()
     expected = np.zeros(20, int)
     for frame in SemanticKITTI(tiny_kitti, "00", cameras=()):
         for label in frame.labels:
@@ -197,7 +180,7 @@ def test_cosine_schedule() -> None:
 def test_the_lengths_of_the_schedule_are_those_of_the_data(tiny_kitti: Path, tmp_path: Path, anneal) -> None:
     """Two scans, of which each batch takes one: six steps of three epochs."""
     optim = OptimConfig(lr=0.1, final_lr=0.01, anneal=anneal)
-    train(config(tiny_kitti, tmp_path / "run", steps=None, epochs=3, optim=optim), progress=False)
+    train(student_run(tiny_kitti, tmp_path / "run", steps=None, epochs=3, optim=optim), progress=False)
     with (tmp_path / "run" / "metrics.csv").open() as file:
         rates = {int(row["step"]): float(row["lr-SGD"]) for row in csv.DictReader(file) if row["lr-SGD"]}
     progress = {step: (step if anneal == "step" else step // 2 * 2) / 6 for step in rates}
@@ -223,7 +206,7 @@ def test_impossible_runs_end_before_the_first_step(tiny_kitti: Path, tmp_path: P
     if "val" in changes:
         changes = {"data": DataConfig(root=tiny_kitti, sequences="00", val_sequences="11", workers=0)}
     with pytest.raises(error, match=message):
-        train(config(tiny_kitti, tmp_path / "run", **changes), progress=False)
+        train(student_run(tiny_kitti, tmp_path / "run", **changes), progress=False)
 
 
 @pytest.mark.parametrize(("validated", "steps"), [(True, 1), (False, 4)])
@@ -231,7 +214,7 @@ def test_run_whose_weights_explode_is_not_a_success(tiny_kitti: Path, tmp_path: 
     """After the first step nothing is finite: nine steps in a row are left out before that ends a run."""
     validation = "valid" if validated else "none"
     data = DataConfig(root=tiny_kitti, sequences="00", val_sequences=validation, batch_size=1, workers=0)
-    settings = config(tiny_kitti, tmp_path / "run", steps=steps, data=data, optim=OptimConfig(lr=1e10))
+    settings = student_run(tiny_kitti, tmp_path / "run", steps=steps, data=data, optim=OptimConfig(lr=1e10))
     with pytest.raises(TrainingError, match=rf"no .*{steps - 1} of {steps} steps were skipped.*Lower --optim.lr"):
         train(settings, progress=False)
     assert not (tmp_path / "run" / "checkpoints" / "best.ckpt").exists()
@@ -245,13 +228,13 @@ def test_skipped_step_is_reported_when_the_run_ends(tiny_kitti: Path, tmp_path: 
         return terms | {"spoilt": torch.tensor(torch.nan)} if self.global_step == 1 else terms
 
     monkeypatch.setattr(Training, "losses", spoil)
-    assert train(config(tiny_kitti, tmp_path / "run"), progress=False).miou is not None
+    assert train(student_run(tiny_kitti, tmp_path / "run"), progress=False).miou is not None
     assert "1 of 4 steps were skipped since their loss or gradient was not finite" in capsys.readouterr().out
 
 
 def taught(root: Path, run: Path, rows: int = 320) -> TrainConfig:
     """A run with a teacher, up to the moment when that is built."""
-    return config(root, run, teacher=TeacherConfig(weights="random"), image=ImageConfig(crop=(rows, 1024)))
+    return student_run(root, run, teacher=TeacherConfig(weights="random"), image=ImageConfig(crop=(rows, 1024)))
 
 
 def test_crop_larger_than_the_images_is_found_before_the_run_begins(kitti: Path, tmp_path: Path) -> None:
@@ -278,7 +261,7 @@ def test_frame_that_cannot_be_read_is_found_before_the_run_begins(kitti: Path, t
 def test_data_that_is_not_used_is_reported(kitti: Path, tmp_path: Path, capsys) -> None:
     (kitti / "sequences" / "00" / "labels" / "000001.label").unlink()
     write_frame(kitti, "22", "000000", random_scan(np.random.default_rng(0)))  # as elite synth --sequences 12 does
-    train(config(kitti, tmp_path / "run", steps=1), progress=False)
+    train(student_run(kitti, tmp_path / "run", steps=1), progress=False)
     out = capsys.readouterr().out
     assert "1 of 2 training scans has no labels in 'labels' and is left out\n" in out
     assert "the images in image_2 are not used without a teacher" in out

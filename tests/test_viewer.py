@@ -23,7 +23,7 @@ from elite.viewer.layers import Answer, Cloud, joined, pick, shown, thin
 from elite.viewer.serve import first_choice, open_window
 from elite.viewer.shelf import Shelf
 from elite.viewer.text import legend_label, picked, status, worst
-from tests.conftest import random_scan, write_frame
+from tests.support.scans import random_scan, write_frame
 
 LOOK = style(dark=True, safe=False)
 

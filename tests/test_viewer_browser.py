@@ -19,7 +19,7 @@ from elite.datasets.semantickitti import SemanticKITTI
 from elite.labels import CLASS_ID, COLORS, SAFE_COLORS
 from elite.viewer import DataSource, ScanSource, Viewer, first_choice, open_window
 from elite.viewer.source import Source
-from tests.conftest import write_frame
+from tests.support.scans import write_frame
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -28,7 +28,7 @@ from elite.streaming import Stream
 from elite.student import SPVCNN, save_student
 from elite.viewer import ScanSource, Viewer, first_choice, open_data, open_window
 from elite.viewer.gate import MESSAGE_BYTES, Gate, GuardedServer, listen
-from tests.conftest import random_scan
+from tests.support.scans import random_scan
 
 PROTOCOL = f"viser-v{viser.__version__}"
 TOKEN = "right-token_0"

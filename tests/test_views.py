@@ -33,7 +33,7 @@ from elite.labels import to_train
 from elite.layout import Layout
 from elite.pseudo_labels import training_options
 from elite.types import View
-from tests.conftest import RAW_IDS, random_scan, write_frame
+from tests.support.scans import RAW_IDS, random_scan, write_frame
 
 VOLUME = StudentConfig().volume
 HEIGHT, WIDTH = 370, 1226

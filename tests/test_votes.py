@@ -16,7 +16,7 @@ from elite.sparse import Backend
 from elite.student import SPVCNN, save_student
 from elite.types import SegmentationResult
 from elite.votes import VoteBy, Votes
-from tests.conftest import random_scan
+from tests.support.scans import random_scan
 
 BACKENDS = ["torch", pytest.param("native", marks=pytest.mark.skipif(native.library() is None, reason="not built"))]
 

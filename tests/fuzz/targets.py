@@ -27,7 +27,7 @@ from elite.labels import to_train
 from elite.layout import SPLITS, Layout, parse_frames, parse_names, parse_sequences
 from elite.student import SPVCNN, load_student, save_student
 from elite.types import Scan, SegmentationResult
-from tests.conftest import CALIBRATION, RAW_IDS, random_scan, write_frame
+from tests.support.scans import CALIBRATION, RAW_IDS, random_scan, write_frame
 
 POINTS = 12
 SHARED: dict[Path, Any] = {}  # what takes long to build, by its folder
@@ -315,7 +315,7 @@ def use_student(folder: Path) -> None:
 
 def make_torch_files(folder: Path) -> list[Path]:
     """Every type of number, and objects of other code, in both formats of torch."""
-    from tests.test_torch_file import DTYPES, NEW_DTYPES, plain_content, published_bytes
+    from tests.support.torch_files import DTYPES, NEW_DTYPES, plain_content, published_bytes
 
     contents = [torch_bytes(plain_content(DTYPES + NEW_DTYPES)), torch_bytes(plain_content(DTYPES), packed=False)]
     contents += [published_bytes({"a": torch.ones(3)}, packed=packed) for packed in (True, False)]
@@ -377,8 +377,8 @@ def use_safetensors(folder: Path) -> None:
 
 def make_published(folder: Path) -> list[Path]:
     """As the published training writes it, in both formats of torch, and with a prefix."""
-    from tests.test_checkpoint import published_state
-    from tests.test_torch_file import published_bytes
+    from tests.support.published import published_state
+    from tests.support.torch_files import published_bytes
 
     state = published_state(small_student(), "KRSC")
     prefixed = {f"module._orig_mod.{name}": value for name, value in state.items()}
@@ -396,7 +396,7 @@ def use_published(folder: Path) -> None:
 def tiny_sam() -> dict[str, torch.Tensor]:
     from transformers import SamConfig, SamMaskDecoderConfig, SamModel, SamPromptEncoderConfig, SamVisionConfig
 
-    from tests.test_sam_weights import meta_state
+    from tests.support.meta_sam import meta_state
 
     torch.manual_seed(0)
     vision = SamVisionConfig(

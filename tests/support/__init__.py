@@ -1,0 +1,1 @@
+"""Builders, oracles and small runs that several test files use."""
