@@ -267,7 +267,7 @@ def test_predict_reports_the_points_outside_the_volume(student: Path, tmp_path: 
     values[:69, 0] = 60
     values.tofile(tmp_path / "000000.bin")
     assert main(["predict", str(student), str(tmp_path / "000000.bin"), "-o", str(tmp_path / "out")]) == 0
-    assert "69 of 6,900 points (1.0%) lie outside the student's volume" in capsys.readouterr().out
+    assert "69 of 6,900 points (1.0%) are outside the student's volume" in capsys.readouterr().out
 
 
 def test_train_reports_doubtful_scans_and_strict_refuses_them(tmp_path: Path, capsys) -> None:

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from elite.errors import ConfigError, DataError
-from elite.inference import Job, Segmenter, predict_files
+from elite.inference import Segmenter
 from elite.labels import to_raw
+from elite.prediction_files import PredictionJob, predict_files
 from elite.student import SPVCNN
 from tests.support.scans import random_scan
 
@@ -54,11 +55,11 @@ def test_logits_are_those_behind_the_labels(segmenter: Segmenter) -> None:
         (np.zeros((4, 4)), np.zeros(4), r"expected points \(N, 3\)"),
         (np.zeros((4, 3)), np.zeros(5), "remission"),
         (np.full((2, 3), np.nan), np.zeros(2), "NaN"),
-        (np.full((2, 3), 500.0), np.zeros(2), "none of the 2 points is in the volume"),
-        (np.zeros((0, 3)), np.zeros(0), "none of the 0 points"),
+        (np.full((2, 3), 500.0), np.zeros(2), "expected points in the volume .* found none of 2 points"),
+        (np.zeros((0, 3)), np.zeros(0), "found none of 0 points"),
     ],
 )
-def test_bad_scans_are_named(segmenter: Segmenter, points, remission, message) -> None:
+def test_segmenter_of_an_invalid_scan_names_the_fault(segmenter: Segmenter, points, remission, message) -> None:
     with pytest.raises(DataError, match=message):
         segmenter(points, remission)
 
@@ -78,7 +79,7 @@ def test_segmenter_with_remission_that_overflows_names_it_instead_of_nan(backend
     assert np.isfinite(segmenter(scan[:, :3], scan[:, 3]).confidence).all()
 
 
-def test_unknown_devices_are_named() -> None:
+def test_pick_device_of_an_unknown_device_names_it() -> None:
     from elite.device import pick_device
 
     for name in ("tpu9x", "cuda:17"):
@@ -88,7 +89,10 @@ def test_unknown_devices_are_named() -> None:
 
 def test_a_damaged_scan_is_skipped_counted_and_named(segmenter: Segmenter, tmp_path: Path) -> None:
     scans = [random_scan(np.random.default_rng(i), 30) for i in range(3)]
-    jobs = [Job(tmp_path / f"{i}.bin", tmp_path / "out" / f"{i}.label", tmp_path / f"{i}.confidence") for i in range(3)]
+    jobs = [
+        PredictionJob(tmp_path / f"{i}.bin", tmp_path / "out" / f"{i}.label", tmp_path / f"{i}.confidence")
+        for i in range(3)
+    ]
     for job, scan in zip(jobs, scans, strict=True):
         scan.tofile(job.scan)
     jobs[1].scan.write_bytes(jobs[1].scan.read_bytes()[:-3])
@@ -97,7 +101,7 @@ def test_a_damaged_scan_is_skipped_counted_and_named(segmenter: Segmenter, tmp_p
     assert (done.written, done.failed) == (2, 1)
     assert failed[0][0] is jobs[1]
     assert "1.bin" in failed[0][1]
-    assert [job.done() for job in jobs] == [True, False, True]
+    assert [job.is_done() for job in jobs] == [True, False, True]
     expected = segmenter(scans[2][:, :3], scans[2][:, 3])
     np.testing.assert_array_equal(np.fromfile(jobs[2].labels, "<u4"), to_raw(expected.labels))
     np.testing.assert_array_equal(np.fromfile(tmp_path / "2.confidence", "<f4"), expected.confidence)
@@ -115,7 +119,7 @@ def test_a_damaged_scan_is_skipped_counted_and_named(segmenter: Segmenter, tmp_p
 def test_predict_files_with_a_scan_beyond_memory_labels_the_others(
     tmp_path: Path, error, segmenter, monkeypatch
 ) -> None:
-    jobs = [Job(tmp_path / f"{i}.bin", tmp_path / f"{i}.label") for i in range(2)]
+    jobs = [PredictionJob(tmp_path / f"{i}.bin", tmp_path / f"{i}.label") for i in range(2)]
     for i, job in enumerate(jobs):
         random_scan(np.random.default_rng(0), 9 - i).tofile(job.scan)
     segment = segmenter.segment
@@ -129,7 +133,7 @@ def test_predict_files_with_a_scan_beyond_memory_labels_the_others(
     failed: list[str] = []
     done = predict_files(segmenter, jobs, lambda job, reason: failed.append(str(reason)))
     assert (done.written, done.failed) == (1, 1)
-    assert "0.bin: expected a scan that fits into memory" in failed[0]
+    assert "0.bin: expected a scan that fits in memory" in failed[0]
     monkeypatch.setattr(segmenter, "segment", lambda scan, source: 1 / 0)
     with pytest.raises(ZeroDivisionError):  # an error of the program itself
         predict_files(segmenter, jobs, lambda job, reason: None)

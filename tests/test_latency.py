@@ -13,7 +13,7 @@ from elite import native
 from elite.cli import main, parse
 from elite.errors import ConfigError, DataError
 from elite.inference import Segmenter
-from elite.latency import WARM_UP, Spread, measure, timed
+from elite.latency import WARM_UP, TimeStatistics, measure, timed
 from elite.sparse import Backend
 from elite.student import SPVCNN, save_student
 from elite.student.engine import Precision
@@ -36,7 +36,7 @@ def scans(tmp_path: Path) -> list[Path]:
 
 
 def test_percentiles_of_known_times() -> None:
-    assert Spread.of([*range(1, 102)][::-1]) == Spread(p50=51, p95=96, p99=100, mean=51)
+    assert TimeStatistics.of([*range(1, 102)][::-1]) == TimeStatistics(p50=51, p95=96, p99=100, mean=51)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -16,7 +16,10 @@ LAYERS = (
     ("weights",),
     ("datasets", "synthetic", "student", "teacher", "losses"),
     ("data",),
-    ("training", "teacher_training", "inference", "votes", "latency", "streaming", "evaluation", "pseudo_labels"),
+    (
+        *("training", "teacher_training", "evaluation", "pseudo_labels"),
+        *("inference", "prediction_files", "test_time_augmentation", "latency", "streaming"),
+    ),
     ("submission", "report", "viewer"),
     ("cli",),
 )
@@ -34,7 +37,11 @@ SAME_LAYER = {
     ("pictures", "labels"),
     ("synthetic", "datasets"),  # one codec for dense labels: datasets.dense_labels
     ("teacher_training", "training"),  # one trainer, one schedule, one run lock
-    ("inference", "votes"),
+    ("inference", "test_time_augmentation"),
+    ("prediction_files", "inference"),
+    ("latency", "prediction_files"),
+    ("latency", "test_time_augmentation"),
+    ("streaming", "prediction_files"),
     ("latency", "inference"),
     ("arrivals", "folder_watch"),
     ("streaming", "inference"),

@@ -20,7 +20,7 @@ from elite.errors import ConfigError, DataError, OutputError
 from elite.folder_watch import CHECK_S, POLL_S, Inotify, _checked
 from elite.inference import Segmenter
 from elite.labels import to_raw
-from elite.streaming import Stream, Summary
+from elite.streaming import Stream, StreamSummary
 from elite.student import SPVCNN, save_student
 from elite.types import Scan, SegmentationResult
 from tests.support.scans import random_scan
@@ -183,7 +183,7 @@ def test_stream_without_reports_does_not_label_a_file_while_it_grows(world: Worl
     world.write_slowly("a", 9, [1 + 0.9 * SETTLE_S * i for i in range(9)])
     summary = world.stream().run(idle=1)
     assert (world.labelled, summary.again) == ([9], 0)
-    assert summary.latencies[0] == pytest.approx(8 * 0.9 * SETTLE_S + SETTLE_S, abs=2 * SETTLE_S)  # from first sight
+    assert summary.latencies[0] == pytest.approx(8 * 0.9 * SETTLE_S + SETTLE_S, abs=2 * SETTLE_S)  # from detection
 
 
 @listed_only
@@ -222,7 +222,7 @@ def test_stream_labels_a_file_again_that_changes_later_and_reports_it(world: Wor
     assert (summary.labelled, summary.again) == (2, 1)
     assert world.outputs() == {"a.label": 6}
     assert [line for line in world.lines if "a.bin: changed after it was labelled" in line]
-    assert "1 of the labelled ones had changed and were labelled again" in summary.line()
+    assert "1 of the labelled scans had changed and were labelled again" in summary.line()
 
 
 def test_stream_takes_a_file_that_replaces_another_as_a_new_scan(world: World) -> None:
@@ -267,7 +267,7 @@ def test_stream_with_drop_labels_the_newest_and_counts_the_others(world: World) 
     summary = world.stream(drop=True).run(idle=1)
     assert world.labelled == [13, 15]
     assert (summary.labelled, summary.dropped) == (2, 4)
-    assert world.lines[-2:] == ["3 scans dropped, 3 in all", "1 scans dropped, 4 in all"]
+    assert world.lines[-2:] == ["3 scans dropped, 3 in total", "1 scans dropped, 4 in total"]
     assert world.outputs() == {"3.label": 13, "5.label": 15}
 
 
@@ -295,7 +295,7 @@ def test_stream_keeps_and_reports_labels_of_scans_that_come_later(world: World, 
     summary = world.stream().run(idle=2)
     assert (world.out / "0.label").read_bytes() == truth
     assert (world.labelled, summary.kept, summary.labelled) == ([11], 1, 1)
-    assert "0.label: kept, it existed before the start" in world.lines[-1]
+    assert "0.label: kept, because it existed before the start" in world.lines[-1]
 
 
 def test_stream_replaces_labels_of_an_earlier_run_once_their_scan_is_replaced(world: World) -> None:
@@ -305,7 +305,7 @@ def test_stream_replaces_labels_of_an_earlier_run_once_their_scan_is_replaced(wo
     world.events = {1.0: lambda: world.rename_in("ring", 10), 2.0: lambda: world.rename_in("ring", 10)}
     summary = world.stream().run(idle=2)
     assert (summary.kept, summary.labelled) == (1, 2)
-    assert [line for line in world.lines if "ring.label: replaced, it existed before the start" in line]
+    assert [line for line in world.lines if "ring.label: replaced, because it existed before the start" in line]
 
 
 def test_stream_reports_a_damaged_scan_once_and_labels_the_others(world: World) -> None:
@@ -412,13 +412,13 @@ def test_stream_calls_back_once_the_labels_exist(world: World) -> None:
 
 
 def test_summary_line_counts() -> None:
-    summary = Summary(labelled=101, kept=4, dropped=3, failed=2, waiting=1)
+    summary = StreamSummary(labelled=101, kept=4, dropped=3, failed=2, waiting=1)
     summary.latencies.extend(i / 1000 for i in range(101))
     assert summary.line() == (
-        "101 scans labelled, 4 were there already, 3 dropped, 2 failed, 1 still wait; "
-        "from first sight to labels p50 50 ms, p95 95 ms"
+        "101 scans labelled, 4 had labels already, 3 dropped, 2 failed, 1 still waiting; "
+        "from detection to labels p50 50 ms, p95 95 ms"
     )
-    assert Summary().line().endswith("0 still wait")
+    assert StreamSummary().line().endswith("0 still waiting")
 
 
 def test_interrupted_stream_has_a_complete_summary(world: World) -> None:
@@ -442,7 +442,7 @@ def test_stream_with_missing_folders_names_them(world: World) -> None:
     world.out = world.put("file", 3) / "below"
     with pytest.raises(OutputError, match="choose another place"):
         world.stream().run()
-    with pytest.raises(ConfigError, match="idle must be above 0"):
+    with pytest.raises(ConfigError, match="idle: expected more than 0"):
         world.stream().run(idle=0)
 
 
@@ -529,12 +529,12 @@ def test_stream_command_labels_and_ends_with_a_summary(world: World, command: li
     expected = Segmenter.load(command[3])(scan[:, :3], scan[:, 3])
     np.testing.assert_array_equal(np.fromfile(world.out / "a.label", "<u4"), to_raw(expected.labels))
     assert capsys.readouterr().out.startswith(
-        "1 scans labelled, 0 were there already, 0 dropped, 0 failed, 0 still wait; from"
+        "1 scans labelled, 0 had labels already, 0 dropped, 0 failed, 0 still waiting; from"
     )
     (world.folder / "b.bin").write_bytes(b"123")
     assert main([*command, "--once"]) == 1
     captured = capsys.readouterr()
-    assert captured.out == "0 scans labelled, 1 were there already, 0 dropped, 1 failed, 0 still wait\n"
+    assert captured.out == "0 scans labelled, 1 had labels already, 0 dropped, 1 failed, 0 still waiting\n"
     assert "b.bin is 3 bytes long" in captured.err
 
 
@@ -549,14 +549,14 @@ def test_stream_command_ends_with_a_summary_at_a_signal(
     wait = Arrivals.wait
     monkeypatch.setattr(Arrivals, "wait", lambda self, s: wait(self, s) if self.count else os.kill(os.getpid(), number))
     assert main(command) == status
-    assert capsys.readouterr().out.startswith("1 scans labelled, 0 were there already, 0 dropped, 0 failed, 0 still")
+    assert capsys.readouterr().out.startswith("1 scans labelled, 0 had labels already, 0 dropped, 0 failed, 0 still")
 
 
 @reported_only
 def test_stream_command_refuses_impossible_arguments(tmp_path: Path, command: list[str], capsys) -> None:
     for extra, message in {
         ("--once", "--idle", "3"): "Give one of them",
-        ("--idle", "-1"): "idle must be above 0",
+        ("--idle", "-1"): "idle: expected more than 0",
         ("--precision", "fp8"): "precision",
     }.items():
         assert main([*command, *extra]) == 2

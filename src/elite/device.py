@@ -1,4 +1,4 @@
-"""Where torch computes."""
+"""The device on which PyTorch computes."""
 
 import torch
 
@@ -6,19 +6,21 @@ from elite.errors import ConfigError
 
 
 def pick_device(name: str) -> torch.device:
-    """``auto`` (CUDA if there is one), ``cpu``, ``cuda``, ``cuda:1``.
+    """Return the device of a name: ``auto`` (CUDA if available), ``cpu``, ``cuda``, ``cuda:1``.
 
     Raises:
-        ConfigError: no device of that name, or none that is supported or there.
+        ConfigError: an unknown, unsupported or missing device.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise ConfigError(f"'{name}' is no device; expected auto, cpu or cuda.") from error
+        raise ConfigError(f"device: expected auto, cpu or cuda, found '{name}'. Use one of them.") from error
     if device.type not in ("cpu", "cuda"):
-        raise ConfigError(f"'{name}' is not supported; expected auto, cpu or cuda.")
+        raise ConfigError(f"device: expected auto, cpu or cuda, found '{name}'. Use one of them.")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(f"no device '{name}': torch sees {torch.cuda.device_count()} CUDA devices; use --device cpu.")
+        raise ConfigError(
+            f"device {name}: expected one of {torch.cuda.device_count()} CUDA devices, found none. Use --device cpu."
+        )
     return device

@@ -1,4 +1,4 @@
-"""How long one scan takes, from its raw points to the labels of all of them, and which stage takes it."""
+"""Latency of one scan, from its raw points to all labels, by step."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,16 +15,18 @@ from jaxtyping import Float32
 from elite.datasets.formats import read_points
 from elite.environment import describe
 from elite.errors import ConfigError, DataError
-from elite.inference import Answer, Segmenter, naming
+from elite.inference import Segmenter
+from elite.prediction_files import with_name
+from elite.test_time_augmentation import ViewLogits
 from elite.types import SegmentationResult
 
-WARM_UP = 3  # scans whose time does not count: buffers grow, the processor wakes up
+WARM_UP = 3  # scans before the measurement: buffers grow, and the processor leaves its power-saving state
 Clock = Callable[[], float]
 
 
 @dataclass(frozen=True)
-class Spread:
-    """Percentiles and mean of some times, in milliseconds."""
+class TimeStatistics:
+    """Percentiles and mean of times, in milliseconds."""
 
     p50: float
     p95: float
@@ -32,26 +34,29 @@ class Spread:
     mean: float
 
     @classmethod
-    def of(cls, milliseconds: Sequence[float]) -> "Spread":
+    def of(cls, milliseconds: Sequence[float]) -> "TimeStatistics":
         p50, p95, p99 = np.percentile(milliseconds, (50, 95, 99)).tolist()
         return cls(p50, p95, p99, fmean(milliseconds))
 
 
 @dataclass(frozen=True)
 class LatencyReport:
-    """Times of ``runs`` calls on ``scans`` scans of ``points`` points on average, and what they were taken with.
+    """Latency of ``runs`` calls on ``scans`` scans of ``points`` points on average, with the conditions.
 
-    ``whole`` begins when the file is in memory as (N, 4) float32. The means of its stages (crop, geometry, network,
-    labels) add up to its own; percentiles do not. Without the native kernels, geometry is part of network. ``read`` is
-    the file's way into memory, mostly from the system's cache, and no part of ``whole``.
+    Attributes:
+        whole: from the file in memory as (N, 4) float32 to all labels.
+        stages: its steps crop, geometry, network and labels. Their means add up to the mean of ``whole``; percentiles
+            do not. Without the native kernels, geometry is part of network.
+        read: from the file to memory, mostly from the system's cache; not part of ``whole``.
+        votes: number of test-time-augmentation views.
     """
 
     scans: int
     points: float
     runs: int
-    whole: Spread
-    stages: dict[str, Spread]
-    read: Spread
+    whole: TimeStatistics
+    stages: dict[str, TimeStatistics]
+    read: TimeStatistics
     device: str
     backend: str
     precision: str
@@ -65,7 +70,7 @@ class LatencyReport:
         return asdict(self)
 
     def lines(self) -> list[str]:
-        """A table, and what it was made with."""
+        """A table for the user, and the conditions."""
         rows = {"whole": self.whole, **{f"  {name}": s for name, s in self.stages.items()}, "read": self.read}
         table = [
             f"{name:10s}" + "".join(f"{ms:9.2f}" for ms in (s.p50, s.p95, s.p99, s.mean)) for name, s in rows.items()
@@ -87,45 +92,49 @@ def measure(
     progress: Callable[[Iterable[Path]], Iterable[Path]] = iter,
     clock: Clock = time.perf_counter,
 ) -> LatencyReport:
-    """Label every scan ``rounds`` times, one after the other, in their order; nothing is written.
+    """Label every scan ``rounds`` times, one after the other, in order; nothing is written.
+
+    Args:
+        progress: wraps the paths, for a progress bar.
+        clock: time in seconds.
 
     Raises:
-        DataError: a damaged scan, or none at all.
-        ConfigError: no round.
+        DataError: a damaged scan, or no scan.
+        ConfigError: ``rounds`` below 1.
     """
     if rounds < 1:
-        raise ConfigError(f"rounds must be at least 1, found {rounds}.")
+        raise ConfigError(f"rounds: expected at least 1, found {rounds}. Give more rounds.")
     if not scans:
-        raise DataError("there is no scan to measure with; give at least one.")
+        raise DataError("scans: expected at least one, found none. Give a scan.")
     for path in islice(cycle(scans), WARM_UP):
         _timed_file(segmenter, path, clock)
     runs = [_timed_file(segmenter, path, clock) for path in progress([*scans] * rounds)]
-    found = describe()
+    conditions = describe()
     return LatencyReport(
         scans=len(scans),
         points=fmean(points for points, _ in runs),
         runs=len(runs),
-        whole=Spread.of([sum(ms for name, ms in times.items() if name != "read") for _, times in runs]),
-        stages={name: Spread.of([times[name] for _, times in runs]) for name in runs[0][1] if name != "read"},
-        read=Spread.of([times["read"] for _, times in runs]),
+        whole=TimeStatistics.of([sum(ms for name, ms in times.items() if name != "read") for _, times in runs]),
+        stages={name: TimeStatistics.of([times[name] for _, times in runs]) for name in runs[0][1] if name != "read"},
+        read=TimeStatistics.of([times["read"] for _, times in runs]),
         device=str(segmenter.device),
         backend=segmenter.student.backend,
         precision=segmenter.precision,
-        votes=segmenter.votes.count,
+        votes=segmenter.ensemble.count,
         threads=torch.get_num_threads(),
-        **{name: found[name] for name in ("kernels", "hardware", "commit")},
+        **{name: conditions[name] for name in ("kernels", "hardware", "commit")},
     )
 
 
 def _timed_file(segmenter: Segmenter, path: Path, clock: Clock) -> tuple[int, dict[str, float]]:
-    """(points, milliseconds by stage)."""
+    """Return (number of points, milliseconds by step)."""
     start = clock()
     values = read_points(path)
     read = 1000 * (clock() - start)
     try:
         _, times = timed(segmenter, values, clock)
     except DataError as error:
-        raise naming(path, error) from error
+        raise with_name(error, path) from error
     return len(values), {"read": read, **times}
 
 
@@ -133,31 +142,30 @@ def _timed_file(segmenter: Segmenter, path: Path, clock: Clock) -> tuple[int, di
 def timed(
     segmenter: Segmenter, values: Float32[np.ndarray, "n 4"], clock: Clock = time.perf_counter
 ) -> tuple[SegmentationResult, dict[str, float]]:
-    """As ``segmenter(values[:, :3], values[:, 3])``, and the milliseconds of each of its stages."""
+    """Return ``segmenter(values[:, :3], values[:, 3])``, and the milliseconds of each of its steps."""
     times: dict[str, float] = {}
     last = clock()
 
-    def ended(stage: str) -> None:
+    def finish(step: str) -> None:
         nonlocal last
-        if segmenter.device.type == "cuda":  # what was started there is not done yet
+        if segmenter.device.type == "cuda":  # its work runs asynchronously
             torch.cuda.synchronize(segmenter.device)
         now = clock()
-        times[stage], last = times.get(stage, 0.0) + 1000 * (now - last), now
+        times[step], last = times.get(step, 0.0) + 1000 * (now - last), now
 
     crop = segmenter.crop(values[:, :3], values[:, 3])
-    ended("crop")
+    finish("crop")
 
-    def answers() -> Iterator[Answer]:
-        for views in segmenter.views(
-            crop
-        ):  # to turn them, and to add the answer before them, is part of their geometry
-            geometry = segmenter.geometry(views)
-            if geometry is not None:
-                ended("geometry")
-            each = segmenter.network(views, geometry)
-            ended("network")
-            yield from each
+    def predictions() -> Iterator[ViewLogits]:
+        # Rotating a view, and adding the prediction before it, counts as geometry.
+        for views in segmenter.views(crop):
+            prepared = segmenter.prepare(views)
+            if prepared is not None:
+                finish("geometry")
+            predicted = segmenter.predict_views(views, prepared)
+            finish("network")
+            yield from predicted
 
-    result = segmenter.answer(crop, answers())
-    ended("labels")
+    result = segmenter.combine(crop, predictions())
+    finish("labels")
     return result, times

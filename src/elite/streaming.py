@@ -1,4 +1,4 @@
-"""Labels for scans as they appear in a folder: a sensor's driver writes NAME.bin, this writes NAME.label."""
+"""Label scans as they appear in a folder: a sensor's driver writes NAME.bin, the stream writes NAME.label."""
 
 import math
 import os
@@ -15,21 +15,24 @@ from elite.arrivals import PATIENCE_S, SETTLE_S, Arrivals, File
 from elite.errors import ConfigError
 from elite.files import make_folder
 from elite.folder_watch import FolderWatch
-from elite.inference import Job, Segmenter, predict_files
+from elite.inference import Segmenter
+from elite.prediction_files import PredictionJob, predict_files
 
-NOTICE_S = 1.0  # between two lines of the same kind
+NOTICE_S = 1.0  # shortest time between two messages of the same kind
 
 
 @dataclass
-class Summary:
+class StreamSummary:
     """Number of scans by outcome.
 
     Attributes:
         labelled: label files written.
-        again: those of them that replaced labels of the same file, because it had changed.
+        again: label files among them that replaced labels of the same file, because it had changed.
         kept: scans whose labels existed before the start.
-        waiting: scans left at the end.
-        latencies: seconds from first sight of a scan to its labels on disk, of the last 10,000 scans.
+        dropped: scans skipped in favour of a newer one.
+        failed: damaged scans.
+        waiting: scans not labelled at the end.
+        latencies: seconds from the detection of a scan to its labels on disk, for the last 10,000 scans.
     """
 
     labelled: int = 0
@@ -41,18 +44,19 @@ class Summary:
     latencies: deque[float] = field(default_factory=lambda: deque(maxlen=10_000))
 
     def line(self) -> str:
-        counts = f"{self.labelled} scans labelled, {self.kept} were there already, "
-        counts += f"{self.dropped} dropped, {self.failed} failed, {self.waiting} still wait"
+        """All counts and the latency, for the user."""
+        counts = f"{self.labelled} scans labelled, {self.kept} had labels already, "
+        counts += f"{self.dropped} dropped, {self.failed} failed, {self.waiting} still waiting"
         if self.again:
-            counts += f"; {self.again} of the labelled ones had changed and were labelled again"
+            counts += f"; {self.again} of the labelled scans had changed and were labelled again"
         if not self.latencies:
             return counts
         p50, p95 = 1000 * np.percentile(self.latencies, (50, 95))
-        return f"{counts}; from first sight to labels p50 {p50:.0f} ms, p95 {p95:.0f} ms"
+        return f"{counts}; from detection to labels p50 {p50:.0f} ms, p95 {p95:.0f} ms"
 
 
 class Outcome(Enum):
-    """What became of a scan."""
+    """Final state of a scan."""
 
     LABELLED = auto()
     KEPT = auto()
@@ -61,15 +65,15 @@ class Outcome(Enum):
 
 
 class Stream:
-    """Label FOLDER/NAME.bin to OUT/NAME.label, raw ids, in the order of the names (so numbers need leading zeros).
+    """Label FOLDER/NAME.bin into OUT/NAME.label (raw ids), ordered by name, so numbers need leading zeros.
 
     A scan is read once it has been renamed into the folder or closed by its writer. Where the system does not report
-    this (files that were there at the start, links, network file systems, other systems than Linux), a file must not
-    change for ``SETTLE_S`` seconds, or longer once that was too short. A writer should therefore use another name
+    this (files that existed at the start, links, network file systems, systems other than Linux), a file must not
+    change for ``SETTLE_S`` seconds, or longer after that was too short. A writer should therefore use another name
     (NAME.tmp, or a hidden one) in the same file system, and rename the file when it is complete.
 
     A file that changes after it was labelled is labelled again, counted and reported; where changes are not reported,
-    only within ``PATIENCE_S`` seconds. A file that another one replaces is a new scan. A damaged scan is reported and
+    only within ``PATIENCE_S`` seconds. A file that replaces another one is a new scan. A damaged scan is reported and
     skipped. Labels appear complete or not at all. Labels that existed in OUT before the start are kept if they have the
     length of their scan, until that scan changes.
 
@@ -77,10 +81,10 @@ class Stream:
     folder is listed, as often as 10 % of the time allows. Memory grows by about 0.6 KB per file in the folder.
 
     Args:
-        drop: label only the newest of the scans that wait, for a sensor that does not wait. Otherwise all are labelled.
-        notify: takes lines for the user: damaged scans, changed files, a growing backlog, drops.
+        drop: label only the newest waiting scan, for a live sensor; by default all are labelled.
+        notify: receives lines for the user: damaged scans, changed files, a growing backlog, drops.
         on_labelled: called with each scan whose labels have just been written.
-        clock, sleep: time in seconds; by default a wait ends when a file arrives.
+        clock, sleep: in seconds; by default a wait ends when a file arrives.
     """
 
     def __init__(
@@ -91,23 +95,23 @@ class Stream:
         *,
         drop: bool = False,
         notify: Callable[[str], None],
-        on_labelled: Callable[[Job], None] = lambda job: None,
+        on_labelled: Callable[[PredictionJob], None] = lambda job: None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] | None = None,
     ) -> None:
         self.segmenter, self.folder, self.out, self.drop = segmenter, folder, out, drop
         self.notify, self.on_labelled, self.clock, self.sleep = notify, on_labelled, clock, sleep
-        self.summary = Summary()
-        self._earlier: dict[str, bool] = {}  # label files that existed before the start: may they be replaced?
+        self.summary = StreamSummary()
+        self._earlier: dict[str, bool] = {}  # label files that existed before the start; whether to replace them
         self._next_notice: dict[str, float] = {}
         self._noticed = 0
 
-    def run(self, *, once: bool = False, idle: float | None = None) -> Summary:
+    def run(self, *, once: bool = False, idle: float | None = None) -> StreamSummary:
         """Run until interrupted.
 
         Args:
-            once: end when all files that are there at the start are labelled.
-            idle: end after so many seconds without a new scan.
+            once: end when all files that exist at the start are labelled.
+            idle: end after this many seconds without a new scan.
 
         Raises:
             DataError: the folder is missing, or disappears.
@@ -115,7 +119,7 @@ class Stream:
             ConfigError: ``idle`` is not above 0.
         """
         if idle is not None and not idle > 0:
-            raise ConfigError(f"idle must be above 0 seconds, found {idle}.")
+            raise ConfigError(f"idle: expected more than 0 seconds, found {idle}. Give a longer time.")
         make_folder(self.out)
         self._earlier = {name: False for name in os.listdir(self.out) if name.endswith(".label")}
         with FolderWatch(self.folder, ".bin", clock=self.clock, sleep=self.sleep) as watch:
@@ -141,19 +145,19 @@ class Stream:
                 reported = arrivals.watch.polling
                 self._report_polling(arrivals)
             for name, file in arrivals.update():
-                self._take_back(arrivals.path(name), file)
+                self._revoke(arrivals.path(name), file)
             idle_left = arrivals.last_arrival + idle - self.clock()
             if arrivals.damaged:
                 self._label(arrivals, arrivals.damaged[0])
             elif arrivals.complete:
-                self._label(arrivals, self._choose(arrivals))
+                self._label(arrivals, self._next_scan(arrivals))
             elif not arrivals.pending and (once or idle_left <= 0):
                 return
             else:
                 arrivals.wait(idle_left)
 
-    def _take_back(self, scan: Path, file: File) -> None:
-        """The outcome of a scan that has changed counts no longer."""
+    def _revoke(self, scan: Path, file: File) -> None:
+        """Remove the outcome of a changed scan from the counts."""
         if file.earlier_outcome is Outcome.FAILED:
             self.summary.failed -= 1
         elif file.earlier_outcome is Outcome.KEPT:
@@ -164,8 +168,8 @@ class Stream:
                 "(NAME.tmp) in the same file system, then rename them to NAME.bin."
             )
 
-    def _choose(self, arrivals: Arrivals) -> str:
-        """The scan to label now."""
+    def _next_scan(self, arrivals: Arrivals) -> str:
+        """The scan to label next."""
         if not self.drop:
             self._report_backlog(len(arrivals.complete) - 1)
             return arrivals.complete[0]
@@ -177,13 +181,13 @@ class Stream:
 
     # ---- labels -------------------------------------------------------------------------------------------------
 
-    def _job(self, name: str) -> Job:
-        return Job(self.folder / name, self.out / f"{Path(name).stem}.label")
+    def _job(self, name: str) -> PredictionJob:
+        return PredictionJob(self.folder / name, self.out / f"{Path(name).stem}.label")
 
     def _keep(self, arrivals: Arrivals, name: str) -> bool:
-        """Keep labels that existed before the start and fit the scan, unless another scan had that name meanwhile."""
+        """Keep labels that existed before the start and fit the scan, unless another scan has replaced it since."""
         job = self._job(name)
-        if self._earlier.get(job.labels.name, True) or not (arrivals.files[name].mark.fits and job.done()):
+        if self._earlier.get(job.labels.name, True) or not (arrivals.files[name].mark.fits and job.is_done()):
             return False
         self._earlier[job.labels.name] = True
         self._finish(arrivals, name, Outcome.KEPT)
@@ -193,7 +197,9 @@ class Stream:
         job = self._job(name)
         if self._keep(arrivals, name):
             if self._is_time("kept"):
-                self.notify(f"{job.labels}: kept, it existed before the start. Use another --out to label {job.scan}.")
+                self.notify(
+                    f"{job.labels}: kept, because it existed before the start. Use another -o to label {job.scan}."
+                )
             return
         file, errors = arrivals.begin(name), []
         predict_files(self.segmenter, [job], lambda _, error: errors.append(error))
@@ -208,7 +214,7 @@ class Stream:
         elif os.path.lexists(job.scan):
             self._finish(arrivals, name, Outcome.FAILED)
             self.notify(str(errors[0]))
-        else:  # it went before it was read
+        else:  # removed before it was read
             arrivals.forget(name)
 
     def _finish(self, arrivals: Arrivals, name: str, outcome: Outcome) -> None:
@@ -216,7 +222,7 @@ class Stream:
         counter = outcome.name.lower()
         setattr(self.summary, counter, getattr(self.summary, counter) + 1)
 
-    # ---- lines for the user -------------------------------------------------------------------------------------
+    # ---- messages for the user -------------------------------------------------------------------------------------
 
     def _report_polling(self, arrivals: Arrivals) -> None:
         self.notify(
@@ -224,20 +230,20 @@ class Stream:
             f"A scan is read when it has not changed for {arrivals.settle_s:.2g} s."
         )
 
-    def _report_replaced(self, job: Job) -> None:
+    def _report_replaced(self, job: PredictionJob) -> None:
         if self._earlier.pop(job.labels.name, None) is not None and self._is_time("replaced"):
-            self.notify(f"{job.labels}: replaced, it existed before the start and was not of this scan.")
+            self.notify(f"{job.labels}: replaced, because it existed before the start and belonged to another scan.")
 
     def _report_backlog(self, behind: int) -> None:
-        """One scan that waits is not worth a line."""
+        """Report a growing backlog of at least two scans."""
         self._noticed = min(self._noticed, behind)
         if behind > max(self._noticed, 1) and self._is_time("backlog"):
-            self.notify(f"{behind} scans wait; --drop labels only the newest")
+            self.notify(f"{behind} scans waiting. Use --drop to label only the newest.")
             self._noticed = behind
 
     def _report_drops(self) -> None:
         if self.summary.dropped > self._noticed and self._is_time("drops"):
-            self.notify(f"{self.summary.dropped - self._noticed} scans dropped, {self.summary.dropped} in all")
+            self.notify(f"{self.summary.dropped - self._noticed} scans dropped, {self.summary.dropped} in total")
             self._noticed = self.summary.dropped
 
     def _is_time(self, kind: str) -> bool:

@@ -194,19 +194,19 @@ class StudentOutput:
 
 @dataclass(frozen=True)
 class TeacherOutput:
-    """What the teacher says at some pixels: logits of every stage's head, and of the head that sees all stages."""
+    """Teacher logits at some pixels: of the head of each stage, and of the head over all stages."""
 
     stages: tuple[Float[Tensor, "p classes"], ...]
     multi_stage: Float[Tensor, "p classes"]
 
-    def rows(self, chosen: Int64[Tensor, "some"]) -> "TeacherOutput":
-        """At some of the pixels."""
-        return TeacherOutput(tuple(stage[chosen] for stage in self.stages), self.multi_stage[chosen])
+    def select(self, index: Int64[Tensor, "some"]) -> "TeacherOutput":
+        """Logits at the pixels of ``index``."""
+        return TeacherOutput(tuple(stage[index] for stage in self.stages), self.multi_stage[index])
 
-    def then(self, more: "TeacherOutput") -> "TeacherOutput":
-        """At these pixels, and after them at those of ``more``."""
-        stages = tuple(torch.cat(both) for both in zip(self.stages, more.stages, strict=True))
-        return TeacherOutput(stages, torch.cat([self.multi_stage, more.multi_stage]))
+    def concat(self, other: "TeacherOutput") -> "TeacherOutput":
+        """Logits at these pixels, then at those of ``other``."""
+        stages = tuple(torch.cat(pair) for pair in zip(self.stages, other.stages, strict=True))
+        return TeacherOutput(stages, torch.cat([self.multi_stage, other.multi_stage]))
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from elite.paths import expanded, require_existing
 from elite.terminal import notice, progress, say
 
 if TYPE_CHECKING:
-    from elite.inference import Job
+    from elite.prediction_files import PredictionJob
 
 _TRAIN_SETTINGS = {
     "Run": ("out", "overwrite", "resume", "init", "epochs", "steps", "val_every", "seed"),
@@ -161,11 +161,11 @@ EVALUATE = Command(
 def predict(args: Namespace) -> int:
     """Label scans with a student. Only LiDAR is read."""
     from elite.files import make_folder
-    from elite.inference import predict_files
+    from elite.prediction_files import predict_files
 
     jobs = _jobs(args.data, args.out, args.sequences, args.frames, args.confidence)
     make_folder(args.out)
-    todo = [job for job in jobs if not (args.skip_existing and job.done())]
+    todo = [job for job in jobs if not (args.skip_existing and job.is_done())]
     _refuse_ground_truth(todo, args.out)
     segmenter = load_segmenter(args.model, args)
     failures: list[EliteError] = []
@@ -194,18 +194,20 @@ def _predict_arguments(parser: Parser) -> None:
     add_compute(parser)
 
 
-def _jobs(inputs: list[Path], out: Path, sequences: str | None, frames: str | None, confidence: bool) -> list["Job"]:
+def _jobs(
+    inputs: list[Path], out: Path, sequences: str | None, frames: str | None, confidence: bool
+) -> list["PredictionJob"]:
     """Pair the scans with their output files."""
-    from elite.inference import Job
+    from elite.prediction_files import PredictionJob
 
     scans = find_scans(inputs, sequences, frames)
     if len({labels for _, labels in scans}) < len(scans):
         raise DataError(f"{out}: expected scans of different names, found the same name twice. Predict them apart.")
     targets = [(scan, out / labels) for scan, labels in scans]
-    return [Job(scan, to, to.with_suffix(".confidence") if confidence else None) for scan, to in targets]
+    return [PredictionJob(scan, to, to.with_suffix(".confidence") if confidence else None) for scan, to in targets]
 
 
-def _refuse_ground_truth(jobs: list["Job"], out: Path) -> None:
+def _refuse_ground_truth(jobs: list["PredictionJob"], out: Path) -> None:
     """Check that no prediction replaces labels in a data set or in the folder of the scans: these may be ground truth.
 
     Raises:

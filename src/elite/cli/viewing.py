@@ -13,7 +13,7 @@ from elite.paths import expanded
 from elite.terminal import say
 
 if TYPE_CHECKING:
-    from elite.inference import Job
+    from elite.prediction_files import PredictionJob
 
 _WINDOW = "Window"
 
@@ -72,7 +72,7 @@ VIEW = Command(view, _view_arguments, "[MODEL] DATA [options]", "elite view stud
 
 
 @contextmanager
-def live_window(args: Namespace, notify: Callable[[str], None]) -> Iterator[Callable[["Job"], None]]:
+def live_window(args: Namespace, notify: Callable[[str], None]) -> Iterator[Callable[["PredictionJob"], None]]:
     """Open a window and give the function that shows a labelled scan in it."""
     require_extra("viser", "view")
 
@@ -84,7 +84,7 @@ def live_window(args: Namespace, notify: Callable[[str], None]) -> Iterator[Call
         source, choice, host=args.host, port=args.port, require_token=args.require_token, live=True
     ) as viewer:
 
-        def show(job: "Job") -> None:
+        def show(job: "PredictionJob") -> None:
             source.add(job.scan, job.labels)
             viewer.wake()
 

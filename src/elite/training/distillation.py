@@ -90,11 +90,11 @@ class Distillation(nn.Module):
         with _gradients(learns, maps[0].device.type):
             at_pairs = teacher.at(maps, views.pairs, views.size)
         if len(pixels) == 0:
-            return at_pairs.rows(chosen), labels, at_pairs
+            return at_pairs.select(chosen), labels, at_pairs
         at_dense = teacher.at(maps, pixels, views.size)
         if len(chosen) == 0:
             return at_dense, dense_labels, at_pairs
-        return at_pairs.rows(chosen).then(at_dense), torch.cat([labels, dense_labels]), at_pairs
+        return at_pairs.select(chosen).concat(at_dense), torch.cat([labels, dense_labels]), at_pairs
 
     def _teacher_terms(self, said: TeacherOutput, labels: Tensor, weights: Tensor | None) -> dict[str, Tensor]:
         share = self.config.teacher_heads / sum(self.shares)

@@ -41,7 +41,7 @@ class Student:
 
     def __call__(self, frame: Frame) -> Answer:
         scan = frame.scan
-        if self.segmenter.votes.count == 1:
+        if self.segmenter.ensemble.count == 1:
             return Answer.of_logits(self.segmenter.logits(scan.points, scan.remission))
         result = self.segmenter.segment(scan)
         return Answer(result.labels, result.confidence)

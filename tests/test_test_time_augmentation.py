@@ -1,4 +1,4 @@
-"""Several views of a scan vote on its labels."""
+"""Test-time augmentation: several views of a scan, and the average of their predictions."""
 
 import json
 from pathlib import Path
@@ -14,8 +14,8 @@ from elite.inference import Segmenter
 from elite.latency import timed
 from elite.sparse import Backend
 from elite.student import SPVCNN, save_student
+from elite.test_time_augmentation import ViewEnsemble, VoteBy
 from elite.types import SegmentationResult
-from elite.votes import VoteBy, Votes
 from tests.support.scans import random_scan
 
 BACKENDS = ["torch", pytest.param("native", marks=pytest.mark.skipif(native.library() is None, reason="not built"))]
@@ -40,16 +40,16 @@ def test_the_mean_by_hand() -> None:
     """Two views of three points; the first has one row for points 1 and 2, the second for points 0 and 2."""
     first = torch.tensor([[9, 0.6, 0.4], [9, 0.1, 0.9]]).log(), np.array([0, 1, 1])
     second = torch.tensor([[9, 0.8, 0.2], [9, 0.9, 0.1]]).log(), np.array([0, 1, 0])
-    share, row = Votes(2).mean([first, second])
+    share, row = ViewEnsemble(2).mean([first, second])
     np.testing.assert_allclose(share[row], [[0.7, 0.3], [0.5, 0.5], [0.45, 0.55]], rtol=1e-6)
-    share, row = Votes(2, "logits").mean([first, second])  # the geometric mean of the shares, up to its sum
+    share, row = ViewEnsemble(2, "logits").mean([first, second])  # the geometric mean of the shares, up to its sum
     product = np.sqrt([[0.6 * 0.8, 0.4 * 0.2], [0.1 * 0.9, 0.9 * 0.1], [0.1 * 0.8, 0.9 * 0.2]])
     np.testing.assert_allclose(share[row], product / product.sum(1, keepdims=True), rtol=1e-6)
 
 
 def test_views_are_turned_and_shifted_about_z() -> None:
     points, _ = scan(0)
-    plain, *turned = Votes(9).views(points)
+    plain, *turned = ViewEnsemble(9).views(points)
     assert plain is points
     for view in turned:
         turn, *_ = np.linalg.lstsq(points - points.mean(0), view - view.mean(0))
@@ -60,8 +60,10 @@ def test_views_are_turned_and_shifted_about_z() -> None:
         np.testing.assert_allclose(shift, np.broadcast_to(shift[0], shift.shape), atol=1e-3)
         assert 0 < np.abs(shift[0]).max() < 0.6
     assert len({round(float(view[0, 0]), 3) for view in turned}) == 8
-    np.testing.assert_array_equal([*Votes(3).views(points)], [plain, *turned[:2]])  # more votes are those and others
-    released = [*Votes(9, "released").views(points)]
+    np.testing.assert_array_equal(
+        [*ViewEnsemble(3).views(points)], [plain, *turned[:2]]
+    )  # more votes are those and others
+    released = [*ViewEnsemble(9, "released").views(points)]
     np.testing.assert_array_equal(released[1:], turned)
     assert not np.array_equal(released[0], points)
 
@@ -78,7 +80,7 @@ def test_votes_equal_the_student_asked_view_by_view(by: VoteBy) -> None:
     voting = segmenter("torch", votes=3, vote_by=by)
     crop = voting.crop(*scan(0))
     scores = []
-    for points in Votes(3, by).views(crop.points.numpy()):
+    for points in ViewEnsemble(3, by).views(crop.points.numpy()):
         with torch.no_grad():
             zeros = torch.zeros(len(points), dtype=torch.int64)
             logits = voting.student(torch.from_numpy(points), crop.remission, zeros).logits[:, 1:]
@@ -94,7 +96,7 @@ def test_votes_equal_the_student_asked_view_by_view(by: VoteBy) -> None:
 @pytest.mark.parametrize("together", [2, 5, 8])
 def test_views_in_one_batch_answer_as_one_by_one(together: int) -> None:
     one, other = segmenter("torch", votes=5), segmenter("torch", votes=5)
-    other.together = together
+    other.views_per_batch = together
     asked, forward = [], other.student.forward
     other.student.forward = lambda *given: asked.append(int(given[2].max()) + 1) or forward(*given)
     alone, batched = one(*scan(0)), other(*scan(0))
@@ -135,9 +137,12 @@ def test_what_is_timed_is_the_real_path(backend: Backend) -> None:
 @pytest.mark.parametrize(
     ("votes", "message"),
     [
-        ({"votes": 0}, "votes must be at least 1, found 0"),
-        ({"votes": 2, "vote_by": "show of hands"}, "softmax, logits or released, found 'show of hands'"),
-        ({"votes": 2, "seed": -1}, "seed must be in"),
+        ({"votes": 0}, "votes: expected at least 1, found 0"),
+        (
+            {"votes": 2, "vote_by": "show of hands"},
+            "vote_by: expected softmax, logits or released, found 'show of hands'",
+        ),
+        ({"votes": 2, "seed": -1}, "seed: expected a number in"),
     ],
 )
 def test_impossible_votes_are_named(votes, message: str) -> None:
@@ -167,7 +172,7 @@ def test_commands_vote(tiny_kitti: Path, tmp_path: Path, capsys) -> None:
     submit = ["submit", str(out), "--data", str(tiny_kitti), "-o", str(tmp_path / "x.zip"), "--partial"]
     assert main(submit) == 0
     for argv, message in {
-        ("evaluate", student, tiny_kitti, "--votes", "0"): "votes must be at least 1, found 0",
+        ("evaluate", student, tiny_kitti, "--votes", "0"): "votes: expected at least 1, found 0",
         ("evaluate", "--predictions", out, tiny_kitti, "--votes", "2"): "elite predict --votes",
         ("predict", student, tiny_kitti, "-o", out, "--votes", "2", "--vote-by", "hands"): "vote-by",
     }.items():

@@ -1,0 +1,88 @@
+"""Label scan files into files of raw labels."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from elite.datasets.formats import read_scan
+from elite.errors import DataError, EliteError
+from elite.files import write_bytes
+from elite.inference import Segmenter
+from elite.labels import to_raw
+
+
+@dataclass(frozen=True)
+class PredictionJob:
+    """A scan file and the file of its labels; confidences are written only if a file for them is given."""
+
+    scan: Path
+    labels: Path
+    confidence: Path | None = None
+
+    def is_done(self) -> bool:
+        """Whether every output exists with 4 bytes per point (a scan has 16)."""
+        outputs = [self.labels, *([self.confidence] if self.confidence else [])]
+        try:
+            return all(path.stat().st_size * 4 == self.scan.stat().st_size for path in outputs)
+        except OSError:
+            return False
+
+
+@dataclass
+class PredictionSummary:
+    """Number of scans by outcome, and number of their points, in all and outside the student's volume."""
+
+    written: int = 0
+    failed: int = 0
+    points: int = 0
+    outside: int = 0
+
+    def line(self) -> str:
+        """Share of the points outside the volume, for the user."""
+        share = self.outside / max(self.points, 1)
+        return (
+            f"{self.outside:,} of {self.points:,} points ({share:.1%}) are outside the student's volume and have the "
+            "label of their nearest neighbour inside"
+        )
+
+
+def predict_files(
+    segmenter: Segmenter, jobs: Iterable[PredictionJob], failed: Callable[[PredictionJob, EliteError], None]
+) -> PredictionSummary:
+    """Label scan files into files of raw label ids (uint32, one per point), each written atomically.
+
+    Args:
+        failed: called with each scan that is damaged or does not fit in memory; the others are still labelled.
+    """
+    summary = PredictionSummary()
+    for job in jobs:
+        try:
+            result = segmenter.segment(read_scan(job.scan), job.scan)
+        except (DataError, MemoryError, RuntimeError) as error:
+            failed(job, _failure(job.scan, error))
+            summary.failed += 1
+            continue
+        if job.confidence is not None:
+            write_bytes(job.confidence, result.confidence.astype("<f4").tobytes())
+        write_bytes(job.labels, to_raw(result.labels).astype("<u4").tobytes())
+        summary.written += 1
+        summary.points += len(result.labels)
+        summary.outside += result.outside
+    return summary
+
+
+def _failure(scan: Path, error: Exception) -> DataError:
+    """The failure of one scan as an error that names it; other errors are raised again."""
+    if isinstance(error, DataError):
+        return with_name(error, scan)
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+        # On a CPU torch raises a plain RuntimeError.
+        return DataError(f"{scan}: expected a scan that fits in memory, found too little memory. Split the scan.")
+    raise error
+
+
+def with_name(error: DataError, scan: Path) -> DataError:
+    """The error with the scan's name in its message."""
+    return error if str(scan) in str(error) else DataError(f"{scan}: {error}")

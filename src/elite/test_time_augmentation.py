@@ -1,0 +1,95 @@
+"""Test-time augmentation: predict several views of a scan, and average their predictions."""
+
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int64
+from torch import Tensor
+
+from elite.config import AugmentConfig
+from elite.data.augment import transform_points
+from elite.errors import ConfigError
+
+VoteBy = Literal["softmax", "logits", "released"]
+
+# Rotations about z and shifts, as in the published views; no dropped points, flips or scaling.
+_ROTATIONS = AugmentConfig(drop=0.0, flip=False, scale=(1.0, 1.0))
+
+
+class ViewLogits(NamedTuple):
+    """The student's output for one view; ``row[i]`` is the row of ``logits`` for point i."""
+
+    logits: Float[Tensor, "k classes"]
+    row: Int64[np.ndarray, "n"]
+
+
+@dataclass(frozen=True)
+class ViewEnsemble:
+    """Views of a scan, and the average of their predictions.
+
+    The first view is the scan itself. Each other one is rotated about z by a random angle and shifted by N(0, 0.1 m).
+    View k depends only on ``seed``, the scan's points and k, not on the number of views, the order of the scans or the
+    process.
+
+    Attributes:
+        count: number of views; 1 = no augmentation.
+        by: softmax = mean of the class probabilities; logits = mean of the logits; released = mean of the logits of
+            rotated views only, without the scan itself (the published method, with 12 views).
+        seed: of the rotations and shifts.
+
+    Raises:
+        ConfigError: count below 1, an unknown average, or a seed outside [0, 2^32).
+    """
+
+    count: int = 1
+    by: VoteBy = "softmax"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise ConfigError(f"votes: expected at least 1, found {self.count}. Use 1 for no test-time augmentation.")
+        if self.by not in ("softmax", "logits", "released"):
+            raise ConfigError(f"vote_by: expected softmax, logits or released, found '{self.by}'. Use one of them.")
+        if not 0 <= self.seed < 2**32:
+            raise ConfigError(f"seed: expected a number in [0, 2^32), found {self.seed}. Use another seed.")
+
+    def views(self, points: Float32[np.ndarray, "n 3"]) -> Iterator[Float32[np.ndarray, "n 3"]]:
+        """Points of each view, in the same order, in metres about the sensor; they may leave the volume."""
+        for k in range(self.count):
+            is_scan = k == 0 and self.by != "released"
+            yield points if is_scan else self._rotate(points, k)
+
+    def _rotate(self, points: Float32[np.ndarray, "n 3"], k: int) -> Float32[np.ndarray, "n 3"]:
+        rng = np.random.default_rng((self.seed, zlib.crc32(points.tobytes()), k))
+        return transform_points(points, _ROTATIONS, rng)
+
+    def mean(
+        self, views: Iterable[ViewLogits | tuple[Tensor, np.ndarray]]
+    ) -> tuple[Float[Tensor, "rows named"], Int64[np.ndarray, "n"]]:
+        """Return (probability of each class from 1 on, row of each point) from the output for each view.
+
+        The rows of two views belong to different groups of points. From the second view on, the sum has a row for
+        every point.
+        """
+        views = iter(views)
+        logits, row = next(views)
+        total, count = self._score(logits), 1
+        for logits, view_row in views:
+            if count == 1:
+                total, row = _gather(total, row), np.arange(len(row))
+            total += _gather(self._score(logits), view_row)
+            count += 1
+        mean = total / count
+        return (mean if self.by == "softmax" else torch.softmax(mean, dim=1)), row
+
+    def _score(self, logits: Float[Tensor, "k classes"]) -> Float[Tensor, "k named"]:
+        named = logits[:, 1:].float()  # class 0, ignored, is never predicted
+        return torch.softmax(named, dim=1) if self.by == "softmax" else named
+
+
+def _gather(scores: Tensor, row: Int64[np.ndarray, "n"]) -> Tensor:
+    return scores[torch.from_numpy(row).to(scores.device)]
