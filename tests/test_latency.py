@@ -74,7 +74,7 @@ def test_warm_up_does_not_count(scans: list[Path]) -> None:
 def test_nothing_to_measure_is_named(scans: list[Path]) -> None:
     with pytest.raises(ConfigError, match="rounds"):
         measure(small_segmenter(), scans, rounds=0)
-    with pytest.raises(DataError, match="no scan"):
+    with pytest.raises(DataError, match="scans: expected at least one"):
         measure(small_segmenter(), [])
     np.full((2, 4), np.nan, np.float32).tofile(scans[1])
     with pytest.raises(DataError, match=r"1\.bin: .*NaN"):

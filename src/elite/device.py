@@ -20,7 +20,6 @@ def pick_device(name: str) -> torch.device:
     if device.type not in ("cpu", "cuda"):
         raise ConfigError(f"device: expected auto, cpu or cuda, found '{name}'. Use one of them.")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(
-            f"device {name}: expected one of {torch.cuda.device_count()} CUDA devices, found none. Use --device cpu."
-        )
+        count = torch.cuda.device_count()
+        raise ConfigError(f"device: expected one of {count} CUDA devices, found '{name}'. Use --device cpu.")
     return device
