@@ -406,7 +406,7 @@ def test_stream_calls_back_once_the_labels_exist(world: World) -> None:
     world.put("1", 5)
     world.put("2", 7).write_bytes(b"123")
     stream = world.stream()
-    stream.on_labelled = lambda job: seen.append((job.scan.name, job.done()))
+    stream.on_labelled = lambda job: seen.append((job.scan.name, job.is_done()))
     stream.run(once=True)
     assert seen == [("1.bin", True)]
 
