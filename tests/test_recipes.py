@@ -54,6 +54,12 @@ def test_the_benchmark_recipe_line_by_line() -> None:
 
 
 @pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("length", [("--steps", "7"), ("--epochs", "3")])
+def test_packaged_configuration_with_another_length_is_valid(name: str, length: tuple[str, str]) -> None:
+    assert parse_settings(["--config", name, *length], TrainConfig).val_every is None
+
+
+@pytest.mark.parametrize("name", RECIPES)
 def test_other_recipes_paste_nothing(name: str) -> None:
     config = parse_settings(["--config", name], TrainConfig)
     assert config.augment.cutmix.objects == 0

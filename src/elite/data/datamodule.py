@@ -7,7 +7,6 @@ from typing import Any
 import lightning as L
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
-from tqdm import tqdm
 
 from elite.config import TrainConfig
 from elite.data.collate import collate
@@ -21,6 +20,7 @@ from elite.errors import ConfigError, DataError
 from elite.labels import NUM_CLASSES
 from elite.layout import parse_names
 from elite.stopping import Stopping
+from elite.terminal import progress
 from elite.types import Sample
 
 
@@ -205,7 +205,7 @@ class DataModule(BoundedLoading):
     def point_counts(self) -> list[int]:
         """Labelled points of the classes 1..19 in the training frames, without labels that are hidden."""
         counts = np.zeros(NUM_CLASSES, np.int64)
-        for position in tqdm(self.train_set.labelled, desc="counting classes", unit="scan", leave=False):
+        for position in progress(self.train_set.labelled, name="class counts"):
             counts += self.train_set.class_counts(position)
         return counts[1:].tolist()
 

@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 from PIL import Image
-from tqdm import tqdm
 
 from elite.datasets.dense_labels import write_dense
 from elite.errors import ConfigError, OutputError
@@ -30,6 +29,7 @@ from elite.synthetic.mesh import load_trimesh
 from elite.synthetic.raycast import Caster, load_embree
 from elite.synthetic.sensors import calibration, cam0_from_velo, camera
 from elite.synthetic.world import World, ego_pose
+from elite.terminal import progress_bar
 
 RECORD = "synth.json"
 _TICK = 0.1  # seconds: the sensors turn at 10 Hz
@@ -85,7 +85,7 @@ def render_drive(
         out: root of the data set to make; files go where ``elite.layout`` says.
         config: what to make. It is recorded in ``out``/synth.json.
         workers: processes, by default one per CPU. The files do not depend on it.
-        progress: show a bar.
+        progress: report the progress.
 
     Raises:
         ConfigError: ``out`` holds a drive with other settings, or other files; or workers < 1.
@@ -104,8 +104,8 @@ def render_drive(
         _write_sequence_files(layout, config, sequence)
     todo = [(s, [i for i in range(n) if not _complete(layout, config, s, i)]) for s, n in counts.items()]
     missing = sum(len(frames) for _, frames in todo)
-    with tqdm(total=missing, unit="frame", desc="synthetic drive", disable=not progress) as bar:
-        _run(layout, config, _parts(todo, missing, workers), workers, bar)
+    with progress_bar(missing, unit="frame", name="synthetic drive", enabled=progress) as advance:
+        _run(layout, config, _parts(todo, missing, workers), workers, advance)
     return DriveSummary(layout.root, tuple(counts), missing, sum(counts.values()) - missing)
 
 
@@ -138,22 +138,28 @@ _counter: Any = None
 
 
 def _run(
-    layout: Layout, config: DriveConfig, parts: list[tuple[str, list[int]]], workers: int, bar: "tqdm[Any]"
+    layout: Layout,
+    config: DriveConfig,
+    parts: list[tuple[str, list[int]]],
+    workers: int,
+    advance: Callable[[int], object],
 ) -> None:
     if workers == 1 or len(parts) <= 1:
         for sequence, frames in parts:
             for index in frames:
                 render_frame(layout, config, sequence, index)
-                bar.update()
+                advance(1)
         return
     context = multiprocessing.get_context("spawn")
-    counter = context.Value("l", 0)
+    counter, counted = context.Value("l", 0), 0
     before = set(multiprocessing.active_children())
     with ProcessPoolExecutor(min(workers, len(parts)), context, _start_worker, (counter,)) as pool:
         try:
             jobs = [pool.submit(_render_part, layout, config, *part) for part in parts]
             for done in _watch(jobs):
-                bar.update(counter.value - bar.n)
+                rendered = counter.value
+                advance(rendered - counted)
+                counted = rendered
                 for job in done:
                     job.result()
         except BrokenProcessPool as error:
@@ -167,7 +173,7 @@ def _run(
                 process.kill()
             pool.shutdown(cancel_futures=True)
             raise
-        bar.update(counter.value - bar.n)
+        advance(counter.value - counted)
 
 
 def _watch(jobs: "list[Future[None]]") -> "Iterator[set[Future[None]]]":
