@@ -1,7 +1,6 @@
 """Whole recipes on little data: the benchmark's, and training from scribbles."""
 
 import json
-import shlex
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +9,8 @@ import numpy as np
 import pytest
 import yaml
 
-from elite.cli import main, parse
-from elite.cli.settings import configuration, parse_settings
+from elite.cli import main
+from elite.cli.settings import parse_settings
 from elite.config import DataConfig, TeacherConfig, TrainConfig
 from elite.data.datamodule import DataModule
 from elite.datasets import SemanticKITTI
@@ -154,24 +153,3 @@ def test_dense_labels_tell_no_more_than_the_scribbles(drive: Path) -> None:
         module("labels_pseudo", "image_2_labels")
     record = json.loads((drive / "sequences/00/image_2_pseudo/000000.json").read_text())
     assert record["settings"]["labels"] == "scribbles"
-
-
-def commands(document: str) -> list[list[str]]:
-    """Every elite command of a document's blocks of code, without its first word."""
-    text = (Path(__file__).parents[1] / document).read_text()
-    lines = [line for block in text.split("```")[1::2] for line in block.splitlines()]
-    return [shlex.split(line, comments=True)[1:] for line in lines if line.strip().startswith("elite ")]
-
-
-@pytest.mark.parametrize(("document", "most"), [("docs/reproduce.md", 14), ("README.md", 17)])
-def test_every_command_that_is_told_is_understood(document: str, most: int) -> None:
-    told = commands(document)
-    assert len(told) >= most
-    for words in told:
-        parse(words)
-
-
-def test_the_training_runs_of_the_reproduction_have_possible_settings() -> None:
-    told = [words for words in commands("docs/reproduce.md") if words[0] == "train" and words[-1] != "last"]
-    outs = [str(configuration(parse(words)[1], TrainConfig).out) for words in told]
-    assert sorted(set(outs)) == ["runs/benchmark", "runs/elite", "runs/named", "runs/one-percent", "runs/scribbles"]

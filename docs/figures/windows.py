@@ -38,7 +38,7 @@ def open_page(browser: Browser, address: str) -> Page:
     page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
     page.goto(address)
     page.wait_for_timeout(4000)
-    page.add_style_tag(content=".mantine-Notifications-root { display: none }")  # that there is no graphics card here
+    page.add_style_tag(content=".mantine-Notifications-root { display: none }")  # notice of software rendering
     return page
 
 

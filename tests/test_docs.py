@@ -1,0 +1,90 @@
+"""Documentation: commands parse, links exist, examples run."""
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from elite.cli import parse
+from elite.cli.settings import configuration
+from elite.config import TrainConfig
+from elite.student import SPVCNN, save_student
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+PLACEHOLDERS = {"...": None, "N": "2", "W": "0.5", "STREET": "5", "WAY": "logits", "NAME": "synthetic"}
+PENDING = {"cli.md", "configuration.md", "guarantees.md"}
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def name(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def prose(page: Path) -> str:
+    """Text of a page without its blocks of code."""
+    return "".join(page.read_text().split("```")[::2])
+
+
+def anchors(page: Path) -> set[str]:
+    """Anchors of the headings of a page, as GitHub derives them."""
+    headings = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def commands(page: Path) -> list[list[str]]:
+    """Words after ``elite`` of each command in the blocks of code of a page, also if torchrun or srun starts it."""
+    blocks = "\n".join(page.read_text().split("```")[1::2]).replace("\\\n", " ")
+    lines = [line for line in blocks.splitlines() if re.match(r"\s*(elite|torchrun|srun) ", line)]
+    words = [shlex.split(line, comments=True) for line in lines]
+    return [line[line.index("elite") + 1 :] for line in words]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=name)
+def test_commands_of_a_page_parse(page: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    if file := re.search(r"```yaml\n# (\S+)\n(.*?)```", page.read_text(), re.DOTALL):
+        Path(file[1]).write_text(file[2])
+    for words in commands(page):
+        words = [PLACEHOLDERS.get(word, word) for word in words]
+        _, args = parse([word for word in words if word is not None])
+        if words[0] == "train":
+            configuration(args, TrainConfig)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_of_a_page_exist(page: Path) -> None:
+    for link in LINK.findall(prose(page)):
+        if link.startswith(("http://", "https://")):
+            continue
+        file, _, anchor = link.partition("#")
+        target = (page.parent / file).resolve() if file else page
+        assert target.exists() or target.name in PENDING, link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_index_links_every_page() -> None:
+    linked = {(DOCS / link.partition("#")[0]).resolve() for link in LINK.findall((DOCS / "README.md").read_text())}
+    folders = ("", "datasets", "guides", "reference", "explanation")
+    pages = {page for folder in folders for page in (DOCS / folder).glob("*.md")}
+    assert not {name(page) for page in pages - linked - {DOCS / "README.md"}}
+
+
+def test_readme_has_at_most_130_lines() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 130
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/reference/python-api.md"])
+def test_python_example_of_a_page_runs(page: str, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    rng.uniform((-40, -40, -3, 0), (40, 40, 1, 1), (300, 4)).astype("<f4").tofile("000000.bin")
+    save_student(SPVCNN(channels=8, cells=(50, 50, 10)), Path("student.safetensors"))
+    code = re.search(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    assert code is not None
+    values: dict = {}
+    exec(code[1], values)
+    assert values["result"].labels.shape == (300,)
