@@ -145,7 +145,7 @@ def test_of_some_stages_only_those_learn_and_teach(kitti: Path, tmp_path: Path, 
     sum(some.values()).backward()
     with pytest.raises(ConfigError, match=r"stages \(4,\) names a stage beyond the student's 4"):
         terms((4,))
-    with pytest.raises(ConfigError, match="stage numbers from 0 that rise"):
+    with pytest.raises(ConfigError, match="increasing stage numbers from 0"):
         DistillConfig(stages=(2, 1))
 
 

@@ -1,11 +1,11 @@
-"""Parts that all records of settings share: range checks, paths, conversion to and from plain values."""
+"""Conversion of records of settings to and from plain values."""
 
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import fields, is_dataclass
-from itertools import pairwise
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from pathlib import Path
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from elite.errors import ConfigError
@@ -18,18 +18,9 @@ _KINDS: dict[Any, str] = {
     float: "a finite number",
     str: "a text",
     Path: "a path",
-    type(None): "null",
+    dict: "settings",
+    NoneType: "null",
 }
-
-
-def require(condition: bool, message: str) -> None:
-    """Check a condition.
-
-    Raises:
-        ConfigError: it does not hold; ``message`` is the text.
-    """
-    if not condition:
-        raise ConfigError(message)
 
 
 def expand_home(record: Any) -> None:
@@ -42,11 +33,6 @@ def expand_home(record: Any) -> None:
             object.__setattr__(record, f.name, str(expanded(value)))
 
 
-def rises(values: tuple[int, ...]) -> bool:
-    """Whether each value is larger than the one before it."""
-    return all(a < b for a, b in pairwise(values))
-
-
 def plain(config: Any) -> Any:
     """Convert a configuration to dictionaries, lists, strings and numbers, for YAML, JSON and checkpoints."""
     if is_dataclass(config) and not isinstance(config, type):
@@ -56,50 +42,75 @@ def plain(config: Any) -> Any:
     return str(config) if isinstance(config, Path) else config
 
 
-def from_plain(cls: type[Record], values: Any, prefix: str = "") -> Record:
-    """Convert the dictionaries of :func:`plain` back to a configuration; absent settings take their defaults.
+def from_plain(cls: type[Record], values: Any, prefix: str = "", *, ignore_unknown: bool = False) -> Record:
+    """Convert the dictionaries of :func:`plain` back to a record; absent settings take their defaults.
 
     The values come from files and may be anything: text, truth values, infinity and NaN are not accepted as numbers.
 
     Args:
-        cls: dataclass of the configuration.
-        values: its settings by name.
+        cls: dataclass of the record. The metadata ``key`` of a field is its name in ``values``, if that differs.
+        values: settings by name.
         prefix: put before the names of settings in error messages, such as ``data.``.
+        ignore_unknown: skip unknown names and null values, for files that other versions may have written.
 
     Raises:
-        ConfigError: an unknown name, or a value of another type or out of range.
+        ConfigError: an unknown or missing name, or a value of another type or out of range.
     """
-    kinds = get_type_hints(cls)
-    if not isinstance(values, dict) or not values.keys() <= kinds.keys():
-        found = ", ".join(map(str, values.keys() - kinds.keys())) if isinstance(values, dict) else values
-        expected = f"expected settings among {', '.join(kinds)}"
-        raise ConfigError(f"{prefix.rstrip('.') or 'settings'}: {expected}, found {_short(found)}. Correct the names.")
-    return cls(**{name: _as_kind(kinds[name], value, f"{prefix}{name}") for name, value in values.items()})
+    by_key = {f.metadata.get("key", f.name): f for f in fields(cls)}  # type: ignore[arg-type]
+    if isinstance(values, dict) and ignore_unknown:
+        values = {key: value for key, value in values.items() if key in by_key and value is not None}
+    subject, expected = prefix.rstrip(".") or "settings", f"expected settings among {', '.join(by_key)}"
+    if not isinstance(values, dict) or not values.keys() <= by_key.keys():
+        found = _list(values.keys() - by_key.keys()) if isinstance(values, dict) else values
+        raise ConfigError(f"{subject}: {expected}, found {_short(found)}. Correct the names.")
+    if missing := [key for key, f in by_key.items() if key not in values and _is_required(f)]:
+        raise ConfigError(f"{subject}: {expected}, found none for {_list(missing)}. Add the values.")
+    kinds, convert = get_type_hints(cls), _Converter(ignore_unknown)
+    return cls(**{by_key[k].name: convert(kinds[by_key[k].name], v, f"{prefix}{k}") for k, v in values.items()})
 
 
-def _as_kind(kind: Any, value: Any, name: str) -> Any:
-    """Convert a plain value to the type of a setting: lists to tuples, dictionaries to records, text to paths."""
-    parts = get_args(kind)
-    if is_union(kind):
+def _is_required(field: Field[Any]) -> bool:
+    return field.default is MISSING and field.default_factory is MISSING
+
+
+@dataclass(frozen=True)
+class _Converter:
+    """Convert plain values to the types of settings: lists to tuples, dictionaries to records, text to paths."""
+
+    ignore_unknown: bool
+
+    def __call__(self, kind: Any, value: Any, name: str) -> Any:
+        if is_union(kind):
+            return self._union(kind, value, name)
+        if is_dataclass(kind):
+            return from_plain(kind, value, f"{name}.", ignore_unknown=self.ignore_unknown)  # type: ignore[arg-type]
+        if kind is float and _is_number(value):
+            return float(value)
+        parts = get_args(kind)
+        if get_origin(kind) is tuple and isinstance(value, list | tuple):
+            each = parts[:1] * len(value) if parts[-1] is ... else parts
+            if len(each) == len(value):
+                return tuple(self(part, item, name) for part, item in zip(each, value, strict=True))
+        elif get_origin(kind) is dict and isinstance(value, dict) and all(isinstance(key, str) for key in value):
+            return {key: self(parts[1], item, f"{name}.{key}") for key, item in value.items()}
+        elif get_origin(kind) is Literal and isinstance(value, str) and value in parts:
+            return value
+        elif kind is Path and isinstance(value, str):
+            return Path(value)
+        elif kind is Any or (type(value) is kind and kind is not float):
+            return value
+        raise _mismatch(name, kind, value)
+
+    def _union(self, kind: Any, value: Any, name: str) -> Any:
+        if value is None and NoneType in get_args(kind):
+            return None
+        parts = [part for part in get_args(kind) if part is not NoneType]
+        if len(parts) == 1:
+            return self(parts[0], value, name)
         for part in parts:
             with suppress(ConfigError):
-                return _as_kind(part, value, name)
-    elif is_dataclass(kind):
-        return from_plain(kind, value, f"{name}.")  # type: ignore[arg-type]
-    elif get_origin(kind) is tuple and isinstance(value, list | tuple):
-        each = parts[:1] * len(value) if parts[-1] is ... else parts
-        if len(each) == len(value):
-            return tuple(_as_kind(part, item, name) for part, item in zip(each, value, strict=True))
-    elif get_origin(kind) is Literal and isinstance(value, str) and value in parts:
-        return value
-    elif kind is float and _is_number(value):
-        return float(value)
-    elif kind is Path and isinstance(value, str):
-        return Path(value)
-    elif type(value) is kind and kind is not float:
-        return value
-    found = "no value" if value is None else _short(value)
-    raise ConfigError(f"{name}: expected {_described(kind)}, found {found}. Change the value.")
+                return self(part, value, name)
+        raise _mismatch(name, kind, value)
 
 
 def is_union(kind: Any) -> bool:
@@ -112,6 +123,11 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
+def _mismatch(name: str, kind: Any, value: Any) -> ConfigError:
+    found = "no value" if value is None else _short(value)
+    return ConfigError(f"{name}: expected {_described(kind)}, found {found}. Change the value.")
+
+
 def _described(kind: Any) -> str:
     """Description of a type in words."""
     if is_union(kind):
@@ -121,11 +137,15 @@ def _described(kind: Any) -> str:
     if get_origin(kind) is tuple:
         parts = get_args(kind)
         return f"a list of {_plural(parts[0])}" if parts[-1] is ... else f"a list of {len(parts)} {_plural(parts[0])}"
-    return _KINDS.get(kind, "settings")
+    return _KINDS.get(get_origin(kind) or kind, "settings")
 
 
 def _plural(kind: Any) -> str:
     return "lists" if get_origin(kind) is tuple else _described(kind).removeprefix("a ") + "s"
+
+
+def _list(names: Iterable[Any]) -> str:
+    return ", ".join(map(str, names))
 
 
 def _short(value: Any) -> str:

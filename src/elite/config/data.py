@@ -1,37 +1,38 @@
-"""Settings of what is read, and of what becomes of it before a network sees it."""
+"""Settings of the data: selection of frames, augmentation, crops of images."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from elite.config._records import expand_home, require
+from elite.config._checks import require, require_at_least, require_loader, require_shares, require_shares_below_one
+from elite.config._records import expand_home
 
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Which frames are read, and how.
+    """Data set, selection of frames and labels, batches.
 
     Attributes:
-        root: the data set, the folder that holds ``sequences/``.
-        derived: folder that ``elite pseudo-label --out`` wrote, for a data set that is read-only: ``dense_labels`` and
-            ``labels`` with generated names (image_2_pseudo, labels_pseudo) are read from there if they are there.
-        sequences: training sequences: split names (train, valid, test) or numbers, 00,01 or 0-7.
-        frames: training frames within each sequence, 0-2 or 0,5; all by default.
-        val_sequences: sequences that the model is scored on while training; none = no validation.
-        val_frames: frames within those.
-        labels: folder of the training labels: labels, labels_partial, scribbles, ... Validation reads labels.
-        label_fraction: share of the training labels that is used; the rest counts as unlabelled, for the teacher too.
-        label_unit: what the share is taken of: scans (0.01 = every 100th training scan) or points of every scan.
-        repeat_labelled: repeat the scans that show labels until an epoch is about as long as with all of them; scans
-            without labels, where they take part, have the labelled ones repeated anyway.
-        cameras: image folders that the teacher sees: image_2,image_3. A frame without image trains the student alone.
-        require_images: a frame without an image of every camera is an error.
-        dense_labels: what teaches the teacher: none = labels of the points at their pixels, or a folder of dense
-            image labels, image_2_labels or image_2_pseudo, where there is one for the frame. With a share of the
-            points' labels, or another label folder: pseudo-labels that were made from the same.
-        batch_size: scans a step on each device.
-        workers: loader processes.
-        timeout: longest wait for a batch, in seconds (0 = no limit); the run then ends and names the open files.
+        root: data set, the folder that contains ``sequences/``.
+        derived: folder that ``elite pseudo-label -o`` has written, for a read-only data set. ``dense_labels`` and
+            ``labels`` with generated names (image_2_pseudo, labels_pseudo) are read from it if it contains them.
+        sequences: training sequences: split names (train, valid, test) or numbers, such as 00,01 or 0-7.
+        frames: training frames within each sequence, such as 0-2 or 0,5; by default all.
+        val_sequences: validation sequences; none = no validation.
+        val_frames: validation frames within each sequence; by default all.
+        labels: folder of the training labels, such as labels, labels_partial or scribbles. Validation reads labels.
+        label_fraction: share of the training labels that is used. The rest counts as unlabelled, also for the teacher.
+        label_unit: unit of that share: scans (0.01 = every 100th training scan), or points of each scan.
+        repeat_labelled: repeat the labelled scans until an epoch is about as long as with all labels. If unlabelled
+            scans take part, the labelled ones are always repeated.
+        cameras: image folders for the teacher, such as image_2,image_3. A frame without image trains only the student.
+        require_images: a frame without an image of each camera is an error.
+        dense_labels: labels for the teacher: none = labels of the projected points, otherwise a folder of dense image
+            labels, such as image_2_labels or image_2_pseudo. With few labels or another label folder, these must be
+            pseudo-labels made from the same labels.
+        batch_size: scans per step and device.
+        workers: number of loader processes.
+        timeout: longest wait for a batch, in seconds (0 = no limit). After it, the run ends and names the open files.
     """
 
     root: Path | None = None
@@ -53,21 +54,20 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         expand_home(self)
-        require(0 < self.label_fraction <= 1, f"data.label_fraction is a share in (0, 1], found {self.label_fraction}.")
-        require(self.batch_size >= 1, f"data.batch_size must be at least 1, found {self.batch_size}.")
-        require(self.workers >= 0, f"data.workers must not be negative, found {self.workers}.")
-        require(0 <= self.timeout <= 1e8, f"data.timeout must be in [0, 1e8] s (0 = no limit), found {self.timeout}.")
+        require(0 < self.label_fraction <= 1, "data.label_fraction", "a share in (0, 1]", self.label_fraction)
+        require_loader(self)
 
 
 @dataclass(frozen=True)
 class CutmixConfig:
-    """Instance cutmix: objects (vehicles and people with an instance id) of another training scan, drawn by chance, are
-    pasted into each training scan that shows its labels. Costs the reading of one more scan, without its images.
+    """Instance cutmix: pasted objects (vehicles and people with an instance id) of another random training scan.
+
+    Each labelled training scan takes part. This reads one more scan per scan, without its images.
 
     Attributes:
-        objects: at most so many are pasted into a scan; 0 = off.
-        fewest: an object of fewer points is not pasted.
-        tries: places that are tried for each object before it is left out.
+        objects: largest number of objects pasted into a scan (0 = off).
+        fewest: smallest number of points of a pasted object.
+        tries: number of places that are tried for an object before it is skipped.
     """
 
     objects: int = 0
@@ -75,10 +75,8 @@ class CutmixConfig:
     tries: int = 10
 
     def __post_init__(self) -> None:
-        require(self.objects >= 0, f"augment.cutmix.objects must not be negative, found {self.objects}.")
-        for name in ("fewest", "tries"):
-            value = getattr(self, name)
-            require(value >= 1, f"augment.cutmix.{name} must be at least 1, found {value}.")
+        require_at_least(0, self, "augment.cutmix.", "objects")
+        require_at_least(1, self, "augment.cutmix.", "fewest", "tries")
 
 
 @dataclass(frozen=True)
@@ -86,12 +84,12 @@ class AugmentConfig:
     """3D augmentation of training scans, in this order: paste objects, drop, rotate, flip, scale, shift.
 
     Attributes:
-        enabled: off = the scan as it is.
-        drop: at most this share of the points is removed (a uniform share in [0, drop] each time).
-        rotate: largest turn about z, degrees: uniform in [0, rotate).
-        flip: none, x, y or both, one quarter each.
+        enabled: augment the training scans.
+        drop: largest share of points that is removed; each scan draws a uniform share in [0, drop].
+        rotate: largest rotation about z, in degrees: uniform in [0, rotate).
+        flip: flip none, x, y or both, one quarter each.
         scale: range of the factor on x and y.
-        shift: standard deviation (m) of the offset in x, y, z.
+        shift: standard deviation of the offset in x, y and z, in metres.
         cutmix: objects of other scans.
     """
 
@@ -104,24 +102,21 @@ class AugmentConfig:
     cutmix: CutmixConfig = field(default_factory=CutmixConfig)
 
     def __post_init__(self) -> None:
-        require(0 <= self.drop < 1, f"augment.drop is a share in [0, 1), found {self.drop}.")
-        require(self.rotate >= 0, f"augment.rotate must not be negative, found {self.rotate}.")
-        require(
-            0 < self.scale[0] <= self.scale[1],
-            f"augment.scale must be a rising positive range, found {self.scale}.",
-        )
-        require(self.shift >= 0, f"augment.shift must not be negative, found {self.shift}.")
+        require_shares_below_one(self, "augment.", "drop")
+        require_at_least(0, self, "augment.", "rotate", "shift")
+        require(0 < self.scale[0] <= self.scale[1], "augment.scale", "an increasing positive range", self.scale)
 
 
 @dataclass(frozen=True)
 class ImageConfig:
-    """What becomes of an image, its pairs and its dense labels before the teacher sees them.
+    """Scale, crop and augmentation of images, their point-pixel pairs and their dense labels.
 
     Attributes:
-        scale: resized by this factor first.
-        crop: rows and columns that are kept: the lowest rows; columns from a random left edge in training, from the
-            middle for scoring.
-        jitter: brightness, contrast and saturation are each multiplied by a factor in [1 - jitter, 1 + jitter].
+        scale: resize factor, applied first.
+        crop: rows and columns of the crop: the lowest rows; columns from a random left edge in training, from the
+            middle otherwise.
+        jitter: strength of the colour jitter: brightness, contrast and saturation are each multiplied by a factor in
+            [1 - jitter, 1 + jitter].
         flip: share of the training images that are mirrored.
     """
 
@@ -131,7 +126,7 @@ class ImageConfig:
     flip: float = 0.5
 
     def __post_init__(self) -> None:
-        require(self.scale > 0, f"image.scale must be positive, found {self.scale}.")
-        require(min(self.crop) >= 1, f"image.crop must be positive, found {self.crop}.")
-        require(0 <= self.jitter < 1, f"image.jitter must be in [0, 1), found {self.jitter}.")
-        require(0 <= self.flip <= 1, f"image.flip is a share in [0, 1], found {self.flip}.")
+        require(self.scale > 0, "image.scale", "a positive factor", self.scale)
+        require(min(self.crop) >= 1, "image.crop", "at least 1 row and 1 column", self.crop)
+        require_shares_below_one(self, "image.", "jitter")
+        require_shares(self, "image.", "flip")

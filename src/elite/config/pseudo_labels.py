@@ -4,18 +4,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from elite.config._records import expand_home, require
+from elite.config._checks import require, require_at_least, require_shares
+from elite.config._records import expand_home
 
 
 @dataclass(frozen=True)
 class VoteConfig:
-    """Which regions count, and for what.
+    """Conditions that a region must meet to get a label.
 
     Attributes:
-        support: labelled pixels of its class (and object) that a region must hold, where all points show their labels;
-            where a share does, that share of it, at least 1: else small things would drown in what is around them.
-        purity: share of a region's labelled pixels that must be of its class (and object).
-        stability: smallest agreement of the region drawn tighter and wider.
+        support: smallest number of labelled pixels of its class (and object) in a region, if all points are labelled.
+            With a share of the labels, it shrinks by that share, to at least 1; otherwise small objects would get the
+            label of their surroundings.
+        purity: smallest share of a region's labelled pixels that have its class (and object).
+        stability: smallest agreement of the region with its tighter and wider version.
         iou: smallest quality that the proposer itself predicts.
     """
 
@@ -25,46 +27,43 @@ class VoteConfig:
     iou: float = 0.3
 
     def __post_init__(self) -> None:
-        require(self.support >= 1, f"vote.support must be at least 1, found {self.support}.")
-        for name in ("purity", "stability", "iou"):
-            value = getattr(self, name)
-            require(0 <= value <= 1, f"vote.{name} is a share in [0, 1], found {value}.")
+        require_at_least(1, self, "vote.", "support")
+        require_shares(self, "vote.", "purity", "stability", "iou")
 
     def of_share(self, share: float) -> "VoteConfig":
-        """What holds where a share of the points show their labels."""
+        """Return the conditions for points of which only a share is labelled."""
         return replace(self, support=max(1, round(self.support * share)))
 
 
 @dataclass(frozen=True)
 class PseudoLabelConfig:
-    """Dense labels of images from the labels of LiDAR points.
+    """Generation of dense image labels from the labels of LiDAR points.
 
     Attributes:
-        out: root of what is written; by default that of the data set.
-        folder: the last word of the folders' names: image_2_pseudo, labels_pseudo.
-        sequences: split names or numbers, 00,01 or 0-7; by default every sequence.
-        frames: frames within each sequence, 0-2 or 0,5; all by default.
-        labels: label folder: labels, labels_partial, ...
-        label_fraction: use this share of the labels only: what training on the same sequences and frames with the same
-            share, unit and seed sees.
-        label_unit: what the share is taken of: scans, or points of every scan.
-        seed: with label_unit points, which of them: training's seed.
-        cameras: image folders: image_2,image_3.
-        proposer: where regions come from: watershed = floods the image's gradients from the labelled pixels, needs no
-            weights; sam = SAM, SAM 2 or SAM-HQ; or one of your own, package.module:Class. By default sam if weights are
-            given, else watershed.
-        weights: of sam: Meta's .pth, a transformers folder or a hub id.
-        device: of sam: auto, cpu, cuda.
-        precision: of sam: fp32 or bf16.
-        strategy: segments = ours; released = the procedure of the published code, for comparison.
-        batch: prompts asked at once; between two such rounds, what is covered already is not asked again.
-        skip_purity: a labelled pixel counts as covered inside an accepted region of its class (and object) that is at
-            least so pure.
-        lift: also write labels of points, labels_pseudo/N.label: the labels that are there, and those that points
-            without one get from their pixel, where the nearest labelled point in space is of the same class.
-        pictures: also draw image, points, regions and result of every frame.
-        overwrite: make again what is there and whole.
-        devices: processes on this machine.
+        out: root of the output; by default the data set.
+        folder: last word of the output folders, as in image_2_pseudo and labels_pseudo.
+        sequences: split names or numbers, such as 00,01 or 0-7; by default all.
+        frames: frames within each sequence, such as 0-2 or 0,5; by default all.
+        labels: label folder, such as labels or labels_partial.
+        label_fraction: share of the labels that is used: the labels that training uses with the same sequences,
+            frames, share, unit and seed.
+        label_unit: unit of that share: scans, or points of each scan.
+        seed: seed of the labelled points with label_unit points; that of the training.
+        cameras: image folders, such as image_2,image_3.
+        proposer: source of the regions: watershed floods the gradients of the image from the labelled pixels and needs
+            no weights; sam is SAM, SAM 2 or SAM-HQ; package.module:Class is your own. By default sam if weights are
+            given, otherwise watershed.
+        weights: weights of SAM: .pth file of Meta, transformers folder or hub id.
+        device: device of SAM: auto, cpu or cuda.
+        precision: number format of SAM.
+        strategy: procedure: segments = that of elite; released = that of the published code, for comparison.
+        batch: prompts per call of the proposer. Pixels that one call has covered are not prompted by the next.
+        skip_purity: smallest purity of a region that covers the labelled pixels of its class (and object) in it.
+        lift: write point labels too, to labels_pseudo/N.label: the given labels, and for other points the label of
+            their pixel if the nearest labelled point in space has the same class.
+        pictures: draw image, points, regions and result of each frame.
+        overwrite: regenerate complete outputs.
+        devices: number of processes on this machine.
     """
 
     out: Path | None = None
@@ -91,20 +90,17 @@ class PseudoLabelConfig:
 
     def __post_init__(self) -> None:
         expand_home(self)
-        require(
-            self.folder.isidentifier() and self.folder != "labels",
-            f"folder must be a plain word such as pseudo, and not labels (true ones), found '{self.folder}'.",
-        )
-        require(
-            self.labels != f"labels_{self.folder}",
-            f"--labels {self.labels} is where --lift writes to; choose another --folder.",
-        )
+        is_word = self.folder.isidentifier() and self.folder != "labels"
+        require(is_word, "folder", "a word such as pseudo, except labels", f"'{self.folder}'")
+        is_output = self.labels == f"labels_{self.folder}"
+        require(not is_output, "labels", "another folder than that of --lift", self.labels, "Choose another --folder.")
+        require(0 < self.label_fraction <= 1, "label_fraction", "a share in (0, 1]", self.label_fraction)
         require(
             self.label_fraction == 1 or self.label_unit == "points" or self.sequences is not None,
-            "a share of the scans is a share of those that training counts: give --sequences as training has it "
-            "(train).",
+            "sequences",
+            "the training sequences for a share of the scans",
+            "none",
+            "Give --sequences as for training, such as train.",
         )
-        require(0 < self.label_fraction <= 1, f"label_fraction is a share in (0, 1], found {self.label_fraction}.")
-        require(self.batch >= 1, f"batch must be at least 1, found {self.batch}.")
-        require(0 <= self.skip_purity <= 1, f"skip_purity is a share in [0, 1], found {self.skip_purity}.")
-        require(self.devices >= 1, f"devices must be at least 1, found {self.devices}.")
+        require_at_least(1, self, "", "batch", "devices")
+        require_shares(self, "", "skip_purity")

@@ -2,24 +2,24 @@
 
 from dataclasses import dataclass
 
-from elite.config._records import require, rises
+from elite.config._checks import require, rises
 
-_WIDEST = 2**16  # channels
-_MOST_CLASSES = 2**8  # labels have eight bits
-_MOST_CELLS = 2**24  # along an axis: float32 tells no more whole numbers apart
-_FARTHEST = 1e6  # metres
+_MAX_CHANNELS = 2**16
+_MAX_CLASSES = 2**8  # labels have eight bits
+_MAX_CELLS = 2**24  # along an axis: the largest whole number that float32 separates from its neighbours
+_MAX_DISTANCE_M = 1e6
 
 
 @dataclass(frozen=True)
 class StudentConfig:
-    """The sparse-voxel student.
+    """Sparse-voxel student.
 
     Attributes:
-        channels: width of every stage.
-        strides: voxel strides of the grids; stage i goes from strides[i] to strides[i + 1].
-        volume: low and high corner (m) of the box that is segmented.
-        cells: cells of the stride-1 grid along x, y, z.
-        classes: number of classes with the ignored class 0.
+        channels: channels of each stage.
+        strides: voxel strides of the grids. Stage i leads from strides[i] to strides[i + 1].
+        volume: low and high corner of the segmented box in the sensor frame, in metres.
+        cells: number of cells of the stride-1 grid along x, y and z.
+        classes: number of classes, including the ignored class 0.
     """
 
     channels: int = 64
@@ -29,32 +29,20 @@ class StudentConfig:
     classes: int = 20
 
     def __post_init__(self) -> None:
-        require(
-            2 <= self.channels <= _WIDEST and self.channels % 2 == 0,
-            f"student.channels must be even, from 2 to {_WIDEST}, found {self.channels}.",
-        )
-        require(
-            len(self.strides) >= 2 and min(self.strides) == self.strides[0] == 1 and rises(self.strides),
-            f"student.strides must start at 1 and rise, at least one step; found {self.strides}.",
-        )
-        require(
-            2 <= self.classes <= _MOST_CLASSES,
-            f"student.classes counts the ignored class 0 too, so from 2 to {_MOST_CLASSES}; found {self.classes}.",
-        )
+        is_even = 2 <= self.channels <= _MAX_CHANNELS and self.channels % 2 == 0
+        require(is_even, "student.channels", f"an even number from 2 to {_MAX_CHANNELS}", self.channels)
+        starts_at_1 = len(self.strides) >= 2 and min(self.strides) == self.strides[0] == 1
+        is_valid = starts_at_1 and rises(self.strides) and max(self.strides) <= _MAX_CELLS
+        require(is_valid, "student.strides", f"increasing numbers from 1 to at most {_MAX_CELLS}", self.strides)
+        is_valid = 2 <= self.classes <= _MAX_CLASSES
+        require(is_valid, "student.classes", f"2 to {_MAX_CLASSES}, including the ignored class 0", self.classes)
+        is_valid = 1 <= min(self.cells) <= max(self.cells) <= _MAX_CELLS
+        require(is_valid, "student.cells", f"1 to {_MAX_CELLS} along each axis", self.cells)
+        self._check_volume()
+
+    def _check_volume(self) -> None:
         low, high = self.volume
-        require(
-            all(a < b for a, b in zip(low, high, strict=True)),
-            f"student.volume must go from its low to its high corner, found {self.volume}.",
-        )
-        require(
-            max(map(abs, (*low, *high))) <= _FARTHEST,
-            f"student.volume is in metres, at most {_FARTHEST:.0f} from the sensor, found {self.volume}.",
-        )
-        require(
-            1 <= min(self.cells) <= max(self.cells) <= _MOST_CELLS,
-            f"student.cells must be from 1 to {_MOST_CELLS} along each axis, found {self.cells}.",
-        )
-        require(
-            max(self.strides) <= _MOST_CELLS,
-            f"student.strides must not exceed {_MOST_CELLS}, found {max(self.strides)}.",
-        )
+        is_box = all(a < b for a, b in zip(low, high, strict=True))
+        require(is_box, "student.volume", "a low corner and a high corner", self.volume)
+        is_near = max(map(abs, (*low, *high))) <= _MAX_DISTANCE_M
+        require(is_near, "student.volume", f"coordinates within {_MAX_DISTANCE_M:.0f} m", self.volume)

@@ -1,34 +1,36 @@
-"""Settings of the teacher and of how its foundation model is adapted."""
+"""Settings of the teacher and of the adaptation of its foundation model."""
 
 from dataclasses import dataclass, field
 from typing import Literal
 
-from elite.config._records import expand_home, require, rises
+from elite.config._checks import require, require_at_least, require_positive, rises
+from elite.config._records import expand_home
 
-_WIDEST = 4096  # channels, about twice the widest foundation model's
+_MAX_CHANNELS = 4096  # about twice those of the widest foundation model
 
 
 @dataclass(frozen=True)
 class AdapterConfig:
-    """How the foundation model is adapted. Defaults: ELiTe's AdaLoRA.
+    """Adaptation of the foundation model. The defaults are the AdaLoRA of ELiTe.
 
-    The lengths of AdaLoRA's schedule are shares of the run's optimiser steps T, which are counted, never typed.
+    The lengths of AdaLoRA's schedule are shares of the optimiser steps of the run.
 
     Attributes:
-        method: adalora, lora, dora = low-rank updates of frozen weights; full = all weights are trained; frozen = none.
-        rank: rank of every update (AdaLoRA: the initial one).
-        target_rank: AdaLoRA: mean rank that is left in the end.
+        method: adaptation: low-rank updates of frozen weights (adalora, lora, dora), all weights (full), or none
+            (frozen).
+        rank: rank of each update; of AdaLoRA, the initial one.
+        target_rank: mean rank at the end of AdaLoRA.
         alpha: scale of the updates (alpha / rank).
-        targets: names of the layers that are adapted; default: those of the paper for SAM, else every Linear in the
+        targets: names of the adapted layers; by default those of the paper for SAM, otherwise each Linear in the
             blocks.
-        first_block: blocks below this one are left alone (and computed without a graph).
-        initial: AdaLoRA: share of T before ranks are pruned.
-        final: AdaLoRA: share of T at the end with fixed ranks.
-        interval: AdaLoRA: share of T between two allocations (at least one step).
-        beta1: AdaLoRA: smoothing of the importance.
-        beta2: AdaLoRA: smoothing of the importance's uncertainty.
-        orthogonality: AdaLoRA: weight of the regularisation.
-        hold_budget: AdaLoRA: apply the last allocation after every step, so that pruned ranks cannot recover between
+        first_block: first adapted block. Blocks before it are computed without a graph.
+        initial: share of the steps before AdaLoRA prunes ranks.
+        final: share of the steps with fixed ranks, at the end of AdaLoRA.
+        interval: share of the steps between two allocations of AdaLoRA (at least one step).
+        beta1: smoothing of AdaLoRA's importance.
+        beta2: smoothing of the uncertainty of AdaLoRA's importance.
+        orthogonality: weight of AdaLoRA's regularisation.
+        hold_budget: apply the last allocation of AdaLoRA after each step. Pruned ranks then do not recover between
             allocations.
     """
 
@@ -47,44 +49,36 @@ class AdapterConfig:
     hold_budget: bool = False
 
     def __post_init__(self) -> None:
-        require(1 <= self.rank <= _WIDEST, f"teacher.adapter.rank must be from 1 to {_WIDEST}, found {self.rank}.")
-        require(
-            self.method != "adalora" or 1 <= self.target_rank < self.rank,
-            f"teacher.adapter.target_rank must be in [1, rank), found {self.target_rank} with rank {self.rank}.",
-        )
-        require(self.alpha > 0, f"teacher.adapter.alpha must be positive, found {self.alpha}.")
-        require(self.first_block >= 0, f"teacher.adapter.first_block must not be negative, found {self.first_block}.")
-        require(
-            self.initial > 0 and self.final > 0 and self.initial + self.final < 1,
-            "teacher.adapter.initial and final are shares of the run that leave something between them, found "
-            f"{self.initial} and {self.final}.",
-        )
-        require(0 < self.interval < 1, f"teacher.adapter.interval is a share in (0, 1), found {self.interval}.")
-        for name in ("beta1", "beta2"):
+        prefix = "teacher.adapter."
+        require(1 <= self.rank <= _MAX_CHANNELS, f"{prefix}rank", f"1 to {_MAX_CHANNELS}", self.rank)
+        is_smaller = self.method != "adalora" or 1 <= self.target_rank < self.rank
+        require(is_smaller, f"{prefix}target_rank", f"1 to rank - 1 = {self.rank - 1}", self.target_rank)
+        require_positive(self, prefix, "alpha")
+        require_at_least(0, self, prefix, "first_block", "orthogonality")
+        is_schedule = self.initial > 0 and self.final > 0 and self.initial + self.final < 1
+        found = f"{self.initial} and {self.final}"
+        require(is_schedule, f"{prefix}initial, {prefix}final", "positive shares with a sum below 1", found)
+        for name in ("interval", "beta1", "beta2"):
             value = getattr(self, name)
-            require(0 < value < 1, f"teacher.adapter.{name} must be in (0, 1), found {value}.")
-        require(
-            self.orthogonality >= 0,
-            f"teacher.adapter.orthogonality must not be negative, found {self.orthogonality}.",
-        )
+            require(0 < value < 1, f"{prefix}{name}", "a number in (0, 1)", value)
 
 
 @dataclass(frozen=True)
 class TeacherConfig:
-    """The camera network that teaches: a vision foundation model, adapted, with a head per stage of the student.
+    """Camera teacher: an adapted vision foundation model with a head per stage of the student.
 
     Attributes:
-        weights: of the foundation model: a transformers folder or hub id, Meta's SAM .pth, or what elite train-teacher
-            wrote. none = no teacher; random = an untrained one, for trials. Not giving any is an error.
+        weights: weights of the foundation model: transformers folder or hub id, SAM .pth file of Meta, or folder of
+            elite train-teacher. none = no teacher; random = untrained, for trials. Required.
         model: architecture for random weights: sam-vit-b, sam-vit-l, sam-vit-h, sam-tiny, resnet-tiny, or a folder or
             file with a transformers config.json.
-        depths: blocks whose output is tapped, one per stage of the student, counted from 0; default: evenly spaced
-            (2, 5, 8, 11 of SAM ViT-B's 12).
-        rel_pos: SAM's relative positions on a crop: slice = those of the square model, interpolate = stretched.
-        channels: width of the taps.
-        heads: taps and heads start anew, or pretrained: as elite train-teacher --objective classes left them beside the
-            weights (labels of other streets then speak in them).
-        checkpointing: recompute activations in the backward pass to save memory.
+        depths: blocks with an output, one per stage of the student, counted from 0; by default evenly spaced (2, 5, 8,
+            11 for the 12 blocks of SAM ViT-B).
+        rel_pos: relative positions of SAM on a crop: slice = those of the square model; interpolate = resampled.
+        channels: channels of the taps.
+        heads: initial taps and heads: new, or pretrained = those of elite train-teacher --objective classes, in the
+            folder of the weights. These have learned labels of other streets.
+        checkpointing: recompute activations in the backward pass, to save memory.
     """
 
     weights: str | None = None
@@ -98,8 +92,6 @@ class TeacherConfig:
 
     def __post_init__(self) -> None:
         expand_home(self)
-        require(1 <= self.channels <= _WIDEST, f"teacher.channels must be from 1 to {_WIDEST}, found {self.channels}.")
-        require(
-            self.depths is None or (len(self.depths) > 0 and self.depths[0] >= 0 and rises(self.depths)),
-            f"teacher.depths must be block numbers from 0 that rise, found {self.depths}.",
-        )
+        require(1 <= self.channels <= _MAX_CHANNELS, "teacher.channels", f"1 to {_MAX_CHANNELS}", self.channels)
+        is_valid = self.depths is None or (len(self.depths) > 0 and self.depths[0] >= 0 and rises(self.depths))
+        require(is_valid, "teacher.depths", "increasing block numbers from 0", self.depths)

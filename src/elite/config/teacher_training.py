@@ -4,7 +4,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from elite.config._records import expand_home, require
+from elite.config._checks import (
+    require,
+    require_at_least,
+    require_loader,
+    require_positive,
+    require_seed,
+    require_shares_below_one,
+)
+from elite.config._records import expand_home
 from elite.config.data import ImageConfig
 
 
@@ -36,9 +44,7 @@ class ImageDataConfig:
 
     def __post_init__(self) -> None:
         expand_home(self)
-        require(self.batch_size >= 1, f"data.batch_size must be at least 1, found {self.batch_size}.")
-        require(self.workers >= 0, f"data.workers must not be negative, found {self.workers}.")
-        require(0 <= self.timeout <= 1e8, f"data.timeout must be in [0, 1e8] s (0 = no limit), found {self.timeout}.")
+        require_loader(self)
 
 
 @dataclass(frozen=True)
@@ -85,16 +91,10 @@ class TeacherTrainingConfig:
 
     def __post_init__(self) -> None:
         expand_home(self)
-        require(0 <= self.hidden < 1, f"hidden: expected a fraction in [0, 1), found {self.hidden}.")
-        require(
-            self.hidden > 0 or self.objective != "reconstruction",
-            "hidden: expected more than 0 for objective reconstruction, found 0. Give a fraction such as 0.3.",
-        )
-        for name in ("queries", "width", "steps"):
-            value = getattr(self, name)
-            require(value >= 1, f"{name} must be at least 1, found {value}.")
-        require(self.lr > 0, f"lr must be positive, found {self.lr}.")
-        require(self.weight_decay >= 0, f"weight_decay must not be negative, found {self.weight_decay}.")
-        require(self.warmup_steps >= 0, f"warmup_steps must not be negative, found {self.warmup_steps}.")
-        require(self.clip > 0, f"clip must be positive, found {self.clip}.")
-        require(0 <= self.seed < 2**32, f"seed must be in [0, 2^32), found {self.seed}.")
+        require_shares_below_one(self, "", "hidden")
+        hides = self.hidden > 0 or self.objective != "reconstruction"
+        require(hides, "hidden", "more than 0 for objective reconstruction", self.hidden, "Give a share such as 0.3.")
+        require_at_least(1, self, "", "queries", "width", "steps")
+        require_at_least(0, self, "", "weight_decay", "warmup_steps")
+        require_positive(self, "", "lr", "clip")
+        require_seed(self.seed)

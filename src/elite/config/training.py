@@ -1,10 +1,19 @@
-"""Settings of a training run: the losses, the optimiser, and all parts together."""
+"""Settings of a training run: losses, optimiser, and all parts together."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from elite.config._records import expand_home, require, rises
+from elite.config._checks import (
+    require,
+    require_at_least,
+    require_positive,
+    require_seed,
+    require_shares,
+    require_shares_below_one,
+    rises,
+)
+from elite.config._records import expand_home
 from elite.config.data import AugmentConfig, DataConfig, ImageConfig
 from elite.config.student import StudentConfig
 from elite.config.teacher import TeacherConfig
@@ -12,23 +21,24 @@ from elite.config.teacher import TeacherConfig
 
 @dataclass(frozen=True)
 class DistillConfig:
-    """Weights of what is added to the main loss.
+    """Weights of the losses of the heads and of distillation, added to the main loss.
 
     Attributes:
-        student_heads: cross entropy + Lovasz of each student stage against the majority label of its voxels.
-        teacher_heads: the same of each teacher stage against its labelled pixels; shared out among the stages.
-        kl: KL(teacher || student) of each stage at point-pixel pairs, averaged over pairs and classes as the
-            published training does (1/20 of the usual mean over pairs); shared out among the stages.
-        multi_stage: cross entropy + Lovasz of the teacher's head on all stages.
-        logits: KL(teacher's head on all stages || the student's own logits) at the pairs, averaged as ``kl``. Not in
-            the paper (0): where labels are few, the student's answer itself follows the camera.
-        voxel_majority: a voxel's label is the majority of all its points, unlabelled ones counted as class 0 (the
-            published way), or of its labelled points only.
-        dense_stride: with dense labels, every how many pixels in both directions are looked at.
-        dense_pairs: with dense labels, the pixels of labelled points are looked at too, as without; the paper's
-            teacher then sees dense labels only.
-        stages: the stages whose heads learn and follow each other, counted from 0; default: all of the student's.
-            The teacher's head on all stages learns in any case.
+        student_heads: weight of cross entropy + Lovasz of each student stage against the majority label of its voxels.
+        teacher_heads: weight of the same losses of each teacher stage at its labelled pixels, divided by the number of
+            stages.
+        kl: weight of KL(teacher || student) of each stage at point-pixel pairs, divided by the number of stages. As in
+            the published training, it is averaged over pairs and classes (1/20 of the mean over pairs).
+        multi_stage: weight of cross entropy + Lovasz of the teacher's multi-stage head.
+        logits: weight of KL(teacher's multi-stage head || logits of the student) at the pairs, averaged as ``kl``. Not
+            in the paper (0). With few labels, it lets the prediction of the student itself follow the camera.
+        voxel_majority: points that vote for the label of a voxel: all, with unlabelled ones as class 0 (the published
+            way), or labelled.
+        dense_stride: with dense labels, every n-th pixel in both directions is used.
+        dense_pairs: with dense labels, also use the pixels of labelled points. The teacher of the paper uses only
+            dense labels.
+        stages: stages with heads and distillation, counted from 0; by default all of the student. The multi-stage head
+            of the teacher always learns.
     """
 
     student_heads: float = 1.0
@@ -42,28 +52,23 @@ class DistillConfig:
     stages: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("student_heads", "teacher_heads", "kl", "multi_stage", "logits"):
-            value = getattr(self, name)
-            require(value >= 0, f"distill.{name} must not be negative, found {value}.")
-        require(self.dense_stride >= 1, f"distill.dense_stride must be at least 1, found {self.dense_stride}.")
-        require(
-            self.stages is None or (len(self.stages) > 0 and self.stages[0] >= 0 and rises(self.stages)),
-            f"distill.stages must be stage numbers from 0 that rise, found {self.stages}.",
-        )
+        require_at_least(0, self, "distill.", "student_heads", "teacher_heads", "kl", "multi_stage", "logits")
+        require_at_least(1, self, "distill.", "dense_stride")
+        is_valid = self.stages is None or (len(self.stages) > 0 and self.stages[0] >= 0 and rises(self.stages))
+        require(is_valid, "distill.stages", "increasing stage numbers from 0", self.stages)
 
 
 @dataclass(frozen=True)
 class SelfTrainingConfig:
-    """Points without labels follow the averaged student's own answer for the scan as seen from other headings.
+    """Self-training: unlabelled points learn the prediction of the averaged student for rotated copies of the scan.
 
-    It needs ``optim.average``; scans without labels then take part even if no teacher looks at their images.
+    It requires ``optim.average``. Scans without labels then take part even without a teacher.
 
     Attributes:
-        weight: of the main loss, computed against these answers; 0 = none.
-        views: so often the scan is turned by any angle; the answer is the mean of the softmax over these views.
-        confidence: answers with a smaller share teach nothing.
-        start: share of the run's steps before it begins, while the average still knows little. Without a teacher these
-            steps see labelled scans only.
+        weight: weight of the main loss against these predictions (0 = off).
+        views: number of randomly rotated copies. The prediction is the mean of their softmax.
+        confidence: smallest confidence of a prediction that is learned.
+        start: share of the steps before self-training begins. Without a teacher, these steps use only labelled scans.
     """
 
     weight: float = 0.0
@@ -72,10 +77,9 @@ class SelfTrainingConfig:
     start: float = 0.2
 
     def __post_init__(self) -> None:
-        require(self.weight >= 0, f"self_training.weight must not be negative, found {self.weight}.")
-        require(self.views >= 1, f"self_training.views must be at least 1, found {self.views}.")
-        require(0 <= self.confidence < 1, f"self_training.confidence is a share in [0, 1), found {self.confidence}.")
-        require(0 <= self.start < 1, f"self_training.start is a share in [0, 1), found {self.start}.")
+        require_at_least(0, self, "self_training.", "weight")
+        require_at_least(1, self, "self_training.", "views")
+        require_shares_below_one(self, "self_training.", "confidence", "start")
 
 
 @dataclass(frozen=True)
@@ -83,34 +87,35 @@ class LossConfig:
     """Main loss: weighted cross entropy + ``lovasz`` x Lovasz-softmax.
 
     Attributes:
-        lovasz: weight of the Lovasz term (0.1 in the paper).
-        class_weights: semantickitti = from the published point counts; data = counted on the training frames; none.
+        lovasz: weight of the Lovasz term.
+        class_weights: class weights of the cross entropy: semantickitti = from the published point counts; data =
+            from the training frames; none.
     """
 
     lovasz: float = 0.1
     class_weights: Literal["semantickitti", "data", "none"] = "semantickitti"
 
     def __post_init__(self) -> None:
-        require(self.lovasz >= 0, f"loss.lovasz must not be negative, found {self.lovasz}.")
+        require_at_least(0, self, "loss.", "lovasz")
 
 
 @dataclass(frozen=True)
 class OptimConfig:
-    """SGD with Nesterov momentum and a cosine to ``final_lr``; the length is computed from the data.
+    """SGD with Nesterov momentum and a cosine schedule to ``final_lr`` over the run.
 
     Attributes:
-        lr: peak rate of everything that is trained.
-        teacher_lr: another one for the teacher.
-        momentum: of SGD.
-        weight_decay: of SGD.
-        final_lr: where the cosine ends, for ``lr``; other rates shrink by the same factor.
-        anneal: the cosine falls with every step, or with every epoch.
-        warmup_steps: optimiser steps of linear warm-up.
-        clip: largest norm of the gradient.
-        clip_together: one norm over all trained parameters, as the published training does; or one for the teacher and
-            one for the rest, so that a large gradient of the one does not shorten the other's step.
-        average: 0, or the decay (such as 0.999) of a moving average of the student's weights and batch norm statistics
-            over the steps. It is what is validated, and what a checkpoint gives; training goes on beside it.
+        lr: peak learning rate.
+        teacher_lr: peak learning rate of the teacher; by default ``lr``.
+        momentum: momentum of SGD.
+        weight_decay: weight decay of SGD.
+        final_lr: learning rate at the end, for ``lr``. Other rates shrink by the same factor.
+        anneal: unit of the cosine: step or epoch.
+        warmup_steps: steps of linear warm-up.
+        clip: largest gradient norm.
+        clip_together: one gradient norm over all trained parameters, as in the published training. Otherwise the
+            teacher has its own, and its large gradients do not shorten the steps of the student.
+        average: decay of a moving average of the student's weights and batch-norm statistics, such as 0.999 (0 = off).
+            The average is validated and saved as the student of a checkpoint.
     """
 
     lr: float = 0.24
@@ -125,69 +130,62 @@ class OptimConfig:
     average: float = 0.0
 
     def __post_init__(self) -> None:
-        require(self.lr > 0, f"optim.lr must be positive, found {self.lr}.")
-        require(
-            self.teacher_lr is None or self.teacher_lr > 0,
-            f"optim.teacher_lr must be positive, found {self.teacher_lr}.",
-        )
-        require(0 <= self.momentum < 1, f"optim.momentum must be in [0, 1), found {self.momentum}.")
-        require(self.weight_decay >= 0, f"optim.weight_decay must not be negative, found {self.weight_decay}.")
-        require(0 <= self.final_lr <= self.lr, f"optim.final_lr must be in [0, lr], found {self.final_lr}.")
-        require(self.warmup_steps >= 0, f"optim.warmup_steps must not be negative, found {self.warmup_steps}.")
-        require(self.clip > 0, f"optim.clip must be positive, found {self.clip}.")
-        require(0 <= self.average < 1, f"optim.average is a decay in [0, 1), found {self.average}.")
+        require_positive(self, "optim.", "lr", "clip", *(["teacher_lr"] if self.teacher_lr is not None else []))
+        require_shares_below_one(self, "optim.", "momentum", "average")
+        require_at_least(0, self, "optim.", "weight_decay", "warmup_steps")
+        require(0 <= self.final_lr <= self.lr, "optim.final_lr", f"0 to lr = {self.lr}", self.final_lr)
 
 
 @dataclass(frozen=True)
 class FaultConfig:
-    """What a run puts up with; all of it is counted and named in ``OUT/faults.jsonl``.
+    """Faults that a run tolerates. All are counted and recorded in ``OUT/faults.jsonl``.
 
     Attributes:
-        frames: largest share of the frames trained on that may be unreadable; each is replaced by the next one. Of
-            several processes each counts those that it has met.
-        steps: so many steps in a row without a finite loss and gradient end the run; fewer are left out.
+        frames: largest share of the training frames that may be unreadable. Each is replaced by the next frame. Every
+            process counts those that it reads.
+        steps: number of consecutive steps without finite loss and gradient that ends the run. Fewer are skipped.
     """
 
     frames: float = 0.01
     steps: int = 10
 
     def __post_init__(self) -> None:
-        require(0 <= self.frames <= 1, f"faults.frames is a share in [0, 1], found {self.frames}.")
-        require(self.steps >= 1, f"faults.steps must be at least 1, found {self.steps}.")
+        require_shares(self, "faults.", "frames")
+        require_at_least(1, self, "faults.", "steps")
 
     def tolerated(self, frames: int) -> int:
-        """How many of so many frames that are trained on may be unreadable."""
+        """Return the largest number of unreadable frames among ``frames`` training frames."""
         return int(self.frames * frames)
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """A whole training run.
+    """Training run.
 
     Attributes:
-        out: run folder: checkpoints/, resolved config, versions and logs go there.
-        overwrite: replace the run that ``out`` holds already; otherwise that is an error.
-        resume: continue a run with the settings it had, from last = the newest checkpoint in ``out`` (from the
-            beginning if there is none yet), or from a checkpoint file.
-        allow_other_data: resume a run though its scans, images or labels have changed.
-        save_every: besides the end of every epoch, save a checkpoint every so many optimiser steps.
-        epochs: passes over the training frames.
-        steps: if given, run this many optimiser steps instead of counting epochs.
-        val_every: validate every so many epochs, or steps if ``steps`` is given; by default every epoch, or once at
-            the end of the steps. Must divide the run, so that the last weights are scored.
+        out: run folder, for checkpoints, settings, versions and logs.
+        overwrite: replace a run that ``out`` already contains. Otherwise that is an error.
+        resume: checkpoint to resume with unchanged settings: last = the newest in ``out`` (the beginning if there are
+            none), or a file.
+        allow_other_data: resume a run although its scans, images or labels have changed.
+        save_every: optimiser steps between two checkpoints. Each epoch also ends with one.
+        epochs: number of passes over the training frames.
+        steps: number of optimiser steps, instead of epochs.
+        val_every: epochs (or steps, if ``steps`` is given) between two validations; by default one epoch, or all
+            steps. It must divide the run, which thus ends with a validation.
         accumulate: batches per optimiser step.
-        precision: Lightning's name: 32-true, bf16-mixed or, not on a CPU, 16-mixed.
-        accelerator: auto, cpu, cuda.
-        devices: how many, or auto. Under torchrun or srun: as many processes as they started.
-        backend: library that convolves: native, torch, spconv, or auto: native on a CPU; on CUDA spconv if its CUDA
-            build can be imported, otherwise torch. spconv convolves in float32 at any precision.
-        deterministic: refuse operations whose results do not repeat. A CPU has none here; on CUDA the backend is torch,
-            and a foundation model may contain some.
-        strict: doubtful inputs (remission, height, axes, points without a return) are errors, not warnings.
-        seed: of weights, order and augmentation.
-        init: start from this student (checkpoint or imported file).
-        freeze: parts of the student that are not trained: point_mlp, stages.0, ..., classifier, or none; their batch
-            norms keep their statistics.
+        precision: number format: 32-true, bf16-mixed or 16-mixed (not on a CPU).
+        accelerator: device type: auto, cpu or cuda.
+        devices: number of devices, or auto. torchrun and srun override it.
+        backend: backend of the sparse convolutions: native, torch, spconv or auto. auto is native on a CPU; on CUDA, it
+            is spconv if its CUDA build can be imported, otherwise torch. spconv always computes in float32.
+        deterministic: refuse operations without repeatable results. On a CPU, all are repeatable; on CUDA, the backend
+            becomes torch, and some foundation models contain such operations.
+        strict: doubtful inputs (remission, height, axes, points without a return) are errors instead of warnings.
+        seed: seed of weights, order and augmentation.
+        init: checkpoint or student file with the initial weights of the student.
+        freeze: parts of the student that are not trained, such as point_mlp, stages.0 or classifier, or none. Their
+            batch-norm statistics are frozen, too.
     """
 
     out: Path = Path("runs/student")
@@ -221,19 +219,20 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         expand_home(self)
-        require(0 <= self.seed < 2**32, f"seed must be in [0, 2^32), found {self.seed}.")
-        require(self.devices == "auto" or int(self.devices) >= 1, f"devices must be at least 1, found {self.devices}.")
-        require(self.epochs >= 1, f"epochs must be at least 1, found {self.epochs}.")
-        require(self.steps is None or self.steps >= 1, f"steps must be at least 1, found {self.steps}.")
-        length, unit = (self.epochs, "epochs") if self.steps is None else (self.steps, "steps")
-        require(
-            self.val_every is None or (self.val_every >= 1 and length % self.val_every == 0),
-            f"val_every must divide the run of {length} {unit}, or its last weights are never scored; "
-            f"found {self.val_every}.",
-        )
+        require_seed(self.seed)
+        require(self.devices == "auto" or int(self.devices) >= 1, "devices", "at least 1 or auto", self.devices)
+        require_at_least(1, self, "", "epochs", "accumulate", "save_every")
+        require(self.steps is None or self.steps >= 1, "steps", "at least 1", self.steps)
+        self._check_validation()
         require(
             self.self_training.weight == 0 or self.optim.average > 0,
-            "self_training needs the average of the student's weights; set --optim.average, such as 0.99.",
+            "optim.average",
+            "a decay such as 0.99 for self-training",
+            self.optim.average,
+            "Set optim.average.",
         )
-        require(self.accumulate >= 1, f"accumulate must be at least 1, found {self.accumulate}.")
-        require(self.save_every >= 1, f"save_every must be at least 1, found {self.save_every}.")
+
+    def _check_validation(self) -> None:
+        length, unit = (self.epochs, "epochs") if self.steps is None else (self.steps, "steps")
+        divides = self.val_every is None or (self.val_every >= 1 and length % self.val_every == 0)
+        require(divides, "val_every", f"a divisor of the run of {length} {unit}", self.val_every)
