@@ -23,10 +23,15 @@ def read_my_scans(count: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarra
     rng = np.random.default_rng(seed)
     for _ in range(count):
         road = np.column_stack([rng.uniform(-20, 20, (3000, 2)), np.full(3000, -1.7)])
-        car = rng.uniform((0, 0, -1.7), (4, 2, -0.2), (600, 3)) + (*rng.uniform(-15, 15, 2), 0)
-        pole = rng.uniform((0, 0, -1.7), (0.2, 0.2, 1.5), (150, 3)) + (*rng.uniform(-15, 15, 2), 0)
+        car, pole = box(rng, (4, 2, 1.5), 600), box(rng, (0.2, 0.2, 3), 150)
         names = ["road"] * 3000 + ["car"] * 600 + ["pole"] * 150
         yield np.concatenate([road, car, pole]), rng.uniform(0, 255, len(names)), names
+
+
+def box(rng: np.random.Generator, size: tuple[float, float, float], count: int) -> np.ndarray:
+    """Points in a box of this size (m) somewhere on the road."""
+    corner = np.array([*rng.uniform(-15, 15, 2), -1.7])
+    return rng.uniform(corner, corner + size, (count, 3))
 
 
 def write_sequence(root: Path, sequence: str, scans: Iterator[tuple[np.ndarray, np.ndarray, list[str]]]) -> None:
