@@ -5,7 +5,10 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the command does; read when torch starts
+# Read when torch starts. One thread, because the tensors of tests are small: threads would double the processor time.
+# Tests of parallel code set their number of threads.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the command does
 
 import numpy as np
 import pytest
@@ -94,5 +97,5 @@ def kitti(tiny_kitti: Path) -> Path:
     for sequence in ("00", "08"):
         folder = tiny_kitti / "sequences" / sequence / "image_2"
         folder.mkdir()
-        Image.fromarray(rng.integers(0, 256, (376, 1241, 3), np.uint8)).save(folder / "000000.png")
+        Image.fromarray(rng.integers(0, 256, (376, 1241, 3), np.uint8)).save(folder / "000000.png", compress_level=1)
     return tiny_kitti

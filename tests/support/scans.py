@@ -58,6 +58,6 @@ def write_drive(root: Path, scans: int, scored: int = 2) -> None:
             write_frame(root, sequence, f"{i:06d}", points, rng.choice(RAW_IDS, len(points)) | (i + 1 << 16))
             image = layout.image(sequence, f"{i:06d}", "image_2")
             image.parent.mkdir(exist_ok=True)
-            Image.fromarray(rng.integers(0, 256, (376, 1241, 3), np.uint8)).save(image)
+            Image.fromarray(rng.integers(0, 256, (376, 1241, 3), np.uint8)).save(image, compress_level=1)
             ids = rng.choice(RAW_IDS, (376, 1241)).astype(np.uint16)
             write_dense(layout, sequence, f"{i:06d}", "image_2_pseudo", semantic=ids, instance=ids)
