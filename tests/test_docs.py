@@ -1,5 +1,6 @@
 """Documentation: commands parse, links exist, examples run."""
 
+import importlib
 import re
 import shlex
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import elite
 from elite.cli import parse
 from elite.cli.settings import configuration
 from elite.config import TrainConfig
@@ -64,6 +66,34 @@ def test_links_of_a_page_exist(page: Path) -> None:
         target = (page.parent / file).resolve() if file else page
         assert target.exists() or target.name in PENDING, link
         assert not anchor or anchor in anchors(target), link
+
+
+def is_importable(dotted: str) -> bool:
+    """Whether a name such as ``elite.module.Class`` exists."""
+    found = elite
+    for word in dotted.split(".")[1:]:
+        try:
+            found = (
+                getattr(found, word) if hasattr(found, word) else importlib.import_module(f"{found.__name__}.{word}")
+            )
+        except ImportError:
+            return False
+    return True
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_names_and_files_of_a_page_exist(page: Path) -> None:
+    text = prose(page)
+    names = set(re.findall(r"`(elite(?:\.\w+)+)", text))
+    assert not [dotted for dotted in names if not is_importable(dotted)]
+    files = set(re.findall(r"`((?:\w+/)+\w+\.(?:py|cpp|h))`", text))
+    assert not [file for file in files if not any((folder / file).exists() for folder in (ROOT, ROOT / "src/elite"))]
+
+
+def test_architecture_names_every_module() -> None:
+    text = (DOCS / "explanation/architecture.md").read_text()
+    modules = {path.stem for path in (ROOT / "src/elite").iterdir() if path.suffix in ("", ".py")}
+    assert not [module for module in modules if module[0] != "_" and f"`{module}" not in text]
 
 
 def test_index_links_every_page() -> None:
