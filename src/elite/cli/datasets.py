@@ -1,6 +1,5 @@
 """Commands about data sets: check one, render one, submit predictions."""
 
-import os
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -127,7 +126,7 @@ def _synth_arguments(parser: Parser) -> None:
     from elite.synthetic.config import DriveConfig
 
     add_output(parser, "Folder to write the data set to.", "OUT")
-    parser.add("--workers", type=count, default=os.cpu_count() or 1, metavar="N", help="Number of processes.")
+    parser.add("--workers", type=count, metavar="N", help="Number of processes (default: one per CPU core).")
     drive = tuple(setting.name for setting in list_settings(DriveConfig()))
     add_settings(parser, DriveConfig, {"Drive and sensors": drive}, from_files=False)
 

@@ -135,8 +135,9 @@ class Parser(ArgumentParser):
 def _help_text(options: dict[str, Any]) -> str:
     """Help text with the default value; argparse replaces %-forms in it."""
     text, default = options["help"], options.get("default")
-    shown = "" if default is None or default is False or default == SUPPRESS else f" (default: {default})"
-    return (text + shown).replace("%", "%%")
+    if default is not None and default is not False and default != SUPPRESS:
+        text = f"{text.rstrip('.')} (default: {default})."
+    return text.replace("%", "%%")
 
 
 class Flag(Action):

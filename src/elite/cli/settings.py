@@ -40,11 +40,16 @@ class Setting:
     section: str
 
     @property
+    def meaning(self) -> str:
+        """The text with a capital, if it begins with a word."""
+        first, space, rest = self.text.partition(" ")
+        is_word = first.rstrip(",;:.").replace("-", "").isalpha() and first.islower() and not rest.startswith("=")
+        return f"{first.capitalize()}{space}{rest}" if is_word else self.text
+
+    @property
     def help(self) -> str:
-        """Meaning and default, as one sentence."""
-        first, _, rest = self.text.partition(" ")
-        is_prose = first.rstrip(",;:").replace("-", "").isalpha() and not rest.startswith("=")
-        text = (f"{first.capitalize()} {rest}" if is_prose and first.islower() else self.text).rstrip(". ")
+        """Meaning and default."""
+        text = self.meaning.rstrip(".")
         return f"{text} (default: {self.default_text})." if self.default_text else f"{text}."
 
     @property
@@ -59,7 +64,7 @@ def list_settings(record: Any, prefix: str = "") -> Iterator[Setting]:
     cls = type(record)
     documented = docstring_parser.parse(cls.__doc__ or "")
     texts = {p.arg_name: " ".join((p.description or "").replace("``", "").split()) for p in documented.params}
-    section = (documented.short_description or "").replace("``", "").rstrip(".")
+    section = (documented.short_description or "").partition(". ")[0].replace("``", "").rstrip(".")
     for name, kind in get_type_hints(cls).items():
         value = getattr(record, name)
         if is_dataclass(value):
@@ -251,9 +256,14 @@ def packaged_names() -> list[str]:
     return sorted(path.stem for path in _PACKAGED.glob("*.yaml"))
 
 
+def packaged_path(name: str) -> Path:
+    """Path of a packaged configuration."""
+    return _PACKAGED / f"{name}.yaml"
+
+
 def _config_path(name: str) -> Path:
     """Path of a configuration: a file if there is one of that name, otherwise a packaged one."""
-    path, packaged = expanded(name), _PACKAGED / f"{name}.yaml"
+    path, packaged = expanded(name), packaged_path(name)
     if path.exists() and not path.is_dir():
         return path
     if packaged.is_file():
