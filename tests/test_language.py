@@ -7,18 +7,18 @@ import pytest
 from tools.check_language import findings, main
 
 # The phrases are built from parts, because the check reads this file as well.
-TOLD, NONE = "to" + "ld", "are" + " no"
+WORD, PHRASE = "to" + "ld", "are" + " no"
 
 
 @pytest.mark.parametrize(
     ("name", "text", "expected"),
     [
-        ("a.md", f"first line\nlabels {NONE}\npredictions", [(2, f"{NONE} predictions")]),
-        ("a.py", f'x = 1\n"""Report.\n\nAll are {TOLD}."""\n', [(4, TOLD)]),
-        ("a.py", f"x = 1  # these {NONE.split()[0]}\n# no labels\n", [(1, f"{NONE} labels")]),
-        ("a.py", f'raise ValueError(f"{{x}} {NONE.split()[0]} "\n    "no labels")\n', [(1, f"{NONE} labels")]),
-        ("a.py", f"{TOLD} = 1\n", []),
-        ("a.yaml", f"key: 1 # {TOLD.upper()}\n", [(1, TOLD.upper())]),
+        ("a.md", f"first line\nlabels {PHRASE}\npredictions", [(2, f"{PHRASE} predictions")]),
+        ("a.py", f'x = 1\n"""Report.\n\nAll are {WORD}."""\n', [(4, WORD)]),
+        ("a.py", f"x = 1  # these {PHRASE.split()[0]}\n# no labels\n", [(1, f"{PHRASE} labels")]),
+        ("a.py", f'raise ValueError(f"{{x}} {PHRASE.split()[0]} "\n    "no labels")\n', [(1, f"{PHRASE} labels")]),
+        ("a.py", f"{WORD} = 1\n", []),
+        ("a.yaml", f"key: 1 # {WORD.upper()}\n", [(1, WORD.upper())]),
         ("a.md", "There are not any. It is normal.\n", []),
     ],
 )

@@ -20,7 +20,38 @@ PHRASES = (
 )
 EXCLUDED = re.compile(rf"\b(?:{PHRASES})\b".replace(" ", r"\s+"), re.IGNORECASE)
 NAMES = ("LICENSE", "tools/check_language.py")  # a text of others, and the list itself
-PENDING = ("src/", "benchmarks/", "experiments/", "examples/", "tests/")
+PENDING = (
+    "benchmarks/",
+    "experiments/",
+    "tests/",
+    *(
+        f"src/elite/{part}"
+        for part in (
+            *(
+                "cli/",
+                "data/",
+                "datasets/",
+                "errors.py",
+                "geometry.py",
+                "labels.py",
+                "layout.py",
+                "native/",
+                "pictures.py",
+            ),
+            *(
+                "pseudo_labels/",
+                "report/",
+                "sparse/",
+                "student/",
+                "submission.py",
+                "synthetic/",
+                "teacher",
+                "training/",
+            ),
+            *("types.py", "viewer/"),
+        )
+    ),
+)
 TEXT_TOKENS = {getattr(tokenize, f"FSTRING_{part}", tokenize.STRING) for part in ("START", "MIDDLE", "END")}
 TEXT_TOKENS |= {tokenize.STRING, tokenize.COMMENT}
 
