@@ -17,7 +17,7 @@ from elite.datasets.formats import read_scan
 from elite.errors import CheckpointError
 from elite.geometry import in_volume
 from elite.student import SPVCNN, load_student, save_student
-from elite.student.checkpoint import ImportReport, import_published
+from elite.student.published import ImportReport, import_published
 from tests.support.published import UNUSED_ENTRIES, published_state
 from tests.support.torch_files import published_bytes
 
@@ -79,9 +79,9 @@ def test_every_weight_layout_gives_the_same_student(layout, save_published):
     assert_same_student(imported, original)
     assert not imported.training
     assert report.weight_layout == layout
-    assert set(report.dropped) == set(UNUSED_ENTRIES)
-    assert set(report.taken) | set(report.dropped) == set(state)
-    assert sorted(report.taken.values()) == sorted(original.state_dict())
+    assert set(report.skipped) == set(UNUSED_ENTRIES)
+    assert set(report.imported) | set(report.skipped) == set(state)
+    assert sorted(report.imported.values()) == sorted(original.state_dict())
     assert any("ce_loss" in line and "loss" in line.split(": ")[1] for line in report.lines())
 
 
@@ -101,7 +101,7 @@ def test_an_undecidable_layout_asks_for_one(save_published):
 def test_a_layout_that_contradicts_the_shapes_is_refused(stored, claimed, save_published):
     original = student()
     path = save_published(published_state(original, stored))
-    with pytest.raises(CheckpointError, match="Leave --weight-layout out, or give another"):
+    with pytest.raises(CheckpointError, match="Omit --weight-layout, or give another"):
         import_published(path, layout=claimed)
     assert_same_student(import_published(path, layout=None if stored == "KRSC" else stored)[0], original)
 
@@ -116,9 +116,9 @@ def test_import_published_of_a_training_checkpoint_reads_weights_and_names_other
     imported, report = import_published(path)
     assert_same_student(imported, original)
     *_, where, opened = report.lines()
-    assert where == "weights taken from 'state_dict'"
+    assert where == "weights found in 'state_dict'"
     assert re.search(r"^\d+ classes and functions of other code were not opened: .*easydict\.EasyDict", opened)
-    with pytest.raises(CheckpointError, match=r"Convert a published checkpoint with 'elite import-checkpoint' first"):
+    with pytest.raises(CheckpointError, match=r"Convert a published checkpoint with 'elite import' first"):
         load_student(path)
     save_student(imported, path)  # what that command does
     assert_same_student(load_student(path), original)
@@ -141,10 +141,10 @@ def test_import_published_of_prefixed_names_takes_the_prefix_off(prefix: str, ne
     torch.save({"checkpoint": {"model": state}} if nested else state, path)
     imported, report = import_published(path)
     assert_same_student(imported, original)
-    assert set(report.taken) | set(report.dropped) == set(state)
-    assert f"taken off {len(state)} of {len(state)} names" in report.notes[-1]
+    assert set(report.imported) | set(report.skipped) == set(state)
+    assert f"removed from {len(state)} of {len(state)} names" in report.notes[-1]
     assert all(f"'{part}." in report.notes[-1] or f"{part}." in report.notes[-1] for part in prefix.split(".")[:-1])
-    assert ("weights taken from 'checkpoint.model'" in report.notes) == nested
+    assert ("weights found in 'checkpoint.model'" in report.notes) == nested
 
 
 def test_import_published_of_a_compiled_part_takes_its_prefix_off(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_import_published_of_a_compiled_part_takes_its_prefix_off(tmp_path: Path
     torch.save({name.replace("spv_enc.", "spv_enc._orig_mod."): value for name, value in state.items()}, path)
     imported, report = import_published(path)
     assert_same_student(imported, original)
-    assert re.fullmatch(r"'_orig_mod\.' taken off \d+ of \d+ names", report.notes[-1])
+    assert re.fullmatch(r"'_orig_mod\.' removed from \d+ of \d+ names", report.notes[-1])
 
 
 AMBIGUOUS = {
@@ -178,7 +178,7 @@ def test_import_published_of_two_students_is_refused_until_one_is_saved_alone(ki
     state = published_state(original, "KRSC")
     change, found = AMBIGUOUS[kind]
     torch.save(change(state), path)
-    with pytest.raises(CheckpointError, match=f"{found}.*Save the wanted ones alone with torch.save"):
+    with pytest.raises(CheckpointError, match=f"{found}.*Save only the wanted ones with torch.save"):
         import_published(path)
     torch.save(state, path)
     assert_same_student(import_published(path)[0], original)
@@ -187,11 +187,11 @@ def test_import_published_of_two_students_is_refused_until_one_is_saved_alone(ki
 REMEDIES = {
     "a value that is not a tensor": (
         lambda s: s | {"model_3d.args": Namespace(lr=0.1)},
-        r"as 'model_3d\.args', found an object of argparse\.Namespace\. Save the student's state_dict alone",
+        r"as 'model_3d\.args', found an object of argparse\.Namespace\. Save only the student's state_dict",
     ),
     "a key of another network": (
         lambda s: s | {"module.model_3d.head.weight": torch.ones(1)},
-        r"found 'model_3d\.head\.weight'\. Nothing was imported; save the student's weights without it",
+        r"found 'model_3d\.head\.weight'\. Save the student's weights without it",
     ),
 }
 
@@ -243,8 +243,13 @@ def test_other_classes_than_configured_are_refused(save_published):
 
 
 def test_the_report_counts_what_was_left_out():
-    report = ImportReport(taken={"a": "b"}, dropped={"c": "why"}, weight_layout="KRSC")
-    assert report.lines() == ["1 keys taken (3x3x3 weights stored as KRSC)", "  a -> b", "1 keys left out", "  c: why"]
+    report = ImportReport(imported={"a": "b"}, skipped={"c": "reason"}, weight_layout="KRSC")
+    assert report.lines() == [
+        "1 keys imported (3x3x3 weights stored as KRSC)",
+        "  a -> b",
+        "1 keys skipped",
+        "  c: reason",
+    ]
 
 
 # ---- files that are no checkpoints ----------------------------------------------------------------------------
@@ -263,7 +268,7 @@ def test_pickled_calls_are_named_and_never_run(tmp_path, capsys):
     imported, report = import_published(path)
     assert_same_student(imported, original)
     assert "__builtin__.print" in report.notes[-1]
-    with pytest.raises(CheckpointError, match="elite import-checkpoint"):
+    with pytest.raises(CheckpointError, match="elite import"):
         load_student(path)
     assert "must never run" not in capsys.readouterr().out
 

@@ -76,16 +76,16 @@ def test_load_sam_of_a_training_script_reads_the_weights_and_names_the_rest(
     content = {where: state, "optimizer": {"lr": np.float64(0.1)}, "args": Namespace(lr=0.1), "epoch": 3}
     assert same_weights(load_sam(write(tmp_path / "sam.pth", content)), model)
     said = capsys.readouterr().out
-    assert f"sam.pth: weights taken from '{where}'\n" in said
+    assert f"sam.pth: weights found in '{where}'\n" in said
     assert re.search(r"3 classes and functions of other code were not opened: .*numpy.*argparse\.Namespace\n", said)
     for part in filter(None, prefix.split(".")):
-        assert f"{part}.' taken off" in said or f"'{part}.'" in said
+        assert f"{part}.' removed from" in said or f"'{part}.'" in said
 
 
 def test_load_sam_of_two_models_is_refused_until_one_is_saved_alone(tmp_path: Path) -> None:
     state = meta_state(small_sam())
     path = write(tmp_path / "sam.pth", {"model": state, "ema": {f"module.{n}": v for n, v in state.items()}})
-    with pytest.raises(CheckpointError, match=r"in 'model' and names .* in 'ema'\. Save the wanted ones alone"):
+    with pytest.raises(CheckpointError, match=r"in 'model' and names .* in 'ema'\. Save only the wanted ones"):
         load_sam(path)
     load_sam(write(path, state))
 

@@ -387,7 +387,7 @@ def make_published(folder: Path) -> list[Path]:
 
 
 def use_published(folder: Path) -> None:
-    from elite.student.checkpoint import import_published
+    from elite.student.published import import_published
 
     for path in changed(*sorted(folder.glob("*.ckpt"))):
         import_published(path)[1].lines()

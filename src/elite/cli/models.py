@@ -247,7 +247,8 @@ def import_checkpoint(args: Namespace) -> int:
     """Convert a published 2DPASS or ELiTe checkpoint into a student, with a report of all its keys."""
     out = _student_path(args)
 
-    from elite.student.checkpoint import import_published, save_student
+    from elite.student import save_student
+    from elite.student.published import import_published
 
     student, report = import_published(args.model, layout=args.weight_layout)
     save_student(student, out)

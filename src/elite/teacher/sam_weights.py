@@ -16,7 +16,7 @@ from transformers import SamConfig, SamMaskDecoderConfig, SamModel, SamPromptEnc
 from elite.errors import CheckpointError
 from elite.terminal import say
 from elite.weights.names import find_weights, foreign_note
-from elite.weights.torch_file import check_numbers, is_array, kind_of, open_torch
+from elite.weights.torch_file import check_numbers, describe_kind, is_array, open_torch
 
 _FREQUENCIES = "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"
 # Starts of transformers' names and of Meta's; the first that fits counts. Beyond these, layer_norm is norm there.
@@ -68,7 +68,7 @@ def load_sam(path: Path) -> SamModel:
         for name, value in shapes.items():
             if not is_array(value):
                 raise CheckpointError(
-                    f"{path}: expected a tensor as '{found.names[name]}', found {kind_of(value)}. {_REMEDY}."
+                    f"{path}: expected a tensor as '{found.names[name]}', found {describe_kind(value)}. {_REMEDY}."
                 )
         model = _empty_model(shapes, path)
         names = {ours: _name_in_file(ours, model) for ours in model.state_dict()}

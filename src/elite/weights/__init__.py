@@ -1,1 +1,1 @@
-"""Weight files of others and of ours: read as data, sizes compared with the file before memory is taken."""
+"""Weight files of this and other software, read as data: sizes are checked before memory is allocated."""

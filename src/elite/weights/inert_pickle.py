@@ -1,6 +1,6 @@
-"""Pickles as plain data: no module is imported, no class is opened, and nothing in the file is called.
+"""Pickles as plain data: no module is imported, no class is created, and no function of the file is called.
 
-The opcodes are decoded by ``pickletools``. Objects of classes that the reader does not list become a ``Foreign``.
+``pickletools`` decodes the opcodes. Objects of classes that the reader does not know become a ``Foreign``.
 """
 
 import pickletools
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, BinaryIO
 
-_MOST_STEPS = 2**20  # opcodes, and values in the result, written out: a network of 1,000 layers needs 2^16
-_MOST_LEVELS = 64  # of values inside values
+_MAX_STEPS = 2**20  # opcodes, and values in the expanded result: a network of 1,000 layers needs 2^16
+_MAX_DEPTH = 64  # of nested values
 _TEXT = 16  # characters that count as one value
-# One long value can be used a million times, and costs its length each time.
-_LONGEST_KEY = 2**12
-_MOST_ARGUMENTS = 16
+# A long value can be used a million times, and costs its length each time.
+_MAX_KEY_LENGTH = 2**12
+_MAX_ARGUMENTS = 16
 _LITERALS = frozenset(
     {
         *("INT", "LONG", "BININT", "BININT1", "BININT2", "LONG1", "FLOAT", "BINFLOAT"),
@@ -37,12 +37,12 @@ _WITHOUT_EFFECT = frozenset({"PROTO", "FRAME", "STOP"})
 
 
 class PickleFault(ValueError):
-    """A pickle is damaged, or larger than any that describes weights."""
+    """A damaged pickle, or one larger than any that describes weights."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Foreign:
-    """Placeholder for a class, a function or an object that was not opened. Its contents are dropped."""
+    """Placeholder of a class, a function or an object that is not opened. Its contents are discarded."""
 
     name: str
 
@@ -51,10 +51,10 @@ class InertUnpickler:
     """Read pickles (protocols 0 to 5 as Python writes them) into dictionaries, lists, tuples, text and numbers.
 
     Attributes:
-        known: constants and functions of ours, by the name "module.attribute" that a file may use for them. Only these
-            are ever called, with whatever arguments the file has.
-        persistent: what a persistent id stands for.
-        foreign: names of everything else that the files referred to, in the order of appearance.
+        known: constants and functions of ours by the name "module.attribute" in a file. No other functions are called.
+            Their arguments come from the file and may be anything.
+        persistent: converts a persistent id.
+        foreign: all other names that the files refer to, in order of appearance.
     """
 
     def __init__(self, known: Mapping[str, Any], persistent: Callable[[Any], Any]) -> None:
@@ -66,21 +66,21 @@ class InertUnpickler:
         self._memo: dict[int, Any] = {}
 
     def load(self, file: BinaryIO) -> Any:
-        """Read one pickle; ``file`` is left behind its end.
+        """Read one pickle, up to its end in ``file``.
 
         Raises:
-            PickleFault: damaged, an unusual opcode, too long, nested too deeply, or it contains itself.
+            PickleFault: damaged, an unusual opcode, too long, nested too deeply, or containing itself.
         """
         self._stack, self._marks, self._memo = [], [], {}
         try:
             for step, (opcode, argument, _) in enumerate(pickletools.genops(file)):
-                if step > _MOST_STEPS:
-                    raise PickleFault(f"more than {_MOST_STEPS} steps")
+                if step > _MAX_STEPS:
+                    raise PickleFault(f"more than {_MAX_STEPS} steps")
                 self._run(opcode.name, argument)
             result = self._stack.pop()
         except PickleFault:
             raise
-        except Exception as error:  # damage makes the steps stumble over anything
+        except Exception as error:  # steps of a damaged pickle fail in many ways
             raise PickleFault(f"damaged pickle ({type(error).__name__}: {str(error)[:80]})") from error
         _check_size(result)
         return result
@@ -98,7 +98,7 @@ class InertUnpickler:
             raise PickleFault(f"unexpected opcode {opcode}")
 
     def _collect(self, opcode: str) -> bool:
-        """Run an opcode that fills or drops containers; False if it is another one."""
+        """Run an opcode that fills or discards containers; return False for other ones."""
         stack = self._stack
         match opcode:
             case "MARK":
@@ -124,7 +124,7 @@ class InertUnpickler:
                 self._set(items)
             case "SETITEMS":
                 self._set(self._since_mark())
-            case "POP" | "BUILD":  # the second: attributes of an object, none of which is kept
+            case "POP" | "BUILD":  # BUILD sets attributes of an object, which are discarded
                 stack.pop()
             case "POP_MARK":
                 self._since_mark()
@@ -133,13 +133,13 @@ class InertUnpickler:
         return True
 
     def _resolve(self, opcode: str, argument: Any) -> bool:
-        """Run an opcode that names a global, calls one or makes an object; False if it is another one."""
+        """Run an opcode that names or calls a global, or creates an object; return False for other ones."""
         stack = self._stack
         match opcode:
             case "GLOBAL" | "STACK_GLOBAL":
                 parts = argument.split(" ", 1) if opcode == "GLOBAL" else [stack.pop(-2), stack.pop()]
-                if sum(map(len, parts)) > _LONGEST_KEY:
-                    raise PickleFault("a name longer than any")
+                if sum(map(len, parts)) > _MAX_KEY_LENGTH:
+                    raise PickleFault("a name that is too long")
                 stack.append(self._global(".".join(parts)))
             case "EMPTY_SET":
                 stack.append(self._global("builtins.set"))
@@ -171,9 +171,9 @@ class InertUnpickler:
     def _call(self, function: Any, arguments: Any) -> Any:
         if isinstance(function, Foreign):
             return Foreign(function.name)
-        if len(arguments) > _MOST_ARGUMENTS:
+        if len(arguments) > _MAX_ARGUMENTS:
             raise PickleFault(f"a call with {len(arguments)} arguments")
-        return function(*arguments)  # one of ``known``: nothing else that is built here can be called
+        return function(*arguments)  # one of ``known``: other values cannot be called
 
     def _extend(self, items: list[Any]) -> None:
         target = self._stack[-1]
@@ -190,16 +190,20 @@ class InertUnpickler:
             raise PickleFault(f"dictionary items for a {type(target).__name__}")
 
     def _key(self, key: Any) -> Any:
-        """A key that is hashed and compared at once. A nested tuple can take for ever, or overflow the stack."""
-        if isinstance(key, Foreign | None) or (isinstance(key, str | bytes) and len(key) <= _LONGEST_KEY):
+        """A key that can be hashed and compared fast; a nested tuple can take forever, or overflow the stack."""
+        if isinstance(key, Foreign | None) or (isinstance(key, str | bytes) and len(key) <= _MAX_KEY_LENGTH):
             return key
-        if isinstance(key, int) and abs(key) < 2**63:  # larger ones can be made to collide
+        if isinstance(key, int) and abs(key) < 2**63:  # larger ones can collide on purpose
             return key
         return self._global(f"{type(key).__module__}.{type(key).__name__} (as a key)")
 
 
 def _check_size(value: Any) -> None:
-    """Raise PickleFault if ``value``, written out, is too large or too deep: its parts may occur many times in it."""
+    """Check the size and depth of the expanded ``value``, in which each part may occur many times.
+
+    Raises:
+        PickleFault: too large or too deep.
+    """
     levels: list[Iterator[Any]] = [iter((value,))]
     count = 0
     while levels:
@@ -212,5 +216,5 @@ def _check_size(value: Any) -> None:
                 break
         else:
             levels.pop()
-        if len(levels) > _MOST_LEVELS or count > _MOST_STEPS:
+        if len(levels) > _MAX_DEPTH or count > _MAX_STEPS:
             raise PickleFault("values nested without end")

@@ -1,4 +1,4 @@
-"""Tensors of an open file: shapes at once, numbers on demand. No memory is taken for a size that is only claimed."""
+"""Tensors of an open file: shapes immediately, numbers on demand. A claimed size alone allocates no memory."""
 
 import zlib
 from collections.abc import Iterable, Sequence
@@ -9,18 +9,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-_MOST_AXES = 64
-_MOST_TENSORS = 2**17  # in a file
+_MAX_AXES = 64
+_MAX_TENSORS = 2**17  # in a file
 
 
 @dataclass(eq=False)
 class Storage:
-    """A range of bytes in a file, which tensors are views of.
+    """A range of bytes in a file, with tensors as views.
 
     Attributes:
         start: its first byte in the file.
-        size: its bytes.
-        crc: CRC-32 of all of them, 0 if the file does not have it.
+        size: number of bytes.
+        crc: CRC-32 of all bytes, 0 if the file does not contain it.
     """
 
     start: int
@@ -30,7 +30,7 @@ class Storage:
 
 @dataclass(frozen=True, eq=False)
 class _View:
-    """A tensor: its shape, on the meta device, and its bytes ``start`` to ``end`` of a storage."""
+    """A tensor: its shape, as a meta tensor, and its bytes ``start`` to ``end`` of a storage."""
 
     shape: Tensor
     storage: Storage
@@ -39,11 +39,11 @@ class _View:
 
 
 class LazyTensors:
-    """The tensors of ``file``. Each begins as a tensor on the meta device, which has everything except its numbers."""
+    """Tensors of ``file``. Each is first a tensor on the meta device, which has a shape and a type but no numbers."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._views: dict[int, _View] = {}  # by the id of a meta tensor, which the view keeps alive
+        self._views: dict[int, _View] = {}  # by the id of the meta tensor that the view keeps alive
 
     def add(
         self,
@@ -54,13 +54,13 @@ class LazyTensors:
         offset: int = 0,
         stride: Sequence[int] | None = None,
     ) -> Tensor:
-        """Return the meta tensor of a view. ``offset`` and ``stride`` count numbers; no stride means contiguous.
+        """Return the meta tensor of a view. ``offset`` and ``stride`` count numbers; by default it is contiguous.
 
         Raises:
-            ValueError, TypeError, RuntimeError: no such view, or it reaches beyond its storage.
+            ValueError, TypeError, RuntimeError: an impossible view, or one that exceeds its storage.
         """
-        if len(size) > _MOST_AXES or len(self._views) > _MOST_TENSORS:
-            raise ValueError(f"more than {_MOST_AXES} axes or {_MOST_TENSORS} tensors")
+        if len(size) > _MAX_AXES or len(self._views) > _MAX_TENSORS:
+            raise ValueError(f"more than {_MAX_AXES} axes or {_MAX_TENSORS} tensors")
         if stride is None:
             shape = torch.empty(size, dtype=dtype, device="meta")
         else:
@@ -74,11 +74,11 @@ class LazyTensors:
         return shape
 
     def read(self, shapes: Iterable[Tensor]) -> dict[int, Tensor]:
-        """Return the tensors with their numbers, by the id of their meta tensors. Views of one storage share memory.
+        """Read tensors with their numbers, by the id of their meta tensors. Views of one storage share memory.
 
         Raises:
             OSError, MemoryError: unreadable, or larger than the memory.
-            ValueError: the file ends early, or a checksum differs.
+            ValueError: a truncated file, or a different checksum.
         """
         views = [self._views[id(shape)] for shape in shapes]
         by_storage: dict[int, list[_View]] = {}
@@ -87,7 +87,7 @@ class LazyTensors:
         return {id(view.shape): tensor for group in by_storage.values() for view, tensor in self._read(group)}
 
     def _read(self, views: list[_View]) -> Iterable[tuple[_View, Tensor]]:
-        """Read views of one storage, and no more of it than they need."""
+        """Read the views of one storage, and only the bytes that they need."""
         storage, start, end = views[0].storage, min(view.start for view in views), max(view.end for view in views)
         numbers = np.empty(end - start, np.uint8)
         data = numbers.data

@@ -1,4 +1,4 @@
-"""Weights in files of other training code: where they are, and what was put before their names."""
+"""Find weights in files of other training code, and remove the prefixes of their names."""
 
 import re
 from collections.abc import Iterator
@@ -8,19 +8,19 @@ from typing import Any
 
 from elite.errors import CheckpointError
 
-# Parts that wrappers put into names: DistributedDataParallel, torch.compile, FSDP, activation checkpointing.
+# Parts that wrappers add to names: DistributedDataParallel, torch.compile, FSDP, activation checkpointing.
 _WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
-_LEVELS = 3  # of dictionaries in dictionaries
+_MAX_DEPTH = 3  # of nested dictionaries
 
 
 @dataclass(frozen=True)
 class NamedWeights:
-    """Weights by the names that a network gives them.
+    """Weights by their names in the network.
 
     Attributes:
         state: values in the file.
-        names: their names in the file.
-        notes: lines for a report: where they were found, and which prefixes were taken off.
+        names: names in the file.
+        notes: lines for a report: the place in the file, and removed prefixes.
     """
 
     state: dict[str, Any]
@@ -31,15 +31,17 @@ class NamedWeights:
 def find_weights(
     content: dict[Any, Any], marker: re.Pattern[str], *, path: Path, expected: str, remedy: str
 ) -> NamedWeights:
-    """Find the one dictionary of weights in a file, and take off what was put before their names.
+    """Find the only dictionary of weights in a file, and remove the prefixes of their names.
 
-    The ``marker`` matches where a name of the network begins. Parts of wrappers (``module.``, ``_orig_mod.``) are taken
-    out anywhere in a name, and the prefix before the match at its start. Names without that prefix stay as they are:
-    callers must refuse names that they do not expect.
+    Parts of wrappers (``module.``, ``_orig_mod.``) are removed anywhere in a name. Names without the network's prefix
+    stay as they are: callers must refuse names that they do not expect.
+
+    Args:
+        marker: matches the start of a network's name; text before the match is its prefix.
+        expected, remedy: the weights, and the user's remedy, for the error message.
 
     Raises:
-        CheckpointError: no weights (``expected`` describes them, ``remedy`` says what to do), more than one set of
-            them, or two weights of one name.
+        CheckpointError: no weights, more than one set of weights, or two weights with one name.
     """
     sets = [(where, prefix, table) for where, table in _tables(content) for prefix in _prefixes(table, marker)]
     if not sets:
@@ -49,8 +51,8 @@ def find_weights(
     if len(sets) > 1:
         found = " and ".join(_place(where, prefix) for where, prefix, _ in sets[:3])
         raise CheckpointError(
-            f"{path}: expected one set of weights, found {found}. Save the wanted ones alone with torch.save, by "
-            "their names without a prefix."
+            f"{path}: expected one set of weights, found {found}. Save only the wanted ones with torch.save, "
+            "without a prefix."
         )
     where, prefix, table = sets[0]
     names: dict[str, str] = {}
@@ -58,8 +60,8 @@ def find_weights(
         plain = _unwrapped(name).removeprefix(prefix)
         if plain in names:
             raise CheckpointError(
-                f"{path}: expected each weight once, found '{names[plain]}' and '{name}'. Save the wanted ones alone "
-                "with torch.save."
+                f"{path}: expected each weight once, found '{names[plain]}' and '{name}'. Save only the wanted "
+                "ones with torch.save."
             )
         names[plain] = name
     state = {plain: table[name] for plain, name in names.items()}
@@ -67,15 +69,15 @@ def find_weights(
 
 
 def foreign_note(foreign: tuple[str, ...]) -> list[str]:
-    """Return the line of a report on the classes that a file refers to, if there are any."""
+    """The line of a report on the classes that a file refers to, if any."""
     names = [name[:100] for name in foreign]
     return [f"{len(names)} classes and functions of other code were not opened: {', '.join(names)}"] if names else []
 
 
 def _tables(content: dict[Any, Any], where: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
-    """The dictionary and those in it, each with the keys that lead there."""
+    """The dictionary and all nested ones, each with its keys from the outside in."""
     yield where, {str(key): value for key, value in content.items()}
-    if len(where) < _LEVELS:
+    if len(where) < _MAX_DEPTH:
         for key, value in content.items():
             if isinstance(value, dict):
                 yield from _tables(value, (*where, str(key)))
@@ -98,6 +100,6 @@ def _unwrapped(name: str) -> str:
 def _notes(where: tuple[str, ...], prefix: str, names: dict[str, str]) -> list[str]:
     changed = [(plain, name) for plain, name in names.items() if plain != name]
     wrappers = sorted({part for _, name in changed for part in name.split(".")} & _WRAPPERS)
-    taken_off = ", ".join(f"'{part}'" for part in [*(f"{w}." for w in wrappers), *([prefix] if prefix else [])])
-    notes = [f"weights taken from '{'.'.join(where)}'"] if where else []
-    return notes + ([f"{taken_off} taken off {len(changed)} of {len(names)} names"] if changed else [])
+    removed = ", ".join(f"'{part}'" for part in [*(f"{w}." for w in wrappers), *([prefix] if prefix else [])])
+    notes = [f"weights found in '{'.'.join(where)}'"] if where else []
+    return notes + ([f"{removed} removed from {len(changed)} of {len(names)} names"] if changed else [])

@@ -1,4 +1,4 @@
-"""Safetensors files, their header compared with the file's size before memory is taken."""
+"""Read safetensors files; the header is checked against the file's size before memory is allocated."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -38,7 +38,7 @@ class SafetensorsFile:
 
     Attributes:
         path: of the file.
-        metadata: texts by name.
+        metadata: text by name.
         shapes: its tensors, on the meta device until ``read`` reads their numbers.
     """
 

@@ -1,4 +1,4 @@
-"""Files of ``torch.save``, read without torch's unpickler: tensors and plain values, and nothing in a file runs."""
+"""Read files of ``torch.save`` without torch's unpickler: tensors and plain values; no code in a file runs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -20,8 +20,8 @@ _REAL = frozenset(dtype for dtype in STORAGES.values() if not dtype.is_complex)
 # ---- errors -----------------------------------------------------------------------------------------------------
 
 
-def no_checkpoint(path: Path, error: OSError) -> CheckpointError:
-    """Return the error for a checkpoint that cannot be opened or read."""
+def unreadable(path: Path, error: OSError) -> CheckpointError:
+    """Error of a checkpoint that cannot be opened or read."""
     if isinstance(error, IsADirectoryError):
         inside = sorted([*path.glob("*.ckpt"), *path.glob("checkpoints/*.ckpt")])
         remedy = f"Give a file in it, such as {inside[0]}" if inside else "Give a file"
@@ -31,25 +31,25 @@ def no_checkpoint(path: Path, error: OSError) -> CheckpointError:
 
 @contextmanager
 def reading(path: Path, expected: str) -> Iterator[None]:
-    """Turn whatever goes wrong with a weight file into one error about it.
+    """Convert every error of a reader into one about the file.
 
     Raises:
-        CheckpointError: unreadable, not what was ``expected``, damaged, or larger than the memory.
+        CheckpointError: unreadable, damaged, not as ``expected``, or larger than the memory.
     """
     try:
         yield
     except CheckpointError:
         raise
     except OSError as error:
-        raise no_checkpoint(path, error) from error
+        raise unreadable(path, error) from error
     except MemoryError as error:
         raise CheckpointError(
             f"{path}: expected weights that fit in memory, found more. Check the size of the file, or free memory."
         ) from error
-    except Exception as error:  # a damaged file makes its readers stumble over anything
+    except Exception as error:  # readers of a damaged file fail in many ways
         raise CheckpointError(
             f"{path}: expected {expected}, found damage or another kind of file ({first_line(error)}). "
-            "Copy it again, it may be cut short."
+            "Copy it again, because it may be truncated."
         ) from error
 
 
@@ -62,7 +62,7 @@ class TorchFile:
     Attributes:
         path: of the file.
         content: its dictionary, whose tensors are on the meta device until ``read`` reads their numbers.
-        foreign: classes and functions that the file refers to. None was opened.
+        foreign: classes and functions that the file refers to; they are not opened.
     """
 
     def __init__(self, path: Path, content: dict[Any, Any], foreign: Sequence[str], tensors: LazyTensors) -> None:
@@ -85,7 +85,7 @@ class TorchFile:
         """Return ``content`` with the numbers of all tensors.
 
         Raises:
-            CheckpointError: as ``read``.
+            CheckpointError: damaged, or larger than the memory.
         """
         with reading(self.path, "a file of torch.save"):
             return _with_numbers(self.content, self._tensors.read(_tensors_in(self.content)))
@@ -93,10 +93,10 @@ class TorchFile:
 
 @contextmanager
 def open_torch(path: Path) -> Iterator[TorchFile]:
-    """Open a file of ``torch.save`` that holds a dictionary. Objects in it become ``Foreign``.
+    """Open a file of ``torch.save`` that contains a dictionary. Objects in it become ``Foreign``.
 
     Raises:
-        CheckpointError: unreadable, damaged, compressed, or it holds something else.
+        CheckpointError: unreadable, damaged, compressed, or with other contents than a dictionary.
     """
     with ExitStack() as stack:
         with reading(path, "a file of torch.save"):
@@ -106,29 +106,29 @@ def open_torch(path: Path) -> Iterator[TorchFile]:
             content, foreign = read(file, tensors, path)
         if not isinstance(content, dict):
             raise CheckpointError(
-                f"{path}: expected a dictionary of weights, found {kind_of(content)}. Save its state_dict alone with "
-                "torch.save(model.state_dict(), PATH)."
+                f"{path}: expected a dictionary of weights, found {describe_kind(content)}. Save only its state_dict "
+                "with torch.save(model.state_dict(), PATH)."
             )
         yield TorchFile(path, content, foreign, tensors)
 
 
 def load_torch(path: Path) -> dict[Any, Any]:
-    """Return the dictionary of a torch file that holds tensors and plain values only, all in memory.
+    """Load the dictionary of a torch file that contains only tensors and plain values.
 
     Raises:
-        CheckpointError: as ``open_torch``, or it holds objects of other classes.
+        CheckpointError: as ``open_torch``, or it contains objects of other classes.
     """
     with open_torch(path) as file:
         if file.foreign:
             raise CheckpointError(
-                f"{path}: expected tensors and plain values only, found objects of {listed(file.foreign)}, which are "
-                "refused. Give a checkpoint of elite train."
+                f"{path}: expected tensors and plain values only, found objects of {name_list(file.foreign)}, "
+                "which are refused. Give a checkpoint of elite train."
             )
         return file.read_all()
 
 
 def is_state_dict(state: Any) -> TypeGuard[dict[str, Tensor]]:
-    """Whether these are arrays of real numbers by name."""
+    """Whether this is a dictionary of real-valued tensors by name."""
     return isinstance(state, dict) and all(isinstance(k, str) and is_array(v) for k, v in state.items())
 
 
@@ -138,16 +138,16 @@ def is_array(value: Any) -> TypeGuard[Tensor]:
 
 
 def check_numbers(state: Mapping[str, Tensor], source: object) -> None:
-    """Check that every number is real, finite, and in the file: strides of zero make any size of one number.
+    """Check that all numbers are real, finite and stored. A stride of zero makes any size of one number.
 
     Raises:
-        CheckpointError: with the first weight whose numbers are not.
+        CheckpointError: names the first weight with other numbers, and the ``source`` of the weights.
     """
     for name, value in state.items():
         if not is_array(value):
             raise CheckpointError(
-                f"{source}: expected real numbers of 16 bits or more, found {kind_of(value)} in '{name}'. Save the "
-                "weights in float32."
+                f"{source}: expected real numbers of 16 bits or more, found {describe_kind(value)} in '{name}'. Save "
+                "the weights in float32."
             )
         if value.numel() * value.element_size() > value.untyped_storage().nbytes():
             raise CheckpointError(
@@ -155,23 +155,23 @@ def check_numbers(state: Mapping[str, Tensor], source: object) -> None:
             )
         if not value.isfinite().all():
             raise CheckpointError(
-                f"{source}: expected finite numbers, found NaN or infinity in '{name}'. Take an earlier checkpoint."
+                f"{source}: expected finite numbers, found NaN or infinity in '{name}'. Use an earlier checkpoint."
             )
 
 
-def kind_of(value: Any) -> str:
-    """Return what a value of a torch file is, for a message."""
+def describe_kind(value: Any) -> str:
+    """Kind of a value in a torch file, for a message."""
     if isinstance(value, Foreign):
-        return f"an object of {listed([value.name])}"
+        return f"an object of {name_list([value.name])}"
     if isinstance(value, torch.Tensor):
         return f"a tensor of {value.dtype}"
     return f"a value of type {type(value).__name__}"
 
 
-def listed(names: Sequence[str]) -> str:
-    """Return the first few names, for a message."""
-    shown = ", ".join(name[:100] for name in names[:5])
-    return f"{shown} and {len(names) - 5} more" if len(names) > 5 else shown
+def name_list(names: Sequence[str]) -> str:
+    """The first few names, for a message."""
+    first = ", ".join(name[:100] for name in names[:5])
+    return f"{first} and {len(names) - 5} more" if len(names) > 5 else first
 
 
 def _tensors_in(value: Any) -> Iterator[Tensor]:
@@ -183,7 +183,7 @@ def _tensors_in(value: Any) -> Iterator[Tensor]:
 
 
 def _with_numbers(value: Any, numbers: Mapping[int, Tensor]) -> Any:
-    """``value`` with its meta tensors replaced."""
+    """A copy of ``value`` with numbers in place of its meta tensors."""
     match value:
         case torch.Tensor():
             return numbers[id(value)]

@@ -1,6 +1,6 @@
 """The two formats of ``torch.save``: the zip archive of torch 1.6 and later, and the older stream of pickles.
 
-Sizes that a file claims are compared with its own before memory is taken.
+Sizes that a file claims are checked against its own size before memory is allocated.
 """
 
 import io
@@ -18,9 +18,9 @@ from elite.errors import CheckpointError
 from elite.weights.inert_pickle import InertUnpickler
 from elite.weights.lazy_tensors import LazyTensors, Storage
 
-HEADER_BYTES = 2**24  # limit of what describes the tensors of a file: its directory, pickles or JSON
+HEADER_BYTES = 2**24  # limit of a file's description of its tensors: directory, pickles or JSON
 _MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # the first two values of the older format
-_LONGEST_KEY = 100  # of a storage
+_MAX_KEY_LENGTH = 100  # of a storage
 STORAGES = {
     "torch.DoubleStorage": torch.float64,
     "torch.FloatStorage": torch.float32,
@@ -44,8 +44,8 @@ _SAVE_AGAIN = "Load it with torch.load and save it again with torch.save"
 
 
 @dataclass(frozen=True)
-class _Numbers:
-    """A storage, the type of its numbers, and the first number of a view of it."""
+class _StorageView:
+    """A storage, its number type, and the first number of a view of it."""
 
     storage: Storage
     dtype: torch.dtype
@@ -53,22 +53,22 @@ class _Numbers:
 
 
 def known_globals(tensors: LazyTensors) -> dict[str, Any]:
-    """Return what torch's globals stand for: types of numbers, and functions of ours in place of torch's."""
+    """Replacements of torch's globals: number types, and functions of ours in place of torch's."""
 
-    def rebuild(numbers: _Numbers, offset: int, size: Any, stride: Any, *_: Any) -> Tensor:
-        return tensors.add(numbers.storage, numbers.dtype, size, offset=numbers.first + offset, stride=stride)
+    def rebuild(view: _StorageView, offset: int, size: Any, stride: Any, *_: Any) -> Tensor:
+        return tensors.add(view.storage, view.dtype, size, offset=view.first + offset, stride=stride)
 
-    def rebuild_as(numbers: _Numbers, offset: int, size: Any, stride: Any, *more: Any) -> Tensor:
-        return tensors.add(numbers.storage, more[2], size, offset=offset, stride=stride)
+    def rebuild_as(view: _StorageView, offset: int, size: Any, stride: Any, *more: Any) -> Tensor:
+        return tensors.add(view.storage, more[2], size, offset=offset, stride=stride)
 
-    room = HEADER_BYTES
+    bytes_left = HEADER_BYTES
 
     def encode(text: str, _: str) -> bytes:
-        """Bytes, as protocol 2 writes them. One text can be used a million times."""
-        nonlocal room
-        room -= len(text)
-        if room < 0:
-            raise ValueError("more bytes than a pickle has")
+        """Bytes, as protocol 2 writes them. The total is limited, because one text can be used a million times."""
+        nonlocal bytes_left
+        bytes_left -= len(text)
+        if bytes_left < 0:
+            raise ValueError("more bytes than a pickle contains")
         return text.encode("latin-1")
 
     return {
@@ -88,10 +88,14 @@ def known_globals(tensors: LazyTensors) -> dict[str, Any]:
 
 
 def _check_storage(kind: Any, dtype: Any, key: Any, count: Any) -> None:
-    """Check types before anything is hashed or written out: a tuple of many times the same tuple takes for ever."""
+    """Check types before anything is hashed or printed: a tuple of many times the same tuple never ends.
+
+    Raises:
+        ValueError: not a storage.
+    """
     if kind != "storage" or not (isinstance(dtype, torch.dtype) and isinstance(count, int)):
         raise ValueError("an unknown persistent id")
-    if not isinstance(key, str) or len(key) > _LONGEST_KEY:
+    if not isinstance(key, str) or len(key) > _MAX_KEY_LENGTH:
         raise ValueError("an unknown key of a storage")
 
 
@@ -99,21 +103,27 @@ def _check_storage(kind: Any, dtype: Any, key: Any, count: Any) -> None:
 
 
 class _ShortReads:
-    """A file for ``ZipFile``, which believes the length that a directory claims."""
+    """A file that limits reads, for ``ZipFile``, which trusts the length that a directory claims."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.seek, self.tell, self._read = file.seek, file.tell, file.read
         self._size = os.fstat(file.fileno()).st_size
 
     def read(self, size: int = -1) -> bytes:
-        rest = self._size - self.tell()
-        size = min(size, rest) if size >= 0 else rest
+        remaining = self._size - self.tell()
+        size = min(size, remaining) if size >= 0 else remaining
         if size > HEADER_BYTES:
             raise zipfile.BadZipFile(f"a directory of {size} bytes")
         return self._read(size)
 
 
 def read_archive(file: BinaryIO, tensors: LazyTensors, path: Path) -> tuple[Any, list[str]]:
+    """Read (contents, names of foreign classes) of a zip archive; numbers stay in the file.
+
+    Raises:
+        CheckpointError: another archive, a compressed one, or big-endian numbers.
+        ValueError, KeyError, zipfile.BadZipFile: damage.
+    """
     with zipfile.ZipFile(_ShortReads(file)) as archive:  # type: ignore[arg-type]
         members = archive.infolist()
     _check_members(members, os.fstat(file.fileno()).st_size, path)
@@ -122,14 +132,14 @@ def read_archive(file: BinaryIO, tensors: LazyTensors, path: Path) -> tuple[Any,
     if len(roots) != 1 or f"{roots[0]}constants.pkl" in by_name:
         kind = "a TorchScript archive" if len(roots) == 1 else "another zip archive"
         raise CheckpointError(
-            f"{path}: expected a file of torch.save, found {kind}. Save the model's state_dict alone with torch.save."
+            f"{path}: expected a file of torch.save, found {kind}. Save only the model's state_dict with torch.save."
         )
     root = roots[0]
     if (order := by_name.get(f"{root}byteorder")) and (found := _member(file, order)) != b"little":
         raise CheckpointError(f"{path}: expected little-endian numbers, found {found[:20]!r}. {_SAVE_AGAIN}.")
     storages: dict[str, Storage] = {}
 
-    def persistent(identity: Any) -> _Numbers:
+    def persistent(identity: Any) -> _StorageView:
         kind, dtype, key, _, count = identity
         _check_storage(kind, dtype, key, count)
         member = by_name[f"{root}data/{key}"]
@@ -137,17 +147,17 @@ def read_archive(file: BinaryIO, tensors: LazyTensors, path: Path) -> tuple[Any,
             raise ValueError(f"{member.file_size} bytes for {count} numbers of {dtype}")
         if key not in storages:
             storages[key] = Storage(_start(file, member), member.file_size, member.CRC)
-        return _Numbers(storages[key], dtype)
+        return _StorageView(storages[key], dtype)
 
     unpickler = InertUnpickler(known_globals(tensors), persistent)
     return unpickler.load(io.BytesIO(_member(file, by_name[f"{root}data.pkl"]))), list(unpickler.foreign)
 
 
 def _check_members(members: list[zipfile.ZipInfo], size: int, path: Path) -> None:
-    """Check that the members fill no more than the file.
+    """Check that the members are uncompressed, unique, and together not larger than the file.
 
     Raises:
-        CheckpointError: one is compressed or occurs twice, or they claim more.
+        CheckpointError: they are not.
     """
     names = [member.filename for member in members]
     for member in members:
@@ -162,7 +172,7 @@ def _check_members(members: list[zipfile.ZipInfo], size: int, path: Path) -> Non
 
 
 def _start(file: BinaryIO, member: zipfile.ZipInfo) -> int:
-    """Return where the contents of a member begin, behind its own header."""
+    """First byte of a member's contents, after its own header."""
     file.seek(member.header_offset)
     signature, name, extra = struct.unpack("<4s22xHH", file.read(30))
     if signature != b"PK\3\4":
@@ -171,7 +181,7 @@ def _start(file: BinaryIO, member: zipfile.ZipInfo) -> int:
 
 
 def _member(file: BinaryIO, member: zipfile.ZipInfo) -> bytes:
-    """Return the contents of a member that describes others."""
+    """Contents of a small member."""
     if member.file_size > HEADER_BYTES:
         raise ValueError(f"{member.filename} of {member.file_size:,} bytes, expected at most {HEADER_BYTES:,}")
     file.seek(_start(file, member))
@@ -182,22 +192,28 @@ def _member(file: BinaryIO, member: zipfile.ZipInfo) -> bytes:
 
 
 def read_stream(file: BinaryIO, tensors: LazyTensors, path: Path) -> tuple[Any, list[str]]:
+    """Read (contents, names of foreign classes) of a stream of pickles; numbers stay in the file.
+
+    Raises:
+        CheckpointError: big-endian numbers.
+        ValueError, KeyError: damage, or another kind of pickle.
+    """
     size = os.fstat(file.fileno()).st_size
     file.seek(0)
     head = io.BytesIO(file.read(min(size, HEADER_BYTES)))
     storages: dict[str, tuple[Storage, torch.dtype]] = {}
 
     def persistent(identity: Any) -> Any:
-        if identity[0] == "module":  # a network pickled whole: its class, and source code
+        if identity[0] == "module":  # a pickled network: its class, and source code
             return identity[1]
         kind, dtype, key, _, count, view = identity
         _check_storage(kind, dtype, key, count)
         storage, dtype = storages.setdefault(key, (Storage(0, count * dtype.itemsize), dtype))
-        return _Numbers(storage, dtype, view[1] if view else 0)
+        return _StorageView(storage, dtype, view[1] if view else 0)
 
     unpickler = InertUnpickler(known_globals(tensors), persistent)
     if unpickler.load(head) != _MAGIC or unpickler.load(head) != _PROTOCOL:
-        raise ValueError("a pickle of something else")
+        raise ValueError("a pickle of another kind")
     if not unpickler.load(head)["little_endian"]:
         machine = "on the machine that wrote it"
         raise CheckpointError(
