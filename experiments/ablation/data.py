@@ -37,7 +37,7 @@ def render(folder: Path, options: str) -> None:
     """Render a drive. A finished one has the file ``rendered``."""
     mark = folder / "rendered"
     if not mark.exists():
-        elite(f"synth {folder} {options}")
+        elite(f"synth -o {folder} {options}")
         mark.touch()
 
 
@@ -51,7 +51,7 @@ def label_share(drive: Path, size: Size, share: str, seed: int) -> None:
     """Make pseudo-labels from a share of the labels."""
     hidden = SHARES[share]
     labels = f"--label-fraction {hidden['data.label_fraction']} --label-unit {hidden['data.label_unit']}"
-    folder = f"--folder {share}_{seed} --seed {seed} --lift true"
+    folder = f"--folder {share}_{seed} --seed {seed} --lift"
     elite(f"pseudo-label {drive} --sequences {size.many_sequences} {labels} {folder}")
 
 
@@ -75,6 +75,6 @@ def train_model(out: Path, model: str, size: Size, environment: Mapping[str, str
     """Train a foundation model on the image set."""
     objective = "classes" if model == CLASS_MODEL else "segments"
     cameras = ",".join(sorted(path.name for path in (out / "images/sequences/00").glob("image_?")))
-    data = f"--data.root {out / 'images'} --data.cameras {cameras} --data.workers 0 --objective {objective}"
-    command = f"train-teacher --config synthetic-teacher --steps {size.teacher_steps} {data} --out {out / model}"
-    elite(command, environment)
+    settings = f"--config synthetic-teacher --steps {size.teacher_steps} --objective {objective}"
+    data = f"--data.cameras {cameras} --data.workers 0"
+    elite(f"train-teacher {out / 'images'} -o {out / model} {settings} {data}", environment)

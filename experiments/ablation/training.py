@@ -71,8 +71,8 @@ def train(plan: Plan, name: str, seed: int) -> None:
 
     row, folder = BLOCKS[plan.block][name], plan.out / "runs" / f"{plan.block}-{name}-{seed}"
     options = [f"--{key}={value}" for key, value in settings_of(plan.out, plan.size, row, seed).items()]
-    folders = ["--data.root", str(plan.out / row.drive), "--out", str(folder), "--overwrite", "true"]
-    command = [sys.executable, "-m", "elite", "train", "--config", plan.size.config, *folders, *options, *plan.extra]
+    folders = [str(plan.out / row.drive), "-o", str(folder), "--overwrite"]
+    command = [sys.executable, "-m", "elite", "train", *folders, "--config", plan.size.config, *options, *plan.extra]
     status = subprocess.run(command).returncode
     settings = recorded_settings(plan.out, plan.size, row, seed, plan.extra)
     run = Run(plan.block, name, seed, settings=settings, failed=f"exit status {status}" if status else "")
