@@ -1,14 +1,15 @@
-"""Does a teacher know what its student does not? Both asked about the points that the camera sees, apart and together.
+"""Scores of students and teachers, separately and combined, at the points in the camera's view.
 
     python -m experiments.complement STUDENT OTHER TEACHER... --drives DRIVE...
 
-Each is a folder of elite train: STUDENT and OTHER are runs of one row with two seeds, and of every TEACHER's run its
-teacher answers. Prints mIoU / accuracy on one sequence of the drives, over the points that have a pixel in validation's
-crop of the image; *with* means that the probabilities of both are averaged. Any two that err differently gain by that:
-STUDENT with OTHER tells how much. All runs must have one crop and one volume.
+STUDENT and OTHER are run folders of one row with two seeds; of each TEACHER's run the teacher is scored. *Combined*
+means the mean of the probabilities. Two models with different errors gain by that, which STUDENT + OTHER measures.
+Prints mIoU / accuracy over the points that have a pixel in the validation crop. All runs must have the same crop and
+volume.
 """
 
 import argparse
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,21 +17,26 @@ from pathlib import Path
 import numpy as np
 import torch
 import yaml
+from jaxtyping import Float32
 
 from elite.config import ImageConfig, from_plain
 from elite.data.views import View, frame_views
 from elite.datasets import SemanticKITTI
 from elite.geometry import in_volume
 from elite.inference import Segmenter
+from elite.labels import NUM_CLASSES
 from elite.metrics import confusion_matrix, score
 from elite.teacher import Teacher, load_teacher
 from elite.types import Frame, Pixels
+from experiments.runs import append_row
+
+Probabilities = Float32[np.ndarray, "pairs classes"]  # of classes 1..19
 
 
-def seen(
+def frames_and_views(
     drives: list[Path], sequence: str, every: int, image: ImageConfig, segmenter: Segmenter
 ) -> Iterator[tuple[Frame, View]]:
-    """Frames with their view; its pairs name rows of the whole scan, all inside the student's volume."""
+    """Yield every n-th frame and its view, whose pairs index points of the scan inside the student's volume."""
     for drive in drives:
         frames = SemanticKITTI(drive, sequence)
         for i in range(0, len(frames), every):
@@ -41,49 +47,55 @@ def seen(
 
 
 @torch.inference_mode()
-def of_student(segmenter: Segmenter, frame: Frame, view: View) -> np.ndarray:
-    """Probabilities (m, 19) of the classes 1..19 at the view's pairs."""
+def student_probabilities(segmenter: Segmenter, frame: Frame, view: View) -> Probabilities:
     logits = torch.from_numpy(segmenter.logits(frame.scan.points, frame.scan.remission)[view.pairs.point])
     return logits[:, 1:].softmax(dim=1).numpy()
 
 
 @torch.inference_mode()
-def of_teacher(teacher: Teacher, view: View) -> np.ndarray:
-    """The same, by the head on all stages."""
+def teacher_probabilities(teacher: Teacher, view: View) -> Probabilities:
+    """Probabilities by the head on all stages."""
     maps = teacher(torch.from_numpy(view.image.copy()).permute(2, 0, 1)[None])
     position = torch.from_numpy(view.pairs.pixel)
-    said = teacher.at(maps, Pixels(torch.zeros_like(position[:, 0]), position), view.image.shape[:2])
-    return said.multi_stage[:, 1:].softmax(dim=1).numpy()
+    logits = teacher.at(maps, Pixels(torch.zeros_like(position[:, 0]), position), view.image.shape[:2])
+    return logits.multi_stage[:, 1:].softmax(dim=1).numpy()
 
 
-def main() -> None:
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("student", type=Path)
     parser.add_argument("other", type=Path)
     parser.add_argument("teachers", type=Path, nargs="+")
     parser.add_argument("--drives", type=Path, nargs="+", required=True)
     parser.add_argument("--sequence", default="08")
-    parser.add_argument("--every-frame", type=int, default=2, help="look at every so many frames")
-    args = parser.parse_args()
+    parser.add_argument("--every-frame", type=int, default=2, help="distance between scored frames (default: 2)")
+    parser.add_argument("--results", type=Path, help="CSV file to append the scores to")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = arguments()
     student, other = (Segmenter.load(run / "checkpoints" / "last.ckpt", "cpu") for run in (args.student, args.other))
     teachers = {run.name: load_teacher(run / "checkpoints" / "last.ckpt") for run in args.teachers}
     image = from_plain(ImageConfig, yaml.safe_load((args.teachers[0] / "config.yaml").read_text())["image"])
-
-    found: dict[str, np.ndarray] = {}
-    for frame, view in seen(args.drives, args.sequence, args.every_frame, image, student):
+    confusions: dict[str, np.ndarray] = defaultdict(lambda: np.zeros((NUM_CLASSES, NUM_CLASSES), np.int64))
+    for frame, view in frames_and_views(args.drives, args.sequence, args.every_frame, image, student):
         assert frame.labels is not None
-        own, its = of_student(student, frame, view), of_student(other, frame, view)
-        said = {"student": own, "student with other": own + its}
+        of_student = student_probabilities(student, frame, view)
+        predictions = {"student": of_student, "student + other": of_student + student_probabilities(other, frame, view)}
         for name, teacher in teachers.items():
-            asked = of_teacher(teacher, view)
-            said |= {name: asked, f"student with {name}": own + asked}
-        for name, share in said.items():
-            labels = (share.argmax(axis=1) + 1).astype(np.uint8)
-            matrix = confusion_matrix(labels, frame.labels[view.pairs.point])
-            found[name] = found.get(name, 0) + matrix
-    for name, matrix in found.items():
-        whole = score(matrix)
-        print(f"{name}: {100 * whole.miou_present:.1f} / {100 * whole.accuracy:.1f}", flush=True)
+            of_teacher = teacher_probabilities(teacher, view)
+            predictions |= {name: of_teacher, f"student + {name}": of_student + of_teacher}
+        for name, probabilities in predictions.items():
+            labels = (probabilities.argmax(axis=1) + 1).astype(np.uint8)
+            confusions[name] += confusion_matrix(labels, frame.labels[view.pairs.point])
+    for name, confusion in confusions.items():
+        result = score(confusion)
+        row = {"prediction": name, "scans": " ".join(f"{drive.name}:{args.sequence}" for drive in args.drives)}
+        row |= {"miou": f"{100 * result.miou_present:.1f}", "accuracy": f"{100 * result.accuracy:.1f}"}
+        print(f"{name}: {row['miou']} / {row['accuracy']}", flush=True)
+        if args.results:
+            append_row(args.results, row)
 
 
 if __name__ == "__main__":

@@ -1,21 +1,22 @@
-"""Few labels on real frames: 1 % of the labelled points, with and without labels that are lifted from images.
+"""Few labels on real scans: 1 % of the labelled points, with and without labels lifted from images.
 
     python -m experiments.few_real ROOT --out few-real [--frames 0-2] [--others 3-4] [--seeds 0,1,2]
 
-ROOT holds SemanticKITTI's sequence 00 with ``labels`` for the frames and ``labels_partial`` for the others. The
-student, with stage heads of its own and no teacher, is fitted to the frames with 1 % of their labelled points: once as
-they are, once together with the labels that the watershed's pseudo-labels give to the points that the cameras see. It
-is scored on the labels that were hidden, of the same scans, and on the partial labels of the other frames.
+ROOT contains SemanticKITTI's sequence 00 with ``labels`` for the frames and ``labels_partial`` for the others. A
+student with stage heads and without a teacher is fitted to 1 % of the labelled points of the frames: without lifted
+labels, and with the labels that points in view get from the watershed's pseudo-labels. It is scored on the hidden
+labels of the same scans, and on the partial labels of the other frames.
 
-Three scans and their neighbours: it shows that the labels are worth having on real data, nothing about generalisation.
+OUT/results.csv gets one row per run; runs that it contains are skipped. Three scans and their neighbours do not
+measure generalisation.
 """
 
 import argparse
-import json
+import csv
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
 
 import numpy as np
 
@@ -25,8 +26,12 @@ from elite.environment import describe
 from elite.inference import Segmenter
 from elite.labels import NUM_CLASSES
 from elite.metrics import confusion_matrix, score
+from experiments.ablation.table import cell, markdown
+from experiments.runs import append_row
 
 SEQUENCE, SHARE = "00", 0.01
+ROWS = ("one-percent", "lifted")
+SCORES = ("hidden_miou", "hidden_accuracy", "others_miou", "others_accuracy")
 FIT = {
     "data.sequences": SEQUENCE,
     "data.val_sequences": "none",
@@ -39,8 +44,19 @@ FIT = {
 }
 
 
+@dataclass(frozen=True)
+class Task:
+    """Data set, output folder, fitted and other frames, cameras of the pseudo-labels."""
+
+    root: Path
+    out: Path
+    frames: str
+    others: str
+    cameras: str
+
+
 def linked(root: Path, out: Path) -> Path:
-    """A data set that shares ROOT's files, so that nothing is written beside them."""
+    """Data set of links to the files of ROOT, so that pseudo-labels are written to OUT."""
     source, target = root.resolve() / "sequences" / SEQUENCE, out / "root" / "sequences" / SEQUENCE
     target.mkdir(parents=True, exist_ok=True)
     for path in source.iterdir():
@@ -53,56 +69,45 @@ def elite(command: str) -> None:
     subprocess.run([sys.executable, "-m", "elite", *command.split()], check=True)
 
 
-def run(root: Path, out: Path, args: argparse.Namespace, row: str, seed: int) -> dict[str, float]:
-    """Scores of one fit, in %; kept in a JSON file and not made again."""
-    kept = out / f"{row}-{seed}.json"
-    if kept.exists():
-        return json.loads(kept.read_text())["scores"]
-    told = f"--label-fraction {SHARE} --label-unit points --seed {seed} --frames {args.frames} --sequences {SEQUENCE}"
-    settings = FIT | {"data.frames": args.frames, "data.root": root, "seed": seed, "out": out / f"{row}-{seed}"}
+def fit(task: Task, row: str, seed: int) -> Path:
+    """Train one student and return its checkpoint."""
+    run = task.out / f"{row}-{seed}"
+    settings = FIT | {"data.frames": task.frames, "seed": seed}
     if row == "lifted":
-        elite(f"pseudo-label {root} {told} --cameras {args.cameras} --folder few{seed} --lift true")
+        labels = f"--label-fraction {SHARE} --label-unit points --seed {seed}"
+        frames = f"--frames {task.frames} --sequences {SEQUENCE} --cameras {task.cameras}"
+        elite(f"pseudo-label {task.root} {labels} {frames} --folder few{seed} --lift")
         settings |= {"data.labels": f"labels_few{seed}"}
     else:
         settings |= {"data.label_fraction": SHARE, "data.label_unit": "points"}
     options = " ".join(f"--{key}={value}" for key, value in settings.items())
-    elite(f"train --config semantickitti-student --overwrite true {options}")
-    scores = scored(root, out / f"{row}-{seed}" / "checkpoints" / "last.ckpt", args, seed)
-    kept.write_text(json.dumps({"row": row, "seed": seed, "scores": scores, "versions": describe()}, indent=1))
-    return scores
+    elite(f"train {task.root} -o {run} --config semantickitti-student --overwrite {options}")
+    return run / "checkpoints" / "last.ckpt"
 
 
-def scored(root: Path, checkpoint: Path, args: argparse.Namespace, seed: int) -> dict[str, float]:
+def scores(task: Task, checkpoint: Path, seed: int) -> dict[str, float]:
+    """mIoU and accuracy in % on hidden labels and on the other frames."""
     segmenter, found = Segmenter.load(checkpoint, "cpu"), {}
-    parts = {"hidden labels": (args.frames, "labels"), "other frames": (args.others, "labels_partial")}
-    for part, (frames, folder) in parts.items():
+    for part, frames, folder in (("hidden", task.frames, "labels"), ("others", task.others, "labels_partial")):
         confusion = np.zeros((NUM_CLASSES, NUM_CLASSES), np.int64)
-        for frame in SemanticKITTI(root, SEQUENCE, frames=frames, labels=folder, cameras=()):
+        for frame in SemanticKITTI(task.root, SEQUENCE, frames=frames, labels=folder, cameras=()):
             assert frame.labels is not None
-            shown = shown_labels(frame.labels, frame.id, SHARE, seed) if part == "hidden labels" else 0
-            truth = np.where(shown == 0, frame.labels, 0)
+            known = shown_labels(frame.labels, frame.id, SHARE, seed) if part == "hidden" else 0
+            truth = np.where(known == 0, frame.labels, 0)
             confusion += confusion_matrix(segmenter.segment(frame.scan).labels, truth)
         result = score(confusion)
-        found |= {f"{part}, mIoU": 100 * result.miou_present, f"{part}, accuracy": 100 * result.accuracy}
+        found |= {f"{part}_miou": 100 * result.miou_present, f"{part}_accuracy": 100 * result.accuracy}
     return found
 
 
-def main(args: argparse.Namespace) -> None:
-    args.out.mkdir(parents=True, exist_ok=True)
-    root, lines = linked(args.root, args.out.resolve()), {}
-    for seed in map(int, args.seeds.split(",")):
-        for row in ("one percent", "lifted"):
-            scores = run(root, args.out.resolve(), args, row.replace(" ", "-"), seed)
-            lines.setdefault(row, []).append(scores)
-    names = list(lines["lifted"][0])
-    print(f"| labels | seeds | {' | '.join(names)} |\n" + "|---" * (len(names) + 2) + "|")
-    for row, runs in lines.items():
-        cells = [[scores[name] for scores in runs] for name in names]
-        text = (f"{fmean(c):.1f} ± {stdev(c) if len(c) > 1 else 0:.1f}" for c in cells)
-        print(f"| {row} | {len(runs)} | {' | '.join(text)} |")
+def read_results(path: Path) -> dict[tuple[str, int], dict[str, str]]:
+    if not path.exists():
+        return {}
+    with path.open(newline="") as file:
+        return {(row["row"], int(row["seed"])): row for row in csv.DictReader(file)}
 
 
-if __name__ == "__main__":
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", type=Path)
     parser.add_argument("--out", type=Path, default=Path("few-real"))
@@ -110,4 +115,22 @@ if __name__ == "__main__":
     parser.add_argument("--others", default="3-4")
     parser.add_argument("--cameras", default="image_3")
     parser.add_argument("--seeds", default="0,1,2")
-    main(parser.parse_args())
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    out = args.out.resolve()
+    task, results = Task(linked(args.root, out), out, args.frames, args.others, args.cameras), out / "results.csv"
+    for seed in map(int, args.seeds.split(",")):
+        for row in ROWS:
+            if (row, seed) not in read_results(results):
+                run = {"row": row, "seed": seed, **scores(task, fit(task, row, seed), seed)}
+                machine = describe()
+                append_row(results, run | {"commit": machine["commit"], "hardware": machine["hardware"]})
+    runs = read_results(results).values()
+    lines = [
+        [row, *(cell([float(run[name]) for run in runs if run["row"] == row], 1) for name in SCORES)] for row in ROWS
+    ]
+    print(markdown(["labels", *SCORES], lines))
+
+
+if __name__ == "__main__":
+    main()

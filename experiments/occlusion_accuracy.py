@@ -1,10 +1,13 @@
-"""How well the occlusion test tells what a camera sees, on rendered streets, where the truth is one ray away.
+"""Precision and recall of the occlusion test on rendered streets. The ground truth is one ray per point.
 
-Prints, for `visible` and for the nearest point per pixel alone: precision (share of the kept points that are truly
-visible) and recall (share of the truly visible points that are kept). Full-size frames, three streets.
+    python -m experiments.occlusion_accuracy
+
+Compares ``elite.geometry.visible`` with the nearest point per pixel. Precision is the share of kept points that are
+visible, recall the share of visible points that are kept. Full-size frames of three streets.
 """
 
 import argparse
+from pathlib import Path
 
 import numpy as np
 
@@ -13,12 +16,14 @@ from elite.synthetic import DriveConfig
 from elite.synthetic.drive import open_world, scan_frame, timing
 from elite.synthetic.sensors import camera
 from elite.synthetic.visibility import true_visibility
+from experiments.runs import append_row
 
 CONFIG = DriveConfig()
+RULES = ("occlusion test", "nearest point per pixel")
 
 
 def counts(sequence: str, frame: int) -> np.ndarray:
-    """(2 rules, 3): kept and truly visible, kept, truly visible points of one frame."""
+    """(2 rules, 3): numbers of kept visible points, kept points and visible points of one frame."""
     world, time = open_world(CONFIG, sequence), frame * timing(CONFIG, sequence).interval
     caster, view = world.caster(time), camera(CONFIG, "image_2")
     points = scan_frame(world, caster, CONFIG, sequence, frame)[0][:, :3].astype(np.float32)
@@ -26,31 +31,37 @@ def counts(sequence: str, frame: int) -> np.ndarray:
     seen = in_image(uv, CONFIG.image_height, CONFIG.image_width)
     pixel, depth = np.floor(uv[seen]).astype(np.int64)[:, ::-1], depth[seen]
     truth = true_visibility(caster, world.ego_pose(time), points[seen], view)
-    rules = (
+    kept_by_rule = (
         visible(pixel, depth, CONFIG.image_height, CONFIG.image_width),
         owns_pixel(pixel, depth, CONFIG.image_width),
     )
-    return np.array([[(kept & truth).sum(), kept.sum(), truth.sum()] for kept in rules])
+    return np.array([[(kept & truth).sum(), kept.sum(), truth.sum()] for kept in kept_by_rule])
 
 
-def line(name: str, total: np.ndarray) -> str:
-    precision, recall = total[:, 0] / total[:, 1], total[:, 0] / total[:, 2]
-    cells = (f"{100 * p:5.1f} / {100 * r:5.1f}" for p, r in zip(precision, recall, strict=True))
-    return f"{name:9s}" + "".join(f"{cell:>24s}" for cell in cells)
+def report(sequence: str, total: np.ndarray, results: Path | None) -> None:
+    cells = []
+    for rule, (correct, kept, true) in zip(RULES, total, strict=True):
+        precision, recall = f"{100 * correct / kept:.1f}", f"{100 * correct / true:.1f}"
+        cells.append(f"{precision} / {recall}")
+        if results:
+            append_row(results, {"sequence": sequence, "rule": rule, "precision": precision, "recall": recall})
+    print(f"{sequence:9s}" + "".join(f"{cell:>26s}" for cell in cells), flush=True)
 
 
-def main(frames: int) -> None:
-    print(f"{'sequence':9s}{'occlusion test':>24s}{'nearest per pixel':>24s}    (precision / recall, %)")
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--frames", type=int, default=4, help="frames per street (default: 4)")
+    parser.add_argument("--results", type=Path, help="CSV file to append the scores to")
+    args = parser.parse_args()
+    print(f"{'sequence':9s}" + "".join(f"{rule:>26s}" for rule in RULES) + "    (precision / recall, %)")
     every = np.zeros((2, 3), np.int64)
     for sequence in ("00", "01", "08"):
-        chosen = np.linspace(2, CONFIG.frames - 2, frames).astype(int)
-        total = sum((counts(sequence, int(frame)) for frame in chosen), np.zeros((2, 3), np.int64))
-        print(line(sequence, total), flush=True)
+        frames = np.linspace(2, CONFIG.frames - 2, args.frames).astype(int)
+        total = sum((counts(sequence, int(frame)) for frame in frames), np.zeros((2, 3), np.int64))
+        report(sequence, total, args.results)
         every += total
-    print(line("all", every))
+    report("all", every, args.results)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--frames", type=int, default=4, help="frames of each street")
-    main(parser.parse_args().frames)
+    main()

@@ -2,8 +2,8 @@
 
 import csv
 import fcntl
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,6 @@ class Run:
         return f"{self.block}-{self.row}-{self.seed}"
 
 
-COLUMNS = tuple(field.name for field in fields(Run))
 _READ: dict[str, Callable[[str], Any]] = {"seed": int, "trained_parameters": int}
 _TEXT = {"block", "row", "commit", "hardware", "settings", "failed"}
 
@@ -70,13 +69,18 @@ def _value(name: str, text: str) -> Any:
 
 
 def append_run(path: Path, run: Run) -> None:
-    """Append one row. Several processes may append to one file."""
+    """Append one run. Several processes may append to one file."""
+    append_row(path, {name: _text(value) for name, value in asdict(run).items()})
+
+
+def append_row(path: Path, row: Mapping[str, object]) -> None:
+    """Append one row, after a header in a new file."""
     with path.open("a", newline="") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(file, list(row), lineterminator="\n")
         if file.tell() == 0:
             writer.writeheader()
-        writer.writerow({name: _text(value) for name, value in asdict(run).items()})
+        writer.writerow(row)
 
 
 def _text(value: object) -> str:

@@ -1,10 +1,10 @@
-"""Where a run's teacher is right: at the pixels of points, around them, and where no point is; by dense truth.
+"""Accuracy of teachers at the pixels of LiDAR points, near them and elsewhere, against dense ground truth.
 
     python -m experiments.teacher_pixels RUN... --drives DRIVE...
 
-Scores the last weights of every RUN (a folder of elite train) on sequence 08 of rendered drives, whose image_2_labels
-know each pixel: mIoU of the classes there, accuracy. *At points* is what validation calls teacher_miou_present;
-*beside* are pixels at most 4 from such a one, *away* all others. The crop is validation's.
+Scores the last weights of each run folder on sequence 08 of rendered drives, which have a label for each pixel
+(image_2_labels), within the validation crop. Prints mIoU of the classes present / accuracy. *At points* equals
+teacher_miou_present of the validation.
 """
 
 import argparse
@@ -19,19 +19,23 @@ from elite.data.views import frame_views
 from elite.datasets import SemanticKITTI
 from elite.datasets.dense_labels import DenseLabels
 from elite.geometry import in_volume
+from elite.labels import NUM_CLASSES
 from elite.metrics import confusion_matrix, score
 from elite.teacher import load_teacher
 from elite.teacher.prediction import predict_view
+from experiments.runs import append_row
 
-BESIDE, EVERY = 4, 2  # pixels
-PARTS = ("at points", "beside", "away")
+NEAR = 4  # pixels
+STRIDE = 2  # pixels between two scored ones
+PARTS = ("at points", "within 4 pixels", "elsewhere")
 
 
 def confusions(run: Path, drives: list[Path], every_frame: int) -> dict[str, np.ndarray]:
+    """Confusion matrix of each part."""
     teacher = load_teacher(run / "checkpoints" / "last.ckpt")
     settings = yaml.safe_load((run / "config.yaml").read_text())
     image, volume = from_plain(ImageConfig, settings["image"]), from_plain(StudentConfig, settings["student"]).volume
-    found = {part: np.zeros((20, 20), np.int64) for part in PARTS}
+    at_points, near, elsewhere = np.zeros((3, NUM_CLASSES, NUM_CLASSES), np.int64)
     for drive in drives:
         frames = SemanticKITTI(drive, "08")
         dense = DenseLabels(frames, "image_2_labels")
@@ -41,27 +45,37 @@ def confusions(run: Path, drives: list[Path], every_frame: int) -> dict[str, np.
             rows = np.flatnonzero(in_volume(frame.scan.points, volume))
             view = frame_views(frame, rows, image, labels=dense.read(frames.index[i], frame.images))[0]
             assert view.labels is not None
-            predicted = predict_view(teacher, view, stride=EVERY)
-            bare = np.ones(view.labels.shape, bool)
-            bare[tuple(view.pairs.pixel.T)] = False
-            near = (np.asarray(distance_transform_edt(bare)) <= BESIDE)[::EVERY, ::EVERY]
-            said, truth = predicted.image[::EVERY, ::EVERY], view.labels[::EVERY, ::EVERY]
-            found["at points"] += confusion_matrix(predicted.points, frame.labels[rows[view.pairs.point]])
-            found["beside"] += confusion_matrix(said[near], truth[near])
-            found["away"] += confusion_matrix(said[~near], truth[~near])
-    return found
+            prediction = predict_view(teacher, view, stride=STRIDE)
+            is_near = (distance_to_points(view.labels.shape, view.pairs.pixel) <= NEAR)[::STRIDE, ::STRIDE]
+            predicted, truth = prediction.image[::STRIDE, ::STRIDE], view.labels[::STRIDE, ::STRIDE]
+            at_points += confusion_matrix(prediction.points, frame.labels[rows[view.pairs.point]])
+            near += confusion_matrix(predicted[is_near], truth[is_near])
+            elsewhere += confusion_matrix(predicted[~is_near], truth[~is_near])
+    return dict(zip(PARTS, (at_points, near, elsewhere), strict=True))
+
+
+def distance_to_points(size: tuple[int, ...], pixel: np.ndarray) -> np.ndarray:
+    """Distance of each pixel to the nearest pixel of a point."""
+    without_point = np.ones(size, bool)
+    without_point[tuple(pixel.T)] = False
+    return np.asarray(distance_transform_edt(without_point))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--drives", type=Path, nargs="+", required=True)
-    parser.add_argument("--every-frame", type=int, default=2, help="look at every so many frames")
+    parser.add_argument("--every-frame", type=int, default=2, help="distance between scored frames (default: 2)")
+    parser.add_argument("--results", type=Path, help="CSV file to append the scores to")
     args = parser.parse_args()
     for run in args.runs:
-        scores = {part: score(matrix) for part, matrix in confusions(run, args.drives, args.every_frame).items()}
-        told = (f"{part} {100 * s.miou_present:.1f} / {100 * s.accuracy:.1f}" for part, s in scores.items())
-        print(f"{run.name}: {', '.join(told)}", flush=True)
+        for part, confusion in confusions(run, args.drives, args.every_frame).items():
+            result = score(confusion)
+            row = {"labels": run.name, "pixels": part}
+            row |= {"miou": f"{100 * result.miou_present:.1f}", "accuracy": f"{100 * result.accuracy:.1f}"}
+            print(f"{run.name}, {part}: {row['miou']} / {row['accuracy']}", flush=True)
+            if args.results:
+                append_row(args.results, row)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
-"""What a foundation model's maps know of classes before any adaptation: one linear layer on the frozen maps.
+"""Linear probe of a foundation model: one linear layer on its frozen feature maps.
 
-Prints the mIoU (classes present in the truth) of the layer on another drive's dense labels, at a quarter of the
-images' size. WEIGHTS is what --teacher.weights takes, random too.
+    python -m experiments.teacher_probe WEIGHTS DRIVE
+
+WEIGHTS is a value of --teacher.weights, including random. Prints the mIoU of the layer (classes present) on the dense
+labels of another sequence, at a quarter of the image size.
 """
 
 import argparse
@@ -19,13 +21,14 @@ from elite.teacher.backbone import Backbone
 from elite.teacher.weights import load_backbone
 from elite.teacher_training.objectives import at_cells
 from elite.training.module import Confusion, predicted
+from experiments.runs import append_row
 
 STRIDE = 4
 
 
 @torch.no_grad()
 def cells(backbone: Backbone, root: Path, sequences: str, image: ImageConfig) -> tuple[Tensor, Tensor]:
-    """Features (cells, channels of all maps) and train ids of every labelled cell."""
+    """Features (cells, channels of all maps) and train ids of all labelled cells."""
     pictures = PictureSet(ImageIndex(root, sequences), image, target="classes", seed=0, augment=False)
     feats, labels = [], []
     for i in range(len(pictures)):
@@ -40,7 +43,7 @@ def cells(backbone: Backbone, root: Path, sequences: str, image: ImageConfig) ->
 
 
 def fit(feats: Tensor, labels: Tensor, steps: int) -> nn.Module:
-    """A linear layer behind a fixed standardisation, by cross entropy with weights of a cube root, as elsewhere."""
+    """Linear layer after a fixed standardisation, trained by cross entropy with cube-root class weights."""
     some = feats[torch.randperm(len(feats))[:50_000]].float()
     norm = nn.BatchNorm1d(feats.shape[1], affine=False)
     norm.running_mean, norm.running_var = some.mean(0), some.var(0)
@@ -61,7 +64,8 @@ def fit(feats: Tensor, labels: Tensor, steps: int) -> nn.Module:
 
 
 @torch.no_grad()
-def probe(config: TeacherConfig, root: Path, train: str, test: str, image: ImageConfig, steps: int) -> None:
+def probe(config: TeacherConfig, root: Path, train: str, test: str, image: ImageConfig, steps: int) -> float:
+    """Train and score the layer, and return its mIoU in %."""
     torch.manual_seed(0)
     backbone = load_backbone(config, 4)
     with torch.enable_grad():
@@ -73,17 +77,21 @@ def probe(config: TeacherConfig, root: Path, train: str, test: str, image: Image
     result = score(confusion.compute().numpy())
     print("  ".join(f"{CLASS_NAMES[c]} {100 * result.iou[c]:.0f}" for c in result.present))
     print(f"{config.weights}: mIoU of the classes present {100 * result.miou_present:.1f}")
+    return 100 * result.miou_present
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights")
     parser.add_argument("root", type=Path)
-    parser.add_argument("--model", default="sam-tiny", help="architecture of random weights")
+    parser.add_argument("--model", default="sam-tiny", help="architecture, for random weights")
     parser.add_argument("--train", default="00,01")
     parser.add_argument("--test", default="08")
     parser.add_argument("--crop", type=int, nargs=2, default=(160, 608))
     parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--results", type=Path, help="CSV file to append the score to")
     args = parser.parse_args()
     image = ImageConfig(crop=tuple(args.crop))
-    probe(TeacherConfig(args.weights, args.model), args.root, args.train, args.test, image, args.steps)
+    miou = probe(TeacherConfig(args.weights, args.model), args.root, args.train, args.test, image, args.steps)
+    if args.results:
+        append_row(args.results, {"model": args.weights, "miou": f"{miou:.1f}"})

@@ -1,8 +1,8 @@
-"""What the label of a voxel can tell of its points: the score of the majority labels that each stage is taught with.
+"""Upper bound of the stage heads: scores of the majority label of each voxel, stage by stage.
 
     python -m experiments.voxel_labels ROOT --split 00 --frames 0-2 --cells 1000,1000,60
 
-A stage that knew the majority label of every voxel would score this; one that is taught with them is pulled there.
+Stage heads are trained with the majority labels. A stage that predicted all of them correctly would have this score.
 """
 
 import argparse
@@ -17,35 +17,46 @@ from elite.geometry import in_volume
 from elite.labels import CLASS_ID, NUM_CLASSES
 from elite.losses import voxel_majority
 from elite.metrics import confusion_matrix, score
+from experiments.runs import append_row
+
+
+def confusions(frames: SemanticKITTI, config: StudentConfig) -> dict[int, np.ndarray]:
+    """Confusion matrix of the majority labels for each stride of the student."""
+    low, high = (np.array(corner) for corner in config.volume)
+    matrices = {stride: np.zeros((NUM_CLASSES, NUM_CLASSES), np.int64) for stride in config.strides[:-1]}
+    for frame in frames:
+        assert frame.labels is not None
+        inside = in_volume(frame.scan.points, config.volume)
+        points, labels = frame.scan.points[inside], frame.labels[inside]
+        for stride, matrix in matrices.items():
+            size = (high - low) / config.cells * stride
+            voxels, of_point = np.unique((points - low) // size, axis=0, return_inverse=True)
+            point_labels, voxel = torch.from_numpy(labels.astype(np.int64)), torch.from_numpy(of_point.ravel())
+            majority = voxel_majority(point_labels, voxel, len(voxels), NUM_CLASSES).numpy()[of_point.ravel()]
+            matrix += confusion_matrix(majority, labels)
+    return matrices
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("root", type=Path)
+    parser.add_argument("root", type=Path, help="data set in the layout of SemanticKITTI")
     parser.add_argument("--split", default="valid")
     parser.add_argument("--frames", help="such as 0-2,7 (default: all)")
-    parser.add_argument("--cells", default="1000,1000,60", help="of the finest grid, along x, y, z")
+    parser.add_argument("--cells", default="1000,1000,60", help="finest grid along x, y, z (default: 1000,1000,60)")
+    parser.add_argument("--results", type=Path, help="CSV file to append the scores to")
     args = parser.parse_args()
     x, y, z = (int(n) for n in args.cells.split(","))
     config = StudentConfig(cells=(x, y, z))
-    low, high = (np.array(corner) for corner in config.volume)
-    found = {stride: np.zeros((NUM_CLASSES, NUM_CLASSES), np.int64) for stride in config.strides[:-1]}
-    for frame in SemanticKITTI(args.root, args.split, frames=args.frames, cameras=()):
-        assert frame.labels is not None
-        inside = in_volume(frame.scan.points, config.volume)
-        points, labels = frame.scan.points[inside], frame.labels[inside]
-        for stride, matrix in found.items():
-            cell = (high - low) / config.cells * stride
-            voxels, of_point = np.unique((points - low) // cell, axis=0, return_inverse=True)
-            told = torch.from_numpy(labels.astype(np.int64)), torch.from_numpy(of_point.ravel())
-            majority = voxel_majority(*told, len(voxels), NUM_CLASSES).numpy()[of_point.ravel()]
-            matrix += confusion_matrix(majority, labels)
-    print("voxels of, m   mIoU   accuracy   IoU of poles")
-    for i, (stride, matrix) in enumerate(found.items()):
-        size, result = (high - low)[0] / config.cells[0] * stride, score(matrix)
-        pole = result.iou[CLASS_ID["pole"]]
-        numbers = (100 * n for n in (result.miou_present, result.accuracy, pole))
-        print(f"stage {i}: {size:4.1f}   " + "   ".join(f"{n:5.1f}" for n in numbers))
+    width = (config.volume[1][0] - config.volume[0][0]) / x
+    frames = SemanticKITTI(args.root, args.split, frames=args.frames, cameras=())
+    print("stage  voxel, m   mIoU  accuracy  IoU of poles")
+    for stage, (stride, matrix) in enumerate(confusions(frames, config).items()):
+        result = score(matrix)
+        miou, accuracy, pole = 100 * result.miou_present, 100 * result.accuracy, 100 * result.iou[CLASS_ID["pole"]]
+        print(f"{stage:5d} {width * stride:9.1f} {miou:6.1f} {accuracy:9.1f} {pole:13.1f}")
+        if args.results:
+            row = {"scans": args.root, "stage": stage, "voxel_m": f"{width * stride:.1f}"}
+            append_row(args.results, row | {"miou": f"{miou:.1f}", "accuracy": f"{accuracy:.1f}"})
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Training of a small promptable SAM on rendered streets."""
