@@ -1,8 +1,7 @@
-"""Helpers of the benchmarks: scans, fair rounds, the machine's own peak, memory of a process, tables.
+"""Scans, interleaved rounds, peak of the machine, memory of a process, tables.
 
-The rules: contestants meet in every round, on the same scan and in another order each time; a contestant never sees a
-scan twice in a row; the first round is thrown away; a ratio is the median over the rounds of that round's ratio.
-Milliseconds are for orientation only, ratios travel. Linux only.
+All contestants run in each round on the same scan, in a rotating order, and never twice in a row on one scan. The first
+round is discarded. A ratio is the median of the ratios of the rounds; milliseconds depend on the machine. Linux only.
 """
 
 import argparse
@@ -33,25 +32,25 @@ T = TypeVar("T")
 Contestants = Mapping[str, Callable[[T], object]]
 
 
-def arguments(told: str | None, rounds: int, *, files: bool = True) -> argparse.Namespace:
-    """scans, rounds, and child: None, or (file of clouds, whose memory to measure) in a process of its own.
+def arguments(description: str | None, rounds: int, *, files: bool = True) -> argparse.Namespace:
+    """Parse ``--scans`` (with ``files``), ``--rounds``, ``--threads`` and ``--child``, and restart with the threads.
 
-    Without ``files`` no scans are asked for.
+    ``child`` is None, or in a process whose memory is measured: (file of clouds, name of the contestant).
     """
-    parser = argparse.ArgumentParser(description=told, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     if files:
         parser.add_argument("--scans", type=Path, help="folder of .bin scans (default: a rendered street)")
     parser.add_argument("--rounds", type=int, default=rounds)
-    parser.add_argument("--threads", type=int, help="default: OMP_NUM_THREADS, else every core")
+    parser.add_argument("--threads", type=int, help="default: OMP_NUM_THREADS, else all cores")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     restart((given := parser.parse_args()).threads)
     return given
 
 
 def restart(threads: int | None) -> None:
-    """Begin again with ``threads`` in the environment, which OpenMP reads once, before any import.
+    """Restart the program with ``threads`` in the environment, which OpenMP reads once, before any import.
 
-    Threads of two libraries must not spin against each other either, which would slow spconv down.
+    Idle threads of two libraries must not spin against each other, which would slow spconv down.
     """
     count = str(threads or os.environ.get("OMP_NUM_THREADS") or os.cpu_count())
     wanted = {"GOMP_SPINCOUNT": "10000"} | os.environ | {"OMP_NUM_THREADS": count}
@@ -60,12 +59,12 @@ def restart(threads: int | None) -> None:
 
 
 def conditions() -> str:
-    """Processor, threads, versions, load: what a figure needs beside it."""
+    """Processor, threads, versions and load, which each figure depends on."""
     model = Path("/proc/cpuinfo").read_text().partition("model name")[2].partition("\n")[0].strip("\t :")
     changes = ", with changes" if _git("status", "--porcelain", "src", "benchmarks") else ""
     commit = (_git("rev-parse", "--short", "HEAD") or "unknown") + changes
     load, cores = os.getloadavg()[0], os.cpu_count() or 1
-    busy = " -- BUSY: others run here, mind the ratios only, if at all" if load > 0.5 * cores else ""
+    busy = " -- BUSY: other programs are running, so only ratios are usable, if at all" if load > 0.5 * cores else ""
     built = f"torch {torch.__version__}; {describe()}; commit {commit}"
     return f"{model}, {torch.get_num_threads()} of {cores} threads; {built}; load before the start {load:.1f}{busy}"
 
@@ -76,11 +75,11 @@ def _git(*arguments: str) -> str:
 
 
 def scans(folder: Path | None, count: int) -> list[Raw]:
-    """Up to ``count`` whole scans (x y z remission), of real files or of a rendered street; at least two."""
+    """Return up to ``count`` full scans (x, y, z, remission) from files or a rendered street; at least two."""
     if folder is not None:
         found = [read_scan(path) for path in sorted(folder.glob("*.bin"))[:count]]
         if len(found) < 2:
-            raise SystemExit(f"{folder} holds {len(found)} .bin files; expected two scans or more.")
+            raise SystemExit(f"{folder}: expected at least two .bin files, found {len(found)}.")
         return [np.column_stack([s.points, s.remission]) for s in found]
     config = DriveConfig(sequences=1, frames=max(2, count))
     world = open_world(config, "00")
@@ -88,15 +87,18 @@ def scans(folder: Path | None, count: int) -> list[Raw]:
 
 
 def crop(raw: Raw, student: SPVCNN) -> tuple[Float32[Tensor, "n 3"], Float32[Tensor, "n"]]:
-    """(points, remission) inside the student's volume. Every contestant begins with this."""
+    """Points and remission inside the student's volume. Part of each measured call."""
     points = np.ascontiguousarray(raw[:, :3])
     inside = in_volume(points, student.config.volume)
     return torch.from_numpy(points.compress(inside, axis=0)), torch.from_numpy(raw[:, 3].compress(inside))
 
 
 @torch.no_grad()
-def lively_student(raw: Raw) -> SPVCNN:
-    """Random weights, but batch norms that know a scan, and answers of many classes. Else agreement proves nothing."""
+def varied_student(raw: Raw) -> SPVCNN:
+    """Student with random weights, batch norms fitted to a scan, and predictions of many classes.
+
+    With predictions of one class, agreement between contestants would prove nothing.
+    """
     torch.manual_seed(0)
     student = SPVCNN().train()
     for module in student.modules():
@@ -118,29 +120,29 @@ def timed(run: Callable[[], object]) -> float:
 
 
 def fair_rounds(contestants: Contestants[T], inputs: Sequence[T], count: int) -> dict[str, list[float]]:
-    """Seconds of every contestant in each of ``count`` rounds, after one that is not counted."""
+    """Seconds of each contestant in each of ``count`` rounds, after a discarded one."""
     names, seconds = list(contestants), {name: [] for name in contestants}
     for i in range(count + 1):
         for name in names[i % len(names) :] + names[: i % len(names)]:
-            took = timed(lambda: contestants[name](inputs[i % len(inputs)]))  # noqa: B023
+            duration = timed(lambda: contestants[name](inputs[i % len(inputs)]))  # noqa: B023
             if i:
-                seconds[name].append(took)
+                seconds[name].append(duration)
     return seconds
 
 
 def ratio(numerator: Sequence[float], denominator: Sequence[float]) -> float:
-    """Median over the rounds."""
+    """Median of the ratios of the rounds."""
     return median(a / b for a, b in zip(numerator, denominator, strict=True))
 
 
 def spread(numerator: Sequence[float], denominator: Sequence[float]) -> str:
-    """The median ratio with the lowest and highest round: ``9.81 (9.60-10.02)``."""
+    """Median ratio with lowest and highest round: ``9.81 (9.60-10.02)``."""
     each = [a / b for a, b in zip(numerator, denominator, strict=True)]
     return f"{median(each):.2f} ({min(each):.2f}-{max(each):.2f})"
 
 
 class Gemm:
-    """The machine's peak, as torch.mm reaches it: the best of several sizes, several times each."""
+    """Peak of the machine by torch.mm: the best of several sizes, several times each."""
 
     SIZES = ((768, 768, 768), (1024, 1024, 1024), (2048, 1024, 1024), (1536, 1536, 1536))
     REPEATS = 3
@@ -148,14 +150,14 @@ class Gemm:
     def __init__(self, dtype: torch.dtype) -> None:
         sizes = [size for size in self.SIZES for _ in range(self.REPEATS)]
         self.pairs = [(torch.randn(m, k).to(dtype), torch.randn(k, n).to(dtype)) for m, k, n in sizes]
-        self.seconds_per_mac: list[float] = []  # one a call
+        self.seconds_per_mac: list[float] = []  # one per call
 
     def __call__(self, _: object = None) -> None:
         each = [timed(lambda: torch.mm(a, b)) / (a.numel() * b.shape[1]) for a, b in self.pairs]  # noqa: B023
         self.seconds_per_mac.append(min(each))
 
     def floors(self, macs: Sequence[int]) -> list[float]:
-        """Seconds that the multiplications of each counted round cost at least."""
+        """Minimum seconds for the multiplications of each counted round."""
         return [m * s for m, s in zip(macs, self.seconds_per_mac[1:], strict=True)]
 
     def giga_flops(self) -> float:
@@ -163,9 +165,9 @@ class Gemm:
 
 
 def memory_above(run: Callable[[], object]) -> int:
-    """Bytes by which ``run`` raises this process's memory at its peak.
+    """Bytes by which ``run`` raises the peak memory of this process.
 
-    By the kernel's VmHWM, set back first: ``ru_maxrss`` remembers the parent's memory across the start of a program.
+    Read from the kernel's VmHWM after a reset, because ``ru_maxrss`` includes the memory of the parent process.
     """
 
     def memory(name: str) -> int:
@@ -178,13 +180,13 @@ def memory_above(run: Callable[[], object]) -> int:
 
 
 def memory_of(script: str, name: str, clouds: Sequence[Raw]) -> float:
-    """The bytes that ``script --child FILE name`` prints, a process of its own; FILE is an .npz of the clouds."""
+    """Return the bytes that ``script --child FILE name`` prints in a new process; FILE is an .npz of the clouds."""
     with tempfile.NamedTemporaryFile() as file:
         np.savez(file, *clouds)
         file.flush()
         done = subprocess.run([sys.executable, script, "--child", file.name, name], capture_output=True, text=True)
     if done.returncode:
-        raise SystemExit(f"{name} failed:\n{done.stderr}")
+        raise SystemExit(f"{script} --child {name}: expected exit status 0, found {done.returncode}.\n{done.stderr}")
     return float(done.stdout.split()[-1])
 
 
@@ -194,7 +196,7 @@ def given_clouds(path: str) -> list[Raw]:
 
 
 def table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as they need; numbers to the right."""
+    """Text table with aligned columns; the first is left-aligned, the others are right-aligned."""
     widths = [max(map(len, column)) for column in zip(header, *lines, strict=True)]
 
     def row(line: Sequence[str]) -> str:

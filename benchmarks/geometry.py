@@ -1,8 +1,10 @@
-"""What the native geometry buys: a scan's voxels, neighbours, blocks, pools and classes, by C++ and by plain torch.
+"""Time of the geometry of a scan (voxels, neighbours, blocks, pools, point groups) by native kernels and by torch.
 
-Each round makes all that the student's inference needs of a scan, by both. Run: make bench, or with --scans FOLDER.
-Then the milliseconds of `geometry.nearest`, which labels the points outside the volume: for these scans, and for inputs
-of 130,000 points that would take minutes in a plain k-d tree.
+    python benchmarks/geometry.py [--scans FOLDER] [--rounds 6] [--threads 2]
+
+Each round builds the complete geometry for inference with both. The second table has milliseconds of
+``elite.geometry.nearest``, which labels points outside the volume, for these scans and for difficult inputs of 130,000
+points, which would take minutes in a plain k-d tree.
 """
 
 from collections.abc import Iterator
@@ -38,8 +40,8 @@ def by_torch(points: Tensor, student: SPVCNN) -> None:
         _ = blocks.sizes
 
 
-def hard_inputs(raw: Raw) -> Iterator[tuple[str, np.ndarray]]:
-    """(what is hard, points); about half of them are outside the volume."""
+def difficult_inputs(raw: Raw) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield names and points of difficult inputs; about half of the points are outside the volume."""
     rng, half = np.random.default_rng(0), POINTS // 2
 
     def sphere(radius: float) -> np.ndarray:
@@ -64,8 +66,8 @@ def hard_inputs(raw: Raw) -> Iterator[tuple[str, np.ndarray]]:
 
 def nearest_times(clouds: list[Raw], rounds: int) -> str:
     volume, lines = SPVCNN().config.volume, []
-    own = [(f"scan {i}", raw[:, :3]) for i, raw in enumerate(clouds[:2])]
-    for name, points in [*own, *hard_inputs(clouds[0])]:
+    measured = [(f"scan {i}", raw[:, :3]) for i, raw in enumerate(clouds[:2])]
+    for name, points in [*measured, *difficult_inputs(clouds[0])]:
         points = np.ascontiguousarray(np.nan_to_num(points, posinf=0, neginf=0), np.float32)
         inside = in_volume(points, volume)
         seconds = [timed(lambda: nearest(points, inside)) for _ in range(rounds)]  # noqa: B023
@@ -85,7 +87,7 @@ def main(folder: Path | None, rounds: int) -> None:
     seconds = fair_rounds(contestants, points, rounds)
     print(f"{len(points)} scans of {min(map(len, points)):,} to {max(map(len, points)):,} points in the volume")
     print(f"geometry for inference, torch / native: {spread(seconds[TORCH], seconds[NATIVE])}")
-    print(f"native at its quickest: {1000 * min(seconds[NATIVE]):.1f} ms")
+    print(f"fastest native run: {1000 * min(seconds[NATIVE]):.1f} ms")
     print(nearest_times(clouds, rounds))
 
 

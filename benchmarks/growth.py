@@ -1,10 +1,10 @@
-"""How time and memory of the student's inference grow with the scan and with the batch, on the CPU.
+"""Time and memory of the student's inference by scan size and batch size, on the CPU.
 
     python benchmarks/growth.py [--scans FOLDER] [--rounds 3] [--threads 2]
 
-Scans of every size are made of whole ones: turned about z and moved a little, cut to the volume, laid over each other,
-and thinned out to the size. The engine takes one scan at a time; a batch goes through SPVCNN, native against torch.
-Memory is the peak above what the process held before its first call, each in a process of its own.
+Scans of each size are built from full ones: rotated about z, shifted, cropped to the volume, combined and subsampled.
+The engine takes one scan at a time; a batch runs through SPVCNN, native compared with torch. Memory is the peak above
+the memory before the first call, in a separate process each.
 """
 
 from collections.abc import Callable, Sequence
@@ -39,12 +39,12 @@ MB = 1 << 20
 Batch = list[Raw]
 
 
-def cloud(whole: Sequence[Raw], size: int, seed: int) -> Raw:
-    """``size`` points inside the volume."""
+def cloud(full_scans: Sequence[Raw], size: int, seed: int) -> Raw:
+    """Return ``size`` points inside the volume."""
     rng = np.random.default_rng(seed)
     parts: list[Raw] = []
     while sum(map(len, parts)) < size:
-        moved = whole[(seed + len(parts)) % len(whole)].copy()
+        moved = full_scans[(seed + len(parts)) % len(full_scans)].copy()
         angle = rng.uniform(0, 2 * np.pi)
         turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
         moved[:, :2] = moved[:, :2] @ turn + rng.uniform(-3, 3, 2)
@@ -76,8 +76,8 @@ def voxels(batch: Batch) -> int:
     return sum(len(np.unique(c.numpy() @ np.array([10**8, 10**4, 1]))) for c in cells)
 
 
-def measured(ours: str, batches: list[Batch], label: str, rounds: int) -> list[str]:
-    """A line of the table: ``ours`` against torch, for batches of one kind."""
+def measured_line(ours: str, batches: list[Batch], label: str, rounds: int) -> list[str]:
+    """Measure one line of the table: ``ours`` compared with torch, for batches of one kind."""
     seconds = fair_rounds({name: runner(name) for name in (ours, TORCH)}, batches, rounds)
     memory = [memory_of(__file__, name, batches[0]) / MB for name in (ours, TORCH)]
     per_point = 1e6 * median(seconds[ours]) / sum(map(len, batches[0]))
@@ -100,15 +100,17 @@ def child(file: str, name: str) -> None:
 
 def main(folder: Path | None, rounds: int) -> None:
     if library() is None:
-        raise SystemExit("the native kernels are not there; reinstall elite with a C++ compiler.")
+        raise SystemExit("native kernels: not available. Reinstall elite with a C++ compiler.")
     print(conditions())
-    whole, fresh, lines = scans(folder, 4), range(rounds + 1), []
+    full_scans, numbers, lines = scans(folder, 4), range(rounds + 1), []
     for size in SIZES:
-        lines.append(measured(ENGINE, [[cloud(whole, size, i)] for i in fresh], f"{size // 1000}k points", rounds))
+        lines.append(
+            measured_line(ENGINE, [[cloud(full_scans, size, i)] for i in numbers], f"{size // 1000}k points", rounds)
+        )
     for batch in BATCHES:
-        given = [[cloud(whole, FULL, batch * i + j) for j in range(batch)] for i in fresh]
-        lines.append(measured(NATIVE, given, f"batch of {batch} x {FULL // 1000}k", rounds))
-    header = ["", "ours", "voxels", "ours ms", "torch ms", "torch / ours", "ours us / point"]
+        given = [[cloud(full_scans, FULL, batch * i + j) for j in range(batch)] for i in numbers]
+        lines.append(measured_line(NATIVE, given, f"batch of {batch} x {FULL // 1000}k", rounds))
+    header = ["", "ours", "voxels", "ours ms", "torch ms", "torch / ours", "ours us/point"]
     print(table([*header, "ours MiB", "torch MiB", "ours / torch"], lines))
 
 

@@ -1,9 +1,9 @@
-"""Speed of the student's inference, from a scan as it comes, (N, 4) float32, to labels, on the CPU.
+"""Time of the student's inference, from a raw scan (N, 4) float32 to labels, on the CPU.
 
     python benchmarks/inference.py [--scans FOLDER] [--rounds 11] [--threads 2]
 
-Against the published style, against spconv with all else ours, and against the floor: the multiplications that the
-engine cannot avoid, at the rate at which torch.mm multiplies in the same rounds. See _timing.py for the rules.
+Compared with the published style, with spconv's convolutions in our student, and with the floor: the time of the
+engine's multiplications at the rate of torch.mm in the same rounds. ``_timing.py`` describes the method.
 """
 
 import time
@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from _timing import Gemm, Raw, arguments, conditions, crop, fair_rounds, lively_student, ratio, scans, spread, table
+from _timing import Gemm, Raw, arguments, conditions, crop, fair_rounds, ratio, scans, spread, table, varied_student
 from jaxtyping import Float, Int64
 from torch import Tensor
 
@@ -20,13 +20,13 @@ from elite.native import has_bf16, library
 from elite.student import SPVCNN
 from elite.student.engine import Engine, Precision
 
-PUBLISHED, MIXED, TORCH, FP32, BF16 = "published style", "spconv + our rest", "torch", "engine fp32", "engine bf16"
-HONEST = 13.4  # times the floor: the published style as measured before; far above it would be a straw man
+PUBLISHED, MIXED, TORCH, FP32, BF16 = "published style", "spconv + ours", "torch", "engine fp32", "engine bf16"
+EXPECTED = 13.4  # published style / floor, from earlier runs; a much higher value would be an unfair baseline
 GOALS = {FP32: (11.0, 2.7, 1.25), BF16: (18.0, 4.5, 1.6)}  # over published, over mixed, latency / floor
 
 
 class ByEngine:
-    """Raw scan -> labels; what part of the time each call took for the geometry is kept."""
+    """Raw scan to labels by the engine; records the seconds of the geometry of each call."""
 
     def __init__(self, student: SPVCNN, precision: Precision) -> None:
         self.student, self.engine = student, Engine(student, precision)
@@ -42,16 +42,16 @@ class ByEngine:
 
 
 def labels(logits: Float[Tensor, "n classes"]) -> Int64[Tensor, "n"]:
-    """Class 0 is never an answer."""
+    """Predicted classes; class 0 is never predicted."""
     return logits[:, 1:].argmax(dim=1) + 1
 
 
 def macs_of(points: Tensor, student: SPVCNN) -> dict[str, int]:
-    """Multiplications that the engine executes for a scan, by where."""
+    """Multiplications of the engine for a scan, by layer."""
     prepared, c = Engine(student).prepare(points), student.config.channels
     levels = prepared.geometry.levels
     fine, coarse = sum(map(len, levels[:-1])), sum(map(len, levels[1:]))
-    # Each pair serves both ways, and each voxel is its own neighbour.
+    # Each pair counts in both directions, and each voxel is its own neighbour.
     pairs = sum(2 * int(prepared.pairs(i).count.sum()) for i in range(len(levels) - 1)) + fine
     blocks, h, classes = sum(b.groups for b in prepared.geometry.blocks), c // 2, student.config.classes
     return {
@@ -64,7 +64,7 @@ def macs_of(points: Tensor, student: SPVCNN) -> dict[str, int]:
 
 
 def contestants(student: SPVCNN, raw: Raw) -> dict[str, Callable[[Raw], Tensor]]:
-    """Raw scan -> labels of the points inside the volume; the rivals too, if spconv is installed."""
+    """Functions from a raw scan to the labels inside the volume; those with spconv only if it is installed."""
 
     def of(logits: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Raw], Tensor]:
         return lambda raw: labels(logits(*crop(raw, student)))
@@ -78,7 +78,7 @@ def contestants(student: SPVCNN, raw: Raw) -> dict[str, Callable[[Raw], Tensor]]
     try:
         from reference_student import ReferenceStudent, SpconvAndOurs
     except ImportError:
-        print("spconv is not installed: no rivals (pip install spconv)")
+        print("spconv: not installed, so its rows are missing. Run pip install spconv.")
         return made
     reference = ReferenceStudent(student).eval()
     published = of(lambda p, r: reference(p, r, _one_scan(p)))
@@ -87,14 +87,14 @@ def contestants(student: SPVCNN, raw: Raw) -> dict[str, Callable[[Raw], Tensor]]
 
 
 def check(published: Callable[[Raw], Tensor], ours: Callable[[Raw], Tensor], raw: Raw) -> None:
-    """The published style computes what ours does, on one thread; on more, spconv's sums race."""
-    answer, threads = ours(raw), torch.get_num_threads()
+    """Check that the published style has our result on one thread; with more, the order of spconv's sums varies."""
+    expected, threads = ours(raw), torch.get_num_threads()
     for count in sorted({1, threads}):
         torch.set_num_threads(count)  # spconv shares torch's OpenMP
-        share, classes = float((published(raw) == answer).float().mean()), len(answer.unique())
-        print(f"published style on {count} thread(s): {100 * share:.3f} % of labels as ours, {classes} classes")
+        share, classes = float((published(raw) == expected).float().mean()), len(expected.unique())
+        print(f"published style on {count} thread(s): {100 * share:.3f} % equal labels, {classes} classes")
         if count == 1 and (share < 0.999 or classes < 5):
-            raise SystemExit("the published style does not compute what ours does: nothing to compare.")
+            raise SystemExit("published style: expected the same labels as ours on one thread, found others.")
     torch.set_num_threads(threads)
 
 
@@ -105,18 +105,18 @@ def _one_scan(points: Tensor) -> Tensor:
 @torch.inference_mode()
 def main(folder: Path | None, count: int) -> None:
     if library() is None:
-        raise SystemExit("the native kernels are not there; reinstall elite with a C++ compiler.")
-    told = conditions()
+        raise SystemExit("native kernels: not available. Reinstall elite with a C++ compiler.")
+    description = conditions()
     clouds = scans(folder, count + 1)
-    student = lively_student(clouds[0])
-    print(told)
+    student = varied_student(clouds[0])
+    print(description)
     points = [crop(raw, student)[0] for raw in clouds]
     print(
         f"{len(clouds)} {'rendered' if folder is None else 'real'} scans of "
         f"{min(map(len, points)):,} to {max(map(len, points)):,} points in the volume, {count} rounds"
     )
     running = contestants(student, clouds[0])
-    agree(running, clouds[0])
+    print_agreement(running, clouds[0])
     gemms = {FP32: Gemm(torch.float32), BF16: Gemm(torch.bfloat16)}
     if BF16 not in running:
         del gemms[BF16]
@@ -125,11 +125,11 @@ def main(folder: Path | None, count: int) -> None:
     report(running, seconds, gemms, [sum(each[(i + 1) % len(each)].values()) for i in range(count)], each[0])
 
 
-def agree(running: dict[str, Callable[[Raw], Tensor]], raw: Raw) -> None:
-    """How many labels of each are those of the engine in fp32."""
+def print_agreement(running: dict[str, Callable[[Raw], Tensor]], raw: Raw) -> None:
+    """Print the share of labels that agree with the engine in fp32."""
     ours = running[FP32](raw)
     shares = {name: float((run(raw) == ours).float().mean()) for name, run in running.items() if name != FP32}
-    print("labels as the engine's in fp32: " + ", ".join(f"{n} {100 * s:.2f} %" for n, s in shares.items()))
+    print("labels equal to the engine in fp32: " + ", ".join(f"{n} {100 * s:.2f} %" for n, s in shares.items()))
 
 
 def report(
@@ -155,21 +155,21 @@ def report(
         _verdict(name, seconds, floors, share)
     if PUBLISHED in running:
         slow = ratio(seconds[PUBLISHED], gemms[FP32].floors(macs))
-        kind = "MORE THAN 20 % SLOWER: a straw man" if slow > 1.2 * HONEST else "no straw man"
-        print(f"published style / floor: {slow:.1f} (measured before: {HONEST}; {kind})")
+        kind = "MORE THAN 20 % SLOWER, an unfair baseline" if slow > 1.2 * EXPECTED else "a fair baseline"
+        print(f"published style / floor: {slow:.1f} (earlier runs: {EXPECTED}; {kind})")
 
 
 def _verdict(name: str, seconds: dict[str, list[float]], floors: list[float], geometry: float) -> None:
     published, mixed, floor = GOALS[name]
-    told = []
+    verdicts = []
     if PUBLISHED in seconds:
-        for rival, goal in ((PUBLISHED, published), (MIXED, mixed)):
-            found = ratio(seconds[rival], seconds[name])
-            told.append(f"{found:.2f} x {rival} (>= {goal}: {'met' if found >= goal else 'MISSED'})")
+        for other, goal in ((PUBLISHED, published), (MIXED, mixed)):
+            found = ratio(seconds[other], seconds[name])
+            verdicts.append(f"{found:.2f} x {other} (>= {goal}: {'met' if found >= goal else 'MISSED'})")
     found = ratio(seconds[name], floors)
-    told.append(f"{found:.2f} x floor (<= {floor}: {'met' if found <= floor else 'MISSED'})")
-    told.append(f"geometry {geometry:.1f} % (< 12: {'met' if geometry < 12 else 'MISSED'})")
-    print("   goals: " + ", ".join(told))
+    verdicts.append(f"{found:.2f} x floor (<= {floor}: {'met' if found <= floor else 'MISSED'})")
+    verdicts.append(f"geometry {geometry:.1f} % (< 12: {'met' if geometry < 12 else 'MISSED'})")
+    print("   goals: " + ", ".join(verdicts))
 
 
 if __name__ == "__main__":

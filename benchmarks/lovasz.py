@@ -1,9 +1,9 @@
-"""What the native kernel buys the Lovasz-softmax loss: value and gradient of 20 classes, by it and by plain torch.
+"""Time of the Lovasz-softmax loss and its gradient for 20 classes by the native kernel and by torch.
 
     python benchmarks/lovasz.py [--rounds 7] [--threads 1]
 
-Beside them the published style: class by class, errors as floats sorted by torch. Rows are random, about as right as a
-student in training.
+The published style processes class by class and sorts errors as floats with torch. Logits are random, with the
+accuracy of a student during training.
 """
 
 from collections.abc import Callable
@@ -19,11 +19,11 @@ from elite.losses import lovasz_softmax
 NATIVE, TORCH, PUBLISHED = "native", "torch", "published style"
 CLASSES, ROWS = 20, (5_000, 25_000, 120_000)
 
-Asked = tuple[Tensor, Tensor]  # logits (n, classes), labels (n,)
+Inputs = tuple[Tensor, Tensor]  # logits (n, classes), labels (n,)
 
 
-def asked(rows: int, seed: int) -> Asked:
-    """Every tenth row without a label, two of three answers right."""
+def random_inputs(rows: int, seed: int) -> Inputs:
+    """Inputs with a tenth of the rows unlabelled and two thirds of the predictions correct."""
     random = torch.Generator().manual_seed(seed)
     logits = 3 * torch.randn(rows, CLASSES, generator=random)
     labels = torch.randint(1, CLASSES, (rows,), generator=random)
@@ -32,11 +32,11 @@ def asked(rows: int, seed: int) -> Asked:
     return logits.requires_grad_(), labels
 
 
-def by_torch(given: Asked) -> Tensor:
+def by_torch(inputs: Inputs) -> Tensor:
     found = native.library
     native.library = lambda: None  # type: ignore[assignment]
     try:
-        return value_and_gradient(lovasz_softmax, given)
+        return value_and_gradient(lovasz_softmax, inputs)
     finally:
         native.library = found
 
@@ -55,8 +55,8 @@ def class_by_class(logits: Tensor, labels: Tensor) -> Tensor:
     return torch.stack(losses).mean()
 
 
-def value_and_gradient(loss: Callable[[Tensor, Tensor], Tensor], given: Asked) -> Tensor:
-    logits, labels = given
+def value_and_gradient(loss: Callable[[Tensor, Tensor], Tensor], inputs: Inputs) -> Tensor:
+    logits, labels = inputs
     logits.grad = None
     value = loss(logits, labels)
     value.backward()
@@ -74,13 +74,13 @@ def main(rounds: int) -> None:
     }
     lines = []
     for rows in ROWS:
-        inputs = [asked(rows, seed) for seed in range(rounds + 1)]
+        inputs = [random_inputs(rows, seed) for seed in range(rounds + 1)]
         values = [contestant(inputs[0]) for contestant in contestants.values()]
         torch.testing.assert_close(values[1:], values[:1] * 2)
-        took = fair_rounds(contestants, inputs, rounds)
-        ratios = [spread(took[name], took[NATIVE]) for name in (TORCH, PUBLISHED)]
-        lines.append([f"{rows:,} rows", f"{1000 * min(took[NATIVE]):.1f}", *ratios])
-    print(table(["", "native, ms at its quickest", *(f"{name} / native" for name in (TORCH, PUBLISHED))], lines))
+        seconds = fair_rounds(contestants, inputs, rounds)
+        ratios = [spread(seconds[name], seconds[NATIVE]) for name in (TORCH, PUBLISHED)]
+        lines.append([f"{rows:,} rows", f"{1000 * min(seconds[NATIVE]):.1f}", *ratios])
+    print(table(["", "native, fastest ms", *(f"{name} / native" for name in (TORCH, PUBLISHED))], lines))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""What bf16 costs in accuracy: mIoU of the same trained student in float32 and in bf16, on the same scans.
+"""Accuracy of bf16 inference: mIoU of a trained student in float32 and in bf16 on the same scans.
 
     python benchmarks/precision.py                                    # renders a street, trains a student on it
     python benchmarks/precision.py CKPT ROOT [--split 08] [--frames 0-2]
 
-bf16 is fit to be a default only where the difference is below 0.1 mIoU points.
+The goal is a difference below 0.1 points of mIoU.
 """
 
 import argparse
@@ -28,10 +28,10 @@ DRIVE = "--sequences 4 --frames 20 --beams 32 --azimuths 512 --image-width 160 -
 
 
 def trained(folder: Path) -> tuple[Path, Path]:
-    """(checkpoint, data set), both made in ``folder``."""
+    """Render a data set and train a student in ``folder``; return checkpoint and data set."""
     root, run = folder / "drive", folder / "run"
-    elite(f"synth {root} {DRIVE}")
-    elite(f"train --config synthetic-student --data.root {root} --out {run} --accelerator cpu")
+    elite(f"synth -o {root} {DRIVE}")
+    elite(f"train {root} -o {run} --config synthetic-student --accelerator cpu")
     return run / "checkpoints" / "last.ckpt", root
 
 
@@ -41,20 +41,20 @@ def elite(command: str) -> None:
 
 def main(checkpoint: Path, root: Path, split: str, frames: str | None) -> None:
     dataset = SemanticKITTI(root, split, frames=frames, cameras=())
-    answers: dict[Precision, list[np.ndarray]] = {"fp32": [], "bf16": []}
+    predictions: dict[Precision, list[np.ndarray]] = {"fp32": [], "bf16": []}
     miou = {}
-    for precision, kept in answers.items():
+    for precision, labels in predictions.items():
         segmenter = Segmenter.load(checkpoint, "cpu", precision=precision)
 
-        def predict(frame: Frame, segmenter: Segmenter = segmenter, kept: list[np.ndarray] = kept) -> Prediction:
-            kept.append(segmenter.segment(frame.scan).labels)
-            return Prediction(kept[-1])
+        def predict(frame: Frame, segmenter: Segmenter = segmenter, labels: list[np.ndarray] = labels) -> Prediction:
+            labels.append(segmenter.segment(frame.scan).labels)
+            return Prediction(labels[-1])
 
         miou[precision] = 100 * evaluate(dataset, predict)["miou_present"]
-    same = np.mean(np.concatenate(answers["fp32"]) == np.concatenate(answers["bf16"]))
+    same = np.mean(np.concatenate(predictions["fp32"]) == np.concatenate(predictions["bf16"]))
     difference = miou["bf16"] - miou["fp32"]
     verdict = "met" if abs(difference) < GOAL else "MISSED"
-    print(f"{len(answers['fp32'])} scans of {split}, mIoU over the classes present: {miou['fp32']:.3f} in fp32")
+    print(f"{len(predictions['fp32'])} scans of {split}, mIoU over the classes present: {miou['fp32']:.3f} in fp32")
     print(f"bf16: {difference:+.3f} points (|difference| < {GOAL}: {verdict}), {100 * same:.2f} % of the labels equal")
 
 
@@ -68,7 +68,7 @@ if __name__ == "__main__":
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     print(conditions())
     if not has_bf16():
-        print("this processor does not multiply bfloat16, or there are no native kernels: nothing to compare.")
+        print("bf16: not available, because the processor or the native kernels do not support it.")
     elif given.root is not None:
         main(given.checkpoint, given.root, given.split, given.frames)
     else:

@@ -1,8 +1,8 @@
-"""The student in the published style, as a yardstick: nothing shared, nothing rewritten, spconv's convolutions.
+"""Student in the published style, as a baseline for speed: spconv's convolutions, without our optimisations.
 
-Voxels by ``torch.unique(dim=0)`` at every stride, means by scattered sums, point layers and classifier once per point.
-Scattered sums go by ``scatter_add_`` with a broadcast index, the fastest way in torch. Gradients are spconv's own: on
-CPUs its backward fails only in asking for a CUDA stream, which it then does not use, so it is told of one.
+Voxels by ``torch.unique(dim=0)`` at each stride, means by scattered sums, point layers and classifier once per point.
+Scattered sums use ``scatter_add_`` with a broadcast index, the fastest way in torch. Gradients are spconv's. Its
+backward pass on CPUs requests a CUDA stream that it does not use, so a dummy replaces it.
 """
 
 import math
@@ -25,7 +25,7 @@ SLOPE = 0.1
 
 
 class ScatterMean:
-    """Mean of the rows of each group; how many there are is counted once."""
+    """Mean of the rows of each group. Rows are counted once."""
 
     def __init__(self, group: Int64[Tensor, "n"], groups: int) -> None:
         self.group, self.groups = group, groups
@@ -37,7 +37,7 @@ class ScatterMean:
 
 
 class Voxels:
-    """The occupied cells of one stride: coords (v, 4) batch z y x, and the voxel of every point."""
+    """Occupied cells of one stride: ``coords`` (v, 4) as batch, z, y, x, and the voxel of each point."""
 
     def __init__(self, points: Tensor, batch_index: Tensor, grid: Grid, stride: int) -> None:
         low, high = (points.new_tensor(corner) for corner in grid.volume)
@@ -96,7 +96,7 @@ class ReferenceStage(nn.Module):
         self.point = PointBranch(channels)
 
     def forward(self, feats: Tensor, fine: Voxels, coarse: Voxels, scans: int) -> tuple[Tensor, Tensor]:
-        """(point features, input of the next stage)."""
+        """Return point features and the input of the next stage."""
         x = SparseConvTensor(feats, fine.coords.int(), fine.shape, scans)
         for block in self.voxel:
             x = block(x)
@@ -105,7 +105,7 @@ class ReferenceStage(nn.Module):
 
 
 class ReferenceStudent(nn.Module):
-    """Points in, logits per point out; the weights are those of ``student``."""
+    """Logits per point, with the weights of ``student``."""
 
     def __init__(self, student: SPVCNN) -> None:
         super().__init__()
@@ -135,7 +135,7 @@ class ReferenceStudent(nn.Module):
 
 
 def _spconv_weights(student: SPVCNN) -> dict[str, Tensor]:
-    """In spconv's layouts: (out, z, y, x, in); a 1x1x1 kernel is used as the (in, out) matrix that its memory holds."""
+    """Weights in spconv's layout (out, z, y, x, in). A 1x1x1 kernel is used as the (in, out) matrix in its memory."""
     converted = {}
     for name, value in student.state_dict().items():
         if value.ndim == 3:
@@ -147,7 +147,7 @@ def _spconv_weights(student: SPVCNN) -> dict[str, Tensor]:
 
 
 class SpconvAndOurs:
-    """spconv's convolutions in our student: packed keys, shared poolings, classes of points, the native geometry."""
+    """spconv's convolutions in our student, with packed keys, shared poolings, point groups and native geometry."""
 
     def __init__(self, student: SPVCNN) -> None:
         self.student = student

@@ -1,11 +1,11 @@
-"""What files that stay in the folder cost a stream: from the rename of a scan to its labels, empty folder or full.
+"""Latency of ``elite stream`` in an empty folder and in one with many files.
 
     python benchmarks/stream.py [--files 100000] [--rounds 5] [--rate 10] [--points 20000] [--threads 1]
 
-Two `elite stream` commands run at the same time, one on a folder without files and one on a folder that holds labelled
-scans (of one point each). In every round each of them gets 20 scans in turn, at RATE per second. Printed: the median
-time per folder in milliseconds and the ratio per round, then the median of the ratios. The scans are thinned ones of
-SCANS (default: a rendered street). Linux only.
+Two commands run at the same time, one on an empty folder and one on a folder with labelled scans of one point each. In
+each round both get 20 scans in turn, at RATE per second. Prints the median time from the rename of a scan to its labels
+in milliseconds, the ratio of each round, and the median ratio. The scans are random subsets of those in SCANS (default:
+a rendered street). Linux only.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-from _timing import Raw, conditions, lively_student, ratio, restart, scans
+from _timing import Raw, conditions, ratio, restart, scans, varied_student
 
 from elite.student import save_student
 
@@ -28,7 +28,7 @@ EMPTY, FULL = "empty", "full"
 
 
 def fill(folder: Path, count: int) -> None:
-    """Scans of one point, and their labels. Links are made faster than files."""
+    """Write scans of one point and their labels, as links, which is faster than writing files."""
     for inner, suffix, size in (("in", "bin", 16), ("out", "label", 4)):
         (folder / inner).mkdir(parents=True)
         for i in range(count):
@@ -41,8 +41,8 @@ def fill(folder: Path, count: int) -> None:
 
 
 def start(folder: Path, student: Path) -> subprocess.Popen[str]:
-    places = [folder / "in", "--checkpoint", student, "-o", folder / "out"]
-    command = [sys.executable, "-m", "elite", "stream", *map(str, places), "--device", "cpu"]
+    paths = [student, folder / "in", "-o", folder / "out"]
+    command = [sys.executable, "-m", "elite", "stream", *map(str, paths), "--device", "cpu"]
     return subprocess.Popen(command, text=True, stdout=subprocess.PIPE)
 
 
@@ -50,13 +50,13 @@ def deliver(folder: Path, name: str, data: bytes) -> float:
     """Seconds from the rename of a scan to its labels."""
     scan, labels = folder / "in" / f"{name}.bin", folder / "out" / f"{name}.label"
     scan.with_suffix(".tmp").write_bytes(data)
-    begun = time.perf_counter()
+    start = time.perf_counter()
     scan.with_suffix(".tmp").rename(scan)
     while not labels.exists():
-        if time.perf_counter() - begun > LIMIT_S:
-            raise SystemExit(f"{labels} did not appear within {LIMIT_S:.0f} s")
+        if time.perf_counter() - start > LIMIT_S:
+            raise SystemExit(f"{labels}: expected within {LIMIT_S:.0f} s, not found.")
         time.sleep(0.0005)
-    return time.perf_counter() - begun
+    return time.perf_counter() - start
 
 
 def deliver_many(folder: Path, first: int, data: list[bytes], rate: float) -> list[float]:
@@ -70,7 +70,7 @@ def deliver_many(folder: Path, first: int, data: list[bytes], rate: float) -> li
 
 def main(root: Path, given: argparse.Namespace) -> None:
     clouds, rng = scans(given.scans, 5), np.random.default_rng(0)
-    save_student(lively_student(clouds[0]), root / "student.safetensors")
+    save_student(varied_student(clouds[0]), root / "student.safetensors")
 
     def thinned(raw: Raw) -> bytes:
         return raw[rng.permutation(len(raw))[: given.points]].astype("<f4").tobytes()
@@ -107,9 +107,9 @@ if __name__ == "__main__":
     parser.add_argument("--files", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--rate", type=float, default=10.0, help="scans per second (default: 10)")
-    parser.add_argument("--points", type=int, default=20_000, help="points of each scan (default: 20000)")
+    parser.add_argument("--points", type=int, default=20_000, help="points per scan (default: 20000)")
     parser.add_argument("--folder", type=Path, help="file system to measure on (default: that of temporary files)")
-    parser.add_argument("--threads", type=int, help="default: OMP_NUM_THREADS, else every core")
+    parser.add_argument("--threads", type=int, help="default: OMP_NUM_THREADS, else all cores")
     options = parser.parse_args()
     restart(options.threads)
     print(conditions())

@@ -1,7 +1,9 @@
-"""What the teacher costs: one training step of SAM ViT-B on a 320 x 1024 crop, beside the student's on a full scan.
+"""Time and memory of a training step of SAM ViT-B on a 320 x 1024 crop, compared with the student on a full scan.
 
-Sides are interleaved; medians as ratios to the student's step, and the peak of memory that a process of its own needed
-for one step. Weights are random: they cost the same.
+    python benchmarks/teacher.py [--rounds 3] [--device cuda] [--bf16]
+
+Steps are interleaved. Prints medians as ratios to the student's step, and the peak memory of one step in a separate
+process. Weights are random, which does not change the cost.
 """
 
 import argparse
@@ -41,8 +43,10 @@ def teacher_step(config: TeacherConfig, device: str, precision: torch.dtype) -> 
     def step() -> None:
         teacher.zero_grad(set_to_none=True)
         with torch.autocast(device, dtype=precision, enabled=precision is not torch.float32):
-            said = teacher.at(teacher(images), pixels, SIZE)
-        loss: Tensor = sum((logits.float().square().mean() for logits in said.stages), said.multi_stage.float().mean())
+            logits = teacher.at(teacher(images), pixels, SIZE)
+        loss: Tensor = sum(
+            (stage.float().square().mean() for stage in logits.stages), logits.multi_stage.float().mean()
+        )
         loss.backward()
 
     return step
@@ -67,31 +71,31 @@ def make(name: str, device: str, precision: torch.dtype) -> Callable[[], None]:
 
 
 def timed(step: Callable[[], None], device: str) -> float:
-    began = time.perf_counter()
+    start = time.perf_counter()
     step()
     if device == "cuda":
         torch.cuda.synchronize()
-    return time.perf_counter() - began
+    return time.perf_counter() - start
 
 
 def peak(name: str, device: str) -> float:
-    """GiB: of the process, or on the GPU of its memory."""
+    """Peak memory of one step in GiB, of the process or of the GPU."""
     command = [sys.executable, __file__, "--peak", name, "--device", device]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
 
 
 def resident_peak() -> float:
-    """GiB of this program alone; getrusage would count what the process held before it became this program."""
+    """Peak memory of this program in GiB. Unlike getrusage, it excludes the process before the start of the program."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 2**20
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--bf16", action="store_true")
-    parser.add_argument("--peak", help="print the peak of memory of one step of this side, and nothing else")
+    parser.add_argument("--peak", help="print only the peak memory of one step of this contestant")
     args = parser.parse_args()
     precision = torch.bfloat16 if args.bf16 else torch.float32
     if args.peak:
@@ -108,8 +112,10 @@ def main() -> None:
     one = median(times["student"])
     print(f"{conditions()}\n{args.device}, {precision}; one image of {SIZE[0]} x {SIZE[1]}, one scan")
     for name in names:
-        own = median(times[name])
-        print(f"{name:22s} {own / one:6.2f} student steps ({own:.2f} s)   peak {peak(name, args.device):5.2f} GiB")
+        seconds = median(times[name])
+        print(
+            f"{name:22s} {seconds / one:6.2f} student steps ({seconds:.2f} s)   peak {peak(name, args.device):5.2f} GiB"
+        )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Speed and memory of one training step on the CPU: forward, cross entropy, backward and SGD step of one scan.
+"""Time and memory of a training step on the CPU: forward, cross entropy, backward and SGD for one scan.
 
     python benchmarks/training_step.py [--scans FOLDER] [--rounds 5] [--threads 2]
 
-The published style with its own modules and spconv's own gradients, against ours in plain torch and with the native
-kernels. Memory is the peak above what the process held before its first step, each in a process of its own.
+Compares the published style (its modules, spconv's gradients) with ours in torch and with the native kernels. Memory
+is the peak above the memory before the first step, in a separate process each.
 """
 
 from collections.abc import Callable
@@ -19,13 +19,13 @@ from _timing import (
     crop,
     fair_rounds,
     given_clouds,
-    lively_student,
     memory_above,
     memory_of,
     ratio,
     scans,
     spread,
     table,
+    varied_student,
 )
 from torch import Tensor, nn
 
@@ -34,12 +34,12 @@ from elite.student import SPVCNN
 
 PUBLISHED, TORCH, NATIVE = "published style", "torch", "native"
 GOAL, MEMORY_GOAL = 5.0, 0.65  # published / native in time; native / torch in memory
-STEPS = 2  # on two scans, for the peak of memory
+STEPS = 2  # on two scans, for the peak memory
 MB = 1 << 20
 
 
 def step_of(name: str, student: SPVCNN) -> Callable[[Raw], tuple[float, float]]:
-    """Raw scan -> (loss, norm of the gradient), after which the weights have changed."""
+    """Function from a raw scan to loss and gradient norm. It updates the weights."""
     model, logits = _model(name, student)
     model.train()
     optimiser = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, nesterov=True, weight_decay=1e-4)
@@ -58,7 +58,7 @@ def step_of(name: str, student: SPVCNN) -> Callable[[Raw], tuple[float, float]]:
 
 
 def _model(name: str, student: SPVCNN) -> tuple[nn.Module, Callable[[Tensor, Tensor, Tensor], Tensor]]:
-    """(module with the weights of ``student``, points, remission and batch index -> logits)."""
+    """Module with the weights of ``student``, and its function from points, remission and batch index to logits."""
     if name == PUBLISHED:
         from reference_student import ReferenceStudent
 
@@ -67,22 +67,22 @@ def _model(name: str, student: SPVCNN) -> tuple[nn.Module, Callable[[Tensor, Ten
     ours = SPVCNN.from_config(student.config)
     ours.load_state_dict(student.state_dict())
     ours.backend = "native" if name == NATIVE else "torch"
-    return ours, lambda *given: ours(*given).logits
+    return ours, lambda *inputs: ours(*inputs).logits
 
 
 def contestants() -> list[str]:
     if library() is None:
-        raise SystemExit("the native kernels are not there; reinstall elite with a C++ compiler.")
+        raise SystemExit("native kernels: not available. Reinstall elite with a C++ compiler.")
     try:
         import reference_student  # noqa: F401
     except ImportError:
-        print("spconv is not installed: no published style to compare with (pip install spconv)")
+        print("spconv: not installed, so the published style is missing. Run pip install spconv.")
         return [TORCH, NATIVE]
     return [PUBLISHED, TORCH, NATIVE]
 
 
 def check(names: list[str], student: SPVCNN, raw: Raw) -> None:
-    """The same loss and gradient, on one thread: spconv's sums race on more."""
+    """Check that loss and gradient agree on one thread; with more, the order of spconv's sums varies."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     found = {name: step_of(name, student)(raw) for name in names}
@@ -90,11 +90,11 @@ def check(names: list[str], student: SPVCNN, raw: Raw) -> None:
     print("first step: " + ", ".join(f"{n} loss {loss:.5f} gradient {norm:.4f}" for n, (loss, norm) in found.items()))
     loss, norm = found[TORCH]
     if any(abs(a - loss) > 1e-3 * loss or abs(b - norm) > 1e-2 * norm for a, b in found.values()):
-        raise SystemExit("they do not compute the same: nothing to compare.")
+        raise SystemExit("first step: expected equal losses and gradients, found different ones.")
 
 
 def child(file: str, name: str) -> None:
-    """Print the peak of memory of ``STEPS`` steps."""
+    """Print the peak memory of ``STEPS`` steps."""
     clouds = given_clouds(file)
     step = step_of(name, SPVCNN())
 
@@ -108,7 +108,7 @@ def child(file: str, name: str) -> None:
 def main(folder: Path | None, rounds: int) -> None:
     print(conditions())
     names, clouds = contestants(), scans(folder, rounds + 1)
-    student = lively_student(clouds[0])
+    student = varied_student(clouds[0])
     print(f"{len(clouds)} {'rendered' if folder is None else 'real'} scans, {rounds} rounds")
     check(names, student, clouds[0])
     seconds = fair_rounds({name: step_of(name, student) for name in names}, clouds, rounds)
@@ -123,7 +123,7 @@ def main(folder: Path | None, rounds: int) -> None:
         ]
         for name in names
     ]
-    header = ["training step of one scan", "median ms", "over native (lowest-highest)", "peak MiB", "of torch's"]
+    header = ["training step of one scan", "median ms", "over native (lowest-highest)", "peak MiB", "/ torch"]
     print("\n" + table(header, lines))
     if PUBLISHED in names:
         found = ratio(seconds[PUBLISHED], seconds[NATIVE])

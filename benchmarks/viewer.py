@@ -1,16 +1,17 @@
-"""How long the viewer takes from one frame to another, at full size, until a browser has drawn it.
+"""Time of the viewer from one full-size frame to another, until the browser has drawn it.
 
-Every scan of a data set (a rendered street, or --data ROOT) is copied often enough that no frame is shown twice, so
-nothing of it is at hand unless it was read ahead: "next" is the frame after the last one, "jump" any other. Of each
-switch are told:
+    python benchmarks/viewer.py [--data ROOT] [--rounds 15]
 
-    sent         until the viewer has read, coloured and sent the frame
-    page's work  processor time of the page's main thread: to unpack it, lay out the panels, hand it to the renderer
-    in the page  until the page has it
-    drawn        until two pictures later it is surely drawn
+The scans of a data set (default: a rendered street) are copied so that each frame is displayed once, and is only in
+memory if it was read ahead: "next" is the following frame, "jump" any other. For each switch:
 
-The browser is a headless Chromium that draws in software, on the same processor. What a picture takes without any
-switch is told last: the same points, from a little nearer or farther. With a graphics card it is a few milliseconds.
+    sent         time until the viewer has read, coloured and sent the frame
+    page's work  processor time of the page's main thread: unpack, lay out, pass to the renderer
+    in the page  time until the page has the frame
+    drawn        time until two further pictures are drawn, which include the frame
+
+The browser is a headless Chromium with software rendering on the same processor. The last line is the time of a picture
+without a switch: the same points from a slightly different distance. A graphics card needs a few milliseconds.
 """
 
 import argparse
@@ -29,7 +30,7 @@ from elite.synthetic import DriveConfig, render_drive
 from elite.viewer import DataSource, Viewer, first_choice, open_window
 
 FLAGS = ["--headless", "--no-sandbox", "--enable-unsafe-swiftshader", "--disable-background-networking"]
-# The headline is sent after the points, and the page takes what it is sent in order.
+# The headline is sent after the points, and the page processes messages in order.
 HAS = """name => new Promise(done => {
     const look = () => {
         const text = document.body.textContent
@@ -42,7 +43,7 @@ SEQUENCE = "00"
 
 
 def repeat(root: Path, out: Path, frames: int) -> SemanticKITTI:
-    """The labelled frames of a data set again and again, as one sequence of ``frames``."""
+    """Write a sequence of ``frames`` frames that repeats the labelled frames of a data set."""
     dataset, to = SemanticKITTI(root), Layout(out)
     chosen = dataset.labelled()
     for i in range(frames):
@@ -58,7 +59,7 @@ def repeat(root: Path, out: Path, frames: int) -> SemanticKITTI:
 
 
 class Browser:
-    """A page on a viewer, and how it is asked for times."""
+    """Browser page of a viewer, with its timings."""
 
     def __init__(self, page: Page, viewer: Viewer) -> None:
         self.page, self.viewer, self.near = page, viewer, False
@@ -67,55 +68,55 @@ class Browser:
         self.session.send("Performance.enable", {"timeDomain": "threadTicks"})
 
     def work(self) -> float:
-        """Processor seconds of the page's main thread so far."""
+        """Processor seconds of the page's main thread since its start."""
         metrics = self.session.send("Performance.getMetrics")["metrics"]
         return next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration")
 
     def switch(self, i: int) -> dict[str, float]:
-        """Seconds of each stage on the way to frame ``i``."""
-        name, before, began = "/".join(self.viewer.source.ids[i]), self.work(), time.perf_counter()
+        """Switch to frame ``i`` and return the seconds of each stage."""
+        name, before, start = "/".join(self.viewer.source.ids[i]), self.work(), time.perf_counter()
         self.viewer.go_to(i)
         while self.viewer.shown != i:
             time.sleep(0.001)
-        sent = time.perf_counter() - began
+        sent = time.perf_counter() - start
         self.page.evaluate(HAS, name)
-        arrived = time.perf_counter() - began
+        arrived = time.perf_counter() - start
         drawn = self.pictures() + arrived
         self.rest()
         return {"sent": sent, "page's work": self.work() - before, "in the page": arrived, "drawn": drawn}
 
     def turn(self) -> float:
-        """Seconds until the view is drawn from a little nearer or farther, with the same points."""
-        began = time.perf_counter()
+        """Change the distance of the camera and return the seconds until the view is drawn."""
+        start = time.perf_counter()
         self.near = not self.near
         self.page.mouse.wheel(0, 10 if self.near else -10)
         self.page.wait_for_timeout(10)
         self.pictures()
-        drawn = time.perf_counter() - began
+        drawn = time.perf_counter() - start
         self.rest()
         return drawn
 
     def rest(self) -> None:
-        """Until the renderer has done all that it was given: it is handed pictures faster than it draws them."""
+        """Wait until the renderer has drawn all queued pictures, which arrive faster than it draws them."""
         quick = 0
         while quick < 20:
             quick = quick + 1 if self.pictures() < 0.06 else 0
 
     def pictures(self) -> float:
-        """Seconds for two pictures."""
-        began = time.perf_counter()
+        """Wait for two pictures and return the seconds."""
+        start = time.perf_counter()
         self.page.evaluate(DRAWN)
-        return time.perf_counter() - began
+        return time.perf_counter() - start
 
 
 def measure(browser: Browser, rounds: int) -> None:
-    """Jumps, steps and pictures in turn."""
+    """Measure jumps, steps and pictures in turn."""
     rows: dict[str, list[float]] = {}
     for k in range(rounds + 1):
         found = {"jump": browser.switch(8 * k + 4), "next": browser.switch(8 * k + 5)}
         times = {f"{kind}, {stage}": seconds for kind, stages in found.items() for stage, seconds in stages.items()}
         for name, seconds in (times | {"same points, drawn": browser.turn()}).items():
-            if k:  # at first everything is slow
+            if k:  # the first round is slow
                 rows.setdefault(name, []).append(seconds)
     print(f"{'':24s}{'median':>10s}{'longest':>10s}")
     for name, seconds in rows.items():
