@@ -47,7 +47,7 @@ def repeat(root: Path, out: Path, frames: int) -> SemanticKITTI:
     dataset, to = SemanticKITTI(root), Layout(out)
     chosen = dataset.labelled()
     for i in range(frames):
-        entry, name = dataset.index[(row := chosen[i % len(chosen)])], f"{i:06d}"
+        row, name = chosen[i % len(chosen)], f"{i:06d}"
         copies = {dataset.scan_path(row): to.scan(SEQUENCE, name), dataset.label_path(row): to.labels(SEQUENCE, name)}
         for camera in entry.images:
             copies[dataset.layout.image(entry.sequence, entry.name, camera)] = to.image(SEQUENCE, name, camera)

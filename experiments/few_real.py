@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from elite.data.fraction import shown_labels
+from elite.data.label_budget import usable_labels
 from elite.datasets import SemanticKITTI
 from elite.environment import describe
 from elite.inference import Segmenter
@@ -92,7 +92,7 @@ def scores(task: Task, checkpoint: Path, seed: int) -> dict[str, float]:
         confusion = np.zeros((NUM_CLASSES, NUM_CLASSES), np.int64)
         for frame in SemanticKITTI(task.root, SEQUENCE, frames=frames, labels=folder, cameras=()):
             assert frame.labels is not None
-            known = shown_labels(frame.labels, frame.id, SHARE, seed) if part == "hidden" else 0
+            known = usable_labels(frame.labels, frame.id, SHARE, seed) if part == "hidden" else 0
             truth = np.where(known == 0, frame.labels, 0)
             confusion += confusion_matrix(segmenter.segment(frame.scan).labels, truth)
         result = score(confusion)

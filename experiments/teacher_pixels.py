@@ -43,7 +43,7 @@ def confusions(run: Path, drives: list[Path], every_frame: int) -> dict[str, np.
             frame = frames[i]
             assert frame.labels is not None
             rows = np.flatnonzero(in_volume(frame.scan.points, volume))
-            view = frame_views(frame, rows, image, labels=dense.read(frames.index[i], frame.images))[0]
+            view = frame_views(frame, rows, image, labels=dense.read(i, frame.images))[0]
             assert view.labels is not None
             prediction = predict_view(teacher, view, stride=STRIDE)
             is_near = (distance_to_points(view.labels.shape, view.pairs.pixel) <= NEAR)[::STRIDE, ::STRIDE]

@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from elite.config import ImageConfig, TeacherConfig
-from elite.data.images import ImageIndex, PictureSet
+from elite.data.image_set import ImageSet
+from elite.datasets import SemanticKITTI
 from elite.labels import CLASS_NAMES, NUM_CLASSES
 from elite.metrics import score
 from elite.teacher.backbone import Backbone
@@ -29,7 +30,9 @@ STRIDE = 4
 @torch.no_grad()
 def cells(backbone: Backbone, root: Path, sequences: str, image: ImageConfig) -> tuple[Tensor, Tensor]:
     """Features (cells, channels of all maps) and train ids of all labelled cells."""
-    pictures = PictureSet(ImageIndex(root, sequences), image, target="classes", seed=0, augment=False)
+    pictures = ImageSet(
+        SemanticKITTI(root, sequences, frame_files="images"), image, target="classes", seed=0, augment=False
+    )
     feats, labels = [], []
     for i in range(len(pictures)):
         picture = pictures[0, i]

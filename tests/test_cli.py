@@ -250,7 +250,7 @@ def test_refusals(tiny_kitti: Path, student: Path, tmp_path: Path, capsys) -> No
             "check-data",
             tmp_path / "own",
         ): "found sequences 00. 00/velodyne: 1 files are not read .*; expected names such as 000000.bin",
-        ("check-data", tiny_kitti, "--labels", "calib.txt"): "cannot list the folder",
+        ("check-data", tiny_kitti, "--labels", "calib.txt"): "cannot be listed",
         ("predict", student, loose, "--frames", "0", "-o", tmp_path / "o"): "within a data set",
         (*run, "--student.classes", "17"): "student.classes must be 20",
         (*run, "--devices", "0"): "devices: expected at least 1",

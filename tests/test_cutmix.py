@@ -246,8 +246,8 @@ def test_one_scan_pastes_from_itself(drive: Path) -> None:
 def test_where_nothing_has_a_number_nothing_is_pasted(drive: Path) -> None:
     without = training_set(drive, 8, "1")
     np.testing.assert_array_equal(without[(0, 0)].points, training_set(drive, 0, "1")[(0, 0)].points)
-    assert not without.has_objects
-    assert training_set(drive, 8).has_objects
+    assert not without.paster.finds_objects()
+    assert training_set(drive, 8).paster.finds_objects()
     from_donor = training_set(drive, 8, "0-1")  # sample 0 asks scan 1, which has none; sample 1 gets some of scan 0
     assert (from_donor[(0, 0)].remission < 1 / 5).all()
     assert (from_donor[(0, 1)].remission < 1 / 5).any()
@@ -273,7 +273,7 @@ def test_hidden_labels_stay_hidden(tmp_path: Path) -> None:
         _write_image(tmp_path, i)
     settings = {"cameras": ("image_2",), "label_fraction": 0.4, "unlabelled": "seen"}
     data = training_set(tmp_path, 8, **settings, image=ImageConfig(crop=(300, 900)))
-    assert [data.frames.index[i].name[-1] for i in data.entries] == ["0", "3", "1", "2", "4"]
+    assert [data.frames.ids[i].name[-1] for i in data.entries] == ["0", "3", "1", "2", "4"]
     origins = [{int(r * 5 + 1e-5) for r in data[(0, i)].remission} for i in range(5)]
     assert origins == [{0, 3}, {3, 0}, {1}, {2}, {4}]
 

@@ -13,7 +13,7 @@ from elite.data.augment import keep_points, rotation_z, transform_points
 from elite.data.collate import collate
 from elite.data.datamodule import DataModule
 from elite.data.dataset import ScoringSet, TrainingSet
-from elite.data.fraction import evenly_spaced
+from elite.data.label_budget import evenly_spaced
 from elite.data.sampler import EpochSampler, SampleKey
 from elite.datasets import SemanticKITTI
 from elite.errors import DataError
@@ -117,7 +117,7 @@ def test_sampler_visits_each_scan_once_in_an_order_of_its_epoch() -> None:
 
 def test_a_scan_without_a_point_in_the_volume_is_named(tmp_path: Path) -> None:
     write_frame(tmp_path, "00", "000004", np.full((3, 4), 99, np.float32), np.full(3, 40))
-    with pytest.raises(DataError, match=r"00/000004 has no point in the volume.*student\.volume"):
+    with pytest.raises(DataError, match=r"00/000004: expected a point in the volume.*student\.volume"):
         training_set(tmp_path)[(0, 0)]
 
 
@@ -214,7 +214,7 @@ def test_only_labels_that_are_shown_are_counted(ten_scans: Path, settings: dict[
     module = DataModule(TrainConfig(data=data))
     assert len(module.train_set) == (3 if settings == {"label_fraction": 0.3} else 10)
     frames = SemanticKITTI(ten_scans, "00", cameras=())
-    whole = np.sum([np.bincount(frames.read_labels(i), minlength=20) for i in range(10)], axis=0)[1:]
+    whole = np.sum([np.bincount(frames.labels(i).classes, minlength=20) for i in range(10)], axis=0)[1:]
     counts = np.array(module.point_counts())
     assert (counts <= whole).all()
     assert counts.sum() == pytest.approx(data.label_fraction * whole.sum(), rel=0.1)

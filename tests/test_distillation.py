@@ -331,7 +331,7 @@ assert main(["env"]) == 0
             DataError,
             "1 of 2 validation scans lack an image",
         ),
-        ({"dense_labels": "image_2_labels"}, DataError, "holds no dense labels"),
+        ({"dense_labels": "image_2_labels"}, DataError, "expected dense labels"),
         ({"precision": "16-mixed"}, ConfigError, "Set --precision bf16-mixed"),
         ({"devices": 2}, ConfigError, r"2 processes cannot share 1 training scans.*--devices"),
         ({"devices": 2, "frames": "0-1"}, ConfigError, "2 processes cannot share 1 validation scans"),

@@ -133,7 +133,7 @@ def test_prepared_for_training_takes_every_left_edge_and_mirrors_its_share() -> 
 
 
 def test_a_small_image_is_named_with_its_size_and_the_settings() -> None:
-    message = r"image_2 of scan 00/000007 is 10 x 15 pixels.*image\.scale 0\.5.*image\.crop keeps 8 x 16"
+    message = r"image_2 of scan 00/000007: .*8 x 16 pixels .*image\.crop, found 10 x 15 .*image\.scale 0\.5"
     with pytest.raises(DataError, match=message):
         prepare(coded(20, 30), ImageConfig(scale=0.5, crop=(8, 16)), None, source="image_2 of scan 00/000007")
     assert prepare(coded(20, 30), ImageConfig(crop=(20, 30)), np.random.default_rng(0)).image.shape == (20, 30, 3)

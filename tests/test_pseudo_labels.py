@@ -414,7 +414,7 @@ def test_training_takes_only_pseudo_labels_of_its_own_share(drive: Path, own_dri
     run(own_drive, own_drive)
     arguments = frames, StudentConfig().volume, AugmentConfig(), 0
     image = ImageConfig(crop=(64, 128))
-    with pytest.raises(ConfigError, match="hides"):
+    with pytest.raises(ConfigError, match=r"data\.label_fraction allows"):
         TrainingSet(*arguments, image=image, dense_labels="image_2_pseudo", **few)
     run(own_drive, own_drive, "--label-fraction", "0.05", "--label-unit", "points")
     shown = TrainingSet(*arguments, image=image, dense_labels="image_2_pseudo", **few)[0, 0]

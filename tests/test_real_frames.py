@@ -29,7 +29,7 @@ def test_check_data_counts_what_is_there(frames: SemanticKITTI) -> None:
 
 def test_partial_labels_are_a_label_folder_like_any_other(real_kitti: Path) -> None:
     partial = SemanticKITTI(real_kitti, "00", labels="labels_partial", cameras=())
-    assert [e.name for e in partial.index if e.has_labels] == ["000003", "000004"]
+    assert [partial.ids[i].name for i in partial.labelled()] == ["000003", "000004"]
     labels = partial[3].labels
     assert labels is not None
     assert 0.35 < (labels > 0).mean() < 0.45

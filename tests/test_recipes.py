@@ -74,7 +74,7 @@ def test_few_labels_is_laid_over_another_recipe(name: str, drive: Path) -> None:
     assert (config.data.label_fraction, config.data.label_unit, config.teacher.weights) == (0.01, "scans", "none")
     whole = DataModule(replace(base, data=replace(base.data, dense_labels="none")))
     few = DataModule(config)
-    assert len(few.train_set.labelled) == 1
+    assert len(few.train_set.budget.labelled) == 1
     assert few.total_steps(1) == whole.total_steps(1)
 
 
@@ -128,7 +128,7 @@ def test_scribbles_train_and_full_labels_score(drive: Path, tmp_path: Path) -> N
     assert "val/miou" in (out / "metrics.csv").read_text().splitlines()[0]
     assert main(["evaluate", str(out / "checkpoints" / "best.ckpt"), str(drive), "--json", str(report)]) == 0
     full = SemanticKITTI(drive, "08", cameras=())
-    labelled = sum((full.read_labels(i) > 0).sum() for i in range(len(full)))
+    labelled = sum((full[i].labels > 0).sum() for i in range(len(full)))
     assert sum(map(sum, json.loads(report.read_text())["confusion"])) >= labelled
 
 
@@ -143,13 +143,13 @@ def test_dense_labels_tell_no_more_than_the_scribbles(drive: Path) -> None:
     make = ["pseudo-label", str(drive), "--sequences", "train", "--lift", "true"]
     assert main(make) == 0
     for dense in ("image_2_pseudo", "image_2_labels"):
-        with pytest.raises(ConfigError, match=r"not made from 'scribbles'.*--labels scribbles"):
+        with pytest.raises(ConfigError, match=r"generated from 'scribbles'.*--labels scribbles"):
             module("scribbles", dense)
     module("labels_pseudo", "image_2_pseudo")  # both from all labels
     assert main([*make, "--labels", "scribbles"]) == 0  # made again, since the source is another
     assert module("scribbles", "image_2_pseudo").train_set.dense_images == 2
     assert module("labels_pseudo", "image_2_pseudo").train_set.dense_images == 2
-    with pytest.raises(ConfigError, match=r"not made from 'scribbles'"):
+    with pytest.raises(ConfigError, match=r"generated from 'scribbles'"):
         module("labels_pseudo", "image_2_labels")
     record = json.loads((drive / "sequences/00/image_2_pseudo/000000.json").read_text())
     assert record["settings"]["labels"] == "scribbles"

@@ -72,7 +72,7 @@ def test_hidden_scans_take_part_and_teach_from_the_start_on(
     whole = {"steps": None, "epochs": 4} | {length: 4}
     settings = student_run(tiny_kitti, tmp_path, data=data, self_training=own, optim=optim, **whole)
     train_set = DataModule(settings).train_set
-    assert (train_set.labelled, train_set.unlabelled) == ([0], [1])
+    assert (train_set.budget.labelled, train_set.budget.unlabelled) == ([0], [1])
     terms, scans, losses = [], [], Training.losses
 
     def record(self: Training, output: Any, batch: Batch) -> dict[str, torch.Tensor]:

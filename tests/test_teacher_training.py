@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from elite.cli import main
 from elite.config import AdapterConfig, ImageConfig, ImageDataConfig, TeacherConfig, TeacherTrainingConfig
-from elite.data.images import PictureSet, first_come, segments, shuffled_keys
+from elite.data.image_set import ImageSet, number_by_appearance, segment_numbers, shuffled_keys
 from elite.datasets.dense_labels import write_dense
 from elite.errors import CheckpointError, ConfigError, DataError
 from elite.layout import Layout
@@ -94,14 +94,14 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[Backbone]:
 def test_segments_by_hand() -> None:
     semantic = np.array([[50, 50, 10], [10, 10, 10]], np.uint16)
     instance = np.array([[0, 0, 7], [9, 7, 7]], np.uint16)
-    assert segments(semantic, instance).tolist() == [[0, 0, 1], [2, 1, 1]]
+    assert segment_numbers(semantic, instance).tolist() == [[0, 0, 1], [2, 1, 1]]
 
 
 def test_numbers_depend_on_the_partition_only() -> None:
     ids = np.random.default_rng(0).integers(0, 9, (20, 30))
     renamed = np.random.default_rng(1).permutation(1000)[:9][ids]
-    assert (first_come(ids) == first_come(renamed)).all()
-    assert len(set(zip(ids.flat, first_come(ids).flat, strict=True))) == 9
+    assert (number_by_appearance(ids) == number_by_appearance(renamed)).all()
+    assert len(set(zip(ids.flat, number_by_appearance(ids).flat, strict=True))) == 9
 
 
 def test_boundaries_by_hand() -> None:
@@ -148,9 +148,10 @@ def test_colours_count_where_they_are_hidden() -> None:
 
 def test_every_epoch_shows_every_image_once() -> None:
     keys = shuffled_keys(5, 12, seed=3)
-    assert [e for e, _ in keys] == [0] * 5 + [1] * 5 + [2] * 2
-    assert sorted(i for _, i in keys[:5]) == sorted(i for _, i in keys[5:10]) == list(range(5))
-    assert keys[:5] != [(0, i) for _, i in keys[5:10]]
+    assert [key.epoch for key in keys] == [0] * 5 + [1] * 5 + [2] * 2
+    first, second = ([key.index for key in keys[part]] for part in (slice(5), slice(5, 10)))
+    assert sorted(first) == sorted(second) == list(range(5))
+    assert first != second
 
 
 def test_class_names_never_enter(tmp_path: Path, streets: Path, architecture: str) -> None:
@@ -257,7 +258,7 @@ def test_without_dense_labels(tmp_path: Path, architecture: str) -> None:
     root = draw_streets(tmp_path / "bare", RAW)
     for folder in (root / "sequences").glob("*/image_2_labels"):
         folder.rename(folder.with_name("elsewhere"))
-    with pytest.raises(DataError, match=r"expected such as .*00/image_2_labels.*--objective reconstruction"):
+    with pytest.raises(DataError, match=r"00/image_2_labels.*expected dense labels.*--objective reconstruction"):
         train_teacher(configured(root, tmp_path / "out", architecture), progress=False)
     train_teacher(configured(root, tmp_path / "out", architecture, objective="reconstruction"), progress=False)
 
@@ -266,12 +267,12 @@ def test_without_dense_labels(tmp_path: Path, architecture: str) -> None:
     ("changes", "error", "message"),
     [
         ({"data": {"root": None}}, ConfigError, "data.root is not set"),
-        ({"data": {"cameras": "image_3"}}, DataError, "no image image_3/N.png"),
+        ({"data": {"cameras": "image_3"}}, DataError, "expected an image image_3/N.png"),
         ({"data": {"sequences": "0,3"}}, DataError, "no sequence 03; found 00, 08"),
-        ({"data": {"cameras": "none"}}, ConfigError, "data.cameras names no camera"),
-        ({"data": {"sequences": "00", "val_sequences": "00"}}, DataError, "no image"),
+        ({"data": {"cameras": "none"}}, ConfigError, "data.cameras: .* found no camera"),
+        ({"data": {"sequences": "00", "val_sequences": "00"}}, DataError, "expected an image"),
         ({"image": ImageConfig(crop=(50, 80))}, ConfigError, "not whole patches of 8"),
-        ({"image": ImageConfig(crop=(72, 80))}, DataError, "64 x 96 pixels.*image.crop keeps 72 x 80"),
+        ({"image": ImageConfig(crop=(72, 80))}, DataError, "expected .* 72 x 80 pixels .* found 64 x 96"),
         ({"precision": "16-mixed"}, ConfigError, "Set --precision bf16-mixed"),
         ({"lr": 1e30, "warmup_steps": 0, "steps": 9}, ConfigError, "no longer finite.*lower --lr"),
     ],
@@ -349,13 +350,13 @@ def test_signal_ends_the_run_and_leaves_nothing(
 
 
 def test_stalled_image_ends_the_run_in_time(streets: Path, tmp_path: Path, architecture: str, monkeypatch) -> None:
-    read = PictureSet.__getitem__
+    read = ImageSet.__getitem__
 
-    def wait(self: PictureSet, key: tuple[int, int]) -> Any:
+    def wait(self: ImageSet, key: tuple[int, int]) -> Any:
         time.sleep(100 if key[0] == 1 else 0)
         return read(self, key)
 
-    monkeypatch.setattr(PictureSet, "__getitem__", wait)
+    monkeypatch.setattr(ImageSet, "__getitem__", wait)
     settings = configured(streets, tmp_path / "model", architecture, data={"workers": 1, "timeout": 0.5})
     with pytest.raises(DataError, match=r"no data in 0.5 s.*--data.timeout"):
         train_teacher(settings, progress=False)

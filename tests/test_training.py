@@ -264,7 +264,7 @@ def test_data_that_is_not_used_is_reported(kitti: Path, tmp_path: Path, capsys) 
     write_frame(kitti, "22", "000000", random_scan(np.random.default_rng(0)))  # as elite synth --sequences 12 does
     train(student_run(kitti, tmp_path / "run", steps=1), progress=False)
     out = capsys.readouterr().out
-    assert "1 of 2 training scans has no labels in 'labels' and is left out\n" in out
+    assert "skipped training scans, which have no labels in 'labels': 1 of 2\n" in out
     assert "the images in image_2 are not used without a teacher" in out
     assert "sequence 22 is not used (see --data.sequences" in out
 

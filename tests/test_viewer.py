@@ -247,7 +247,7 @@ def test_a_scan_that_is_gone_is_a_fault_of_the_data(tiny_kitti: Path, tmp_path: 
     source, live = open_data(tiny_kitti), ScanSource("live")
     source.dataset.scan_path(0).unlink()
     live.add(tmp_path / "gone.bin", source.dataset.label_path(0))
-    for ask in (lambda: source.raw_label(0, 3), lambda: live.answer(0), lambda: source.dataset.read_labels(0)):
+    for ask in (lambda: source.raw_label(0, 3), lambda: live.answer(0), lambda: source.dataset.labels(0)):
         with pytest.raises(DataError, match="cannot read a scan"):
             ask()
 

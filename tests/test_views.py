@@ -198,10 +198,12 @@ def test_dense_labels_that_do_not_fit_are_refused(drive: Path) -> None:
     for folders in ("image_0_labels", "labels", "image_2_labels,image_2_pseudo"):
         with pytest.raises(ConfigError, match=r"one folder per camera.*image_2, image_3"):
             training_set(drive, dense_labels=folders)
-    with pytest.raises(DataError, match="image_2_pseudo holds no dense labels"):
+    with pytest.raises(DataError, match=r"image_2_pseudo: expected dense labels .*, found none"):
         training_set(drive, dense_labels="image_2_pseudo")
     write_dense_rows(drive, "000000", height=HEIGHT - 1)
-    with pytest.raises(DataError, match=r"semantic/000000\.png is 369 x 1226.*its image is 370 x 1226"):
+    with pytest.raises(
+        DataError, match=r"semantic/000000\.png: expected the size of its image, 370 x 1226 .*found 369 x 1226"
+    ):
         training_set(drive, dense_labels="image_2_labels")[(0, 0)]
 
 
@@ -209,7 +211,7 @@ def test_a_calibration_that_sees_nothing_is_refused(drive: Path) -> None:
     path = drive / "sequences" / "00" / "calib.txt"
     path.write_text(path.read_text().replace("P2: 700 0 600 45", "P2: 700 0 600 1e7"))
     data = training_set(drive, ("image_2",))
-    with pytest.raises(DataError, match=r"2 of 4 training scans lack an image"):
+    with pytest.raises(DataError, match=r"all 4 training scans, found 2 scans without one"):
         training_set(drive, require_images=True, unlabelled="seen")
     assert training_set(drive, ("image_3",), frames="0,3", require_images=True, unlabelled="seen").without_images == 0
     with pytest.raises(DataError, match=r"none of the 3000 points of scan 00/000000 into image_2.*check calib\.txt"):
@@ -218,16 +220,18 @@ def test_a_calibration_that_sees_nothing_is_refused(drive: Path) -> None:
 
 def test_a_small_image_is_named_by_scan_and_camera(drive: Path) -> None:
     write_image(drive, "000001", "image_2", coded_image()[:, :800])
-    with pytest.raises(DataError, match=r"image_2 of scan 00/000001 is 370 x 800 .*image\.crop keeps 300 x 900"):
+    with pytest.raises(DataError, match=r"image_2 of scan 00/000001: expected .* 300 x 900 .*found 370 x 800"):
         training_set(drive)[(0, 1)]
 
 
 def test_missing_images_are_counted_or_refused(drive: Path) -> None:
     assert training_set(drive).without_images == 1
     assert training_set(drive, ("image_3",)).without_images == 2
-    with pytest.raises(DataError, match=r"2 of 3 training scans lack an image .*first of them 00/000001"):
+    with pytest.raises(
+        DataError, match=r"all 3 training scans, found 2 scans without one, the first of them 00/000001"
+    ):
         training_set(drive, require_images=True)
-    with pytest.raises(DataError, match=r"none of the 3 training scans has an image in image_0"):
+    with pytest.raises(DataError, match=r"3 training scans: expected an image in image_0"):
         training_set(drive, ("image_0",))
 
 
@@ -274,7 +278,7 @@ def test_scoring_views_leave_nothing_to_chance(drive: Path) -> None:
 
 
 def names(data: TrainingSet) -> list[int]:
-    return [int(data.frames.index[i].name) for i in data.entries]
+    return [int(data.frames.ids[i].name) for i in data.entries]
 
 
 def test_scans_without_labels_stay_for_their_images(tmp_path: Path) -> None:
@@ -348,10 +352,10 @@ def test_generated_labels_are_read_from_another_root_and_true_ones_are_not(drive
     assert frames.labelled() == [0]
     assert (frames[0].labels == 1).all()
     images = frames[0].images
-    read = DenseLabels(frames, "image_2_pseudo").read(frames.index[0], images)
+    read = DenseLabels(frames, "image_2_pseudo").read(0, images)
     assert (read["image_2"] == to_train(ids)).all()
-    true = DenseLabels(frames, "image_2_labels").read(frames.index[0], images)
-    assert (true["image_2"] == DenseLabels(before, "image_2_labels").read(before.index[0], images)["image_2"]).all()
+    true = DenseLabels(frames, "image_2_labels").read(0, images)
+    assert (true["image_2"] == DenseLabels(before, "image_2_labels").read(0, images)["image_2"]).all()
     frames = SemanticKITTI(drive, "00", cameras=("image_2",), derived=made.root)
     assert (frames[0].labels == before[0].labels).all()
 
@@ -362,12 +366,12 @@ def test_training_reads_generated_labels_from_the_folder_that_pseudo_label_names
     made = tmp_path / "made"
     assert main(["pseudo-label", str(drive), "--frames", "0", "--out", str(made)]) == 0
     options = f"--data.derived {made} --data.dense_labels image_2_pseudo"
-    assert capsys.readouterr().out.splitlines()[0] == f"training finds these labels with {options}"
+    assert capsys.readouterr().out.splitlines()[0] == f"training uses these labels with {options}"
     settings = run_config(drive, dense_labels="image_2_pseudo")
-    with pytest.raises(DataError, match=r"no dense labels .*--data.derived"):
+    with pytest.raises(DataError, match=r"expected dense labels .*--data.derived"):
         DataModule(settings)
     module = DataModule(replace(settings, data=replace(settings.data, derived=made)))
     assert module.train_set.dense_images == 1
-    with pytest.raises(DataError, match="expected a folder that 'elite pseudo-label --out' wrote"):
+    with pytest.raises(DataError, match="expected a folder that 'elite pseudo-label -o' wrote"):
         DataModule(replace(settings, data=replace(settings.data, derived=tmp_path / "nowhere")))
     assert training_options(drive, PseudoLabelConfig(out=drive)) is None

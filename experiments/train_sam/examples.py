@@ -7,10 +7,10 @@ import numpy as np
 from scipy.ndimage import label as connected
 from tqdm import tqdm
 
-from elite.data.images import label_folder
 from elite.datasets.dense_labels import read_dense
 from elite.datasets.semantickitti import SemanticKITTI
 from elite.labels import to_train
+from elite.layout import label_folder
 from elite.pixels import jitter
 from elite.pseudo_labels.proposers.placement import Placement
 from elite.pseudo_labels.records import Prompt, Seeds, view_of

@@ -134,7 +134,7 @@ def evaluate(
     labelled = dataset.labelled()
     if not labelled:
         raise DataError(
-            f"no scan of sequences {','.join(dataset.sequences)} has a file in '{dataset.labels_folder}'; "
+            f"no scan of sequences {','.join(dataset.sequences)} has a file in '{dataset.selection.labels}'; "
             "there is nothing to score (test sequences have no public labels)."
         )
     tally, by_frame = Tally(), []
@@ -146,10 +146,10 @@ def evaluate(
         by_frame.append({"frame": frame.id, **figures})
     if not tally.total[:, 1:].any():
         raise DataError(
-            f"none of the {tally.frames} scans has a point of the classes 1..19 in '{dataset.labels_folder}'; "
+            f"none of the {tally.frames} scans has a point of the classes 1..19 in '{dataset.selection.labels}'; "
             "there is nothing to score."
         )
-    unlabelled = [f"{e.sequence}/{e.name}" for e in dataset.index if not e.has_labels]
+    unlabelled = [str(frame_id) for i, frame_id in enumerate(dataset.ids) if not dataset.has_labels(i)]
     return tally.report() | {"by_frame": by_frame, "unlabelled": unlabelled}
 
 

@@ -17,6 +17,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from elite.errors import ConfigError, DataError
 from elite.paths import expanded
@@ -29,6 +30,14 @@ SPLITS: dict[str, tuple[str, ...]] = {
 _NUMBERS = re.compile(r"[0-9]+(-[0-9]*)?|-.*")  # a range, perhaps a faulty one
 _DIGITS = 6  # of a frame's number, as in the names of its files
 CAMERAS = {"image_0": "P0", "image_1": "P1", "image_2": "P2", "image_3": "P3"}
+
+
+class DenseFiles(NamedTuple):
+    """Files of the dense labels of one image, and the record of their provenance if they were generated."""
+
+    semantic: Path
+    instance: Path
+    record: Path
 
 
 @dataclass(frozen=True)
@@ -61,8 +70,13 @@ class Layout:
         return self.sequence(sequence) / folder / kind / f"{name}.png"
 
     def dense_record(self, sequence: str, name: str, folder: str) -> Path:
-        """How generated dense labels were made."""
+        """Record of the provenance of generated labels."""
         return self.sequence(sequence) / folder / f"{name}.json"
+
+    def dense_files(self, sequence: str, name: str, folder: str) -> DenseFiles:
+        """All files of the dense labels of one image."""
+        semantic, instance = (self.dense_labels(sequence, name, folder, kind) for kind in ("semantic", "instance"))
+        return DenseFiles(semantic, instance, self.dense_record(sequence, name, folder))
 
     def calibration(self, sequence: str) -> Path:
         return self.sequence(sequence) / "calib.txt"
@@ -186,6 +200,11 @@ def parse_frames(text: str | None) -> frozenset[int] | None:
     if text is None or text == "all":
         return None
     return frozenset(i for part in text.split(",") for i in _parse_range(part.strip(), text))
+
+
+def label_folder(camera: str) -> str:
+    """Folder of the dense ground truth of a camera's images."""
+    return f"{camera}_labels"
 
 
 def parse_names(text: str) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Bool, Int64, UInt8
+from jaxtyping import Bool, Int32, Int64, UInt8
 from PIL import Image, ImageEnhance
 
 from elite.config import ImageConfig
@@ -11,23 +11,36 @@ from elite.errors import DataError
 from elite.types import PointPixelPairs, View
 
 
-def prepare(view: View, config: ImageConfig, rng: np.random.Generator | None, *, source: object = "the image") -> View:
-    """What the teacher sees: resized, the lowest rows kept, jittered, perhaps mirrored.
+def prepare(
+    view: View,
+    config: ImageConfig,
+    rng: np.random.Generator | None,
+    *,
+    source: object = "the image",
+    any_row: bool = False,
+) -> View:
+    """Resize, crop, jitter and perhaps mirror a view, as the teacher receives it.
 
-    Without ``rng`` nothing is left to chance: the middle columns, neither jittered nor mirrored.
+    Args:
+        view: an image with its pairs and dense labels.
+        config: scale, crop, jitter and share of mirrored images.
+        rng: generator of the augmentation; None keeps the middle columns, without jitter and mirroring.
+        source: name of the image in error messages.
+        any_row: crop at any height. Otherwise, the lowest rows are kept, which show the scanned surroundings.
 
     Raises:
-        DataError: the image is smaller than the crop; ``source`` says in the message which image.
+        DataError: the image is smaller than the crop.
     """
     view = resize(view, config.scale)
     (height, width), (rows, columns) = view.image.shape[:2], config.crop
     if height < rows or width < columns:
         raise DataError(
-            f"{source} is {height} x {width} pixels (rows x columns, after image.scale {config.scale:g}), but "
-            f"image.crop keeps {rows} x {columns} of them; lower image.crop or raise image.scale."
+            f"{source}: expected at least the {rows} x {columns} pixels (rows x columns) of image.crop, found {height} "
+            f"x {width} after image.scale {config.scale:g}. Lower image.crop or raise image.scale."
         )
+    top = height - rows if rng is None or not any_row else int(rng.integers(height - rows + 1))
     left = (width - columns) // 2 if rng is None else int(rng.integers(width - columns + 1))
-    view = crop(view, height - rows, left, rows, columns)
+    view = crop(view, top, left, rows, columns)
     if rng is None:
         return view
     view = jitter(view, config.jitter, rng)
@@ -103,6 +116,8 @@ def _chosen(pairs: PointPixelPairs, keep: Bool[np.ndarray, "m"]) -> PointPixelPa
 
 
 def _resized(
-    values: UInt8[np.ndarray, "h w *channels"], size: Int64[np.ndarray, "2"], how: Image.Resampling
-) -> UInt8[np.ndarray, "height width *channels"]:
-    return np.asarray(Image.fromarray(values).resize((int(size[1]), int(size[0])), how))
+    values: UInt8[np.ndarray, "h w *channels"] | Int32[np.ndarray, "h w"],
+    size: Int64[np.ndarray, "2"],
+    method: Image.Resampling,
+) -> UInt8[np.ndarray, "height width *channels"] | Int32[np.ndarray, "height width"]:
+    return np.asarray(Image.fromarray(values).resize((int(size[1]), int(size[0])), method))

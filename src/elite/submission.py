@@ -63,19 +63,17 @@ def write_submission(predictions: Path, data: Path, out: Path, *, partial: bool 
     dataset = SemanticKITTI(data, "test", cameras=())
     _require_complete(_missing_scans(dataset), partial)
     layout = Layout(predictions)
-    for i, entry in enumerate(dataset.index):
-        _check_prediction(layout.prediction(entry.sequence, entry.name), dataset.scan_path(i))
+    for i, frame_id in enumerate(dataset.ids):
+        _check_prediction(layout.prediction(*frame_id), dataset.scan_path(i))
     with (
         atomic_file(out) as file,
         zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=3) as archive,
     ):
         for name in _directories():
             archive.writestr(_entry(name), b"")
-        for entry in dataset.index:
-            path = layout.prediction(entry.sequence, entry.name)
-            archive.writestr(
-                _entry(_member(entry.sequence, entry.name)), read_file(path, SCAN_BYTES), zipfile.ZIP_DEFLATED
-            )
+        for frame_id in dataset.ids:
+            labels = read_file(layout.prediction(*frame_id), SCAN_BYTES)
+            archive.writestr(_entry(_member(*frame_id)), labels, zipfile.ZIP_DEFLATED)
     return check_submission(out, data, partial=partial)
 
 
@@ -87,8 +85,8 @@ def check_submission(path: Path, data: Path, *, partial: bool = False) -> Submis
     """
     dataset = SemanticKITTI(data, "test", cameras=())
     expected = {
-        _member(e.sequence, e.name): dataset.scan_path(i).stat().st_size // _POINT_BYTES
-        for i, e in enumerate(dataset.index)
+        _member(*frame_id): dataset.scan_path(i).stat().st_size // _POINT_BYTES
+        for i, frame_id in enumerate(dataset.ids)
     }
     try:
         with open_regular(path, None) as file, zipfile.ZipFile(file) as archive:
@@ -152,8 +150,8 @@ def _check_prediction(path: Path, scan: Path) -> None:
 def _missing_scans(dataset: SemanticKITTI) -> tuple[str, ...]:
     """Sequences whose scans are not as many as the test split is known to have."""
     found = dict.fromkeys(SPLITS["test"], 0)
-    for entry in dataset.index:
-        found[entry.sequence] += 1
+    for sequence, _ in dataset.ids:
+        found[sequence] += 1
     return tuple(
         f"sequence {sequence} has {found[sequence]} of {count} scans"
         for sequence, count in TEST_SCANS.items()

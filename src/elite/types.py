@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Int64, UInt8, UInt32
+from jaxtyping import Bool, Float, Float32, Int32, Int64, UInt8, UInt32
 from torch import Tensor
 
 
@@ -50,7 +50,6 @@ class Frame:
     """A scan with everything recorded beside it. What a frame lacks is None, or missing from ``images``.
 
     ``labels`` are train ids 0..19. ``objects`` are (class << 16 | instance), 0 where there is no object.
-    ``pose`` is T_world_cam0 of the scan (KITTI's poses.txt).
     """
 
     sequence: str
@@ -58,7 +57,6 @@ class Frame:
     scan: Scan
     labels: UInt8[np.ndarray, "n"] | None = None
     objects: UInt32[np.ndarray, "n"] | None = None
-    pose: Float[np.ndarray, "4 4"] | None = None
     cameras: tuple[Camera, ...] = ()
     images: dict[str, UInt8[np.ndarray, "h w 3"]] = field(default_factory=dict)
 
@@ -71,14 +69,14 @@ class Frame:
 class View:
     """One image of a sample as the teacher sees it: cropped, perhaps mirrored.
 
-    ``pairs.point`` are rows of the sample's points. ``labels`` are dense train ids, 0 = unknown; None if the frame
-    has no dense label for this camera.
+    ``pairs.point`` are rows of the sample's points. ``labels`` are dense train ids, 0 = unknown (segment numbers in the
+    training of a teacher); None if the frame has no dense label for this camera.
     """
 
     camera: str
     image: UInt8[np.ndarray, "h w 3"]
     pairs: PointPixelPairs
-    labels: UInt8[np.ndarray, "h w"] | None = None
+    labels: UInt8[np.ndarray, "h w"] | Int32[np.ndarray, "h w"] | None = None
 
 
 @dataclass(frozen=True)

@@ -199,7 +199,7 @@ def use_dense_record(folder: Path) -> None:
     from elite.pseudo_labels.store import Store
 
     frames = SemanticKITTI(folder)
-    for settings in DenseLabels(frames, "image_2_pseudo").settings(frames.index[0]):
+    for settings in DenseLabels(frames, "image_2_pseudo").provenance(0):
         settings.get("label_fraction")
     Store(frames.layout, "pseudo").dense("08", "000000", "image_2").whole({"settings": {}})
 

@@ -49,8 +49,7 @@ def find_scans(inputs: list[Path], sequences: str | None, frames: str | None) ->
     if len(inputs) == 1 and is_root(inputs[0]):
         dataset, below = SemanticKITTI(inputs[0], sequences, frames=frames, cameras=()), Layout(Path())
         report_unused(dataset)
-        entries = enumerate(dataset.index)
-        return [(dataset.scan_path(i), below.prediction(e.sequence, e.name)) for i, e in entries]
+        return [(dataset.scan_path(i), below.prediction(*frame_id)) for i, frame_id in enumerate(dataset.ids)]
     if sequences or frames:
         raise ConfigError(
             "--sequences, --frames: expected a selection within a data set, found loose scans. List the scans instead."

@@ -11,11 +11,11 @@ from torch.utils.data import DataLoader, Dataset
 from elite.config import TrainConfig
 from elite.data.collate import collate
 from elite.data.dataset import ScoringSet, TrainingSet
-from elite.data.first_look import examine_scans, training_samples, validation_samples
 from elite.data.loading import BatchLoader, bytes_in_flight, open_files, shared_bytes, too_late
 from elite.data.sampler import EpochSampler
+from elite.data.startup_samples import examine_scans, training_samples, validation_samples
+from elite.datasets import Selection, SemanticKITTI
 from elite.datasets.input_guard import InputGuard
-from elite.datasets.semantickitti import FrameIndex, SemanticKITTI
 from elite.errors import ConfigError, DataError
 from elite.labels import NUM_CLASSES
 from elite.layout import parse_names
@@ -87,7 +87,7 @@ class DataModule(BoundedLoading):
                 f"{len(self.train_set)} training scans do not fill one optimiser step of {config.accumulate} batches "
                 f"of {data.batch_size}; lower --accumulate."
             )
-        self.val_set = _scoring_set(config, cameras)
+        self.val_set = _scoring_set(config, frames)
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Shuffled; scans that do not fill the last optimiser step of an epoch are dropped."""
@@ -140,19 +140,19 @@ class DataModule(BoundedLoading):
             DataError: there are such scans, and ``config.strict`` is set.
         """
         guard = InputGuard(self.config.student.volume, report, strict=self.config.strict)
-        examine_scans(self.train_set.frames, self.train_set.labelled, guard, self.read)
+        examine_scans(self.train_set.frames, self.train_set.budget.labelled, guard, self.read)
 
     def ids(self) -> dict[str, list[str]]:
         """What the numbers of a run depend on, by kind: scans, their images, and the dense labels of those."""
         scans, scored = self.train_set, self.val_set
-        labelled = [scans.frames.index[i] for i in scans.labelled]
-        used = [*labelled, *(scans.frames.index[i] for i in scans.unlabelled)]
+        frames, budget = scans.frames, scans.budget
+        scored_ids = [] if scored is None else [scored.frames.ids[i] for i in scored.labelled]
         return {
-            "training scans": [_id(entry) for entry in used],
-            "labelled training scans": [_id(entry) for entry in labelled],
-            "training images": [f"{_id(entry)} {camera}" for entry in used for camera in entry.images],
-            "dense labels": [f"{_id(entry)} {camera}" for entry in labelled for camera in scans.dense.of(entry)],
-            "validation scans": [] if scored is None else [_id(scored.frames.index[i]) for i in scored.index],
+            "training scans": [str(frames.ids[i]) for i in budget.frames],
+            "labelled training scans": [str(frames.ids[i]) for i in budget.labelled],
+            "training images": [f"{frames.ids[i]} {c}" for i in budget.frames for c in frames.image_cameras(i)],
+            "dense labels": [f"{frames.ids[i]} {c}" for i in budget.labelled for c in scans.dense.cameras(i)],
+            "validation scans": [str(frame_id) for frame_id in scored_ids],
         }
 
     def check_processes(self, world: int) -> None:
@@ -205,7 +205,7 @@ class DataModule(BoundedLoading):
     def point_counts(self) -> list[int]:
         """Labelled points of the classes 1..19 in the training frames, without labels that are hidden."""
         counts = np.zeros(NUM_CLASSES, np.int64)
-        for position in progress(self.train_set.labelled, name="class counts"):
+        for position in progress(self.train_set.budget.labelled, name="class counts"):
             counts += self.train_set.class_counts(position)
         return counts[1:].tolist()
 
@@ -213,10 +213,6 @@ class DataModule(BoundedLoading):
 def _largest(samples: Iterable[Sample]) -> int:
     """Bytes of the largest of these in shared memory."""
     return max((shared_bytes(collate([sample])) for sample in samples), default=0)
-
-
-def _id(entry: FrameIndex) -> str:
-    return f"{entry.sequence}/{entry.name}"
 
 
 def teacher_cameras(config: TrainConfig) -> tuple[str, ...]:
@@ -237,18 +233,17 @@ def teacher_cameras(config: TrainConfig) -> tuple[str, ...]:
     return cameras
 
 
-def _scoring_set(config: TrainConfig, cameras: tuple[str, ...]) -> ScoringSet | None:
-    """None if validation is switched off (``val_sequences: none``)."""
+def _scoring_set(config: TrainConfig, training: SemanticKITTI) -> ScoringSet | None:
+    """Validation frames; None if validation is switched off (``val_sequences: none``)."""
     data = config.data
     if data.val_sequences == "none":
         return None
-    assert data.root is not None
-    otherwise = "give other --data.val_sequences, or none to train without a score."
+    remedy = "Select other --data.val_sequences, or none to train without validation."
     try:
-        frames = SemanticKITTI(data.root, data.val_sequences, frames=data.val_frames, cameras=cameras)
+        frames = training.select(Selection(data.val_sequences, data.val_frames, cameras=training.cameras))
     except DataError as error:
-        raise DataError(f"nothing to validate with: {error} So {otherwise}") from error
+        raise DataError(f"nothing to validate with: {error} {remedy}") from error
     if not frames.labelled():
-        raise DataError(f"no scan of the validation sequences {data.val_sequences} has labels; {otherwise}")
-    required = data.require_images and bool(cameras)
+        raise DataError(f"validation sequences {data.val_sequences}: expected scans with labels, found none. {remedy}")
+    required = data.require_images and bool(frames.cameras)
     return ScoringSet(frames, config.student.volume, image=config.image, require_images=required)

@@ -1,5 +1,6 @@
 """Readers of data sets: files in, frames out."""
 
+from elite.datasets.base import Dataset, FrameId, ImageRef, PointLabels, Selection
 from elite.datasets.semantickitti import SemanticKITTI
 
-__all__ = ["SemanticKITTI"]
+__all__ = ["Dataset", "FrameId", "ImageRef", "PointLabels", "Selection", "SemanticKITTI"]

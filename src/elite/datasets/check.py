@@ -1,6 +1,6 @@
 """Is this data set whole? Everything is read once; faults are counted and named, never raised."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from elite.config import StudentConfig
-from elite.datasets.formats import read_cameras, read_image, read_labels, read_points, read_poses
+from elite.datasets.base import ImageRef
+from elite.datasets.formats import read_image, read_labels, read_points, read_poses
 from elite.datasets.input_guard import AxisVotes, examine, size_doubt
-from elite.datasets.semantickitti import FrameIndex, SemanticKITTI
+from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import DataError
 from elite.geometry import Volume, in_image, in_volume, project
 from elite.labels import NUM_CLASSES, to_train, unknown_raw_ids
@@ -124,49 +125,49 @@ def check(
 
     ``volume`` is the student's: a scan without a point in it is faulty.
     """
-    reports = {s: _sequence_report(dataset, s) for s in dict.fromkeys(e.sequence for e in dataset.index)}
-    cameras = {s: _cameras(dataset, s, reports[s]) for s in reports}
+    by_sequence: dict[str, list[int]] = {}
+    for i, frame_id in enumerate(dataset.ids):
+        by_sequence.setdefault(frame_id.sequence, []).append(i)
+    reports = {s: _sequence_report(dataset, s, frames) for s, frames in by_sequence.items()}
+    cameras = {s: _cameras(dataset, frames, reports[s]) for s, frames in by_sequence.items()}
     with ThreadPoolExecutor(threads) as pool:
-        frames = pool.map(lambda entry: _check_frame(dataset, entry, cameras[entry.sequence], volume), dataset.index)
+        frames = pool.map(
+            lambda i: _check_frame(dataset, i, cameras[dataset.ids[i].sequence], volume), range(len(dataset))
+        )
         for frame in progress(frames, len(dataset)):
             reports[frame.sequence].add(frame)
     return list(reports.values())
 
 
-def _sequence_report(dataset: SemanticKITTI, sequence: str) -> SequenceReport:
+def _sequence_report(dataset: SemanticKITTI, sequence: str, frames: list[int]) -> SequenceReport:
     report = SequenceReport(sequence)
-    poses = dataset.layout.poses(sequence)
-    last = max(int(e.name) for e in dataset.index if e.sequence == sequence)
+    poses, last = dataset.layout.poses(sequence), max(int(dataset.ids[i].name) for i in frames)
     if poses.exists():
         try:
             count = len(read_poses(poses))
             if count <= last:
-                report.faults.append(f"{poses} has {count} poses but the sequence has a scan {last:06d}")
+                report.faults.append(f"{poses}: expected at least {last + 1} poses for scan {last:06d}, found {count}")
         except DataError as error:
             report.faults.append(str(error))
     return report
 
 
-def _cameras(dataset: SemanticKITTI, sequence: str, report: SequenceReport) -> tuple[Camera, ...]:
-    """The sequence's cameras; a calibration is only missed where there are images."""
-    path = dataset.layout.calibration(sequence)
-    has_images = any(e.images for e in dataset.index if e.sequence == sequence)
-    if not dataset.cameras or not (has_images or path.exists()):
-        return ()
+def _cameras(dataset: SemanticKITTI, frames: list[int], report: SequenceReport) -> tuple[Camera, ...]:
+    """Cameras of the sequence; a calibration is only required for images."""
+    first = next((i for i in frames if dataset.image_cameras(i)), frames[0])
     try:
-        cameras = read_cameras(path, dataset.cameras)
+        cameras = dataset.frame_cameras(first)
     except DataError as error:
         report.faults.append(str(error))
         return ()
-    report.calibrated = True
+    report.calibrated = bool(cameras)
     return cameras
 
 
-def _check_frame(
-    dataset: SemanticKITTI, entry: FrameIndex, cameras: tuple[Camera, ...], volume: Volume
-) -> SequenceReport:
-    report = SequenceReport(entry.sequence, scans=1, labels=int(entry.has_labels), images=len(entry.images))
-    path = dataset.layout.scan(entry.sequence, entry.name)
+def _check_frame(dataset: SemanticKITTI, i: int, cameras: tuple[Camera, ...], volume: Volume) -> SequenceReport:
+    images = dataset.images(i)
+    report = SequenceReport(dataset.ids[i].sequence, scans=1, labels=int(dataset.has_labels(i)), images=len(images))
+    path = dataset.scan_path(i)
     try:
         values = read_points(path)
     except DataError as error:
@@ -177,15 +178,15 @@ def _check_frame(
     finite = np.isfinite(values).all(axis=1)
     if not len(values):
         report.empty += 1
-        report.faults.append(f"{path} holds no point")
+        report.faults.append(f"{path}: expected at least one point, found none")
     if not finite.all():
         report.non_finite += int((~finite).sum())
-        report.faults.append(f"{path} holds {int((~finite).sum())} points with NaN or infinite numbers")
+        report.faults.append(f"{path}: expected finite numbers, found {int((~finite).sum())} points with others")
     if finite.any():
         _check_points(Scan(values[finite, :3], values[finite, 3]), path, volume, report)
-    if entry.has_labels:
-        _check_labels(dataset, entry, path, len(values), report)
-    _check_images(dataset, entry, cameras, values[finite, :3], report)
+    if dataset.has_labels(i):
+        _check_labels(dataset.label_path(i), path, len(values), report)
+    _check_images(images, cameras, values[finite, :3], report)
     return report
 
 
@@ -203,8 +204,7 @@ def _check_points(scan: Scan, path: Path, volume: Volume, report: SequenceReport
         report.doubt(doubt.kind, f"{path}: {doubt.message}")
 
 
-def _check_labels(dataset: SemanticKITTI, entry: FrameIndex, scan: Path, points: int, report: SequenceReport) -> None:
-    path = dataset.layout.labels(entry.sequence, entry.name, dataset.labels_folder)
+def _check_labels(path: Path, scan: Path, points: int, report: SequenceReport) -> None:
     try:
         raw, _ = read_labels(path, scan, points)
     except DataError as error:
@@ -220,10 +220,9 @@ def _check_labels(dataset: SemanticKITTI, entry: FrameIndex, scan: Path, points:
 
 
 def _check_images(
-    dataset: SemanticKITTI, entry: FrameIndex, cameras: tuple[Camera, ...], points: np.ndarray, report: SequenceReport
+    images: Sequence[ImageRef], cameras: tuple[Camera, ...], points: np.ndarray, report: SequenceReport
 ) -> None:
-    for i, name in enumerate(entry.images):
-        path = dataset.layout.image(entry.sequence, entry.name, name)
+    for i, (name, path) in enumerate(images):
         try:
             height, width = read_image(path).shape[:2]
         except DataError as error:

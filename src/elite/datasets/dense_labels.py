@@ -9,11 +9,15 @@ import numpy as np
 from jaxtyping import UInt8, UInt16, UInt32
 from PIL import Image
 
-from elite.datasets.semantickitti import FrameIndex, SemanticKITTI, file_names
+from elite.datasets.base import Dataset, DenseFiles
+from elite.datasets.frame_files import file_names
 from elite.errors import ConfigError, DataError
 from elite.files import TEXT_BYTES, open_image, parse_json, read_file, write_bytes
 from elite.labels import IGNORE, to_train
 from elite.layout import Layout, parse_names
+
+DenseIds = tuple[UInt16[np.ndarray, "h w"], UInt16[np.ndarray, "h w"]]  # semantic, instance
+_REMEDY = "Generate the dense labels of this image again"
 
 
 def write_dense(
@@ -26,113 +30,140 @@ def write_dense(
     instance: UInt16[np.ndarray, "h w"],
 ) -> None:
     """Write both maps of one image, each atomically. ``folder`` such as image_2_labels."""
-    for kind, ids in (("semantic", semantic), ("instance", instance)):
-        write_bytes(layout.dense_labels(sequence, name, folder, kind), encode_ids(ids))
+    files = layout.dense_files(sequence, name, folder)
+    write_bytes(files.semantic, encode_ids(semantic))
+    write_bytes(files.instance, encode_ids(instance))
 
 
-def read_dense(
-    layout: Layout, sequence: str, name: str, folder: str
-) -> tuple[UInt16[np.ndarray, "h w"], UInt16[np.ndarray, "h w"]]:
-    """(semantic, instance) of one image.
+def read_dense(layout: Layout, sequence: str, name: str, folder: str) -> DenseIds:
+    """Read semantic and instance ids of one image.
 
     Raises:
         DataError: a file is missing, damaged, not 16-bit grey, or the two differ in size.
     """
-    semantic, instance = (
-        _decode(layout.dense_labels(sequence, name, folder, kind)) for kind in ("semantic", "instance")
-    )
+    return read_dense_files(layout.dense_files(sequence, name, folder))
+
+
+def read_dense_files(files: DenseFiles) -> DenseIds:
+    """Read semantic and instance ids; see ``read_dense``."""
+    semantic, instance = _decode(files.semantic), _decode(files.instance)
     if semantic.shape != instance.shape:
         raise DataError(
-            f"dense labels of {sequence}/{name} in {folder} differ in size: semantic {semantic.shape}, "
-            f"instance {instance.shape}; make both again."
+            f"{files.instance}: expected the size of {files.semantic}, {_size(semantic.shape)}, found "
+            f"{_size(instance.shape)}. {_REMEDY}."
         )
     return semantic, instance
 
 
 def encode_ids(ids: UInt16[np.ndarray, "h w"]) -> bytes:
-    """One map as the bytes of a 16-bit PNG."""
+    """Encode one map as a 16-bit PNG."""
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(ids, dtype=np.uint16)).save(buffer, "PNG")
     return buffer.getvalue()
 
 
 def _decode(path: Path) -> UInt16[np.ndarray, "h w"]:
-    with open_image(path, "PNG", remedy="make the dense labels again") as image:
+    with open_image(path, "PNG", remedy=_REMEDY) as image:
         mode, ids = image.mode, np.array(image)
     if not mode.startswith("I;16"):
-        raise DataError(f"{path} has pixel mode {mode}, expected 16-bit grey (I;16); make the dense labels again.")
+        raise DataError(f"{path}: expected 16-bit grey pixels (I;16), found mode {mode}. {_REMEDY}.")
     return ids.astype(np.uint16)
 
 
 class DenseLabels:
-    """Dense image labels beside the frames: at most one folder per camera, and not every frame need have a file.
+    """Dense labels of the images of a data set: at most one folder per camera; images without them are legal.
 
-    ``folders`` is ``none``, or names such as ``image_2_labels,image_3_labels``; the camera leads the name.
+    Args:
+        frames: the data set.
+        folders: ``none``, or names such as ``image_2_labels,image_3_labels``; each begins with its camera's name.
+
+    Attributes:
+        folders: folder by camera.
 
     Raises:
-        ConfigError: a folder of no camera that is selected, or a camera with two folders.
+        ConfigError: a folder of a camera that is not selected, or a camera with two folders.
     """
 
-    def __init__(self, frames: SemanticKITTI, folders: str) -> None:
+    def __init__(self, frames: Dataset, folders: str) -> None:
+        self.frames = frames
         self.folders = _folder_of_camera(folders, frames.cameras)
-        self.layouts: dict[str, Layout] = {folder: frames.layout_of(folder) for folder in self.folders.values()}
+        first = {frame_id.sequence: i for i, frame_id in reversed(list(enumerate(frames.ids)))}
         self._names = {
-            (sequence, camera): file_names(self.layouts[folder].dense_labels(sequence, "0", folder, "semantic").parent)
-            for sequence in frames.sequences
-            for camera, folder in self.folders.items()
+            (sequence, camera): file_names(self._files(i, camera).semantic.parent)
+            for sequence, i in first.items()
+            for camera in self.folders
         }
 
-    def of(self, entry: FrameIndex) -> tuple[str, ...]:
-        """Cameras whose image of this frame has dense labels."""
-        named = f"{entry.name}.png"
-        return tuple(c for c in self.folders if c in entry.images and named in self._names[entry.sequence, c])
+    def cameras(self, i: int) -> tuple[str, ...]:
+        """Return the cameras whose image of this frame has dense labels."""
+        if not self.folders:
+            return ()
+        sequence, name = self.frames.ids[i]
+        images = self.frames.image_cameras(i)
+        return tuple(c for c in self.folders if c in images and f"{name}.png" in self._names[sequence, c])
 
-    def settings(self, entry: FrameIndex) -> list[dict[str, Any]]:
-        """What the dense labels of each image of a frame were generated with; empty without a record."""
-        folders = [self.folders[camera] for camera in self.of(entry)]
-        return [generated_with(self.layouts[folder], entry, folder) for folder in folders]
+    def provenance(self, i: int) -> list[dict[str, Any]]:
+        """Read the settings that the dense labels of each image of a frame were generated with."""
+        return [read_provenance(self._files(i, camera).record) for camera in self.cameras(i)]
 
-    def read(self, entry: FrameIndex, images: Mapping[str, np.ndarray]) -> dict[str, UInt8[np.ndarray, "h w"]]:
-        """Train ids by camera, 0 = unknown.
-
-        Raises:
-            DataError: damaged, of an unknown class, or of another size than the image.
-        """
-        return {camera: self._read(entry, camera, images[camera].shape[:2]) for camera in self.of(entry)}
-
-    def regions(self, entry: FrameIndex, camera: str) -> UInt32[np.ndarray, "h w"]:
-        """A number for each object of one image and for all of a class that is no object (class << 16 | instance); 0 =
-        unknown.
+    def read(self, i: int, images: Mapping[str, np.ndarray]) -> dict[str, UInt8[np.ndarray, "h w"]]:
+        """Read train ids by camera, 0 = unknown.
 
         Raises:
-            DataError: damaged, or of an unknown class.
+            DataError: damaged, an unknown class, or another size than the image.
         """
-        folder = self.folders[camera]
-        raw, instance = read_dense(self.layouts[folder], entry.sequence, entry.name, folder)
-        train = to_train(raw, source=self.layouts[folder].dense_record(entry.sequence, entry.name, folder))
+        return {
+            camera: to_train(self.read_ids(i, camera, images[camera].shape[:2])[0], source=self.path(i, camera))
+            for camera in self.cameras(i)
+        }
+
+    def read_ids(self, i: int, camera: str, size: tuple[int, ...]) -> DenseIds:
+        """Read raw semantic and instance ids of one image of the given ``size`` (rows, columns).
+
+        Raises:
+            DataError: damaged, or of another size.
+        """
+        ids = read_dense_files(self._files(i, camera))
+        if ids[0].shape != size:
+            raise DataError(
+                f"{self.path(i, camera)}: expected the size of its image, {_size(size)}, found {_size(ids[0].shape)}. "
+                f"{_REMEDY}."
+            )
+        return ids
+
+    def regions(self, i: int, camera: str) -> UInt32[np.ndarray, "h w"]:
+        """Number the objects of one image, and the classes that have no objects: class << 16 | instance, 0 = unknown.
+
+        Raises:
+            DataError: damaged, or an unknown class.
+        """
+        files = self._files(i, camera)
+        raw, instance = read_dense_files(files)
+        train = to_train(raw, source=files.semantic)
         return (train.astype(np.uint32) << 16) | np.where(train == IGNORE, 0, instance)
 
-    def _read(self, entry: FrameIndex, camera: str, size: tuple[int, ...]) -> np.ndarray:
-        folder = self.folders[camera]
-        path = self.layouts[folder].dense_labels(entry.sequence, entry.name, folder, "semantic")
-        raw, _ = read_dense(self.layouts[folder], entry.sequence, entry.name, folder)
-        if raw.shape != size:
-            raise DataError(
-                f"{path} is {raw.shape[0]} x {raw.shape[1]} pixels (rows x columns) but its image is "
-                f"{size[0]} x {size[1]}; make the dense labels again from this image."
-            )
-        return to_train(raw, source=path)
+    def path(self, i: int, camera: str) -> Path:
+        """Return the file of the semantic ids."""
+        return self._files(i, camera).semantic
+
+    def _files(self, i: int, camera: str) -> DenseFiles:
+        return self.frames.derived(i, self.folders[camera].removeprefix(f"{camera}_"), camera)
 
 
-def generated_with(layout: Layout, entry: FrameIndex, folder: str) -> dict[str, Any]:
-    """The settings that a frame's labels in a folder were generated with, ``labels`` (their source) among them; empty
-    where nothing tells.
+def read_provenance(record: Path) -> dict[str, Any]:
+    """Read the settings that labels were generated with, ``labels`` (their source) among them.
+
+    Returns an empty dictionary without a valid record.
     """
     try:
-        record = parse_json(read_file(layout.dense_record(entry.sequence, entry.name, folder), TEXT_BYTES))
-        return {"labels": "labels"} | dict(record["settings"])
+        settings = parse_json(read_file(record, TEXT_BYTES))["settings"]
+        return {"labels": "labels"} | dict(settings)
     except (OSError, ValueError, KeyError, TypeError):
         return {}
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return f"{shape[0]} x {shape[1]} pixels (rows x columns)"
 
 
 def _folder_of_camera(folders: str, cameras: tuple[str, ...]) -> dict[str, str]:
@@ -141,8 +172,8 @@ def _folder_of_camera(folders: str, cameras: tuple[str, ...]) -> dict[str, str]:
         camera = next((c for c in cameras if folder.startswith(f"{c}_")), None)
         if camera is None or camera in found:
             raise ConfigError(
-                f"data.dense_labels takes one folder per camera, each beginning with its camera's name "
-                f"(image_2_labels); found '{folders}' with the cameras {', '.join(cameras) or 'none'}."
+                "data.dense_labels: expected one folder per camera, beginning with the camera's name (image_2_labels), "
+                f"found '{folders}' with the cameras {', '.join(cameras) or 'none'}. Change one of the two settings."
             )
         found[camera] = folder
     return found

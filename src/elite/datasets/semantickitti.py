@@ -1,50 +1,41 @@
-"""SemanticKITTI, and any data set laid out like it: files in, frames out."""
+"""SemanticKITTI, and any data set in its layout."""
 
-import os
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from copy import copy
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal, Self
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float
 
-from elite.datasets.formats import count_points, read_cameras, read_image, read_labels, read_poses, read_scan
+from elite.datasets.base import Dataset, ImageRef, PointLabels, Selection
+from elite.datasets.formats import count_points, read_cameras, read_labels, read_poses, read_scan
+from elite.datasets.frame_files import list_frames
 from elite.errors import ConfigError, DataError
 from elite.labels import object_ids, to_train
-from elite.layout import CAMERAS, Layout, open_layout, parse_frames, select_sequences
-from elite.types import Camera, Frame
-
-_SCAN_NAME = re.compile(r"\d+\.bin")
+from elite.layout import CAMERAS, DenseFiles, Layout, open_layout, parse_frames, parse_sequences, select_sequences
+from elite.types import Camera, Scan
 
 
-@dataclass(frozen=True)
-class FrameIndex:
-    """One entry of the index: which frame, and what lies beside its scan."""
+class SemanticKITTI(Dataset):
+    """Frames of a data set in SemanticKITTI's layout (see ``elite.layout``).
 
-    sequence: str
-    name: str
-    has_labels: bool
-    images: tuple[str, ...]
+    Args:
+        root: folder that contains ``sequences``.
+        derived: root of generated labels that were written elsewhere (see ``layout_of``).
 
-
-class SemanticKITTI:
-    """The frames of some sequences, read when asked for.
-
-    ``sequences`` is a selection (``"train"``, ``"00,08"``, ``"0-7"``), ``frames`` another within each sequence
-    (``"0-2"``); ``labels`` names the label folder, ``cameras`` the image folders (none = LiDAR only), and ``poses``
-    asks for poses.txt to be read. ``derived`` is another root, for generated labels (see ``layout_of``). A frame
-    without labels or image is legal: the field is None, or the image missing.
+    The other arguments are those of ``Selection``.
 
     Attributes:
-        absent: sequences of a split that are not on disk.
-        unused: files that are present and not read, one line each.
-        stray_files: how many of them lie among the scans.
+        sequences: names of the selected sequences.
+        absent: sequences of a selected split that the data set lacks.
+        unused: present files that are not read, one line for each kind.
+        stray_files: number of files among the scans that are not scans.
 
     Raises:
-        DataError: no such data, or nothing selected.
-        ConfigError: a selection or camera that cannot be understood.
+        DataError: no data set, or nothing selected.
+        ConfigError: an invalid selection, or an unknown camera.
     """
 
     def __init__(
@@ -55,170 +46,145 @@ class SemanticKITTI:
         frames: str | None = None,
         labels: str = "labels",
         cameras: Sequence[str] = ("image_2",),
-        poses: bool = False,
+        without: str = "none",
+        frame_files: Literal["scans", "images"] = "scans",
         derived: Path | None = None,
     ) -> None:
         self.layout = open_layout(root)
-        self.derived = None if derived is None else open_derived(derived)
-        self.labels_folder = labels
-        self.cameras = tuple(cameras)
-        self.poses = poses
-        for camera in self.cameras:
-            if camera not in CAMERAS:
-                raise ConfigError(f"'{camera}' is not a camera; expected some of {', '.join(CAMERAS)}.")
-        found = self.layout.found_sequences()
-        self.sequences, self.absent = select_sequences(sequences, found, self.layout.root, "scans for sequence")
-        self.labels_layout = self.layout_of(labels)
-        self.stray_files = 0
-        self.unused: list[str] = []
-        wanted = parse_frames(frames)
-        self.index = [entry for sequence in self.sequences for entry in self._index_sequence(sequence, wanted)]
-        if not self.index:
-            raise DataError(
-                f"{self.layout.root} has no scan for sequences {sequences or 'all'}, frames {frames or 'all'}; "
-                f"found sequences {', '.join(found) or 'none'}.{''.join(f' {line}.' for line in self.unused)}"
-            )
+        self.derived_layout = None if derived is None else open_derived(derived)
+        self._open(Selection(sequences, frames, labels, tuple(cameras), without, frame_files))
 
-    def __len__(self) -> int:
-        return len(self.index)
+    def select(self, selection: Selection) -> Self:
+        other = copy(self)
+        other._open(selection)
+        return other
 
-    def __getitem__(self, i: int) -> Frame:
-        return self.read(i, self.index[i].images)
+    def _open(self, selection: Selection) -> None:
+        """Check the selection and list its frames."""
+        self.selection, self.cameras = selection, selection.cameras
+        _check_cameras(selection)
+        by_scan = selection.frame_files == "scans"
+        found = self.layout.sequences_with("velodyne" if by_scan else "")
+        named, self.absent = select_sequences(
+            selection.sequences, found, self.layout.root, "scans for sequence" if by_scan else "sequence"
+        )
+        excluded = () if selection.without == "none" else parse_sequences(selection.without, found)
+        self.sequences = tuple(sequence for sequence in named if sequence not in excluded)
+        self._layouts: dict[str, Layout] = {}
+        self.labels_layout = self.layout_of(selection.labels)
+        wanted = parse_frames(selection.frames)
+        files = [list_frames(self.layout, self.labels_layout, s, selection, wanted) for s in self.sequences]
+        self._files = [frame for sequence in files for frame in sequence.frames]
+        self.ids = [frame.id for frame in self._files]
+        self.unused = [line for sequence in files for line in sequence.unused]
+        self.stray_files = sum(sequence.stray_files for sequence in files)
+        if not self.ids:
+            raise self._nothing_selected(found)
 
-    def read(self, i: int, images: Sequence[str]) -> Frame:
-        """A frame with some of its images only."""
-        entry = self.index[i]
-        scan = read_scan(self.scan_path(i))
-        labels, objects = self._labels(entry, len(scan))
-        return Frame(
-            sequence=entry.sequence,
-            name=entry.name,
-            scan=scan,
-            labels=labels,
-            objects=objects,
-            pose=self._pose(entry),
-            cameras=self._cameras(entry),
-            images={c: read_image(self.layout.image(entry.sequence, entry.name, c)) for c in images},
+    def _nothing_selected(self, found: tuple[str, ...]) -> DataError:
+        by_scan = self.selection.frame_files == "scans"
+        files = "a scan" if by_scan else f"an image {' or '.join(self.cameras)}/N.png"
+        return DataError(
+            f"{self.layout.root}: expected {files} for sequences {self.selection.sequences or 'all'}"
+            f"{'' if self.selection.without == 'none' else f' without {self.selection.without}'}, frames "
+            f"{self.selection.frames or 'all'}, found no such file in the sequences {', '.join(found) or '(none)'}. "
+            f"Check the archive and the selection.{''.join(f' {line}.' for line in self.unused)}"
         )
 
-    def __iter__(self) -> Iterator[Frame]:
-        return (self[i] for i in range(len(self)))
-
     def scan_path(self, i: int) -> Path:
-        return self.layout.scan(self.index[i].sequence, self.index[i].name)
+        return self.layout.scan(*self.ids[i])
+
+    def scan(self, i: int) -> Scan:
+        return read_scan(self.scan_path(i))
 
     def label_path(self, i: int) -> Path:
-        return self._label_path(self.index[i])
+        """Return the file of the point labels."""
+        return self.labels_layout.labels(*self.ids[i], self.selection.labels)
 
-    def _label_path(self, entry: FrameIndex) -> Path:
-        return self.labels_layout.labels(entry.sequence, entry.name, self.labels_folder)
+    def has_labels(self, i: int) -> bool:
+        return self._files[i].has_labels
 
-    def layout_of(self, folder: str) -> Layout:
-        """Where a folder of labels is: below ``derived`` if a selected sequence has it there, else in the data set.
-
-        True labels (labels, image_2_labels) are always those of the data set.
-        """
-        derived, is_true = self.derived, folder == "labels" or folder.endswith("_labels")
-        if derived is None or is_true or not any((derived.sequence(s) / folder).is_dir() for s in self.sequences):
-            return self.layout
-        return derived
-
-    def read_labels(self, i: int) -> UInt8[np.ndarray, "n"]:
-        """Train ids of a labelled frame, without reading its scan."""
+    def labels(self, i: int) -> PointLabels | None:
+        if not self.has_labels(i):
+            return None
         path, scan = self.label_path(i), self.scan_path(i)
-        raw, _ = read_labels(path, scan, count_points(scan))
-        return to_train(raw, source=path)
+        raw, instance = read_labels(path, scan, count_points(scan))
+        classes = to_train(raw, source=path)
+        return PointLabels(classes, object_ids(classes, instance))
 
-    def labelled(self) -> list[int]:
-        """Positions of the frames that have a label file."""
-        return [i for i, entry in enumerate(self.index) if entry.has_labels]
+    def image_cameras(self, i: int) -> tuple[str, ...]:
+        return self._files[i].cameras
 
-    def _index_sequence(self, sequence: str, wanted: frozenset[int] | None) -> list[FrameIndex]:
-        files = file_names(self.layout.scans(sequence))
-        scans = sorted(name[:-4] for name in files if _SCAN_NAME.fullmatch(name))
-        self.stray_files += len(files) - len(scans)
-        labels = file_names(self.labels_layout.sequence(sequence) / self.labels_folder)
-        images = {camera: file_names(self.layout.sequence(sequence) / camera) for camera in self.cameras}
-        names = set(scans)
-        self._note_unused(sequence, "velodyne", files, names, ".bin")
-        self._note_unused(sequence, self.labels_folder, labels, names, ".label")
-        for camera in images:
-            self._note_unused(sequence, camera, images[camera], names, ".png")
-        return [
-            FrameIndex(
-                sequence,
-                name,
-                f"{name}.label" in labels,
-                tuple(camera for camera, files in images.items() if f"{name}.png" in files),
-            )
-            for name in scans
-            if wanted is None or int(name) in wanted
-        ]
+    def images(self, i: int) -> tuple[ImageRef, ...]:
+        return tuple(ImageRef(camera, self.layout.image(*self.ids[i], camera)) for camera in self.image_cameras(i))
 
-    def _note_unused(self, sequence: str, folder: str, files: set[str], scans: set[str], suffix: str) -> None:
-        """Files of another type or name than is read, and files that belong to no scan."""
-        read = {name for name in files if name.endswith(suffix) and name.removesuffix(suffix).isdecimal()}
-        if odd := sorted(name for name in files - read if not name.startswith(".")):
-            self.unused.append(
-                f"{sequence}/{folder}: {len(odd)} files are not read ({odd[0]}, ...); expected names such as "
-                f"000000{suffix}"
-            )
-        if alone := sorted(name for name in read if name.removesuffix(suffix) not in scans):
-            self.unused.append(f"{sequence}/{folder}: {len(alone)} files have no scan ({alone[0]}, ...)")
-
-    def _labels(self, entry: FrameIndex, points: int) -> tuple[np.ndarray | None, np.ndarray | None]:
-        if not entry.has_labels:
-            return None, None
-        path = self._label_path(entry)
-        raw, instance = read_labels(path, self.layout.scan(entry.sequence, entry.name), points)
-        labels = to_train(raw, source=path)
-        return labels, object_ids(labels, instance)
-
-    def _cameras(self, entry: FrameIndex) -> tuple[Camera, ...]:
-        """Cameras are read if this frame has an image, or if there is a calibration anyway."""
-        path = self.layout.calibration(entry.sequence)
-        if not self.cameras or not (entry.images or path.exists()):
+    def frame_cameras(self, i: int) -> tuple[Camera, ...]:
+        path = self.layout.calibration(self.ids[i].sequence)
+        if not self.cameras or not (self.image_cameras(i) or path.exists()):
             return ()
         return _cached_cameras(path, self.cameras)
 
-    def _pose(self, entry: FrameIndex) -> np.ndarray | None:
-        path = self.layout.poses(entry.sequence)
-        if not self.poses or not path.exists():
+    def pose(self, i: int) -> Float[np.ndarray, "4 4"] | None:
+        sequence, name = self.ids[i]
+        path = self.layout.poses(sequence)
+        if not path.exists():
             return None
         poses = _cached_poses(path)
-        if int(entry.name) >= len(poses):
+        if int(name) >= len(poses):
             raise DataError(
-                f"{path} has {len(poses)} poses but the sequence has a scan {entry.name}; copy poses.txt again."
+                f"{path}: expected at least {int(name) + 1} poses, since the sequence has a scan {name}, found "
+                f"{len(poses)}. Copy poses.txt again."
             )
-        return poses[int(entry.name)]
+        return poses[int(name)]
+
+    def derived(self, i: int, kind: str, camera: str) -> DenseFiles:
+        folder = f"{camera}_{kind}"
+        return self.layout_of(folder).dense_files(*self.ids[i], folder)
+
+    def label_record(self, i: int) -> Path:
+        """Return the record of the provenance of the point labels, which generated ones have."""
+        return self.labels_layout.dense_record(*self.ids[i], self.selection.labels)
+
+    def layout_of(self, folder: str) -> Layout:
+        """Return the layout that has a folder of labels.
+
+        It is the ``derived`` one if a selected sequence has the folder there. Ground truth (labels, image_2_labels) is
+        always that of the data set.
+        """
+        if folder not in self._layouts:
+            self._layouts[folder] = self._find_layout(folder)
+        return self._layouts[folder]
+
+    def _find_layout(self, folder: str) -> Layout:
+        derived, is_truth = self.derived_layout, folder == "labels" or folder.endswith("_labels")
+        if derived is None or is_truth or not any((derived.sequence(s) / folder).is_dir() for s in self.sequences):
+            return self.layout
+        return derived
 
 
 _cached_cameras = lru_cache(maxsize=64)(read_cameras)
 _cached_poses = lru_cache(maxsize=64)(read_poses)
 
 
+def _check_cameras(selection: Selection) -> None:
+    unknown = [camera for camera in selection.cameras if camera not in CAMERAS]
+    if unknown or (selection.frame_files == "images" and not selection.cameras):
+        raise ConfigError(
+            f"data.cameras: expected some of {', '.join(CAMERAS)}, found {', '.join(unknown) or 'no camera'}. Change "
+            "the selection."
+        )
+
+
 def open_derived(root: Path) -> Layout:
-    """The layout of a folder that ``elite pseudo-label --out`` wrote.
+    """Return the layout of a folder that ``elite pseudo-label -o`` wrote.
 
     Raises:
-        DataError: no ``sequences`` folder there.
+        DataError: no ``sequences`` folder.
     """
     layout = Layout(root)
     if not layout.sequences.is_dir():
         raise DataError(
-            f"{root}: expected a folder that 'elite pseudo-label --out' wrote, found no folder 'sequences' in it. "
-            "Check --data.derived."
+            f"{root}: expected a folder that 'elite pseudo-label -o' wrote, found no folder 'sequences' in it. Check "
+            "--data.derived."
         )
     return layout
-
-
-def file_names(folder: Path) -> set[str]:
-    try:
-        with os.scandir(folder) as entries:
-            return {entry.name for entry in entries}
-    except FileNotFoundError:
-        return set()
-    except OSError as error:
-        raise DataError(
-            f"{folder}: cannot list the folder ({error.strerror}); expected a folder of files, check the archive."
-        ) from error

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from elite.config import PseudoLabelConfig, plain
-from elite.data.fraction import labelled_scans, shown_labels
+from elite.data.label_budget import labelled_scans, usable_labels
 from elite.datasets import SemanticKITTI
 from elite.datasets.dense_labels import encode_ids, read_dense
 from elite.environment import describe
@@ -103,9 +103,9 @@ def generate(
 
 def _report_unused(frames: SemanticKITTI, chosen: list[int]) -> None:
     """Scans that are selected and get no dense labels, and files that are not read."""
-    images = sum(bool(frames.index[i].images) for i in frames.labelled())
+    images = sum(bool(frames.image_cameras(i)) for i in frames.labelled())
     for count, why in (
-        (len(frames) - len(frames.labelled()), f"have no labels in '{frames.labels_folder}'"),
+        (len(frames) - len(frames.labelled()), f"have no labels in '{frames.selection.labels}'"),
         (len(frames.labelled()) - images, f"have labels and no image in {', '.join(frames.cameras)}"),
         (images - len(chosen), "hide their labels (label_fraction)"),
     ):
@@ -136,7 +136,7 @@ def choose(frames: SemanticKITTI, fraction: float) -> list[int]:
         DataError: no frame has labels.
         ConfigError: none of them has an image.
     """
-    chosen = [i for i in labelled_scans(frames, fraction) if frames.index[i].images]
+    chosen = [i for i in labelled_scans(frames, fraction) if frames.image_cameras(i)]
     if not chosen:
         raise ConfigError(
             f"no labelled scan of {frames.layout.root} has an image in {','.join(frames.cameras) or 'none'}; give "
@@ -163,19 +163,18 @@ class Job:
 
     def run(self, i: int) -> Summary:
         """Every image of a frame, and then its lifted labels if none of them failed."""
-        entry, summary = self.frames.index[i], Summary()
+        frame_id, summary = self.frames.ids[i], Summary()
         digest = cache(file_digest)  # of this frame's files: each is read once, whatever is made from it
-        for camera in entry.images:
-            summary += _guarded(f"{entry.sequence}/{entry.name} {camera}", partial(self._image, i, camera, digest))
+        for camera in self.frames.image_cameras(i):
+            summary += _guarded(f"{frame_id} {camera}", partial(self._image, i, camera, digest))
         if self.config.lift and not summary.failures:
-            summary += _guarded(f"{entry.sequence}/{entry.name} lifted", partial(self._lift, i, entry.images, digest))
+            summary += _guarded(f"{frame_id} lifted", partial(self._lift, i, self.frames.image_cameras(i), digest))
         return summary
 
     def _image(self, i: int, camera: str, digest: Digest) -> Summary:
         """The dense labels of one image."""
-        entry = self.frames.index[i]
-        output = self.store.dense(entry.sequence, entry.name, camera)
-        drawn = self.store.picture(entry.sequence, entry.name, camera)
+        output = self.store.dense(*self.frames.ids[i], camera)
+        drawn = self.store.picture(*self.frames.ids[i], camera)
         told = {"settings": self.settings, "source": self._source(i, (camera,), digest)}
         if self._done(output, told) and (drawn.exists() or not self.config.pictures):
             return Summary(kept=1)
@@ -193,8 +192,7 @@ class Job:
 
     def _lift(self, i: int, cameras: tuple[str, ...], digest: Digest) -> Summary:
         """Labels of the points, from the dense labels of all images."""
-        entry = self.frames.index[i]
-        output = self.store.lifted(entry.sequence, entry.name)
+        output = self.store.lifted(*self.frames.ids[i])
         told = {"settings": self.settings, "source": self._source(i, cameras, digest), "cameras": list(cameras)}
         told |= {"lifting": LIFTING}
         if not self._done(output, told):
@@ -203,11 +201,11 @@ class Job:
 
     def _lifted(self, i: int, cameras: tuple[str, ...]) -> bytes:
         """Label words of all points, from the dense labels that were written."""
-        entry, views = self.frames.index[i], self._views(i, cameras)
+        views = self._views(i, cameras)
         seen = []
         for view in views:
             folder = f"{view.camera.name}_{self.config.folder}"
-            raw, instance = read_dense(self.store.layout, entry.sequence, entry.name, folder)
+            raw, instance = read_dense(self.store.layout, *self.frames.ids[i], folder)
             seen.append((point_pixel_pairs(view.points, view.camera, *view.size), to_train(raw), instance))
         labels, instance = lift(views[0].points, views[0].labels, views[0].instance, seen)
         return (to_raw(labels).astype(np.uint32) | (instance.astype(np.uint32) << 16)).tobytes()
@@ -217,17 +215,17 @@ class Job:
 
     def _views(self, i: int, cameras: tuple[str, ...]) -> list[LabelledView]:
         """What some of its cameras see of a frame, with the labels that may be seen."""
-        frame = self.frames.read(i, cameras)
+        frame = self.frames.frame(i, cameras)
         assert frame.labels is not None
-        frame = replace(frame, labels=shown_labels(frame.labels, frame.id, self.share, self.config.seed))
+        frame = replace(frame, labels=usable_labels(frame.labels, frame.id, self.share, self.config.seed))
         return [view_of(frame, camera) for camera in frame.cameras if camera.name in cameras]
 
     def _source(self, i: int, cameras: tuple[str, ...], digest: Digest) -> dict[str, str]:
         """Digests of everything that the labels are made from."""
-        entry, layout = self.frames.index[i], self.frames.layout
+        frame_id, layout = self.frames.ids[i], self.frames.layout
         paths = {"labels": self.frames.label_path(i), "scan": self.frames.scan_path(i)}
-        paths |= {"calibration": layout.calibration(entry.sequence)}
-        paths |= {c: layout.image(entry.sequence, entry.name, c) for c in cameras}
+        paths |= {"calibration": layout.calibration(frame_id.sequence)}
+        paths |= {c: layout.image(*frame_id, c) for c in cameras}
         return {name: digest(path) for name, path in paths.items()}
 
 

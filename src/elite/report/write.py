@@ -212,7 +212,7 @@ def _choose(dataset: SemanticKITTI | None, frames: int, evaluation: Evaluation |
     labelled = dataset.labelled() if dataset is not None else []
     if dataset is None or not labelled or frames < 1:
         return [], False
-    place = {f"{dataset.index[i].sequence}/{dataset.index[i].name}": i for i in labelled}
+    place = {str(dataset.ids[i]): i for i in labelled}
     worst = [place[score.id] for score in (evaluation.worst() if evaluation else []) if score.id in place]
     if worst:
         return worst[:frames], True

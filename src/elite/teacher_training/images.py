@@ -6,8 +6,9 @@ from torch.utils.data import DataLoader, default_collate
 
 from elite.config import TeacherTrainingConfig
 from elite.data.datamodule import BoundedLoading
-from elite.data.images import ImageIndex, Picture, PictureSet, Target, shuffled_keys
+from elite.data.image_set import ImageSample, ImageSet, Target, shuffled_keys
 from elite.data.loading import bytes_in_flight, shared_bytes
+from elite.datasets import SemanticKITTI
 from elite.errors import ConfigError
 from elite.layout import parse_names
 from elite.stopping import Stopping
@@ -27,14 +28,14 @@ class Images(BoundedLoading):
         validated = data.val_sequences != "none"
         self.val_set = self._pictures(data.val_sequences, data.val_frames, augment=False) if validated else None
 
-    def train_dataloader(self) -> DataLoader[Picture]:
+    def train_dataloader(self) -> DataLoader[ImageSample]:
         data = self.config.data
         keys = shuffled_keys(len(self.train_set), self.config.steps * data.batch_size, self.config.seed)
         return self.loader(
             self.train_set, default_collate, workers=data.workers, batch_size=data.batch_size, sampler=keys
         )
 
-    def val_dataloader(self) -> DataLoader[Picture] | list[DataLoader[Picture]]:
+    def val_dataloader(self) -> DataLoader[ImageSample] | list[DataLoader[ImageSample]]:
         if self.val_set is None:
             return []
         keys = [(0, i) for i in range(len(self.val_set))]
@@ -54,11 +55,11 @@ class Images(BoundedLoading):
         training = bytes_in_flight(sizes[0] * data.batch_size, data.workers)
         return training + (bytes_in_flight(sizes[1], min(1, data.workers)) if self.val_set else 0)
 
-    def _pictures(
-        self, sequences: str | None, frames: str | None, *, without: str = "none", augment: bool
-    ) -> PictureSet:
+    def _pictures(self, sequences: str | None, frames: str | None, *, without: str = "none", augment: bool) -> ImageSet:
         config, cameras = self.config, parse_names(self.config.data.cameras)
         assert config.data.root is not None
-        index = ImageIndex(config.data.root, sequences, frames=frames, cameras=cameras, without=without)
+        selected = SemanticKITTI(
+            config.data.root, sequences, frames=frames, cameras=cameras, without=without, frame_files="images"
+        )
         target = _TARGETS[config.objective]
-        return PictureSet(index, config.image, target=target, seed=config.seed, augment=augment)
+        return ImageSet(selected, config.image, target=target, seed=config.seed, augment=augment)

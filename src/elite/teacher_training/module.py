@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
 from elite.config import OptimConfig, TeacherTrainingConfig
-from elite.data.images import Picture
+from elite.data.image_set import ImageSample
 from elite.errors import ConfigError
 from elite.teacher.backbone import Backbone
 from elite.teacher_training.objectives import Objective, draw_hidden, hide
@@ -26,7 +26,7 @@ class TeacherTraining(L.LightningModule):
         self.objective = Objective(config, backbone)
         self._last: deque[dict[str, float]] = deque(maxlen=max(1, config.steps // 10))
 
-    def training_step(self, batch: Picture, _index: int) -> Tensor:
+    def training_step(self, batch: ImageSample, _index: int) -> Tensor:
         scores = self.scores(batch)
         values = {name: float(value.detach()) for name, value in scores.items()}
         if not all(torch.isfinite(value) for value in scores.values()):
@@ -39,11 +39,11 @@ class TeacherTraining(L.LightningModule):
         self.log_dict({name: values[name] for name in shown}, prog_bar=True, batch_size=len(batch.image))
         return scores["loss"]
 
-    def validation_step(self, batch: Picture, _index: int) -> None:
+    def validation_step(self, batch: ImageSample, _index: int) -> None:
         scores = {f"val/{name}": value for name, value in self.scores(batch).items()}
         self.log_dict(scores, batch_size=len(batch.image))
 
-    def scores(self, batch: Picture) -> dict[str, Tensor]:
+    def scores(self, batch: ImageSample) -> dict[str, Tensor]:
         """Every term of the loss, their sum ``loss``, and scores that are not minimised."""
         images, target = torch.as_tensor(batch.image), torch.as_tensor(batch.target)
         hidden = draw_hidden(images, self.config.hidden if self.objective.paints else 0.0)

@@ -13,7 +13,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 
 from elite.config import TeacherConfig, TeacherTrainingConfig, plain
-from elite.data.images import Picture
+from elite.data.image_set import ImageSample
 from elite.data.loading import check_shared_memory
 from elite.environment import describe
 from elite.errors import ConfigError
@@ -92,7 +92,7 @@ class _Rate(Callback):
         self._start, self._images = time.monotonic(), 0
 
     def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Picture, batch_idx: int
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: ImageSample, batch_idx: int
     ) -> None:
         self._images += len(batch.image)
         rate = self._images / (time.monotonic() - self._start)

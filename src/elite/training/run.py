@@ -22,7 +22,7 @@ from torch import Tensor
 from elite.config import TrainConfig
 from elite.data.datamodule import DataModule
 from elite.data.loading import check_shared_memory
-from elite.data.unused import unused_data
+from elite.data.unused_data import unused_data
 from elite.errors import ConfigError, StoppedError, TrainingError, require_extra
 from elite.files import make_folder
 from elite.labels import NUM_CLASSES, POINT_COUNTS

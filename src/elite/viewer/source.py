@@ -112,35 +112,35 @@ class DataSource:
         teacher: Teacher | None = None,
     ) -> None:
         self.dataset, self.answerer, self.teacher = dataset, answerer, teacher
-        self.ids = [(entry.sequence, entry.name) for entry in dataset.index]
+        self.ids = list(dataset.ids)
         self.cameras = dataset.cameras
         self._dense = [DenseLabels(dataset, folders) for folders in dense]
         self.dense = tuple(folder for labels in self._dense for folder in labels.folders.values())
         self.answers, self.teaches = answerer is not None, teacher is not None
 
     def read(self, i: int) -> Scene:
-        frame, entry = self.dataset[i], self.dataset.index[i]
+        frame = self.dataset[i]
         scene = Scene(frame, {c.name: seen(frame, c) for c in frame.cameras if c.name in frame.images})
         for labels in self._dense:
-            for camera, found in labels.read(entry, frame.images).items():
+            for camera, found in labels.read(i, frame.images).items():
                 scene.dense[labels.folders[camera]] = found
-                scene.regions[labels.folders[camera]] = labels.regions(entry, camera)
+                scene.regions[labels.folders[camera]] = labels.regions(i, camera)
         return scene
 
     def answer(self, i: int) -> Answer | None:
-        return self.answerer(self.dataset.read(i, ())) if self.answerer else None
+        return self.answerer(self.dataset.frame(i, ())) if self.answerer else None
 
     def taught(self, i: int, camera: str) -> Taught:
         if self.teacher is None:
             raise DataError("no teacher is known; give --checkpoint with a training checkpoint of a run that has one.")
-        return self.teacher(self.dataset.read(i, (camera,)))
+        return self.teacher(self.dataset.frame(i, (camera,)))
 
     def score(self, i: int) -> Score | None:
-        frame = self.dataset.read(i, ())
+        frame = self.dataset.frame(i, ())
         return Scene(frame).cloud(self.answerer(frame) if self.answerer else None).score
 
     def raw_label(self, i: int, point: int) -> int | None:
-        if not self.dataset.index[i].has_labels:
+        if not self.dataset.has_labels(i):
             return None
         scan = self.dataset.scan_path(i)
         return int(read_labels(self.dataset.label_path(i), scan, count_points(scan))[0][point])
@@ -155,7 +155,7 @@ class DataSource:
         return Street(joined([self._placed(rows[k], poses[rows[k]]) for k in chosen], MAP_CELL), poses)
 
     def _placed(self, i: int, pose: Float[np.ndarray, "4 4"]) -> Cloud:
-        frame = self.dataset.read(i, ())
+        frame = self.dataset.frame(i, ())
         # A network would take minutes for a map; files are read at once.
         answer = self.answerer(frame) if self.answerer and self.answerer.quick else None
         return replace(Scene(frame).cloud(answer), points=moved(frame.scan.points, pose))

@@ -6,9 +6,9 @@ from functools import partial
 from typing import Any
 
 from elite.data.dataset import ScoringSet, TrainingSet
+from elite.datasets import Dataset
 from elite.datasets.formats import read_scan
 from elite.datasets.input_guard import InputGuard
-from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import DataError
 from elite.types import Sample
 
@@ -42,11 +42,11 @@ def validation_samples(scans: ScoringSet, read: Read) -> Iterator[Sample]:
     Raises:
         DataError: it cannot be read.
     """
-    for places in _by_sequence(scans.frames, scans.index):
+    for places in _by_sequence(scans.frames, scans.labelled):
         yield read(partial(scans.__getitem__, places[0]))
 
 
-def examine_scans(frames: SemanticKITTI, positions: Sequence[int], guard: InputGuard, read: Read) -> None:
+def examine_scans(frames: Dataset, positions: Sequence[int], guard: InputGuard, read: Read) -> None:
     """Show some of the scans, evenly spaced, to the input guard. Damaged ones are left to training.
 
     Raises:
@@ -70,10 +70,10 @@ def _first_readable(scans: TrainingSet, places: Sequence[int], read: Read) -> Sa
         return _first_readable(scans, places[1:], read)
 
 
-def _by_sequence(frames: SemanticKITTI, positions: Sequence[int]) -> list[list[int]]:
+def _by_sequence(frames: Dataset, positions: Sequence[int]) -> list[list[int]]:
     """For each sequence the places in ``positions`` of its frames, of those with an image if any has one."""
     found: dict[str, list[int]] = {}
     for place, position in enumerate(positions):
-        found.setdefault(frames.index[position].sequence, []).append(place)
+        found.setdefault(frames.ids[position].sequence, []).append(place)
     chosen = list(found.values())[:_SEQUENCES]
-    return [[i for i in places if frames.index[positions[i]].images] or places for places in chosen]
+    return [[i for i in places if frames.image_cameras(positions[i])] or places for places in chosen]

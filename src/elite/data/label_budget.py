@@ -1,0 +1,109 @@
+"""Labels that a training may use: those of a fraction of the scans, or of a fraction of the points of every scan.
+
+All other labels count as missing, everywhere.
+"""
+
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Int64, UInt8
+
+from elite.datasets import Dataset
+from elite.errors import DataError
+
+
+class LabelBudget:
+    """Share of the labels of a data set that a training may use.
+
+    Args:
+        frames: the data set.
+        fraction: share of the scans, evenly spaced (0.01: numbers 0, 100, 200, ...), or of the labelled points of each
+            scan, the same ones in every epoch.
+        unit: ``scans`` or ``points``.
+        unlabelled: scans without usable labels that take part: none of them, those with an image, or all.
+        seed: of the selection of points.
+
+    Attributes:
+        labelled: numbers of the frames with usable labels.
+        unlabelled: numbers of the frames that take part without labels.
+
+    Raises:
+        DataError: no scan has labels.
+    """
+
+    def __init__(
+        self,
+        frames: Dataset,
+        fraction: float,
+        unit: Literal["scans", "points"],
+        *,
+        unlabelled: Literal["none", "seen", "all"],
+        seed: int,
+    ) -> None:
+        self.seed, self.point_fraction = seed, fraction if unit == "points" else 1.0
+        self.labelled = labelled_scans(frames, fraction if unit == "scans" else 1.0)
+        others = sorted(set(range(len(frames))) - set(self.labelled)) if unlabelled != "none" else []
+        self.unlabelled = others if unlabelled == "all" else [i for i in others if frames.image_cameras(i)]
+        self._unlabelled = frozenset(self.unlabelled)
+
+    @property
+    def frames(self) -> list[int]:
+        """Numbers of the frames that take part, each once."""
+        return [*self.labelled, *self.unlabelled]
+
+    def epoch(self, least: int = 0) -> Int64[np.ndarray, "n"]:
+        """Numbers of the frames of an epoch.
+
+        The labelled scans are repeated to up to half of it; without unlabelled ones, to up to ``least`` scans.
+        """
+        repeats = max(1, (len(self.unlabelled) or least) // len(self.labelled))
+        return np.array([*self.labelled * repeats, *self.unlabelled])
+
+    def hides(self, i: int) -> bool:
+        """Return whether a participating frame has no usable label."""
+        return i in self._unlabelled
+
+    def usable(
+        self, i: int, frame_id: str, labels: UInt8[np.ndarray, "n"] | None, points: int
+    ) -> UInt8[np.ndarray, "n"]:
+        """Train ids of the points of a frame, 0 where the label is missing or hidden."""
+        if labels is None or self.hides(i):
+            return np.zeros(points, np.uint8)
+        return usable_labels(labels, frame_id, self.point_fraction, self.seed)
+
+
+def labelled_scans(frames: Dataset, fraction: float) -> list[int]:
+    """Numbers of a fraction of the labelled scans, evenly spaced in the order of sequence and name.
+
+    Raises:
+        DataError: no scan has labels.
+    """
+    order = sorted(frames.labelled(), key=lambda i: frames.ids[i])
+    if not order:
+        raise DataError(
+            f"no scan of sequences {frames.selection.sequences or 'all'} has a file in '{frames.selection.labels}'; "
+            "training needs labels, and so do pseudo-labels. Select another label folder or other sequences."
+        )
+    return [order[i] for i in evenly_spaced(len(order), fraction)]
+
+
+def usable_labels(labels: UInt8[np.ndarray, "n"], frame_id: str, fraction: float, seed: int) -> UInt8[np.ndarray, "n"]:
+    """Train ids of a scan, 0 except for a fraction of its labelled points: the same ones each time."""
+    if fraction == 1:
+        return labels
+    rng = np.random.default_rng((seed, 2, *frame_id.encode()))
+    return np.where(_keep_labels(labels, fraction, rng), labels, np.uint8(0))
+
+
+def evenly_spaced(count: int, fraction: float) -> Int64[np.ndarray, "chosen"]:
+    """A fraction of the numbers 0 .. count - 1, always with 0; the multiples of k for a fraction of 1 / k."""
+    due = np.floor(np.arange(-1, count) * fraction + 1e-9)  # 49 * (1 / 49) must not fall short of 1
+    due[0] = -1  # includes number 0, however small the fraction
+    return np.flatnonzero(np.diff(due))
+
+
+def _keep_labels(labels: UInt8[np.ndarray, "n"], fraction: float, rng: np.random.Generator) -> Bool[np.ndarray, "n"]:
+    """Mask of the points that keep their label, drawn independently; at least one labelled point, if there is any."""
+    chance = rng.random(len(labels))
+    luckiest = chance[labels > 0].min(initial=1)
+    return (chance < fraction) | (chance == luckiest)

@@ -1,0 +1,60 @@
+"""What a training run does not use: a line each, so that nobody finds out from the result."""
+
+from collections.abc import Iterator
+
+from elite.data.dataset import ScoringSet, TrainingSet
+from elite.datasets import SemanticKITTI
+from elite.layout import CAMERAS, SPLITS
+
+
+def unused_data(training: TrainingSet, scored: ScoringSet | None) -> Iterator[str]:
+    """Lines about data that the selection lacks, and about present data that the run does not use."""
+    frames, budget = training.frames, training.budget
+    if frames.absent:
+        yield f"sequences {', '.join(frames.absent)} are not in the data set; training uses the others"
+    yield from _unlabelled(frames, budget.unlabelled, "skipped training")
+    if scored is not None:
+        yield from _unlabelled(scored.frames, [], "unscored validation")
+    yield from frames.unused
+    yield from _images(training)
+    if budget.unlabelled:
+        yield f"labels in use: those of {len(budget.labelled)} training scans; {len(budget.unlabelled)} have none"
+    if training.dense.folders:
+        yield f"{training.dense_images} images of {len(budget.labelled)} labelled training scans have dense labels"
+    yield from _derived(training)
+    if training.augment.cutmix.objects and not training.paster.finds_objects():
+        yield "no instance ids found in a sample of the training scans, so cutmix pastes no objects"
+    yield from _sequences(frames, () if scored is None else scored.frames.sequences)
+
+
+def _unlabelled(frames: SemanticKITTI, used: list[int], kind: str) -> Iterator[str]:
+    """Scans without labels, except those that are ``used`` nevertheless."""
+    count = len(frames) - len(frames.labelled()) - sum(not frames.has_labels(i) for i in used)
+    if count:
+        yield f"{kind} scans, which have no labels in '{frames.selection.labels}': {count} of {len(frames)}"
+
+
+def _images(training: TrainingSet) -> Iterator[str]:
+    frames, layout = training.frames, training.frames.layout
+    if frames.cameras and training.without_images:
+        yield f"{training.without_images} training scans have no image and train the student without a teacher"
+    present = [c for c in CAMERAS if any(layout.image(s, "0", c).parent.is_dir() for s in frames.sequences)]
+    if present and not frames.cameras:
+        yield f"the images in {', '.join(present)} are not used without a teacher (see --teacher.weights)"
+    elif unused := [camera for camera in present if camera not in frames.cameras]:
+        yield f"the images in {', '.join(unused)} are not used (see --data.cameras)"
+
+
+def _derived(training: TrainingSet) -> Iterator[str]:
+    frames = training.frames
+    layouts = [frames.labels_layout, *(frames.layout_of(folder) for folder in training.dense.folders.values())]
+    if frames.derived_layout and frames.derived_layout not in layouts:
+        yield f"{frames.derived_layout.root} is not used: it has neither data.labels nor data.dense_labels"
+
+
+def _sequences(frames: SemanticKITTI, scored: tuple[str, ...]) -> Iterator[str]:
+    """The test split is not meant for training."""
+    left = {*frames.layout.found_sequences()} - {*frames.sequences, *scored, *SPLITS["test"]}
+    if left:
+        are = "sequence {} is" if len(left) == 1 else "sequences {} are"
+        yield f"{are.format(', '.join(sorted(left)))} not used (see --data.sequences and --data.val_sequences)"

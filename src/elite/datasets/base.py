@@ -1,0 +1,158 @@
+"""The Dataset protocol: all that the library requires of a data set, whatever its format."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple, Protocol, Self
+
+import numpy as np
+from jaxtyping import Float, UInt8, UInt32
+
+from elite.datasets.formats import read_image
+from elite.layout import DenseFiles
+from elite.types import Camera, Frame, Scan
+
+
+class FrameId(NamedTuple):
+    """Sequence and name of a frame; as text ``00/000000``."""
+
+    sequence: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.sequence}/{self.name}"
+
+
+class ImageRef(NamedTuple):
+    """An image file that has not been read, and the camera that recorded it.
+
+    The projection is not part of it (see ``Dataset.frame_cameras``): images are usable without a calibration.
+    """
+
+    camera: str
+    path: Path
+
+
+class PointLabels(NamedTuple):
+    """Train ids of the points of a scan, and their objects: class << 16 | instance, 0 = none."""
+
+    classes: UInt8[np.ndarray, "n"]
+    objects: UInt32[np.ndarray, "n"]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A part of a data set.
+
+    Attributes:
+        sequences: splits, numbers or names of sequences: ``train``, ``00,08``, ``0-7``; None = all.
+        frames: numbers of the frames within each sequence: ``0-2,7``; None = all.
+        labels: source of the point labels.
+        cameras: cameras whose images belong to a frame; none = LiDAR only.
+        without: sequences to exclude, in the same words; ``none`` = none.
+        frame_files: files that make a frame: its scan, or an image of one of the cameras.
+    """
+
+    sequences: str | None = None
+    frames: str | None = None
+    labels: str = "labels"
+    cameras: tuple[str, ...] = ("image_2",)
+    without: str = "none"
+    frame_files: Literal["scans", "images"] = "scans"
+
+
+class Dataset(Protocol):
+    """Frames of a selection, numbered from 0 and read on request.
+
+    A frame without labels or images is legal.
+
+    Attributes:
+        selection: part of the data set that was selected.
+        cameras: names of the selected cameras.
+        ids: frame ids in the order of the frames.
+    """
+
+    selection: Selection
+    cameras: tuple[str, ...]
+    ids: Sequence[FrameId]
+
+    def select(self, selection: Selection) -> Self:
+        """Return another part of the same data set."""
+        ...
+
+    def scan_path(self, i: int) -> Path:
+        """Return the file of the scan."""
+        ...
+
+    def scan(self, i: int) -> Scan:
+        """Read the scan. Raises DataError if it is missing or damaged."""
+        ...
+
+    def has_labels(self, i: int) -> bool:
+        """Return whether the points of the frame are labelled."""
+        ...
+
+    def labels(self, i: int) -> PointLabels | None:
+        """Read the labels of the points; None without a file. Raises DataError if they are damaged."""
+        ...
+
+    def image_cameras(self, i: int) -> tuple[str, ...]:
+        """Return the selected cameras that have an image of the frame."""
+        ...
+
+    def images(self, i: int) -> tuple[ImageRef, ...]:
+        """Return the images of these cameras."""
+        ...
+
+    def frame_cameras(self, i: int) -> tuple[Camera, ...]:
+        """Read the projections of the selected cameras for this frame; empty if it needs none and there are none.
+
+        Raises:
+            DataError: damaged, or missing although the frame has an image.
+        """
+        ...
+
+    def pose(self, i: int) -> Float[np.ndarray, "4 4"] | None:
+        """Read T_world_cam0 of the frame; None without poses. Raises DataError if they are damaged or too few."""
+        ...
+
+    def derived(self, i: int, kind: str, camera: str) -> DenseFiles:
+        """Return the paths of dense labels that the library reads and writes.
+
+        Args:
+            i: number of the frame.
+            kind: ``labels`` for ground truth, otherwise the name that they were generated under, such as ``pseudo``.
+            camera: name of the camera.
+        """
+        ...
+
+    def frame(self, i: int, cameras: Sequence[str] | None = None) -> Frame:
+        """Read a frame with the images of some of its cameras (None = all selected ones).
+
+        Raises:
+            DataError: a file is damaged, or a calibration is missing.
+        """
+        scan, labels = self.scan(i), self.labels(i)
+        images = [image for image in self.images(i) if cameras is None or image.camera in cameras]
+        return Frame(
+            sequence=self.ids[i].sequence,
+            name=self.ids[i].name,
+            scan=scan,
+            labels=None if labels is None else labels.classes,
+            objects=None if labels is None else labels.objects,
+            cameras=self.frame_cameras(i),
+            images={image.camera: read_image(image.path) for image in images},
+        )
+
+    def labelled(self) -> list[int]:
+        """Return the numbers of the frames with labels."""
+        return [i for i in range(len(self)) if self.has_labels(i)]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, i: int) -> Frame:
+        return self.frame(i)
+
+    def __iter__(self) -> Iterator[Frame]:
+        return (self[i] for i in range(len(self)))
