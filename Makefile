@@ -13,12 +13,14 @@ $(VENV)/.installed: pyproject.toml constraints.txt $(NATIVE)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch $@
 
-demo: install        ## render streets, train a teacher and the student, score another street, submission, report
+demo: install        ## render streets, train a teacher and a student, score another street, write a report
 	$(BIN)/python examples/demo.py --out demo
 
-figures: install     ## the README's pictures, from the folder that make demo leaves
+figures: install     ## pictures and tables of the docs; requires the folder of make demo
 	$(BIN)/python docs/figures/street.py
 	$(BIN)/python docs/figures/windows.py
+	$(BIN)/python docs/figures/pseudo_label.py
+	$(BIN)/python -m experiments.tables
 
 test: install
 	$(BIN)/python -m pytest

@@ -1,6 +1,8 @@
-"""The picture in the README: a street, and what a student that never saw it makes of its scan.
+"""Picture of the README: a rendered street, its LiDAR scan, and the prediction of a student that was not trained on it.
 
-Needs the folder that ``make demo`` leaves. The camera image is taken again at full size; the scan is the demo's own.
+    python docs/figures/street.py --demo demo
+
+Requires the folder of ``make demo``. The camera image is rendered again at full size; the scan is that of the demo.
 """
 
 import argparse
@@ -18,11 +20,12 @@ from elite.synthetic.camera import photograph
 from elite.synthetic.drive import open_world, timing
 from elite.synthetic.sensors import camera
 
-AROUND: Volume = ((-24.0, -24.0, -4.0), (24.0, 24.0, 2.0))  # metres shown from above
+VOLUME: Volume = ((-24.0, -24.0, -4.0), (24.0, 24.0, 2.0))  # metres, in the view from above
+SPACE = 12  # pixels between views
 
 
-def street(sequence: str, frame: int, frames: int, seed: int) -> np.ndarray:
-    """The camera image (376, 1241, 3) of one frame of a drive."""
+def camera_image(sequence: str, frame: int, frames: int, seed: int) -> np.ndarray:
+    """Render the camera image (376, 1241, 3) of one frame of a drive."""
     config = DriveConfig(seed=seed, frames=frames)
     world = open_world(config, sequence)
     time = frame * timing(config, sequence).interval
@@ -32,23 +35,22 @@ def street(sequence: str, frame: int, frames: int, seed: int) -> np.ndarray:
     )[0]
 
 
-def from_above(dataset: SemanticKITTI, frame: int, student: Path) -> np.ndarray:
-    """Truth, prediction and errors of a scan side by side, driving upwards."""
-    shown = dataset[frame]
-    assert shown.labels is not None
-    prediction = elite.Segmenter.load(student)(shown.scan.points, shown.scan.remission).labels
-    colors = (class_colors(shown.labels), class_colors(prediction), error_colors(shown.labels, prediction))
-    views = [bev(shown.scan.points, color, volume=AROUND, size=820, dot=5) for color in colors]
-    return np.hstack([np.pad(view, ((0, 0), (0, 12), (0, 0)), constant_values=255) for view in views])
+def views_from_above(dataset: SemanticKITTI, frame: int, student: Path) -> np.ndarray:
+    """Ground truth, prediction and errors of a scan side by side. The vehicle drives upwards."""
+    scan, truth = dataset[frame].scan, dataset[frame].labels
+    assert truth is not None
+    prediction = elite.Segmenter.load(student)(scan.points, scan.remission).labels
+    colors = (class_colors(truth), class_colors(prediction), error_colors(truth, prediction))
+    views = [bev(scan.points, color, volume=VOLUME, size=820, dot=5) for color in colors]
+    return np.hstack([np.pad(view, ((0, 0), (0, SPACE), (0, 0)), constant_values=255) for view in views])[:, :-SPACE]
 
 
 def main(demo: Path, out: Path, frame: int) -> None:
     dataset = SemanticKITTI(demo / "drive", "08", cameras=())
-    above = from_above(dataset, frame, demo / "run" / "checkpoints" / "best.ckpt")[:, :-12]
-    front = Image.fromarray(street("08", frame, len(dataset), seed=0))
-    width = front.width
-    below = Image.fromarray(above).resize((width, round(above.shape[0] * width / above.shape[1])), Image.Resampling.BOX)
-    picture = Image.new("RGB", (width, front.height + 8 + below.height), "white")
+    above = Image.fromarray(views_from_above(dataset, frame, demo / "run" / "checkpoints" / "best.ckpt"))
+    front = Image.fromarray(camera_image("08", frame, len(dataset), seed=0))
+    below = above.resize((front.width, round(above.height * front.width / above.width)), Image.Resampling.BOX)
+    picture = Image.new("RGB", (front.width, front.height + 8 + below.height), "white")
     picture.paste(front, (0, 0))
     picture.paste(below, (0, front.height + 8))
     picture.quantize(256).save(out, optimize=True)
@@ -56,9 +58,9 @@ def main(demo: Path, out: Path, frame: int) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--demo", type=Path, default=Path("demo"))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--demo", type=Path, default=Path("demo"), help="folder of make demo")
     parser.add_argument("--out", type=Path, default=Path("docs/images/street.png"))
-    parser.add_argument("--frame", type=int, default=22)
+    parser.add_argument("--frame", type=int, default=22, help="frame of sequence 08")
     args = parser.parse_args()
     main(args.demo, args.out, args.frame)

@@ -1,6 +1,8 @@
-"""The README's pictures of the viewer and the report: what ``elite view`` and ``elite report`` show of the demo.
+"""Pictures of the viewer and the report, as screenshots of ``elite view`` and ``elite report`` on the demo.
 
-Needs the folder that ``make demo`` leaves, and a Chromium.
+    python docs/figures/windows.py --demo demo
+
+Requires the folder of ``make demo``, and Chromium.
 """
 
 import argparse
@@ -22,9 +24,9 @@ WIDTH, HEIGHT = 1440, 1000
 
 @contextmanager
 def window(demo: Path) -> Iterator[str]:
-    """The address of a viewer on the street that the student never saw."""
+    """Start a viewer on the validation street and yield its address."""
     checkpoint = demo / "run" / "checkpoints" / "best.ckpt"
-    command = ["view", demo / "drive", "--checkpoint", checkpoint, "--sequences", "08", "--port", "0"]
+    command = ["view", checkpoint, demo / "drive", "--sequences", "08", "--port", "0"]
     process = subprocess.Popen([sys.executable, "-m", "elite", *map(str, command)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
@@ -43,7 +45,7 @@ def open_page(browser: Browser, address: str) -> Page:
 
 
 def viewer_picture(browser: Browser, address: str, frame: int) -> bytes:
-    """Predictions in the scene, a point picked."""
+    """Screenshot of the predictions in the scene, with a selected point."""
     page = open_page(browser, address)
     for _ in range(frame):
         page.keyboard.press("n")
@@ -54,7 +56,7 @@ def viewer_picture(browser: Browser, address: str, frame: int) -> bytes:
 
 
 def report_picture(browser: Browser, demo: Path) -> bytes:
-    """What the student recognises."""
+    """Screenshot of the scores by class."""
     page = open_page(browser, (demo / "run" / "report" / "index.html").resolve().as_uri())
     return page.locator("#classes").screenshot()
 
@@ -73,7 +75,7 @@ def main(demo: Path, out: Path, frame: int) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--demo", type=Path, default=Path("demo"))
     parser.add_argument("--out", type=Path, default=Path("docs/images"))
     parser.add_argument("--frame", type=int, default=12)
