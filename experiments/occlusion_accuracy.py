@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from elite.geometry import in_image, owns_pixel, project, visible
+from elite.geometry import in_image, is_nearest_in_pixel, project, visible
 from elite.synthetic import DriveConfig
 from elite.synthetic.drive import open_world, scan_frame, timing
 from elite.synthetic.sensors import camera
@@ -33,7 +33,7 @@ def counts(sequence: str, frame: int) -> np.ndarray:
     truth = true_visibility(caster, world.ego_pose(time), points[seen], view)
     kept_by_rule = (
         visible(pixel, depth, CONFIG.image_height, CONFIG.image_width),
-        owns_pixel(pixel, depth, CONFIG.image_width),
+        is_nearest_in_pixel(pixel, depth, CONFIG.image_width),
     )
     return np.array([[(kept & truth).sum(), kept.sum(), truth.sum()] for kept in kept_by_rule])
 

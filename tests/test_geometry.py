@@ -10,8 +10,8 @@ from elite.geometry import (
     depth_buffer,
     in_image,
     in_volume,
+    is_nearest_in_pixel,
     nearest,
-    owns_pixel,
     pinhole,
     point_pixel_pairs,
     project,
@@ -188,11 +188,11 @@ def test_pixel_owner_is_the_first_of_the_nearest():
     for i, key in enumerate(map(tuple, pixel.tolist())):
         if key not in best or depth[i] < depth[best[key]]:
             best[key] = i
-    assert np.flatnonzero(owns_pixel(pixel, depth, 6)).tolist() == sorted(best.values())
+    assert np.flatnonzero(is_nearest_in_pixel(pixel, depth, 6)).tolist() == sorted(best.values())
 
 
 def test_pixel_owner_of_nothing():
-    assert len(owns_pixel(np.empty((0, 2), np.int64), np.empty(0), 6)) == 0
+    assert len(is_nearest_in_pixel(np.empty((0, 2), np.int64), np.empty(0), 6)) == 0
 
 
 def test_depth_buffer_keeps_the_smallest_depth():

@@ -7,7 +7,7 @@ import pytest
 
 from elite.datasets import SemanticKITTI
 from elite.datasets.check import check
-from elite.geometry import in_image, owns_pixel, point_pixel_pairs, project
+from elite.geometry import in_image, is_nearest_in_pixel, point_pixel_pairs, project
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +52,6 @@ def test_the_occlusion_test_removes_more_than_collisions(frames: SemanticKITTI, 
     uv, depth = project(frame.scan.points, frame.cameras[camera])
     seen = in_image(uv, height, width)
     pixel = np.floor(uv[seen]).astype(np.int64)[:, ::-1]
-    owners = owns_pixel(pixel, depth[seen], width).mean()
+    owners = is_nearest_in_pixel(pixel, depth[seen], width).mean()
     kept = len(point_pixel_pairs(frame.scan.points, frame.cameras[camera], height, width)) / seen.sum()
     assert 0.90 < kept < owners < 1

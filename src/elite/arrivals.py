@@ -1,4 +1,4 @@
-"""Scan files of a folder that are complete: renamed into it, closed by their writer, or unchanged for a while."""
+"""Detect complete scan files in a folder: renamed into it, closed by their writer, or unchanged for some time."""
 
 import os
 import stat
@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 from elite.folder_watch import CHECK_S, POLL_S, Change, FolderWatch
 
-SETTLE_S = 0.1  # a file that may still be written must not change for so many seconds
-MAX_SETTLE_S = 2.0  # likewise once shorter times have been too short
-PATIENCE_S = 10.0  # likewise if its writer has it open, or if it cannot be a scan
+SETTLE_S = 0.1  # time without a change after which a file that may still be written is complete
+MAX_SETTLE_S = 2.0  # the same, after shorter times were too short
+PATIENCE_S = 10.0  # the same, for a file that its writer has open, or that cannot be a scan
 _POINT = 16  # bytes
 
 
 class Mark(NamedTuple):
-    """A file as it looks from outside. Equal marks mean equal contents."""
+    """Size, time and type of a file. Equal marks mean equal contents."""
 
     size: int
     modified_ns: int
@@ -24,7 +24,7 @@ class Mark(NamedTuple):
 
     @classmethod
     def of(cls, path: Path) -> "Mark | None":
-        """None if the file does not exist. A link to nothing has a mark, so that it is reported."""
+        """The mark of a file, None if it does not exist. A broken link has a mark, because it must be reported."""
         try:
             found = path.stat()
         except OSError:
@@ -38,9 +38,11 @@ class Mark(NamedTuple):
 
 
 class State(Enum):
+    """State of a file."""
+
     OPEN = auto()  # created, and not yet closed by its writer
-    SETTLING = auto()  # perhaps still written
-    WAITING = auto()  # complete, or damaged for good
+    SETTLING = auto()  # may still be written
+    WAITING = auto()  # complete, or permanently damaged
     DONE = auto()
 
 
@@ -49,32 +51,32 @@ class File:
     """A file of the folder. Times are in seconds.
 
     Attributes:
-        changed, looked: the last change, and the last look at the file.
-        outcome: of its present contents; set by the user of this module.
-        earlier_outcome: of its contents before the last change.
+        changed, checked_at: times of the last change and the last check.
+        outcome: result for its present contents, set by the caller.
+        earlier_outcome: result for its contents before the last change.
     """
 
     mark: Mark
     first_seen: float
     changed: float
-    looked: float
+    checked_at: float
     state: State = State.SETTLING
     outcome: Enum | None = None
     earlier_outcome: Enum | None = None
 
 
 class Arrivals:
-    """Files that have arrived in the folder of ``watch``. All that are there at the start are pending.
+    """Files in the folder of ``watch``. All files that exist at the start are pending.
 
     Args:
         patience_s: time without a change after which a file that cannot be a scan counts as damaged.
 
     Attributes:
         files: every file of the folder by name.
-        pending: names of the files that are perhaps incomplete.
-        complete: names of the files that wait to be read, in order.
+        pending: names of the files that may be incomplete.
+        complete: names of the files that are ready to be read, in order.
         damaged: names of the files that cannot be scans.
-        settle_s: time without a change after which a file counts as complete if nothing better is known of it. It
+        settle_s: time without a change after which a file counts as complete, without a report of its writer. It
             grows when a file changes after it was read.
         last_arrival: time of the last new or changed file.
 
@@ -88,9 +90,9 @@ class Arrivals:
         self.pending: set[str] = set()
         self.complete: list[str] = []
         self.damaged: list[str] = []
-        self.last_arrival = self._next_look = watch.clock()
+        self.last_arrival = self._next_check = watch.clock()
         self._only: set[str] | None = None
-        self._doubtful: dict[str, float] = {}  # complete by lapse of time only: looked at again until this time
+        self._doubtful: dict[str, float] = {}  # complete only by time without a change: checked until this time
         self._changed: list[tuple[str, File]] = []
         self._is_sorted = True
         for change, name in watch.changes():
@@ -98,11 +100,11 @@ class Arrivals:
 
     @property
     def count(self) -> int:
-        """Files that are not done."""
+        """Number of files that are not done."""
         return len(self.pending) + len(self.complete) + len(self.damaged)
 
     def update(self) -> list[tuple[str, File]]:
-        """Take note of what has happened; return the files that changed although they were done.
+        """Process all changes; return the files that changed after they were done.
 
         Raises:
             DataError: the folder is missing or cannot be listed.
@@ -111,18 +113,18 @@ class Arrivals:
         for change, name in self.watch.changes():
             self._apply(change, name)
         self._settle()
-        self._look_at_doubtful()
+        self._check_doubtful()
         if not self._is_sorted:
             self.complete.sort()
             self._is_sorted = True
         return self._changed
 
     def ignore_others(self) -> None:
-        """Take no note of names that are not in the folder now."""
+        """Ignore files that are not in the folder now."""
         self._only = set(self.files)
 
     def wait(self, seconds: float) -> None:
-        """Wait for the next change or until something else is to be done, at most ``seconds``."""
+        """Wait for the next change or check, at most ``seconds``."""
         rest = POLL_S if self.pending else self.settle_s if self._doubtful else CHECK_S
         self.watch.wait(min(rest, max(POLL_S, seconds)))
 
@@ -132,13 +134,13 @@ class Arrivals:
     # ---- reading ------------------------------------------------------------------------------------------------
 
     def begin(self, name: str) -> File:
-        """Note what a file looks like before it is read."""
+        """Record the mark of a file before it is read."""
         file = self.files[name]
         file.mark = Mark.of(self.path(name)) or file.mark
         return file
 
     def has_changed(self, name: str) -> bool:
-        """Whether a file changed while it was read; if so, it is pending again."""
+        """Whether a file changed while it was read; a changed file is pending again."""
         file, mark = self.files[name], Mark.of(self.path(name))
         if mark in (None, file.mark):
             return False
@@ -146,11 +148,13 @@ class Arrivals:
         return True
 
     def finish(self, name: str, outcome: Enum) -> None:
+        """Record the result of a file; it is done."""
         file = self.files[name]
         self._move(name, file, State.DONE)
         file.outcome = outcome
 
     def forget(self, name: str) -> None:
+        """Remove a file that no longer exists."""
         file = self.files.pop(name, None)
         self._doubtful.pop(name, None)
         if file is not None:
@@ -160,7 +164,7 @@ class Arrivals:
 
     def _apply(self, change: Change, name: str) -> None:
         if change is Change.LOST:
-            self._look_at_all()
+            self._check_all()
             return
         if self._only is not None and name not in self._only:
             return
@@ -170,7 +174,7 @@ class Arrivals:
             self.forget(name)
             return
         if file is None or change is Change.RENAMED or (change is Change.FOUND and file.mark != mark):
-            self.forget(name)  # another file took its name
+            self.forget(name)  # another file has its name now
             file = self._add(name, mark)
         elif file.mark != mark:
             self._change(name, file, mark)
@@ -188,7 +192,7 @@ class Arrivals:
         return file
 
     def _change(self, name: str, file: File, mark: Mark) -> None:
-        """Note that a file has other contents."""
+        """Record that a file has other contents."""
         now = self.last_arrival = self.watch.clock()
         if file.state is State.DONE:
             if self._doubtful.pop(name, None) is not None and (pause := now - file.changed) < MAX_SETTLE_S:
@@ -197,10 +201,10 @@ class Arrivals:
             self._changed.append((name, file))
         if file.state is not State.OPEN:
             self._move(name, file, State.SETTLING)
-        file.mark, file.changed, file.looked = mark, now, now
+        file.mark, file.changed, file.checked_at = mark, now, now
 
     def _move(self, name: str, file: File, state: State) -> None:
-        """Give a file a state, and its name the place that belongs to it."""
+        """Set the state of a file, and move its name to the collection of that state."""
         if file.state is State.WAITING:
             for names in (self.complete, self.damaged):
                 if name in names:
@@ -218,8 +222,8 @@ class Arrivals:
     def _settle(self) -> None:
         """Find the files that have not changed for long enough."""
         now = self.watch.clock()
-        for name in [name for name in self.pending if now - self.files[name].looked >= self.settle_s]:
-            file = self._look(name)
+        for name in [name for name in self.pending if now - self.files[name].checked_at >= self.settle_s]:
+            file = self._check(name)
             if file is None:
                 continue
             needed = self.settle_s if file.mark.fits else self.patience_s
@@ -227,37 +231,37 @@ class Arrivals:
                 self._doubtful[name] = now + PATIENCE_S
                 self._move(name, file, State.WAITING)
 
-    def _look_at_doubtful(self) -> None:
+    def _check_doubtful(self) -> None:
         now = self.watch.clock()
-        if now < self._next_look:
+        if now < self._next_check:
             return
-        self._next_look = now + self.settle_s
+        self._next_check = now + self.settle_s
         for name, until in list(self._doubtful.items()):
             if self.files[name].state is State.DONE:
-                self._look(name)
+                self._check(name)
                 if now > until:
                     self._doubtful.pop(name, None)
 
-    def _look_at_all(self) -> None:
+    def _check_all(self) -> None:
         for name in list(self.files):
-            file = self._look(name)
+            file = self._check(name)
             if file is not None and file.state is State.OPEN:
                 file.state = State.SETTLING
 
-    def _look(self, name: str) -> File | None:
-        """The file, with any change noted; None if it is gone."""
+    def _check(self, name: str) -> File | None:
+        """Check a file for changes; return it, None if it is gone."""
         file, mark = self.files[name], Mark.of(self.path(name))
         if mark is None:
             self.forget(name)
             return None
         if mark != file.mark:
             self._change(name, file, mark)
-        file.looked = self.watch.clock()
+        file.checked_at = self.watch.clock()
         return file
 
 
 def _is_link(path: Path) -> bool:
-    """Whether a name was made for a file that existed before."""
+    """Whether a name was created for an existing file."""
     try:
         found = path.lstat()
     except OSError:

@@ -1,7 +1,7 @@
-"""Changes of the files in one folder, at a cost that does not grow with the files that stay in it.
+"""Report changes of the files in one folder; the cost does not grow with the number of unchanged files.
 
-Linux reports changes itself (inotify). It does not see changes by other machines on a network file system, so the
-folder is also listed from time to time, and often from the first unreported change on. Other systems need listings.
+Linux reports changes (inotify), except those of other machines on a network file system. The folder is therefore also
+listed from time to time, and more often after the first unreported change. Other systems require listings.
 """
 
 import ctypes
@@ -18,32 +18,32 @@ from pathlib import Path
 
 from elite.errors import DataError
 
-POLL_S = 0.01  # between two looks at a folder whose changes are not reported, at least
-CHECK_S = 1.0  # between two listings that look for unreported changes, at least
-_POLL_REST, _CHECK_REST = 10, 50  # rest between two listings, in multiples of the time that a listing takes
+POLL_S = 0.01  # shortest time between two listings of a folder whose changes are not reported
+CHECK_S = 1.0  # shortest time between two listings that search for unreported changes
+_POLL_REST, _CHECK_REST = 10, 50  # time between two listings, in multiples of the time of a listing
 
 
 class Change(Enum):
-    """What happened to a file."""
+    """Change of a file."""
 
-    FOUND = auto()  # listed, new or in place of another file; its writer may not have finished
+    FOUND = auto()  # in a listing, new or in place of another file; its writer may not have finished
     CREATED = auto()  # created or linked; its writer may have it open
     CLOSED = auto()  # closed by a writer
     RENAMED = auto()  # renamed to this name, perhaps over another file
     GONE = auto()
-    LOST = auto()  # of no file: reports were lost, and any file may have changed
+    LOST = auto()  # reports were lost, and any file may have changed
 
 
 class FolderWatch:
-    """Follow the files of a folder whose names end in ``suffix`` (hidden ones do not count).
+    """Follow the files of a folder with names that end in ``suffix``, except hidden ones.
 
     Args:
         clock: time in seconds.
-        sleep: takes seconds; by default a wait ends early when a change is reported.
+        sleep: receives seconds; by default a wait ends early when a change is reported.
 
     Attributes:
-        polling: why the folder is listed often; None while the system reports its changes.
-        delay: seconds after which a listing finds a change at the latest, if it is listed often.
+        polling: reason for frequent listings; None while the system reports changes.
+        delay: longest time in seconds until a listing finds a change, with frequent listings.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class FolderWatch:
         return changes
 
     def wait(self, seconds: float) -> None:
-        """Wait for a report or until the next look is due, at most ``seconds``."""
+        """Wait for a report or until the next listing is due, at most ``seconds``."""
         seconds = min(seconds, POLL_S if self.polling else CHECK_S)
         if self.sleep is not None:
             self.sleep(seconds)
@@ -103,7 +103,7 @@ class FolderWatch:
             self._inotify = Inotify(self.folder)
         except OSError as error:
             self._inotify = None
-            self.polling = f"the system does not report its changes ({error.strerror})"
+            self.polling = f"the system does not report changes ({error.strerror})"
 
     def _reported(self) -> list[tuple[Change, str]]:
         changes: list[tuple[Change, str]] = []
@@ -128,16 +128,16 @@ class FolderWatch:
         return rested >= self.delay or (rested >= self._cost and self._time_of_folder() != self._modified)
 
     def _listed(self, *, expected: bool) -> list[tuple[Change, str]]:
-        """Differences between the folder and what is known of it, then what was reported while it was listed.
+        """Differences from the known files, then changes reported during the listing.
 
-        ``expected`` differences do not mean that changes go unreported.
+        Differences that are not ``expected`` mean that changes go unreported.
         """
         start = self.clock()
         self._modified = self._time_of_folder()
         before, self._names = self._names, self._list()
         found = [(Change.FOUND, n) for n, inode in self._names.items() if before.get(n, -1) not in (inode, None)]
         for name in before.keys() - self._names.keys():
-            if os.path.lexists(self.folder / name):  # a listing may miss a file that another one replaces meanwhile
+            if os.path.lexists(self.folder / name):  # a listing may miss a file that is replaced during it
                 self._names[name] = None
             else:
                 found.append((Change.GONE, name))
@@ -145,7 +145,7 @@ class FolderWatch:
         names_reported = {name for _, name in reported}
         unreported = [(change, name) for change, name in found if name not in names_reported]
         if unreported and not expected and self.polling is None:
-            self.polling = f"the system did not report a change ({unreported[0][1]}), perhaps of another machine"
+            self.polling = f"the system did not report a change ({unreported[0][1]}), perhaps by another machine"
         self._listed_at = self.clock()
         self._cost = self._listed_at - start
         return unreported + reported
@@ -164,9 +164,7 @@ class FolderWatch:
             raise self._unreadable(error) from error
 
     def _unreadable(self, error: OSError) -> DataError:
-        return DataError(
-            f"cannot look into {self.folder}: expected a folder of files, found '{error.strerror}'. Check its path."
-        )
+        return DataError(f"{self.folder}: expected a readable folder, found '{error.strerror}'. Check its path.")
 
     def _counts(self, name: str) -> bool:
         return name.endswith(self.suffix) and not name.startswith(".")
@@ -189,10 +187,10 @@ _BUFFER = 1 << 16
 
 
 class Inotify:
-    """The system's reports on one folder. The standard library has no binding, and the interface is stable since 2008.
+    """The system's reports on one folder. The standard library does not provide them; stable interface since 2008.
 
     Raises:
-        OSError: not on this system, no such folder, or too many watches.
+        OSError: another system, a missing folder, or too many watches.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -213,7 +211,7 @@ class Inotify:
         self.descriptor = -1
 
     def read(self) -> Iterator[tuple[int, str]]:
-        """(mask, name) of every report that waits."""
+        """(mask, name) of every unread report."""
         while data := self._buffer():
             start = 0
             while start < len(data):

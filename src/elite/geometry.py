@@ -1,4 +1,4 @@
-"""Points, cameras and the volume. Pure functions on numpy arrays; sensor frame, metres."""
+"""Points, cameras and the volume: pure functions of numpy arrays, in the sensor frame and in metres."""
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int64
@@ -10,18 +10,18 @@ from elite.errors import DataError
 from elite.types import Camera, PointPixelPairs
 
 Volume = tuple[tuple[float, float, float], tuple[float, float, float]]
-_SAMPLE = 32  # every 32nd candidate bounds the distance to the nearest of all
+_SAMPLE = 32  # every 32nd candidate gives an upper bound of the distance to the nearest candidate
 _CELLS = 64  # along x and along y, of the grid that finds the candidates within that distance
-_SCAN = 2**17  # points of a scan: smaller scans may take as long
-_PAIRS = 512  # distances per point; for a scan this takes less than a second
-_LEAVES = 64  # visits to leaves of a k-d tree per point; for a scan this takes about a second
-_PROBES = 64  # queries that show how many leaves a query visits
+_SCAN = 2**17  # points of a scan: the time limit of smaller ones is the same
+_PAIRS = 512  # distances per point: less than a second for a scan
+_LEAVES = 64  # visited leaves of a k-d tree per point: about a second for a scan
+_PROBES = 64  # queries for the estimate of visited leaves
 _LARGEST = float(np.finfo(np.float32).max)
 _FAR = 1e9  # distance, in half diagonals of the candidates, beyond which only the direction to them matters
 
 
 def in_volume(points: Float32[np.ndarray, "n 3"], volume: Volume) -> Bool[np.ndarray, "n"]:
-    """Points strictly inside the open box ``(low corner, high corner)``."""
+    """Mask of the points strictly inside the box ``(low corner, high corner)`` (m)."""
     inside = np.ones(len(points), bool)
     for axis, (low, high) in enumerate(np.asarray(volume, np.float32).T):  # several times faster than rows of three
         inside &= (points[:, axis] > low) & (points[:, axis] < high)
@@ -29,14 +29,14 @@ def in_volume(points: Float32[np.ndarray, "n 3"], volume: Volume) -> Bool[np.nda
 
 
 def nearest(points: Float32[np.ndarray, "n 3"], candidates: Bool[np.ndarray, "n"]) -> Int64[np.ndarray, "n"]:
-    """For each point the rank, among the candidates, of the nearest one (a candidate is its own nearest).
+    """For each point, the rank of its nearest candidate among the candidates (a candidate is its own nearest).
 
-    A point outside the volume gets the label of the nearest predicted point. Of several equally near candidates any
-    may be returned. At least one candidate is required, and finite coordinates.
+    With it, a point outside the volume gets the label of the nearest predicted point. Among equally near candidates the
+    choice is arbitrary. At least one candidate and finite coordinates are required.
 
-    The time is bounded for any input (130,000 points: below 2 s). For this, one kind of input gets approximate answers,
-    the nearest of every k-th candidate: many points that are almost equally far from very many candidates, as points
-    around the centre of a sphere are from its surface.
+    The time is bounded for any input (130,000 points: below 2 s). Therefore the result is approximate, the nearest of
+    every k-th candidate, for one kind of input: many points almost equally far from very many candidates, such as
+    points near the centre of a sphere.
     """
     rank = np.cumsum(candidates, dtype=np.int64) - 1
     outside = ~candidates
@@ -46,7 +46,7 @@ def nearest(points: Float32[np.ndarray, "n 3"], candidates: Bool[np.ndarray, "n"
 
 
 def _nearest_rows(targets: Float32[np.ndarray, "m 3"], queries: Float32[np.ndarray, "k 3"]) -> Int64[np.ndarray, "k"]:
-    """The row of ``targets`` that is nearest to each query."""
+    """The row of the target nearest to each query."""
     points = max(len(targets) + len(queries), _SCAN)
     queries = queries.astype(np.float64)  # float32 squares can be infinite
     near = _within_reach(targets, queries, _PAIRS * points)
@@ -66,11 +66,11 @@ def _nearest_rows(targets: Float32[np.ndarray, "m 3"], queries: Float32[np.ndarr
 def _within_reach(
     targets: Float32[np.ndarray, "m 3"], queries: Float64[np.ndarray, "k 3"], pairs: int
 ) -> Int64[np.ndarray, "r"]:
-    """Rows of ``targets`` that include the nearest one of every query; few rows, if the queries lie at the border.
+    """Rows of ``targets`` that include the nearest one of every query; few rows if the queries are at the border.
 
-    The nearest of a sample, for which at most ``pairs`` distances are computed, bounds the distance to the nearest of
-    all. A grid over x and y finds the rows within that distance of any query. The margin on each side of it, one cell
-    and a share of the distance, allows for rounding.
+    The nearest of a sample, for which at most ``pairs`` distances are computed, gives an upper bound of each distance.
+    A grid over x and y finds the rows within that bound of any query. A margin of one cell and a fraction of the
+    distance allows for rounding.
     """
     step = max(_SAMPLE, len(targets) * len(queries) // pairs)
     reach = cKDTree(targets[::step]).query(queries)[0]
@@ -86,7 +86,7 @@ def _within_reach(
         margin = 1 + 1e-15 * radius
         lowest.append(np.clip(np.floor(centre - radius - margin), 0, _CELLS).astype(np.int64))
         beyond.append(np.clip(np.floor(centre + radius + margin) + 1, 0, _CELLS + 1).astype(np.int64))
-    change = np.zeros((_CELLS + 2, _CELLS + 2), np.int64)  # its sums count the squares that cover a cell
+    change = np.zeros((_CELLS + 2, _CELLS + 2), np.int64)  # its cumulative sums count the squares that cover a cell
     for rows, columns, by in ((0, 0, 1), (0, 1, -1), (1, 0, -1), (1, 1, 1)):
         np.add.at(change, ((lowest, beyond)[rows][0], (lowest, beyond)[columns][1]), by)
     covered = change.cumsum(axis=0).cumsum(axis=1)[:-1, :-1] > 0
@@ -94,7 +94,7 @@ def _within_reach(
 
 
 def _distinct(rows: Float[np.ndarray, "n 3"]) -> tuple[Int64[np.ndarray, "d"], Int64[np.ndarray, "n"]]:
-    """(one row number per distinct row, index into these for every row); ``np.unique`` takes several times as long."""
+    """(one row number per distinct row, index into these for every row). ``np.unique`` is several times slower."""
     order = np.lexsort(rows.T)
     ordered = rows[order]
     is_new = np.ones(len(rows), bool)
@@ -107,8 +107,8 @@ def _distinct(rows: Float[np.ndarray, "n 3"]) -> tuple[Int64[np.ndarray, "d"], I
 def _moved_closer(queries: Float64[np.ndarray, "k 3"], tree: cKDTree) -> Float64[np.ndarray, "k 3"]:
     """Queries with the same nearest points, at most ``_FAR`` half diagonals away from the centre of the tree's box.
 
-    Farther away the distances to all points round to the same number, and a search visits every leaf. A move along the
-    ray to the centre changes the differences of the distances by less than their rounding error.
+    Beyond that, the distances to all points round to the same number, and a search visits every leaf. A move along the
+    ray to the centre changes the differences between distances by less than their rounding error.
     """
     centre = (tree.mins + tree.maxes) / 2
     most = max(_FAR * float(np.linalg.norm(tree.maxes - centre)), 1e-30)
@@ -145,7 +145,7 @@ def _visits_more_leaves(tree: cKDTree, queries: Float64[np.ndarray, "k 3"], most
 def project(
     points: Float32[np.ndarray, "n 3"], camera: Camera
 ) -> tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, "n"]]:
-    """Sensor points -> (uv, depth): u right, v down in pixels; depth along the optical axis in metres.
+    """Project points (m, sensor frame) into the image: uv (pixels, u right, v down) and depth (m, optical axis).
 
     A point at or behind the camera plane (depth <= 0) has uv = NaN.
     """
@@ -153,7 +153,7 @@ def project(
     depth = homogeneous[:, 2]
     uv = np.full((len(points), 2), np.nan)
     front = depth > 0
-    with np.errstate(over="ignore"):  # infinitely far aside is in no image
+    with np.errstate(over="ignore"):  # infinite pixels are outside every image
         uv[front] = homogeneous[front, :2] / depth[front, None]
     return uv, depth
 
@@ -166,20 +166,20 @@ def pinhole(
     K takes metres of the camera frame (x right, y down, z forward) to pixels; ``centre`` is in the sensor frame (m).
     """
     upper, rotation = rq(camera.projection[:, :3])
-    sign = np.sign(np.diag(upper))  # a decomposition leaves them open; focal lengths are positive
+    sign = np.sign(np.diag(upper))  # a decomposition does not determine the signs; focal lengths are positive
     upper, rotation = upper * sign, sign[:, None] * rotation
     centre = -np.linalg.solve(camera.projection[:, :3], camera.projection[:, 3])
     return upper / upper[2, 2], rotation.T, centre
 
 
 def in_image(uv: Float[np.ndarray, "n 2"], height: int, width: int) -> Bool[np.ndarray, "n"]:
-    """Points whose uv falls on a pixel; pixel (row, column) covers v in [row, row + 1), u in [column, column + 1)."""
+    """Mask of the uv on a pixel; pixel (row, column) covers v in [row, row + 1), u in [column, column + 1)."""
     with np.errstate(invalid="ignore"):
         return (uv[:, 0] >= 0) & (uv[:, 0] < width) & (uv[:, 1] >= 0) & (uv[:, 1] < height)
 
 
 def point_pixel_pairs(points: Float32[np.ndarray, "n 3"], camera: Camera, height: int, width: int) -> PointPixelPairs:
-    """Every visible point with its pixel: in the image, not hidden, and the nearest point of its pixel."""
+    """Pair every visible point with its pixel: in the image, not hidden, and the nearest point of its pixel."""
     uv, depth = project(points, camera)
     point = np.flatnonzero(in_image(uv, height, width))
     pixel = np.floor(uv[point]).astype(np.int64)[:, ::-1]
@@ -187,20 +187,20 @@ def point_pixel_pairs(points: Float32[np.ndarray, "n 3"], camera: Camera, height
     return PointPixelPairs(point[keep], pixel[keep])
 
 
-def seen_pairs(
+def require_point_pixel_pairs(
     points: Float32[np.ndarray, "n 3"], camera: Camera, height: int, width: int, *, of: str = ""
 ) -> PointPixelPairs:
-    """``point_pixel_pairs`` of a whole scan, which there must be some of. ``of`` names the scan in the error.
+    """Return ``point_pixel_pairs`` of a complete scan. ``of`` names the scan in the error.
 
     Raises:
-        DataError: the camera sees no point.
+        DataError: no point is in view of the camera.
     """
     pairs = point_pixel_pairs(points, camera, height, width)
-    if not len(pairs):  # some point is the nearest of all in the image, so only an image without any has no pair
+    if not len(pairs):  # the nearest point in the image always has a pair
         raise DataError(
-            f"calibration projects none of the {len(points)} points{of and f' of {of}'} into {camera.name} ({height} x "
-            f"{width} pixels), but a whole turn of the LiDAR meets every camera; check calib.txt, and whether scan and "
-            "image belong together."
+            f"{of or 'scan'}: expected points in view of {camera.name} ({height} x {width} pixels), found none of "
+            f"{len(points)} points, although a complete LiDAR sweep meets every camera. Check calib.txt, and whether "
+            "scan and image belong together."
         )
     return pairs
 
@@ -216,32 +216,36 @@ def visible(
     tolerance: float = 0.5,
     relative: float = 0.05,
 ) -> Bool[np.ndarray, "m"]:
-    """Which projected points a camera really sees. LiDAR and camera look from different places.
+    """Mask of the projected points that are visible to the camera. LiDAR and camera have different viewpoints.
 
-    The nearest point owns its pixel. Beyond that, each point stands for the patch of surface around it, ``rows``
-    and ``columns`` either way: about half the gap between beams (4 to 6 rows) and a firing (2 columns).
-    A point under a patch that is clearly nearer, by more than ``tolerance`` metres + ``relative`` of its depth,
-    is hidden. The margin spares slanted ground, whose next beam is nearer too. The defaults suit 64 beams and
-    KITTI's images; on ray-cast streets 98.8 % of the kept points are truly visible, and 97.8 % of those that are
-    visible are kept; for the nearest point per pixel alone it is 95.2 % and 100 % (experiments/occlusion_accuracy.py).
+    A pixel shows its nearest point only. In addition, each point represents a patch of surface, ``rows`` and
+    ``columns`` in both directions: about half the gap between beams (4 to 6 rows) and a firing (2 columns). A point
+    behind a nearer patch, by more than ``tolerance`` metres + ``relative`` of its depth, is hidden. The margin keeps
+    slanted ground, where the next beam is nearer too.
+
+    The defaults suit 64 beams and KITTI's images. On ray-cast streets 98.8 % of the kept points are visible, and 97.8 %
+    of the visible points are kept; with the nearest point per pixel only, 95.2 % and 100 %
+    (experiments/occlusion_accuracy.py).
     """
     patches = minimum_filter(depth_buffer(pixel, depth, height, width), size=(2 * rows + 1, 2 * columns + 1))
     row, column = pixel.T
     hidden = patches[row, column] < depth - (tolerance + relative * depth)
-    return ~hidden & owns_pixel(pixel, depth, width)
+    return ~hidden & is_nearest_in_pixel(pixel, depth, width)
 
 
 def depth_buffer(
     pixel: Int64[np.ndarray, "m 2"], depth: Float[np.ndarray, "m"], height: int, width: int
 ) -> Float32[np.ndarray, "h w"]:
-    """Smallest depth per pixel, infinity where there is no point. float32: half the memory is half the time here."""
+    """Smallest depth (m) per pixel, infinity without a point. float32 takes half the time of float64 here."""
     buffer = np.full((height, width), np.inf, np.float32)
     np.minimum.at(buffer, (pixel[:, 0], pixel[:, 1]), depth.astype(np.float32))
     return buffer
 
 
-def owns_pixel(pixel: Int64[np.ndarray, "m 2"], depth: Float[np.ndarray, "m"], width: int) -> Bool[np.ndarray, "m"]:
-    """The one nearest point of each pixel (of equal depths the first)."""
+def is_nearest_in_pixel(
+    pixel: Int64[np.ndarray, "m 2"], depth: Float[np.ndarray, "m"], width: int
+) -> Bool[np.ndarray, "m"]:
+    """Mask of the nearest point of each pixel (the first of equal depths)."""
     flat = pixel[:, 0] * width + pixel[:, 1]
     order = np.lexsort((depth, flat))
     first = np.ones(len(flat), bool)
@@ -252,6 +256,6 @@ def owns_pixel(pixel: Int64[np.ndarray, "m 2"], depth: Float[np.ndarray, "m"], w
 
 
 def bounds(mask: Bool[np.ndarray, "h w"]) -> tuple[slice, slice]:
-    """Rows and columns of the smallest box around what a mask marks, at least one pixel."""
+    """Rows and columns of the smallest box around a mask with at least one pixel."""
     rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)

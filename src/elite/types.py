@@ -1,6 +1,6 @@
-"""What flows through the library: frozen records, arrays inside.
+"""Records that the library passes around: frozen, with arrays.
 
-Scans and frames are numpy (what files hold); batches and outputs are torch (what networks see).
+Scans and frames contain numpy arrays, as files do; batches and outputs contain tensors, for the networks.
 Shapes: N points, V voxels of one stage, W images, C classes (20 with the ignored class 0).
 Frames: points are in the sensor frame, x forward, y left, z up, metres.
 """
@@ -17,7 +17,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Scan:
-    """One turn of the LiDAR: points in the sensor frame (m) and their remission, 0..1."""
+    """One LiDAR sweep: points in the sensor frame (m), and their remission (0 to 1)."""
 
     points: Float32[np.ndarray, "n 3"]
     remission: Float32[np.ndarray, "n"]
@@ -28,7 +28,10 @@ class Scan:
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera. ``projection`` = P_k @ T_cam_velo: homogeneous point -> (u d, v d, d), u right, v down."""
+    """Pinhole camera. ``projection`` = P_k @ T_cam_velo: homogeneous point (m, sensor frame) -> (u d, v d, d).
+
+    u is to the right and v down, in pixels; d is the depth in metres.
+    """
 
     name: str
     projection: Float[np.ndarray, "3 4"]
@@ -36,7 +39,7 @@ class Camera:
 
 @dataclass(frozen=True)
 class PointPixelPairs:
-    """Points and the pixels that see them; ``pixel`` is (row, column)."""
+    """Points and their pixels; ``pixel`` is (row, column)."""
 
     point: Int64[np.ndarray, "m"]
     pixel: Int64[np.ndarray, "m 2"]
@@ -47,9 +50,12 @@ class PointPixelPairs:
 
 @dataclass(frozen=True)
 class Frame:
-    """A scan with everything recorded beside it. What a frame lacks is None, or missing from ``images``.
+    """A scan with its labels, pose, cameras and images. Missing parts are None or not in ``images``.
 
-    ``labels`` are train ids 0..19. ``objects`` are (class << 16 | instance), 0 where there is no object.
+    Attributes:
+        labels: train ids 0..19.
+        objects: (class << 16 | instance), 0 for no object.
+        images: RGB, by camera name.
     """
 
     sequence: str
@@ -67,10 +73,10 @@ class Frame:
 
 @dataclass(frozen=True)
 class View:
-    """One image of a sample as the teacher sees it: cropped, perhaps mirrored.
+    """One image of a sample as input of the teacher: cropped, and possibly mirrored.
 
     ``pairs.point`` are rows of the sample's points. ``labels`` are dense train ids, 0 = unknown (segment numbers in the
-    training of a teacher); None if the frame has no dense label for this camera.
+    training of a teacher); None if the frame has no dense labels for this camera.
     """
 
     camera: str
@@ -81,12 +87,15 @@ class View:
 
 @dataclass(frozen=True)
 class Sample:
-    """One scan made ready for the network: only points inside the volume, augmented if it is for training.
+    """One scan as input of the network: only points inside the volume, augmented for training.
 
-    ``views`` are its images, none of them if there is no teacher to look at them.
-    ``faults`` are (frame, what is wrong with it) of frames that should have been here and could not be read.
-    For scoring, ``cover[i]`` is the row of ``points`` that answers for point i of the whole scan (itself, or
-    the nearest point inside the volume) and ``truth[i]`` is its label; both None in training.
+    Attributes:
+        labels: train ids of the points.
+        views: its images; empty without a teacher.
+        faults: (frame, fault) of frames that were selected and could not be read.
+        cover: for scoring, the row of ``points`` that represents each point of the complete scan: the point itself, or
+            the nearest one inside the volume. None in training.
+        truth: the ground truth of each point of the complete scan; None in training.
     """
 
     id: str
@@ -100,14 +109,14 @@ class Sample:
 
 
 class _Tensors:
-    """A record of tensors, and of such records, that moves to a device as one."""
+    """Base of records that contain tensors and other such records, and move to a device as one."""
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
         """Copy to ``device``; from pinned memory without waiting, which Lightning requests for bare tensors only."""
         return self._replaced(lambda v: v.to(device, non_blocking=non_blocking or _is_pinned(v)))
 
     def pin_memory(self) -> Self:
-        """Copy to page-locked memory, as DataLoader requests, so that copies to a GPU run beside its work."""
+        """Copy to page-locked memory, as DataLoader requests, for copies to a GPU in parallel with its work."""
         return self._replaced(lambda v: v.pin_memory())
 
     def _replaced(self, change: Callable[[Any], Any]) -> Self:
@@ -122,7 +131,7 @@ def _is_pinned(value: Tensor | _Tensors) -> bool:
 
 @dataclass(frozen=True)
 class Pixels(_Tensors):
-    """Pixels of a batch's images: pixel i is (row, column) ``position[i]`` of image ``view[i]``, in ascending view."""
+    """Pixels of a batch's images: pixel i is (row, column) ``position[i]`` of image ``view[i]``; ``view`` ascends."""
 
     view: Int64[Tensor, "p"]
     position: Int64[Tensor, "p 2"]
@@ -133,11 +142,11 @@ class Pixels(_Tensors):
 
 @dataclass(frozen=True)
 class Views(_Tensors):
-    """The W images of a batch, all of one size, and what ties their pixels to points and labels.
+    """The W images of a batch, all of one size, with their pairs of pixels and points, and dense labels.
 
-    Pair i is the point ``pair_point[i]`` (a row of ``Batch.points``) seen at pixel i of ``pairs``. A point that two
-    cameras see has two pairs. ``labels`` are dense train ids, 0 = unknown, of the images for which ``has_labels``;
-    None if no image of the batch has any.
+    Pair i links the point ``pair_point[i]`` (a row of ``Batch.points``) to pixel i of ``pairs``. A point in view of two
+    cameras has two pairs. ``labels`` are dense train ids, 0 = unknown, of the images with ``has_labels``; None if no
+    image of the batch has any.
     """
 
     images: UInt8[Tensor, "w 3 height width"]
@@ -154,9 +163,9 @@ class Views(_Tensors):
 
 @dataclass(frozen=True)
 class Batch(_Tensors):
-    """Samples laid end to end; ``batch_index`` tells which one a point belongs to (0, 1, ..., in order).
+    """Concatenated samples; ``batch_index`` is the sample of each point (0, 1, ..., in order).
 
-    ``views`` is None if no sample of the batch has an image.
+    ``views`` is None if no sample of the batch has an image. Other fields are as in ``Sample``.
     """
 
     ids: tuple[str, ...]
@@ -176,7 +185,7 @@ class Batch(_Tensors):
 
 @dataclass(frozen=True)
 class StageOutput:
-    """What one student stage offers to distillation: a feature row per voxel of its input grid."""
+    """Output of one student stage for distillation: features of each voxel of its input grid."""
 
     feats: Float[Tensor, "v channels"]
     point_to_voxel: Int64[Tensor, "n"]
@@ -184,7 +193,7 @@ class StageOutput:
 
 @dataclass(frozen=True)
 class StudentOutput:
-    """Logits per point over all classes (column 0, the ignored class, is never trained), and the stages."""
+    """Logits of each point over all classes (column 0, the ignored class, is never trained), and all stages."""
 
     logits: Float[Tensor, "n classes"]
     stages: tuple[StageOutput, ...]
@@ -213,7 +222,7 @@ class SegmentationResult:
 
     Attributes:
         labels: train ids 1..19.
-        confidence: softmax share of the label.
+        confidence: softmax probability of the label.
         outside: number of points outside the student's volume, which have the label of their nearest neighbour inside.
     """
 

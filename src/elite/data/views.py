@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from elite.config import ImageConfig
-from elite.geometry import seen_pairs
+from elite.geometry import require_point_pixel_pairs
 from elite.pixels import keep_rows, prepare
 from elite.types import Camera, Frame, View
 
@@ -33,5 +33,5 @@ def frame_views(
 def _whole_view(frame: Frame, camera: Camera, rows: np.ndarray, labels: np.ndarray | None) -> View:
     """Pairs of the whole scan first: what lies outside the sample still hides what is behind it."""
     image = frame.images[camera.name]
-    pairs = seen_pairs(frame.scan.points, camera, *image.shape[:2], of=f"scan {frame.id}")
+    pairs = require_point_pixel_pairs(frame.scan.points, camera, *image.shape[:2], of=f"scan {frame.id}")
     return View(camera.name, image, keep_rows(pairs, rows, len(frame.scan)), labels)

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Bool, Int64, UInt8, UInt16
 from scipy.ndimage import label as connected
 
-from elite.geometry import project, seen_pairs
+from elite.geometry import project, require_point_pixel_pairs
 from elite.labels import IGNORE
 from elite.pseudo_labels.records import LabelledView, Seeds
 
@@ -20,7 +20,7 @@ def find_seeds(view: LabelledView) -> Seeds:
     Raises:
         DataError: the camera sees no point at all.
     """
-    pairs = seen_pairs(view.points, view.camera, *view.size)
+    pairs = require_point_pixel_pairs(view.points, view.camera, *view.size)
     known = view.labels[pairs.point] != IGNORE
     point, pixel = pairs.point[known], pairs.pixel[known]
     _, depth = project(view.points[point], view.camera)
