@@ -1,4 +1,4 @@
-// See geometry.h. Everything here is sorting: a voxel is a key, a group is a run of equal keys.
+// See geometry.h. All functions sort: a voxel is a key, a group is a run of equal keys.
 
 #include "geometry.h"
 
@@ -16,14 +16,13 @@ namespace {
 
 // ---- keys --------------------------------------------------------------------------------------------------------
 
-// The least and the greatest index along batch, z, y, x.
+// Smallest and largest index along batch, z, y, x.
 struct Box {
     std::array<int64_t, 4> low{}, high{};
 };
 
-// A key has a field of bits for each of batch, z, y, x, in this order of significance, so keys ascend as coords do.
-// Along z, y, x one value below and one above the occupied ones stay free: a step of one never reaches into the next
-// field.
+// A key has a bit field for each of batch, z, y, x, in this order of significance, so keys ascend with coords. Along
+// z, y, x one value below and one above the occupied values stay free: a step of one never changes the next field.
 struct Fields {
     std::array<int64_t, 4> base;
     std::array<int, 4> bits;
@@ -52,7 +51,7 @@ struct Fields {
     }
 };
 
-// Numbers the runs of equal keys: the group of each row, the rows of each group. Returns the number of groups.
+// Number the runs of equal keys: the group of each row, the rows of each group. Returns the number of groups.
 template <class Row>
 int64_t group(const Entries& sorted, int64_t* row_to_group, Row* order, int64_t* offsets) {
     int64_t groups = 0;
@@ -60,7 +59,7 @@ int64_t group(const Entries& sorted, int64_t* row_to_group, Row* order, int64_t*
     for (int64_t i = 0; i < sorted.size; ++i) {
         const uint64_t key = sorted.key(i);
         const int64_t row = sorted.row(i);
-        offsets[groups] = i;  // stays if a group begins here, and is written over otherwise: no branch to mispredict
+        offsets[groups] = i;  // kept if a group begins here, else overwritten: no branch to mispredict
         groups += key != previous;
         previous = key;
         row_to_group[row] = groups - 1;
@@ -77,7 +76,7 @@ struct Ends {
     T least, greatest;
 };
 
-// Not a number is no end.
+// Smallest and largest value; NaN is ignored.
 template <class T>
 Ends<T> ends(const T* values, int64_t n) {
     T least = n ? values[0] : T(0), greatest = least;
@@ -89,7 +88,7 @@ Ends<T> ends(const T* values, int64_t n) {
     return {least, greatest};
 }
 
-// Points less the low corner, axis by axis, and how far they reach.
+// Points minus the low corner, one array per axis, and their range.
 struct Shifted {
     std::unique_ptr<float[]> axis[3];
     Ends<float> reach[3];
@@ -113,14 +112,14 @@ Shifted subtract(const float* points, const int64_t* batch_index, int64_t n, con
     return out;
 }
 
-// floor((cells * difference) / size), each operation rounded to float, as torch does it.
+// floor((cells * difference) / size), with each operation rounded to float, as in PyTorch.
 inline int32_t cell(float cells, float difference, float size) {
     const float value = (cells * difference) / size;
     const int32_t toward_zero = int32_t(value);
     return toward_zero - (value < float(toward_zero));
 }
 
-// The cells that the points reach. Rounding keeps order, so the least and the greatest point tell.
+// Range of the cells. Rounding is monotonic, so the smallest and the largest point determine it.
 Box occupied(const Shifted& points, const float* cells, const float* size) {
     Box box;
     box.low[0] = points.batches.least, box.high[0] = points.batches.greatest;
@@ -155,8 +154,8 @@ void fill(Entries& entries, const Fields& fields, const Shifted& points, const i
 
 // ---- joins -------------------------------------------------------------------------------------------------------
 
-// Distinct (group, value) pairs in ascending order, and how many members each has; value[i] is that of member order[i].
-// Returns their number. A group has few distinct values, so each is looked for among those that its group has so far.
+// Distinct (group, value) pairs in ascending order, and the number of members of each; value[i] belongs to member
+// order[i]. Returns the number of pairs. A group has few distinct values, so a linear search among them is fast.
 int64_t distinct_pairs(int64_t groups, const int64_t* offsets, const int64_t* value, int64_t* group, int64_t* distinct,
                        int64_t* count) {
     int64_t pairs = 0;
@@ -186,7 +185,7 @@ std::unique_ptr<int64_t[]> gather(const int64_t* values, const int32_t* order, i
     return out;
 }
 
-// The pairs ordered by target, sources of one target ascending.
+// The pairs sorted by target, then source.
 void by_target(int64_t pairs, const int64_t* source, const int64_t* target, const int64_t* count, int64_t targets,
                int64_t* offsets, int64_t* columns, int64_t* weights) {
     std::fill(offsets, offsets + targets + 1, 0);
@@ -200,10 +199,10 @@ void by_target(int64_t pairs, const int64_t* source, const int64_t* target, cons
     }
 }
 
-// Points that share their voxel on level 1 and the same key of all further levels. Classes are numbered as those tuples
-// ascend; class_to_voxel is (levels - 1) x n.
-int64_t share_classes(int64_t n, int64_t levels, const int64_t* voxels, const int64_t* point_to_voxel,
-                      const int32_t* order, const int64_t* offsets, int64_t* point_to_class, int64_t* class_to_voxel) {
+// Groups of points that share their voxel on level 1 and the key of all further levels, numbered in ascending order of
+// these tuples; group_to_voxel is (levels - 1) x n.
+int64_t share_groups(int64_t n, int64_t levels, const int64_t* voxels, const int64_t* point_to_voxel,
+                      const int32_t* order, const int64_t* offsets, int64_t* point_to_group, int64_t* group_to_voxel) {
     std::vector<int> bits(levels);
     int used = 0;
     for (int64_t l = 2; l < levels; ++l) used += bits[l] = bits_for(uint64_t(voxels[l]));
@@ -211,30 +210,30 @@ int64_t share_classes(int64_t n, int64_t levels, const int64_t* voxels, const in
     auto key = room<int64_t>(n), distinct = room<int64_t>(n), count = room<int64_t>(n);
     std::fill(key.get(), key.get() + n, 0);
     for (int64_t l = 2; l < levels; ++l) {
-        const int64_t* own = point_to_voxel + l * n;
-        for (int64_t i = 0; i < n; ++i) key[i] = key[i] << bits[l] | own[i];
+        const int64_t* voxel = point_to_voxel + l * n;
+        for (int64_t i = 0; i < n; ++i) key[i] = key[i] << bits[l] | voxel[i];
     }
-    const int64_t groups = voxels[1];
+    const int64_t voxels1 = voxels[1];
     order += n, offsets += n + 1;
     key = gather(key.get(), order, n);
-    const int64_t classes = distinct_pairs(groups, offsets, key.get(), class_to_voxel, distinct.get(), count.get());
-    for (int64_t g = 0, begin = 0; g < groups; ++g) {
+    const int64_t groups = distinct_pairs(voxels1, offsets, key.get(), group_to_voxel, distinct.get(), count.get());
+    for (int64_t v = 0, begin = 0; v < voxels1; ++v) {
         int64_t end = begin;
-        while (end < classes && class_to_voxel[end] == g) ++end;
-        for (int64_t i = offsets[g]; i < offsets[g + 1]; ++i) {
+        while (end < groups && group_to_voxel[end] == v) ++end;
+        for (int64_t i = offsets[v]; i < offsets[v + 1]; ++i) {
             int64_t found = begin;
             while (distinct[found] != key[i]) ++found;
-            point_to_class[order[i]] = found;
+            point_to_group[order[i]] = found;
         }
         begin = end;
     }
     for (int64_t l = levels - 1; l >= 2; --l) {
-        for (int64_t c = 0; c < classes; ++c) {
-            class_to_voxel[(l - 1) * n + c] = distinct[c] & ((int64_t(1) << bits[l]) - 1);
-            distinct[c] >>= bits[l];
+        for (int64_t g = 0; g < groups; ++g) {
+            group_to_voxel[(l - 1) * n + g] = distinct[g] & ((int64_t(1) << bits[l]) - 1);
+            distinct[g] >>= bits[l];
         }
     }
-    return classes;
+    return groups;
 }
 
 // ---- coords ------------------------------------------------------------------------------------------------------
@@ -251,9 +250,9 @@ Box occupied(const int64_t* coords, int64_t voxels) {
     return box;
 }
 
-// The pairs of the three positions dx = -1, 0, 1 of one line (dz, dy). ``step`` leads from a voxel's key to the key at
-// dx = -1. Wanted keys ascend, so one walk along the keys finds them all. A pair is written before it is known to be
-// one: the next one is written over it if it is none.
+// Pairs of the three positions dx = -1, 0, 1 of one line (dz, dy). ``step`` is the difference between a voxel's key and
+// the key at dx = -1. Wanted keys ascend, so one pass over the keys finds all of them. Each candidate is written before
+// the comparison, and overwritten by the next one if it is not a pair.
 void walk_line(const std::vector<uint64_t>& keys, int64_t voxels, uint64_t step, int32_t* first, int32_t* second,
                int64_t* count) {
     int64_t at[3] = {0, 0, 0};
@@ -272,7 +271,7 @@ void walk_line(const std::vector<uint64_t>& keys, int64_t voxels, uint64_t step,
     std::copy(at, at + 3, count);
 }
 
-// Kernel position 12: the voxel just before, along x.
+// Kernel position 12: the previous voxel along x.
 void walk_before(const std::vector<uint64_t>& keys, int64_t voxels, int32_t* first, int32_t* second, int64_t* count) {
     int64_t at = 0;
     for (int64_t v = 1; v < voxels; ++v) {
@@ -304,32 +303,32 @@ int32_t elite_levels(const float* points, const int64_t* batch_index, int64_t n,
 
 int32_t elite_joins(int64_t n, int64_t levels, const int64_t* voxels, const int64_t* point_to_voxel,
                     const int32_t* order, const int64_t* offsets, int64_t* pairs, int64_t* source, int64_t* target,
-                    int64_t* count, int64_t* target_offsets, int64_t* columns, int64_t* weights, int64_t* classes,
-                    int64_t* point_to_class, int64_t* class_to_voxel) {
+                    int64_t* count, int64_t* target_offsets, int64_t* columns, int64_t* weights, int64_t* groups,
+                    int64_t* point_to_group, int64_t* group_to_voxel) {
     return run(levels, [&](int64_t job) {
-        if (job == 0) {  // the longest, so it is begun first
-            *classes = share_classes(n, levels, voxels, point_to_voxel, order, offsets, point_to_class, class_to_voxel);
+        if (job == 0) {  // the longest job comes first
+            *groups = share_groups(n, levels, voxels, point_to_voxel, order, offsets, point_to_group, group_to_voxel);
             return;
         }
-        const int64_t l = job - 1, own = l * n, coarse = (l + 1) * n;
-        const auto targets = gather(point_to_voxel + coarse, order + own, n);
-        pairs[l] = distinct_pairs(voxels[l], offsets + l * (n + 1), targets.get(), source + own, target + own,
-                                  count + own);
-        by_target(pairs[l], source + own, target + own, count + own, voxels[l + 1], target_offsets + l * (n + 1),
-                  columns + own, weights + own);
+        const int64_t l = job - 1, fine = l * n, coarse = (l + 1) * n;
+        const auto targets = gather(point_to_voxel + coarse, order + fine, n);
+        pairs[l] = distinct_pairs(voxels[l], offsets + l * (n + 1), targets.get(), source + fine, target + fine,
+                                  count + fine);
+        by_target(pairs[l], source + fine, target + fine, count + fine, voxels[l + 1], target_offsets + l * (n + 1),
+                  columns + fine, weights + fine);
     });
 }
 
 int32_t elite_blocks(int64_t n, int64_t levels, const int64_t* voxels, const int64_t* coords, int64_t* blocks,
                      int64_t* voxel_to_block, int64_t* order, int64_t* offsets) {
     return run(levels, [&](int64_t l) {
-        const int64_t count = voxels[l], *own = coords + 4 * l * n;
-        Box box = occupied(own, count);
+        const int64_t count = voxels[l], *zyx = coords + 4 * l * n;
+        Box box = occupied(zyx, count);
         for (int axis = 1; axis < 4; ++axis) box.low[axis] >>= 1, box.high[axis] >>= 1;
         const Fields fields(box);
         Entries entries(count, fields.used());
         for (int64_t v = 0; v < count; ++v) {
-            const int64_t halved[] = {own[4 * v], own[4 * v + 1] >> 1, own[4 * v + 2] >> 1, own[4 * v + 3] >> 1};
+            const int64_t halved[] = {zyx[4 * v], zyx[4 * v + 1] >> 1, zyx[4 * v + 2] >> 1, zyx[4 * v + 3] >> 1};
             entries.set(v, fields.key(halved));
         }
         sort(entries);
@@ -353,7 +352,7 @@ int32_t elite_neighbours(const int64_t* coords, int64_t voxels, int32_t* first, 
     const int32_t status = run(1, [&](int64_t) {
         const Fields fields(occupied(coords, voxels));
         if (fields.used() > 63 || voxels > std::numeric_limits<int32_t>::max()) throw TooLarge();
-        keys.resize(voxels + 3, ~uint64_t(0));  // three that no voxel has: a walk may look past the last
+        keys.resize(voxels + 3, ~uint64_t(0));  // three keys of no voxel, because a pass may read beyond the last
         for (int64_t v = 0; v < voxels; ++v) keys[v] = fields.key(coords + 4 * v);
         const uint64_t y = uint64_t(1) << fields.shift(2), z = uint64_t(1) << fields.shift(1);
         const uint64_t lines[] = {0 - z - y - 1, 0 - z - 1, 0 - z + y - 1, 0 - y - 1};
@@ -361,11 +360,11 @@ int32_t elite_neighbours(const int64_t* coords, int64_t voxels, int32_t* first, 
     });
     if (status != ELITE_DONE) return status;
     return run(5, [&](int64_t line) {
-        int32_t *mine = first + 3 * line * voxels, *theirs = second + 3 * line * voxels;
+        int32_t *line_first = first + 3 * line * voxels, *line_second = second + 3 * line * voxels;
         if (line < 4) {
-            walk_line(keys, voxels, steps[line], mine, theirs, count + 3 * line);
+            walk_line(keys, voxels, steps[line], line_first, line_second, count + 3 * line);
         } else {
-            walk_before(keys, voxels, mine, theirs, count + 12);
+            walk_before(keys, voxels, line_first, line_second, count + 12);
         }
     });
 }

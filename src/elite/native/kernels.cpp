@@ -1,8 +1,8 @@
-// Sums of products over rows, written once and compiled for several instruction sets (INSTRUCTIONS names the namespace).
+// Sums of products over rows, compiled once per instruction set (INSTRUCTIONS is the name of the namespace).
 //
 // A tile is R gathered input rows times a panel of V vectors of output channels: R x V accumulators stay in registers
-// while the input channels pass by. The rows of a block keep their sums in a scratch that fits the cache, and the weights
-// of one kernel position stay in the first level of it while the block's pairs pass by.
+// during the loop over input channels. The sums of a block of rows fit into the cache, and the weights of one kernel
+// position stay in its first level during the loop over the block's pairs.
 
 #include "kernels.h"
 
@@ -23,7 +23,7 @@ namespace {
 
 #if defined(__AVX512F__)
 using Vector = __m512;
-constexpr int WIDTH = 16, TILE = 6, PANEL = 4;  // 24 accumulators, 4 weights and a number: 29 of 32 registers
+constexpr int WIDTH = 16, TILE = 6, PANEL = 4;  // 24 accumulators, 4 weights and 1 input: 29 of 32 registers
 inline Vector load(const float* p) { return _mm512_loadu_ps(p); }
 inline void store(float* p, Vector v) { _mm512_storeu_ps(p, v); }
 inline Vector all(float x) { return _mm512_set1_ps(x); }
@@ -43,19 +43,19 @@ inline Vector leaky(Vector v, Vector slope) {
 }
 #endif
 
-constexpr int64_t BLOCK = 512;  // rows whose sums are in cache together
-constexpr int64_t FEW = 192;    // rows that go through several layers together: whole tiles
-constexpr int64_t CHUNK = 64;   // pairs whose outer products are summed in one go
-constexpr int64_t GROUPS = 16;  // of blocks, in the gradient of the weights
+constexpr int64_t BLOCK = 512;  // rows whose sums fit into the cache
+constexpr int64_t FEW = 192;    // rows of a block that passes through several layers: a multiple of the tiles
+constexpr int64_t CHUNK = 64;   // pairs whose outer products are summed at once
+constexpr int64_t GROUPS = 16;  // groups of blocks with separate sums, in gradients of weights
 constexpr int POSITIONS = 27, CENTRE = 13;
 
 inline int64_t padded(int64_t channels) { return (channels + WIDTH - 1) / WIDTH * WIDTH; }
 
-// ---- numbers: float, and bfloat16 where the machine multiplies it ------------------------------------------------
+// ---- numbers: float, and bfloat16 if the processor multiplies it ------------------------------------------------
 
 struct Float {
     using Stored = float;
-    static constexpr int STEP = 1;  // input channels that one multiply-add takes
+    static constexpr int STEP = 1;  // input channels per multiply-add
     static Vector spread(const float* p) { return all(*p); }
     static Vector weight(const float* p) { return load(p); }
     static Vector step(Vector a, Vector w, Vector sum) { return multiply_add(a, w, sum); }
@@ -102,7 +102,7 @@ struct BFloat16 {
 };
 #endif
 
-// Vectors of a row of which ``rest`` numbers are left.
+// Vectors of a row with ``rest`` numbers left.
 template <class Number>
 inline Vector read_some(const typename Number::Stored* p, int64_t rest) {
     if (rest >= WIDTH) return Number::read_vector(p);
@@ -119,7 +119,7 @@ inline void write_some(typename Number::Stored* p, Vector v, int64_t rest) {
     std::memcpy(p, whole, rest * sizeof *p);
 }
 
-// ---- packed weights: panel by panel, each input channel's output channels together, zeros at the end -------------
+// ---- packed weights: by panel, then input channel, then output channel, padded with zeros -------------
 
 int64_t packed_size(int64_t in_channels, int64_t out_channels) {  // of one matrix, in numbers
     return (in_channels + in_channels % 2) * padded(out_channels);
@@ -160,10 +160,10 @@ void pack(const float* weight, int64_t count, int64_t in_channels, int64_t out_c
 
 // ---- rows times matrices ------------------------------------------------------------------------------------------
 
-// The rows of a tile: as many as keep the accumulators busy without one of them leaving the registers.
+// Rows of a tile: as many as fit into the registers.
 constexpr int rows_of_tile(int vectors) { return 2 * vectors > PANEL ? TILE : 2 * TILE; }
 
-// Adds R input rows times V vectors of a packed panel to R rows of sums, which begin as ``bias`` if there is one.
+// Add R input rows times V vectors of a packed panel to R rows of sums, or to ``bias`` if it is not null.
 template <class Number, int R, int V>
 inline void tile(const typename Number::Stored* const* in, int64_t in_channels, const typename Number::Stored* weight,
                  const float* bias, float* const* sums) {
@@ -199,8 +199,8 @@ inline void tiles_of(int rest, const typename Number::Stored* const* in, int64_t
         tiles_of<Number, V, R - 1>(rest, in, in_channels, weight, bias, sums);
 }
 
-// sums[target[p] - start] += feats[source[p]] @ panel for p in [begin, end); source or target null: p itself.
-// With bias the sums are written, not added to.
+// sums[target[p] - start] += feats[source[p]] @ panel for p in [begin, end). If source or target is null, p replaces it.
+// If bias is not null, it replaces the previous sums.
 template <class Number, int V>
 void panel_of_pairs(const typename Number::Stored* feats, int64_t in_channels, const typename Number::Stored* weight,
                     const int32_t* source, const int32_t* target, int64_t begin, int64_t end, int64_t start,
@@ -214,7 +214,7 @@ void panel_of_pairs(const typename Number::Stored* feats, int64_t in_channels, c
             in[r] = feats + (source ? source[p + r] : p + r) * in_channels;
             out[r] = sums + ((target ? target[p + r] : p + r) - start) * width;
         }
-        if (source)  // the next tile's rows are anywhere: ask for them while this one is at work
+        if (source)  // prefetch the scattered rows of the next tile
             for (int64_t q = p + most; q < std::min(end, p + 2 * most); ++q)
                 for (int64_t c = 0; c < in_channels; c += 64 / sizeof *feats)
                     __builtin_prefetch(feats + source[q] * in_channels + c);
@@ -244,7 +244,7 @@ void add_products(const typename Number::Stored* feats, int64_t in_channels, con
     }
 }
 
-// The pairs of a position whose target lies in [start, end): (source, target, first pair, end of pairs).
+// Pairs of a position with a target in [start, end): (source, target, first pair, end of pairs).
 struct Run {
     const int32_t *source, *target;
     int64_t begin, end;
@@ -258,7 +258,7 @@ Run run_of(const Pairs& pairs, int position, int64_t start, int64_t end) {
     return {second, first, std::lower_bound(first, last, start) - first, std::lower_bound(first, last, end) - first};
 }
 
-// Whole cache lines: a vector that lies across two of them takes twice as long.
+// Aligned to cache lines: a vector across two of them takes twice as long.
 struct Free {
     void operator()(float* p) const { std::free(p); }
 };
@@ -268,7 +268,7 @@ Aligned allocate(size_t numbers) {
     return Aligned(static_cast<float*>(std::aligned_alloc(64, (numbers + 15) / 16 * 16 * sizeof(float))));
 }
 
-float* scratch(size_t numbers) {  // of this thread, kept for the next call
+float* scratch(size_t numbers) {  // of this thread, reused by the next call
     thread_local Aligned kept;
     thread_local size_t size = 0;
     if (size < numbers) {
@@ -278,7 +278,7 @@ float* scratch(size_t numbers) {  // of this thread, kept for the next call
     return kept.get();
 }
 
-// What comes after the products, on the way from the sums of row r to its outputs, ``next`` among them if it is given.
+// Convert the sums of row r to its outputs, and to ``next`` if it is not null.
 template <class Number>
 void finish_row(const Rows& job, int64_t r, const float* sums, typename Number::Stored* next) {
     using Stored = typename Number::Stored;
@@ -303,7 +303,8 @@ void copy_padded(const float* bias, int64_t channels, float* padded_bias) {
     if (bias) std::copy_n(bias, channels, padded_bias);
 }
 
-// A convolution begins with the position at which every voxel has a neighbour, itself: there the sums begin as the bias.
+// A convolution starts with the centre position, at which every voxel is its own neighbour: it initialises the sums with
+// the bias.
 template <class Number>
 void block_of_rows(const Rows& job, int64_t start, int64_t end) {
     using Stored = typename Number::Stored;
@@ -322,8 +323,8 @@ void block_of_rows(const Rows& job, int64_t start, int64_t end) {
         for (int k = 0; k < POSITIONS; ++k)
             if (k != CENTRE) add(job.conv, weight + k * size, job.conv_channels, run_of(*job.pairs, k, start, end), nullptr);
     }
-    if (job.own)
-        add(job.own, static_cast<const Stored*>(job.own_weight), job.own_channels, all_rows, job.conv ? nullptr : bias);
+    if (job.dense)
+        add(job.dense, static_cast<const Stored*>(job.dense_weight), job.dense_channels, all_rows, job.conv ? nullptr : bias);
     for (int64_t r = start; r < end; ++r) finish_row<Number>(job, r, sums + (r - start) * width, nullptr);
 }
 
@@ -336,7 +337,7 @@ void rows(const Rows& job) {
 
 // ---- sums over groups of rows -------------------------------------------------------------------------------------
 
-// V vectors of one target's row, from channel ``first`` on; their sums stay in registers.
+// V vectors of one target row, from channel ``first`` on, with sums in registers.
 template <class Number, int V>
 void pooled_vectors(const Pool& job, int64_t target, int64_t first, typename Number::Stored* out) {
     Vector sum[V];
@@ -371,7 +372,7 @@ void pool(const Pool& job) {
 
 // ---- points to voxels ---------------------------------------------------------------------------------------------
 
-void ten_numbers(const PointMeans& job, int64_t voxel, const float* mean, int64_t point, float* numbers) {
+void point_features(const PointMeans& job, int64_t voxel, const float* mean, int64_t point, float* numbers) {
     const float* p = job.points + 3 * point;
     const int64_t* zyx = job.coords + 4 * voxel + 1;
     for (int axis = 0; axis < 3; ++axis) {
@@ -391,7 +392,7 @@ void mean_of(const PointMeans& job, int64_t voxel, float* mean) {
     for (int axis = 0; axis < 3; ++axis) mean[axis] /= static_cast<float>(end - begin);
 }
 
-// The rows of voxels [start, end), at most FEW, each of at least one point. Their points follow one another and are taken
+// Rows of the voxels [start, end), at most FEW, each with at least one point. Their points are contiguous and processed
 // FEW at a time. ``memory`` has room for 2 FEW + 1 padded rows.
 template <class Number>
 void rows_of_points(const PointMeans& job, int64_t start, int64_t end, float* memory, typename Number::Stored* out) {
@@ -406,7 +407,7 @@ void rows_of_points(const PointMeans& job, int64_t start, int64_t end, float* me
         for (int64_t i = 0; i < count; ++i) {
             if (first + i == job.offsets[voxel + 1]) mean_of(job, ++voxel, mean);
             voxel_of[i] = voxel - start;
-            ten_numbers(job, voxel, mean, job.order[first + i], numbers + 10 * i);
+            point_features(job, voxel, mean, job.order[first + i], numbers + 10 * i);
         }
         add_products<Float>(numbers, 10, job.weight, n, nullptr, nullptr, 0, count, 0, bias, hidden);
         for (int64_t i = 0; i < count; ++i)
@@ -422,7 +423,7 @@ void rows_of_points(const PointMeans& job, int64_t start, int64_t end, float* me
     }
 }
 
-// ---- several layers on the same rows ------------------------------------------------------------------------------
+// ---- several layers ------------------------------------------------------------------------------
 
 template <class Number>
 void block_of_chain(const Chain& job, int64_t start, int64_t end) {
@@ -440,7 +441,7 @@ void block_of_chain(const Chain& job, int64_t start, int64_t end) {
         const Rows& layer = job.layers[l];
         const int64_t n = layer.channels;
         copy_padded(layer.bias, n, bias);
-        add_products<Number>(in, layer.own_channels, static_cast<const Stored*>(layer.own_weight), n, nullptr, nullptr, 0,
+        add_products<Number>(in, layer.dense_channels, static_cast<const Stored*>(layer.dense_weight), n, nullptr, nullptr, 0,
                              end - start, 0, bias, sums);
         for (int64_t r = start; r < end; ++r)
             finish_row<Number>(layer, r, sums + (r - start) * padded(n),
@@ -463,7 +464,7 @@ void point_means(const PointMeans& job, int64_t voxels, float* out) {
         rows_of_points<Float>(job, b * FEW, std::min(voxels, (b + 1) * FEW), scratch(memory), out + b * FEW * job.channels);
 }
 
-// ---- gradients: of what point_means learns ---------------------------------------------------------------------------
+// ---- gradients of the weights of point_means ---------------------------------------------------------------------------
 
 void hidden_row(const PointMeansGradient& job, const float* numbers, float* hidden) {  // before its ReLU
     const int64_t n = job.of.channels;
@@ -476,7 +477,7 @@ void hidden_row(const PointMeansGradient& job, const float* numbers, float* hidd
     }
 }
 
-// sums: 11 x channels, those of the weight and then of the bias.
+// sums: 11 x channels, of the weight and then of the bias.
 void add_point_gradients(const PointMeansGradient& job, int64_t voxel, float* sums, float* hidden) {
     const PointMeans& of = job.of;
     const int64_t n = of.channels, begin = of.offsets[voxel], end = of.offsets[voxel + 1];
@@ -485,7 +486,7 @@ void add_point_gradients(const PointMeansGradient& job, int64_t voxel, float* su
     float mean[3], numbers[10];
     mean_of(of, voxel, mean);
     for (int64_t e = begin; e < end; ++e) {
-        ten_numbers(of, voxel, mean, of.order[e], numbers);
+        point_features(of, voxel, mean, of.order[e], numbers);
         hidden_row(job, numbers, hidden);
 #pragma omp simd
         for (int64_t c = 0; c < n; ++c) {
@@ -513,7 +514,7 @@ void point_means_gradient(const PointMeansGradient& job) {
     }
 }
 
-// ---- gradient of the weights --------------------------------------------------------------------------------------
+// ---- gradient of weights --------------------------------------------------------------------------------------
 
 // sums (in_channels x width) += feats^T grad over the pairs: R input channels times V vectors of output channels.
 template <int R, int V>
@@ -557,7 +558,7 @@ void outer_panel(const float* const* feats, const float* const* grad, int count,
         outer_tiles_of<V, TILE>(in_channels - c, feats, grad, count, c, o, sums + c * width + o, width);
 }
 
-// The last vector of a gradient row may reach over its end, so a chunk's rows are copied with zeros behind them.
+// The last vector of a gradient row may exceed it, so the rows of a chunk are copied and padded with zeros.
 void outer_chunk(const WeightGradient& job, const Run& run, int64_t begin, int count, float* copied, float* sums) {
     const int64_t width = padded(job.out_channels);
     const float *feats[CHUNK], *grad[CHUNK];
@@ -577,8 +578,8 @@ void outer_chunk(const WeightGradient& job, const Run& run, int64_t begin, int c
     for (; o < width; o += WIDTH) outer_panel<1>(feats, grad, count, job.in_channels, o, sums, width);
 }
 
-// Blocks of rows are shared out over a fixed number of groups, each with a sum of its own: whoever works on a group, the
-// same numbers are added in the same order. Within a block all positions find its rows in cache.
+// Blocks of rows are distributed over a fixed number of groups with separate sums, so the order of additions does not
+// depend on the threads. Within a block, all positions find its rows in the cache.
 void gradient_of_group(const WeightGradient& job, int64_t start, int64_t end, float* sums) {
     const int64_t width = padded(job.out_channels), size = job.in_channels * width;
     const int positions = job.pairs ? POSITIONS : 1;

@@ -1,13 +1,12 @@
-// What the kernels work on. Plain records of pointers, shared with Python through ctypes (records.py mirrors them).
+// Arguments of the kernels: records of pointers, shared with Python through ctypes (records.py mirrors them).
 //
-// Rows are stored one after the other, row r of C channels at feats + r * C. A kernel's numbers are float, or bfloat16 if
-// it is called so; sums are made in float either way. Every output row is summed by one thread in one order, so the result
-// does not depend on the number of threads.
+// Rows are contiguous: row r of C channels is at feats + r * C. Numbers are float, or bfloat16 in the bf16 variants; sums
+// are float in both. One thread sums each output row in one order, so the result does not depend on the number of threads.
 #pragma once
 #include <cstdint>
 
-// Which voxels of one grid are neighbours: for position k of the first thirteen, voxel first[k * stride + p] has the
-// neighbour second[k * stride + p], 0 <= p < count[k], both ascending. Position 26 - k has the same pairs exchanged.
+// Neighbouring voxels of one grid: for each position k < 13, voxel first[k * stride + p] has the neighbour
+// second[k * stride + p], 0 <= p < count[k], both ascending. Position 26 - k has the same pairs exchanged.
 struct Pairs {
     const int32_t* first;
     const int32_t* second;
@@ -15,10 +14,10 @@ struct Pairs {
     int64_t stride;
 };
 
-// out[r] = leaky(bias + sum_k conv[neighbour_k(r)] @ conv_weight[k] + own[r] @ own_weight + add[add_row[r]])
+// out[r] = leaky(bias + sum_k conv[neighbour_k(r)] @ conv_weight[k] + dense[r] @ dense_weight + add[add_row[r]])
 // sum[r] = out[r] + plus[r]
-// Any of conv, own, bias, add, add_row (then r itself), plus with sum may be null. Weights are packed (see pack). With
-// wide, out is float though all else is bfloat16.
+// Null is allowed for conv, dense, bias, add, add_row (means r), and plus together with sum. Weights are packed (see
+// pack). With wide, out is float although all other numbers are bfloat16.
 struct Rows {
     int64_t rows;
     int64_t channels;
@@ -26,9 +25,9 @@ struct Rows {
     const void* conv_weight;
     int64_t conv_channels;
     const Pairs* pairs;
-    const void* own;
-    const void* own_weight;
-    int64_t own_channels;
+    const void* dense;
+    const void* dense_weight;
+    int64_t dense_channels;
     const float* bias;
     const void* add;
     const int64_t* add_row;
@@ -40,7 +39,7 @@ struct Rows {
 };
 
 // out[t] = leaky(sum_e count[e] feats[column[e]] / total[t]), offsets[t] <= e < offsets[t + 1].
-// count null: every entry counts once; total null: the sum itself.
+// Without count, every entry counts once. Without total, the result is the sum.
 struct Pool {
     int64_t targets;
     int64_t channels;
@@ -53,8 +52,8 @@ struct Pool {
     void* out;
 };
 
-// Mean over the points of each voxel of relu(numbers @ weight + bias), numbers = the ten of the point (see PointMLP).
-// Every voxel has a point.
+// Mean over the points of each voxel of relu(features @ weight + bias), with the ten features of a point (see PointMLP).
+// Every voxel has at least one point.
 struct PointMeans {
     int64_t channels;
     const float* points;     // n x 3
@@ -68,12 +67,12 @@ struct PointMeans {
     const float* bias;
 };
 
-// Rows that are given (feats), pooled or made of points, one of these, pass through ``count`` layers. Of a layer conv and
-// own are not looked at, and out may be null but for the last one. A few rows go all the way together, so that what lies
-// between two layers never leaves the cache.
+// Rows pass through ``count`` layers. The rows are feats, pooled, or means of points; the other two are null. conv and
+// dense of a layer are ignored, and out may be null except for the last layer. Small blocks of rows pass through all
+// layers, so intermediate results stay in the cache.
 struct Chain {
     int64_t rows;
-    int64_t channels;  // of the rows that come
+    int64_t channels;  // of the input rows
     const void* feats;
     const Pool* pool;
     const PointMeans* points;
@@ -81,7 +80,7 @@ struct Chain {
     const Rows* layers;
 };
 
-// Gradients of weight and bias in PointMeans, grad (voxels x channels) being that of the means.
+// Gradients of weight and bias in PointMeans, from grad (voxels x channels), the gradient of the means.
 struct PointMeansGradient {
     PointMeans of;
     int64_t voxels;
@@ -91,7 +90,7 @@ struct PointMeansGradient {
     float* grad_bias;
 };
 
-// weight[k] = sum over pairs of feats[neighbour]^T grad[voxel], for all 27 positions; pairs null: feats^T grad alone.
+// weight[k] = sum over pairs of feats[neighbour]^T grad[voxel], for all 27 positions; without pairs feats^T grad.
 struct WeightGradient {
     int64_t rows;
     int64_t in_channels;
@@ -102,8 +101,8 @@ struct WeightGradient {
     float* weight;
 };
 
-// out = leaky(first_scale * first' + second_scale * second + shift); scales and shift are one number a channel.
-// first' is first where sign > 0, sign_slope * first elsewhere. sign null: first' = first; second may be null too.
+// out = leaky(first_scale * first' + second_scale * second + shift); scales and shift have one number per channel.
+// first' is first where sign > 0, sign_slope * first elsewhere. sign and second may be null; without sign, first' = first.
 struct Combine {
     int64_t rows;
     int64_t channels;
@@ -119,7 +118,8 @@ struct Combine {
 };
 
 // Over all rows, per channel: out[0] = sum of feats', out[1] = sum of feats' * first, out[2] = sum of feats' * second.
-// feats' is feats where sign > 0, slope * feats elsewhere. sign null: feats' = feats; first and second may be null.
+// feats' is feats where sign > 0, slope * feats elsewhere. sign, first and second may be null; without sign,
+// feats' = feats.
 struct Sums {
     int64_t rows;
     int64_t channels;
@@ -131,7 +131,7 @@ struct Sums {
     double* out;  // 3 x channels
 };
 
-// The kernels as one instruction set has them. bfloat16 is null where it has none.
+// The kernels for one instruction set. The bf16 variants are null if it does not support bfloat16.
 struct Kernels {
     int64_t (*packed_size)(int64_t in_channels, int64_t out_channels);
     void (*pack)(const float* weight, int64_t count, int64_t in_channels, int64_t out_channels, void* packed, bool bf16);

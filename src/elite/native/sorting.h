@@ -1,4 +1,4 @@
-// What everything here that sorts has in common: rows of integer keys, sorted by digits; jobs on threads.
+// Shared by all sorting functions: radix sort of integer keys with their rows, and jobs on threads.
 #pragma once
 #include <omp.h>
 
@@ -9,41 +9,41 @@
 #include <utility>
 #include <vector>
 
-// What functions return that sort: those of geometry.h, and elite_lovasz_steps.
+// Result of the sorting functions: those of geometry.h, and elite_lovasz_steps.
 enum EliteStatus : int32_t {
     ELITE_DONE = 0,
-    ELITE_TOO_LARGE = 1,  // these indices do not fit into the keys used here: torch can serve
+    ELITE_TOO_LARGE = 1,  // the indices do not fit into the keys; PyTorch can compute the result
     ELITE_NO_MEMORY = 2,
 };
 
-namespace {  // each file has its own: an exception is thrown and caught in the same one
+namespace {  // one per file: an exception is thrown and caught in the same file
 
 struct TooLarge {};
 
-// Scratch memory; left as it comes, because a vector would write zeros to every page first.
+// Uninitialised scratch memory; a vector would first write zeros to every page.
 template <class T>
 std::unique_ptr<T[]> room(int64_t count) {
     return std::unique_ptr<T[]>(new T[std::max<int64_t>(1, count)]);
 }
 
-// Does all jobs, on as many threads as torch uses, and turns exceptions into a status.
+// Run all jobs on as many threads as torch uses, and convert exceptions into a status.
 template <class Job>
 int32_t run(int64_t jobs, const Job& job) {
     int32_t status = ELITE_DONE;
     const int threads = std::max<int>(1, std::min<int64_t>(jobs, omp_get_max_threads()));
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
     for (int64_t j = 0; j < jobs; ++j) {
-        int32_t mine = ELITE_DONE;
+        int32_t job_status = ELITE_DONE;
         try {
             job(j);
         } catch (const TooLarge&) {
-            mine = ELITE_TOO_LARGE;
+            job_status = ELITE_TOO_LARGE;
         } catch (const std::bad_alloc&) {
-            mine = ELITE_NO_MEMORY;
+            job_status = ELITE_NO_MEMORY;
         }
-        if (mine != ELITE_DONE) {
+        if (job_status != ELITE_DONE) {
 #pragma omp atomic write
-            status = mine;
+            status = job_status;
         }
     }
     return status;
@@ -51,7 +51,7 @@ int32_t run(int64_t jobs, const Job& job) {
 
 inline int bits_for(uint64_t largest) { return largest ? 64 - __builtin_clzll(largest) : 0; }
 
-// An entry is a key with its row number below it: one word to sort. Sorting by key keeps rows of one key ascending.
+// An entry is a word with a key in the high bits and its row in the low bits. Sorting keeps rows of one key ascending.
 struct Entries {
     std::unique_ptr<uint64_t[]> words, spare;
     int64_t size;
@@ -67,9 +67,9 @@ struct Entries {
     int64_t row(int64_t i) const { return int64_t(words[i] & ((uint64_t(1) << row_bits) - 1)); }
 };
 
-constexpr int DIGIT = 13;  // the most bits sorted in one pass: its counters fit into the nearest cache, in 32 KiB
+constexpr int DIGIT = 13;  // most bits per pass: its counters fit into 32 KiB of the first-level cache
 
-// Stable, from the lowest digit of the key to the highest.
+// Stable sort, from the lowest digit of the key to the highest.
 inline void sort(Entries& entries) {
     const int passes = (entries.key_bits + DIGIT - 1) / DIGIT;
     if (!passes) return;

@@ -1,5 +1,5 @@
-// What training does to all rows beside multiplying them: passes over memory, written plainly for the compiler to make
-// vectors of (INSTRUCTIONS names the namespace, as in kernels.cpp).
+// Passes over all rows in training, except products. Plain loops that the compiler vectorises (INSTRUCTIONS is the name of
+// the namespace, as in kernels.cpp).
 
 #include <algorithm>
 #include <vector>
@@ -9,8 +9,8 @@
 namespace INSTRUCTIONS {
 namespace {
 
-constexpr int64_t BLOCK = 512;  // rows that a thread takes at once
-constexpr int64_t GROUPS = 16;  // of rows, each with sums of its own: the same ones for any number of threads
+constexpr int64_t BLOCK = 512;  // rows per thread and step
+constexpr int64_t GROUPS = 16;  // groups of rows with separate sums, independent of the number of threads
 
 template <bool SIGN, bool SECOND>
 void combine_rows(const Combine& job, int64_t start, int64_t end) {
