@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 PLACEHOLDERS = {"...": None, "N": "2", "W": "0.5", "STREET": "5", "WAY": "logits", "NAME": "synthetic"}
-PENDING = {"cli.md", "configuration.md", "guarantees.md"}
+PENDING = {"guarantees.md"}
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -40,7 +40,7 @@ def anchors(page: Path) -> set[str]:
 def commands(page: Path) -> list[list[str]]:
     """Words after ``elite`` of each command in the blocks of code of a page, also if torchrun or srun starts it."""
     blocks = "\n".join(page.read_text().split("```")[1::2]).replace("\\\n", " ")
-    lines = [line for line in blocks.splitlines() if re.match(r"\s*(elite|torchrun|srun) ", line)]
+    lines = [line for line in blocks.splitlines() if re.match(r"\s*(elite|torchrun|srun) (?!.*\[(options|--))", line)]
     words = [shlex.split(line, comments=True) for line in lines]
     return [line[line.index("elite") + 1 :] for line in words]
 
@@ -86,8 +86,9 @@ def test_names_and_files_of_a_page_exist(page: Path) -> None:
     text = prose(page)
     names = set(re.findall(r"`(elite(?:\.\w+)+)", text))
     assert not [dotted for dotted in names if not is_importable(dotted)]
-    files = set(re.findall(r"`((?:\w+/)+\w+\.(?:py|cpp|h))`", text))
-    assert not [file for file in files if not any((folder / file).exists() for folder in (ROOT, ROOT / "src/elite"))]
+    files = set(re.findall(r"`((?:\w+/)+\w+\.(?:py|cpp|h)|test_\w+\.py)`", text))
+    folders = (ROOT, ROOT / "src/elite", ROOT / "tests")
+    assert not [file for file in files if not any((folder / file).exists() for folder in folders)]
 
 
 def test_architecture_names_every_module() -> None:
