@@ -86,12 +86,12 @@ def test_scoring_covers_every_point_of_every_scan(tiny_kitti: Path) -> None:
     data = ScoringSet(SemanticKITTI(tiny_kitti, "00", cameras=()), VOLUME)
     samples = [data[0], data[1]]
     batch = collate(samples)
-    assert batch.cover is not None
+    assert batch.point_to_row is not None
     whole = np.concatenate([data.frames[i].scan.points for i in range(2)])
     inside = np.all((whole > VOLUME[0]) & (whole < VOLUME[1]), axis=1)
-    np.testing.assert_array_equal(batch.points[batch.cover[inside]], whole[inside])
+    np.testing.assert_array_equal(batch.points[batch.point_to_row[inside]], whole[inside])
     scan = np.repeat([0, 1], [len(data.frames[i].scan) for i in range(2)])
-    np.testing.assert_array_equal(batch.batch_index[batch.cover], scan)
+    np.testing.assert_array_equal(batch.batch_index[batch.point_to_row], scan)
 
 
 def test_collate_lays_samples_end_to_end(tiny_kitti: Path) -> None:
@@ -99,7 +99,7 @@ def test_collate_lays_samples_end_to_end(tiny_kitti: Path) -> None:
     samples = [data[(0, 0)], data[(0, 1)]]
     batch = collate(samples)
     assert batch.size == 2
-    assert batch.cover is None
+    assert batch.point_to_row is None
     for i, sample in enumerate(samples):
         torch.testing.assert_close(batch.points[batch.batch_index == i], torch.from_numpy(sample.points))
     assert batch.to("cpu").labels.equal(batch.labels)

@@ -50,7 +50,7 @@ class PointPixelPairs:
 
 @dataclass(frozen=True)
 class Frame:
-    """A scan with its labels, pose, cameras and images. Missing parts are None or not in ``images``.
+    """A scan with its labels, cameras and images. Missing parts are None or not in ``images``.
 
     Attributes:
         labels: train ids 0..19.
@@ -93,9 +93,9 @@ class Sample:
         labels: train ids of the points.
         views: its images; empty without a teacher.
         faults: (frame, fault) of frames that were selected and could not be read.
-        cover: for scoring, the row of ``points`` that represents each point of the complete scan: the point itself, or
-            the nearest one inside the volume. None in training.
-        truth: the ground truth of each point of the complete scan; None in training.
+        point_to_row: for scoring, the row of ``points`` that represents each point of the complete scan, the point
+            itself or the nearest one inside the volume; None in training.
+        ground_truth: for scoring, the label of each point of the complete scan; None in training.
     """
 
     id: str
@@ -103,8 +103,8 @@ class Sample:
     remission: Float32[np.ndarray, "n"]
     labels: Int64[np.ndarray, "n"]
     views: tuple[View, ...] = ()
-    cover: Int64[np.ndarray, "all"] | None = None
-    truth: Int64[np.ndarray, "all"] | None = None
+    point_to_row: Int64[np.ndarray, "all"] | None = None
+    ground_truth: Int64[np.ndarray, "all"] | None = None
     faults: tuple[tuple[str, str], ...] = ()
 
 
@@ -174,8 +174,8 @@ class Batch(_Tensors):
     batch_index: Int64[Tensor, "n"]
     labels: Int64[Tensor, "n"]
     views: Views | None = None
-    cover: Int64[Tensor, "all"] | None = None
-    truth: Int64[Tensor, "all"] | None = None
+    point_to_row: Int64[Tensor, "all"] | None = None
+    ground_truth: Int64[Tensor, "all"] | None = None
     faults: tuple[tuple[str, str], ...] = ()
 
     @property

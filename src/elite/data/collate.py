@@ -20,8 +20,10 @@ def collate(samples: Sequence[Sample]) -> Batch:
         batch_index=torch.repeat_interleave(torch.arange(len(samples)), torch.tensor(lengths)),
         labels=_cat([s.labels for s in samples]),
         views=_views([(view, int(start)) for s, start in zip(samples, starts, strict=False) for view in s.views]),
-        cover=_cat_optional([None if s.cover is None else s.cover + starts[i] for i, s in enumerate(samples)]),
-        truth=_cat_optional([s.truth for s in samples]),
+        point_to_row=_cat_optional(
+            [None if s.point_to_row is None else s.point_to_row + starts[i] for i, s in enumerate(samples)]
+        ),
+        ground_truth=_cat_optional([s.ground_truth for s in samples]),
         faults=tuple(fault for s in samples for fault in s.faults),
     )
 

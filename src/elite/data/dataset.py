@@ -208,8 +208,8 @@ class ScoringSet(torch_data.Dataset[Sample]):
             frame.scan.remission[keep],
             truth[keep],
             frame_views(frame, np.flatnonzero(keep), self.image),
-            cover=nearest(frame.scan.points, keep),
-            truth=truth,
+            point_to_row=nearest(frame.scan.points, keep),
+            ground_truth=truth,
         )
 
 

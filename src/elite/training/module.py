@@ -197,11 +197,11 @@ class Training(L.LightningModule):
 
         The teacher, if there is one, is scored on the pixels of visible points.
         """
-        assert batch.cover is not None
-        assert batch.truth is not None
+        assert batch.point_to_row is not None
+        assert batch.ground_truth is not None
         student = self.student if self.average is None else self.average
         logits = student(batch.points, batch.remission, batch.batch_index).logits
-        self.val_confusion.update(predicted(logits)[batch.cover], batch.truth)
+        self.val_confusion.update(predicted(logits)[batch.point_to_row], batch.ground_truth)
         self.val_not_finite.update((~torch.isfinite(logits)).any())
         if self.teacher is not None:
             self.teacher_confusion.update(*self._teacher_answers(self.teacher, batch))
