@@ -21,8 +21,6 @@ PHRASES = (
 EXCLUDED = re.compile(rf"\b(?:{PHRASES})\b".replace(" ", r"\s+"), re.IGNORECASE)
 NAMES = ("LICENSE", "tools/check_language.py")  # a text of others, and the list itself
 PENDING = (
-    "benchmarks/",
-    "experiments/",
     "tests/",
     *(
         f"src/elite/{part}"
