@@ -15,16 +15,16 @@ PATIENCE_S = 10.0  # the same, for a file that its writer has open, or that cann
 _POINT = 16  # bytes
 
 
-class Mark(NamedTuple):
-    """Size, time and type of a file. Equal marks mean equal contents."""
+class FileStamp(NamedTuple):
+    """Size, time and type of a file. Equal stamps mean equal contents."""
 
     size: int
     modified_ns: int
     is_regular: bool
 
     @classmethod
-    def of(cls, path: Path) -> "Mark | None":
-        """The mark of a file, None if it does not exist. A broken link has a mark, because it must be reported."""
+    def of(cls, path: Path) -> "FileStamp | None":
+        """The stamp of a file, None if it does not exist. A broken link has a stamp, because it must be reported."""
         try:
             found = path.stat()
         except OSError:
@@ -37,7 +37,7 @@ class Mark(NamedTuple):
         return self.is_regular and self.size > 0 and self.size % _POINT == 0
 
 
-class State(Enum):
+class FileState(Enum):
     """State of a file."""
 
     OPEN = auto()  # created, and not yet closed by its writer
@@ -47,7 +47,7 @@ class State(Enum):
 
 
 @dataclass(slots=True)
-class File:
+class ScanFile:
     """A file of the folder. Times are in seconds.
 
     Attributes:
@@ -56,11 +56,11 @@ class File:
         earlier_outcome: result for its contents before the last change.
     """
 
-    mark: Mark
+    stamp: FileStamp
     first_seen: float
     changed: float
     checked_at: float
-    state: State = State.SETTLING
+    state: FileState = FileState.SETTLING
     outcome: Enum | None = None
     earlier_outcome: Enum | None = None
 
@@ -86,14 +86,14 @@ class Arrivals:
 
     def __init__(self, watch: FolderWatch, patience_s: float = PATIENCE_S) -> None:
         self.watch, self.patience_s, self.settle_s = watch, patience_s, SETTLE_S
-        self.files: dict[str, File] = {}
+        self.files: dict[str, ScanFile] = {}
         self.pending: set[str] = set()
         self.complete: list[str] = []
         self.damaged: list[str] = []
         self.last_arrival = self._next_check = watch.clock()
         self._only: set[str] | None = None
         self._doubtful: dict[str, float] = {}  # complete only by time without a change: checked until this time
-        self._changed: list[tuple[str, File]] = []
+        self._changed: list[tuple[str, ScanFile]] = []
         self._is_sorted = True
         for change, name in watch.changes():
             self._apply(change, name)
@@ -103,7 +103,7 @@ class Arrivals:
         """Number of files that are not done."""
         return len(self.pending) + len(self.complete) + len(self.damaged)
 
-    def update(self) -> list[tuple[str, File]]:
+    def update(self) -> list[tuple[str, ScanFile]]:
         """Process all changes; return the files that changed after they were done.
 
         Raises:
@@ -133,24 +133,24 @@ class Arrivals:
 
     # ---- reading ------------------------------------------------------------------------------------------------
 
-    def begin(self, name: str) -> File:
-        """Record the mark of a file before it is read."""
+    def begin(self, name: str) -> ScanFile:
+        """Record the stamp of a file before it is read."""
         file = self.files[name]
-        file.mark = Mark.of(self.path(name)) or file.mark
+        file.stamp = FileStamp.of(self.path(name)) or file.stamp
         return file
 
     def has_changed(self, name: str) -> bool:
         """Whether a file changed while it was read; a changed file is pending again."""
-        file, mark = self.files[name], Mark.of(self.path(name))
-        if mark in (None, file.mark):
+        file, stamp = self.files[name], FileStamp.of(self.path(name))
+        if stamp in (None, file.stamp):
             return False
-        self._change(name, file, mark)
+        self._change(name, file, stamp)
         return True
 
     def finish(self, name: str, outcome: Enum) -> None:
         """Record the result of a file; it is done."""
         file = self.files[name]
-        self._move(name, file, State.DONE)
+        self._move(name, file, FileState.DONE)
         file.outcome = outcome
 
     def forget(self, name: str) -> None:
@@ -158,7 +158,7 @@ class Arrivals:
         file = self.files.pop(name, None)
         self._doubtful.pop(name, None)
         if file is not None:
-            self._move(name, file, State.DONE)
+            self._move(name, file, FileState.DONE)
 
     # ---- changes ------------------------------------------------------------------------------------------------
 
@@ -168,52 +168,52 @@ class Arrivals:
             return
         if self._only is not None and name not in self._only:
             return
-        mark = None if change is Change.GONE else Mark.of(self.path(name))
+        stamp = None if change is Change.GONE else FileStamp.of(self.path(name))
         file = self.files.get(name)
-        if mark is None:
+        if stamp is None:
             self.forget(name)
             return
-        if file is None or change is Change.RENAMED or (change is Change.FOUND and file.mark != mark):
+        if file is None or change is Change.RENAMED or (change is Change.FOUND and file.stamp != stamp):
             self.forget(name)  # another file has its name now
-            file = self._add(name, mark)
-        elif file.mark != mark:
-            self._change(name, file, mark)
-        if file.state in (State.OPEN, State.SETTLING):
-            if change in (Change.CLOSED, Change.RENAMED) and mark.fits:
-                self._move(name, file, State.WAITING)
+            file = self._add(name, stamp)
+        elif file.stamp != stamp:
+            self._change(name, file, stamp)
+        if file.state in (FileState.OPEN, FileState.SETTLING):
+            if change in (Change.CLOSED, Change.RENAMED) and stamp.fits:
+                self._move(name, file, FileState.WAITING)
             else:
-                is_open = change is Change.CREATED and mark.is_regular and not _is_link(self.path(name))
-                file.state = State.OPEN if is_open else State.SETTLING
+                is_open = change is Change.CREATED and stamp.is_regular and not _is_link(self.path(name))
+                file.state = FileState.OPEN if is_open else FileState.SETTLING
 
-    def _add(self, name: str, mark: Mark) -> File:
+    def _add(self, name: str, stamp: FileStamp) -> ScanFile:
         now = self.last_arrival = self.watch.clock()
-        file = self.files[name] = File(mark, now, now, now)
+        file = self.files[name] = ScanFile(stamp, now, now, now)
         self.pending.add(name)
         return file
 
-    def _change(self, name: str, file: File, mark: Mark) -> None:
+    def _change(self, name: str, file: ScanFile, stamp: FileStamp) -> None:
         """Record that a file has other contents."""
         now = self.last_arrival = self.watch.clock()
-        if file.state is State.DONE:
+        if file.state is FileState.DONE:
             if self._doubtful.pop(name, None) is not None and (pause := now - file.changed) < MAX_SETTLE_S:
                 self.settle_s = min(MAX_SETTLE_S, max(self.settle_s, 2 * pause))
             file.earlier_outcome, file.outcome, file.first_seen = file.outcome, None, now
             self._changed.append((name, file))
-        if file.state is not State.OPEN:
-            self._move(name, file, State.SETTLING)
-        file.mark, file.changed, file.checked_at = mark, now, now
+        if file.state is not FileState.OPEN:
+            self._move(name, file, FileState.SETTLING)
+        file.stamp, file.changed, file.checked_at = stamp, now, now
 
-    def _move(self, name: str, file: File, state: State) -> None:
+    def _move(self, name: str, file: ScanFile, state: FileState) -> None:
         """Set the state of a file, and move its name to the collection of that state."""
-        if file.state is State.WAITING:
+        if file.state is FileState.WAITING:
             for names in (self.complete, self.damaged):
                 if name in names:
                     names.remove(name)
         self.pending.discard(name)
-        if state is State.WAITING:
-            (self.complete if file.mark.fits else self.damaged).append(name)
+        if state is FileState.WAITING:
+            (self.complete if file.stamp.fits else self.damaged).append(name)
             self._is_sorted = False
-        elif state is not State.DONE:
+        elif state is not FileState.DONE:
             self.pending.add(name)
         file.state = state
 
@@ -226,10 +226,10 @@ class Arrivals:
             file = self._check(name)
             if file is None:
                 continue
-            needed = self.settle_s if file.mark.fits else self.patience_s
-            if now - file.changed >= (PATIENCE_S if file.state is State.OPEN else needed):
+            needed = self.settle_s if file.stamp.fits else self.patience_s
+            if now - file.changed >= (PATIENCE_S if file.state is FileState.OPEN else needed):
                 self._doubtful[name] = now + PATIENCE_S
-                self._move(name, file, State.WAITING)
+                self._move(name, file, FileState.WAITING)
 
     def _check_doubtful(self) -> None:
         now = self.watch.clock()
@@ -237,7 +237,7 @@ class Arrivals:
             return
         self._next_check = now + self.settle_s
         for name, until in list(self._doubtful.items()):
-            if self.files[name].state is State.DONE:
+            if self.files[name].state is FileState.DONE:
                 self._check(name)
                 if now > until:
                     self._doubtful.pop(name, None)
@@ -245,17 +245,17 @@ class Arrivals:
     def _check_all(self) -> None:
         for name in list(self.files):
             file = self._check(name)
-            if file is not None and file.state is State.OPEN:
-                file.state = State.SETTLING
+            if file is not None and file.state is FileState.OPEN:
+                file.state = FileState.SETTLING
 
-    def _check(self, name: str) -> File | None:
+    def _check(self, name: str) -> ScanFile | None:
         """Check a file for changes; return it, None if it is gone."""
-        file, mark = self.files[name], Mark.of(self.path(name))
-        if mark is None:
+        file, stamp = self.files[name], FileStamp.of(self.path(name))
+        if stamp is None:
             self.forget(name)
             return None
-        if mark != file.mark:
-            self._change(name, file, mark)
+        if stamp != file.stamp:
+            self._change(name, file, stamp)
         file.checked_at = self.watch.clock()
         return file
 

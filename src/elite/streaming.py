@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from elite.arrivals import PATIENCE_S, SETTLE_S, Arrivals, File
+from elite.arrivals import PATIENCE_S, SETTLE_S, Arrivals, ScanFile
 from elite.errors import ConfigError
 from elite.files import make_folder
 from elite.folder_watch import FolderWatch
@@ -156,7 +156,7 @@ class Stream:
             else:
                 arrivals.wait(idle_left)
 
-    def _revoke(self, scan: Path, file: File) -> None:
+    def _revoke(self, scan: Path, file: ScanFile) -> None:
         """Remove the outcome of a changed scan from the counts."""
         if file.earlier_outcome is Outcome.FAILED:
             self.summary.failed -= 1
@@ -187,7 +187,7 @@ class Stream:
     def _keep(self, arrivals: Arrivals, name: str) -> bool:
         """Keep labels that existed before the start and fit the scan, unless another scan has replaced it since."""
         job = self._job(name)
-        if self._earlier.get(job.labels.name, True) or not (arrivals.files[name].mark.fits and job.is_done()):
+        if self._earlier.get(job.labels.name, True) or not (arrivals.files[name].stamp.fits and job.is_done()):
             return False
         self._earlier[job.labels.name] = True
         self._finish(arrivals, name, Outcome.KEPT)

@@ -30,7 +30,7 @@ class NativeKernelMap:
             workspace: memory for the pairs, in buffers of this ``name``; by default newly allocated.
 
         Returns:
-            None if there are no kernels, the voxels are not on the CPU, or they are too far apart for 63-bit keys.
+            None without the kernels, or if the voxels are not on the CPU or are too far apart for 63-bit keys.
         """
         if coords.device.type != "cpu" or library() is None:
             return None

@@ -28,8 +28,8 @@ def build_native_geometry(
         workspace: memory for the result, which the next call with it overwrites; by default newly allocated.
 
     Returns:
-        None if there are no kernels, the points are not on the CPU or not finite, or they are too far apart for the
-        keys of their cells.
+        None without the kernels, or if the points are not on the CPU, not finite, or too far apart for the keys of
+        their cells.
     """
     if points.device.type != "cpu" or len(strides) < 2 or library() is None:
         return None

@@ -128,7 +128,7 @@ def affine(
     add: Float32[Tensor, "g outer"] | None = None,
     groups: Grouping | None = None,
 ) -> Float32[Tensor, "r outer"]:
-    """leaky(x @ weight^T + bias + add[group of the row]); ``slope`` 1 is no leaky ReLU."""
+    """leaky(x @ weight^T + bias + add[group of the row]); ``slope`` 1 = no leaky ReLU."""
     return _Affine.apply(x, weight, bias, add, groups, slope)  # type: ignore[no-any-return]
 
 
