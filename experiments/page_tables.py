@@ -165,6 +165,15 @@ TEACHER_ACCURACY = {
     "gain in view": "gain_in_view",
     "teacher": "teacher_miou",
 }
+PSEUDO_LABEL_QUALITY = {
+    "data": "data",
+    "method": "method",
+    "accuracy": "accuracy",
+    "mIoU": "miou",
+    "coverage, %": "coverage",
+    "prompts": "prompts",
+    "s/image": "seconds_per_image",
+}
 LIFTED_LABELS = {
     "labels": "labels",
     "lifted labels": "lifted",
@@ -214,6 +223,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "voxel-labels-real": partial(_voxel_labels, "real scans"),
     "four-stages": partial(runs_table, "ablation_four_stages", FOUR_STAGES, FULL_COLUMNS),
     "teacher-pixels": lambda: pivot(read_rows("teacher_pixels"), "labels", "pixels", MIOU_ACCURACY),
+    "pseudo-label-quality": partial(_whole_file, "pseudo_label_quality", PSEUDO_LABEL_QUALITY),
     "divergence": partial(runs_table, "ablation", DIVERGENCE, SCORES[:4], "divergence / logits"),
     "divergence-comparisons": partial(comparisons, "ablation", DIVERGENCE[:3]),
     "divergence-four-stages": partial(
