@@ -13,24 +13,12 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from elite.native import (
-    NeighbourPairs,
-    PackedWeight,
-    PointMeanRows,
-    PooledRows,
-    VoxelPoints,
-    column_sums,
-    combine,
-    fused_layer,
-    point_means,
-    point_means_gradient,
-    pool,
-    weight_gradient,
-)
+from elite.native import NeighbourPairs, PackedWeight, column_sums, combine, fused_layer, weight_gradient
 from elite.sparse import Geometry, Grid, Grouping, Level, Neighbours, Pooling, voxel_points
 from elite.sparse.autograd import mirror
 from elite.sparse.native_conv import NativeKernelMap, native_product
 from elite.student.blocks import SLOPE, PointEncoder, ResidualBlock
+from elite.student.native_layers import affine, multiply, pack, relu_of_sum, voxel_means
 from elite.student.native_norm import BatchStatistics, batch_norm
 from elite.student.point_mlp import PointMLP
 from elite.types import StageOutput, StudentOutput
@@ -61,8 +49,7 @@ def point_mlp(
 ) -> Float32[Tensor, "v c"]:
     """Compute ``mlp(points, remission, grid, level)``."""
     inputs = voxel_points(points, remission, grid, level)
-    means = _VoxelMeans.apply(mlp.hidden.weight, mlp.hidden.bias, inputs)
-    return affine(means, mlp.out.weight, mlp.out.bias)
+    return affine(voxel_means(mlp.hidden, inputs), mlp.out.weight, mlp.out.bias)
 
 
 def from_voxels(
@@ -115,21 +102,8 @@ def classify(
     first, last = classifier[0], classifier[2]
     weights = first.weight.chunk(len(point_feats), dim=1)  # type: ignore[operator]
     parts = [affine(x, w) for x, w in zip(point_feats, weights, strict=True)]
-    hidden = _ReluOfSum.apply(first.bias, group_voxels, *parts)
+    hidden = relu_of_sum(first.bias, group_voxels, parts)  # type: ignore[arg-type]
     return affine(hidden, last.weight, last.bias)  # type: ignore[arg-type]
-
-
-def affine(
-    x: Float32[Tensor, "r inner"],
-    weight: Float32[Tensor, "outer inner"],
-    bias: Float32[Tensor, "outer"] | None = None,
-    *,
-    slope: float = 1.0,
-    add: Float32[Tensor, "g outer"] | None = None,
-    groups: Grouping | None = None,
-) -> Float32[Tensor, "r outer"]:
-    """leaky(x @ weight^T + bias + add[group of the row]); ``slope`` 1 = no leaky ReLU."""
-    return _Affine.apply(x, weight, bias, add, groups, slope)  # type: ignore[no-any-return]
 
 
 # ---- residual block ---------------------------------------------------------------------------------------------
@@ -151,7 +125,7 @@ class _ResidualBlock(torch.autograd.Function):
         hidden = _normalise(y1, first.affine(weight1, bias1))
         y2 = native_product(hidden, conv2, pairs)
         second = BatchStatistics.update(y2, block.norm2)
-        out = _multiply(x, shortcut.T)
+        out = multiply(x, shortcut.T)
         third = BatchStatistics.update(out, block.shortcut_norm)
         (scale, shift), (out_scale, out_shift) = second.affine(weight2, bias2), third.affine(weight3, bias3)
         combine(out, y2, scale, shift + out_shift, second=out, second_scale=out_scale, slope=SLOPE)
@@ -169,7 +143,7 @@ class _ResidualBlock(torch.autograd.Function):
         signed = {"sign": out, "sign_slope": SLOPE}
         grad = grad.contiguous()
 
-        grad_shortcut = _multiply(x, shortcut.T)
+        grad_shortcut = multiply(x, shortcut.T)
         total, product2, product3 = column_sums(grad, y2, grad_shortcut, sign=out, slope=SLOPE)
         grad_weight3, grad_bias3, (a, b, c) = third.gradients(weight3, total, product3)
         combine(grad_shortcut, grad, a, c, second=grad_shortcut, second_scale=b, **signed)
@@ -205,7 +179,7 @@ def _gradient_of_input(
         conv_weight=PackedWeight.pack(mirror(conv1)),
         pairs=pairs,
         dense=grad_shortcut,
-        dense_weight=_pack(shortcut),
+        dense_weight=pack(shortcut),
     )
     return out
 
@@ -214,112 +188,3 @@ def _normalise(x: Tensor, scale_and_shift: tuple[Tensor, Tensor]) -> Tensor:
     out = torch.empty_like(x)
     combine(out, x, *scale_and_shift, slope=SLOPE)
     return out
-
-
-def _multiply(x: Tensor, weight: Tensor) -> Tensor:
-    out = x.new_empty(len(x), weight.shape[1])
-    fused_layer(out, dense=x, dense_weight=_pack(weight))
-    return out
-
-
-def _pack(weight: Tensor) -> PackedWeight:
-    return PackedWeight.pack(weight[None])
-
-
-# ---- linear layers ----------------------------------------------------------------------------------------------
-
-
-class _Affine(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any,
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
-        add: Tensor | None,
-        groups: Grouping | None,
-        slope: float,
-    ) -> Tensor:
-        x = x.contiguous()
-        out = x.new_empty(len(x), len(weight))
-        row = None if groups is None else groups.group
-        fused_layer(out, dense=x, dense_weight=_pack(weight.T), bias=bias, add=add, add_row=row, slope=slope)
-        ctx.save_for_backward(x, weight, out if slope != 1 else None)
-        ctx.groups, ctx.slope = groups, slope
-        return out
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, out = ctx.saved_tensors
-        grad = _before_leaky(grad.contiguous(), out, ctx.slope)
-        needs_x, needs_weight, needs_bias, needs_add = ctx.needs_input_grad[:4]
-        return (
-            _multiply(grad, weight) if needs_x else None,
-            weight_gradient(grad, x)[0] if needs_weight else None,
-            column_sums(grad)[0].float() if needs_bias else None,
-            _group_sums(grad, ctx.groups) if needs_add else None,
-            None,
-            None,
-        )
-
-
-def _before_leaky(grad: Tensor, out: Tensor | None, slope: float) -> Tensor:
-    """Gradient before the leaky ReLU with the output ``out`` (None = no leaky ReLU)."""
-    if out is None:
-        return grad
-    before, channels = torch.empty_like(grad), grad.shape[1]
-    combine(before, grad, torch.ones(channels), torch.zeros(channels), sign=out, sign_slope=slope)
-    return before
-
-
-def _group_sums(x: Tensor, groups: Grouping) -> Tensor:
-    out = x.new_empty(groups.groups, x.shape[1])
-    pool(out, PooledRows(x, groups.members.offsets, groups.members.columns))
-    return out
-
-
-class _VoxelMeans(torch.autograd.Function):
-    """Mean over the points of each voxel of relu(linear(features of the point)). The backward pass recomputes them."""
-
-    @staticmethod
-    def forward(ctx: Any, weight: Tensor, bias: Tensor, inputs: VoxelPoints) -> Tensor:
-        ctx.save_for_backward(weight, bias)
-        ctx.inputs = inputs
-        out = torch.empty(len(inputs.coords), len(bias))
-        point_means(out, PointMeanRows(inputs, _pack(weight.T), bias))
-        return out
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
-        weight, bias = ctx.saved_tensors
-        means = PointMeanRows(ctx.inputs, _pack(weight.T), bias)
-        grad_weight, grad_bias = point_means_gradient(grad.contiguous(), means, weight.T.contiguous())
-        return grad_weight.T, grad_bias, None
-
-
-class _ReluOfSum(torch.autograd.Function):
-    """relu(bias + sum over the stages of the row that each group of points has there)."""
-
-    @staticmethod
-    def forward(ctx: Any, bias: Tensor, group_voxels: tuple[Grouping, ...], *parts: Tensor) -> Tensor:
-        starts = [0]
-        for part in parts:
-            starts.append(starts[-1] + len(part))
-        columns = torch.stack([g.group + start for g, start in zip(group_voxels, starts, strict=False)], dim=1)
-        out = bias.new_empty(len(columns), len(bias))
-        ends = torch.arange(0, columns.numel() + 1, len(parts))
-        with_bias = torch.cat([parts[0] + bias, *parts[1:]])
-        pool(out, PooledRows(with_bias, ends, columns.view(-1), slope=0.0))
-        ctx.save_for_backward(out)
-        ctx.group_voxels = group_voxels
-        return out
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        (out,) = ctx.saved_tensors
-        grad = _before_leaky(grad.contiguous(), out, 0.0)
-        grad_parts = [_group_sums(grad, g) for g in ctx.group_voxels]
-        return column_sums(grad)[0].float() if ctx.needs_input_grad[0] else None, None, *grad_parts
