@@ -33,11 +33,23 @@ CAMERAS = {"image_0": "P0", "image_1": "P1", "image_2": "P2", "image_3": "P3"}
 
 
 class DenseFiles(NamedTuple):
-    """Files of the dense labels of one image, and the record of their provenance if they were generated."""
+    """Files of the dense labels of one image in a folder such as image_2_labels."""
 
-    semantic: Path
-    instance: Path
-    record: Path
+    folder: Path
+    name: str
+
+    @property
+    def semantic(self) -> Path:
+        return self.folder / "semantic" / f"{self.name}.png"
+
+    @property
+    def instance(self) -> Path:
+        return self.folder / "instance" / f"{self.name}.png"
+
+    @property
+    def record(self) -> Path:
+        """Record of their provenance, if they were generated."""
+        return self.folder / f"{self.name}.json"
 
 
 @dataclass(frozen=True)
@@ -75,8 +87,7 @@ class Layout:
 
     def dense_files(self, sequence: str, name: str, folder: str) -> DenseFiles:
         """All files of the dense labels of one image."""
-        semantic, instance = (self.dense_labels(sequence, name, folder, kind) for kind in ("semantic", "instance"))
-        return DenseFiles(semantic, instance, self.dense_record(sequence, name, folder))
+        return DenseFiles(self.sequence(sequence) / folder, name)
 
     def calibration(self, sequence: str) -> Path:
         return self.sequence(sequence) / "calib.txt"
