@@ -7,7 +7,7 @@ import pytest
 
 from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import DataError
-from elite.evaluation import BANDS, CONFIDENCES, Prediction, Tally, evaluate, saved_predictions
+from elite.evaluation import BANDS, CONFIDENCE_BINS, Prediction, ScoreCounts, evaluate, saved_predictions
 from elite.labels import CLASS_NAMES, to_raw
 from tests.support.oracles import official_score
 
@@ -58,7 +58,7 @@ def test_distance_bands_are_strict_at_both_ends():
     x = np.array([0, 1e-9, 1e-3, 9.999, 10, 10.001, 20, 25, 30, 40, 49.999, 50, 60], np.float32)
     points = np.stack([np.zeros_like(x), x, np.zeros_like(x)], axis=1)
     ones = np.ones(len(x), np.uint8)
-    tally = Tally()
+    tally = ScoreCounts()
     tally.add(Prediction(ones), ones, points)
     assert [band["points"] for band in tally.report()["by_distance"]] == [2, 1, 1, 0, 1]
     assert tally.report()["points"] == len(x)
@@ -66,7 +66,7 @@ def test_distance_bands_are_strict_at_both_ends():
 
 def test_distance_is_measured_in_three_dimensions():
     ones = np.ones(1, np.uint8)
-    tally = Tally()
+    tally = ScoreCounts()
     tally.add(Prediction(ones), ones, np.array([[6.0, 6.0, 6.0]], np.float32))  # 8.5 m on the ground, 10.4 m in space
     assert [band["points"] for band in tally.report()["by_distance"]] == [0, 1, 0, 0, 0]
     assert len(BANDS) == 5
@@ -111,7 +111,7 @@ def test_scans_without_labels_are_listed_and_not_scored(tiny_kitti, tmp_path):
 
 
 def test_a_selection_without_any_label_is_an_error(tiny_kitti):
-    with pytest.raises(DataError, match="nothing to score"):
+    with pytest.raises(DataError, match="expected scans with a file in"):
         evaluate(SemanticKITTI(tiny_kitti, "test", cameras=()), lambda frame: Prediction(frame.labels))
 
 
@@ -130,7 +130,7 @@ def test_progress_sees_every_labelled_frame(labelled):
 def test_the_calibration_error_is_the_mean_gap_between_confidence_and_accuracy():
     truth = np.array([1, 1, 1, 1, 2, 0], np.uint8)  # the last one is not scored
     prediction = Prediction(np.array([1, 1, 1, 3, 3, 3], np.uint8), np.array([1, 0.9, 0.9, 0.9, 0.3, 0.3], np.float32))
-    tally = Tally()
+    tally = ScoreCounts()
     tally.add(prediction, truth, np.zeros((6, 3), np.float32))
     found = tally.report()["calibration"]
     # 0.3 in its bin, all wrong; three of 0.9 in theirs, two right; 1 in the last, right
@@ -138,7 +138,7 @@ def test_the_calibration_error_is_the_mean_gap_between_confidence_and_accuracy()
     bins = {i: row for i, row in enumerate(found["bins"]) if row["points"]}
     assert {i: row["points"] for i, row in bins.items()} == {4: 1, 13: 3, 14: 1}
     assert bins[13]["accuracy"] == pytest.approx(2 / 3)
-    assert len(found["bins"]) == CONFIDENCES
+    assert len(found["bins"]) == CONFIDENCE_BINS
 
 
 def test_saved_confidences_count_where_they_are_there(labelled, tmp_path):
@@ -150,7 +150,7 @@ def test_saved_confidences_count_where_they_are_there(labelled, tmp_path):
     report = evaluate(labelled, saved_predictions(tmp_path / "out"))
     assert sum(row["points"] for row in report["calibration"]["bins"]) == (frame.labels != 0).sum()
     np.full(len(frame.scan), 1.5, "<f4").tofile(path)
-    with pytest.raises(DataError, match=r"000000\.confidence does not hold a share"):
+    with pytest.raises(DataError, match=r"000000\.confidence: expected a share"):
         evaluate(labelled, saved_predictions(tmp_path / "out"))
 
 

@@ -12,7 +12,7 @@ from elite.cli import main
 from elite.config import StudentConfig
 from elite.datasets.formats import read_scan
 from elite.datasets.input_guard import DoubtfulInput, InputGuard, examine, size_doubt
-from elite.datasets.scan_encoding import layout_fault
+from elite.datasets.scan_encoding import find_other_encoding
 from elite.datasets.surroundings import ground_plane
 from elite.errors import DataError
 from elite.inference import Segmenter
@@ -68,29 +68,29 @@ OTHER_LAYOUTS = {
 
 
 @pytest.mark.parametrize("layout", OTHER_LAYOUTS)
-def test_layout_fault_names_the_layout_whose_numbers_are_plausible(layout: str) -> None:
+def test_find_other_encoding_names_the_layout_whose_numbers_are_plausible(layout: str) -> None:
     """Lengths that fit the stated layout too, and lengths that do not."""
     for points in range(6000, 6004):
-        found = layout_fault(OTHER_LAYOUTS[layout](in_firing_order(street(points=points, parked=0))).tobytes())
-        assert found == f"{layout} numbers a point ({points} points)"
+        found = find_other_encoding(OTHER_LAYOUTS[layout](in_firing_order(street(points=points, parked=0))).tobytes())
+        assert found == f"{layout} numbers per point ({points} points)"
 
 
 def in_firing_order(values: np.ndarray) -> np.ndarray:
     return values[np.argsort(np.arctan2(values[:, 1], values[:, 0]))]
 
 
-def test_layout_fault_of_the_stated_layout_is_none() -> None:
+def test_find_other_encoding_of_the_stated_layout_is_none() -> None:
     """Also with large or signed intensities, single wild points, NaN in many rows, or in the frame of a map."""
     bright, wild, holes, mapped = street() * (1, 1, 1, 65_535), street(), street(), np.add(street(), (5e5, 5e6, 0, 0))
     wild[7, :3] = 1e9
     holes[::3] = np.nan
     signed = in_firing_order(np.subtract(street() * (1, 1, 1, 2), (0, 0, 0, 1)))
     for values in (street(), bright, wild, holes, mapped, signed, street()[:1], np.empty((0, 4))):
-        assert layout_fault(values.astype("<f4").tobytes()) is None
+        assert find_other_encoding(values.astype("<f4").tobytes()) is None
 
 
 @pytest.mark.parametrize("kind", ["text", "float16", "big-endian", "millimetres", "noise"])
-def test_layout_fault_of_an_unknown_format_is_named(kind: str) -> None:
+def test_find_other_encoding_of_an_unknown_format_is_named(kind: str) -> None:
     values, rng = street(points=6100), np.random.default_rng(0)
     data = {
         "text": lambda: "\n".join(",".join(f"{x:.3f}" for x in row) for row in values).encode(),
@@ -99,14 +99,14 @@ def test_layout_fault_of_an_unknown_format_is_named(kind: str) -> None:
         "millimetres": lambda: (values * 1000).astype("<i4").tobytes(),
         "noise": lambda: rng.bytes(16 * 5000),
     }[kind]()
-    assert layout_fault(data[: len(data) // 16 * 16]) == "numbers of another format, which are not metres"
+    assert find_other_encoding(data[: len(data) // 16 * 16]) == "numbers of another encoding, which are not metres"
 
 
-def test_layout_fault_names_files_of_other_formats() -> None:
+def test_find_other_encoding_names_files_of_other_formats() -> None:
     npy = io.BytesIO()
     np.save(npy, street())
-    assert layout_fault(npy.getvalue()) == "the contents of a .npy file"
-    assert layout_fault(b"# .PCD v0.7\nVERSION 0.7\n") == "the contents of a .pcd file"
+    assert find_other_encoding(npy.getvalue()) == "the contents of a .npy file"
+    assert find_other_encoding(b"# .PCD v0.7\nVERSION 0.7\n") == "the contents of a .pcd file"
 
 
 # ---- doubtful scans -------------------------------------------------------------------------------------------------
@@ -205,7 +205,7 @@ def test_guard_catches_other_sensors_that_are_read_as_kitti(real_data: Path) -> 
     paths = [*(real_data / "nuscenes" / "samples" / "LIDAR_TOP").glob("*.bin")]
     assert len(paths) == 5
     for path in paths:
-        with pytest.raises(DataError, match="found float32 with 5 numbers a point"):
+        with pytest.raises(DataError, match="found float32 with 5 numbers per point"):
             read_scan(path)
     messages: list[str] = []
     InputGuard(VOLUME, messages.append).examine(read_scan(real_data / "rellis" / "000104.bin"))

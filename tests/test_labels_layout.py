@@ -104,7 +104,8 @@ def test_unknown_ids_are_named_with_their_source(raw):
     unknown = sorted(set(raw.tolist()) - {10})
     with pytest.raises(DataError) as caught:
         to_train(raw, source="a/b.label")
-    assert str(caught.value).startswith(f"a/b.label holds unknown label ids {unknown}")
+    assert str(caught.value).startswith("a/b.label: expected raw label ids of SemanticKITTI")
+    assert f"found {unknown}" in str(caught.value)
 
 
 def test_a_label_word_splits_into_class_and_instance():
@@ -166,7 +167,7 @@ def test_other_selections_of_sequences_are_refused(text):
 
 def test_sequences_may_have_any_names():
     assert parse_sequences("site_A, 00,valid", ("site_A", "00")) == ("site_A", "00", "08")
-    with pytest.raises(ConfigError, match=r"found 'site'\. The data set has site_A"):
+    with pytest.raises(ConfigError, match=r"found 'site'\. Select some of site_A"):
         parse_sequences("site", ("site_A",))
 
 
@@ -199,7 +200,7 @@ def test_data_set_without_permission_is_named(call, tmp_path, monkeypatch):
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, call, refused)
-    with pytest.raises(DataError, match=r"cannot read .* \(Permission denied\)\. Check"):
+    with pytest.raises(DataError, match=r"expected a readable .* found Permission denied\. Check"):
         open_layout(tmp_path).found_sequences()
 
 

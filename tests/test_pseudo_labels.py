@@ -467,7 +467,7 @@ def test_a_frame_that_fails_is_reported_and_the_others_are_made(own_drive: Path,
     counts = json.loads(report.read_text())
     assert counts["made"] == 5
     assert [f.split(" ")[0] for f in counts["failures"]] == ["00/000001", "08/000000"]
-    assert "re-extract" in capsys.readouterr().err
+    assert "Re-extract" in capsys.readouterr().err
 
 
 def test_scores_compare_every_method_on_the_same_pixels(drive: Path, tmp_path: Path):

@@ -19,7 +19,7 @@ from elite.config import AdapterConfig, ImageConfig, StudentConfig, TeacherConfi
 from elite.data.views import frame_views
 from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import DataError, MissingExtraError
-from elite.evaluation import Prediction, Tally
+from elite.evaluation import Prediction, ScoreCounts
 from elite.geometry import in_volume
 from elite.labels import COLORS, NUM_CLASSES
 from elite.layout import Layout
@@ -58,7 +58,7 @@ def predict(frame: Frame) -> Prediction:
 
 def evaluation(seed: int = 0) -> dict[str, Any]:
     """A result as ``elite evaluate`` writes it; class 19 is absent from the truth."""
-    rng, tally = np.random.default_rng(seed), Tally()
+    rng, tally = np.random.default_rng(seed), ScoreCounts()
     truth = rng.integers(0, 19, 4000).astype(np.uint8)
     prediction = np.where(rng.random(4000) < 0.7, truth, rng.integers(1, 19, 4000)).astype(np.uint8)
     tally.add(

@@ -141,7 +141,7 @@ def test_an_image_is_png_or_jpeg_whatever_its_name(tmp_path):
         Image.new("RGB", (8, 6)).save(tmp_path / kind, kind)
     (tmp_path / "EPS").write_bytes(postscript)
     for path in tmp_path.iterdir():
-        with pytest.raises(DataError, match="not a readable image, PNG or JPEG"):
+        with pytest.raises(DataError, match="expected a readable PNG or JPEG image"):
             read_image(path)
 
 

@@ -240,7 +240,7 @@ def test_stream_does_not_count_a_failure_whose_file_was_completed(world: World) 
         1.5 * PATIENCE_S: lambda: world.put("a", 4),
     }
     summary = world.stream().run(idle=2 * PATIENCE_S)
-    assert "a.bin is 30 bytes long" in world.lines[-1]
+    assert "a.bin: expected a multiple of 16 bytes" in world.lines[-1]
     assert (summary.labelled, summary.failed, summary.again) == (1, 0, 0)
 
 
@@ -535,7 +535,7 @@ def test_stream_command_labels_and_ends_with_a_summary(world: World, command: li
     assert main([*command, "--once"]) == 1
     captured = capsys.readouterr()
     assert captured.out == "0 scans labelled, 1 had labels already, 0 dropped, 1 failed, 0 still waiting\n"
-    assert "b.bin is 3 bytes long" in captured.err
+    assert "b.bin: expected a multiple of 16 bytes" in captured.err
 
 
 @reported_only

@@ -72,8 +72,8 @@ def test_a_full_submission_is_accepted(predictions, tiny_kitti, tmp_path, comple
 def test_a_partial_submission_says_what_it_lacks(predictions, tiny_kitti, tmp_path):
     report = write_submission(predictions, tiny_kitti, tmp_path / "part.zip", partial=True)
     assert not report.accepted
-    assert len(report.short) == 11
-    assert report.short[0] == "sequence 11 has 1 of 921 scans"
+    assert len(report.missing) == 11
+    assert report.missing[0] == "sequence 11 has 1 of 921 scans"
 
 
 def test_without_partial_a_shortage_is_an_error(predictions, tiny_kitti, tmp_path, make_zip):
@@ -99,23 +99,26 @@ def test_a_zip_by_hand_is_accepted_with_or_without_description(make_zip, tiny_ki
 
 
 FAULTS = {
-    "no top folder": (lambda f: f.pop("sequences/"), "no directory entry 'sequences/'"),
-    "no sequence folder": (lambda f: f.pop("sequences/17/"), "no directory entry 'sequences/17/'"),
+    "no top folder": (lambda f: f.pop("sequences/"), "expected a directory entry 'sequences/'"),
+    "no sequence folder": (lambda f: f.pop("sequences/17/"), "expected a directory entry 'sequences/17/'"),
     "no prediction folder": (
         lambda f: f.pop("sequences/21/predictions/"),
-        "no directory entry 'sequences/21/predictions/'",
+        "expected a directory entry 'sequences/21/predictions/'",
     ),
-    "no folders": (lambda f: [f.pop(n) for n in FOLDERS], r"sequences/' \(and 22 more faults\)"),
-    "scan missing": (lambda f: f.pop(MEMBER), "14/predictions/000000.label' is missing"),
-    "a label short": (lambda f: f.update({MEMBER: f[MEMBER][:-4]}), "has 59 labels, expected 60"),
-    "a label more": (lambda f: f.update({MEMBER: f[MEMBER] + b"\0\0\0\0"}), "has 61 labels, expected 60"),
-    "a byte short": (lambda f: f.update({MEMBER: f[MEMBER][:-1]}), "has 59.75 labels, expected 60"),
-    "unknown ids": (lambda f: f.update({MEMBER: np.full(60, 19, "<u4").tobytes()}), r"unknown label ids \[19\]"),
-    "extra file": (lambda f: f.update({"notes.md": b"x"}), "'notes.md' has no scan"),
-    "extra scan": (lambda f: f.update({"sequences/11/predictions/000001.label": b"\0"}), "000001.label' has no scan"),
+    "no folders": (lambda f: [f.pop(n) for n in FOLDERS], r"sequences/', found none \(and 22 more faults\)"),
+    "scan missing": (lambda f: f.pop(MEMBER), "expected 'sequences/14/predictions/000000.label'"),
+    "a label short": (lambda f: f.update({MEMBER: f[MEMBER][:-4]}), "expected 60 labels, found 59"),
+    "a label more": (lambda f: f.update({MEMBER: f[MEMBER] + b"\0\0\0\0"}), "expected 60 labels, found 61"),
+    "a byte short": (lambda f: f.update({MEMBER: f[MEMBER][:-1]}), "expected 60 labels, found 59.75"),
+    "unknown ids": (lambda f: f.update({MEMBER: np.full(60, 19, "<u4").tobytes()}), r"raw label ids .* \[19\]"),
+    "extra file": (lambda f: f.update({"notes.md": b"x"}), "'notes.md', which has no scan"),
+    "extra scan": (
+        lambda f: f.update({"sequences/11/predictions/000001.label": b"\0"}),
+        "000001.label', which has no scan",
+    ),
     "everything in a folder": (
         lambda f: [f.update({f"mine/{n}": f.pop(n)}) for n in list(f)],
-        "no directory entry 'sequences/'",
+        "expected a directory entry 'sequences/'",
     ),
 }
 
@@ -138,14 +141,14 @@ def test_a_member_twice_is_refused(make_zip, tiny_kitti, complete):
     path = make_zip()
     with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
         archive.writestr(MEMBER, np.full(60, 40, "<u4").tobytes())
-    with pytest.raises(DataError, match="twice"):
+    with pytest.raises(DataError, match="found duplicates"):
         check_submission(path, tiny_kitti)
 
 
 def test_the_name_must_end_in_zip(predictions, tiny_kitti, tmp_path, make_zip, complete):
-    with pytest.raises(DataError, match=r"does not end in \.zip"):
+    with pytest.raises(DataError, match=r"expected a name that ends in \.zip"):
         check_submission(make_zip(name="hand.zip.part"), tiny_kitti)
-    with pytest.raises(OutputError, match=r"must end in \.zip"):
+    with pytest.raises(OutputError, match=r"expected a name that ends in \.zip"):
         write_submission(predictions, tiny_kitti, tmp_path / "out.tar")
 
 
@@ -182,7 +185,11 @@ def test_no_zip_at_all(tiny_kitti, tmp_path, complete):
 
 @pytest.mark.parametrize(
     ("labels", "message"),
-    [(None, "is missing"), (np.full(59, 40), "59 labels"), (np.full(60, 300), r"unknown label ids \[300\]")],
+    [
+        (None, "expected a prediction"),
+        (np.full(59, 40), "60 labels.*found 59"),
+        (np.full(60, 300), r"raw label ids .* \[300\]"),
+    ],
     ids=["missing", "short", "unknown"],
 )
 def test_a_failed_write_leaves_the_old_zip(labels, message, predictions, tiny_kitti, tmp_path, complete):

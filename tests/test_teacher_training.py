@@ -268,7 +268,7 @@ def test_without_dense_labels(tmp_path: Path, architecture: str) -> None:
     [
         ({"data": {"root": None}}, ConfigError, "data.root is not set"),
         ({"data": {"cameras": "image_3"}}, DataError, "expected an image image_3/N.png"),
-        ({"data": {"sequences": "0,3"}}, DataError, "no sequence 03; found 00, 08"),
+        ({"data": {"sequences": "0,3"}}, DataError, "expected sequence 03, found 00, 08"),
         ({"data": {"cameras": "none"}}, ConfigError, "data.cameras: .* found no camera"),
         ({"data": {"sequences": "00", "val_sequences": "00"}}, DataError, "expected an image"),
         ({"image": ImageConfig(crop=(50, 80))}, ConfigError, "not whole patches of 8"),

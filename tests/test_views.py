@@ -244,7 +244,7 @@ def test_without_a_teacher_no_image_is_touched(drive: Path) -> None:
     assert off.val_set is not None
     assert off.val_set[0].views == ()
     on = DataModule(run_config(drive))
-    with pytest.raises(DataError, match="not a readable image"):
+    with pytest.raises(DataError, match="expected a readable PNG"):
         on.train_set[(0, 0)]
 
 

@@ -1,4 +1,4 @@
-"""Scoring: predictions of any origin against the labels of a data set, by the benchmark's rule."""
+"""Evaluation of predictions against the labels of a data set, by the benchmark's rule."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -18,15 +18,15 @@ from elite.layout import Layout
 from elite.metrics import Score, confusion_matrix, score
 from elite.types import Frame
 
-# Metres from the sensor, on the 3D norm; strict at both ends. Farther points are not part of any band.
+# Open intervals of the distance from the sensor (m). Farther points belong to no band.
 BANDS = ((1e-8, 10.0), (10.0, 20.0), (20.0, 30.0), (30.0, 40.0), (40.0, 50.0))
 
-CONFIDENCES = 15  # bins of equal width that the calibration is measured in
+CONFIDENCE_BINS = 15  # of equal width
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Train ids of a scan's points, and how sure they are (softmax share, 0..1) if that is known."""
+    """Train ids of the points of a scan, and their confidence (softmax share, 0..1) if it is known."""
 
     labels: Integer[np.ndarray, "n"]
     confidence: Float32[np.ndarray, "n"] | None = None
@@ -36,34 +36,35 @@ Predictor = Callable[[Frame], Prediction]
 
 
 @dataclass
-class Calibration:
-    """Labelled points by confidence, in bins of equal width: how many, how many are right, the sum of confidences."""
+class ConfidenceBins:
+    """Labelled points in bins of their confidence: number, number of correct ones, and sum of confidences."""
 
-    points: np.ndarray = field(default_factory=lambda: np.zeros(CONFIDENCES, np.int64))
-    right: np.ndarray = field(default_factory=lambda: np.zeros(CONFIDENCES, np.int64))
-    confidence: np.ndarray = field(default_factory=lambda: np.zeros(CONFIDENCES))
+    points: np.ndarray = field(default_factory=lambda: np.zeros(CONFIDENCE_BINS, np.int64))
+    correct: np.ndarray = field(default_factory=lambda: np.zeros(CONFIDENCE_BINS, np.int64))
+    confidence: np.ndarray = field(default_factory=lambda: np.zeros(CONFIDENCE_BINS))
 
     def add(self, prediction: Prediction, truth: UInt8[np.ndarray, "n"]) -> None:
         if prediction.confidence is None:
             return
         scored = truth != IGNORE
         confidence = prediction.confidence[scored]
-        bins = np.clip((confidence * CONFIDENCES).astype(np.int64), 0, CONFIDENCES - 1)
-        right = (prediction.labels == truth)[scored]
-        self.points += np.bincount(bins, minlength=CONFIDENCES)
-        self.right += np.bincount(bins[right], minlength=CONFIDENCES)
-        self.confidence += np.bincount(bins, confidence, minlength=CONFIDENCES)
+        bins = np.clip((confidence * CONFIDENCE_BINS).astype(np.int64), 0, CONFIDENCE_BINS - 1)
+        correct = (prediction.labels == truth)[scored]
+        self.points += np.bincount(bins, minlength=CONFIDENCE_BINS)
+        self.correct += np.bincount(bins[correct], minlength=CONFIDENCE_BINS)
+        self.confidence += np.bincount(bins, confidence, minlength=CONFIDENCE_BINS)
 
     def report(self) -> dict[str, Any] | None:
-        """ECE, the expected calibration error: the mean gap between confidence and accuracy, weighted by points
-        (Guo et al., ICML 2017), and its bins; None without confidences.
+        """Expected calibration error and its bins; None without confidences.
+
+        The error is the mean difference of confidence and accuracy, weighted by points (Guo et al., ICML 2017).
         """
         total = int(self.points.sum())
         if not total:
             return None
         mean = np.maximum(self.points, 1)
-        accuracy, confidence = self.right / mean, self.confidence / mean
-        edges = np.linspace(0, 1, CONFIDENCES + 1)
+        accuracy, confidence = self.correct / mean, self.confidence / mean
+        edges = np.linspace(0, 1, CONFIDENCE_BINS + 1)
         rows = zip(edges, edges[1:], self.points, accuracy, confidence, strict=False)
         keys = ("from", "to", "points", "accuracy", "confidence")
         return {
@@ -73,16 +74,16 @@ class Calibration:
 
 
 @dataclass
-class Tally:
-    """Confusion matrices of everything seen so far: all points, and by distance band."""
+class ScoreCounts:
+    """Confusion matrices of the scans that were added: all points, and by distance band."""
 
     frames: int = 0
     total: np.ndarray = field(default_factory=lambda: np.zeros((NUM_CLASSES, NUM_CLASSES), np.int64))
     bands: np.ndarray = field(default_factory=lambda: np.zeros((len(BANDS), NUM_CLASSES, NUM_CLASSES), np.int64))
-    calibration: Calibration = field(default_factory=Calibration)
+    calibration: ConfidenceBins = field(default_factory=ConfidenceBins)
 
     def add(self, prediction: Prediction, truth: UInt8[np.ndarray, "n"], points: Float32[np.ndarray, "n 3"]) -> Score:
-        """Count one scan; train ids 0..19. Returns its own score."""
+        """Add one scan (train ids 0..19). Returns its score."""
         self.frames += 1
         labels, confusion = prediction.labels, confusion_matrix(prediction.labels, truth)
         self.total += confusion
@@ -94,14 +95,14 @@ class Tally:
         return score(confusion)
 
     def report(self) -> dict[str, Any]:
-        """The evaluation's result, with the keys that every tool of the project reads."""
-        whole = score(self.total)
+        """Scores as plain values, in the format of ``elite evaluate --json``."""
+        overall = score(self.total)
         return {
-            "miou": whole.miou,
-            "miou_present": whole.miou_present,
-            "accuracy": whole.accuracy,
-            "iou": whole.iou.tolist(),
-            "present": list(whole.present),
+            "miou": overall.miou,
+            "miou_present": overall.miou_present,
+            "accuracy": overall.accuracy,
+            "iou": overall.iou.tolist(),
+            "present": list(overall.present),
             "classes": list(CLASS_NAMES),
             "by_distance": [
                 {
@@ -119,14 +120,14 @@ class Tally:
             "calibration": self.calibration.report(),
             "confusion": self.total.tolist(),
             "frames": self.frames,
-            "points": whole.points,
+            "points": overall.points,
         }
 
 
 def evaluate(
     dataset: SemanticKITTI, predict: Predictor, progress: Callable[[Iterable[int]], Iterable[int]] = iter
 ) -> dict[str, Any]:
-    """Score ``predict`` on every labelled frame; frames without labels are listed, not scored.
+    """Score ``predict`` on all labelled frames. Frames without labels are listed under ``unlabelled``.
 
     Raises:
         DataError: no frame of the selection has labels, or a file is damaged.
@@ -134,27 +135,31 @@ def evaluate(
     labelled = dataset.labelled()
     if not labelled:
         raise DataError(
-            f"no scan of sequences {','.join(dataset.sequences)} has a file in '{dataset.selection.labels}'; "
-            "there is nothing to score (test sequences have no public labels)."
+            f"sequences {','.join(dataset.sequences)}: expected scans with a file in '{dataset.selection.labels}', "
+            "found none. Select other sequences (test sequences have no public labels)."
         )
-    tally, by_frame = Tally(), []
+    counts, by_frame = ScoreCounts(), []
     for i in progress(labelled):
         frame = dataset[i]
         assert frame.labels is not None
-        own = tally.add(predict(frame), frame.labels, frame.scan.points)
-        figures = {"miou_present": own.miou_present, "accuracy": own.accuracy, "points": own.points}
+        frame_score = counts.add(predict(frame), frame.labels, frame.scan.points)
+        figures = {
+            "miou_present": frame_score.miou_present,
+            "accuracy": frame_score.accuracy,
+            "points": frame_score.points,
+        }
         by_frame.append({"frame": frame.id, **figures})
-    if not tally.total[:, 1:].any():
+    if not counts.total[:, 1:].any():
         raise DataError(
-            f"none of the {tally.frames} scans has a point of the classes 1..19 in '{dataset.selection.labels}'; "
-            "there is nothing to score."
+            f"'{dataset.selection.labels}' of {counts.frames} scans: expected points of the classes 1..19, found "
+            "none. Select other sequences or another label folder."
         )
     unlabelled = [str(frame_id) for i, frame_id in enumerate(dataset.ids) if not dataset.has_labels(i)]
-    return tally.report() | {"by_frame": by_frame, "unlabelled": unlabelled}
+    return counts.report() | {"by_frame": by_frame, "unlabelled": unlabelled}
 
 
 def by_segmenter(segmenter: Segmenter) -> Predictor:
-    """A predictor that labels each scan itself."""
+    """Predictor that segments each scan."""
 
     def label(frame: Frame) -> Prediction:
         result = segmenter.segment(frame.scan, frame.id)
@@ -164,20 +169,23 @@ def by_segmenter(segmenter: Segmenter) -> Predictor:
 
 
 def saved_predictions(folder: Path) -> Predictor:
-    """A predictor that reads OUT/sequences/SS/predictions/N.label (raw ids), and N.confidence where it is there.
+    """Predictor that reads FOLDER/sequences/SS/predictions/N.label (raw ids), and N.confidence if it exists.
 
     Raises:
         DataError: the folder holds no predictions.
     """
     layout = Layout(folder)
     if not layout.sequences.is_dir():
-        raise DataError(f"{folder} has no folder 'sequences'; give the folder that 'elite predict' wrote to.")
+        raise DataError(
+            f"{folder}: expected the output folder of 'elite predict', found no folder 'sequences' in it. Check the "
+            "path."
+        )
 
     def read(frame: Frame) -> Prediction:
         path = layout.prediction(frame.sequence, frame.name)
         if not path.exists():
-            raise DataError(f"{path} is missing, but its scan has labels; predict every labelled scan of the split.")
-        raw, _ = read_labels(path, Path(f"scan {frame.id}"), len(frame.scan), remedy="predict the scan again")
+            raise DataError(f"{path}: expected a prediction for each labelled scan, found none. Predict the scan.")
+        raw, _ = read_labels(path, Path(f"scan {frame.id}"), len(frame.scan), remedy="Predict the scan again")
         return Prediction(to_train(raw, source=path), _confidence(layout, frame))
 
     return read
@@ -190,11 +198,11 @@ def _confidence(layout: Layout, frame: Frame) -> Float32[np.ndarray, "n"] | None
     try:
         data = read_file(path, SCAN_BYTES)
     except OSError as error:
-        raise DataError(f"{path}: cannot read confidences ({error.strerror}); predict the scan again.") from error
+        raise DataError(f"{path}: expected confidences, found {error.strerror}. Predict the scan again.") from error
     values = np.frombuffer(data[: len(data) // 4 * 4], "<f4")
     if len(data) % 4 or len(values) != len(frame.scan) or not ((values >= 0) & (values <= 1)).all():  # nor NaN
         raise DataError(
-            f"{path} does not hold a share (0..1) for each of the {len(frame.scan)} points of scan {frame.id}; predict "
-            "the scan again."
+            f"{path}: expected a share (0..1) for each of the {len(frame.scan)} points of scan {frame.id}, found other "
+            "contents. Predict the scan again."
         )
     return values

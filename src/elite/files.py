@@ -89,7 +89,7 @@ def open_image(path: Path, *formats: str, remedy: str) -> Iterator[Image.Image]:
         *(Image.DecompressionBombError, Image.DecompressionBombWarning, UserWarning),  # warnings that are errors
     ) as error:
         raise DataError(
-            f"{path} is not a readable image, {' or '.join(formats)} ({_reason(error)}); {remedy}."
+            f"{path}: expected a readable {' or '.join(formats)} image, found {_reason(error)}. {remedy}."
         ) from error
 
 

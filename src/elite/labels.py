@@ -1,7 +1,7 @@
-"""The classes of SemanticKITTI: names, colours, and the two numberings. The only place that knows raw ids.
+"""Classes of SemanticKITTI: names, colours, and their raw and train ids.
 
 *Raw* ids are those of the label files (``car`` 10, ``moving-car`` 252, ...); *train* ids run from 1 to 19, with
-0 for everything that is neither trained nor scored. Moving classes fold into their static ones.
+0 for everything that is neither trained nor scored. Moving classes map to the static ones.
 
 Source: the SemanticKITTI single-scan benchmark (Behley et al., ICCV 2019).
 """
@@ -36,9 +36,9 @@ CLASS_NAMES = (
 )
 NUM_CLASSES = len(CLASS_NAMES)
 CLASS_ID = {name: index for index, name in enumerate(CLASS_NAMES)}
-THINGS = range(1, 9)  # vehicles and people: what can be counted
+THINGS = range(1, 9)  # vehicles and people, which have instances
 
-# Raw ids folded into each train id; the first one is what predictions are written with.
+# Raw ids of each train id. Predictions are written with the first one.
 _RAW_IDS = (
     (0, 1, 52, 99),
     (10, 252),
@@ -67,7 +67,7 @@ for _train_id, _raw_ids in enumerate(_RAW_IDS):
     _TRAIN_OF_RAW[list(_raw_ids)] = _train_id
 _RAW_OF_TRAIN = np.array([ids[0] for ids in _RAW_IDS], np.uint16)
 
-# RGB, as the benchmark's own viewer paints them.
+# RGB of the benchmark's viewer.
 COLORS: UInt8[np.ndarray, "20 3"] = np.array(
     [
         (0, 0, 0),
@@ -94,8 +94,8 @@ COLORS: UInt8[np.ndarray, "20 3"] = np.array(
     np.uint8,
 )
 
-# The same for eyes that confuse red and green: near the usual colours, yet any two differ by 17 or more in CIELAB, also
-# as such eyes see them (tests/test_labels_layout.py); the usual ones by 0.8.
+# Alternative for red-green colour blindness, near the usual colours. Any two differ by at least 17 in CIELAB, also in
+# simulated colour blindness (tests/test_labels_layout.py); the usual ones by 0.8.
 SAFE_COLORS: UInt8[np.ndarray, "20 3"] = np.array(
     [
         (0, 0, 0),
@@ -122,7 +122,7 @@ SAFE_COLORS: UInt8[np.ndarray, "20 3"] = np.array(
     np.uint8,
 )
 
-# Labelled points of each class 1..19 in the training split, as used for the published class weights.
+# Labelled points of each class 1..19 in the training split, from which the published class weights were computed.
 POINT_COUNTS = (
     55437630,
     320797,
@@ -147,42 +147,46 @@ POINT_COUNTS = (
 
 
 def unknown_raw_ids(raw: Integer[np.ndarray, "..."]) -> list[int]:
-    """Raw semantic ids in ``raw`` that SemanticKITTI does not define, sorted."""
+    """Return the ids that SemanticKITTI does not define, sorted."""
     present = np.flatnonzero(np.bincount(raw.ravel(), minlength=1))
     return [int(i) for i in present if i >= len(_TRAIN_OF_RAW) or _TRAIN_OF_RAW[i] == _UNKNOWN]
 
 
 def to_train(raw: Integer[np.ndarray, "*shape"], *, source: object = "labels") -> UInt8[np.ndarray, "*shape"]:
-    """Raw semantic ids -> train ids 0..19.
+    """Convert raw semantic ids to train ids 0..19.
+
+    Args:
+        raw: raw ids.
+        source: name of the file in error messages.
 
     Raises:
-        DataError: an id is not one of SemanticKITTI's; ``source`` names the file in the message.
+        DataError: an id that SemanticKITTI does not define.
     """
     out_of_range = raw.size > 0 and int(raw.max()) >= len(_TRAIN_OF_RAW)
     if out_of_range or (_TRAIN_OF_RAW[raw] == _UNKNOWN).any():
         raise DataError(
-            f"{source} holds unknown label ids {unknown_raw_ids(raw)[:5]}, expected SemanticKITTI raw ids "
-            "(0, 10, 11, ..., 259); map your own classes to them first."
+            f"{source}: expected raw label ids of SemanticKITTI (0, 10, 11, ..., 259), found "
+            f"{unknown_raw_ids(raw)[:5]}. Map other classes to them."
         )
     return _TRAIN_OF_RAW[raw]
 
 
 def to_raw(train: Integer[np.ndarray, "*shape"]) -> UInt16[np.ndarray, "*shape"]:
-    """Train ids 0..19 -> the raw ids that the benchmark expects in prediction files."""
+    """Convert train ids 0..19 to raw ids, as the benchmark expects them in prediction files."""
     return _RAW_OF_TRAIN[train]
 
 
 def split_label(label: UInt32[np.ndarray, "n"]) -> tuple[UInt16[np.ndarray, "n"], UInt16[np.ndarray, "n"]]:
-    """A label file's words -> (raw semantic ids from the low 16 bits, instance ids from the high 16 bits)."""
+    """Split the words of a label file into raw semantic ids (low 16 bits) and instance ids (high 16 bits)."""
     return (label & 0xFFFF).astype(np.uint16), (label >> 16).astype(np.uint16)
 
 
 def object_ids(
     train: UInt8[np.ndarray, "*shape"], instance: UInt16[np.ndarray, "*shape"]
 ) -> UInt32[np.ndarray, "*shape"]:
-    """One number per object. Instance ids are unique only within a class, so both go in: class << 16 | instance.
+    """Number the objects: class << 16 | instance, since instance ids are unique within a class only.
 
-    0 where there is no object (instance 0, or an ignored class).
+    0 = no object (instance 0, or an ignored class).
     """
     ids = (train.astype(np.uint32) << 16) | instance
     ids[(instance == 0) | (train == IGNORE)] = 0

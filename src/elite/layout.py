@@ -1,6 +1,4 @@
-"""Where every file of a SemanticKITTI data set lives, and which frames a selection names.
-
-The only place that joins paths.
+"""Paths of the files of a data set in SemanticKITTI's layout, and selections of its frames.
 
 ::
 
@@ -8,7 +6,7 @@ The only place that joins paths.
                       labels/NNNNNN.label          uint32 (N,): semantic | instance << 16
                       image_2/NNNNNN.png           one folder per camera
                       image_2_labels/{semantic,instance}/NNNNNN.png   dense image labels
-                      image_2_pseudo/{semantic,instance}/NNNNNN.png   the same, generated; NNNNNN.json tells how
+                      image_2_pseudo/{semantic,instance}/NNNNNN.png   the same, generated; NNNNNN.json: provenance
                       calib.txt  poses.txt  times.txt
     OUT/sequences/SS/predictions/NNNNNN.label
 """
@@ -27,7 +25,7 @@ SPLITS: dict[str, tuple[str, ...]] = {
     "valid": ("08",),
     "test": tuple(f"{i:02d}" for i in range(11, 22)),
 }
-_NUMBERS = re.compile(r"[0-9]+(-[0-9]*)?|-.*")  # a range, perhaps a faulty one
+_NUMBERS = re.compile(r"[0-9]+(-[0-9]*)?|-.*")  # a range, valid or not
 _DIGITS = 6  # of a frame's number, as in the names of its files
 CAMERAS = {"image_0": "P0", "image_1": "P1", "image_2": "P2", "image_3": "P3"}
 
@@ -54,7 +52,7 @@ class DenseFiles(NamedTuple):
 
 @dataclass(frozen=True)
 class Layout:
-    """Paths below one root; holds no state but the root."""
+    """Paths below one root. Sequences and frames are given by name, folders such as image_2_labels too."""
 
     root: Path
 
@@ -78,7 +76,7 @@ class Layout:
         return self.sequence(sequence) / camera / f"{name}.png"
 
     def dense_labels(self, sequence: str, name: str, folder: str, kind: str) -> Path:
-        """``folder`` such as image_2_labels; ``kind`` semantic or instance (or pictures, of generated ones)."""
+        """``kind`` is semantic or instance (for generated ones also pictures)."""
         return self.sequence(sequence) / folder / kind / f"{name}.png"
 
     def dense_record(self, sequence: str, name: str, folder: str) -> Path:
@@ -102,7 +100,7 @@ class Layout:
         return self.sequence(sequence) / "predictions" / f"{name}.label"
 
     def confidence(self, sequence: str, name: str) -> Path:
-        """Beside the prediction: how sure it is."""
+        """Confidences of a prediction."""
         return self.prediction(sequence, name).with_suffix(".confidence")
 
     def found_sequences(self) -> tuple[str, ...]:
@@ -123,13 +121,13 @@ class Layout:
             return tuple(sorted(p.name for p in self.sequences.iterdir() if (p / folder).is_dir()))
         except OSError as error:
             raise DataError(
-                f"{self.sequences}: cannot read the folder ({error.strerror}). Check its permissions and those of the "
-                "folders in it."
+                f"{self.sequences}: expected a readable folder, found {error.strerror}. Check its permissions and "
+                "those of the folders in it."
             ) from error
 
 
 def open_layout(root: str | Path) -> Layout:
-    """The layout at ``root``, whatever it is called; ``root`` may also be its ``sequences`` folder or its parent.
+    """Open the layout at ``root``, which may also be its ``sequences`` folder or the parent of a ``dataset`` folder.
 
     Raises:
         DataError: no ``sequences`` folder there.
@@ -143,14 +141,17 @@ def open_layout(root: str | Path) -> Layout:
                 return Layout(candidate)
     except (OSError, RuntimeError) as error:  # the second: a loop of symbolic links
         reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{root}: cannot read the data set ({reason}). Check the path and its permissions.") from error
+        raise DataError(
+            f"{root}: expected a readable data set, found {reason}. Check the path and its permissions."
+        ) from error
     raise DataError(
-        f"{root} has no folder 'sequences'; give the folder that holds sequences/00/velodyne/000000.bin and so on."
+        f"{root}: expected a folder 'sequences' (sequences/00/velodyne/000000.bin, ...), found none. Give the folder "
+        "that contains it."
     )
 
 
 def is_root(path: Path) -> bool:
-    """Whether ``open_layout`` takes it."""
+    """Return whether ``open_layout`` accepts a path."""
     try:
         open_layout(path)
     except DataError:
@@ -159,9 +160,10 @@ def is_root(path: Path) -> bool:
 
 
 def parse_sequences(text: str, found: Collection[str] = ()) -> tuple[str, ...]:
-    """``train``, ``valid``, ``test``, numbers (``00,08`` or ``0-7,9``), or names that are among the ``found`` ones.
+    """Parse a selection of sequences, separated by commas.
 
-    All of these may be mixed.
+    Each part is ``train``, ``valid``, ``test``, a number or range (``00,08`` or ``0-7,9``), or one of the ``found``
+    names.
 
     Raises:
         ConfigError: a part is none of these.
@@ -178,22 +180,25 @@ def parse_sequences(text: str, found: Collection[str] = ()) -> tuple[str, ...]:
             names += (f"{i:02d}" for i in _parse_range(part, text))
         else:
             raise ConfigError(
-                f"'{text}' is not a selection of sequences: expected train, valid, test, numbers such as 00,08 or 0-7, "
-                f"or folder names, found '{part}'. The data set has {', '.join(sorted(found)) or 'no sequences'}."
+                f"sequences '{text}': expected train, valid, test, numbers such as 00,08 or 0-7, or folder names, "
+                f"found '{part}'. Select some of {', '.join(sorted(found)) or '(no sequences)'}."
             )
     if not names:
-        raise ConfigError(f"'{text}' selects no sequence; give train, valid, test, numbers such as 00,08 or names.")
+        raise ConfigError(
+            f"sequences '{text}': expected at least one, found none. Give train, valid, test, numbers such as 00,08 "
+            "or names."
+        )
     return tuple(dict.fromkeys(names))
 
 
 def select_sequences(
     text: str | None, found: tuple[str, ...], root: Path, what: str = "sequence"
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Of a selection (None = all) what is among the ``found`` sequences below ``root``, and what is not.
+    """Split a selection (None = all) into sequences that were ``found`` below ``root``, and absent ones.
 
     Raises:
-        DataError: a sequence that is selected by its own name or number does not exist; those of a split may be absent.
-        ConfigError: the selection cannot be understood.
+        DataError: a sequence that is selected by name or number does not exist; sequences of a split may be absent.
+        ConfigError: an invalid selection.
     """
     if text is None:
         return found, ()
@@ -202,12 +207,14 @@ def select_sequences(
     of_splits = {s for part in text.split(",") for s in SPLITS.get(part.strip(), ())}
     missing = [s for s in absent if s not in of_splits]
     if missing:
-        raise DataError(f"{root} has no {what} {', '.join(missing)}; found {', '.join(found) or 'none'}.")
+        raise DataError(
+            f"{root}: expected {what} {', '.join(missing)}, found {', '.join(found) or 'none'}. Change the selection."
+        )
     return tuple(s for s in wanted if s in found), absent
 
 
 def parse_frames(text: str | None) -> frozenset[int] | None:
-    """``0-2,7`` -> {0, 1, 2, 7}; None or ``all`` -> None, which means every frame."""
+    """Parse a selection of frames: ``0-2,7`` -> {0, 1, 2, 7}; None or ``all`` -> None (all frames)."""
     if text is None or text == "all":
         return None
     return frozenset(i for part in text.split(",") for i in _parse_range(part.strip(), text))
@@ -219,19 +226,22 @@ def label_folder(camera: str) -> str:
 
 
 def parse_names(text: str) -> tuple[str, ...]:
-    """``image_2,image_3`` -> the names; ``none`` -> no name."""
+    """Parse names that are separated by commas; ``none`` -> no names."""
     return tuple(name for part in text.split(",") if (name := part.strip()) not in ("", "none"))
 
 
-def _parse_range(part: str, whole: str) -> range:
+def _parse_range(part: str, selection: str) -> range:
     first, dash, last = part.partition("-")
     if not first.isdecimal() or (dash and not last.isdecimal()):
-        raise ConfigError(f"'{whole}' is no selection; expected numbers and ranges such as 0-2,7 (found '{part}').")
+        raise ConfigError(
+            f"selection '{selection}': expected numbers and ranges such as 0-2,7, found '{part}'. Change the selection."
+        )
     if max(len(first), len(last)) > _DIGITS:
         raise ConfigError(
-            f"'{whole}' is no selection; the numbers of '{part}' are too large (at most {_DIGITS} digits)."
+            f"selection '{selection}': expected numbers of at most {_DIGITS} digits, found '{part}'. Change the "
+            "selection."
         )
     numbers = range(int(first), int(last or first) + 1)
     if not numbers:
-        raise ConfigError(f"'{whole}' is no selection; the range '{part}' runs backwards.")
+        raise ConfigError(f"selection '{selection}': expected ascending ranges, found '{part}'. Swap its ends.")
     return numbers

@@ -1,7 +1,7 @@
-"""The benchmark's score, written out (SemanticKITTI's evaluate_semantics rule).
+"""Score of the SemanticKITTI benchmark (the rule of evaluate_semantics).
 
-confusion[prediction, truth] is summed over the whole split. Only the column truth = 0 is dropped, so predicting 0
-on a labelled point counts as a miss. An absent class scores 0, not NaN, and still counts in the mean over 1..19.
+confusion[prediction, ground truth] is summed over the split. Only the column of ground truth 0 is dropped, so a
+prediction of 0 for a labelled point is a false negative. The IoU of an absent class is 0 and is part of the mean.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,16 @@ _EPS = 1e-15
 
 @dataclass(frozen=True)
 class Score:
-    """``iou`` per class (entry 0, the ignored class, is not part of any mean); ``points`` = scored points."""
+    """Scores of a confusion matrix.
+
+    Attributes:
+        iou: per class; class 0 is part of no mean.
+        miou: mean over the classes 1...
+        miou_present: mean over the classes in the ground truth.
+        accuracy: share of correct points.
+        present: classes in the ground truth.
+        points: number of scored points.
+    """
 
     iou: Float[np.ndarray, "classes"]
     miou: float
@@ -29,13 +38,13 @@ class Score:
 def confusion_matrix(
     prediction: Integer[np.ndarray, "n"], truth: Integer[np.ndarray, "n"], classes: int = NUM_CLASSES
 ) -> Int64[np.ndarray, "classes classes"]:
-    """Counts of (prediction, truth); both are train ids in [0, classes)."""
+    """Count the pairs (prediction, ground truth) of train ids in [0, classes)."""
     flat = prediction.astype(np.int64) * classes + truth
     return np.bincount(flat, minlength=classes * classes).reshape(classes, classes).astype(np.int64)
 
 
 def score(confusion: Int64[np.ndarray, "classes classes"]) -> Score:
-    """IoU per class, their mean over 1.., the mean over the classes present in the truth, and accuracy."""
+    """Compute IoU, its means and the accuracy from confusion[prediction, ground truth]."""
     counted = confusion.astype(np.float64)
     counted[:, 0] = 0
     tp = np.diag(counted)

@@ -1,8 +1,8 @@
-"""The zip that the SemanticKITTI server takes: written, and checked by its rules.
+"""Zip file for the SemanticKITTI server, and a check of it by the server's rules.
 
-The name ends in .zip; explicit directory entries for sequences/, sequences/11/ .. sequences/21/ and their
-predictions/; one uint32 label per point for every scan of the test split; optionally description.txt.
-A local copy that lacks scans makes a zip that looks right and is refused, so the known counts are checked too.
+The name ends in .zip. The archive has explicit directory entries for sequences/, sequences/11/ .. sequences/21/ and
+their predictions/, one uint32 label per point for each scan of the test split, and optionally description.txt. The
+server also refuses archives without all scans, so the known counts are checked.
 """
 
 import zipfile
@@ -38,16 +38,16 @@ _POINT_BYTES, _LABEL_BYTES = 16, 4
 
 @dataclass(frozen=True)
 class SubmissionReport:
-    """What a checked zip holds. ``short`` tells why the server would refuse it for lack of scans (empty = complete)."""
+    """Contents of a checked zip. ``missing`` lists the sequences with missing scans (empty = complete)."""
 
     path: Path
     scans: int
     points: int
-    short: tuple[str, ...]
+    missing: tuple[str, ...]
 
     @property
     def accepted(self) -> bool:
-        return not self.short
+        return not self.missing
 
 
 def write_submission(predictions: Path, data: Path, out: Path, *, partial: bool = False) -> SubmissionReport:
@@ -59,7 +59,7 @@ def write_submission(predictions: Path, data: Path, out: Path, *, partial: bool 
         OutputError: ``out`` is not named .zip or cannot be written.
     """
     if out.suffix != ".zip":
-        raise OutputError(f"{out} must end in .zip, or the server refuses it; rename the output.")
+        raise OutputError(f"{out}: expected a name that ends in .zip, which the server requires. Rename the output.")
     dataset = SemanticKITTI(data, "test", cameras=())
     _require_complete(_missing_scans(dataset), partial)
     layout = Layout(predictions)
@@ -81,7 +81,7 @@ def check_submission(path: Path, data: Path, *, partial: bool = False) -> Submis
     """Check a zip against the scans in ``data`` and against the known scan counts.
 
     Raises:
-        DataError: the server would refuse it; the message names the first fault and counts the others.
+        DataError: the server would refuse it. The message describes the first fault and counts the others.
     """
     dataset = SemanticKITTI(data, "test", cameras=())
     expected = {
@@ -92,63 +92,65 @@ def check_submission(path: Path, data: Path, *, partial: bool = False) -> Submis
         with open_regular(path, None) as file, zipfile.ZipFile(file) as archive:
             faults = list(_zip_faults(path, archive, expected))
     except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as error:
-        raise DataError(f"{path} is not a readable zip ({error}); write it again with 'elite submit'.") from error
+        raise DataError(f"{path}: expected a zip file, found {error}. Write it again with 'elite submit'.") from error
     if faults:
         more = f" (and {len(faults) - 1} more faults)" if len(faults) > 1 else ""
-        raise DataError(f"{path}: {faults[0]}{more}; write it again with 'elite submit'.")
-    short = _missing_scans(dataset)
-    _require_complete(short, partial)
-    return SubmissionReport(path, len(expected), sum(expected.values()), short)
+        raise DataError(f"{path}: {faults[0]}{more}. Write it again with 'elite submit'.")
+    missing = _missing_scans(dataset)
+    _require_complete(missing, partial)
+    return SubmissionReport(path, len(expected), sum(expected.values()), missing)
 
 
 def _zip_faults(path: Path, archive: zipfile.ZipFile, expected: dict[str, int]) -> Iterable[str]:
     if path.suffix != ".zip":
-        yield "the name does not end in .zip"
+        yield "expected a name that ends in .zip"
     names = archive.namelist()
     present = set(names)
     if len(names) != len(present):
-        yield "some files are in it twice"
+        yield "expected unique names, found duplicates"
     for name in _directories():
         if name not in present:
-            yield f"no directory entry '{name}'"
+            yield f"expected a directory entry '{name}', found none"
     for name, points in expected.items():
         if name not in present:
-            yield f"'{name}' is missing"
+            yield f"expected '{name}', found no such entry"
             continue
         yield from _member_faults(archive, name, points)
     for name in sorted(present - set(_directories()) - set(expected) - {"description.txt"}):
-        yield f"'{name}' has no scan in the data and does not belong there"
+        yield f"expected predictions of scans only, found '{name}', which has no scan in the data"
 
 
 def _member_faults(archive: zipfile.ZipFile, name: str, points: int) -> Iterable[str]:
     info = archive.getinfo(name)
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        yield f"'{name}' is packed by method {info.compress_type}, expected stored or deflated"
+        yield f"'{name}': expected a stored or deflated entry, found compression method {info.compress_type}"
         return
     size = info.file_size
-    if size != points * _LABEL_BYTES:  # told from the header, so that a false one cannot make us unpack too much
-        yield f"'{name}' has {size / _LABEL_BYTES:g} labels, expected {points}"
+    if size != points * _LABEL_BYTES:  # by the header, before anything is unpacked
+        yield f"'{name}': expected {points} labels, found {size / _LABEL_BYTES:g}"
         return
     with archive.open(name) as member:
-        labels = np.frombuffer(member.read(size), "<u4")  # no more than that, whatever else is packed there
+        labels = np.frombuffer(member.read(size), "<u4")  # not more, even if the header is false
     unknown = unknown_raw_ids(labels & 0xFFFF)
     if unknown:
-        yield f"'{name}' holds unknown label ids {unknown[:5]}"
+        yield f"'{name}': expected raw label ids of SemanticKITTI, found {unknown[:5]}"
 
 
 def _check_prediction(path: Path, scan: Path) -> None:
     if not path.exists():
-        raise DataError(f"{path} is missing; predict every scan of the test split first ('elite predict').")
+        raise DataError(
+            f"{path}: expected a prediction for each scan of the test split, found none. Run 'elite predict'."
+        )
     raw, _ = read_labels(path, scan, scan.stat().st_size // _POINT_BYTES)
     unknown = unknown_raw_ids(raw)
     if unknown:
         raise DataError(
-            f"{path} holds unknown label ids {unknown[:5]}, expected SemanticKITTI raw ids; predict it again."
+            f"{path}: expected raw label ids of SemanticKITTI, found {unknown[:5]}. Predict the scan again."
         )
 
 
 def _missing_scans(dataset: SemanticKITTI) -> tuple[str, ...]:
-    """Sequences whose scans are not as many as the test split is known to have."""
+    """Sequences with another number of scans than the test split has."""
     found = dict.fromkeys(SPLITS["test"], 0)
     for sequence, _ in dataset.ids:
         found[sequence] += 1
@@ -159,12 +161,12 @@ def _missing_scans(dataset: SemanticKITTI) -> tuple[str, ...]:
     )
 
 
-def _require_complete(short: tuple[str, ...], partial: bool) -> None:
-    if short and not partial:
+def _require_complete(missing: tuple[str, ...], partial: bool) -> None:
+    if missing and not partial:
+        more = f" (and {len(missing) - 1} more sequences)" if len(missing) > 1 else ""
         raise DataError(
-            f"the local copy of the test split is not complete: {short[0]}"
-            f"{f' (and {len(short) - 1} more sequences)' if len(short) > 1 else ''}; the server would refuse the zip. "
-            "Download the rest, or give --partial for a trial."
+            f"test split: expected all its scans, which the server requires, but {missing[0]}{more}. Download the "
+            "rest, or use --partial for a trial."
         )
 
 
@@ -177,7 +179,7 @@ def _member(sequence: str, name: str) -> str:
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
-    """Same bytes for the same predictions: no clock in the archive."""
+    """Entry with a fixed time, so that equal predictions give equal bytes."""
     entry = zipfile.ZipInfo(name, date_time=(2020, 1, 1, 0, 0, 0))
     entry.external_attr = (0o755 << 16 | 0x10) if name.endswith("/") else 0o644 << 16
     return entry

@@ -18,10 +18,10 @@ from elite.datasets.check import check
 from elite.datasets.dense_labels import DenseLabels, encode_ids, read_dense
 from elite.datasets.formats import read_cameras, read_image, read_labels, read_poses, read_scan
 from elite.datasets.input_guard import examine
-from elite.datasets.scan_encoding import layout_fault
+from elite.datasets.scan_encoding import find_other_encoding
 from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import CheckpointError, DataError
-from elite.evaluation import Prediction, Tally, evaluate, saved_predictions
+from elite.evaluation import Prediction, ScoreCounts, evaluate, saved_predictions
 from elite.geometry import pinhole, project
 from elite.labels import to_train
 from elite.layout import SPLITS, Layout, parse_frames, parse_names, parse_sequences
@@ -129,7 +129,7 @@ def make_layouts(folder: Path) -> list[Path]:
 def use_layouts(folder: Path) -> None:
     """Named or not, whatever is said of it is a text; what is read is examined without a complaint."""
     for path in changed(folder / "five.bin", folder / "double.bin"):
-        found = layout_fault(path.read_bytes())
+        found = find_other_encoding(path.read_bytes())
         assert found is None or found
         if SHARED[path] == path.read_bytes():
             assert found
@@ -544,12 +544,12 @@ LATENCY = {"scans": 3, "points": 12.5, "whole": TIMES, "stages": {"crop": TIMES}
 def make_run(folder: Path) -> list[Path]:
     import yaml
 
-    tally, rng = Tally(), np.random.default_rng(0)
+    counts, rng = ScoreCounts(), np.random.default_rng(0)
     truth = rng.integers(0, 20, 40).astype(np.uint8)
     prediction = Prediction(truth[::-1], rng.random(40, np.float32))
-    tally.add(prediction, truth, rng.normal(0, 15, (40, 3)).astype(np.float32))
+    counts.add(prediction, truth, rng.normal(0, 15, (40, 3)).astype(np.float32))
     frames = [{"frame": "08/000000", "miou_present": 0.5, "accuracy": 0.25, "points": 7}]
-    scores = tally.report() | {
+    scores = counts.report() | {
         "by_frame": frames,
         "command": "elite evaluate best.ckpt data",
         "versions": {"torch": "9.9"},

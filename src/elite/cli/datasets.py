@@ -151,7 +151,7 @@ def submit(args: Namespace) -> int:
             "combination. Give one of the two."
         )
     say(f"{report.path}: {report.scans} scans, {report.points} labels, well-formed")
-    for line in report.short:
+    for line in report.missing:
         say(f"  {line}")
     if report.accepted:
         say("complete: ready for the server")

@@ -1,4 +1,4 @@
-"""calib.txt: the matrices of KITTI's odometry, tracking and object benchmarks, whatever editor saved them."""
+"""Matrices of calib.txt, as in KITTI's odometry, tracking and object benchmarks."""
 
 import codecs
 import re
@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from elite.errors import DataError
 
-_LARGEST = 1e9  # of a calibration's or a pose's numbers: their products stay finite
+_LARGEST = 1e9  # limit of calibrations and poses, so that their products are finite
 _ORTHONORMAL = 0.02  # largest deviation of R R^T from the identity
 _LINE = re.compile(r"\s*([A-Za-z]\w*)(?:\s*:\s*|\s+)(\S.*)")
 # Names of KITTI's tracking and object benchmarks, where Tr = R_rect @ Tr_velo_cam.
@@ -20,7 +20,7 @@ _RECTIFICATION = ("R_rect", "R0_rect")
 
 @dataclass(frozen=True)
 class CalibrationFile:
-    """The lines of a calib.txt by name; each is parsed when it is needed, and others may hold anything."""
+    """Lines of a calib.txt by name. A line is parsed on request; unused lines may have any contents."""
 
     path: Path
     lines: dict[str, str]
@@ -37,7 +37,7 @@ class CalibrationFile:
         elif velodyne := self._first(_VELODYNE):
             rectification = self._first(_RECTIFICATION)
             if rectification is None:
-                raise self._lacks("R_rect", f"beside '{velodyne}', since Tr = R_rect @ {velodyne}")
+                raise self._lacks("R_rect", f"required by '{velodyne}', since Tr = R_rect @ {velodyne}")
             matrix = self._matrix(rectification, 9).reshape(3, 3) @ self._matrix(velodyne, 12).reshape(3, 4)
         else:
             raise self._lacks("Tr", "the 3 x 4 matrix from LiDAR to camera")
@@ -69,21 +69,21 @@ class CalibrationFile:
         return next((name for name in names if name in self.lines), None)
 
     def _matrix(self, name: str, count: int) -> Float[np.ndarray, "count"]:
-        return parse_numbers(self.lines[name], count, f"the line '{name}' of {self.path}")
+        return parse_numbers(self.lines[name], count, f"{self.path}, line '{name}'")
 
-    def _lacks(self, name: str, what: str) -> DataError:
-        hint = "re-extract the calibration archive."
+    def _lacks(self, name: str, content: str) -> DataError:
+        remedy = "Re-extract the calibration archive."
         if {"R", "T"} <= self.lines.keys():
-            hint = (
-                "this is calib_velo_to_cam.txt of KITTI raw: write Tr = R_rect_00 @ [R | T] and P2 = P_rect_02, with "
-                "R_rect_00 and P_rect_02 of calib_cam_to_cam.txt."
+            remedy = (
+                "To convert calib_velo_to_cam.txt of KITTI raw, write Tr = R_rect_00 @ [R | T] and P2 = P_rect_02, "
+                "with R_rect_00 and P_rect_02 of calib_cam_to_cam.txt."
             )
         found = ", ".join(self.lines) or "none"
-        return DataError(f"{self.path} has no line '{name}:' ({what}), found the lines {found}; {hint}")
+        return DataError(f"{self.path}: expected a line '{name}:' ({content}), found the lines {found}. {remedy}")
 
 
 def read_calibration(path: Path, data: bytes) -> CalibrationFile:
-    """The lines ``NAME: NUMBERS`` of a calib.txt (also without the colon, as KITTI's tracking benchmark writes them).
+    """Parse the lines ``NAME: NUMBERS`` of a calib.txt. The colon is optional, as in KITTI's tracking benchmark.
 
     Raises:
         DataError: not a text, or two lines of one name.
@@ -99,7 +99,7 @@ def read_calibration(path: Path, data: bytes) -> CalibrationFile:
 
 
 def decode_text(data: bytes, path: Path) -> str:
-    """A text in UTF-8 or UTF-16, with or without byte order mark.
+    """Decode UTF-8 or UTF-16, with or without byte order mark.
 
     Raises:
         DataError: damaged UTF-16.
@@ -108,25 +108,25 @@ def decode_text(data: bytes, path: Path) -> str:
         try:
             return data.decode("utf-16")
         except UnicodeDecodeError as error:
-            raise DataError(f"{path} is damaged UTF-16 ({error}). Save it as UTF-8.") from error
+            raise DataError(f"{path}: expected text, found damaged UTF-16 ({error}). Save it as UTF-8.") from error
     return data.decode("utf-8-sig", errors="replace")
 
 
 def parse_matrix(numbers: str, source: str) -> Float[np.ndarray, "3 4"]:
-    """12 numbers in a text, row by row."""
+    """Parse 12 numbers, row by row."""
     return parse_numbers(numbers, 12, source).reshape(3, 4)
 
 
 def parse_numbers(text: str, count: int, source: str) -> Float[np.ndarray, "count"]:
-    """So many numbers, separated by spaces or commas.
+    """Parse ``count`` numbers, separated by spaces or commas.
 
     Raises:
-        DataError: another number of them, or one that is not finite; ``source`` names the line.
+        DataError: another number of them, or one that is not finite. The message names the ``source``.
     """
     try:
         values = np.array([float(x) for x in text.replace(",", " ").split()])
     except ValueError:
         values = np.empty(0)
     if len(values) != count or not (np.abs(values) < _LARGEST).all():  # nor NaN
-        raise DataError(f"{source} should hold {count} numbers, found '{text.strip()[:40]}'; re-extract the archive.")
+        raise DataError(f"{source}: expected {count} numbers, found '{text.strip()[:40]}'. Re-extract the archive.")
     return values

@@ -1,4 +1,4 @@
-"""Files of SemanticKITTI's formats: scans, labels, calibrations, poses and images as arrays."""
+"""Readers of SemanticKITTI's files: scans, labels, calibrations, poses and images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ from jaxtyping import Float, Float32, UInt8, UInt16
 from PIL import Image
 
 from elite.datasets.calibration import decode_text, parse_matrix, read_calibration
-from elite.datasets.scan_encoding import layout_fault
+from elite.datasets.scan_encoding import find_other_encoding
 from elite.errors import DataError
 from elite.files import SCAN_BYTES, TEXT_BYTES, open_image, read_file
 from elite.labels import split_label
@@ -17,47 +17,46 @@ from elite.types import Camera, Scan
 
 
 def read_points(path: Path) -> Float32[np.ndarray, "n 4"]:
-    """x y z remission as stored; NaN and implausible single points pass.
+    """Read x y z remission as stored. NaN and single implausible points are accepted.
 
     Raises:
-        DataError: the file is missing, not a whole number of float32 quadruples, or its numbers only make sense in
-            another layout.
+        DataError: the file is missing, its size is not a multiple of 16 bytes, or its numbers have another encoding.
     """
     data = _read(path, "a scan", SCAN_BYTES)
-    if (found := layout_fault(data)) is not None:
+    if (found := find_other_encoding(data)) is not None:
         raise DataError(
             f"{path}: expected float32 x y z remission (16 bytes a point), found {found}. Convert it: write "
             "points[:, :4] as float32, with remission in 0..1."
         )
     if len(data) % 16:
         raise DataError(
-            f"{path} is {len(data)} bytes long, expected a multiple of 16 (float32 x y z remission); "
-            "it is truncated, copy it again."
+            f"{path}: expected a multiple of 16 bytes (float32 x y z remission), found {len(data)} bytes. Copy the "
+            "truncated file again."
         )
     return np.frombuffer(data, "<f4").reshape(-1, 4)
 
 
 def read_scan(path: Path) -> Scan:
-    """A scan fit for use.
+    """Read a scan with finite numbers only.
 
     Raises:
         DataError: unreadable, truncated, empty, or with NaN or infinite numbers.
     """
     values = read_points(path)
     if not len(values):
-        raise DataError(f"{path} holds no point, expected at least one; leave the scan out or copy it again.")
+        raise DataError(f"{path}: expected at least one point, found none. Exclude the scan or copy it again.")
     finite = np.isfinite(values)
     if not finite.all():
         bad = int((~finite).any(axis=1).sum())
         raise DataError(
-            f"{path} holds {bad} of {len(values)} points with NaN or infinite numbers, expected none; "
-            "remove them from the scan and its labels."
+            f"{path}: expected finite numbers, found NaN or infinity in {bad} of {len(values)} points. Remove them "
+            "from the scan and its labels."
         )
     return Scan(np.ascontiguousarray(values[:, :3]), np.ascontiguousarray(values[:, 3]))
 
 
 def count_points(scan_path: Path) -> int:
-    """Points of a scan, by the size of its file.
+    """Count the points of a scan from the size of its file.
 
     Raises:
         DataError: the file is missing.
@@ -69,9 +68,15 @@ def count_points(scan_path: Path) -> int:
 
 
 def read_labels(
-    path: Path, scan_path: Path, points: int, *, remedy: str = "re-extract the labels archive"
+    path: Path, scan_path: Path, points: int, *, remedy: str = "Re-extract the labels archive"
 ) -> tuple[UInt16[np.ndarray, "n"], UInt16[np.ndarray, "n"]]:
-    """(raw semantic ids, instance ids), one each per point of the scan; ``remedy`` ends the error message.
+    """Read raw semantic ids and instance ids, one of each per point of the scan.
+
+    Args:
+        path: label file.
+        scan_path: scan, for error messages.
+        points: number of its points.
+        remedy: last sentence of the error message.
 
     Raises:
         DataError: missing, truncated, or another number of labels than points.
@@ -84,15 +89,17 @@ def read_labels(
                 f"{path}: expected uint32 labels (4 bytes a point), found {size:g} bytes for each of the {points} "
                 f"points of {scan_path}. Write them as uint32."
             )
-        raise DataError(f"{path} has {len(data) / 4:g} labels but {scan_path} has {points} points; {remedy}.")
+        raise DataError(
+            f"{path}: expected {points} labels, one for each point of {scan_path}, found {len(data) / 4:g}. {remedy}."
+        )
     return split_label(np.frombuffer(data, "<u4"))
 
 
 def read_cameras(path: Path, names: Sequence[str]) -> tuple[Camera, ...]:
-    """The named cameras (image_2, image_3, ...) of a calib.txt: P_k @ Tr.
+    """Read the named cameras (image_2, image_3, ...) of a calib.txt: P_k @ Tr.
 
     Raises:
-        DataError: a matrix is missing or impossible; see ``elite.datasets.calibration``.
+        DataError: a matrix is missing or invalid; see ``elite.datasets.calibration``.
     """
     calibration = read_calibration(path, _read(path, "calibration", TEXT_BYTES))
     T_cam_velo = np.vstack([calibration.T_cam_velo, (0, 0, 0, 1)])
@@ -100,18 +107,18 @@ def read_cameras(path: Path, names: Sequence[str]) -> tuple[Camera, ...]:
 
 
 def read_cam_velo(path: Path) -> Float[np.ndarray, "3 4"]:
-    """T_cam0_velo of a calib.txt.
+    """Read T_cam0_velo of a calib.txt.
 
     Raises:
-        DataError: it is missing or impossible.
+        DataError: it is missing or invalid.
     """
     return read_calibration(path, _read(path, "calibration", TEXT_BYTES)).T_cam_velo
 
 
 def read_poses(path: Path) -> Float[np.ndarray, "frames 4 4"]:
-    """T_world_cam0 of every frame of a sequence."""
+    """Read T_world_cam0 of all frames of a sequence."""
     lines = decode_text(_read(path, "poses", TEXT_BYTES), path).splitlines()
-    rows = [parse_matrix(line, f"line {i + 1} of {path}") for i, line in enumerate(lines) if line.strip()]
+    rows = [parse_matrix(line, f"{path}, line {i + 1}") for i, line in enumerate(lines) if line.strip()]
     poses = np.zeros((len(rows), 4, 4))
     poses[:, 3, 3] = 1
     if rows:
@@ -120,25 +127,25 @@ def read_poses(path: Path) -> Float[np.ndarray, "frames 4 4"]:
 
 
 def _frozen(array: np.ndarray) -> np.ndarray:
-    """Read-only, since frames share it."""
+    """Make an array read-only, since frames share it."""
     array.setflags(write=False)
     return array
 
 
 def read_image(path: Path) -> UInt8[np.ndarray, "h w 3"]:
-    """RGB.
+    """Read an image as RGB.
 
     Raises:
         DataError: missing, damaged, or neither PNG nor JPEG.
     """
-    with open_image(path, "PNG", "JPEG", remedy="re-extract the image archive") as image:
+    with open_image(path, "PNG", "JPEG", remedy="Re-extract the image archive") as image:
         if image.mode.startswith(("I", "F")):
-            raise ValueError(f"pixel mode {image.mode}, expected 8 bits a channel")
+            raise ValueError(f"pixel mode {image.mode} instead of 8 bits per channel")
         through = image.convert("RGBA") if "transparency" in image.info else image
         return np.asarray(_upright(through.convert("RGB"), image))
 
 
-# EXIF orientation -> what turns the stored pixels upright, as viewers and OpenCV do on reading.
+# EXIF orientation -> transposition that viewers and OpenCV apply on reading.
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -152,7 +159,7 @@ _ORIENTATION = 0x0112
 
 
 def _upright(pixels: Image.Image, image: Image.Image) -> Image.Image:
-    """``pixels`` of ``image`` as its EXIF orientation asks for them."""
+    """Apply the EXIF orientation of ``image`` to its ``pixels``."""
     orientation = image.getexif().get(_ORIENTATION) if "exif" in image.info else None
     turn = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
     return pixels if turn is None else pixels.transpose(turn)
@@ -166,4 +173,4 @@ def _read(path: Path, what: str, limit: int) -> bytes:
 
 
 def _unreadable(path: Path, what: str, error: OSError) -> DataError:
-    return DataError(f"{path}: cannot read {what} ({error.strerror}); check the path and the archive.")
+    return DataError(f"{path}: expected {what}, found {error.strerror}. Check the path and the archive.")

@@ -1,4 +1,4 @@
-"""The layout of a scan file, judged by its numbers: float32 x y z remission, or something else."""
+"""Encoding of a scan file, inferred from its numbers: float32 x y z remission, or another one."""
 
 import numpy as np
 from jaxtyping import Float
@@ -12,39 +12,39 @@ _MAGIC = {
     b"VERSION": ".pcd",
 }
 _FARTHEST, _BRIGHTEST_RAW = 2000.0, 65_535.0  # metres; largest intensity of any sensor's 16 bits
-_EARTH = 1e8  # metres: no map has larger coordinates
-_FEWEST_JUDGED = 64  # points: fewer can hold any numbers by chance
+_EARTH = 1e8  # metres: larger than all map coordinates
+_FEWEST_JUDGED = 64  # points: fewer may have any numbers by chance
 _IMPLAUSIBLE = 0.01  # share of rows
 _LAYOUTS = (("<f4", 5), ("<f4", 6), ("<f4", 7), ("<f4", 8), ("<f4", 3), ("<f8", 4), ("<f8", 5), ("<f8", 3))
 
 
-def layout_fault(data: bytes) -> str | None:
-    """Describe what a scan file holds in place of float32 x y z remission, judged by its numbers; None if it fits.
+def find_other_encoding(data: bytes) -> str | None:
+    """Describe the encoding of a scan file that is not float32 x y z remission; None if it is.
 
-    Another layout counts only if its numbers are plausible, change less from point to point than in the stated layout,
-    and the stated numbers are not plausible: by length alone every scan of an even number of points also fits float64.
+    Another encoding requires implausible float32 numbers, and plausible ones that vary less from point to point. The
+    size of the file proves nothing: each scan with an even number of points also fits float64.
     """
     if (kind := next((kind for magic, kind in _MAGIC.items() if data.startswith(magic)), None)) is not None:
         return f"the contents of a {kind} file"
     if len(data) < 16 * _FEWEST_JUDGED:
         return None
-    stated = np.frombuffer(data[: len(data) // 16 * 16], "<f4").reshape(-1, 4)
-    if len(data) % 16 == 0 and (_in_range(stated) or _is_plausible(stated)):
+    expected = np.frombuffer(data[: len(data) // 16 * 16], "<f4").reshape(-1, 4)
+    if len(data) % 16 == 0 and (_in_range(expected) or _is_plausible(expected)):
         return None
-    rough = _roughness(stated)
+    rough = _roughness(expected)
     for dtype, columns in _LAYOUTS:
         size = np.dtype(dtype).itemsize * columns
         if len(data) % size == 0:
             other = np.frombuffer(data, dtype).reshape(-1, columns)
             if _is_plausible(other) and _roughness(other) < 0.5 * rough:
-                return f"float{8 * np.dtype(dtype).itemsize} with {columns} numbers a point ({len(other)} points)"
-    if len(data) % 16 == 0 and not _is_plausible(stated[:, :3], _EARTH):
-        return "numbers of another format, which are not metres"
+                return f"float{8 * np.dtype(dtype).itemsize} with {columns} numbers per point ({len(other)} points)"
+    if len(data) % 16 == 0 and not _is_plausible(expected[:, :3], _EARTH):
+        return "numbers of another encoding, which are not metres"
     return None
 
 
 def _in_range(values: Float[np.ndarray, "n 4"]) -> bool:
-    """Whether all rows are plausible, by their extremes only: enough for nearly every sound scan, and quick."""
+    """Return whether the extremes are plausible, which suffices for nearly all valid scans and is fast."""
     numbers = values.ravel()
     if not len(numbers):
         return True
@@ -52,10 +52,10 @@ def _in_range(values: Float[np.ndarray, "n 4"]) -> bool:
 
 
 def _is_plausible(values: Float[np.ndarray, "n columns"], farthest: float = _FARTHEST) -> bool:
-    """Whether the first numbers of a row can be metres, and the fourth one an intensity, in nearly all finite rows."""
+    """Return whether nearly all finite rows have metres in the first columns and an intensity in the fourth."""
     values = values[np.isfinite(values).all(axis=1)]
     distance = np.abs(values[:, :3])
-    # A double's halves are floats of any size; measured coordinates are hardly ever as small and not 0.
+    # The halves of a double are floats of any size. Measured coordinates are rarely this small except 0.
     fits = ((distance < farthest) & ((distance == 0) | (distance > 1e-6))).all(axis=1)
     if values.shape[1] > 3:
         fits &= (values[:, 3] >= 0) & (values[:, 3] <= _BRIGHTEST_RAW)
@@ -63,7 +63,7 @@ def _is_plausible(values: Float[np.ndarray, "n columns"], farthest: float = _FAR
 
 
 def _roughness(values: Float[np.ndarray, "n columns"]) -> float:
-    """Median step from point to point: neighbours in a scan are near each other, wrongly cut numbers are not."""
+    """Median step from point to point, which is small in a scan and large if the columns are wrong."""
     with np.errstate(all="ignore"):
         steps = np.abs(np.diff(values[:, :3].astype(np.float64), axis=0)).sum(axis=1)
         return float(np.median(np.nan_to_num(steps, nan=np.inf))) if len(steps) else np.inf
