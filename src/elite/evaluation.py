@@ -43,13 +43,13 @@ class ConfidenceBins:
     correct: np.ndarray = field(default_factory=lambda: np.zeros(CONFIDENCE_BINS, np.int64))
     confidence: np.ndarray = field(default_factory=lambda: np.zeros(CONFIDENCE_BINS))
 
-    def add(self, prediction: Prediction, truth: UInt8[np.ndarray, "n"]) -> None:
+    def add(self, prediction: Prediction, ground_truth: UInt8[np.ndarray, "n"]) -> None:
         if prediction.confidence is None:
             return
-        scored = truth != IGNORE
+        scored = ground_truth != IGNORE
         confidence = prediction.confidence[scored]
         bins = np.clip((confidence * CONFIDENCE_BINS).astype(np.int64), 0, CONFIDENCE_BINS - 1)
-        correct = (prediction.labels == truth)[scored]
+        correct = (prediction.labels == ground_truth)[scored]
         self.points += np.bincount(bins, minlength=CONFIDENCE_BINS)
         self.correct += np.bincount(bins[correct], minlength=CONFIDENCE_BINS)
         self.confidence += np.bincount(bins, confidence, minlength=CONFIDENCE_BINS)
@@ -82,16 +82,18 @@ class ScoreCounts:
     bands: np.ndarray = field(default_factory=lambda: np.zeros((len(BANDS), NUM_CLASSES, NUM_CLASSES), np.int64))
     calibration: ConfidenceBins = field(default_factory=ConfidenceBins)
 
-    def add(self, prediction: Prediction, truth: UInt8[np.ndarray, "n"], points: Float32[np.ndarray, "n 3"]) -> Score:
+    def add(
+        self, prediction: Prediction, ground_truth: UInt8[np.ndarray, "n"], points: Float32[np.ndarray, "n 3"]
+    ) -> Score:
         """Add one scan (train ids 0..19). Returns its score."""
         self.frames += 1
-        labels, confusion = prediction.labels, confusion_matrix(prediction.labels, truth)
+        labels, confusion = prediction.labels, confusion_matrix(prediction.labels, ground_truth)
         self.total += confusion
         distance = np.linalg.norm(points, axis=1)
         for band, (low, high) in zip(self.bands, BANDS, strict=True):
             within = (distance > low) & (distance < high)
-            band += confusion_matrix(labels[within], truth[within])
-        self.calibration.add(prediction, truth)
+            band += confusion_matrix(labels[within], ground_truth[within])
+        self.calibration.add(prediction, ground_truth)
         return score(confusion)
 
     def report(self) -> dict[str, Any]:

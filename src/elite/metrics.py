@@ -36,10 +36,10 @@ class Score:
 
 
 def confusion_matrix(
-    prediction: Integer[np.ndarray, "n"], truth: Integer[np.ndarray, "n"], classes: int = NUM_CLASSES
+    prediction: Integer[np.ndarray, "n"], ground_truth: Integer[np.ndarray, "n"], classes: int = NUM_CLASSES
 ) -> Int64[np.ndarray, "classes classes"]:
     """Count the pairs (prediction, ground truth) of train ids in [0, classes)."""
-    flat = prediction.astype(np.int64) * classes + truth
+    flat = prediction.astype(np.int64) * classes + ground_truth
     return np.bincount(flat, minlength=classes * classes).reshape(classes, classes).astype(np.int64)
 
 

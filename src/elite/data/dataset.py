@@ -201,15 +201,15 @@ class ScoringSet(torch_data.Dataset[Sample]):
         frame = self.frames[self.labelled[i]]
         assert frame.labels is not None  # only labelled frames are part of the set
         keep = _inside(frame, self.volume)
-        truth = frame.labels.astype(np.int64)
+        labels = frame.labels.astype(np.int64)
         return Sample(
             frame.id,
             frame.scan.points[keep],
             frame.scan.remission[keep],
-            truth[keep],
+            labels[keep],
             frame_views(frame, np.flatnonzero(keep), self.image),
             point_to_row=nearest(frame.scan.points, keep),
-            ground_truth=truth,
+            ground_truth=labels,
         )
 
 
