@@ -5,10 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from elite.cli import parse
+from elite.cli.settings import configuration
+from elite.config import TrainConfig
 from experiments.ablation.data import shares_read
 from experiments.ablation.rows import BLOCKS
+from experiments.ablation.sizes import SIZES
 from experiments.ablation.table import table
-from experiments.ablation.training import Plan, check_settings, in_turn, recorded_settings
+from experiments.ablation.training import Plan, check_settings, in_turn, recorded_settings, settings_of
 from experiments.runs import RESULTS, Run, append_run, read_runs
 
 
@@ -29,6 +33,17 @@ def test_published_runs_have_the_settings_of_the_script(block: str) -> None:
     runs = read_runs(RESULTS / "ablation.csv")
     assert runs
     check_settings(plan(block), runs)
+
+
+def test_settings_of_each_row_are_a_valid_configuration(tmp_path: Path) -> None:
+    seen: set[tuple[str, str]] = set()
+    for row in (row for block in BLOCKS.values() for row in block.values()):
+        settings = {key: str(value) for key, value in settings_of(tmp_path, SIZES["small"], row, seed=0).items()}
+        if not settings.items() <= seen:  # parsing takes a tenth of a second
+            options = [f"--{key}={value}" for key, value in settings.items()]
+            _, args = parse(["train", "data", "-o", "out", "--config", "synthetic", *options])
+            assert configuration(args, TrainConfig).seed == 0
+            seen |= settings.items()
 
 
 def test_append_run_read_runs_returns_the_same_runs(tmp_path: Path) -> None:
