@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from elite.config import AugmentConfig, CutmixConfig, ImageConfig, StudentConfig
-from elite.data.cutmix import Cutout, cut_out, footprint, hidden, overlap, paste
+from elite.data.cutmix import Cutout, extract_objects, footprint, occluded, overlap, paste
 from elite.data.dataset import TrainingSet
 from elite.datasets import SemanticKITTI
 from elite.errors import ConfigError
@@ -79,7 +79,7 @@ def pasted_into(frame: Frame, donor: Frame, seed: int, objects: int = 30) -> tup
     assert frame.labels is not None
     assert frame.objects is not None
     assert donor.objects is not None
-    cutouts = cut_out(donor.scan, donor.objects, 20)
+    cutouts = extract_objects(donor.scan, donor.objects, 20)
     rng = np.random.default_rng(seed)
     config = CutmixConfig(objects=objects)
     return cutouts, paste(cutouts, frame.scan.points, frame.labels, frame.objects, config, VOLUME, rng)
@@ -92,9 +92,12 @@ def rectangle(points: np.ndarray) -> np.ndarray:
 def test_an_object_is_a_class_and_a_number() -> None:
     scan = Scan(np.arange(30, dtype=np.float32).reshape(10, 3), np.arange(10, dtype=np.float32))
     objects = np.array([0, 65537, 131073, 65537, 0, 131073, 131073, 65538, 65537, 0], np.uint32)
-    assert [(c.label, c.remission.tolist()) for c in cut_out(scan, objects, 2)] == [(1, [1, 3, 8]), (2, [2, 5, 6])]
-    np.testing.assert_array_equal(cut_out(scan, objects, 1)[1].points, scan.points[[7]])
-    assert cut_out(scan, np.zeros(10, np.uint32), 1) == []
+    assert [(c.label, c.remission.tolist()) for c in extract_objects(scan, objects, 2)] == [
+        (1, [1, 3, 8]),
+        (2, [2, 5, 6]),
+    ]
+    np.testing.assert_array_equal(extract_objects(scan, objects, 1)[1].points, scan.points[[7]])
+    assert extract_objects(scan, np.zeros(10, np.uint32), 1) == []
 
 
 def test_rectangles_that_overlap_share_a_point() -> None:
@@ -108,7 +111,7 @@ def test_rectangles_that_overlap_share_a_point() -> None:
         grid = corner + s * (beside - corner) + t * (across - corner)
         grid = np.hstack([grid, np.zeros_like(grid[:, :1])]).astype(np.float32)
         answers.append(overlap(first.corners(), second.corners()[None]))
-        assert second.holds(grid).any() <= answers[-1] <= second.holds(grid, 0.1).any()
+        assert second.contains(grid).any() <= answers[-1] <= second.contains(grid, 0.1).any()
     assert 0.1 < np.mean(answers) < 0.9
     assert not overlap(first.corners(), np.zeros((0, 4, 2)))
 
@@ -120,8 +123,8 @@ def test_what_is_behind_a_pasted_object_is_hidden() -> None:
         1,
     )
     points = np.array([[9, 0, 0], [4, 0, 0], [9, 4, 0], [9, 0, 3], [-9, 0, 0], [5.1, 0, 0], [40, 7, -7]], np.float32)
-    assert hidden(points, [wall]).tolist() == [True, False, False, False, False, False, True]
-    assert not hidden(points, []).any()
+    assert occluded(points, [wall]).tolist() == [True, False, False, False, False, False, True]
+    assert not occluded(points, []).any()
 
 
 def assert_stands(cutout: Cutout, frame: Frame) -> None:
@@ -129,12 +132,12 @@ def assert_stands(cutout: Cutout, frame: Frame) -> None:
     assert frame.labels is not None
     points, labels, low = frame.scan.points, frame.labels, cutout.points[:, 2].min()
     ground = np.isin(labels, GROUND)
-    beneath = ground & footprint(cutout.points).holds(points, 0.5)
+    beneath = ground & footprint(cutout.points).contains(points, 0.5)
     assert abs(low - np.median(points[beneath, 2])) < 0.2
     wanted = {"car", "truck", "other-vehicle", "motorcyclist"}
     allowed = [CLASS_ID[n] for n in ("road", "parking")] if CLASS_NAMES[cutout.label] in wanted else GROUND
     assert np.isin(labels[beneath], allowed).mean() >= 0.75
-    here = footprint(cutout.points).holds(points) & (points[:, 2] < cutout.points[:, 2].max())
+    here = footprint(cutout.points).contains(points) & (points[:, 2] < cutout.points[:, 2].max())
     assert not (here & ~ground & (labels > 0)).any()
     assert (points[here, 2] < low + 0.5).all()
 
@@ -271,7 +274,7 @@ def test_hidden_labels_stay_hidden(tmp_path: Path) -> None:
     for i in range(5):
         write_frame(tmp_path, "00", f"{i:06d}", *street(i))
         _write_image(tmp_path, i)
-    settings = {"cameras": ("image_2",), "label_fraction": 0.4, "unlabelled": "seen"}
+    settings = {"cameras": ("image_2",), "label_fraction": 0.4, "unlabelled": "with_image"}
     data = training_set(tmp_path, 8, **settings, image=ImageConfig(crop=(300, 900)))
     assert [data.frames.ids[i].name[-1] for i in data.entries] == ["0", "3", "1", "2", "4"]
     origins = [{int(r * 5 + 1e-5) for r in data[(0, i)].remission} for i in range(5)]

@@ -113,7 +113,7 @@ def test_find_other_encoding_names_files_of_other_formats() -> None:
 
 DOUBTS: dict[str, tuple[Change, str]] = {
     "no-returns": (no_returns, "found 20% at the origin"),
-    "repeated": (lambda v: np.repeat(v[::20], 20, axis=0), "equal to the one before"),
+    "repeated": (lambda v: np.repeat(v[::20], 20, axis=0), "equal to the previous point"),
     "bright": (lambda v: v * (1, 1, 1, 255), r"expected remission in 0\.\.1, found .* Divide 0\.\.255 by 255"),
     "signed": (lambda v: np.subtract(v * (1, 1, 1, 2), (0, 0, 0, 1)), r"found -.* Scale it to 0\.\.1"),
     "dark": (lambda v: v * (1, 1, 1, 0.01), r"to 0\.00999.* Scale it"),
@@ -153,14 +153,14 @@ def test_guard_reports_turned_axes_once_several_scenes_show_them() -> None:
     for seed in range(8):
         guard.examine(scan_of(turned(drive(seed))), f"scan {seed}")
         assert len(messages) == (seed >= 4)
-    assert "Turn the points to x forward, y left" in messages[0]
+    assert "Rotate the points to x forward, y left" in messages[0]
 
 
 def test_guard_strict_blames_the_run_for_turned_axes_and_no_single_scan() -> None:
     guard = InputGuard(VOLUME, strict=True)
     for seed in range(8):
         guard.examine(scan_of(turned(drive(seed))))
-    with pytest.raises(DataError, match="in 8 of the scans examined"):
+    with pytest.raises(DataError, match="in 8 scans"):
         guard.finish()
     InputGuard(VOLUME, strict=True).finish()
 

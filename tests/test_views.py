@@ -126,7 +126,7 @@ def test_a_pair_shows_the_place_where_its_point_was_seen(drive: Path, augment: b
 
 
 def test_points_do_not_depend_on_images(drive: Path) -> None:
-    blind, seeing = training_set(drive, ()), training_set(drive, unlabelled="seen")
+    blind, seeing = training_set(drive, ()), training_set(drive, unlabelled="with_image")
     assert len(blind) == 3
     assert len(seeing) == 4
     for i in range(3):
@@ -212,8 +212,11 @@ def test_a_calibration_that_sees_nothing_is_refused(drive: Path) -> None:
     path.write_text(path.read_text().replace("P2: 700 0 600 45", "P2: 700 0 600 1e7"))
     data = training_set(drive, ("image_2",))
     with pytest.raises(DataError, match=r"all 4 training scans, found 2 scans without one"):
-        training_set(drive, require_images=True, unlabelled="seen")
-    assert training_set(drive, ("image_3",), frames="0,3", require_images=True, unlabelled="seen").without_images == 0
+        training_set(drive, require_images=True, unlabelled="with_image")
+    assert (
+        training_set(drive, ("image_3",), frames="0,3", require_images=True, unlabelled="with_image").without_images
+        == 0
+    )
     with pytest.raises(
         DataError, match=r"scan 00/000000: expected points in view of image_2.*none of 3000 points.*Check calib\.txt"
     ):
@@ -292,7 +295,7 @@ def test_scans_without_labels_stay_for_their_images(tmp_path: Path) -> None:
         write_image(tmp_path, f"{i:06d}", "image_2")
     write_dense_rows(tmp_path, "000000")
     write_dense_rows(tmp_path, "000001")
-    few: dict[str, Any] = {"label_fraction": 0.2, "unlabelled": "seen", "dense_labels": "image_2_labels"}
+    few: dict[str, Any] = {"label_fraction": 0.2, "unlabelled": "with_image", "dense_labels": "image_2_labels"}
     data = training_set(tmp_path, ("image_2",), **few)
     assert names(data) == [0, 5, 0, 5, 1, 3, 4, 6, 8]
     assert data.without_images == 1

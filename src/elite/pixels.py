@@ -1,4 +1,4 @@
-"""How an image, its pairs and its dense labels move together. Pure: a view in, a new view out."""
+"""Transformations of an image with its pairs and dense labels: pure functions from view to view."""
 
 from dataclasses import replace
 
@@ -48,9 +48,9 @@ def prepare(
 
 
 def resize(view: View, scale: float) -> View:
-    """Rows and columns times ``scale``, rounded. The image is interpolated, labels are those of the nearest pixel.
+    """Scale rows and columns, rounded. The image is interpolated; labels are those of the nearest pixel.
 
-    A pair goes to the pixel that the middle of its old pixel falls on; pairs that meet there all stay.
+    The centre of an old pixel determines the new pixel of its pairs. Several pairs may have the same new pixel.
     """
     if scale == 1:
         return view
@@ -65,7 +65,7 @@ def resize(view: View, scale: float) -> View:
 
 
 def crop(view: View, top: int, left: int, height: int, width: int) -> View:
-    """The pixels [top, top + height) x [left, left + width), which must exist, and the pairs among them."""
+    """Keep the pixels [top, top + height) x [left, left + width), which must exist, and their pairs."""
     assert 0 <= top <= top + height <= view.image.shape[0]
     assert 0 <= left <= left + width <= view.image.shape[1]
     window = np.s_[top : top + height, left : left + width]
@@ -75,13 +75,13 @@ def crop(view: View, top: int, left: int, height: int, width: int) -> View:
     return View(
         view.camera,
         view.image[window],
-        _chosen(replace(view.pairs, pixel=pixel), inside),
+        _select_pairs(replace(view.pairs, pixel=pixel), inside),
         None if view.labels is None else view.labels[window],
     )
 
 
 def mirror(view: View) -> View:
-    """Left and right exchanged."""
+    """Mirror left and right."""
     row, column = view.pairs.pixel.T
     return View(
         view.camera,
@@ -92,7 +92,7 @@ def mirror(view: View) -> View:
 
 
 def jitter(view: View, amount: float, rng: np.random.Generator) -> View:
-    """Brightness, contrast and saturation, in random order, each by a uniform factor in [1 - amount, 1 + amount]."""
+    """Change brightness, contrast and saturation by uniform factors in [1 - amount, 1 + amount], in random order."""
     image = Image.fromarray(view.image)
     factors = rng.uniform(1 - amount, 1 + amount, len(_ENHANCERS))
     for i in rng.permutation(len(_ENHANCERS)):
@@ -104,14 +104,14 @@ _ENHANCERS = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color
 
 
 def keep_rows(pairs: PointPixelPairs, rows: Int64[np.ndarray, "kept"], points: int) -> PointPixelPairs:
-    """The pairs of some ``rows`` of a scan of so many ``points``, numbered by their place in ``rows``."""
+    """Keep the pairs of some ``rows`` of a scan of ``points`` points; new point numbers are places in ``rows``."""
     place = np.full(points, -1, np.int64)
     place[rows] = np.arange(len(rows))
     point = place[pairs.point]
-    return _chosen(replace(pairs, point=point), point >= 0)
+    return _select_pairs(replace(pairs, point=point), point >= 0)
 
 
-def _chosen(pairs: PointPixelPairs, keep: Bool[np.ndarray, "m"]) -> PointPixelPairs:
+def _select_pairs(pairs: PointPixelPairs, keep: Bool[np.ndarray, "m"]) -> PointPixelPairs:
     return PointPixelPairs(pairs.point[keep], pairs.pixel[keep])
 
 

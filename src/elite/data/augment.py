@@ -1,4 +1,4 @@
-"""3D augmentation of a training scan. Pure: arrays and a generator in, new arrays out."""
+"""3D augmentation of a training scan, as pure functions of arrays and a generator."""
 
 import numpy as np
 from jaxtyping import Bool, Float32
@@ -7,7 +7,7 @@ from elite.config import AugmentConfig
 
 
 def keep_points(n: int, drop: float, rng: np.random.Generator) -> Bool[np.ndarray, "n"]:
-    """Which points stay when a uniform share in [0, drop] is removed. At least one stays."""
+    """Mask of the points that remain after a uniform share in [0, drop] is removed; at least one remains."""
     keep = rng.random(n) >= rng.uniform(0, drop)
     keep[rng.integers(n)] = True
     return keep
@@ -28,6 +28,6 @@ _FLIPS = ((1, 1, 1), (-1, 1, 1), (1, -1, 1), (-1, -1, 1))
 
 
 def rotation_z(angle: float) -> Float32[np.ndarray, "3 3"]:
-    """Matrix R for row vectors, ``points @ R``: a turn by ``angle`` (rad) from x towards y."""
+    """Matrix R for row vectors, ``points @ R``: rotation by ``angle`` (rad) from x towards y."""
     c, s = np.cos(angle), np.sin(angle)
     return np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]], np.float32)

@@ -1,4 +1,4 @@
-"""Samples to a batch: points laid end to end."""
+"""Concatenation of samples to a batch."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from elite.types import Batch, Pixels, Sample, View, Views
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
-    """``cover`` and the pairs of the second sample point behind the points of the first, and so on."""
+    """Concatenate samples. Point indices (``cover``, pairs) are shifted by the points of the preceding samples."""
     lengths = [len(s.points) for s in samples]
     starts = np.cumsum([0, *lengths])
     return Batch(
@@ -29,7 +29,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
 
 
 def _views(views: Sequence[tuple[View, int]]) -> Views | None:
-    """Each view comes with the row at which the points of its sample start."""
+    """Concatenate views, each given with the first row of the points of its sample."""
     if not views:
         return None
     pairs = [view.pairs for view, _ in views]
@@ -46,7 +46,7 @@ def _views(views: Sequence[tuple[View, int]]) -> Views | None:
 
 
 def _dense(labels: Sequence[np.ndarray | None]) -> Tensor | None:
-    """Stacked, zeros (unknown) where there are none."""
+    """Stack dense labels, with zeros (unknown) for views without; None if no view has any."""
     present = [a for a in labels if a is not None]
     if not present:
         return None

@@ -1,7 +1,7 @@
-"""Instance cutmix: objects of another scan stand on the ground of this one. Pure: arrays in, new arrays out.
+"""Instance cutmix: objects of another scan are placed on the ground of this one, by pure functions of arrays.
 
-An object is only turned about the sensor's z axis and set down: its distance and the side that it shows stay what the
-sensor saw, and so does the density of its points.
+An object is only rotated about the sensor's z axis and moved to the height of the ground. Its distance, its visible
+side and the density of its points are unchanged.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ from elite.geometry import Volume, in_volume
 from elite.labels import CLASS_NAMES, IGNORE, NUM_CLASSES
 from elite.types import Scan
 
-_STANDS_ON = {
+SUPPORT_CLASSES = {
     "car": ("road", "parking"),
     "bicycle": ("road", "parking", "sidewalk", "other-ground"),
     "motorcycle": ("road", "parking", "sidewalk"),
@@ -31,22 +31,22 @@ _GROUND = ("road", "parking", "sidewalk", "other-ground", "terrain")
 _IS_GROUND = np.array([name in _GROUND for name in CLASS_NAMES])
 _IS_UPRIGHT = ~_IS_GROUND & (np.arange(NUM_CLASSES) != IGNORE)
 
-_MARGIN = 0.2  # m around an object that must be free
-_AROUND = 0.5  # m around an object in which ground tells its height
-_LEAST_GROUND = 3  # points of ground there
-_LEVEL = 0.2  # m that ground may lie above or below the object's feet
-_SUITED = 0.75  # share of the ground that must be level and of a class to stand on
-_CLEAR = 0.3  # m above the feet: what is higher is no ground, whatever its label
-_LIFT = 0.5  # m that an object may be raised or lowered; beyond that, the sensor would see it by other beams
-_RING = 1.0  # m before and behind an object in which the scan is looked at
-_GAP = np.deg2rad(0.5)  # between two pasted objects, as the sensor sees them
-_DIRECTIONS = (1024, 214)  # cells all around, and from nadir to zenith
-_BEHIND = 0.3  # m
+_MARGIN = 0.2  # m around an object without other points
+_AROUND = 0.5  # m around an object in which the height of the ground is measured
+_LEAST_GROUND = 3  # ground points there
+_LEVEL = 0.2  # m: largest deviation of level ground from the base of the object
+_SUITED = 0.75  # least share of the ground that is level and of a support class
+_CLEAR = 0.3  # m above the base: higher points are obstacles, whatever their labels
+_LIFT = 0.5  # m: largest vertical shift of an object; beyond that, other beams would measure it
+_RING = 1.0  # m before and behind an object in which places are searched
+_GAP = np.deg2rad(0.5)  # angle between two pasted objects
+_DIRECTIONS = (1024, 214)  # cells of azimuth, and of elevation from nadir to zenith
+_BEHIND = 0.3  # m: least distance between an occluding and an occluded point
 
 
 @dataclass(frozen=True)
 class Cutout:
-    """The points of one object, sensor frame, and its train id."""
+    """Points of one object (sensor frame) and its train id."""
 
     points: Float32[np.ndarray, "n 3"]
     remission: Float32[np.ndarray, "n"]
@@ -59,8 +59,10 @@ class Cutout:
 
 @dataclass(frozen=True)
 class Footprint:
-    """A rectangle on the ground. ``low`` and ``high`` are its corners along and across the line of sight at ``azimuth``
-    (rad); turned about the sensor it is the same at another azimuth.
+    """Rectangle on the ground, aligned with the line of sight at ``azimuth`` (rad).
+
+    ``low`` and ``high`` are its corners along and across the line of sight (m). Rotation about the sensor changes the
+    azimuth only.
     """
 
     azimuth: float
@@ -69,22 +71,22 @@ class Footprint:
 
     @property
     def half_angle(self) -> float:
-        """How far it reaches to either side of its azimuth, as the sensor sees it (rad)."""
+        """Largest angle between its azimuth and one of its points (rad)."""
         return float(np.arctan2(max(-self.low[1], self.high[1]), self.low[0]))
 
     def corners(self, margin: float = 0.0) -> Float[np.ndarray, "4 2"]:
         (x0, y0), (x1, y1) = self.low - margin, self.high + margin
         return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]]) @ rotation_z(self.azimuth)[:2, :2]
 
-    def holds(self, points: Float32[np.ndarray, "n 3"], margin: float = 0.0) -> Bool[np.ndarray, "n"]:
-        """Points above or below the rectangle."""
+    def contains(self, points: Float32[np.ndarray, "n 3"], margin: float = 0.0) -> Bool[np.ndarray, "n"]:
+        """Mask of the points above or below the rectangle."""
         x, y, c, s = points[:, 0], points[:, 1], np.float32(np.cos(self.azimuth)), np.float32(np.sin(self.azimuth))
         middle, half = (self.low + self.high) / 2, (self.high - self.low) / 2 + margin
         return (np.abs(c * x + s * y - middle[0]) <= half[0]) & (np.abs(c * y - s * x - middle[1]) <= half[1])
 
 
 def footprint(points: Float32[np.ndarray, "n 3"]) -> Footprint:
-    """The rectangle around what is seen of an object, one side across the line of sight."""
+    """Rectangle around the points of an object, aligned with the line of sight."""
     x, y = points[:, :2].mean(axis=0)
     azimuth = float(np.arctan2(y, x))
     flat = (points @ rotation_z(-azimuth))[:, :2]
@@ -92,23 +94,23 @@ def footprint(points: Float32[np.ndarray, "n 3"]) -> Footprint:
 
 
 def overlap(rectangle: Float[np.ndarray, "4 2"], others: Float[np.ndarray, "k 4 2"]) -> bool:
-    """Whether a rectangle overlaps one of some others: all but those that an edge of the one or the other keeps off."""
-    return not (_apart(rectangle, others) | _apart(others, rectangle)).all()
+    """Return whether a rectangle overlaps one of the others (separating axes: the edges of both)."""
+    return not (_are_separated(rectangle, others) | _are_separated(others, rectangle)).all()
 
 
-def _apart(a: Float[np.ndarray, "*k 4 2"], b: Float[np.ndarray, "*m 4 2"]) -> Bool[np.ndarray, "n"]:
-    """Whether the corners of b all lie beyond those of a in the direction of an edge of a."""
+def _are_separated(a: Float[np.ndarray, "*k 4 2"], b: Float[np.ndarray, "*m 4 2"]) -> Bool[np.ndarray, "n"]:
+    """Return whether the projections of a and b on an edge of a are disjoint."""
     edges = np.swapaxes(a[..., 1:3, :] - a[..., :2, :], -1, -2)
     on_a, on_b = a @ edges, b @ edges
     return ((on_a.max(axis=-2) < on_b.min(axis=-2)) | (on_b.max(axis=-2) < on_a.min(axis=-2))).any(axis=-1)
 
 
-def cut_out(scan: Scan, objects: UInt32[np.ndarray, "n"], fewest: int) -> list[Cutout]:
-    """The objects of a scan (class << 16 | instance, 0 = none) that have at least so many points."""
+def extract_objects(scan: Scan, objects: UInt32[np.ndarray, "n"], min_points: int) -> list[Cutout]:
+    """Extract the objects of a scan (class << 16 | instance, 0 = none) with at least ``min_points`` points."""
     return [
         Cutout(scan.points[rows], scan.remission[rows], int(objects[rows[0]] >> 16))
         for rows in _rows_of_objects(objects)
-        if len(rows) >= fewest
+        if len(rows) >= min_points
     ]
 
 
@@ -127,37 +129,50 @@ def paste(
     volume: Volume,
     rng: np.random.Generator,
 ) -> list[Cutout]:
-    """At most ``config.objects`` of the cutouts, as they stand in the scan of these points; of the classes among them
-    each is as likely to come first. What finds no place within ``volume`` is left out.
+    """Place at most ``config.objects`` of the cutouts in a scan. Each class among them is equally likely to be first.
+
+    Args:
+        cutouts: objects of another scan.
+        points: points of the scan (m).
+        labels: their train ids.
+        objects: their objects, which must stay free.
+        config: number of objects, and of tries for each.
+        volume: low and high corner of the student's volume (m). Objects without a place inside are skipped.
+        rng: generator of order and places.
+
+    Returns:
+        The objects at their places.
     """
     distance = np.hypot(points[:, 0], points[:, 1])
     corners = [footprint(points[rows]).corners() for rows in _rows_of_objects(objects)]
-    taken = np.array(corners).reshape(-1, 4, 2)
+    occupied = np.array(corners).reshape(-1, 4, 2)
     pasted: list[Cutout] = []
     for cutout in _shuffled(cutouts, rng):
         if len(pasted) == config.objects:
             break
         away = np.hypot(cutout.points[:, 0], cutout.points[:, 1])
         ring = np.flatnonzero((distance > away.min() - _RING) & (distance < away.max() + _RING))
-        places = _places(cutout, points[ring], labels[ring], pasted, taken, config.tries, rng)
+        places = _places(cutout, points[ring], labels[ring], pasted, occupied, config.tries, rng)
         pasted += list(islice((c for c in places if in_volume(c.points, volume).all()), 1))
     return pasted
 
 
 def _shuffled(cutouts: Sequence[Cutout], rng: np.random.Generator) -> list[Cutout]:
-    """In random order; objects of a class that is rare among them come as early as those of a common one."""
+    """Random order in which objects of a rare class are as early as those of a frequent one."""
     counts = np.bincount([c.label for c in cutouts], minlength=NUM_CLASSES)
     weight = np.array([1 / counts[c.label] for c in cutouts])
     order = rng.choice(len(cutouts), len(cutouts), replace=False, p=weight / weight.sum()) if cutouts else ()
     return [cutouts[i] for i in order]
 
 
-def _aside(azimuth: Float32[np.ndarray, "n"], place: Footprint, pasted: Sequence[Cutout]) -> Bool[np.ndarray, "n"]:
-    """Where an object would neither hide one of those pasted before, nor be hidden by it, nor meet it."""
-    aside = np.ones(len(azimuth), bool)
+def _is_clear_of(
+    azimuth: Float32[np.ndarray, "n"], place: Footprint, pasted: Sequence[Cutout]
+) -> Bool[np.ndarray, "n"]:
+    """Mask of the azimuths at which an object and those pasted before neither occlude nor touch each other."""
+    clear = np.ones(len(azimuth), bool)
     for other in (footprint(c.points) for c in pasted):
-        aside &= np.cos(azimuth - other.azimuth) < np.cos(place.half_angle + other.half_angle + _GAP)
-    return aside
+        clear &= np.cos(azimuth - other.azimuth) < np.cos(place.half_angle + other.half_angle + _GAP)
+    return clear
 
 
 def _places(
@@ -165,51 +180,51 @@ def _places(
     points: Float32[np.ndarray, "n 3"],
     labels: UInt8[np.ndarray, "n"],
     pasted: Sequence[Cutout],
-    taken: Float[np.ndarray, "k 4 2"],
+    occupied: Float[np.ndarray, "k 4 2"],
     tries: int,
     rng: np.random.Generator,
 ) -> Iterator[Cutout]:
-    """The cutout where it can stand: at those of some random places that are level, free and of a class to stand on."""
+    """Yield the cutout at random places that are level, free and of a support class."""
     ground = _IS_GROUND[labels]
-    suited = np.isin(CLASS_NAMES, _STANDS_ON[CLASS_NAMES[cutout.label]])[labels]
+    suited = np.isin(CLASS_NAMES, SUPPORT_CLASSES[CLASS_NAMES[cutout.label]])[labels]
     base, lowest = footprint(cutout.points), float(cutout.points[:, 2].min())
     height = float(np.ptp(cutout.points[:, 2]))
     landings = points[suited & (np.abs(points[:, 2] - lowest) < _LIFT)]
     azimuths = np.arctan2(landings[:, 1], landings[:, 0])
-    for azimuth in rng.permutation(azimuths[_aside(azimuths, base, pasted)])[:tries]:
+    for azimuth in rng.permutation(azimuths[_is_clear_of(azimuths, base, pasted)])[:tries]:
         place = replace(base, azimuth=float(azimuth))
-        near = place.holds(points, _AROUND)
+        near = place.contains(points, _AROUND)
         floor = _floor(points[near & ground, 2], suited[near & ground])
-        if floor is None or not _free(place, floor, height, points[near], labels[near], taken):
+        if floor is None or not _is_free(place, floor, height, points[near], labels[near], occupied):
             continue
         turned = cutout.points @ rotation_z(place.azimuth - base.azimuth)
         yield replace(cutout, points=turned + np.array([0, 0, floor - lowest], np.float32))
 
 
 def _floor(z: Float32[np.ndarray, "n"], suited: Bool[np.ndarray, "n"]) -> float | None:
-    """Height of the ground, None if there is too little of it, or most is not level or no place to stand on."""
+    """Height of the ground; None if too few points are ground, level, and of a support class."""
     if len(z) < _LEAST_GROUND:
         return None
     floor = float(np.median(z))
     return floor if (suited & (np.abs(z - floor) < _LEVEL)).mean() >= _SUITED else None
 
 
-def _free(
+def _is_free(
     place: Footprint,
     floor: float,
     height: float,
     points: np.ndarray,
     labels: np.ndarray,
-    taken: Float[np.ndarray, "k 4 2"],
+    occupied: Float[np.ndarray, "k 4 2"],
 ) -> bool:
-    """No other object, and no point but ground, where the object will be. A tree's crown above it is no obstacle."""
-    here = place.holds(points, _MARGIN) & (points[:, 2] < floor + height + _CLEAR)
+    """Return whether a place has no object and no points except ground. Points above the object are not obstacles."""
+    here = place.contains(points, _MARGIN) & (points[:, 2] < floor + height + _CLEAR)
     upright = _IS_UPRIGHT[labels] | (points[:, 2] > floor + _CLEAR)
-    return not (here & upright).any() and not overlap(place.corners(_MARGIN), taken)
+    return not (here & upright).any() and not overlap(place.corners(_MARGIN), occupied)
 
 
-def hidden(points: Float32[np.ndarray, "n 3"], pasted: Sequence[Cutout]) -> Bool[np.ndarray, "n"]:
-    """Which points of a scan pasted objects hide: those in the same direction from the sensor, and farther away."""
+def occluded(points: Float32[np.ndarray, "n 3"], pasted: Sequence[Cutout]) -> Bool[np.ndarray, "n"]:
+    """Mask of the points that pasted objects occlude: farther away in the same direction from the sensor."""
     if not pasted:
         return np.zeros(len(points), bool)
     nearest = np.full(_DIRECTIONS, np.inf, np.float32)

@@ -77,7 +77,7 @@ class DataModule(BoundedLoading):
             require_images=data.require_images and bool(cameras),
             label_fraction=data.label_fraction,
             label_unit=data.label_unit,
-            unlabelled="all" if config.self_training.weight > 0 else "seen" if cameras else "none",
+            unlabelled="all" if config.self_training.weight > 0 else "with_image" if cameras else "none",
             repeat_labelled=data.repeat_labelled,
             faults=config.faults,
         )

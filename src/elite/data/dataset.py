@@ -9,7 +9,7 @@ from torch.utils import data as torch_data
 
 from elite.config import AugmentConfig, FaultConfig, ImageConfig
 from elite.data.augment import keep_points, transform_points
-from elite.data.cutmix import hidden
+from elite.data.cutmix import occluded
 from elite.data.label_budget import LabelBudget
 from elite.data.object_paster import ObjectPaster
 from elite.data.provenance import check_provenance
@@ -69,7 +69,7 @@ class TrainingSet(torch_data.Dataset[Sample]):
         require_images: bool = False,
         label_fraction: float = 1.0,
         label_unit: Literal["scans", "points"] = "scans",
-        unlabelled: Literal["none", "seen", "all"] = "none",
+        unlabelled: Literal["none", "with_image", "all"] = "none",
         repeat_labelled: bool = False,
         faults: FaultConfig | None = None,
     ) -> None:
@@ -130,7 +130,7 @@ class TrainingSet(torch_data.Dataset[Sample]):
             rows = rows[keep_points(len(rows), self.augment.drop, rng)]
         paste = partial(self.paster.paste, i, self._number(key), frame, labels)
         pasted = paste(self._generator(_OBJECTS, key)) if self.augment.enabled else []
-        rows = rows[~hidden(scan.points[rows], pasted)]
+        rows = rows[~occluded(scan.points[rows], pasted)]
         points = np.concatenate([scan.points[rows], *(cutout.points for cutout in pasted)])
         if self.augment.enabled:
             points = transform_points(points, self.augment, rng)
@@ -192,7 +192,7 @@ class ScoringSet(torch_data.Dataset[Sample]):
         self.frames, self.volume, self.image = frames, volume, image or ImageConfig()
         self.labelled = frames.labelled()
         if require_images:
-            check_all_images(frames, self.labelled, "validation", "scores the student alone")
+            check_all_images(frames, self.labelled, "validation", "is scored without a teacher")
 
     def __len__(self) -> int:
         return len(self.labelled)

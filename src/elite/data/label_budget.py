@@ -37,7 +37,7 @@ class LabelBudget:
         fraction: float,
         unit: Literal["scans", "points"],
         *,
-        unlabelled: Literal["none", "seen", "all"],
+        unlabelled: Literal["none", "with_image", "all"],
         seed: int,
     ) -> None:
         self.seed, self.point_fraction = seed, fraction if unit == "points" else 1.0

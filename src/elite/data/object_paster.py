@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import UInt8, UInt32
 
 from elite.config import CutmixConfig
-from elite.data.cutmix import Cutout, cut_out, paste
+from elite.data.cutmix import Cutout, extract_objects, paste
 from elite.data.label_budget import LabelBudget
 from elite.datasets import Dataset
 from elite.errors import DataError
@@ -28,7 +28,7 @@ class ObjectPaster:
     def paste(
         self, i: int, number: int, frame: Frame, labels: UInt8[np.ndarray, "n"], rng: np.random.Generator
     ) -> list[Cutout]:
-        """Place objects of another labelled scan (of the same one if there is no other) into frame ``i``.
+        """Place objects of another labelled scan (of the same one if it is the only one) into frame ``i``.
 
         A scan that cannot be read provides no objects; it is reported when its own turn comes.
 
@@ -47,7 +47,7 @@ class ObjectPaster:
             source = self.frames.frame(donor, ())
         except DataError:
             return []
-        cutouts = cut_out(source.scan, self._objects(donor, source), self.config.fewest)
+        cutouts = extract_objects(source.scan, self._objects(donor, source), self.config.fewest)
         objects = self._objects(i, frame)
         return paste(cutouts, frame.scan.points, labels, objects, self.config, self.volume, rng)
 

@@ -13,7 +13,7 @@ class SampleKey(NamedTuple):
     Attributes:
         epoch: pass over the data; each one augments a scan differently.
         index: 0 .. len - 1.
-        labelled_only: draw from the scans that show their labels, in turn, instead of from all.
+        labelled_only: draw from the scans with usable labels, in turn, instead of from all scans.
     """
 
     epoch: int

@@ -1,4 +1,4 @@
-"""A look at a few samples of each sequence, so that a run that cannot start ends before it has written anything."""
+"""Samples of each sequence that are read before a run, so that unusable data is refused before anything is written."""
 
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
@@ -12,17 +12,18 @@ from elite.datasets.input_guard import InputGuard
 from elite.errors import DataError
 from elite.types import Sample
 
-_SEQUENCES = 24  # at most so many are looked at
-_EXAMINED = 10  # scans that the input guard sees
-Read = Callable[[Callable[[], Any]], Any]  # calls a step that may wait for a file, and returns its result
+_SEQUENCES = 24  # maximum number of sequences that are read
+_EXAMINED = 10  # scans that the input guard examines
+Read = Callable[[Callable[[], Any]], Any]  # runs a step that reads files, and returns its result
 
 
 def training_samples(scans: TrainingSet, read: Read) -> Iterator[Sample]:
-    """One sample of each sequence, read by ``read(step)``.
+    """Read one sample of each sequence with ``read(step)``.
+
+    If damaged scans are tolerated, up to three scans of a sequence are tried.
 
     Raises:
-        DataError: the scans of a sequence cannot be read (three are tried if damaged ones are tolerated), and they are
-            more than ``scans`` tolerates.
+        DataError: the sequences that cannot be read have more scans than ``scans`` tolerates.
     """
     strict, unreadable = copy(scans), 0
     strict.tolerance = 0
@@ -37,7 +38,7 @@ def training_samples(scans: TrainingSet, read: Read) -> Iterator[Sample]:
 
 
 def validation_samples(scans: ScoringSet, read: Read) -> Iterator[Sample]:
-    """The first sample of each sequence, read by ``read(step)``.
+    """Read the first sample of each sequence with ``read(step)``.
 
     Raises:
         DataError: it cannot be read.
@@ -47,10 +48,10 @@ def validation_samples(scans: ScoringSet, read: Read) -> Iterator[Sample]:
 
 
 def examine_scans(frames: Dataset, positions: Sequence[int], guard: InputGuard, read: Read) -> None:
-    """Show some of the scans, evenly spaced, to the input guard. Damaged ones are left to training.
+    """Examine some of the scans, evenly spaced. Damaged ones are skipped; training reports them.
 
     Raises:
-        DataError: they are doubtful, and the guard is strict.
+        DataError: a scan is doubtful, and the guard is strict.
     """
     for position in positions[:: -(-len(positions) // _EXAMINED) or 1]:
         try:
@@ -71,7 +72,7 @@ def _first_readable(scans: TrainingSet, places: Sequence[int], read: Read) -> Sa
 
 
 def _by_sequence(frames: Dataset, positions: Sequence[int]) -> list[list[int]]:
-    """For each sequence the places in ``positions`` of its frames, of those with an image if any has one."""
+    """Places in ``positions`` of the frames of each sequence; only of those with an image, if there are any."""
     found: dict[str, list[int]] = {}
     for place, position in enumerate(positions):
         found.setdefault(frames.ids[position].sequence, []).append(place)

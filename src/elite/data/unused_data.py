@@ -1,4 +1,4 @@
-"""What a training run does not use: a line each, so that nobody finds out from the result."""
+"""Report of the data that a training run does not use."""
 
 from collections.abc import Iterator
 
@@ -53,7 +53,7 @@ def _derived(training: TrainingSet) -> Iterator[str]:
 
 
 def _sequences(frames: SemanticKITTI, scored: tuple[str, ...]) -> Iterator[str]:
-    """The test split is not meant for training."""
+    """Sequences that the run does not use, except the test split."""
     left = {*frames.layout.found_sequences()} - {*frames.sequences, *scored, *SPLITS["test"]}
     if left:
         are = "sequence {} is" if len(left) == 1 else "sequences {} are"

@@ -1,4 +1,4 @@
-"""The images of a frame as views: tied to the points of its sample, with dense labels where there are any."""
+"""Views of a frame: its images, paired with the points of the sample, and their dense labels."""
 
 from collections.abc import Mapping
 
@@ -18,20 +18,25 @@ def frame_views(
     rng: np.random.Generator | None = None,
     labels: Mapping[str, UInt8[np.ndarray, "h w"]] | None = None,
 ) -> tuple[View, ...]:
-    """A view per image of the frame, its pairs numbered by the ``rows`` of the scan that make up the sample.
+    """Make one view of each image of a frame.
 
-    ``labels`` are dense train ids by camera. Without ``rng`` the views are the same each time.
+    Args:
+        frame: scan, images and cameras.
+        rows: rows of the scan that are points of the sample; pairs refer to them.
+        config: crop and augmentation.
+        rng: generator of the augmentation; None = no augmentation.
+        labels: dense train ids by camera.
 
     Raises:
         DataError: an image is smaller than the crop, or its camera sees no point.
     """
-    seen = [camera for camera in frame.cameras if camera.name in frame.images]
-    whole = [_whole_view(frame, camera, rows, (labels or {}).get(camera.name)) for camera in seen]
-    return tuple(prepare(view, config, rng, source=f"{view.camera} of scan {frame.id}") for view in whole)
+    cameras = [camera for camera in frame.cameras if camera.name in frame.images]
+    complete = [_complete_view(frame, camera, rows, (labels or {}).get(camera.name)) for camera in cameras]
+    return tuple(prepare(view, config, rng, source=f"{view.camera} of scan {frame.id}") for view in complete)
 
 
-def _whole_view(frame: Frame, camera: Camera, rows: np.ndarray, labels: np.ndarray | None) -> View:
-    """Pairs of the whole scan first: what lies outside the sample still hides what is behind it."""
+def _complete_view(frame: Frame, camera: Camera, rows: np.ndarray, labels: np.ndarray | None) -> View:
+    """View without crop. Points outside the sample take part in the occlusion test, since they occlude others."""
     image = frame.images[camera.name]
     pairs = require_point_pixel_pairs(frame.scan.points, camera, *image.shape[:2], of=f"scan {frame.id}")
     return View(camera.name, image, keep_rows(pairs, rows, len(frame.scan)), labels)

@@ -1,4 +1,4 @@
-"""Is this data set whole? Everything is read once; faults are counted and named, never raised."""
+"""Check of a data set: reads all its files once, and counts and describes their faults."""
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -36,15 +36,18 @@ _SUMMED = (
 
 @dataclass
 class SequenceReport:
-    """Counts of one sequence (or of one frame, to be added up).
+    """Counts of one sequence, or of one frame (see ``add``).
 
     Attributes:
+        projectable: points of the frames with an image of the first camera.
+        projected: those of them inside that image.
+        mismatches: label files that do not fit their scans.
         inside: points in the student's volume.
-        remission: the largest value.
+        remission: largest value.
         faults: certain faults, one line each.
-        doubts: doubtful properties by kind: in how many frames, and the message of the first one.
-        votes: the frames' evidence on the axes.
-        scene: that of a single frame.
+        doubts: doubtful properties by kind: number of frames, and message of the first one.
+        votes: votes of the frames on the axes.
+        scene: scene of a single frame (see ``AxisVotes``).
     """
 
     sequence: str
@@ -69,6 +72,7 @@ class SequenceReport:
     scene: tuple[int, int] | None = None
 
     def add(self, other: "SequenceReport") -> None:
+        """Add the counts of a frame."""
         for name in _SUMMED:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.remission = max(self.remission, other.remission)
@@ -85,18 +89,18 @@ class SequenceReport:
 
     @property
     def doubtful(self) -> list[str]:
-        """Everything doubtful, one line each."""
+        """Doubtful properties, one line each."""
         lines = [f"{message} (in {frames} of {self.scans} scans)" for frames, message in self.doubts.values()]
         return [*lines, *(f"sequence {self.sequence}: {doubt.message}" for doubt in self.votes.doubts())]
 
     @property
     def share_inside(self) -> float | None:
-        """Share of the points that lie in the student's volume."""
+        """Share of the points in the student's volume; None without points."""
         return self.inside / self.points if self.points else None
 
     @property
     def share_projected(self) -> float | None:
-        """Share of the points of frames with an image that fall into (the first camera's) image."""
+        """Share of the projectable points that are inside the image; None without any."""
         return self.projected / self.projectable if self.projectable else None
 
     def to_dict(self) -> dict[str, Any]:
@@ -121,9 +125,13 @@ def check(
     threads: int = 4,
     progress: Callable[[Iterable[SequenceReport], int], Iterable[SequenceReport]] = lambda items, total: items,
 ) -> list[SequenceReport]:
-    """Read every selected file; one report per sequence. A sequence is faulty if its ``faults`` are not empty.
+    """Read all selected files. Returns one report per sequence, whose ``faults`` are empty if it is valid.
 
-    ``volume`` is the student's: a scan without a point in it is faulty.
+    Args:
+        dataset: frames to check.
+        volume: low and high corner of the student's volume (m). A scan without a point in it is faulty.
+        threads: number of reading threads.
+        progress: wraps the reports of the frames, of which it receives the number.
     """
     by_sequence: dict[str, list[int]] = {}
     for i, frame_id in enumerate(dataset.ids):
@@ -195,8 +203,8 @@ def _check_points(scan: Scan, path: Path, volume: Volume, report: SequenceReport
     report.inside = int(in_volume(scan.points, volume).sum())
     if not report.inside:
         report.faults.append(
-            f"{path} has no point in the volume {volume[0]} .. {volume[1]} m, expected metres in the sensor frame (x "
-            "forward, y left, z up)"
+            f"{path}: expected points in the volume {volume[0]} .. {volume[1]} m (sensor frame: x forward, y left, z "
+            "up), found none"
         )
     found = examine(scan, volume)
     report.scene = found.scene
@@ -214,7 +222,7 @@ def _check_labels(path: Path, scan: Path, points: int, report: SequenceReport) -
     unknown = unknown_raw_ids(raw)
     if unknown:
         report.unknown_ids += 1
-        report.faults.append(f"{path} holds unknown label ids {unknown[:5]}, expected SemanticKITTI raw ids")
+        report.faults.append(f"{path}: expected raw label ids of SemanticKITTI, found {unknown[:5]}")
         raw = raw[~np.isin(raw, unknown)]
     report.classes += np.bincount(to_train(raw), minlength=NUM_CLASSES)
 
@@ -235,8 +243,8 @@ def _check_images(
         inside = int(in_image(project(points, camera)[0], height, width).sum())
         if not inside:
             report.faults.append(
-                f"{path}: calibration projects none of the {len(points)} points into the image; check calib.txt, and "
-                "whether scan and image belong together"
+                f"{path}: expected points in the image, found that the calibration projects none of {len(points)} "
+                "into it. Check calib.txt, and that scan and image belong together"
             )
         if (message := size_doubt(camera, height, width)) is not None:
             report.doubt(f"size of {name}", f"{path}: {message}")

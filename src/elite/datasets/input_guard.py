@@ -1,8 +1,7 @@
-"""Input guard: scans that can be read and are probably not what the network expects.
+"""Input guard: reports readable scans that probably do not match the input of the network.
 
-A wrong scan gets labels like any other, so silence costs accuracy. Certain faults are errors of the reader. Doubtful
-inputs are reported here, once per run and kind, with the value seen and the value expected; ``strict`` makes them
-errors.
+Such scans are labelled like any others, with low accuracy. Readers raise errors for certain faults; the guard reports
+doubtful properties, once per run and kind, with the expected and the found value. ``strict`` turns them into errors.
 """
 
 import warnings
@@ -17,47 +16,49 @@ from elite.types import Camera, Scan
 
 Kind = Literal["no-returns", "remission", "height", "axes", "volume"]
 
-SENSOR_HEIGHT = 1.73  # metres above the road: SemanticKITTI's sensor, to which the volume of the student belongs
+SENSOR_HEIGHT = 1.73  # metres above the road: SemanticKITTI's sensor, for which the default volume was chosen
 _HEIGHT_TOLERANCE = 0.3  # metres; five real and 200 rendered scans lie within 0.1 m
-_STEEPEST = 15.0  # degrees of the ground in the sensor frame
+_STEEPEST = 15.0  # degrees: slope of the ground in the sensor frame
 _AT_ORIGIN, _REPEATED = 0.01, 0.1  # shares of points at the origin, and of points that equal their predecessor
 _BEYOND = 0.001  # share of points with a remission outside 0..1
 _BRIGHTEST, _DARKEST = 1.0, 0.05  # range of the largest remission of a scan
 _OUTSIDE = 0.5  # share of points outside the volume
-_ABOVE = 0.5  # metres: ground above the sensor is upside down
-_SAME_SCENE = 0.2  # change of the numbers of obstacles between two scans of the same scene
+_ABOVE = 0.5  # metres: ground this far above the sensor means that z points down
+_SAME_SCENE = 0.2  # relative change of the numbers of obstacle points between two scans of the same scene
 _OFF_CENTRE = 0.2  # of the image's width and height
-_FEWEST = 500  # points: fewer show neither the ground nor a range of remission
-_EVERY, _FIRST = 20, 10  # the ground is fitted in each of the first ten scans, and in each twentieth later one
-_TURNED = 5  # votes for obstacles along x, beyond four times those for obstacles along y
+_FEWEST = 500  # points: fewer suffice neither for the ground nor for a range of remission
+_EVERY, _FIRST = 20, 10  # the ground is fitted in the first ten scans, then in every twentieth scan
+_TURNED = 5  # votes for obstacles along x in excess of four times those along y
 
 
 class DoubtfulInput(UserWarning):
-    """A scan that can be read and is probably not what the network expects."""
+    """A readable scan probably does not match the input of the network."""
 
 
 @dataclass(frozen=True)
 class Doubt:
-    """One doubtful property of a scan: what was expected, what was found, and the remedy, as a sentence."""
+    """A doubtful property of a scan. The message has the expected and the found value, and a remedy."""
 
     kind: Kind
     message: str
 
 
 def warn(message: str) -> None:
-    """Report a doubt from Python: as a warning of the class DoubtfulInput."""
+    """Issue a DoubtfulInput warning."""
     warnings.warn(message, DoubtfulInput, stacklevel=2)
 
 
 @dataclass(frozen=True)
 class AxisVotes:
-    """Scans of a moving vehicle with obstacles along x only, and along y only.
+    """Numbers of scans with obstacles along x only, and along y only.
 
-    Obstacles stand beside a driving vehicle, rarely in front of it, so a street along y means turned axes. One scan
-    proves nothing (a vehicle waits behind another), so each one that shows another scene casts a vote.
+    Obstacles are usually at the sides of a driving vehicle, so obstacles along x indicate swapped axes. A single scan
+    is not sufficient, since a vehicle may wait behind another one; each scan of another scene has one vote.
 
     Attributes:
-        scene: numbers of points of obstacles along x and along y in the last scan that was counted.
+        along_x: scans with obstacles in front or behind only.
+        along_y: scans with obstacles at the sides only.
+        scene: numbers of obstacle points along x and along y in the last counted scan.
     """
 
     along_x: int = 0
@@ -65,38 +66,38 @@ class AxisVotes:
     scene: tuple[int, int] = (0, 0)
 
     def counted(self, scene: tuple[int, int] | None) -> "AxisVotes":
-        """The votes with one more scan; without it if it shows no scene, or the same as the last one."""
+        """Add the vote of a scan, unless it has no obstacles or shows the same scene as the last one."""
         if scene is None or all(
             abs(new - old) <= _SAME_SCENE * max(new, old) for new, old in zip(scene, self.scene, strict=True)
         ):
             return self
         x, y = scene
-        return AxisVotes(self.along_x + _stands_out(x, y), self.along_y + _stands_out(y, x), scene)
+        return AxisVotes(self.along_x + _dominates(x, y), self.along_y + _dominates(y, x), scene)
 
     def doubts(self) -> Iterator[Doubt]:
-        """Turned axes, once the evidence suffices."""
+        """Yield a doubt about the axes if the votes suffice."""
         if self.along_x - 4 * self.along_y >= _TURNED:
             yield Doubt(
                 "axes",
                 "expected the street along x (x forward, y left, z up), found obstacles in front of the vehicle and "
-                f"none at its sides in {self.along_x} of the scans examined. Turn the points to x forward, y left.",
+                f"none at its sides in {self.along_x} scans. Rotate the points to x forward, y left.",
             )
 
 
-def _stands_out(count: int, other: int) -> bool:
+def _dominates(count: int, other: int) -> bool:
     return count > max(300, 3 * other)
 
 
 @dataclass(frozen=True)
 class Examination:
-    """The doubtful properties of one scan, and the obstacles along x and along y that it shows around a vehicle."""
+    """Doubtful properties of one scan, and its numbers of obstacle points along x and along y."""
 
     doubts: tuple[Doubt, ...]
     scene: tuple[int, int] | None = None
 
 
 def examine(scan: Scan, volume: Volume, *, fit_ground: bool = True) -> Examination:
-    """Everything doubtful about a single scan. Fitting the ground takes most of the time."""
+    """Find the doubtful properties of a single scan. Fitting the ground takes most of the time."""
     if not len(scan):
         return Examination(())
     found = [*_no_returns(scan), *_remission(scan)]
@@ -111,12 +112,12 @@ def examine(scan: Scan, volume: Volume, *, fit_ground: bool = True) -> Examinati
 
 
 class InputGuard:
-    """The doubtful inputs of one run. Each kind is reported once, for the first scan that shows it.
+    """Doubtful inputs of one run. Each kind is reported once, for the first scan that has it.
 
     Args:
         volume: low and high corner of the student's volume (m).
-        report: takes each message.
-        strict: raise instead.
+        report: called with each message.
+        strict: raise an error instead.
     """
 
     def __init__(self, volume: Volume, report: Callable[[str], None] = warn, *, strict: bool = False) -> None:
@@ -126,10 +127,10 @@ class InputGuard:
         self._votes = AxisVotes()
 
     def examine(self, scan: Scan, source: object = "the scan") -> None:
-        """Report what is doubtful about a scan and has not been reported yet.
+        """Report the doubtful properties of a scan that have not been reported yet.
 
         Raises:
-            DataError: it is doubtful, and the guard is strict.
+            DataError: there is one, and the guard is strict.
         """
         found = examine(scan, self.volume, fit_ground=self._scans < _FIRST or self._scans % _EVERY == 0)
         self._scans += 1
@@ -138,15 +139,15 @@ class InputGuard:
             if self.strict:
                 raise DataError(f"{source}: {doubt.message}")
             self._report(doubt, f"{source}: ")
-        if not self.strict:  # otherwise ``finish`` raises: no single scan is to blame
+        if not self.strict:  # otherwise ``finish`` raises an error, which concerns all scans
             for doubt in self._votes.doubts():
                 self._report(doubt, "")
 
     def finish(self) -> None:
-        """End the run.
+        """Check the properties of all scans together at the end of a run.
 
         Raises:
-            DataError: all scans together are doubtful, and the guard is strict.
+            DataError: they are doubtful, and the guard is strict.
         """
         for doubt in self._votes.doubts() if self.strict else ():
             raise DataError(doubt.message)
@@ -159,11 +160,11 @@ class InputGuard:
 
 def _outside(scan: Scan, volume: Volume) -> Iterator[Doubt]:
     outside = 1 - in_volume(scan.points, volume).mean()
-    if _OUTSIDE < outside < 1:  # all of them is a certain fault
+    if _OUTSIDE < outside < 1:  # 1 is a certain fault, which raises an error elsewhere
         yield Doubt(
             "volume",
-            f"expected most points in the volume {volume[0]} .. {volume[1]} m, found {outside:.0%} outside, which get "
-            "the label of their nearest neighbour. Give metres in the sensor frame: x forward, y left, z up.",
+            f"expected most points in the volume {volume[0]} .. {volume[1]} m, found {outside:.0%} outside, which are "
+            "labelled like their nearest neighbour inside. Give metres in the sensor frame: x forward, y left, z up.",
         )
 
 
@@ -174,14 +175,14 @@ def _no_returns(scan: Scan) -> Iterator[Doubt]:
         yield Doubt(
             "no-returns",
             f"expected measured points only, found {at_origin:.0%} at the origin: points without a return. Remove them "
-            "from scan and labels; they get labels like any other point.",
+            "from scan and labels. Otherwise, they are labelled like measured points.",
         )
     elif len(scan) >= _FEWEST:
         repeated = float(((x[1:] == x[:-1]) & (y[1:] == y[:-1]) & (z[1:] == z[:-1])).mean())
         if repeated > _REPEATED:
             yield Doubt(
                 "no-returns",
-                f"expected measured points only, found {repeated:.0%} equal to the one before: points without a "
+                f"expected measured points only, found {repeated:.0%} equal to the previous point: points without a "
                 "return, or duplicates. Remove those without a return from scan and labels.",
             )
 
@@ -213,9 +214,9 @@ def _ground(ground: Ground) -> Iterator[Doubt]:
 
 
 def size_doubt(camera: Camera, height: int, width: int) -> str | None:
-    """What is doubtful about an image's size: the principal point of its camera lies near its middle.
+    """Describe an image size that does not match the calibration; None if it does.
 
-    Images that were resized after the calibration show points at the wrong pixels.
+    The principal point of a camera lies near the middle of its image. It does not after the image was resized.
     """
     intrinsics, _, _ = pinhole(camera)
     u, v = intrinsics[:2, 2]

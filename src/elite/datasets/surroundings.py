@@ -1,28 +1,28 @@
-"""What a scan shows around its sensor: the ground, obstacles, and whether the sensor looks in all directions."""
+"""Surroundings of the sensor in a scan: the ground, obstacles, and the covered directions."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Float32
 
-_NEAR, _FAR, _CELL = 2.5, 15.0, 1.5  # metres: ring around the sensor, and cells that each give one ground point
+_NEAR, _FAR, _CELL = 2.5, 15.0, 1.5  # metres: ring around the sensor, and cells with one ground point each
 _SAMPLED = 30_000  # points
 _FEWEST_CELLS = 8
 
 
 @dataclass(frozen=True)
 class Ground:
-    """The plane that the ground around the sensor fits: z below the sensor (m) and slope (degrees)."""
+    """Ground plane around the sensor: z at the sensor (m) and slope (degrees)."""
 
     height: float
     slope: float
 
 
 def ground_plane(points: Float32[np.ndarray, "n 3"]) -> Ground | None:
-    """Fit a plane to the lowest points around the sensor; None where too few of them lie on one.
+    """Fit a plane to the lowest points around the sensor; None if too few of them lie on one.
 
-    Least squares over the low points of each cell, repeated with a shrinking limit on the residuals, so that walls,
-    vehicles and vegetation drop out.
+    Least squares over the low points of the cells, repeated with a decreasing limit on the residuals, which excludes
+    walls, vehicles and vegetation.
     """
     low = _lowest_of_cells(points)
     if len(low) < _FEWEST_CELLS:
@@ -41,9 +41,9 @@ def ground_plane(points: Float32[np.ndarray, "n 3"]) -> Ground | None:
 
 
 def _lowest_of_cells(points: Float32[np.ndarray, "n 3"]) -> Float[np.ndarray, "cells 3"]:
-    """A low point (tenth percentile of z) of each cell with some points in the ring around the sensor."""
+    """Low point (tenth percentile of z) of each cell with at least five points in the ring around the sensor."""
     points = points[:: len(points) // _SAMPLED + 1]
-    with np.errstate(over="ignore"):  # a wild coordinate is far away
+    with np.errstate(over="ignore"):  # huge coordinates become infinite, and are outside the ring
         squared = points[:, 0] ** 2 + points[:, 1] ** 2
     ring = points[(squared > _NEAR**2) & (squared < _FAR**2)]
     columns = int(2 * _FAR / _CELL) + 1
@@ -57,7 +57,7 @@ def _lowest_of_cells(points: Float32[np.ndarray, "n 3"]) -> Float[np.ndarray, "c
 
 
 def obstacles(points: Float32[np.ndarray, "n 3"], ground: float) -> tuple[int, int]:
-    """Numbers of points of obstacles (0.5 to 2 m above the ground, 3 to 12 m away) along x and along y."""
+    """Count the obstacle points (0.5 to 2 m above the ground, 3 to 12 m away) along x and along y."""
     above = points[:, 2] - ground
     upright = points[(above > 0.5) & (above < 2)]
     x, y = np.abs(upright[:, 0]), np.abs(upright[:, 1])
@@ -67,7 +67,7 @@ def obstacles(points: Float32[np.ndarray, "n 3"], ground: float) -> tuple[int, i
 
 
 def sees_all_around(points: Float32[np.ndarray, "n 3"]) -> bool:
-    """Whether there are points within 30 m in each of the four directions, which a forward-looking sensor lacks."""
+    """Return whether there are points within 30 m in all four directions, unlike those of a forward-facing sensor."""
     near = points[:: len(points) // _SAMPLED + 1]
     near = near[np.abs(near[:, :2]).max(axis=1) < 30]
     x, y = near[:, 0], near[:, 1]
