@@ -16,28 +16,11 @@ import torch
 from jaxtyping import install_import_hook
 from PIL import Image
 
+from tests.support import shapes
+
 # Shapes and dtypes in signatures are checked in tests only: the checks are too slow for training. The hook precedes
 # every import of elite.
-install_import_hook(
-    [
-        f"elite.{room}"
-        for room in (
-            "geometry",
-            "pixels",
-            "labels",
-            "metrics",
-            "losses",
-            "sparse",
-            "student",
-            "teacher",
-            "pseudo_labels",
-            "viewer.layers",
-            "viewer.colors",
-            "viewer.images",
-        )
-    ],
-    "beartype.beartype",
-)
+install_import_hook("elite", f"{shapes.__name__}.check_shapes")
 
 from tests.support.foundation import write_foundation
 from tests.support.scans import write_tiny_kitti

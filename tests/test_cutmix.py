@@ -119,7 +119,7 @@ def test_rectangles_that_overlap_share_a_point() -> None:
 def test_what_is_behind_a_pasted_object_is_hidden() -> None:
     wall = Cutout(
         np.array([[5, y, z] for y in np.arange(-1, 1, 0.02) for z in np.arange(-1, 1, 0.02)], np.float32),
-        np.zeros(1),
+        np.zeros(10_000, np.float32),
         1,
     )
     points = np.array([[9, 0, 0], [4, 0, 0], [9, 4, 0], [9, 0, 3], [-9, 0, 0], [5.1, 0, 0], [40, 7, -7]], np.float32)
