@@ -61,7 +61,7 @@ def adapted_sam(method: str, blocks: int = 3, **settings: Any) -> Adapter:
 PIXELS = torch.randn(2, 3, 80, 144, generator=torch.Generator().manual_seed(1))
 
 
-def test_split_and_fuse_keep_outputs_and_names() -> None:
+def test_split_qkv_then_fuse_qkv_restores_outputs_and_names() -> None:
     encoder = narrow_encoder()
     before, names = run_blocks(encoder, PIXELS), encoder.state_dict()
     split_qkv(encoder)
@@ -73,7 +73,7 @@ def test_split_and_fuse_keep_outputs_and_names() -> None:
 
 
 @pytest.mark.parametrize("method", LOW_RANK)
-def test_starts_as_the_base_trains_and_merges(method: str) -> None:
+def test_adapt_low_rank_starts_as_the_base_trains_and_merges(method: str) -> None:
     """The adapted model is the base at first; only the adapter gets gradients; merged, it computes the same."""
     torch.manual_seed(7)
     base = run_blocks(narrow_encoder(3), PIXELS)
@@ -94,7 +94,7 @@ def test_starts_as_the_base_trains_and_merges(method: str) -> None:
     torch.testing.assert_close(run_blocks(adapter.model, PIXELS), adapted)  # the copy was merged, not this one
 
 
-def test_parameters_of_sam_vit_b() -> None:
+def test_count_parameters_of_sam_vit_b_equals_the_sum_by_hand() -> None:
     """12 blocks, rank 12: q, k, v, proj 12 (768 + 768 + 1) each, lin1 and lin2 12 (768 + 3072 + 1) each."""
     with torch.device("meta"):
         encoder = SamVisionEncoder(SamVisionConfig())
@@ -104,7 +104,7 @@ def test_parameters_of_sam_vit_b() -> None:
     assert len(adapter.trained) == 72 * 3
 
 
-def test_full_and_frozen_and_first_block() -> None:
+def test_adapt_full_frozen_or_first_block_trains_those_parameters() -> None:
     def trained(**settings: Any) -> set[str]:
         return set(adapt(narrow_encoder(3), "layers", AdapterConfig(**settings)).trained)
 
@@ -117,7 +117,7 @@ def test_full_and_frozen_and_first_block() -> None:
     assert fused == {f"layers.{i}.{n}" for i in (1, 2) for n in ("attn.qkv", "attn.proj", "mlp.lin1", "mlp.lin2")}
 
 
-def test_targets_are_exact_names() -> None:
+def test_adapt_targets_match_exact_names_only() -> None:
     """A layer elsewhere whose name ends like a target's is left alone."""
     model = nn.ModuleDict({"layers": stack(2), "head": nn.ModuleDict({"layers": stack(2)})})
     adapter = adapt(model, "layers", AdapterConfig(method="lora", targets=("hidden",)))
@@ -132,7 +132,7 @@ def test_targets_are_exact_names() -> None:
         ({}, "at least 6 of them, found 5"),
     ],
 )
-def test_impossible_settings_are_refused(settings: dict[str, Any], words: str) -> None:
+def test_adapt_impossible_settings_are_refused(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         adapt(narrow_encoder(3), "layers", AdapterConfig(**settings), total_steps=5)
 
@@ -140,7 +140,7 @@ def test_impossible_settings_are_refused(settings: dict[str, Any], words: str) -
 # ---- AdaLoRA's schedule ---------------------------------------------------------------------------------------
 
 
-def test_schedule_is_in_whole_steps() -> None:
+def test_schedule_of_any_length_has_integer_steps() -> None:
     for total in range(6, 10_001):
         expected = {"total_step": total, "tinit": total // 6, "tfinal": total // 2, "deltaT": max(1, total // 300)}
         assert schedule(AdapterConfig(), total) == expected
@@ -199,7 +199,7 @@ def cubic(step: int, total: int) -> int:
 
 
 @pytest.mark.parametrize("hold", [False, True])
-def test_budget_follows_the_schedule(hold: bool) -> None:
+def test_allocate_each_interval_follows_the_cubic_budget(hold: bool) -> None:
     """Right after every allocation, and in every forward pass of the final phase, although momentum revives ranks."""
     total, interval = 1800, 6
     budgets = Run(total, hold_budget=hold).train(1, total)
@@ -216,13 +216,13 @@ def test_budget_follows_the_schedule(hold: bool) -> None:
     assert set(budgets[total // 2 - 1 :]) == {8}  # after step T - tfinal, so in all forward passes from the next on
 
 
-def test_final_ranks_are_set_though_no_allocation_is_due() -> None:
+def test_allocate_last_step_between_intervals_sets_final_ranks() -> None:
     """T - tfinal = 101 is no multiple of the interval, 20."""
     budgets = Run(201, interval=0.1).train(1, 103)
     assert budgets[100:] == [8, 8, 8]
 
 
-def test_same_ranks_as_peft() -> None:
+def test_allocate_without_ties_prunes_as_peft() -> None:
     """Twin: peft's own allocator, without ties, prunes the same singular values to the same numbers."""
     from peft.tuners.adalora import RankAllocator
 
@@ -237,7 +237,7 @@ def test_same_ranks_as_peft() -> None:
 
 
 @pytest.mark.parametrize("stop", [50, 87])
-def test_resumed_equals_uninterrupted(stop: int, tmp_path: Path) -> None:
+def test_allocator_resumed_equals_uninterrupted(stop: int, tmp_path: Path) -> None:
     """Stopped between two allocations (every 4 steps) or in the final phase (from 61 on), bit for bit."""
     whole = Run(120, interval=1 / 30, hold_budget=True)
     whole.train(1, stop)
@@ -269,7 +269,7 @@ def test_allocator_state_of_another_run_is_refused() -> None:
         adapt(nn.ModuleDict({"layers": stack(1)}), "layers", AdapterConfig(method="lora")).load_allocator_state(state)
 
 
-def test_ties_share_the_budget() -> None:
+def test_allocate_ties_share_the_budget() -> None:
     """With all importances 0 the budget holds to the last one, evenly over the layers (peft would prune everything)."""
     run = Run(120)
     for name, p in run.model.named_parameters():
@@ -280,7 +280,7 @@ def test_ties_share_the_budget() -> None:
     assert list(run.adapter.ranks().values()) == [4, 4]
 
 
-def test_a_step_without_gradient_keeps_importance() -> None:
+def test_allocate_step_without_gradient_keeps_importance() -> None:
     run = Run(120)
     run.train(1, 3)
     before = copy.deepcopy(run.adapter.allocator_state()["importance"])
@@ -291,7 +291,7 @@ def test_a_step_without_gradient_keeps_importance() -> None:
     assert all(torch.equal(before[name], after[name]) and before[name].any() for name in before)
 
 
-def test_orthogonality_twin() -> None:
+def test_orthogonality_equals_the_formula() -> None:
     run = Run(120)
     scatter(run.adapter)
     pieces = []
@@ -309,7 +309,7 @@ def test_orthogonality_twin() -> None:
 
 
 @pytest.mark.parametrize("method", [*LOW_RANK, "full"])
-def test_file_round_trip(method: str, tmp_path: Path) -> None:
+def test_adapter_file_round_trip_restores_the_adapter(method: str, tmp_path: Path) -> None:
     adapter, path = adapted_sam(method), tmp_path / "adapter.safetensors"
     scatter(adapter)
     adapter.save(path)
@@ -321,7 +321,7 @@ def test_file_round_trip(method: str, tmp_path: Path) -> None:
     assert path.read_bytes() == (tmp_path / "again.safetensors").read_bytes()
 
 
-def test_files_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+def test_adapter_file_of_another_model_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "adapter.safetensors"
     adapted_sam("lora", targets=("q", "v")).save(path)
     fits = adapted_sam("lora", targets=("q", "v"))
@@ -343,7 +343,7 @@ def test_files_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         fits.load(path)
 
 
-def test_settings_of_the_paper() -> None:
+def test_adapter_config_defaults_are_those_of_the_paper() -> None:
     config = AdapterConfig()
     assert (config.rank, config.target_rank, config.alpha) == (12, 8, 1.0)
     tuner: Any = adapt(narrow_encoder(1), "layers", replace(config, beta1=0.7), total_steps=600).tuner
@@ -353,7 +353,7 @@ def test_settings_of_the_paper() -> None:
 
 
 @pytest.mark.parametrize("method", ["adalora", "lora"])
-def test_a_network_of_convolutions_is_adapted_too(method: str) -> None:
+def test_adapt_convolutional_network_adapts_it(method: str) -> None:
     settings = {"hidden_sizes": [8, 12, 16, 16], "depths": [1, 1, 1, 1], "embedding_size": 8, "layer_type": "basic"}
     model = AutoBackbone.from_config(ResNetConfig(**settings, out_features=["stage4"])).eval()
     images = torch.randn(2, 3, 64, 64)

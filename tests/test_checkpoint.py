@@ -55,7 +55,7 @@ def assert_same_student(a: SPVCNN, b: SPVCNN) -> None:
 # ---- published checkpoints ------------------------------------------------------------------------------------
 
 
-def test_published_fixture_gives_the_published_logits(real_data):
+def test_import_published_fixture_gives_the_published_logits(real_data):
     published = real_data / "published-student"
     imported, report = import_published(published / "random_weights.ckpt")
     assert report.weight_layout == "KRSC"
@@ -72,7 +72,7 @@ def test_published_fixture_gives_the_published_logits(real_data):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_every_weight_layout_gives_the_same_student(layout, save_published):
+def test_import_published_any_weight_layout_gives_the_same_student(layout, save_published):
     original = student()
     state = published_state(original, layout)
     imported, report = import_published(save_published(state), layout=None if layout == "KRSC" else layout)
@@ -85,20 +85,20 @@ def test_every_weight_layout_gives_the_same_student(layout, save_published):
     assert any("ce_loss" in line and "loss" in line.split(": ")[1] for line in report.lines())
 
 
-def test_channels_classes_and_stages_are_read_off_the_weights(save_published):
+def test_import_published_infers_channels_classes_and_stages(save_published):
     original = student(channels=6, classes=9, strides=(1, 2, 4))
     imported, _ = import_published(save_published(published_state(original, "KRSC")))
     assert_same_student(imported, original)
 
 
-def test_an_undecidable_layout_asks_for_one(save_published):
+def test_import_published_ambiguous_layout_requires_one(save_published):
     path = save_published(published_state(student(), "RSCK"))
     with pytest.raises(CheckpointError, match="--weight-layout"):
         import_published(path)
 
 
 @pytest.mark.parametrize(("stored", "claimed"), [("KRSC", "RSKC"), ("KRSC", "RSCK"), ("RSCK", "KRSC")])
-def test_a_layout_that_contradicts_the_shapes_is_refused(stored, claimed, save_published):
+def test_import_published_layout_against_the_shapes_is_refused(stored, claimed, save_published):
     original = student()
     path = save_published(published_state(original, stored))
     with pytest.raises(CheckpointError, match="Omit --weight-layout, or give another"):
@@ -229,20 +229,20 @@ UNFIT = {
 
 
 @pytest.mark.parametrize("fault", UNFIT)
-def test_a_published_checkpoint_that_does_not_fit_is_refused(fault, save_published):
+def test_import_published_changed_weights_are_refused(fault, save_published):
     change, message = UNFIT[fault]
     path = save_published(change(published_state(student(), "KRSC")))
     with pytest.raises(CheckpointError, match=message):
         import_published(path)
 
 
-def test_other_classes_than_configured_are_refused(save_published):
+def test_import_published_of_other_class_count_is_refused(save_published):
     path = save_published(published_state(student(classes=17), "KRSC"))
     with pytest.raises(CheckpointError, match=r"20 classes"):
         import_published(path, config=StudentConfig(channels=8))
 
 
-def test_the_report_counts_what_was_left_out():
+def test_import_report_counts_unused_entries():
     report = ImportReport(imported={"a": "b"}, skipped={"c": "reason"}, weight_layout="KRSC")
     assert report.lines() == [
         "1 keys imported (3x3x3 weights stored as KRSC)",
@@ -262,7 +262,7 @@ class Payload:
         return (print, ("must never run",))
 
 
-def test_pickled_calls_are_named_and_never_run(tmp_path, capsys):
+def test_import_published_with_pickled_calls_names_and_never_runs_them(tmp_path, capsys):
     path, original = tmp_path / "object.ckpt", student(**SMALL)
     torch.save({"state_dict": published_state(original, "KRSC"), "hyper_parameters": Payload()}, path)
     imported, report = import_published(path)
@@ -290,7 +290,7 @@ def foreign_files() -> dict[str, bytes]:
 
 @pytest.mark.parametrize("content", foreign_files().values(), ids=foreign_files())
 @pytest.mark.parametrize("read", [import_published, load_student])
-def test_files_of_another_kind_are_refused(read, content, tmp_path):
+def test_load_student_of_another_file_type_is_refused(read, content, tmp_path):
     path = tmp_path / "file.ckpt"
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match=r"file\.ckpt"):
@@ -298,7 +298,7 @@ def test_files_of_another_kind_are_refused(read, content, tmp_path):
 
 
 @pytest.mark.parametrize("read", [import_published, load_student])
-def test_missing_files_and_folders_are_refused(read, tmp_path):
+def test_load_student_of_missing_files_or_folders_is_refused(read, tmp_path):
     for path in (tmp_path / "absent.ckpt", tmp_path):
         with pytest.raises(CheckpointError, match=path.name):
             read(path)
@@ -321,7 +321,7 @@ def test_missing_files_and_folders_are_refused(read, tmp_path):
     ids=str,
 )
 @pytest.mark.parametrize("read", [import_published, load_student])
-def test_other_torch_files_are_refused(read, checkpoint, tmp_path):
+def test_load_student_of_other_torch_files_is_refused(read, checkpoint, tmp_path):
     torch.save(checkpoint, tmp_path / "other.ckpt")
     with pytest.raises(CheckpointError, match=r"other\.ckpt"):
         read(tmp_path / "other.ckpt")
@@ -331,7 +331,7 @@ def cut_points(size: int) -> list[int]:
     return sorted({0, 1, 2, 7, 8, 9, 60, *range(100, size, size // 25), size - 23, size - 1})
 
 
-def test_a_truncated_checkpoint_is_refused_wherever_it_is_cut(tmp_path, save_published):
+def test_import_published_truncated_anywhere_is_refused(tmp_path, save_published):
     whole = save_published(published_state(student(channels=2), "KRSC")).read_bytes()
     path = tmp_path / "cut.ckpt"
     for size in cut_points(len(whole)):
@@ -344,7 +344,7 @@ def test_a_truncated_checkpoint_is_refused_wherever_it_is_cut(tmp_path, save_pub
 # ---- our own files --------------------------------------------------------------------------------------------
 
 
-def test_a_student_file_gives_back_the_same_bits(tmp_path):
+def test_student_file_round_trip_is_bit_identical(tmp_path):
     original = student(channels=4, strides=(1, 3, 9), volume=((-20.5, -20.0, -2.0), (20.0, 20.0, 3.25)), classes=5)
     save_student(original, tmp_path / "student.safetensors")
     loaded = load_student(tmp_path / "student.safetensors")
@@ -352,7 +352,7 @@ def test_a_student_file_gives_back_the_same_bits(tmp_path):
     assert not loaded.training
 
 
-def test_a_training_checkpoint_gives_its_student(tmp_path):
+def test_load_student_of_a_training_checkpoint_gives_its_student(tmp_path):
     original = student(channels=4, classes=5)
     state = {f"student.{name}": value for name, value in original.state_dict().items()}
     config = {"student": {"channels": 4, "classes": 5, "strides": [1, 2, 4, 8, 16]}, "seed": 1}
@@ -365,7 +365,7 @@ def test_a_training_checkpoint_gives_its_student(tmp_path):
         load_student(path)
 
 
-def test_a_truncated_student_file_is_refused_wherever_it_is_cut(tmp_path):
+def test_load_student_truncated_anywhere_is_refused(tmp_path):
     path = tmp_path / "student.safetensors"
     save_student(student(channels=2), path)
     whole = path.read_bytes()
@@ -390,7 +390,7 @@ def test_a_truncated_student_file_is_refused_wherever_it_is_cut(tmp_path):
     ],
     ids=str,
 )
-def test_other_safetensors_files_are_refused(metadata, tmp_path):
+def test_load_student_of_other_safetensors_files_is_refused(metadata, tmp_path):
     path = tmp_path / "other.safetensors"
     save_file({"a": torch.ones(2)}, path, metadata)
     with pytest.raises(CheckpointError, match=r"other\.safetensors"):

@@ -124,7 +124,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_evaluate_names_the_broken_file(tiny_kitti: Path, student: Path, capsys, kind: str) -> None:
+def test_evaluate_broken_file_is_named(tiny_kitti: Path, student: Path, capsys, kind: str) -> None:
     path = broken(tiny_kitti, kind)
     line = refused(capsys, "evaluate", student, tiny_kitti)
     assert str(path) in line
@@ -132,7 +132,9 @@ def test_evaluate_names_the_broken_file(tiny_kitti: Path, student: Path, capsys,
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_check_data_counts_the_broken_file_and_goes_on(tiny_kitti: Path, capsys, tmp_path: Path, kind: str) -> None:
+def test_check_data_broken_file_is_counted_and_others_are_read(
+    tiny_kitti: Path, capsys, tmp_path: Path, kind: str
+) -> None:
     path = broken(tiny_kitti, kind)
     assert main(["check-data", str(tiny_kitti), "--json", str(tmp_path / "check.json")]) == 1
     result = json.loads((tmp_path / "check.json").read_text())
@@ -146,7 +148,7 @@ def test_check_data_counts_the_broken_file_and_goes_on(tiny_kitti: Path, capsys,
 
 
 @pytest.mark.parametrize("kind", ["truncated scan", "empty scan", "NaN point", "outside"])
-def test_predict_skips_the_broken_scan_and_says_so(
+def test_predict_broken_scan_is_skipped_and_named(
     tiny_kitti: Path, student: Path, tmp_path: Path, capsys, kind: str
 ) -> None:
     path = broken(tiny_kitti, kind)
@@ -159,7 +161,7 @@ def test_predict_skips_the_broken_scan_and_says_so(
     assert sorted(p.name for p in out.rglob("*.label")) == ["000000.label", "000001.label"]
 
 
-def test_check_data_sees_damaged_images_and_calibration(tiny_kitti: Path, capsys, tmp_path: Path) -> None:
+def test_check_data_damaged_image_and_calibration_are_reported(tiny_kitti: Path, capsys, tmp_path: Path) -> None:
     image = tiny_kitti / "sequences" / "00" / "image_2" / "000000.png"
     image.parent.mkdir()
     image.write_bytes(b"\x89PNG\r\n\x1a\n")
@@ -177,7 +179,7 @@ def test_check_data_sees_damaged_images_and_calibration(tiny_kitti: Path, capsys
     assert f"{calibration} has no line 'P2:'" in out
 
 
-def test_a_switch_needs_no_value(tiny_kitti: Path, capsys) -> None:
+def test_switch_without_value_is_true(tiny_kitti: Path, capsys) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["train", "--overwrite", "--data.require-images", "--data.repeat_labelled", "false", "--print_config"])
     told = capsys.readouterr().out
@@ -187,7 +189,7 @@ def test_a_switch_needs_no_value(tiny_kitti: Path, capsys) -> None:
     )
 
 
-def test_loose_scans(student: Path, tmp_path: Path, capsys) -> None:
+def test_predict_loose_scans_writes_labels_and_skips_existing(student: Path, tmp_path: Path, capsys) -> None:
     write_frame(tmp_path, "00", "000007", np.ones((9, 4), np.float32))
     folder = tmp_path / "sequences" / "00" / "velodyne"
     assert main(["predict", str(student), str(folder), "-o", str(tmp_path / "out"), "--confidence"]) == 0
@@ -204,64 +206,57 @@ def test_loose_scans(student: Path, tmp_path: Path, capsys) -> None:
     assert "1 skipped" in printed
 
 
-def test_refusals(tiny_kitti: Path, student: Path, tmp_path: Path, capsys) -> None:
-    alone = ("train", "--config", "semantickitti-student", "--data.root", tiny_kitti)
-    run = (*alone, "--data.sequences", "00", "--out", tmp_path / "run")
-    (tmp_path / "noise.yaml").write_bytes(bytes(range(128, 256)))
-    typo = tmp_path / "typo.yaml"
-    typo.write_text("optim:\n  lrr: 1\n")
-    loose = tiny_kitti / "sequences" / "00" / "velodyne" / "000000.bin"
-    stamped = tmp_path / "own" / "sequences" / "00" / "velodyne" / "1699999999.123.bin"
-    stamped.parent.mkdir(parents=True)
-    stamped.write_bytes(loose.read_bytes())
-    cases = {
-        ("fly",): "not a command; expected one of synth, check",
-        ("train", "--data.rot", "x"): "data.rot.*did you mean --data.root",
-        ("train", "--optim.lr", "fast"): "optim.lr",
-        ("train", "--config", typo): "'optim.lrr' is not a setting of this command; did you mean optim.lr,",
-        (
-            "train",
-            "--config",
-            "synthetic-teacher",
-        ): "'model' is not a.*did you mean teacher.model, or is it a",
-        ("train", "--config", "no-such"): "semantickitti-student",
-        (*run, "--steps", "5", "--val_every", "2"): "val_every: expected a divisor of the run of 5 steps",
-        (*run, "--out", student / "below"): "choose another place",
-        ("evaluate", student): "expected 'elite evaluate MODEL DATA'",
-        ("evaluate", tmp_path / "absent.ckpt", tiny_kitti): "absent.ckpt",
-        ("evaluate", tmp_path, tiny_kitti): "expected a checkpoint, found a folder. Give a file",
-        (*run, "--data.val_sequences", "train,test", "--data.val_frames", "99"): "nothing to validate with.*or none",
-        ("evaluate", student, tiny_kitti, "--split", "05"): "expected scans for sequence 05, found 00, 08",
-        (
-            "evaluate",
-            student,
-            tiny_kitti,
-            "--split",
-            "val",
-        ): "found 'val'. Select some of 00, 08",
-        ("evaluate", student, tiny_kitti, "--split", "11"): "nothing to score",
-        ("predict", student, tiny_kitti, "-o", student / "below"): "choose another place",
-        ("predict", student, loose, "-o", tmp_path / "o", "--device", "quantum"): "quantum",
-        ("submit", tiny_kitti): "elite submit PREDICTIONS DATA",
-        ("check-data", tiny_kitti, "--cameras", "image_9"): "image_9",
-        ("import-checkpoint", student, tmp_path / "o", "--weight-layout", "ABCD"): "invalid choice: .ABCD",
-        ("report", tmp_path / "nothing"): "nothing: expected a run",
-        ("train", "--config", tmp_path / "noise.yaml"): "noise.yaml is not a readable configuration",
-        ("check-data", tiny_kitti, "--frames", "0-9999999999"): "at most 6 digits",
-        (
-            "check-data",
-            tmp_path / "own",
-        ): "found sequences 00. 00/velodyne: 1 files are not read .*; expected names such as 000000.bin",
-        ("check-data", tiny_kitti, "--labels", "calib.txt"): "cannot be listed",
-        ("predict", student, loose, "--frames", "0", "-o", tmp_path / "o"): "within a data set",
-        (*run, "--student.classes", "17"): "student.classes must be 20",
-        (*run, "--devices", "0"): "devices: expected at least 1",
-    }
-    for argv, message in cases.items():
-        assert re.search(message, refused(capsys, *argv)), argv
+TRAIN = "train --config semantickitti-student --data.root kitti --data.sequences 00 --out run"
+STUDENT = "student.safetensors"
+SCAN = "kitti/sequences/00/velodyne/000000.bin"
 
 
-def test_a_damaged_scan_ends_training_with_one_line_from_any_process(tiny_kitti: Path, tmp_path: Path, capsys) -> None:
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("fly", "not a command; expected one of synth, check"),
+        ("train --data.rot x", "data.rot.*did you mean --data.root"),
+        ("train --optim.lr fast", "optim.lr"),
+        ("train --config typo.yaml", "'optim.lrr' is not a setting of this command; did you mean optim.lr,"),
+        ("train --config synthetic-teacher", "'model' is not a.*did you mean teacher.model, or is it a"),
+        ("train --config no-such", "semantickitti-student"),
+        ("train --config noise.yaml", "noise.yaml is not a readable configuration"),
+        (f"{TRAIN} --steps 5 --val_every 2", "val_every: expected a divisor of the run of 5 steps"),
+        (f"{TRAIN} --out {STUDENT}/below", "choose another place"),
+        (f"{TRAIN} --data.val_sequences train,test --data.val_frames 99", "nothing to validate with.*or none"),
+        (f"{TRAIN} --student.classes 17", "student.classes must be 20"),
+        (f"{TRAIN} --devices 0", "devices: expected at least 1"),
+        (f"evaluate {STUDENT}", "expected 'elite evaluate MODEL DATA'"),
+        ("evaluate absent.ckpt kitti", "absent.ckpt"),
+        ("evaluate . kitti", "expected a checkpoint, found a folder. Give a file"),
+        (f"evaluate {STUDENT} kitti --split 05", "expected scans for sequence 05, found 00, 08"),
+        (f"evaluate {STUDENT} kitti --split val", "found 'val'. Select some of 00, 08"),
+        (f"evaluate {STUDENT} kitti --split 11", "sequences 11: expected scans with a file in 'labels', found none"),
+        (f"predict {STUDENT} kitti -o {STUDENT}/below", "choose another place"),
+        (f"predict {STUDENT} {SCAN} -o out --device quantum", "quantum"),
+        (f"predict {STUDENT} {SCAN} -o out --frames 0", "within a data set"),
+        ("submit kitti", "elite submit PREDICTIONS DATA"),
+        ("check-data kitti --cameras image_9", "image_9"),
+        ("check-data kitti --frames 0-9999999999", "at most 6 digits"),
+        ("check-data kitti --labels calib.txt", "cannot be listed"),
+        ("check-data stamped", "in the sequences 00.*00/velodyne: 1 files are not read .*; expected names such as 0"),
+        (f"import-checkpoint {STUDENT} out --weight-layout ABCD", "invalid choice: .ABCD"),
+        ("report nothing", "nothing: expected a run"),
+    ],
+)
+def test_command_with_impossible_arguments_is_refused(
+    command: str, message: str, tiny_kitti: Path, student: Path, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("noise.yaml").write_bytes(bytes(range(128, 256)))
+    Path("typo.yaml").write_text("optim:\n  lrr: 1\n")
+    timestamp = Path("stamped/sequences/00/velodyne/1699999999.123.bin")
+    timestamp.parent.mkdir(parents=True)
+    timestamp.write_bytes(Path(SCAN).read_bytes())
+    assert re.search(message, refused(capsys, *shlex.split(command)))
+
+
+def test_train_damaged_scan_with_any_worker_count_ends_with_one_line(tiny_kitti: Path, tmp_path: Path, capsys) -> None:
     scan = tiny_kitti / "sequences" / "00" / "velodyne" / "000001.bin"
     scan.write_bytes(scan.read_bytes()[:-1])
     alone = ("train", "--config", "semantickitti-student", "--data.root", tiny_kitti)
@@ -272,24 +267,28 @@ def test_a_damaged_scan_ends_training_with_one_line_from_any_process(tiny_kitti:
         assert line.startswith(f"elite: error: {scan} is ")
 
 
-def test_a_sequences_folder_is_a_root_too(tiny_kitti: Path, student: Path, tmp_path: Path, monkeypatch) -> None:
+def test_check_data_sequences_folder_is_a_valid_root(
+    tiny_kitti: Path, student: Path, tmp_path: Path, monkeypatch
+) -> None:
     monkeypatch.chdir(tiny_kitti / "sequences")
     assert main(["check-data", "."]) == 0
     assert main(["predict", str(student), ".", "--sequences", "08", "-o", str(tmp_path / "out")]) == 0
     assert (tmp_path / "out" / "sequences" / "08" / "predictions" / "000000.label").exists()
 
 
-def test_an_unknown_key_in_a_configuration_file_is_refused(tmp_path: Path, capsys) -> None:
+def test_train_unknown_key_in_configuration_is_refused(tmp_path: Path, capsys) -> None:
     (tmp_path / "mine.yaml").write_text("optim:\n  learning_rate: 1\n")
     assert "learning_rate" in refused(capsys, "train", "--config", tmp_path / "mine.yaml")
 
 
-def test_a_checkpoint_of_another_class_count_is_refused(tiny_kitti: Path, tmp_path: Path, capsys) -> None:
+def test_evaluate_checkpoint_of_another_class_count_is_refused(tiny_kitti: Path, tmp_path: Path, capsys) -> None:
     save_student(SPVCNN(channels=4, cells=(50, 50, 10), classes=17), tmp_path / "other.safetensors")
     assert "17 classes" in refused(capsys, "evaluate", tmp_path / "other.safetensors", tiny_kitti)
 
 
-def test_submission_from_the_command_line(tiny_kitti: Path, student: Path, tmp_path: Path, capsys) -> None:
+def test_submit_partial_predictions_need_the_partial_flag(
+    tiny_kitti: Path, student: Path, tmp_path: Path, capsys
+) -> None:
     predictions, target = tmp_path / "pred", tmp_path / "x.zip"
     assert main(["predict", str(student), str(tiny_kitti), "--sequences", "test", "-o", str(predictions)]) == 0
     line = refused(capsys, "submit", predictions, "--data", tiny_kitti, "-o", target)

@@ -89,7 +89,7 @@ def rectangle(points: np.ndarray) -> np.ndarray:
     return footprint(points).corners()
 
 
-def test_an_object_is_a_class_and_a_number() -> None:
+def test_cutouts_of_a_scan_are_grouped_by_class_and_instance() -> None:
     scan = Scan(np.arange(30, dtype=np.float32).reshape(10, 3), np.arange(10, dtype=np.float32))
     objects = np.array([0, 65537, 131073, 65537, 0, 131073, 131073, 65538, 65537, 0], np.uint32)
     assert [(c.label, c.remission.tolist()) for c in extract_objects(scan, objects, 2)] == [
@@ -100,7 +100,7 @@ def test_an_object_is_a_class_and_a_number() -> None:
     assert extract_objects(scan, np.zeros(10, np.uint32), 1) == []
 
 
-def test_rectangles_that_overlap_share_a_point() -> None:
+def test_overlap_of_rectangles_equals_point_sampling() -> None:
     """Twin: the one is searched for a point of the other, on a fine grid."""
     rng, answers = np.random.default_rng(0), []
     s, t = (axis.reshape(-1, 1) for axis in np.meshgrid(*[np.linspace(0, 1, 40)] * 2))
@@ -116,7 +116,7 @@ def test_rectangles_that_overlap_share_a_point() -> None:
     assert not overlap(first.corners(), np.zeros((0, 4, 2)))
 
 
-def test_what_is_behind_a_pasted_object_is_hidden() -> None:
+def test_hidden_points_behind_a_cutout_are_marked() -> None:
     wall = Cutout(
         np.array([[5, y, z] for y in np.arange(-1, 1, 0.02) for z in np.arange(-1, 1, 0.02)], np.float32),
         np.zeros(10_000, np.float32),
@@ -151,7 +151,7 @@ def assert_apart(cutouts: list[Cutout], frame: Frame) -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_objects_stand_on_free_ground(drive: Path, seed: int) -> None:
+def test_place_object_puts_it_on_free_ground(drive: Path, seed: int) -> None:
     frames = SemanticKITTI(drive, "00", cameras=())
     _, pasted = pasted_into(frames[0], frames[2], seed)
     assert len(pasted) >= 5
@@ -161,7 +161,7 @@ def test_objects_stand_on_free_ground(drive: Path, seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_objects_of_real_scans_stand_on_free_ground(real_kitti: Path, seed: int) -> None:
+def test_place_object_in_real_scans_puts_it_on_free_ground(real_kitti: Path, seed: int) -> None:
     frames = SemanticKITTI(real_kitti, "00", frames="0-2", cameras=())
     _, pasted = pasted_into(frames[seed], frames[(seed + 1) % 3], seed)
     assert len(pasted) >= 3
@@ -170,7 +170,7 @@ def test_objects_of_real_scans_stand_on_free_ground(real_kitti: Path, seed: int)
     assert_apart(pasted, frames[seed])
 
 
-def test_an_object_is_turned_about_the_sensor_and_set_down(drive: Path) -> None:
+def test_place_object_rotates_about_the_sensor_and_sets_down(drive: Path) -> None:
     """Distances from the axis, the side that faces it and the remission stay; the height moves as a whole."""
     frames = SemanticKITTI(drive, "00", cameras=())
     cutouts, pasted = pasted_into(frames[0], frames[2], 0)
@@ -190,7 +190,7 @@ def test_an_object_is_turned_about_the_sensor_and_set_down(drive: Path) -> None:
     assert np.std(turns) > 0.5
 
 
-def test_rare_classes_come_as_often_as_common_ones(drive: Path) -> None:
+def test_cutmix_draws_rare_classes_as_often_as_common_ones(drive: Path) -> None:
     """One bus among forty people: first in about half of the draws."""
     rng = np.random.default_rng(0)
     frame = SemanticKITTI(drive, "00", cameras=())[1]
@@ -210,7 +210,7 @@ MOVES = {name: getattr(AugmentConfig(), name) for name in STILL}
 
 
 @pytest.mark.parametrize("moves", [STILL, MOVES])
-def test_the_rest_of_the_sample_stays_as_it_was(drive: Path, moves: dict[str, Any]) -> None:
+def test_cutmix_keeps_the_rest_of_the_sample(drive: Path, moves: dict[str, Any]) -> None:
     """The same points, moved by the same augmentation, in the same order, but for those that are now hidden."""
     frames = "0,2"  # sample 0 gets objects of scan 2, and the other way round
     plain, mixed = (training_set(drive, n, frames, **moves)[(3, 0)] for n in (0, 8))
@@ -229,7 +229,7 @@ def test_the_rest_of_the_sample_stays_as_it_was(drive: Path, moves: dict[str, An
     assert training_set(drive, 8, frames, seed=1, **moves)[(3, 0)].points.shape != mixed.points.shape
 
 
-def test_every_pasted_point_keeps_its_label(drive: Path) -> None:
+def test_cutmix_pasted_point_keeps_its_label(drive: Path) -> None:
     data = training_set(drive, 8, "0,2")
     donor, sample = data.frames[1], data[(0, 0)]
     assert donor.labels is not None
@@ -239,14 +239,14 @@ def test_every_pasted_point_keeps_its_label(drive: Path) -> None:
     assert [label_of[r] for r in sample.remission[foreign].tolist()] == sample.labels[foreign].tolist()
 
 
-def test_one_scan_pastes_from_itself(drive: Path) -> None:
+def test_cutmix_of_one_scan_pastes_from_itself(drive: Path) -> None:
     plain, mixed = (training_set(drive, n, "0")[(0, 0)] for n in (0, 8))
     values, counts = np.unique(mixed.remission, return_counts=True)
     assert counts.max() == 2
     assert set(values) <= set(plain.remission)
 
 
-def test_where_nothing_has_a_number_nothing_is_pasted(drive: Path) -> None:
+def test_cutmix_without_instances_pastes_nothing(drive: Path) -> None:
     without = training_set(drive, 8, "1")
     np.testing.assert_array_equal(without[(0, 0)].points, training_set(drive, 0, "1")[(0, 0)].points)
     assert not without.paster.finds_objects()
@@ -256,7 +256,7 @@ def test_where_nothing_has_a_number_nothing_is_pasted(drive: Path) -> None:
     assert (from_donor[(0, 1)].remission < 1 / 5).any()
 
 
-def test_only_vehicles_and_people_are_objects(tmp_path: Path) -> None:
+def test_cutmix_pastes_vehicles_and_people_only(tmp_path: Path) -> None:
     """A road with a number is no object to paste, and none that stands in the way."""
     points, words = street(0)
     write_frame(tmp_path, "00", "000000", points, words)
@@ -269,7 +269,7 @@ def test_only_vehicles_and_people_are_objects(tmp_path: Path) -> None:
     np.testing.assert_array_equal(plain.points, other.points)
 
 
-def test_hidden_labels_stay_hidden(tmp_path: Path) -> None:
+def test_cutmix_with_label_fraction_keeps_hidden_labels_hidden(tmp_path: Path) -> None:
     """Of five scans two show their labels: only they give objects, and only they take some."""
     for i in range(5):
         write_frame(tmp_path, "00", f"{i:06d}", *street(i))
@@ -281,7 +281,7 @@ def test_hidden_labels_stay_hidden(tmp_path: Path) -> None:
     assert origins == [{0, 3}, {3, 0}, {1}, {2}, {4}]
 
 
-def test_of_few_labelled_points_only_those_are_pasted(drive: Path) -> None:
+def test_cutmix_with_few_labelled_points_pastes_those_only(drive: Path) -> None:
     data = training_set(drive, 8, "0,2", label_fraction=0.5, label_unit="points")
     sample, donor = data[(0, 0)], training_set(drive, 0, "0,2", label_fraction=0.5, label_unit="points")[(0, 1)]
     shown = donor.remission[donor.labels > 0]
@@ -297,7 +297,7 @@ def _write_image(root: Path, number: int) -> Path:
     return path
 
 
-def test_no_image_of_the_donor_is_read_and_pasted_points_have_no_pixel(tmp_path: Path) -> None:
+def test_cutmix_reads_no_donor_image_and_pasted_points_have_no_pixel(tmp_path: Path) -> None:
     for i in (0, 2):
         write_frame(tmp_path, "00", f"{i:06d}", *street(i))
     _write_image(tmp_path, 0)

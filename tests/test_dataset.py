@@ -26,14 +26,14 @@ def training_set(root: Path, seed: int = 0, **augment) -> TrainingSet:
     return TrainingSet(SemanticKITTI(root, "00", cameras=()), VOLUME, AugmentConfig(**augment), seed)
 
 
-def test_same_key_same_sample_other_epoch_other_sample(tiny_kitti: Path) -> None:
+def test_training_set_same_key_repeats_and_other_epoch_differs(tiny_kitti: Path) -> None:
     data, again = training_set(tiny_kitti), training_set(tiny_kitti)
     np.testing.assert_array_equal(data[(3, 1)].points, again[(3, 1)].points)
     assert data[(3, 1)].points.shape != data[(4, 1)].points.shape or (data[(3, 1)].points != data[(4, 1)].points).any()
     assert (data[(3, 1)].points[:50] != training_set(tiny_kitti, seed=1)[(3, 1)].points[:50]).any()
 
 
-def test_without_augmentation_a_sample_is_the_cropped_scan(tiny_kitti: Path) -> None:
+def test_training_set_without_augmentation_gives_the_cropped_scan(tiny_kitti: Path) -> None:
     data = training_set(tiny_kitti, enabled=False)
     frame, sample = data.frames[0], data[(0, 0)]
     inside = [i for i, p in enumerate(frame.scan.points) if np.all(p > VOLUME[0]) and np.all(p < VOLUME[1])]
@@ -43,7 +43,7 @@ def test_without_augmentation_a_sample_is_the_cropped_scan(tiny_kitti: Path) -> 
     np.testing.assert_array_equal(sample.labels, frame.labels[inside])
 
 
-def test_points_keep_their_labels_through_augmentation(tiny_kitti: Path) -> None:
+def test_augmentation_keeps_labels_with_their_points(tiny_kitti: Path) -> None:
     """z and remission change by one offset only, so every point can be found again."""
     data = training_set(tiny_kitti, shift=0.0)
     frame, sample = data.frames[0], data[(0, 0)]
@@ -56,7 +56,7 @@ def test_points_keep_their_labels_through_augmentation(tiny_kitti: Path) -> None
     ] == sample.labels.tolist()
 
 
-def test_dropped_points_are_gone() -> None:
+def test_augmentation_removes_dropped_points() -> None:
     rng = np.random.default_rng(0)
     kept = [keep_points(1000, 0.2, rng).mean() for _ in range(200)]
     assert 0.75 < min(kept) < 0.85
@@ -64,14 +64,14 @@ def test_dropped_points_are_gone() -> None:
     assert keep_points(1, 0.99, rng).all()
 
 
-def test_transforms_by_hand() -> None:
+def test_transforms_worked_by_hand() -> None:
     point = np.array([[1, 0, 5]], np.float32)
     np.testing.assert_allclose(point @ rotation_z(np.pi / 2), [[0, 1, 5]], atol=1e-6)
     still = AugmentConfig(rotate=0, flip=False, scale=(2, 2), shift=0)
     np.testing.assert_allclose(transform_points(point, still, np.random.default_rng(0)), [[2, 0, 5]])
 
 
-def test_augmentation_turns_flips_scales_and_shifts() -> None:
+def test_augmentation_draws_rotation_flip_scale_and_shift() -> None:
     """The distances to the axis change by the scale only; all four flips and the whole circle occur."""
     rng, config = np.random.default_rng(0), AugmentConfig(shift=0)
     out = np.concatenate([transform_points(np.array([[3, 4, 1]], np.float32), config, rng) for _ in range(400)])
@@ -82,7 +82,7 @@ def test_augmentation_turns_flips_scales_and_shifts() -> None:
     assert (out[:, 2] == 1).all()
 
 
-def test_scoring_covers_every_point_of_every_scan(tiny_kitti: Path) -> None:
+def test_scoring_set_covers_every_point_of_every_scan(tiny_kitti: Path) -> None:
     data = ScoringSet(SemanticKITTI(tiny_kitti, "00", cameras=()), VOLUME)
     samples = [data[0], data[1]]
     batch = collate(samples)
@@ -94,7 +94,7 @@ def test_scoring_covers_every_point_of_every_scan(tiny_kitti: Path) -> None:
     np.testing.assert_array_equal(batch.batch_index[batch.point_to_row], scan)
 
 
-def test_collate_lays_samples_end_to_end(tiny_kitti: Path) -> None:
+def test_collate_concatenates_samples(tiny_kitti: Path) -> None:
     data = training_set(tiny_kitti)
     samples = [data[(0, 0)], data[(0, 1)]]
     batch = collate(samples)
@@ -105,7 +105,7 @@ def test_collate_lays_samples_end_to_end(tiny_kitti: Path) -> None:
     assert batch.to("cpu").labels.equal(batch.labels)
 
 
-def test_sampler_visits_each_scan_once_in_an_order_of_its_epoch() -> None:
+def test_sampler_visits_each_scan_once_in_an_order_per_epoch() -> None:
     sampler = EpochSampler(50, seed=1)
     first = list(sampler)
     assert sorted(key.index for key in first) == list(range(50))
@@ -115,13 +115,13 @@ def test_sampler_visits_each_scan_once_in_an_order_of_its_epoch() -> None:
     assert {key.epoch for key in sampler} == {1}
 
 
-def test_a_scan_without_a_point_in_the_volume_is_named(tmp_path: Path) -> None:
+def test_training_set_scan_outside_the_volume_is_named(tmp_path: Path) -> None:
     write_frame(tmp_path, "00", "000004", np.full((3, 4), 99, np.float32), np.full(3, 40))
     with pytest.raises(DataError, match=r"00/000004: expected a point in the volume.*student\.volume"):
         training_set(tmp_path)[(0, 0)]
 
 
-def test_training_needs_labels(tiny_kitti: Path) -> None:
+def test_training_set_without_labels_is_refused(tiny_kitti: Path) -> None:
     with pytest.raises(DataError, match="training needs labels"):
         TrainingSet(SemanticKITTI(tiny_kitti, "11", cameras=()), VOLUME, AugmentConfig(), 0)
 
@@ -139,7 +139,7 @@ def ten_scans(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_evenly_spaced_is_every_kth_and_an_honest_share() -> None:
+def test_evenly_spaced_takes_every_kth_and_the_requested_share() -> None:
     for k in range(1, 120):
         assert evenly_spaced(500, 1 / k).tolist() == list(range(0, 500, k))
     for fraction in (0.3, 0.7, 0.95, 0.015):
@@ -149,12 +149,12 @@ def test_evenly_spaced_is_every_kth_and_an_honest_share() -> None:
     assert evenly_spaced(3, 0.001).tolist() == evenly_spaced(3, 1e-12).tolist() == [0]
 
 
-def test_a_fraction_of_the_scans(ten_scans: Path) -> None:
+def test_label_fraction_of_scans_takes_evenly_spaced_scans(ten_scans: Path) -> None:
     data = few_labels(ten_scans, 0.3, "scans")
     assert [data[(0, i)].id for i in range(len(data))] == ["00/000000", "00/000004", "00/000007"]
 
 
-def test_labelled_scans_repeat_until_an_epoch_is_as_long_as_with_all(ten_scans: Path) -> None:
+def test_sampler_labelled_only_repeats_scans_to_full_length(ten_scans: Path) -> None:
     frames = SemanticKITTI(ten_scans, "00", cameras=())
     data = TrainingSet(frames, VOLUME, AugmentConfig(), 0, label_fraction=0.2, repeat_labelled=True)
     assert data.entries.tolist() == [0, 5] * 5
@@ -163,7 +163,7 @@ def test_labelled_scans_repeat_until_an_epoch_is_as_long_as_with_all(ten_scans: 
     assert hidden.entries.tolist() == [0, 3, 5, 8, 1, 2, 4, 6, 7, 9]
 
 
-def test_a_fraction_of_the_points_is_the_same_in_every_epoch(ten_scans: Path) -> None:
+def test_label_fraction_of_points_is_the_same_in_every_epoch(ten_scans: Path) -> None:
     few, everything = (few_labels(ten_scans, f, "points", augment=False) for f in (0.1, 1.0))
     share = []
     for i in range(10):
@@ -199,7 +199,7 @@ def test_training_set_of_one_seed_gives_the_samples_of_earlier_versions(
     np.testing.assert_allclose(sample.points.mean(axis=0), middle, atol=1e-3)
 
 
-def test_labels_of_points_stay_with_their_points_through_augmentation(ten_scans: Path) -> None:
+def test_label_fraction_of_points_survives_augmentation(ten_scans: Path) -> None:
     still, moving = (few_labels(ten_scans, 0.3, "points", augment=a) for a in (False, True))
     a, b = still[(0, 4)], moving[(3, 4)]
     label_of = dict(zip(a.remission.tolist(), a.labels.tolist(), strict=True))
@@ -208,7 +208,7 @@ def test_labels_of_points_stay_with_their_points_through_augmentation(ten_scans:
 
 
 @pytest.mark.parametrize("settings", [{}, {"label_unit": "points"}, {"label_fraction": 1.0}])
-def test_only_labels_that_are_shown_are_counted(ten_scans: Path, settings: dict[str, Any]) -> None:
+def test_point_counts_cover_visible_labels_only(ten_scans: Path, settings: dict[str, Any]) -> None:
     settings = {"label_fraction": 0.3} | settings
     data = DataConfig(root=ten_scans, sequences="00", val_sequences="none", **settings)
     module = DataModule(TrainConfig(data=data))

@@ -31,7 +31,7 @@ from elite.types import Pixels, Views
 from tests.support.runs import CROP, SMALL, distillation_run, module_and_batch
 
 
-def test_the_total_is_the_papers_sum(kitti: Path, tmp_path: Path, foundation: Path) -> None:
+def test_losses_total_equals_the_sum_of_the_paper(kitti: Path, tmp_path: Path, foundation: Path) -> None:
     """Against the formula written out, term by term, on full-size maps."""
     settings = distillation_run(kitti, tmp_path, foundation)
     module, batch = module_and_batch(settings)
@@ -81,7 +81,7 @@ def test_the_total_is_the_papers_sum(kitti: Path, tmp_path: Path, foundation: Pa
 @pytest.mark.parametrize("dense", [(False, False), (True, False), (True, True)])
 @pytest.mark.parametrize("pairs", [False, True])
 @pytest.mark.parametrize("labelled", [False, True])
-def test_the_teacher_is_told_each_label_at_its_own_pixel(
+def test_teacher_loss_uses_each_label_at_its_pixel(
     kitti: Path, tmp_path: Path, foundation: Path, dense: tuple[bool, bool], pairs: bool, labelled: bool
 ) -> None:
     """Of points, and in images with dense labels of pixels: against one lookup of a list that a loop made."""
@@ -130,7 +130,7 @@ def test_the_teacher_is_told_each_label_at_its_own_pixel(
         torch.testing.assert_close(mine, other, rtol=1e-3, atol=1e-6)
 
 
-def test_of_some_stages_only_those_learn_and_teach(kitti: Path, tmp_path: Path, foundation: Path) -> None:
+def test_losses_of_some_stages_leave_out_the_others(kitti: Path, tmp_path: Path, foundation: Path) -> None:
     def terms(stages: tuple[int, ...] | None) -> dict[str, torch.Tensor]:
         some = distillation_run(kitti, tmp_path, foundation, distill=DistillConfig(stages=stages, kl=0.5, logits=0.5))
         torch.manual_seed(0)
@@ -149,7 +149,9 @@ def test_of_some_stages_only_those_learn_and_teach(kitti: Path, tmp_path: Path, 
         DistillConfig(stages=(2, 1))
 
 
-def test_gradients_go_where_they_should(kitti: Path, tmp_path: Path, foundation: Path) -> None:
+def test_losses_gradients_reach_student_and_trained_teacher_parts(
+    kitti: Path, tmp_path: Path, foundation: Path
+) -> None:
     module, batch = module_and_batch(distillation_run(kitti, tmp_path, foundation))
     teacher = module.teacher
     assert teacher is not None
@@ -165,7 +167,7 @@ def test_gradients_go_where_they_should(kitti: Path, tmp_path: Path, foundation:
     assert teacher.taps.training
 
 
-def test_a_batch_without_images_trains_the_student_alone(kitti: Path, tmp_path: Path, foundation: Path) -> None:
+def test_losses_without_images_train_the_student_only(kitti: Path, tmp_path: Path, foundation: Path) -> None:
     module, batch = module_and_batch(distillation_run(kitti, tmp_path, foundation))
     alone = dataclasses.replace(batch, views=None)
     terms = module.losses(module.student(batch.points, batch.remission, batch.batch_index), alone)
@@ -176,7 +178,7 @@ def test_a_batch_without_images_trains_the_student_alone(kitti: Path, tmp_path: 
     assert all(p.grad is not None and not p.grad.any() for p in heads)  # they take part, so that processes agree
 
 
-def test_unlabelled_pixels_still_distil(kitti: Path, tmp_path: Path, foundation: Path) -> None:
+def test_losses_of_unlabelled_pixels_keep_the_divergence(kitti: Path, tmp_path: Path, foundation: Path) -> None:
     module, batch = module_and_batch(distillation_run(kitti, tmp_path, foundation))
     unlabelled = dataclasses.replace(batch, labels=torch.zeros_like(batch.labels))
     terms = module.losses(module.student(batch.points, batch.remission, batch.batch_index), unlabelled)
@@ -186,7 +188,9 @@ def test_unlabelled_pixels_still_distil(kitti: Path, tmp_path: Path, foundation:
 
 
 @pytest.mark.parametrize("method", ["adalora", "lora", "dora", "full", "frozen"])
-def test_a_run_with_a_teacher(kitti: Path, tmp_path: Path, foundation: Path, method: str, capsys) -> None:
+def test_train_with_any_adapter_repeats_and_reloads(
+    kitti: Path, tmp_path: Path, foundation: Path, method: str, capsys
+) -> None:
     """Trained, saved without the frozen foundation model, loaded again with the same answers."""
     teacher_config = TeacherConfig(weights=str(foundation), channels=8, adapter=AdapterConfig(method=method))
     result = train(distillation_run(kitti, tmp_path / "a", foundation, teacher=teacher_config), progress=False)
@@ -207,7 +211,7 @@ def test_a_run_with_a_teacher(kitti: Path, tmp_path: Path, foundation: Path, met
     assert moved == (method in ("adalora", "lora", "dora"))
 
 
-def test_ranks_are_given_out_once_per_optimiser_step(
+def test_train_allocates_ranks_once_per_optimiser_step(
     kitti: Path, tmp_path: Path, foundation: Path, monkeypatch
 ) -> None:
     from elite.teacher.adapters import Adapter
@@ -225,9 +229,7 @@ def test_ranks_are_given_out_once_per_optimiser_step(
     assert steps == [1, 2, 3, 4, 5, 6]
 
 
-def test_ranks_are_not_given_out_after_a_step_that_is_skipped(
-    kitti: Path, tmp_path: Path, foundation: Path, monkeypatch
-) -> None:
+def test_train_skipped_step_allocates_no_ranks(kitti: Path, tmp_path: Path, foundation: Path, monkeypatch) -> None:
     from elite.teacher.adapters import Adapter
 
     steps: list[int] = []
@@ -243,7 +245,7 @@ def test_ranks_are_not_given_out_after_a_step_that_is_skipped(
         assert steps == expected
 
 
-def test_gradients_are_clipped_together_or_apart(kitti: Path, tmp_path: Path, foundation: Path) -> None:
+def test_clip_together_clips_gradients_jointly_or_per_network(kitti: Path, tmp_path: Path, foundation: Path) -> None:
     for together, expected in ((True, [0.6, 0.8]), (False, [1.0, 1.0])):
         module, _ = module_and_batch(
             distillation_run(kitti, tmp_path, foundation, optim=OptimConfig(clip_together=together))
@@ -258,7 +260,7 @@ def test_gradients_are_clipped_together_or_apart(kitti: Path, tmp_path: Path, fo
         assert norms == pytest.approx(expected, rel=1e-4)
 
 
-def test_the_student_starts_the_same_with_and_without_a_teacher(kitti: Path, tmp_path: Path, foundation: Path) -> None:
+def test_train_student_initialisation_ignores_the_teacher(kitti: Path, tmp_path: Path, foundation: Path) -> None:
     states = []
     for i, weights in enumerate((foundation, "none")):
         settings = distillation_run(
@@ -268,7 +270,7 @@ def test_the_student_starts_the_same_with_and_without_a_teacher(kitti: Path, tmp
     assert torch.allclose(*states, atol=1e-8)
 
 
-def test_own_heads_and_nothing_at_all(kitti: Path, tmp_path: Path) -> None:
+def test_train_without_teacher_has_student_heads_or_none(kitti: Path, tmp_path: Path) -> None:
     heads, batch = module_and_batch(distillation_run(kitti, tmp_path, "none"))
     assert batch.views is None
     output = heads.student(batch.points, batch.remission, batch.batch_index)
@@ -281,7 +283,7 @@ def test_own_heads_and_nothing_at_all(kitti: Path, tmp_path: Path) -> None:
     assert alone.distillation is None
 
 
-def test_a_random_teacher_says_so_and_is_kept(kitti: Path, tmp_path: Path, foundation: Path, capsys) -> None:
+def test_train_random_teacher_is_reported_and_saved(kitti: Path, tmp_path: Path, foundation: Path, capsys) -> None:
     teacher = TeacherConfig(weights="random", model=str(foundation), channels=8)
     result = train(distillation_run(kitti, tmp_path, None, teacher=teacher), progress=False)
     assert "RANDOM weights" in capsys.readouterr().out
@@ -292,7 +294,7 @@ def test_a_random_teacher_says_so_and_is_kept(kitti: Path, tmp_path: Path, found
     assert torch.equal(loaded.state_dict()[key], checkpoint["state_dict"][f"distillation.teacher.{key}"])
 
 
-def test_only_the_student_is_needed_afterwards(kitti: Path, tmp_path: Path, foundation: Path) -> None:
+def test_commands_without_training_packages_use_the_student(kitti: Path, tmp_path: Path, foundation: Path) -> None:
     result = train(distillation_run(kitti, tmp_path / "run", foundation), progress=False)
     save_student(load_student(result.best), tmp_path / "expected.safetensors")
     out = tmp_path / "out"
@@ -337,7 +339,9 @@ assert main(["env"]) == 0
         ({"devices": 2, "frames": "0-1"}, ConfigError, "2 processes cannot share 1 validation scans"),
     ],
 )
-def test_what_cannot_work_says_why(kitti: Path, tmp_path: Path, foundation: Path, changes, error, message) -> None:
+def test_train_impossible_settings_are_refused(
+    kitti: Path, tmp_path: Path, foundation: Path, changes, error, message
+) -> None:
     for_data = {k: v for k, v in changes.items() if k in {f.name for f in dataclasses.fields(DataConfig)}}
     if for_data:
         settings = {"root": kitti, "sequences": "00", "frames": "0", "batch_size": 1, "workers": 0}
@@ -347,7 +351,7 @@ def test_what_cannot_work_says_why(kitti: Path, tmp_path: Path, foundation: Path
         train(distillation_run(kitti, tmp_path / "run", foundation, **changes), progress=False)
 
 
-def test_a_teacher_knows_its_foundation_model(kitti: Path, tmp_path: Path, foundation: Path) -> None:
+def test_load_teacher_with_a_changed_foundation_model_is_refused(kitti: Path, tmp_path: Path, foundation: Path) -> None:
     moved = tmp_path / "foundation"
     shutil.copytree(foundation, moved)
     result = train(distillation_run(kitti, tmp_path / "run", moved), progress=False)
@@ -360,7 +364,7 @@ def test_a_teacher_knows_its_foundation_model(kitti: Path, tmp_path: Path, found
         load_teacher(result.last)
 
 
-def test_checkpoints_without_a_teacher(kitti: Path, tmp_path: Path) -> None:
+def test_load_teacher_of_a_run_without_teacher_is_refused(kitti: Path, tmp_path: Path) -> None:
     result = train(distillation_run(kitti, tmp_path, "none", steps=1), progress=False)
     with pytest.raises(CheckpointError, match=r"holds no teacher.*--teacher\.weights"):
         load_teacher(result.last)

@@ -37,7 +37,7 @@ def majority_by_loop(labels: Tensor, point_to_voxel: Tensor, voxels: int, count_
     return [min(v, key=lambda label: (-v[label], label)) if v else 0 for v in votes]
 
 
-def test_majority_of_a_few_voxels() -> None:
+def test_majority_worked_by_hand() -> None:
     #               tie 2:2  | mostly 0  | 0 ties 5  | only 0 | no point
     labels = ints(7, 3, 7, 3, 0, 0, 4, 0, 5, 0)
     voxel = ints(0, 0, 0, 0, 1, 1, 1, 2, 2, 3)
@@ -47,7 +47,7 @@ def test_majority_of_a_few_voxels() -> None:
 
 @pytest.mark.parametrize("count_ignored", [True, False])
 @pytest.mark.parametrize(("points", "voxels"), [(0, 0), (0, 3), (400, 90), (100_000, 40_000)])
-def test_majority_equals_a_loop_in_any_order_of_points(points: int, voxels: int, count_ignored: bool) -> None:
+def test_majority_in_any_point_order_equals_a_loop(points: int, voxels: int, count_ignored: bool) -> None:
     labels, voxel = torch.randint(0, 6, (points,)), torch.randint(0, max(voxels, 1), (points,))
     majority = voxel_majority(labels, voxel, voxels, 6, count_ignored=count_ignored)
     assert majority.tolist() == majority_by_loop(labels, voxel, voxels, count_ignored)
@@ -58,7 +58,7 @@ def test_majority_equals_a_loop_in_any_order_of_points(points: int, voxels: int,
 # Heads
 
 
-def test_a_head_pays_cross_entropy_and_lovasz_in_this_order() -> None:
+def test_segmentation_loss_returns_cross_entropy_then_lovasz() -> None:
     logits, labels = torch.randn(30, 4), torch.randint(0, 4, (30,))
     weights = torch.tensor([0.0, 1.0, 2.0, 3.0])
     terms = segmentation_loss(logits, labels, weights)
@@ -67,7 +67,7 @@ def test_a_head_pays_cross_entropy_and_lovasz_in_this_order() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_half_precision_logits_cost_what_they_cost_in_float32(dtype: torch.dtype) -> None:
+def test_segmentation_loss_of_half_precision_equals_float32(dtype: torch.dtype) -> None:
     logits, labels = torch.randn(40_000, 4).to(dtype), torch.randint(0, 4, (40_000,))
     torch.testing.assert_close(lovasz_softmax(logits, labels), lovasz_softmax(logits.float(), labels))
     teacher = logits.flip(0)
@@ -89,7 +89,7 @@ def test_loss_without_labels_of_large_float16_logits_is_zero(loss: Callable[...,
     assert not logits.grad.any()
 
 
-def test_lovasz_of_many_rows_sorts_errors_as_a_plain_sort_does() -> None:
+def test_lovasz_of_many_rows_equals_a_plain_sort() -> None:
     logits, labels = torch.randn(40_000, 3) * 6, torch.randint(1, 3, (40_000,))
     expected = []
     for c in (1, 2):
@@ -105,7 +105,7 @@ def test_lovasz_of_many_rows_sorts_errors_as_a_plain_sort_does() -> None:
 # Teacher to student
 
 
-def test_kl_of_two_classes_by_hand() -> None:
+def test_kl_of_two_classes_worked_by_hand() -> None:
     teacher = torch.tensor([[0.0, 0.0], [math.log(3), 0.0]])  # shares 1/2 1/2 and 3/4 1/4
     student = torch.tensor([[math.log(3), 0.0], [0.0, 0.0]])
     first = 0.5 * math.log(0.5 / 0.75) + 0.5 * math.log(0.5 / 0.25)
@@ -126,7 +126,7 @@ def test_kl_equals_a_loop_and_torch() -> None:
     torch.testing.assert_close(value, mean)
 
 
-def test_kl_is_zero_only_for_equal_shares() -> None:
+def test_kl_is_zero_only_for_equal_probabilities() -> None:
     teacher = torch.randn(6, 5, dtype=torch.float64)
     shifted = teacher + torch.randn(6, 1, dtype=torch.float64)
     assert abs(kl_divergence(teacher, shifted).item()) < 1e-15
@@ -134,7 +134,7 @@ def test_kl_is_zero_only_for_equal_shares() -> None:
     assert kl_divergence(teacher, shifted).item() > 1e-8
 
 
-def test_kl_pulls_the_student_and_leaves_the_teacher() -> None:
+def test_kl_gradient_reaches_the_student_only() -> None:
     teacher = torch.randn(7, 5, dtype=torch.float64, requires_grad=True)
     student = torch.randn(7, 5, dtype=torch.float64, requires_grad=True)
     kl_divergence(teacher, student).backward()
@@ -144,7 +144,7 @@ def test_kl_pulls_the_student_and_leaves_the_teacher() -> None:
     assert torch.autograd.gradcheck(lambda s: kl_divergence(teacher, s), student)
 
 
-def test_kl_survives_logits_that_leave_no_share() -> None:
+def test_kl_of_extreme_logits_is_finite() -> None:
     teacher, student = torch.tensor([[200.0, -200.0]]), torch.tensor([[-200.0, 200.0]], requires_grad=True)
     value = kl_divergence(teacher, student)
     value.backward()
@@ -153,7 +153,7 @@ def test_kl_survives_logits_that_leave_no_share() -> None:
     assert student.grad.tolist() == [[-0.5, 0.5]]
 
 
-def test_a_point_that_two_cameras_see_counts_twice() -> None:
+def test_kl_point_in_two_cameras_counts_twice() -> None:
     teacher, student = torch.randn(3, 4), torch.randn(2, 4, requires_grad=True)
     kl_divergence(teacher, student[ints(0, 1, 0)]).backward()
     shares, pull = teacher.softmax(1), student.softmax(1).detach()
@@ -162,7 +162,7 @@ def test_a_point_that_two_cameras_see_counts_twice() -> None:
     )
 
 
-def test_no_pair_no_pull() -> None:
+def test_kl_without_pairs_is_zero() -> None:
     feats = torch.randn(3, 4, requires_grad=True)
     value = kl_divergence(torch.empty(0, 4), feats[ints()])
     value.backward()
@@ -220,7 +220,7 @@ def labelled_by_loop(views: Views, point_labels: Tensor, stride: int, pairs: boo
     return [pixel for pixel in found if pixel[-1]]
 
 
-def test_pixels_of_two_cameras_by_hand() -> None:
+def test_labelled_pixels_of_two_cameras_worked_by_hand() -> None:
     """The first camera has dense labels, so its pairs say nothing unless asked; the second has only its pairs."""
     dense = torch.zeros(2, 2, 4, dtype=torch.uint8)
     dense[0] = torch.tensor([[9, 9, 0, 9], [9, 15, 9, 0]])
@@ -246,7 +246,7 @@ def random_views(size: tuple[int, int], has_labels: list[bool]) -> Views:
 @pytest.mark.parametrize("stride", [1, 2, 3, 4, 50])
 @pytest.mark.parametrize("has_labels", [[False] * 3, [True] * 3, [False, True, False, True, False], [False]])
 @pytest.mark.parametrize("pairs", [False, True])
-def test_pixels_equal_a_loop(stride: int, has_labels: list[bool], pairs: bool) -> None:
+def test_labelled_pixels_equal_a_loop(stride: int, has_labels: list[bool], pairs: bool) -> None:
     """Sizes that no stride divides, a stride beyond the image, images without pairs, points with several."""
     views = random_views((7, 11), has_labels)
     point_labels = torch.randint(0, 4, (12,))
@@ -256,7 +256,7 @@ def test_pixels_equal_a_loop(stride: int, has_labels: list[bool], pairs: bool) -
     assert (labelled_pairs(views, point_labels, everywhere=pairs)[0].diff() > 0).all()
 
 
-def test_pixels_do_not_depend_on_the_order_of_points() -> None:
+def test_labelled_pixels_ignore_the_point_order() -> None:
     views, point_labels = random_views((7, 11), [False, True, False]), torch.randint(0, 4, (12,))
     order = torch.randperm(12)
     moved = replace(views, pair_point=torch.argsort(order)[views.pair_point])
@@ -265,7 +265,7 @@ def test_pixels_do_not_depend_on_the_order_of_points() -> None:
 
 
 @pytest.mark.parametrize("dense", [torch.zeros(1, 4, 4, dtype=torch.uint8), None])
-def test_no_labelled_pixel_costs_nothing(dense: Tensor | None) -> None:
+def test_teacher_loss_without_labelled_pixel_is_zero(dense: Tensor | None) -> None:
     """An image whose dense labels are all unknown, or one that shares no labelled point."""
     views = views_of((4, 4), [dense is not None], [(0, 1, 1, 0)], dense)
     pixels, labels = labelled_pixels(views, ints(0, 5), stride=1)

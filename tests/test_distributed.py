@@ -113,7 +113,7 @@ def told(drive: Path) -> list[dict[str, Any]]:
     return [json.loads((drive / f"{rank}.json").read_text()) for rank in range(2)]
 
 
-def test_two_processes_are_one_that_accumulates(drive: Path, told: list[dict[str, Any]]) -> None:
+def test_train_two_processes_equal_one_with_accumulation(drive: Path, told: list[dict[str, Any]]) -> None:
     result, losses = run(drive, drive / "one", accumulate=2)
     together = [said for pair in zip(*(process["losses"] for process in told), strict=True) for said in pair]
     assert [scan for scan, _ in together] == [scan for scan, _ in losses]
@@ -130,7 +130,7 @@ def test_two_processes_are_one_that_accumulates(drive: Path, told: list[dict[str
     print(f"after {len(losses) // 2} steps at most {off:.1e} between parameters, {losses_off:.1e} between losses")
 
 
-def test_the_score_is_that_of_one_process(drive: Path, told: list[dict[str, Any]]) -> None:
+def test_train_two_processes_score_as_one(drive: Path, told: list[dict[str, Any]]) -> None:
     """An odd number of scans, none of them scored twice: exactly what one process says of the same checkpoint."""
     assert SCORED % 2
     segmenter = Segmenter.load(drive / "two" / "checkpoints" / "best.ckpt", "cpu", backend="torch")
@@ -139,13 +139,13 @@ def test_the_score_is_that_of_one_process(drive: Path, told: list[dict[str, Any]
     assert told[0]["miou"] == told[1]["miou"] == np.float32(scored["miou"])
 
 
-def test_a_process_without_an_image_takes_part(told: list[dict[str, Any]]) -> None:
+def test_train_process_without_an_image_joins_the_step(told: list[dict[str, Any]]) -> None:
     """There were such steps, both ways round, and they ended; what they made is compared above."""
     seen = [[int(scan[-6:]) in WITH_IMAGE for scan, _ in process["losses"]] for process in told]
     assert {(True, False), (False, True)} <= set(zip(*seen, strict=True))
 
 
-def test_processes_take_the_scans_that_one_accumulates() -> None:
+def test_sampler_of_two_processes_covers_the_scans_of_one() -> None:
     one = [*EpochSampler(11, seed=3, multiple=2)]
     two = [[*EpochSampler(11, seed=3, rank=rank, world=2, multiple=1)] for rank in range(2)]
     assert one == [key for pair in zip(*two, strict=True) for key in pair]

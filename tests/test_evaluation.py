@@ -31,7 +31,7 @@ def labelled(tiny_kitti):
     return SemanticKITTI(tiny_kitti, "00,08", cameras=())
 
 
-def test_saved_predictions_score_by_the_official_rule(labelled, tmp_path):
+def test_evaluate_saved_predictions_score_by_the_official_rule(labelled, tmp_path):
     save_predictions(labelled, tmp_path / "out", often_right)
     report = evaluate(labelled, saved_predictions(tmp_path / "out"))
 
@@ -54,7 +54,7 @@ def test_saved_predictions_score_by_the_official_rule(labelled, tmp_path):
     assert np.array(report["confusion"])[7, 3] == ((prediction == 7) & (truth == 3)).sum()
 
 
-def test_distance_bands_are_strict_at_both_ends():
+def test_evaluate_distance_bands_exclude_both_ends():
     x = np.array([0, 1e-9, 1e-3, 9.999, 10, 10.001, 20, 25, 30, 40, 49.999, 50, 60], np.float32)
     points = np.stack([np.zeros_like(x), x, np.zeros_like(x)], axis=1)
     ones = np.ones(len(x), np.uint8)
@@ -64,7 +64,7 @@ def test_distance_bands_are_strict_at_both_ends():
     assert tally.report()["points"] == len(x)
 
 
-def test_distance_is_measured_in_three_dimensions():
+def test_evaluate_distance_is_three_dimensional():
     ones = np.ones(1, np.uint8)
     tally = ScoreCounts()
     tally.add(Prediction(ones), ones, np.array([[6.0, 6.0, 6.0]], np.float32))  # 8.5 m on the ground, 10.4 m in space
@@ -72,7 +72,7 @@ def test_distance_is_measured_in_three_dimensions():
     assert len(BANDS) == 5
 
 
-def test_moving_classes_in_a_prediction_fold_into_static_ones(labelled, tmp_path):
+def test_evaluate_moving_classes_map_to_static_ones(labelled, tmp_path):
     moving = {10: 252, 30: 254, 31: 253, 32: 255, 18: 258, 20: 259}
     fold = np.vectorize(lambda raw: moving.get(int(raw), int(raw)))
     save_predictions(labelled, tmp_path / "out", lambda frame: fold(to_raw(frame.labels)) | (5 << 16))
@@ -81,7 +81,7 @@ def test_moving_classes_in_a_prediction_fold_into_static_ones(labelled, tmp_path
     assert report["accuracy"] == pytest.approx(1)
 
 
-def test_a_missing_prediction_of_a_labelled_scan_is_an_error(labelled, tmp_path):
+def test_evaluate_missing_prediction_is_refused(labelled, tmp_path):
     save_predictions(labelled, tmp_path / "out", often_right)
     lost = tmp_path / "out" / "sequences" / "00" / "predictions" / "000001.label"
     lost.unlink()
@@ -90,18 +90,18 @@ def test_a_missing_prediction_of_a_labelled_scan_is_an_error(labelled, tmp_path)
 
 
 @pytest.mark.parametrize("change", [lambda raw: raw[:-1], lambda raw: np.append(raw, 10), lambda raw: raw * 0 + 7])
-def test_a_prediction_of_wrong_length_or_ids_is_an_error(change, labelled, tmp_path):
+def test_evaluate_prediction_of_wrong_length_or_ids_is_refused(change, labelled, tmp_path):
     save_predictions(labelled, tmp_path / "out", lambda frame: change(often_right(frame)))
     with pytest.raises(DataError, match=r"000000\.label"):
         evaluate(labelled, saved_predictions(tmp_path / "out"))
 
 
-def test_predictions_need_their_folder(tmp_path):
+def test_evaluate_missing_predictions_folder_is_refused(tmp_path):
     with pytest.raises(DataError, match="sequences"):
         saved_predictions(tmp_path)
 
 
-def test_scans_without_labels_are_listed_and_not_scored(tiny_kitti, tmp_path):
+def test_evaluate_scans_without_labels_are_listed_and_skipped(tiny_kitti, tmp_path):
     (tiny_kitti / "sequences" / "00" / "labels" / "000001.label").unlink()
     dataset = SemanticKITTI(tiny_kitti, "00,11", cameras=())
     report = evaluate(dataset, lambda frame: Prediction(frame.labels))
@@ -110,12 +110,12 @@ def test_scans_without_labels_are_listed_and_not_scored(tiny_kitti, tmp_path):
     assert report["points"] == (dataset[0].labels != 0).sum()
 
 
-def test_a_selection_without_any_label_is_an_error(tiny_kitti):
+def test_evaluate_selection_without_labels_is_refused(tiny_kitti):
     with pytest.raises(DataError, match="expected scans with a file in"):
         evaluate(SemanticKITTI(tiny_kitti, "test", cameras=()), lambda frame: Prediction(frame.labels))
 
 
-def test_progress_sees_every_labelled_frame(labelled):
+def test_evaluate_progress_counts_every_labelled_frame(labelled):
     seen = []
 
     def watch(frames):
@@ -127,7 +127,7 @@ def test_progress_sees_every_labelled_frame(labelled):
     assert seen == [0, 1, 2]
 
 
-def test_the_calibration_error_is_the_mean_gap_between_confidence_and_accuracy():
+def test_calibration_error_worked_by_hand():
     truth = np.array([1, 1, 1, 1, 2, 0], np.uint8)  # the last one is not scored
     prediction = Prediction(np.array([1, 1, 1, 3, 3, 3], np.uint8), np.array([1, 0.9, 0.9, 0.9, 0.3, 0.3], np.float32))
     tally = ScoreCounts()
@@ -141,7 +141,7 @@ def test_the_calibration_error_is_the_mean_gap_between_confidence_and_accuracy()
     assert len(found["bins"]) == CONFIDENCE_BINS
 
 
-def test_saved_confidences_count_where_they_are_there(labelled, tmp_path):
+def test_evaluate_saved_confidences_are_used_where_present(labelled, tmp_path):
     save_predictions(labelled, tmp_path / "out", often_right)
     assert evaluate(labelled, saved_predictions(tmp_path / "out"))["calibration"] is None
     frame = labelled[0]
@@ -154,7 +154,7 @@ def test_saved_confidences_count_where_they_are_there(labelled, tmp_path):
         evaluate(labelled, saved_predictions(tmp_path / "out"))
 
 
-def test_every_frame_has_a_score_of_its_own(labelled, tmp_path):
+def test_evaluate_returns_a_score_per_frame(labelled, tmp_path):
     save_predictions(labelled, tmp_path / "out", often_right)
     report = evaluate(labelled, saved_predictions(tmp_path / "out"))
     assert [row["frame"] for row in report["by_frame"]] == ["00/000000", "00/000001", "08/000000"]

@@ -114,7 +114,7 @@ def test_call_on_signal_second_signal_ends_the_process_at_once() -> None:
     assert (done.returncode, done.stdout) == (-signal.SIGTERM, "noted\n")
 
 
-def test_signals_that_are_ignored_stay_ignored() -> None:
+def test_raise_on_signal_ignored_signal_stays_ignored() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
     try:
         with raise_on_signal():
@@ -133,11 +133,11 @@ def test_signals_that_are_ignored_stay_ignored() -> None:
         ("gpj.\u202ebin", r"gpj.\u202ebin"),
     ],
 )
-def test_printable_text_cannot_control_the_terminal(text: str, printed: str) -> None:
+def test_printable_escapes_control_characters(text: str, printed: str) -> None:
     assert printable(text) == printed
 
 
-def test_say_is_the_only_way_to_print() -> None:
+def test_package_prints_through_say_only() -> None:
     """``print`` writes whatever is in a file; ``say`` escapes it."""
     package = Path(sys.modules["elite"].__file__ or "").parent
     found = [p.name for p in package.rglob("*.py") if " print(" in p.read_text() and p.name != "terminal.py"]
@@ -169,7 +169,7 @@ def test_read_file_refuses_what_would_block_or_never_end(tmp_path: Path) -> None
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_every_file_is_read_by_a_reader_with_limits() -> None:
+def test_package_reads_files_through_bounded_readers_only() -> None:
     """``read_file`` and ``open_regular`` neither wait for a pipe nor read without end."""
     package = Path(sys.modules["elite"].__file__ or "").parent
     unbounded = ("read_text(", "read_bytes(", ".fromfile(", "ZipFile(path", "path.open()")
@@ -222,7 +222,9 @@ def student(tmp_path: Path) -> Path:
     return tmp_path / "student.safetensors"
 
 
-def test_commands_refuse_an_output_that_is_an_input(tiny_kitti: Path, student: Path, tmp_path: Path, capsys) -> None:
+def test_commands_with_an_output_that_is_an_input_are_refused(
+    tiny_kitti: Path, student: Path, tmp_path: Path, capsys
+) -> None:
     """By path, by link, and by the labels that predictions would replace; everything stays as it was."""
     link = tmp_path / "link.safetensors"
     link.symlink_to(student)

@@ -42,7 +42,7 @@ from tests.support.scans import RAW_IDS, random_scan, write_frame
 
 
 @pytest.mark.parametrize("what", ["loss", "gradient"])
-def test_a_step_without_finite_numbers_changes_nothing(
+def test_train_step_with_nonfinite_numbers_changes_nothing(
     kitti: Path,
     tmp_path: Path,
     foundation: Path,
@@ -83,7 +83,7 @@ def test_a_step_without_finite_numbers_changes_nothing(
 
 
 @pytest.mark.parametrize("parameters", [1, 100])
-def test_the_device_is_asked_once_whatever_the_number_of_parameters(parameters: int) -> None:
+def test_sound_synchronises_once_for_any_number_of_parameters(parameters: int) -> None:
     given = [torch.nn.Parameter(torch.ones(3)) for _ in range(parameters)]
     for p in given:
         p.grad = torch.ones(3)
@@ -94,7 +94,7 @@ def test_the_device_is_asked_once_whatever_the_number_of_parameters(parameters: 
     assert not sound(torch.tensor(1.0), given)
 
 
-def test_too_many_such_steps_in_a_row_end_the_run(tiny_kitti: Path, tmp_path: Path) -> None:
+def test_train_too_many_nonfinite_steps_end_the_run(tiny_kitti: Path, tmp_path: Path) -> None:
     endless = student_run(tiny_kitti, tmp_path, steps=50, optim=OptimConfig(lr=1e30), faults=FaultConfig(steps=3))
     with pytest.raises(TrainingError, match=r"3 steps in a row.*00/00000\d"):
         train(endless, progress=False)
@@ -119,7 +119,7 @@ def damage(root: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_damaged_frames_are_replaced_and_named(ten_frames: Path, tmp_path: Path, workers: int) -> None:
+def test_train_damaged_frames_are_replaced_and_recorded(ten_frames: Path, tmp_path: Path, workers: int) -> None:
     damage(ten_frames)
     data = DataConfig(root=ten_frames, sequences="00", val_sequences="none", batch_size=2, workers=workers)
     some = student_run(ten_frames, tmp_path / "run", data=data, steps=10, faults=FaultConfig(frames=0.2))
@@ -132,7 +132,7 @@ def test_damaged_frames_are_replaced_and_named(ten_frames: Path, tmp_path: Path,
         train(fewer, progress=False)
 
 
-def test_a_replaced_frame_is_the_next_one(ten_frames: Path) -> None:
+def test_training_set_damaged_frame_is_replaced_by_the_next(ten_frames: Path) -> None:
     from elite.config import AugmentConfig, StudentConfig
     from elite.datasets import SemanticKITTI
 
@@ -145,7 +145,7 @@ def test_a_replaced_frame_is_the_next_one(ten_frames: Path) -> None:
     assert np.array_equal(sample.points, data[0, 4].points)
 
 
-def test_what_stands_in_for_a_labelled_scan_is_labelled_and_only_used_scans_count(ten_frames: Path) -> None:
+def test_training_set_damaged_labelled_scan_is_replaced_by_a_labelled_one(ten_frames: Path) -> None:
     """Five of the ten scans show their labels."""
     from elite.config import AugmentConfig, StudentConfig
     from elite.datasets import SemanticKITTI
@@ -160,9 +160,7 @@ def test_what_stands_in_for_a_labelled_scan_is_labelled_and_only_used_scans_coun
     assert set(ids) == {"00/000000", "00/000002", "00/000006", "00/000008"}
 
 
-def test_sigterm_saves_and_the_run_goes_on_as_if_nothing_had_been(
-    tiny_kitti: Path, tmp_path: Path, monkeypatch
-) -> None:
+def test_train_sigterm_then_resume_is_bit_identical(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
     whole = student_run(tiny_kitti, tmp_path / "whole", steps=6, val_every=3)
     train(whole, progress=False)
     begin = Training.on_train_batch_start
@@ -190,7 +188,7 @@ def hang(harm: Callable[[], Any]) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_signal_while_waiting_for_a_batch_saves_the_last_step(
+def test_train_signal_while_waiting_for_a_batch_saves_the_last_step(
     tiny_kitti: Path, tmp_path: Path, monkeypatch, workers: int
 ) -> None:
     data = DataConfig(root=tiny_kitti, sequences="00", batch_size=1, workers=workers)
@@ -220,7 +218,7 @@ def test_signal_while_waiting_for_a_batch_saves_the_last_step(
     ("number", "error"),
     [(signal.SIGINT, KeyboardInterrupt), (signal.SIGUSR1, StoppedError)],
 )
-def test_signals_of_shells_and_clusters_save_like_sigterm(
+def test_train_sigint_and_sigusr1_save_as_sigterm_does(
     tiny_kitti: Path, tmp_path: Path, monkeypatch, number: int, error: type[BaseException]
 ) -> None:
     step = Training.training_step
@@ -236,7 +234,7 @@ def test_signals_of_shells_and_clusters_save_like_sigterm(
     assert read_checkpoint(tmp_path)["global_step"] == 3  # the step was finished
 
 
-def test_signal_while_validating_ends_the_run_at_once(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
+def test_train_signal_in_validation_ends_at_once(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
     read, calls = ScoringSet.__getitem__, iter(range(9))
 
     def stalled(self: ScoringSet, i: int) -> Any:
@@ -250,14 +248,14 @@ def test_signal_while_validating_ends_the_run_at_once(tiny_kitti: Path, tmp_path
     assert read_checkpoint(tmp_path)["global_step"] == 2  # of the last validation
 
 
-def test_signal_before_the_first_step_leaves_nothing(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
+def test_train_signal_before_the_first_step_writes_nothing(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(TrainingSet, "_sample", lambda *_: hang(lambda: os.kill(os.getpid(), signal.SIGTERM)))
     with pytest.raises(StoppedError, match="SIGTERM before it began; nothing was written"):
         train(student_run(tiny_kitti, tmp_path / "run"), progress=False)
     assert not (tmp_path / "run").exists()
 
 
-def test_second_signal_ends_the_process_at_once() -> None:
+def test_stopping_second_signal_ends_the_process_at_once() -> None:
     program = """
 import os, signal
 from elite.stopping import Stopping
@@ -274,7 +272,7 @@ with stopping.listening():
 
 
 @pytest.mark.parametrize("in_wait", [False, True])
-def test_wait_of_a_shared_step_ends_after_a_grace_time(monkeypatch, in_wait: bool) -> None:
+def test_stopping_shared_step_ends_after_the_grace_time(monkeypatch, in_wait: bool) -> None:
     """The step may yet be completed and saved by all of its processes."""
     monkeypatch.setattr("elite.stopping.GRACE", 0.2)
     stopping, came = Stopping(), []
@@ -294,7 +292,7 @@ def test_wait_of_a_shared_step_ends_after_a_grace_time(monkeypatch, in_wait: boo
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_stalled_file_ends_the_run_in_time_and_is_named(
+def test_train_stalled_file_ends_in_time_and_is_named(
     tiny_kitti: Path, tmp_path: Path, monkeypatch, workers: int
 ) -> None:
     read, stalled = TrainingSet._sample, tmp_path / "stalled.bin"
@@ -312,7 +310,7 @@ def test_stalled_file_ends_the_run_in_time_and_is_named(
     assert read_checkpoint(tmp_path / "run")["global_step"] == 2  # what was done is saved
 
 
-def test_loader_that_cannot_hand_over_a_batch_ends_the_run(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
+def test_train_loader_without_shared_memory_ends_the_run(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
     """In the thread of a queue its error is printed, and the run waits for ever."""
     read, run = TrainingSet._sample, os.getpid()
 
@@ -339,7 +337,7 @@ def full(*_: object) -> None:
     ],
     ids=["no room for their queues", "signal"],
 )
-def test_loaders_that_do_not_start_end_the_run(
+def test_train_loaders_that_do_not_start_end_the_run(
     tiny_kitti: Path, tmp_path: Path, monkeypatch, begin: Any, error: type[Exception], message: str
 ) -> None:
     """Lightning fails again when it ends loaders that have not begun, which must not hide why."""
@@ -348,7 +346,7 @@ def test_loaders_that_do_not_start_end_the_run(
         train(student_run(tiny_kitti, tmp_path / "run"), progress=False)
 
 
-def test_small_shared_memory_is_refused_before_the_run_begins(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
+def test_train_small_shared_memory_is_refused_before_the_run(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=16, f_frsize=4096))
     data = DataConfig(root=tiny_kitti, sequences="00", batch_size=1, workers=2)
     message = r"/dev/shm: expected .* MiB .* found 0.0625 MiB free.*--shm-size.*--ipc=host.*--data.workers 0"
@@ -358,7 +356,7 @@ def test_small_shared_memory_is_refused_before_the_run_begins(tiny_kitti: Path, 
     train(student_run(tiny_kitti, tmp_path / "run", data=replace(data, workers=0), steps=1), progress=False)
 
 
-def test_a_full_disk_leaves_the_checkpoint_before(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
+def test_train_full_disk_keeps_the_previous_checkpoint(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
     sync, saved = os.fsync, []
     short = student_run(tiny_kitti, tmp_path, steps=4, save_every=1)
 
@@ -378,7 +376,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(tiny_kitti: Path, tmp_path: Pa
     assert read_checkpoint(tmp_path)["global_step"] == 4
 
 
-def test_a_killed_loader_ends_the_run_with_a_word(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
+def test_train_killed_loader_ends_with_a_named_error(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
     read, main = TrainingSet._sample, os.getpid()
 
     def killed(self: TrainingSet, epoch: int, i: int) -> Any:
@@ -421,7 +419,7 @@ def test_no_loader_outlives_a_run_that_ends_in_its_validation(tiny_kitti: Path, 
     assert "000000.bin: expected a multiple of 16 bytes" in done.stderr
 
 
-def test_so_does_one_whose_end_was_told_within_other_code(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
+def test_train_killed_loader_reported_inside_other_code_is_named(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
     """PyTorch tells it by a signal handler, which raises at whatever line is being run; that code may wrap it."""
 
     def interrupted(*_: Any) -> None:
@@ -435,7 +433,7 @@ def test_so_does_one_whose_end_was_told_within_other_code(tiny_kitti: Path, tmp_
         train(student_run(tiny_kitti, tmp_path, steps=2), progress=False)
 
 
-def test_when_one_of_two_processes_is_killed_the_other_ends(tiny_kitti: Path, tmp_path: Path) -> None:
+def test_train_killed_process_of_two_ends_the_other(tiny_kitti: Path, tmp_path: Path) -> None:
     again = tiny_kitti / "sequences" / "08"  # a scan for each process
     for folder, suffix in (("velodyne", "bin"), ("labels", "label")):
         shutil.copy(again / folder / f"000000.{suffix}", again / folder / f"000001.{suffix}")
@@ -459,7 +457,7 @@ def test_when_one_of_two_processes_is_killed_the_other_ends(tiny_kitti: Path, tm
     assert time.monotonic() - start < 150
 
 
-def test_frozen_parts_stay_as_they_were(tiny_kitti: Path, tmp_path: Path) -> None:
+def test_train_frozen_parts_do_not_change(tiny_kitti: Path, tmp_path: Path) -> None:
     settings = student_run(
         tiny_kitti, tmp_path / "run", freeze="point_mlp,stages.0", optim=OptimConfig(lr=0.05, weight_decay=0.1)
     )
@@ -478,7 +476,7 @@ def test_frozen_parts_stay_as_they_were(tiny_kitti: Path, tmp_path: Path) -> Non
             train(replace(settings, out=tmp_path / "none", freeze=names), progress=False)
 
 
-def test_the_average_follows_its_formula(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
+def test_train_moving_average_equals_its_formula(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
     weights, after = [], Training._after_step
 
     def record(self: Training, *given: Any) -> None:

@@ -30,21 +30,21 @@ def grid(rows: range, columns: range, depth: float) -> tuple[np.ndarray, np.ndar
     return pixel.astype(np.int64), np.full(len(pixel), depth)
 
 
-def test_projection_by_hand():
+def test_project_worked_by_hand():
     points = np.array([[10, 0, 0], [10, 1, 2], [5, -2.5, -1], [20, 1, 2]], np.float32)
     uv, depth = project(points, CAMERA)
     np.testing.assert_allclose(uv, [[50, 40], [40, 20], [100, 60], [45, 30]])
     np.testing.assert_allclose(depth, [10, 10, 5, 20])
 
 
-def test_projection_uses_the_last_column():
+def test_project_uses_the_last_column():
     shifted = Camera("image_3", np.array([[50, -100, 0, 30], [40, 0, -100, 10], [1, 0, 0, 2]], np.float64))
     uv, depth = project(np.array([[8, 0, 0]], np.float32), shifted)
     np.testing.assert_allclose(uv, [[43, 33]])
     np.testing.assert_allclose(depth, [10])
 
 
-def test_a_camera_comes_apart_into_its_lens_and_its_place():
+def test_decompose_camera_gives_intrinsics_and_pose():
     turn = np.array([[0.1, -0.99, 0.05], [0.02, -0.05, -0.99], [0.99, 0.1, 0.01]])
     u, _, v = np.linalg.svd(turn)
     rotation, lens, place = (u @ v), np.array([[700.0, 0, 610], [0, 690, 180], [0, 0, 1]]), np.array([0.3, -0.1, 0.2])
@@ -55,7 +55,7 @@ def test_a_camera_comes_apart_into_its_lens_and_its_place():
     np.testing.assert_allclose(centre, place, atol=1e-12)
 
 
-def test_points_at_and_behind_the_camera_are_nowhere():
+def test_project_points_at_or_behind_the_camera_are_invisible():
     uv, depth = project(np.array([[0, 1, 0], [-10, 0, 0], [1e-3, 0, 0]], np.float32), CAMERA)
     assert np.isnan(uv[:2]).all()
     assert np.isfinite(uv[2]).all()
@@ -63,18 +63,18 @@ def test_points_at_and_behind_the_camera_are_nowhere():
     assert in_image(uv, HEIGHT, WIDTH).tolist() == [False, False, True]
 
 
-def test_a_point_infinitely_far_aside_is_in_no_image():
+def test_project_infinite_pixel_is_outside_the_image():
     flat = Camera("image_2", CAMERA.projection * [[1], [1], [1e-320]])
     uv, _ = project(np.array([[10, 1, 2]], np.float32), flat)
     assert not in_image(uv, HEIGHT, WIDTH).any()
 
 
-def test_image_borders_belong_to_the_low_side():
+def test_project_image_border_belongs_to_the_low_side():
     uv = np.array([[0, 0], [99.999, 79.999], [100, 5], [5, 80], [-1e-9, 5], [5, -1e-9], [np.nan, np.nan]])
     assert in_image(uv, HEIGHT, WIDTH).tolist() == [True, True, False, False, False, False, False]
 
 
-def test_the_volume_is_open():
+def test_in_volume_excludes_the_border():
     points = np.array([[0, 0, 0], [1, 0, 0], [-1, 0, 0], [0, 0, 2.5], [0.999, 2, 2.499]], np.float32)
     assert in_volume(points, ((-1.0, -3.0, -2.0), (1.0, 3.0, 2.5))).tolist() == [True, False, False, False, True]
 
@@ -88,7 +88,7 @@ def test_nearest_equals_brute_force():
 
 
 @pytest.mark.parametrize("stretch", [(50, 50, 1), (50, 0, 0), (0, 0, 0), (1e5, 1e-4, 1), (0.1, 7, 1e4)])
-def test_nearest_is_as_near_as_any_wherever_the_points_lie(stretch: tuple[float, ...]):
+def test_nearest_at_any_coordinates_equals_brute_force_distance(stretch: tuple[float, ...]):
     """Points at the border and far off, the candidates in the middle; on a line, in one place, over many scales."""
     rng = np.random.default_rng(1)
     points = (rng.standard_cauchy((2000, 3)).clip(-40, 40) * stretch).astype(np.float32)
@@ -99,12 +99,12 @@ def test_nearest_is_as_near_as_any_wherever_the_points_lie(stretch: tuple[float,
     np.testing.assert_array_equal(found, distance.min(axis=1))
 
 
-def test_one_candidate_is_the_nearest_of_all():
+def test_nearest_of_one_candidate_is_that_one():
     points = np.array([[1e6, 0, 0], [0, 0, 0], [-3, 2, 1]], np.float32)
     assert nearest(points, np.array([False, True, False])).tolist() == [0, 0, 0]
 
 
-def test_a_candidate_answers_for_itself_even_beside_its_double():
+def test_nearest_of_a_candidate_with_a_duplicate_is_itself():
     points = np.zeros((4, 3), np.float32)
     assert nearest(points, np.array([True, True, False, True]))[[0, 1, 3]].tolist() == [0, 1, 2]
 
@@ -158,7 +158,7 @@ def test_nearest_searches_equal_points_once(monkeypatch):
     assert (rank[:100_000] == cdist(points[:1], points[candidates]).argmin()).all()
 
 
-def test_far_queries_visit_few_leaves_once_they_are_moved_closer():
+def test_nearest_far_queries_moved_closer_visit_few_leaves():
     """Coordinates of 1e38, those of a float64 file that is read as float32, took more than 40 s."""
     rng = np.random.default_rng(7)
     tree = cKDTree(rng.normal(size=(2000, 3)))
@@ -191,7 +191,7 @@ def test_pixel_owner_is_the_first_of_the_nearest():
     assert np.flatnonzero(is_nearest_in_pixel(pixel, depth, 6)).tolist() == sorted(best.values())
 
 
-def test_pixel_owner_of_nothing():
+def test_pixel_owner_without_points_is_none():
     assert len(is_nearest_in_pixel(np.empty((0, 2), np.int64), np.empty(0), 6)) == 0
 
 
@@ -200,7 +200,7 @@ def test_depth_buffer_keeps_the_smallest_depth():
     assert buffer.tolist() == [[np.inf, 3], [np.inf, np.inf], [7, np.inf]]
 
 
-def test_a_wall_behind_a_nearer_patch_is_hidden_and_beside_it_seen():
+def test_visible_wall_behind_a_patch_is_hidden():
     # LiDAR rows lie 3 pixels apart; patch and wall interleave, as beams of two places do.
     near = grid(range(20, 60, 3), range(40, 60), 5.0)
     wall = grid(range(1, 80, 3), range(0, 100), 30.0)
@@ -215,17 +215,17 @@ def test_a_wall_behind_a_nearer_patch_is_hidden_and_beside_it_seen():
     assert seen[beside].all()
 
 
-def test_slanted_ground_is_seen():
+def test_visible_slanted_ground_is_visible():
     pixel, _ = grid(range(260, 376, 5), range(0, 100), 0.0)
     depth = 1.7 * 720 / (pixel[:, 0] - 180)  # a road 1.7 m below a camera of focal length 720: 15 m to 6 m
     assert visible(pixel, depth, 376, WIDTH).all()
 
 
-def test_visibility_of_nothing():
+def test_visible_without_points_is_empty():
     assert len(visible(np.empty((0, 2), np.int64), np.empty(0), HEIGHT, WIDTH)) == 0
 
 
-def test_pairs_are_points_with_the_pixel_they_fall_on():
+def test_point_pixel_pairs_hold_points_with_their_pixel():
     rng = np.random.default_rng(0)
     points = (rng.normal(size=(500, 3)) * [3, 10, 8] + [20, 0, 0]).astype(np.float32)
     points[::7, 0] *= -1
@@ -242,11 +242,11 @@ def test_pairs_are_points_with_the_pixel_they_fall_on():
 
 
 @pytest.mark.parametrize("point", [[-5, 0, 0], [10, 100, 0]])
-def test_no_point_in_the_image_gives_no_pairs(point):
+def test_point_pixel_pairs_without_visible_point_are_empty(point):
     assert len(point_pixel_pairs(np.array([point], np.float32), CAMERA, HEIGHT, WIDTH)) == 0
 
 
-def test_real_points_fall_on_the_real_image(real_kitti):
+def test_project_real_points_lie_on_the_real_image(real_kitti):
     from elite.datasets.semantickitti import SemanticKITTI
 
     frame = SemanticKITTI(real_kitti, "00", frames="0")[0]

@@ -19,7 +19,7 @@ def segmenter() -> Segmenter:
     return Segmenter(SPVCNN(channels=8, cells=(100, 100, 12)))
 
 
-def test_labels_are_the_best_class_but_never_zero(segmenter: Segmenter) -> None:
+def test_segmenter_labels_are_the_best_nonzero_class(segmenter: Segmenter) -> None:
     scan = random_scan(np.random.default_rng(0))
     inside = (np.abs(scan[:, :2]) < 50).all(1) & (scan[:, 2] > -4) & (scan[:, 2] < 2)
     result = segmenter(scan[inside, :3], scan[inside, 3])
@@ -31,7 +31,7 @@ def test_labels_are_the_best_class_but_never_zero(segmenter: Segmenter) -> None:
     np.testing.assert_allclose(result.confidence, torch.softmax(logits, 1).max(1).values, rtol=1e-5)
 
 
-def test_points_outside_answer_as_their_nearest_neighbour(segmenter: Segmenter) -> None:
+def test_segmenter_points_outside_take_the_nearest_label(segmenter: Segmenter) -> None:
     inside = random_scan(np.random.default_rng(1), 40) * np.array([0.5, 0.5, 1, 1], np.float32)
     outside = np.array([[80, 3, -1, 0.1], [-60, -70, 5, 0.9], [0, 0, 30, 0.3]], np.float32)
     whole = segmenter(np.vstack([inside, outside])[:, :3], np.hstack([inside[:, 3], outside[:, 3]]))
@@ -40,7 +40,7 @@ def test_points_outside_answer_as_their_nearest_neighbour(segmenter: Segmenter) 
     np.testing.assert_array_equal(whole.labels, np.hstack([alone.labels, alone.labels[nearest]]))
 
 
-def test_logits_are_those_behind_the_labels(segmenter: Segmenter) -> None:
+def test_segmenter_logits_give_its_labels(segmenter: Segmenter) -> None:
     scan = random_scan(np.random.default_rng(2))  # some of it outside the volume
     result, logits = segmenter(scan[:, :3], scan[:, 3]), segmenter.logits(scan[:, :3], scan[:, 3])
     assert logits.shape == (len(scan), 20)
@@ -87,7 +87,7 @@ def test_pick_device_of_an_unknown_device_names_it() -> None:
             pick_device(name)
 
 
-def test_a_damaged_scan_is_skipped_counted_and_named(segmenter: Segmenter, tmp_path: Path) -> None:
+def test_predict_files_damaged_scan_is_skipped_and_named(segmenter: Segmenter, tmp_path: Path) -> None:
     scans = [random_scan(np.random.default_rng(i), 30) for i in range(3)]
     jobs = [
         PredictionJob(tmp_path / f"{i}.bin", tmp_path / "out" / f"{i}.label", tmp_path / f"{i}.confidence")

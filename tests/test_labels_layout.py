@@ -70,7 +70,7 @@ def to_lab(linear: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("sight", SIGHT)
-def test_safe_colours_stay_apart_for_every_eye(sight):
+def test_safe_colours_differ_for_every_colour_vision(sight):
     share = SAFE_COLORS[1:] / 255
     linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
     lab = to_lab(np.clip(linear @ SIGHT[sight].T, 0, 1))
@@ -81,18 +81,18 @@ def test_safe_colours_stay_apart_for_every_eye(sight):
 # ---- labels ---------------------------------------------------------------------------------------------------
 
 
-def test_raw_ids_become_train_ids_by_the_learning_map():
+def test_to_train_follows_the_learning_map():
     raw = np.array(list(RAW_TO_TRAIN), np.uint16)
     assert to_train(raw).tolist() == list(RAW_TO_TRAIN.values())
     assert to_train(raw.reshape(2, -1)).shape == (2, len(raw) // 2)
 
 
-def test_train_ids_become_the_raw_ids_of_the_benchmark_and_back():
+def test_to_raw_round_trip_follows_the_benchmark():
     assert to_raw(np.arange(20)).tolist() == TRAIN_TO_RAW
     assert to_train(to_raw(np.arange(20))).tolist() == list(range(20))
 
 
-def test_every_other_raw_id_is_unknown():
+def test_to_train_other_raw_id_is_refused():
     every = np.arange(1 << 16, dtype=np.uint16)
     assert unknown_raw_ids(every) == sorted(set(range(1 << 16)) - set(RAW_TO_TRAIN))
     assert unknown_raw_ids(np.array([], np.uint16)) == []
@@ -100,7 +100,7 @@ def test_every_other_raw_id_is_unknown():
 
 
 @pytest.mark.parametrize("raw", [np.array([10, 12, 9], np.uint16), np.array([70000, 10]), np.array([10, 65535])])
-def test_unknown_ids_are_named_with_their_source(raw):
+def test_to_train_unknown_ids_are_named_with_their_source(raw):
     unknown = sorted(set(raw.tolist()) - {10})
     with pytest.raises(DataError) as caught:
         to_train(raw, source="a/b.label")
@@ -108,25 +108,25 @@ def test_unknown_ids_are_named_with_their_source(raw):
     assert f"found {unknown}" in str(caught.value)
 
 
-def test_a_label_word_splits_into_class_and_instance():
+def test_split_label_gives_class_and_instance():
     semantic, instance = split_label(np.array([0xFFFE_00FC, 40, 0x0001_0000], np.uint32))
     assert semantic.tolist() == [252, 40, 0]
     assert instance.tolist() == [0xFFFE, 0, 1]
 
 
-def test_object_ids_hold_class_and_instance():
+def test_object_ids_combine_class_and_instance():
     ids = object_ids(np.array([1, 6, 1, 0], np.uint8), np.array([7, 7, 0, 7], np.uint16))
     assert ids.tolist() == [0x1_0007, 0x6_0007, 0, 0]
 
 
-def test_point_counts_are_those_behind_the_class_weights():
+def test_point_counts_give_the_published_class_weights():
     assert len(POINT_COUNTS) == 19
     assert sum(POINT_COUNTS) == 1_451_327_847
     assert POINT_COUNTS[CLASS_ID["vegetation"] - 1] == max(POINT_COUNTS) == 476_491_114
     assert POINT_COUNTS[CLASS_ID["motorcyclist"] - 1] == min(POINT_COUNTS) == 78_858
 
 
-def test_every_class_has_its_own_name_and_colour():
+def test_classes_have_distinct_names_and_colours():
     assert len(set(CLASS_NAMES)) == len(np.unique(COLORS, axis=0)) == 20
     assert [CLASS_ID[n] for n in ("unlabelled", "car", "road", "building", "traffic-sign")] == [0, 1, 9, 13, 19]
 
@@ -134,7 +134,7 @@ def test_every_class_has_its_own_name_and_colour():
 # ---- layout ---------------------------------------------------------------------------------------------------
 
 
-def test_splits_are_the_benchmarks():
+def test_splits_are_those_of_the_benchmark():
     train, valid, test = (set(SPLITS[name]) for name in ("train", "valid", "test"))
     assert train | valid | test == {f"{i:02d}" for i in range(22)}
     assert valid == {"08"}
@@ -155,17 +155,17 @@ def test_splits_are_the_benchmarks():
         ("101", ("101",)),
     ],
 )
-def test_sequences_are_numbers_ranges_and_splits(text, names):
+def test_parse_sequences_accepts_numbers_ranges_and_splits(text, names):
     assert parse_sequences(text) == names
 
 
 @pytest.mark.parametrize("text", ["", ",", "val", "0-", "-3", "1.5", "0:3", "0--3", "7-0", "2,7-0", "a-b"])
-def test_other_selections_of_sequences_are_refused(text):
+def test_parse_sequences_other_text_is_refused(text):
     with pytest.raises(ConfigError, match=f"'{text}'"):
         parse_sequences(text)
 
 
-def test_sequences_may_have_any_names():
+def test_parse_sequences_accepts_any_folder_name():
     assert parse_sequences("site_A, 00,valid", ("site_A", "00")) == ("site_A", "00", "08")
     with pytest.raises(ConfigError, match=r"found 'site'\. Select some of site_A"):
         parse_sequences("site", ("site_A",))
@@ -175,17 +175,17 @@ def test_sequences_may_have_any_names():
     ("text", "frames"),
     [(None, None), ("all", None), ("0", {0}), ("0-2,7", {0, 1, 2, 7}), ("000003, 5", {3, 5})],
 )
-def test_frames_are_numbers_and_ranges(text, frames):
+def test_parse_frames_accepts_numbers_and_ranges(text, frames):
     assert parse_frames(text) == frames
 
 
 @pytest.mark.parametrize("text", ["", "first", "0-", "-1", "3,,4", "1.0", "7-0"])
-def test_other_selections_of_frames_are_refused(text):
+def test_parse_frames_other_text_is_refused(text):
     with pytest.raises(ConfigError, match=f"'{text}'"):
         parse_frames(text)
 
 
-def test_a_folder_without_sequences_is_no_data_set(tmp_path):
+def test_layout_without_sequences_folder_is_refused(tmp_path):
     (tmp_path / "sequences").write_text("a file")
     for root in (tmp_path, tmp_path / "absent", str(tmp_path / "sequences")):
         with pytest.raises(DataError, match="sequences"):
@@ -193,7 +193,7 @@ def test_a_folder_without_sequences_is_no_data_set(tmp_path):
 
 
 @pytest.mark.parametrize("call", ["resolve", "is_dir", "iterdir"])
-def test_data_set_without_permission_is_named(call, tmp_path, monkeypatch):
+def test_layout_without_permission_is_named(call, tmp_path, monkeypatch):
     (tmp_path / "sequences" / "00" / "velodyne").mkdir(parents=True)
 
     def refused(path, *_, **__):
@@ -207,7 +207,7 @@ def test_data_set_without_permission_is_named(call, tmp_path, monkeypatch):
 # ---- files ----------------------------------------------------------------------------------------------------
 
 
-def test_a_file_appears_whole(tmp_path):
+def test_atomic_file_appears_complete(tmp_path):
     path = tmp_path / "new" / "folder" / "a.bin"
     with atomic_file(path) as file:
         file.write(b"new")
@@ -217,7 +217,7 @@ def test_a_file_appears_whole(tmp_path):
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_a_block_that_raises_leaves_the_old_file(error, tmp_path):
+def test_atomic_file_block_that_raises_keeps_the_old_file(error, tmp_path):
     path = tmp_path / "a.bin"
     path.write_bytes(b"old")
 
@@ -232,7 +232,7 @@ def test_a_block_that_raises_leaves_the_old_file(error, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["a.bin"]
 
 
-def test_a_place_that_cannot_be_written_to_is_named(tmp_path):
+def test_atomic_file_unwritable_folder_is_named(tmp_path):
     (tmp_path / "file").write_text("in the way")
     (tmp_path / "folder").mkdir()
     with pytest.raises(OutputError, match="file"):
@@ -243,13 +243,13 @@ def test_a_place_that_cannot_be_written_to_is_named(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"]
 
 
-def test_a_written_file_has_the_usual_permissions(tmp_path):
+def test_atomic_file_has_default_permissions(tmp_path):
     (tmp_path / "usual").write_bytes(b"")
     with atomic_file(tmp_path / "ours") as file:
         file.write(b"x")
     assert Path(tmp_path / "ours").stat().st_mode == (tmp_path / "usual").stat().st_mode
 
 
-def test_json_takes_numpy_and_paths(tmp_path):
+def test_write_json_accepts_numpy_and_paths(tmp_path):
     write_json(tmp_path / "a.json", {"a": np.float32(0.5), "b": np.arange(2), "c": tmp_path})
     assert json.loads((tmp_path / "a.json").read_text()) == {"a": 0.5, "b": [0, 1], "c": str(tmp_path)}

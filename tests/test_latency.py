@@ -35,12 +35,12 @@ def scans(tmp_path: Path) -> list[Path]:
     return paths
 
 
-def test_percentiles_of_known_times() -> None:
+def test_percentiles_of_known_times_are_exact() -> None:
     assert TimeStatistics.of([*range(1, 102)][::-1]) == TimeStatistics(p50=51, p95=96, p99=100, mean=51)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_what_is_timed_is_the_real_path(backend: Backend) -> None:
+def test_latency_timed_path_equals_the_segmenter(backend: Backend) -> None:
     segmenter = small_segmenter(backend)
     values = random_scan(np.random.default_rng(0))
     result, times = timed(segmenter, values)
@@ -51,7 +51,7 @@ def test_what_is_timed_is_the_real_path(backend: Backend) -> None:
     assert [*times] == ["crop", *apart, "network", "labels"]
 
 
-def test_stages_add_up_to_the_whole_and_reading_stands_apart(scans: list[Path]) -> None:
+def test_latency_stages_add_up_without_reading(scans: list[Path]) -> None:
     """The looks at the clock during a scan are 100, 1, 2, 3, 4 ms apart, and 5 ms from one scan to the next."""
     clock = (t / 1000 for t in accumulate(cycle([100, 1, 2, 3, 4, 5]), initial=0))
     report = measure(small_segmenter("torch"), scans, rounds=3, clock=lambda: next(clock))
@@ -64,14 +64,14 @@ def test_stages_add_up_to_the_whole_and_reading_stands_apart(scans: list[Path]) 
     assert (report.backend, report.precision, report.kernels) == ("torch", "fp32", native.describe())
 
 
-def test_warm_up_does_not_count(scans: list[Path]) -> None:
+def test_latency_excludes_the_warm_up(scans: list[Path]) -> None:
     clock = accumulate(chain(repeat(1000.0, LOOKS * WARM_UP), repeat(0.001)))
     report = measure(small_segmenter("torch"), scans, rounds=1, clock=lambda: next(clock))
     assert report.runs == 2
     assert report.whole.p99 == pytest.approx(3)
 
 
-def test_nothing_to_measure_is_named(scans: list[Path]) -> None:
+def test_latency_without_scans_is_refused(scans: list[Path]) -> None:
     with pytest.raises(ConfigError, match="rounds"):
         measure(small_segmenter(), scans, rounds=0)
     with pytest.raises(DataError, match="scans: expected at least one"):
@@ -81,7 +81,7 @@ def test_nothing_to_measure_is_named(scans: list[Path]) -> None:
         measure(small_segmenter(), scans)
 
 
-def test_the_command_prints_a_table_and_writes_json(tmp_path: Path, scans: list[Path], capsys) -> None:
+def test_bench_latency_prints_a_table_and_writes_json(tmp_path: Path, scans: list[Path], capsys) -> None:
     student, result = tmp_path / "student.safetensors", tmp_path / "latency.json"
     save_student(SPVCNN(channels=8, cells=(50, 50, 10)), student)
     before = torch.get_num_threads()
@@ -120,7 +120,7 @@ def test_the_command_prints_a_table_and_writes_json(tmp_path: Path, scans: list[
         assert message in capsys.readouterr().err
 
 
-def test_the_options_name_what_there_is() -> None:
+def test_bench_latency_impossible_options_are_refused() -> None:
     for backend in (name for literal in get_args(Backend) for name in get_args(literal)):
         for precision in get_args(Precision):
             _, args = parse(["predict", "m", "d", "-o", "o", "--backend", backend, "--precision", precision])

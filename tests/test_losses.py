@@ -40,7 +40,7 @@ ERRORS = {
 
 @pytest.mark.parametrize("rows", [1, 257, 20_000])
 @pytest.mark.parametrize("kind", ERRORS)
-def test_steps_by_the_native_kernel_are_torchs_to_the_last_bit(rows: int, kind: str, monkeypatch) -> None:
+def test_jaccard_steps_native_equal_torch_bit_for_bit(rows: int, kind: str, monkeypatch) -> None:
     if native.library() is None:
         pytest.skip(native.describe())
     errors = ERRORS[kind]((3, rows))
@@ -56,7 +56,7 @@ def test_steps_by_the_native_kernel_are_torchs_to_the_last_bit(rows: int, kind: 
 
 
 @pytest.mark.slow  # a gigabyte
-def test_more_rows_than_a_float_counts_are_left_to_torch() -> None:
+def test_jaccard_steps_of_too_many_rows_fall_back_to_torch() -> None:
     if native.library() is None:
         pytest.skip(native.describe())
     errors, truth = torch.rand(1, 2**24 + 8), torch.ones(1, 2**24 + 8)
@@ -65,7 +65,7 @@ def test_more_rows_than_a_float_counts_are_left_to_torch() -> None:
 
 
 @pytest.mark.parametrize("loss", [lovasz_softmax, cross_entropy])
-def test_a_batch_without_labels_costs_nothing(loss) -> None:
+def test_loss_without_labels_is_zero_with_a_gradient(loss) -> None:
     logits = torch.randn(5, 4, requires_grad=True)
     value = loss(logits, torch.zeros(5, dtype=torch.int64))
     value.backward()
@@ -74,7 +74,7 @@ def test_a_batch_without_labels_costs_nothing(loss) -> None:
     assert not logits.grad.any()
 
 
-def test_cross_entropy_is_the_weighted_mean_over_labelled_rows() -> None:
+def test_cross_entropy_equals_the_weighted_mean_of_labelled_rows() -> None:
     logits, labels = torch.randn(7, 3), torch.tensor([0, 1, 2, 1, 0, 2, 2])
     weights = torch.tensor([0.0, 2.0, 5.0])
     rows = [(weights[y], -torch.log_softmax(x, 0)[y]) for x, y in zip(logits, labels, strict=True) if y]
@@ -82,7 +82,7 @@ def test_cross_entropy_is_the_weighted_mean_over_labelled_rows() -> None:
     torch.testing.assert_close(cross_entropy(logits, labels, weights), expected)
 
 
-def test_class_weights() -> None:
+def test_class_weights_of_known_counts_are_published_ones() -> None:
     weights = class_weights((8, 1, 0))
     assert weights.tolist() == pytest.approx([0, 1, 2, 1])
     published = class_weights(POINT_COUNTS)

@@ -7,7 +7,7 @@ from elite.metrics import confusion_matrix, score
 from tests.support.oracles import official_score
 
 
-def test_three_points_by_hand():
+def test_score_of_three_points_worked_by_hand():
     # Truth car, car, road; predicted car, unlabelled, car.
     confusion = confusion_matrix(np.array([1, 0, 1]), np.array([1, 1, 9]))
     assert confusion[1, 1] == confusion[0, 1] == confusion[1, 9] == 1
@@ -23,7 +23,7 @@ def test_three_points_by_hand():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_score_is_the_official_one_to_the_last_digit(seed):
+def test_score_equals_the_official_script_exactly(seed):
     rng = np.random.default_rng(seed)
     present = rng.permutation(20)[: rng.integers(3, 21)]  # some classes are absent
     truth = rng.choice(present, 2000)
@@ -37,12 +37,12 @@ def test_score_is_the_official_one_to_the_last_digit(seed):
     assert ours.present == tuple(np.unique(truth[truth != 0]))
 
 
-def test_predictions_on_unlabelled_points_do_not_count():
+def test_score_ignores_predictions_on_unlabelled_points():
     truth = np.array([1, 2, 0, 0])
     assert score(confusion_matrix(np.array([1, 2, 5, 1]), truth)).miou == pytest.approx(2 / 19)
 
 
-def test_a_perfect_prediction_of_some_classes_scores_one_only_on_those():
+def test_score_of_some_perfect_classes_is_one_on_those_only():
     truth = np.array([3, 4, 4, 0])
     result = score(confusion_matrix(truth, truth))
     assert result.miou == pytest.approx(2 / 19)
@@ -50,13 +50,13 @@ def test_a_perfect_prediction_of_some_classes_scores_one_only_on_those():
     assert result.accuracy == pytest.approx(1)
 
 
-def test_nothing_scored_scores_zero():
+def test_score_without_labels_is_zero():
     result = score(confusion_matrix(np.array([4, 5]), np.array([0, 0])))
     assert (result.miou, result.miou_present, result.accuracy, result.points) == (0, 0, 0, 0)
     assert result.present == ()
 
 
-def test_confusion_matrices_add_up():
+def test_confusion_matrix_of_parts_adds_up():
     rng = np.random.default_rng(0)
     prediction, truth = rng.integers(0, 20, (2, 500))
     halves = confusion_matrix(prediction[:200], truth[:200]) + confusion_matrix(prediction[200:], truth[200:])

@@ -116,7 +116,7 @@ def spoil(monkeypatch, batches: range, term: Callable[[torch.Tensor], torch.Tens
     monkeypatch.setattr(Training, "losses", spoiled)
 
 
-def test_an_overflow_lowers_the_scale_and_changes_nothing_else(scaled: TrainConfig, monkeypatch) -> None:
+def test_train_overflow_lowers_the_scale_and_changes_nothing_else(scaled: TrainConfig, monkeypatch) -> None:
     states, scales, begin = [], [], Training.on_train_batch_start
 
     def record(self: Training, batch: Any, index: int) -> None:
@@ -139,7 +139,7 @@ def test_an_overflow_lowers_the_scale_and_changes_nothing_else(scaled: TrainConf
     assert read_checkpoint(scaled.out)["elite_progress"]["steps"] == 7  # of 9, by which ranks are given out
 
 
-def test_a_gradient_that_no_scale_makes_finite_ends_the_run(scaled: TrainConfig, monkeypatch) -> None:
+def test_train_nonfinite_gradient_at_any_scale_ends_the_run(scaled: TrainConfig, monkeypatch) -> None:
     """Six overflows from 64 down to 1, then as many steps in a row as in 32 bits."""
     spoil(monkeypatch, range(1000), lambda zero: zero.abs().sqrt().sum())
     endless = replace(scaled, steps=40, val_every=None, faults=FaultConfig(steps=3))
@@ -150,7 +150,7 @@ def test_a_gradient_that_no_scale_makes_finite_ends_the_run(scaled: TrainConfig,
 
 
 @pytest.mark.slow
-def test_the_scale_goes_on_where_it_was(scaled: TrainConfig, monkeypatch) -> None:
+def test_train_resumed_scale_equals_uninterrupted(scaled: TrainConfig, monkeypatch) -> None:
     train(scaled, progress=False)
     stopped = replace(scaled, out=scaled.out.parent / "stopped")
     run_with_stops(stopped, [5], monkeypatch)

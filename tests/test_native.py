@@ -80,7 +80,7 @@ def plain_logits(student: SPVCNN, points: Tensor, remission: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize(("inner", "outer"), [(1, 1), (3, 20), (10, 33), (64, 64), (17, 130)])
-def test_convolution_and_gradients_equal_float64_torch(instructions: str, inner: int, outer: int):
+def test_native_convolution_and_gradients_equal_float64_torch(instructions: str, inner: int, outer: int):
     coords = voxels(900)
     torch.manual_seed(inner)
     feats, weight = torch.randn(len(coords), inner), torch.randn(27, inner, outer) / (27 * inner) ** 0.5
@@ -98,7 +98,7 @@ def test_convolution_and_gradients_equal_float64_torch(instructions: str, inner:
         assert (found - expected).abs().max() <= 2e-6 * expected.abs().max()
 
 
-def test_no_voxel_and_one_voxel():
+def test_native_convolution_of_zero_or_one_voxel_equals_torch():
     weight = torch.randn(27, 4, 5)
     none = torch.empty(0, 4, dtype=torch.int64)
     assert submanifold_conv(torch.empty(0, 4), weight, find_neighbours(none, "native")).shape == (0, 5)
@@ -107,7 +107,7 @@ def test_no_voxel_and_one_voxel():
 
 
 @pytest.mark.usefixtures("threads")
-def test_any_number_of_threads_gives_the_same_bits():
+def test_native_convolution_any_thread_count_gives_the_same_bits():
     coords, feats = voxels(6000), torch.randn(6000, 24)
     weight = torch.randn(27, 24, 40, requires_grad=True)
     feats = feats[: len(coords)].requires_grad_()
@@ -128,7 +128,7 @@ def test_any_number_of_threads_gives_the_same_bits():
 
 
 @pytest.mark.parametrize("channels", [16, 22, 64])
-def test_inference_equals_the_plain_student(instructions: str, channels: int):
+def test_engine_equals_the_plain_student(instructions: str, channels: int):
     student = lively(SPVCNN(channels=channels, strides=(1, 2, 4, 8), **SMALL))
     points, remission = cloud(3000)
     expected = plain_logits(student, points, remission)
@@ -136,7 +136,7 @@ def test_inference_equals_the_plain_student(instructions: str, channels: int):
     assert (logits[point_group] - expected).abs().max() < 1e-5 * expected.abs().max().clamp(min=1)
 
 
-def test_inference_where_hundreds_of_points_share_a_voxel(instructions: str):
+def test_engine_with_many_points_per_voxel_equals_the_student(instructions: str):
     student = lively(SPVCNN(channels=16, strides=(1, 2, 4), **SMALL))
     points, remission = cloud(3000)
     points *= 0.1
@@ -145,7 +145,7 @@ def test_inference_where_hundreds_of_points_share_a_voxel(instructions: str):
     assert (logits[point_group] - expected).abs().max() < 1e-5 * expected.abs().max().clamp(min=1)
 
 
-def test_inference_on_real_scans(real_kitti: Path):
+def test_engine_on_real_scans_equals_the_student(real_kitti: Path):
     student = lively(SPVCNN())
     engine = Engine(student)
     for path in sorted((real_kitti / "sequences" / "00" / "velodyne").glob("*.bin"))[:2]:
@@ -158,7 +158,7 @@ def test_inference_on_real_scans(real_kitti: Path):
 
 
 @pytest.mark.skipif(not native.has_bf16(), reason="this processor does not multiply bfloat16")
-def test_bfloat16_is_close_and_float_at_the_end():
+def test_engine_bfloat16_is_close_and_returns_float32():
     student = lively(SPVCNN(channels=32, strides=(1, 2, 4, 8), **SMALL))
     points, remission = cloud(3000)
     expected = plain_logits(student, points, remission)
@@ -169,12 +169,12 @@ def test_bfloat16_is_close_and_float_at_the_end():
 
 
 @pytest.mark.skipif(not native.has_bf16(), reason="this processor does not multiply bfloat16")
-def test_bfloat16_refuses_an_odd_half():
+def test_engine_bfloat16_odd_channel_half_is_refused():
     with pytest.raises(ConfigError, match=r"expected a multiple of 4 channels, found 22.*fp32"):
         Engine(SPVCNN(channels=22, **SMALL), "bf16")
 
 
-def test_one_engine_serves_several_threads_and_keeps_its_buffers():
+def test_engine_in_several_threads_keeps_its_buffers():
     engine = Engine(lively(SPVCNN(channels=16, strides=(1, 2, 4), **SMALL)))
     clouds = [cloud(500 + 700 * (i % 4), seed=i) for i in range(12)]
     alone = [engine(*c)[0] for c in clouds]
@@ -187,7 +187,7 @@ def test_one_engine_serves_several_threads_and_keeps_its_buffers():
     assert len(engine._idle) <= 3
 
 
-def test_training_gives_the_gradients_of_plain_torch():
+def test_native_student_gradients_equal_plain_torch():
     points, remission = cloud(2000)
     batch_index = (torch.arange(2000) >= 900).long()
     student = SPVCNN(channels=16, strides=(1, 2, 4), **SMALL)
@@ -204,14 +204,14 @@ def test_training_gives_the_gradients_of_plain_torch():
 # ---- which backend ----------------------------------------------------------------------------------------------
 
 
-def test_auto_takes_the_kernels_on_a_cpu_and_refuses_them_elsewhere():
+def test_resolve_backend_auto_takes_kernels_on_a_cpu_only():
     assert resolve_backend("auto", torch.device("cpu")) == "native"
     assert resolve_backend("torch", torch.device("cpu")) == "torch"
     with pytest.raises(ConfigError, match=r"expected a CPU.*cuda.*--backend auto"):
         resolve_backend("native", torch.device("cuda"))
 
 
-def test_points_too_far_apart_for_keys_are_left_to_torch():
+def test_native_points_too_far_apart_fall_back_to_torch():
     student = SPVCNN(channels=4, strides=(1, 2), **SMALL)
     points = torch.tensor([[0.0, 0.0, 0.0], [1e15, 1e15, 1e15], [-1e15, 1e15, -1e15]])
     geometry = build_geometry(points, torch.zeros(3, dtype=torch.int64), student.grid, (1, 2), "native")
@@ -219,13 +219,13 @@ def test_points_too_far_apart_for_keys_are_left_to_torch():
     torch.testing.assert_close(out, torch.full((3, 2), 2.0))
 
 
-def test_a_kernel_without_memory_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_native_kernel_without_memory_raises_memory_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "opened", lambda: SimpleNamespace(elite_group=lambda *_: 2))
     with pytest.raises(MemoryError, match=r"elite_group: expected memory .* fewer scans"):
         native.call("elite_group", torch.zeros(3))
 
 
-def test_a_library_of_an_older_version_is_told_and_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_library_of_an_older_version_is_reported_and_unused(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that lacks a function: as an editable installation has it after an update, until it is built again."""
     monkeypatch.setitem(library._FUNCTIONS, "elite_of_tomorrow", (None, []))
     found, reason = library._open.__wrapped__()

@@ -85,7 +85,7 @@ def assert_pairs_are_of(pairs: NeighbourPairs, coords: Tensor) -> None:
 
 @pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("grid", [SMALL, PUBLISHED], ids=["small", "published"])
-def test_a_batch_of_scans_at_every_number_of_threads(grid):
+def test_native_geometry_any_thread_count_equals_torch(grid):
     assert_equals_torch(*random_batch(3000, 3), grid, STUDENT.strides)
 
 
@@ -102,24 +102,24 @@ def test_a_batch_of_scans_at_every_number_of_threads(grid):
     ],
 )
 @pytest.mark.parametrize("strides", [(1, 2), (1, 2, 4, 8, 16), (1, 3, 5, 50)], ids=str)
-def test_odd_batches(points, batch_index, strides):
+def test_native_geometry_of_odd_batches_equals_torch(points, batch_index, strides):
     assert_equals_torch(points, batch_index, SMALL, strides)
 
 
-def test_one_scan_after_another_in_the_same_space():
+def test_native_geometry_with_a_reused_workspace_equals_torch():
     space = Workspace()
     for n in (500, 2000, 0, 2200, 70):
         assert_equals_torch(*random_batch(n, 2), SMALL, STUDENT.strides, space)
 
 
-def test_points_on_the_borders_of_cells():
+def test_native_geometry_points_on_cell_borders_equal_torch():
     low, high = np.array(STUDENT.volume, np.float32)
     steps = np.random.default_rng(0).integers(-10, 1011, (5000, 3)).astype(np.float32)
     border = low + (high - low) * (steps / 1000)  # where another order of rounding would find another cell
     assert_equals_torch(torch.from_numpy(border), torch.zeros(5000, dtype=torch.int64), PUBLISHED, STUDENT.strides)
 
 
-def test_real_scans(real_kitti: Path):
+def test_native_geometry_of_real_scans_equals_torch(real_kitti: Path):
     files = sorted((real_kitti / "sequences" / "00" / "velodyne").glob("*.bin"))[:2]
     scans = [scan[in_volume(scan, STUDENT.volume)] for scan in (read_scan(path).points for path in files)]
     points = torch.from_numpy(np.concatenate(scans))
@@ -128,20 +128,20 @@ def test_real_scans(real_kitti: Path):
 
 
 @pytest.mark.parametrize("far", [1e9, 1e30, float("inf"), float("nan")])
-def test_what_does_not_fit_into_keys_is_left_to_torch(far):
+def test_native_geometry_beyond_the_key_range_falls_back_to_torch(far):
     points, batch_index = random_batch(100, 2)
     points[7] = far
     assert build_native_geometry(points, batch_index, PUBLISHED, STUDENT.strides) is None
     assert build_native_geometry(points[8:], batch_index[8:], PUBLISHED, STUDENT.strides) is not None
 
 
-def test_scans_numbered_too_far_apart_are_left_to_torch():
+def test_native_geometry_of_distant_scan_numbers_falls_back_to_torch():
     points = torch.randn(2, 3)
     assert build_native_geometry(points, torch.tensor([-(2**62), 2**62]), PUBLISHED, (1, 2)) is None
     assert build_native_geometry(points, torch.tensor([-(2**63), 0]), PUBLISHED, (1, 2)) is None
 
 
-def test_pairs_worked_by_hand():
+def test_native_kernel_map_pairs_worked_by_hand():
     found = NativeKernelMap.build(torch.tensor([[0, 0, 5, 0], [0, 0, 5, 1], [0, 1, 5, 0], [1, 0, 5, 2]]))
     assert found is not None
     pairs = found.pairs
@@ -152,7 +152,7 @@ def test_pairs_worked_by_hand():
     assert linked == {(12, 1, 0), (4, 2, 0), (5, 2, 1)}
 
 
-def test_neighbours_far_apart_are_found_or_left_to_torch():
+def test_native_kernel_map_far_neighbours_equal_torch():
     clump = torch.tensor([-1, 0, 1, 3])
     for far, fits in ((2**17, True), (2**40, False), (2**62, False)):
         near = torch.cat([clump - far, clump, clump + far])

@@ -80,14 +80,14 @@ def both(student: SPVCNN, points: int) -> tuple[dict[str, Tensor], dict[str, Ten
 
 
 @pytest.mark.parametrize("channels", [16, 10, 24])
-def test_a_step_equals_plain_torch_in_float64(instructions: None, channels: int):
+def test_native_step_equals_float64_torch(instructions: None, channels: int):
     expected, found = both(student_of(channels), 2500)
     assert expected.keys() == found.keys()
     for name, value in expected.items():
         assert (found[name] - value).norm() <= 1e-5 * value.norm(), name
 
 
-def test_running_statistics_are_those_of_torch():
+def test_native_running_statistics_equal_torch():
     student = student_of(16)
     for module in student.modules():
         if isinstance(module, nn.BatchNorm1d):
@@ -104,7 +104,7 @@ def test_running_statistics_are_those_of_torch():
         torch.testing.assert_close(runs[1][name], value, rtol=1e-6, atol=1e-6, msg=name)
 
 
-def test_gradients_of_the_input_of_a_block_and_of_an_encoder():
+def test_native_input_gradients_of_block_and_encoder_equal_torch():
     """The whole student asks for none of its very first input."""
     student = student_of(10)
     points, _, batch_index = cloud(2000)
@@ -131,7 +131,7 @@ def test_gradients_of_the_input_of_a_block_and_of_an_encoder():
 
 
 @pytest.mark.usefixtures("threads")
-def test_any_number_of_threads_gives_the_same_bits():
+def test_native_step_any_thread_count_gives_the_same_bits():
     student, scan, pull = student_of(16), cloud(6000), torch.randn(6000, 20)
     runs = []
     for count in (1, 2, 4, 4):
@@ -142,7 +142,7 @@ def test_any_number_of_threads_gives_the_same_bits():
 
 
 @pytest.mark.parametrize("trained", ["stages.1", "point_mlp", "stages.0.voxel.0.norm2", "conv1", "bias", "fuse"])
-def test_frozen_parts_get_no_gradient_and_the_others_the_same_one(trained: str):
+def test_native_frozen_parts_get_no_gradient(trained: str):
     student, scan, pull = student_of(16), cloud(900), torch.randn(900, 20)
     whole = step(deepcopy(student), scan, pull)
     for name, parameter in student.named_parameters():
@@ -167,7 +167,7 @@ def gradient_functions(out: Tensor) -> set[str]:
     return {function.name() for function in names}
 
 
-def test_native_training_is_used_in_training_mode_only():
+def test_native_training_in_evaluation_mode_is_unused():
     scan = cloud(400)
     ours = {"_ResidualBlockBackward", "_AffineBackward", "_VoxelMeansBackward", "_ReluOfSumBackward"}
     student = student_of(8)
@@ -179,7 +179,7 @@ def test_native_training_is_used_in_training_mode_only():
         assert ours & gradient_functions(student_of(8)(*scan).logits) == {"_AffineBackward", "_VoxelMeansBackward"}
 
 
-def test_a_single_voxel_is_refused_as_torch_refuses_it():
+def test_native_step_of_a_single_voxel_is_refused_as_by_torch():
     student = student_of(8)
     for backend in ("torch", "native"):
         student.backend = backend
@@ -187,7 +187,7 @@ def test_a_single_voxel_is_refused_as_torch_refuses_it():
             student(torch.zeros(3, 3), torch.ones(3), torch.zeros(3, dtype=torch.int64))
 
 
-def test_two_voxels_of_one_block():
+def test_native_step_of_two_voxels_in_one_block_equals_torch():
     """Their block is a batch of one row, which only the norms of the point branch refuse."""
     student = student_of(8)
     points = torch.tensor([[0.05, 0.05, 0.05], [0.15, 0.05, 0.05]])
@@ -204,7 +204,7 @@ def test_two_voxels_of_one_block():
         student(points, torch.ones(2), torch.zeros(2, dtype=torch.int64))
 
 
-def test_points_with_gradients_go_by_plain_torch():
+def test_native_step_with_point_gradients_falls_back_to_torch():
     student = student_of(8)
     points, remission, batch_index = cloud(300)
     student(points.requires_grad_(), remission, batch_index).logits.sum().backward()

@@ -25,7 +25,7 @@ def coded(height: int, width: int, points: int = 40, seed: int = 0) -> View:
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.one_of(st.none(), st.tuples(*[st.floats(0, 1)] * 4)), max_size=5), st.integers(0, 99))
-def test_pairs_keep_their_colour_and_label_through_crops_and_mirrors(moves: list, seed: int) -> None:
+def test_crop_and_mirror_keep_colour_and_label_of_pairs(moves: list, seed: int) -> None:
     before = after = coded(23, 31, seed=seed)
     for move in moves:
         if move is None:
@@ -45,7 +45,7 @@ def test_pairs_keep_their_colour_and_label_through_crops_and_mirrors(moves: list
         assert after.labels[r, c] == scene[int(p)][0] + scene[int(p)][1]
 
 
-def test_enlarged_pairs_lie_in_the_middle_of_their_old_pixel() -> None:
+def test_resize_enlarged_pairs_lie_in_the_middle_of_their_pixel() -> None:
     before = coded(11, 13)
     after = resize(before, 3.0)
     np.testing.assert_array_equal(after.pairs.pixel, 3 * before.pairs.pixel + 1)
@@ -57,7 +57,7 @@ def test_enlarged_pairs_lie_in_the_middle_of_their_old_pixel() -> None:
 
 
 @pytest.mark.parametrize("scale", [0.25, 0.5, 0.7, 1.9])
-def test_resized_colours_stay_near_and_labels_unmixed(scale: float) -> None:
+def test_resize_keeps_colours_close_and_labels_unmixed(scale: float) -> None:
     """On a ramp the colour at a pair tells where it is, to half a new pixel and the blur of the border."""
     before = replace(coded(40, 60), labels=np.random.default_rng(0).choice(np.array([3, 200], np.uint8), (40, 60)))
     after = resize(before, scale)
@@ -70,7 +70,7 @@ def test_resized_colours_stay_near_and_labels_unmixed(scale: float) -> None:
     assert set(np.unique(after.labels)) == {3, 200}
 
 
-def test_halved_pairs_by_hand() -> None:
+def test_resize_halved_pairs_worked_by_hand() -> None:
     blocks = np.repeat(np.repeat(np.array([[1, 2], [3, 4]], np.uint8), 2, axis=0), 2, axis=1)
     pixel = np.array([[0, 0], [1, 1], [1, 2], [3, 3]])
     view = resize(View("image_2", np.zeros((4, 4, 3), np.uint8), PointPixelPairs(np.arange(4), pixel), blocks), 0.5)
@@ -110,13 +110,13 @@ def test_jitter_draws_each_factor_from_its_whole_range() -> None:
         assert most - 0.25 < factor.max() < most + 0.07
 
 
-def test_prepared_for_scoring_is_the_middle_of_the_lowest_rows() -> None:
+def test_prepare_for_scoring_takes_the_centre_of_the_lowest_rows() -> None:
     view = prepare(coded(20, 30), ImageConfig(crop=(8, 10)), None)
     assert view.image[0, 0, :2].tolist() == [12, 10]
     assert view.image[-1, -1, :2].tolist() == [19, 19]
 
 
-def test_prepared_for_training_takes_every_left_edge_and_mirrors_its_share() -> None:
+def test_prepare_for_training_draws_every_left_edge_and_mirrors() -> None:
     config, rng = ImageConfig(crop=(8, 25), jitter=0.0, flip=0.3), np.random.default_rng(0)
     views = [prepare(coded(20, 30), config, rng) for _ in range(600)]
     assert {view.image[-1, 0, 0] for view in views} == {19}
@@ -132,14 +132,14 @@ def test_prepared_for_training_takes_every_left_edge_and_mirrors_its_share() -> 
     assert np.abs(jittered - plain).max() > 2
 
 
-def test_a_small_image_is_named_with_its_size_and_the_settings() -> None:
+def test_prepare_small_image_is_named_with_its_size() -> None:
     message = r"image_2 of scan 00/000007: .*8 x 16 pixels .*image\.crop, found 10 x 15 .*image\.scale 0\.5"
     with pytest.raises(DataError, match=message):
         prepare(coded(20, 30), ImageConfig(scale=0.5, crop=(8, 16)), None, source="image_2 of scan 00/000007")
     assert prepare(coded(20, 30), ImageConfig(crop=(20, 30)), np.random.default_rng(0)).image.shape == (20, 30, 3)
 
 
-def test_pairs_of_some_rows_by_hand() -> None:
+def test_select_pairs_by_rows_worked_by_hand() -> None:
     pairs = PointPixelPairs(np.array([4, 0, 2, 4]), np.array([[1, 1], [2, 2], [3, 3], [4, 4]]))
     kept = keep_rows(pairs, np.array([1, 2, 4]), 5)
     assert kept.point.tolist() == [2, 1, 2]

@@ -86,13 +86,13 @@ def test_contradictory_variables_of_a_launcher_are_named(environment, message, e
             ask()
 
 
-def test_one_process_gathers_its_own_value(environ) -> None:
+def test_processes_of_one_gather_its_value(environ) -> None:
     environ({})
     alone = Processes(1, "cpu")
     assert (alone.rank, alone.world, alone.device, alone.gather("value")) == (0, 1, "cpu", ["value"])
 
 
-def test_a_process_leaves_its_group_before_python_ends(tmp_path: Path):
+def test_processes_leave_their_group_before_exit(tmp_path: Path):
     """Otherwise gloo's threads may abort it, now and then."""
     program = tmp_path / "program.py"  # a file: the launcher starts it once more
     program.write_text(

@@ -45,7 +45,7 @@ def coordinates(rows: int) -> st.SearchStrategy[np.ndarray]:
 
 
 @given(arrays(np.float32, st.tuples(st.integers(1, 9), st.just(4)), elements=FINITE))
-def test_any_finite_scan_comes_back_whole(values):
+def test_read_scan_of_any_finite_scan_is_exact(values):
     with TemporaryDirectory() as folder:
         path = Path(folder) / "a.bin"
         path.write_bytes(values.astype("<f4").tobytes())
@@ -54,7 +54,7 @@ def test_any_finite_scan_comes_back_whole(values):
 
 
 @given(arrays(np.uint32, st.integers(0, 9)))
-def test_any_label_words_come_back_in_two_halves(words):
+def test_split_label_of_any_words_is_exact(words):
     with TemporaryDirectory() as folder:
         path = Path(folder) / "a.label"
         path.write_bytes(words.astype("<u4").tobytes())
@@ -63,11 +63,11 @@ def test_any_label_words_come_back_in_two_halves(words):
 
 
 @given(arrays(np.uint16, array_shapes(min_dims=2, max_dims=2, max_side=20)))
-def test_any_dense_ids_come_back(ids):
+def test_dense_labels_of_any_ids_round_trip(ids):
     assert_comes_back(ids)
 
 
-def test_every_16_bit_id_comes_back():
+def test_dense_labels_of_every_16_bit_id_round_trip():
     assert_comes_back(np.arange(2**16, dtype=np.uint16).reshape(256, 256))
 
 
@@ -80,7 +80,7 @@ def assert_comes_back(ids: np.ndarray) -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 300), st.integers(0, 30)), min_size=1, max_size=5))
-def test_a_selection_holds_what_its_ranges_hold(ranges):
+def test_parse_frames_equals_the_union_of_its_ranges(ranges):
     text = ", ".join(f"{first:06d}-{first + more}" if more else f"{first}" for first, more in ranges)
     assert parse_frames(text) == {i for first, more in ranges for i in range(first, first + more + 1)}
 
@@ -93,7 +93,7 @@ def test_a_selection_holds_what_its_ranges_hold(ranges):
     st.tuples(floats(300, 1200), floats(400, 800), floats(100, 300)),
     st.tuples(*[floats(-1, 1)] * 3),
 )
-def test_a_pixel_and_its_depth_lead_back_to_the_point(pixel, inner, shift):
+def test_project_pixel_and_depth_restore_the_point(pixel, inner, shift):
     """Camera axes u right, v down, depth forward of a sensor x forward, y left, z up, ``shift`` metres apart."""
     u, v, depth = pixel
     focal, u0, v0 = inner
@@ -108,7 +108,7 @@ def test_a_pixel_and_its_depth_lead_back_to_the_point(pixel, inner, shift):
 
 
 @given(coordinates(20), st.integers(1, 5), st.integers(1, 5))
-def test_what_is_in_an_image_has_a_pixel_and_nothing_else(points, height, width):
+def test_project_visible_points_have_a_pixel_and_others_none(points, height, width):
     camera = Camera("image_2", np.array([[2.0, -3, 0, 0], [2, 0, -3, 0], [1, 0, 0, 0]]))
     uv, depth = project(np.array(points, np.float32).reshape(-1, 3), camera)
     inside = in_image(uv, height, width)
@@ -117,7 +117,7 @@ def test_what_is_in_an_image_has_a_pixel_and_nothing_else(points, height, width)
 
 
 @given(arrays(np.float32, st.tuples(st.integers(1, 40), st.just(3)), elements=FINITE), st.data())
-def test_nearest_is_as_near_as_any_for_all_finite_points(points, data):
+def test_nearest_of_any_finite_points_is_nearest(points, data):
     candidates = data.draw(arrays(bool, len(points)))
     candidates[data.draw(st.integers(0, len(points) - 1))] = True
     distance = cdist(points, points[candidates])
@@ -129,7 +129,7 @@ def test_nearest_is_as_near_as_any_for_all_finite_points(points, data):
 
 
 @given(coordinates(30), st.data())
-def test_voxels_are_those_of_a_dictionary(points, data):
+def test_voxels_equal_those_of_a_dictionary(points, data):
     """Torch and the native library against keys of plain numbers."""
     xyz = torch.tensor(points, dtype=torch.float32).reshape(-1, 3)
     numbers = data.draw(st.lists(st.integers(0, 3), min_size=len(xyz), max_size=len(xyz)))
@@ -183,7 +183,7 @@ def answers(draw, classes: int = 5, rows: int = 12):
 
 
 @given(answers())
-def test_lovasz_is_its_definition_and_lies_between_0_and_1(given_answers):
+def test_lovasz_equals_its_definition_within_0_and_1(given_answers):
     logits, labels = given_answers
     loss = lovasz_softmax(logits, labels).item()
     assert -1e-9 <= loss <= 1 + 1e-9
@@ -192,7 +192,7 @@ def test_lovasz_is_its_definition_and_lies_between_0_and_1(given_answers):
 
 
 @given(answers(), arrays(np.float64, 5, elements=st.floats(0.125, 8)))
-def test_cross_entropy_is_its_sum(given_answers, weights):
+def test_cross_entropy_equals_its_sum(given_answers, weights):
     logits, labels = given_answers
     rows = [
         (weights[y], np.log(np.exp(x - x.max()).sum()) + x.max() - x[y])
@@ -205,7 +205,7 @@ def test_cross_entropy_is_its_sum(given_answers, weights):
 
 
 @given(answers(), st.integers(-5, 5))
-def test_a_divergence_is_never_negative_and_does_not_see_a_shift(given_answers, shift):
+def test_kl_is_not_negative_and_ignores_a_shift(given_answers, shift):
     logits, _ = given_answers
     other = logits.flip(0)
     found = kl_divergence(logits, other).item()
@@ -218,7 +218,7 @@ def test_a_divergence_is_never_negative_and_does_not_see_a_shift(given_answers, 
 
 
 @given(st.lists(st.tuples(st.integers(0, 19), st.integers(0, 19)), max_size=40))
-def test_the_score_is_the_benchmarks(pairs):
+def test_score_equals_the_official_rule(pairs):
     prediction, truth = np.array(pairs, np.int64).reshape(-1, 2).T
     confusion = confusion_matrix(prediction, truth)
     for p in range(20):

@@ -75,7 +75,7 @@ def seeds_of(truth: np.ndarray, share: float, labels: list[int], objects: list[i
 # ---- seeds ------------------------------------------------------------------------------------------------------
 
 
-def test_a_segment_is_an_object_or_a_connected_patch_of_a_class():
+def test_find_seeds_segment_is_an_object_or_a_connected_patch():
     rows, columns = np.meshgrid(np.arange(0, 40, 4), np.arange(0, 200, 2), indexing="ij")
     pixel = np.stack([rows.ravel(), columns.ravel()], axis=1)
     label = np.where(pixel[:, 1] < 60, ROAD, np.where(pixel[:, 1] < 120, CAR, ROAD)).astype(np.uint8)
@@ -90,14 +90,14 @@ def test_a_segment_is_an_object_or_a_connected_patch_of_a_class():
     assert (seeds.thing_instance[seeds.thing] == instance).all()
 
 
-def test_equal_instance_ids_in_different_classes_stay_apart():
+def test_find_seeds_separates_equal_instance_ids_of_other_classes():
     pixel = np.array([[0, 0], [0, 1], [0, 2]])
     seeds = group(pixel, np.array([CAR, PERSON, CAR], np.uint8), np.full(3, 7, np.uint16), np.ones(3), (1, 3))
     assert len(seeds.label) == len(seeds.thing_label) == 2
     assert seeds.segment[0] == seeds.segment[2] != seeds.segment[1]
 
 
-def test_unlabelled_points_are_no_seeds_but_hide_what_is_behind():
+def test_find_seeds_unlabelled_points_occlude_and_are_no_seeds():
     camera = Camera("image_2", np.array([[100.0, 0, 50, 0], [0, 100, 50, 0], [0, 0, 1, 0]]))
     points = np.array([[0, 0, 10], [0, 0, 5], [3, 0, 10]], np.float32)
     labels = np.array([BUILDING, 0, ROAD], np.uint8)
@@ -111,7 +111,7 @@ def test_unlabelled_points_are_no_seeds_but_hide_what_is_behind():
 # ---- prompts ----------------------------------------------------------------------------------------------------
 
 
-def test_points_are_farthest_points_and_covered_ones_are_not_asked():
+def test_prompts_are_farthest_points_outside_covered_ones():
     rng = np.random.default_rng(1)
     pixel = rng.integers(0, 100, (60, 2))
     seeds = Seeds(pixel, np.zeros(60, int), np.ones(60), np.array([ROAD], np.uint8), np.zeros(1, np.uint16), (100, 100))
@@ -126,7 +126,7 @@ def test_points_are_farthest_points_and_covered_ones_are_not_asked():
     np.testing.assert_array_equal(asked, chosen)
 
 
-def test_every_segment_is_asked_before_any_twice_and_prompts_are_bounded():
+def test_prompts_visit_every_segment_before_any_twice():
     truth = np.repeat(np.arange(5), 20)[None].repeat(30, 0)
     seeds = seeds_of(truth, 0.2, [ROAD, CAR, CAR, BUILDING, PERSON], [0, 1, 2, 0, 1])
     prompts = Prompts(seeds, most=8)
@@ -157,7 +157,7 @@ def masks_of(*inside: list[int], iou: float = 1.0, stability: float = 1.0) -> Ma
     return Masks(np.arange(n), full, np.full(n, iou, np.float32), np.full(n, stability, np.float32))
 
 
-def test_a_region_shows_what_most_of_its_seeds_are_if_they_are_enough_and_pure():
+def test_judge_region_takes_the_majority_of_enough_pure_seeds():
     seeds = row_seeds([CAR, CAR, CAR, ROAD, ROAD, CAR], [1, 1, 2, 0, 0, 2])
     rules = VoteConfig(support=2, purity=0.6)
     regions = judge(
@@ -170,7 +170,7 @@ def test_a_region_shows_what_most_of_its_seeds_are_if_they_are_enough_and_pure()
     assert len(judge(masks_of([1, 1, 0, 0, 0, 0], iou=0.2), seeds, rules)) == 0
 
 
-def test_the_best_region_of_a_pixel_counts_and_seeds_keep_their_label():
+def test_paint_takes_the_best_region_and_keeps_seed_labels():
     seeds = replace(row_seeds([CAR, ROAD]), pixel=np.array([[0, 0], [0, 9]]), size=(1, 10))
     inside = np.zeros((2, 1, 10), bool)
     inside[0, 0, :], inside[1, 0, 4:8] = True, True
@@ -179,7 +179,7 @@ def test_the_best_region_of_a_pixel_counts_and_seeds_keep_their_label():
     assert label[0].tolist() == [CAR] * 4 + [ROAD] * 4 + [CAR, ROAD]
 
 
-def test_a_region_stays_out_where_a_seed_of_something_else_is_nearer():
+def test_paint_leaves_pixels_nearer_to_another_seed():
     """A car's region that runs over a seed of the road: the pixels around that stay free."""
     seeds = replace(row_seeds([CAR, ROAD, CAR]), pixel=np.array([[0, 0], [0, 4], [0, 9]]), size=(1, 12))
     regions = Regions(np.ones((1, 1, 12), bool), seeds.thing[:1], np.array([2 / 3]), np.ones(1))
@@ -189,7 +189,7 @@ def test_a_region_stays_out_where_a_seed_of_something_else_is_nearer():
     assert label[0].tolist() == [CAR] * 3 + [0, ROAD, 0, 0] + [CAR] * 5
 
 
-def test_a_perfect_proposer_gives_the_truth_with_few_prompts():
+def test_label_image_with_a_perfect_proposer_gives_the_ground_truth():
     truth = np.add.outer(np.arange(60) // 20, 3 * (np.arange(90) // 30))
     labels, objects = [ROAD, CAR, CAR, BUILDING, PERSON, ROAD, CAR, BUILDING, PERSON], [0, 1, 2, 0, 1, 0, 65535, 0, 2]
     seeds, oracle = seeds_of(truth, 0.1, labels, objects), Oracle(truth)
@@ -200,7 +200,7 @@ def test_a_perfect_proposer_gives_the_truth_with_few_prompts():
     assert len(regions) == 9
 
 
-def test_an_image_without_seeds_stays_unknown():
+def test_label_image_without_seeds_stays_unlabelled():
     seeds = seeds_of(np.zeros((8, 8), int), 0.0, [ROAD])
     dense, regions = label_image(np.zeros((8, 8, 3), np.uint8), seeds, Oracle(np.zeros((8, 8))), PseudoLabelConfig())
     assert (dense.label.max(), dense.prompts, len(regions)) == (0, 0, 0)
@@ -209,7 +209,7 @@ def test_an_image_without_seeds_stays_unknown():
 # ---- the released procedure -------------------------------------------------------------------------------------
 
 
-def test_suppression_keeps_what_a_slow_loop_keeps():
+def test_suppress_equals_a_slow_loop():
     rng = np.random.default_rng(0)
     corner = rng.integers(0, 40, (80, 2))
     box, score = np.hstack([corner, corner + rng.integers(5, 30, (80, 2))]), rng.random(80)
@@ -254,7 +254,7 @@ def test_released_procedure_worked_by_hand():
 # ---- back to the points -----------------------------------------------------------------------------------------
 
 
-def test_lift_fills_what_has_no_label_where_image_and_space_agree():
+def test_lift_fills_unlabelled_points_where_image_and_space_agree():
     """Points 0, 1, 2 have labels; 3 is near 1, 4 near 2, 5 near 0, 6 is seen by nobody."""
     x = [0.0, 10.0, 20.0, 10.4, 20.4, 0.4, 10.2]
     points = np.array([[value, 0, 0] for value in x], np.float32)
@@ -299,7 +299,7 @@ def contents(root: Path) -> dict[str, bytes]:
     return {str(p.relative_to(root)): p.read_bytes() for p in sorted(root.rglob("*")) if p.suffix in (".png", ".label")}
 
 
-def test_a_rerun_makes_only_what_is_missing_damaged_or_of_other_settings(drive: Path, tmp_path: Path):
+def test_generate_rerun_makes_missing_damaged_or_outdated_files_only(drive: Path, tmp_path: Path):
     out, report = tmp_path / "out", tmp_path / "report.json"
     assert run(drive, out, "--lift", "true", "--json", str(report)) == 0
     first, layout = contents(out), Layout(out)
@@ -319,7 +319,7 @@ def test_a_rerun_makes_only_what_is_missing_damaged_or_of_other_settings(drive: 
     assert json.loads(report.read_text())["made"] == 8
 
 
-def test_what_is_written_is_told_beside_it_and_small(drive: Path, tmp_path: Path):
+def test_generate_writes_provenance_and_small_files(drive: Path, tmp_path: Path):
     run(drive, tmp_path, "--frames", "0")
     record = json.loads(Layout(tmp_path).dense_record("00", "000000", "image_2_pseudo").read_text())
     assert record["settings"]["proposer"]["name"] == "watershed"
@@ -331,7 +331,7 @@ def test_what_is_written_is_told_beside_it_and_small(drive: Path, tmp_path: Path
     assert 0.2 < record["coverage"] < 0.95  # sky stays unknown
 
 
-def test_lifted_labels_keep_what_is_known_and_add_what_the_image_shows(drive: Path, tmp_path: Path):
+def test_lifted_labels_keep_known_labels_and_add_those_of_the_image(drive: Path, tmp_path: Path):
     run(drive, tmp_path, "--frames", "0", "--lift", "true", "--label-fraction", "0.05", "--label-unit", "points")
     truth, lifted = (
         to_train(np.fromfile(Layout(root).labels("00", "000000", folder), np.uint32) & 0xFFFF)
@@ -342,7 +342,7 @@ def test_lifted_labels_keep_what_is_known_and_add_what_the_image_shows(drive: Pa
     assert (lifted[known] == truth[known]).mean() > 0.9
 
 
-def test_small_things_are_not_lost_where_few_points_show_their_labels(drive: Path, tmp_path: Path):
+def test_generate_with_few_labels_keeps_small_objects(drive: Path, tmp_path: Path):
     """A region must hold three labelled pixels, of a share of the labels as large a share of three."""
     few = ("--frames", "3", "--label-fraction", "0.05", "--label-unit", "points")
     run(drive, tmp_path / "few", *few)
@@ -356,7 +356,7 @@ def test_small_things_are_not_lost_where_few_points_show_their_labels(drive: Pat
     assert (counts["three"][seen] > 10).mean() < 0.5
 
 
-def test_lifted_labels_are_made_again_with_what_they_come_from(own_drive: Path, tmp_path: Path):
+def test_generate_changed_source_regenerates_lifted_labels(own_drive: Path, tmp_path: Path):
     """Other labels, a damaged file, and another run in between: each is noticed."""
     lifted = Layout(tmp_path).labels("00", "000000", "labels_pseudo")
     few = ["--label-fraction", "0.05", "--label-unit", "points"]
@@ -372,7 +372,7 @@ def test_lifted_labels_are_made_again_with_what_they_come_from(own_drive: Path, 
     assert not (words[(words & 0xFFFF) == 0] >> 16).any()  # hidden points keep no instance either
 
 
-def test_another_image_or_calibration_is_another_label(own_drive: Path, tmp_path: Path):
+def test_generate_changed_image_or_calibration_regenerates_the_label(own_drive: Path, tmp_path: Path):
     report, layout = tmp_path / "report.json", Layout(own_drive)
     run(own_drive, tmp_path / "out")
     image = layout.image("00", "000001", "image_2")
@@ -383,7 +383,7 @@ def test_another_image_or_calibration_is_another_label(own_drive: Path, tmp_path
     assert json.loads(report.read_text())["made"] == 1 + 4
 
 
-def test_labels_that_were_not_made_here_are_never_written_over(own_drive: Path):
+def test_generate_foreign_labels_are_never_overwritten(own_drive: Path):
     layout = Layout(own_drive)
     mine = layout.dense_labels("00", "000000", "image_2_mine", "semantic")
     mine.parent.mkdir(parents=True)
@@ -401,14 +401,14 @@ class Broken(Oracle):
         raise RuntimeError("out of memory")
 
 
-def test_a_proposer_that_fails_is_reported(drive: Path, tmp_path: Path):
+def test_generate_failing_proposer_is_reported(drive: Path, tmp_path: Path):
     config = PseudoLabelConfig(out=tmp_path, sequences="00")
     summary = generate(drive, config, Broken(np.zeros((90, 300))))
     assert (summary.made, len(summary.failures)) == (0, 4)
     assert "out of memory" in summary.failures[0]
 
 
-def test_training_takes_only_pseudo_labels_of_its_own_share(drive: Path, own_drive: Path):
+def test_training_set_with_pseudo_labels_of_another_fraction_is_refused(drive: Path, own_drive: Path):
     few = {"label_fraction": 0.05, "label_unit": "points"}
     frames = SemanticKITTI(own_drive, "00")
     run(own_drive, own_drive)
@@ -422,7 +422,7 @@ def test_training_takes_only_pseudo_labels_of_its_own_share(drive: Path, own_dri
     assert shown.views[0].labels.any()
 
 
-def test_killed_in_the_middle_the_next_run_completes_it(drive: Path, tmp_path: Path):
+def test_pseudo_label_killed_then_rerun_completes_the_files(drive: Path, tmp_path: Path):
     whole, out = tmp_path / "whole", tmp_path / "out"
     run(drive, whole)
     command = [sys.executable, "-m", "elite", "pseudo-label", str(drive), "--out", str(out), "--sequences", "00,08"]
@@ -437,7 +437,7 @@ def test_killed_in_the_middle_the_next_run_completes_it(drive: Path, tmp_path: P
     assert contents(out) == contents(whole)
 
 
-def test_two_processes_give_what_one_gives(drive: Path, tmp_path: Path):
+def test_pseudo_label_with_two_processes_equals_one(drive: Path, tmp_path: Path):
     one, two = tmp_path / "one", tmp_path / "two"
     run(drive, one)
     command = [sys.executable, "-m", "elite", "pseudo-label", str(drive), "--out", str(two), "--sequences", "00,08"]
@@ -447,7 +447,7 @@ def test_two_processes_give_what_one_gives(drive: Path, tmp_path: Path):
     assert contents(two) == contents(one)
 
 
-def test_two_runs_at_once_on_one_folder_do_no_harm(drive: Path, tmp_path: Path):
+def test_pseudo_label_two_runs_on_one_folder_write_the_same_files(drive: Path, tmp_path: Path):
     one, two = tmp_path / "one", tmp_path / "two"
     run(drive, one)
     command = [sys.executable, "-m", "elite", "pseudo-label", str(drive), "--out", str(two), "--sequences", "00,08"]
@@ -457,7 +457,7 @@ def test_two_runs_at_once_on_one_folder_do_no_harm(drive: Path, tmp_path: Path):
     assert not [p for p in two.rglob(".*") if p.is_file()]  # nothing half-written is left
 
 
-def test_a_frame_that_fails_is_reported_and_the_others_are_made(own_drive: Path, tmp_path: Path, capsys: Any):
+def test_pseudo_label_failing_frame_is_reported_and_others_are_made(own_drive: Path, tmp_path: Path, capsys: Any):
     layout = Layout(own_drive)
     layout.image("00", "000001", "image_2").write_bytes(b"no PNG")
     layout.image("00", "000002", "image_2").unlink()  # absent is no error
@@ -470,7 +470,7 @@ def test_a_frame_that_fails_is_reported_and_the_others_are_made(own_drive: Path,
     assert "Re-extract" in capsys.readouterr().err
 
 
-def test_scores_compare_every_method_on_the_same_pixels(drive: Path, tmp_path: Path):
+def test_score_pseudo_labels_compares_methods_on_the_same_pixels(drive: Path, tmp_path: Path):
     report, config = tmp_path / "score.json", tmp_path / "few.yaml"
     config.write_text("sequences: '00'\nframes: 0,2\n")
     options = ["--holdout", "rings:2,points:0.5", "--config", str(config), "--json", str(report)]
@@ -491,7 +491,7 @@ def test_scores_compare_every_method_on_the_same_pixels(drive: Path, tmp_path: P
     assert result["tests"]["dense"]["nearest"]["pixels"] == sum(int((to_train(t) > 0).sum()) for t in truth)
 
 
-def test_a_hold_out_takes_points_away_with_their_labels(drive: Path):
+def test_holdout_removes_points_with_their_labels(drive: Path):
     frame = SemanticKITTI(drive, "00", frames="0")[0]
     hide = np.random.default_rng(0).random(len(frame.scan)) < 0.5
     rest = view_of(frame, frame.cameras[0]).without(hide)
@@ -517,7 +517,7 @@ def frame_with(tmp_path: Path, raw: int, size: tuple[int, int], instance: int = 
 
 @pytest.mark.parametrize("size", [(370, 1226), (600, 120), (3, 2)], ids=["landscape", "portrait", "tiny"])
 @pytest.mark.parametrize(("raw", "instance"), [(10, 65535), (40, 0), (0, 0)], ids=["one giant car", "road", "nothing"])
-def test_odd_images_and_labels(tmp_path: Path, size: tuple[int, int], raw: int, instance: int):
+def test_pseudo_label_odd_images_and_labels_are_handled(tmp_path: Path, size: tuple[int, int], raw: int, instance: int):
     root = frame_with(tmp_path, raw, size, instance)
     assert main(["pseudo-label", str(root)]) == 0
     semantic, objects = read_dense(Layout(root), "00", "000000", "image_2_pseudo")
@@ -528,7 +528,7 @@ def test_odd_images_and_labels(tmp_path: Path, size: tuple[int, int], raw: int, 
         assert (semantic == raw).any()
 
 
-def test_bad_input_is_told(drive: Path, tmp_path: Path):
+def test_pseudo_label_impossible_arguments_are_refused(drive: Path, tmp_path: Path):
     config = PseudoLabelConfig(out=tmp_path / "out")
     for changes, error, words in (
         ({"proposer": "sam"}, ConfigError, "--weights"),
@@ -544,14 +544,14 @@ def test_bad_input_is_told(drive: Path, tmp_path: Path):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_read_only_output_is_told_before_any_work(drive: Path, tmp_path: Path):
+def test_pseudo_label_read_only_output_is_refused_before_work(drive: Path, tmp_path: Path):
     (tmp_path / "out").mkdir(mode=0o500)
     config = PseudoLabelConfig(out=tmp_path / "out")
     with pytest.raises(OutputError, match="writable"):
         generate(drive, config, open_proposer(config))
 
 
-def test_calibration_that_projects_nothing_is_reported(own_drive: Path, tmp_path: Path):
+def test_pseudo_label_calibration_without_projected_points_is_reported(own_drive: Path, tmp_path: Path):
     behind = CALIBRATION.replace("Tr: 0 -1 0 0 0 0 -1 -0.08 1 0 0 -0.27", "Tr: 0 -1 0 0 0 0 -1 500 0 0 0 1")
     Layout(own_drive).calibration("08").write_text(behind)
     report = tmp_path / "report.json"

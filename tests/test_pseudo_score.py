@@ -27,13 +27,13 @@ def turns(counts: list[int]) -> np.ndarray:
     return np.stack([5 * np.cos(angle), 5 * np.sin(angle), np.zeros_like(angle)], axis=1).astype(np.float32)
 
 
-def test_rings_are_turns():
+def test_rings_of_turns_are_found():
     counts = [7, 5, 40, 3]
     np.testing.assert_array_equal(ring_of_point(turns(counts)), np.repeat(np.arange(4), counts))
     assert ring_of_point(np.zeros((0, 3), np.float32)).tolist() == []
 
 
-def test_rings_of_real_scans(real_kitti):
+def test_rings_of_real_scans_have_the_sensor_count(real_kitti):
     """64 lasers, each at its own elevation, from top to bottom."""
     points = np.fromfile(real_kitti / "sequences/00/velodyne/000000.bin", "<f4").reshape(-1, 4)[:, :3]
     ring = ring_of_point(points)
@@ -43,14 +43,14 @@ def test_rings_of_real_scans(real_kitti):
     assert (np.diff(middle) < 0).all()
 
 
-def test_rings_of_the_synthetic_drive():
+def test_rings_of_a_rendered_street_equal_its_beams():
     from elite.synthetic.sensors import beam_rays
 
     rays = beam_rays(16, 100, np.random.default_rng(0))
     np.testing.assert_array_equal(ring_of_point(rays.astype(np.float32)), np.repeat(np.arange(16), 100))
 
 
-def test_holdout_rules():
+def test_holdout_rules_worked_by_hand():
     points, rng = turns([10] * 8), np.random.default_rng(0)
     kept = ~hidden(points, parse_holdout("rings:4"), rng)
     assert np.unique(ring_of_point(points)[kept]).tolist() == [0, 4]
@@ -62,7 +62,7 @@ def test_holdout_rules():
             parse_holdout(text)
 
 
-def test_hidden_points_judge_only_what_the_camera_sees():
+def test_holdout_judges_visible_points_only():
     camera = Camera("image_2", np.array([[50, -100, 0, 0], [40, 0, -100, 0], [1, 0, 0, 0]], np.float64))
     points = np.array([[10, 0, 0], [30, 0, 0], [10, 2, 0], [10, -2, 0], [10, 3, 0], [-10, 0, 0]], np.float32)
     labels = np.array([1, 2, 3, 4, 0, 5], np.uint8)
@@ -73,7 +73,7 @@ def test_hidden_points_judge_only_what_the_camera_sees():
     assert truth.tolist() == [3]
 
 
-def test_agreement_by_hand():
+def test_agreement_worked_by_hand():
     truth = np.array([1, 1, 1, 2, 2, 3, 0, 0], np.uint8)
     answer = np.array([1, 1, 2, 2, 0, 0, 4, 0], np.uint8)
     told = Agreement.of(answer, truth).to_dict()
@@ -87,7 +87,7 @@ def test_agreement_by_hand():
     assert set(told["iou"]) == {"car", "bicycle"}
 
 
-def test_agreement_adds_and_says_none_for_nothing():
+def test_agreement_adds_up_and_is_none_when_empty():
     rng = np.random.default_rng(0)
     answer, truth = rng.integers(0, 20, (2, 2, 500), dtype=np.uint8)
     parts = sum((Agreement.of(a, t) for a, t in zip(answer, truth, strict=True)), Agreement())
@@ -96,7 +96,7 @@ def test_agreement_adds_and_says_none_for_nothing():
     assert (nothing["coverage"], nothing["accuracy"], nothing["leak"]) == (None, None, None)
 
 
-def test_borders_by_hand():
+def test_borders_worked_by_hand():
     """Two classes side by side, the predicted border 3 columns off; unknown is no class."""
     truth, answer = np.full((6, 20), ROAD, np.uint8), np.full((6, 20), ROAD, np.uint8)
     truth[:, 10:], answer[:, 13:] = CAR, CAR
@@ -113,7 +113,7 @@ def test_borders_by_hand():
     assert border_tolerance((188, 620)) == pytest.approx(1, abs=1e-3)
 
 
-def test_borders_against_a_slow_twin():
+def test_borders_equal_a_slow_twin():
     rng = np.random.default_rng(1)
     truth, answer = rng.choice(np.array([0, 1, 1, 1, 1, 2], np.uint8), (2, 12, 15))
     near = 1.5
@@ -136,7 +136,7 @@ def test_borders_against_a_slow_twin():
     assert Borders.of(answer, truth, near) == Borders(len(judged), right, len(covered), found, len(true))
 
 
-def test_objects_by_hand():
+def test_objects_worked_by_hand():
     """A car found with IoU 3/4, a person missed, a car invented; one on unknown ground is nobody's mistake."""
     true_label, true_instance = np.zeros((4, 10), np.uint8), np.zeros((4, 10), np.uint16)
     label, instance = true_label.copy(), true_instance.copy()
@@ -190,7 +190,7 @@ def slow_pq(label: np.ndarray, instance: np.ndarray, true_label: np.ndarray, tru
     return scores
 
 
-def test_objects_against_a_slow_twin():
+def test_objects_equal_a_slow_twin():
     rng = np.random.default_rng(2)
     true_label = np.kron(rng.choice(np.array([0, CAR, PERSON, ROAD], np.uint8), (5, 6)), np.ones((4, 4), np.uint8))
     true_instance = np.kron(rng.integers(0, 3, (5, 6), dtype=np.uint16), np.ones((4, 4), np.uint16))
@@ -203,7 +203,7 @@ def test_objects_against_a_slow_twin():
     assert told.to_dict()["pq"] == pytest.approx(np.mean(list(slow.values())))
 
 
-def test_the_baseline_by_brute_force_and_at_equal_coverage():
+def test_baseline_equals_brute_force_at_equal_coverage():
     rng = np.random.default_rng(3)
     size = (9, 11)
     pixel = np.stack(np.unravel_index(rng.choice(99, 6, replace=False), size), axis=1)

@@ -15,7 +15,7 @@ def frames(real_kitti: Path) -> SemanticKITTI:
     return SemanticKITTI(real_kitti, "00", cameras=("image_2", "image_3"))
 
 
-def test_check_data_counts_what_is_there(frames: SemanticKITTI) -> None:
+def test_check_data_of_real_frames_counts_files(frames: SemanticKITTI) -> None:
     (report,) = check(frames)
     assert report.faults == []
     assert (report.scans, report.labels, report.images) == (5, 3, 6)
@@ -27,7 +27,7 @@ def test_check_data_counts_what_is_there(frames: SemanticKITTI) -> None:
     assert report.share_projected == pytest.approx(0.154, abs=0.005)
 
 
-def test_partial_labels_are_a_label_folder_like_any_other(real_kitti: Path) -> None:
+def test_labels_from_another_folder_of_real_frames_are_read(real_kitti: Path) -> None:
     partial = SemanticKITTI(real_kitti, "00", labels="labels_partial", cameras=())
     assert [partial.ids[i].name for i in partial.labelled()] == ["000003", "000004"]
     labels = partial[3].labels
@@ -35,7 +35,7 @@ def test_partial_labels_are_a_label_folder_like_any_other(real_kitti: Path) -> N
     assert 0.35 < (labels > 0).mean() < 0.45
 
 
-def test_objects_of_a_frame(frames: SemanticKITTI) -> None:
+def test_object_ids_of_a_real_frame_are_counted(frames: SemanticKITTI) -> None:
     """An object is (class, instance): every one has a class of things."""
     frame = frames[0]
     assert frame.objects is not None
@@ -46,7 +46,7 @@ def test_objects_of_a_frame(frames: SemanticKITTI) -> None:
 
 
 @pytest.mark.parametrize("camera", [0, 1])
-def test_the_occlusion_test_removes_more_than_collisions(frames: SemanticKITTI, camera: int) -> None:
+def test_occlusion_test_of_real_frames_removes_more_than_collisions(frames: SemanticKITTI, camera: int) -> None:
     frame = frames[0]
     height, width = frame.images[frame.cameras[camera].name].shape[:2]
     uv, depth = project(frame.scan.points, frame.cameras[camera])

@@ -40,7 +40,7 @@ def drive(rendered: Path, tmp_path: Path) -> Path:
     return tmp_path / "drive"
 
 
-def test_the_benchmark_recipe_line_by_line() -> None:
+def test_benchmark_configuration_equals_the_published_recipe() -> None:
     config = parse_settings(["--config", "semantickitti-benchmark"], TrainConfig)
     assert (config.epochs, config.data.batch_size, config.steps) == (128, 2, None)
     assert (config.optim.lr, config.optim.final_lr, config.optim.anneal) == (0.24, 1e-5, "epoch")
@@ -59,13 +59,13 @@ def test_packaged_configuration_with_another_length_is_valid(name: str, length: 
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_other_recipes_paste_nothing(name: str) -> None:
+def test_other_configurations_use_no_cutmix(name: str) -> None:
     config = parse_settings(["--config", name], TrainConfig)
     assert config.augment.cutmix.objects == 0
 
 
 @pytest.mark.parametrize("name", [*RECIPES, "semantickitti-benchmark"])
-def test_few_labels_is_laid_over_another_recipe(name: str, drive: Path) -> None:
+def test_few_labels_configuration_overrides_another_one(name: str, drive: Path) -> None:
     """One scan in a hundred shows its labels, no teacher; an epoch and a run stay as long as they were."""
     given = ["--data.root", str(drive)]
     base = parse_settings(["--config", name, *given, "--teacher.weights", "none"], TrainConfig)
@@ -79,7 +79,7 @@ def test_few_labels_is_laid_over_another_recipe(name: str, drive: Path) -> None:
 
 
 @pytest.mark.parametrize("sequences", ["00-10", "train,valid"])
-def test_training_takes_the_validation_sequence_too(tmp_path: Path, sequences: str) -> None:
+def test_benchmark_configuration_trains_on_the_validation_sequence(tmp_path: Path, sequences: str) -> None:
     rng = np.random.default_rng(0)
     for number in range(12):
         write_frame(tmp_path, f"{number:02d}", "000000", random_scan(rng, 300), rng.choice(RAW_IDS, 300))
@@ -91,7 +91,7 @@ def test_training_takes_the_validation_sequence_too(tmp_path: Path, sequences: s
     assert alone.val_dataloader() == []
 
 
-def test_the_benchmark_recipe_runs(drive: Path, tmp_path: Path) -> None:
+def test_benchmark_configuration_runs(drive: Path, tmp_path: Path) -> None:
     """Pseudo-labels of train and val, a student to start from, two steps with cutmix and a teacher."""
     assert main(["pseudo-label", str(drive), "--sequences", "train,valid"]) == 0
     start = tmp_path / "start.safetensors"
@@ -115,7 +115,7 @@ def scribble(drive: Path, share: float = 0.08) -> None:
         words.tofile(folder / path.name)
 
 
-def test_scribbles_train_and_full_labels_score(drive: Path, tmp_path: Path) -> None:
+def test_train_on_scribbles_scores_on_full_labels(drive: Path, tmp_path: Path) -> None:
     scribble(drive)
     data = DataConfig(root=drive, labels="scribbles", batch_size=1, workers=0)
     module = DataModule(TrainConfig(data=data, teacher=TeacherConfig(weights="none")))
@@ -132,7 +132,7 @@ def test_scribbles_train_and_full_labels_score(drive: Path, tmp_path: Path) -> N
     assert sum(map(sum, json.loads(report.read_text())["confusion"])) >= labelled
 
 
-def test_dense_labels_tell_no_more_than_the_scribbles(drive: Path) -> None:
+def test_pseudo_labels_of_scribbles_use_scribbles_only(drive: Path) -> None:
     """Those made from all labels, or true ones, are refused; those made from the scribbles, and lifted ones, serve."""
     scribble(drive)
 

@@ -125,7 +125,7 @@ def painted(picture: np.ndarray, color: np.ndarray) -> list[list[int]]:
     return np.argwhere((picture == color).all(axis=2)).tolist()
 
 
-def test_bev_paints_a_point_where_it_lies() -> None:
+def test_bev_paints_a_point_at_its_position() -> None:
     # 20 m x 40 m on 400 pixels: 10 pixels a metre, 200 rows by 400 columns, the sensor in the middle.
     points = np.array([[4.95, 7.95, 0], [-9.95, -19.95, 0]], np.float32)
     picture = bev(points, np.stack([RED, GREEN]), volume=VOLUME, size=400, dot=1, ring=0.0)
@@ -135,7 +135,7 @@ def test_bev_paints_a_point_where_it_lies() -> None:
     assert painted(picture, GREEN) == [[199, 399]]
 
 
-def test_bev_keeps_the_highest_point_on_top_whole() -> None:
+def test_bev_paints_the_highest_point_last() -> None:
     points = np.array([[5.05, 5.05, 1.0], [5.05, 5.05, -1.0], [5.05, 4.95, 0.0]], np.float32)
     for order in ([0, 1, 2], [2, 1, 0], [1, 0, 2]):
         colors = np.stack([RED, GREEN, GREEN])[order]
@@ -144,7 +144,7 @@ def test_bev_keeps_the_highest_point_on_top_whole() -> None:
         assert painted(picture, GREEN) == [[r, 151] for r in (48, 49, 50)]
 
 
-def test_bev_draws_only_the_volume_and_no_nan() -> None:
+def test_bev_skips_points_outside_and_nan() -> None:
     points = np.array([[10, 0, 0], [0, 20, 0], [0, 0, 2], [11, 0, 0], [np.nan, 5, 0]], np.float32)
     nothing = bev(np.empty((0, 3), np.float32), np.empty((0, 3), np.uint8), volume=VOLUME)
     assert np.array_equal(bev(points, np.tile(RED, (5, 1)), volume=VOLUME), nothing)
@@ -158,7 +158,7 @@ def test_bev_rings_lie_at_their_distance() -> None:
     assert not ring[100, 200 - 25]
 
 
-def test_bev_leaves_its_arguments_alone() -> None:
+def test_bev_keeps_its_arguments_unchanged() -> None:
     points, colors = np.array([[5, 5, 0]], np.float32), RED[None].copy()
     before = points.copy(), colors.copy()
     bev(points, colors)
@@ -183,7 +183,7 @@ def test_overlay_cuts_dots_at_the_edge() -> None:
     assert painted(picture, RED) == [[0, 5], [0, 6], [1, 5], [1, 6]]
 
 
-def test_error_colors() -> None:
+def test_error_colors_of_each_case_differ() -> None:
     truth, prediction = np.array([3, 3, 0, 0], np.uint8), np.array([3, 4, 0, 5], np.uint8)
     assert error_colors(truth, prediction).tolist() == [list(RIGHT), list(WRONG), list(FAINT), list(FAINT)]
 
@@ -200,7 +200,7 @@ def test_class_colors_differ_and_show_on_the_ground() -> None:
 # ---------------------------------------------------------------------------------------------- page
 
 
-def test_page_with_everything(page: Path) -> None:
+def test_report_of_a_complete_run_shows_every_section(page: Path) -> None:
     html, result = page.read_text("utf-8"), evaluation(0)
     for text in ("my-run", f"{100 * result['miou_present']:.1f}", f"{100 * evaluation(1)['accuracy']:.1f}", "abc123"):
         assert text in html
@@ -215,14 +215,14 @@ def test_page_with_everything(page: Path) -> None:
     assert html.count("<img ") == 7 + 9 + 2
 
 
-def test_page_is_self_contained(page: Path) -> None:
+def test_report_page_is_self_contained(page: Path) -> None:
     html = page.read_text("utf-8")
     assert not re.search(r"https?://|<script|@import|url\(", html)
     assert all(source.startswith("data:image/png;base64,") for source in re.findall(r'src="([^"]*)"', html))
     assert all(target.startswith(("#", "data:,")) for target in re.findall(r'href="([^"]*)"', html))
 
 
-def test_pictures_lie_beside_the_page(page: Path, dataset: SemanticKITTI) -> None:
+def test_report_writes_pictures_next_to_the_page(page: Path, dataset: SemanticKITTI) -> None:
     names = {path.stem for path in page.parent.glob("*.png")}
     views = {f"frame_08_{frame}_{view}" for frame in ("000000", "000002", "000004") for view in VIEWS}
     views |= {"frame_08_000000_camera_truth", "frame_08_000000_camera_prediction"}
@@ -235,7 +235,7 @@ def test_pictures_lie_beside_the_page(page: Path, dataset: SemanticKITTI) -> Non
         assert np.array_equal(np.asarray(picture), expected)
 
 
-def test_same_run_same_bytes(run: Path, page: Path, dataset: SemanticKITTI) -> None:
+def test_report_of_the_same_run_has_the_same_bytes(run: Path, page: Path, dataset: SemanticKITTI) -> None:
     assert page_of(run, dataset) == page.read_text("utf-8")
 
 
@@ -250,7 +250,7 @@ def test_same_run_same_bytes(run: Path, page: Path, dataset: SemanticKITTI) -> N
         ("versions.json", "No versions.json", 7),
     ],
 )
-def test_what_is_missing_is_left_out(run: Path, missing: str, sentence: str, charts: int) -> None:
+def test_report_of_missing_files_omits_their_sections(run: Path, missing: str, sentence: str, charts: int) -> None:
     (run / missing).unlink()
     page = page_of(run)
     assert sentence in page
@@ -259,13 +259,13 @@ def test_what_is_missing_is_left_out(run: Path, missing: str, sentence: str, cha
 
 
 @pytest.mark.usefixtures("blank_charts")
-def test_frames_without_a_point_to_score_are_not_the_worst() -> None:
+def test_report_worst_frames_exclude_unscored_ones() -> None:
     rows = [{"frame": f"08/{i}", "miou_present": i / 10, "accuracy": 1, "points": i} for i in (2, 0, 1)]
     found = parse_evaluation({"by_frame": rows}, Path("evaluation.json"))
     assert [frame.id for frame in found.worst()] == ["08/1", "08/2"]
 
 
-def test_the_worst_frames_are_shown_where_the_evaluation_knows_them(run: Path, dataset: SemanticKITTI) -> None:
+def test_report_shows_the_worst_frames_of_the_evaluation(run: Path, dataset: SemanticKITTI) -> None:
     scores = {"08/000003": 0.3, "08/000001": 0.1, "09/000000": 0.0, "08/000000": 0.2}  # one of another sequence
     rows = [{"frame": frame, "miou_present": miou, "accuracy": 0.5, "points": 9} for frame, miou in scores.items()]
     (run / "evaluation.json").write_text(json.dumps(evaluation(0) | {"by_frame": rows}))
@@ -275,7 +275,7 @@ def test_the_worst_frames_are_shown_where_the_evaluation_knows_them(run: Path, d
 
 
 @pytest.mark.usefixtures("blank_charts")
-def test_what_other_commands_measured_is_told(run: Path) -> None:
+def test_report_shows_results_of_other_commands(run: Path) -> None:
     methods = {"segments": {"coverage": 0.5, "accuracy": 0.93, "miou": None, "seconds_per_image": 0.25}}
     (run / "pseudo_label_score.json").write_text(json.dumps({"tests": {"rings:2": methods}}))
     times = {"p50": 30.0, "p95": 41.5, "p99": 60.0, "mean": 33.0}
@@ -286,7 +286,7 @@ def test_what_other_commands_measured_is_told(run: Path) -> None:
         assert text in page
 
 
-def test_an_evaluation_alone_has_a_page_beside_it(tmp_path: Path) -> None:
+def test_report_of_an_evaluation_file_writes_a_page(tmp_path: Path) -> None:
     file = tmp_path / "val.json"
     file.write_text(json.dumps(evaluation(0)))
     assert main(["report", str(file)]) == 0
@@ -298,7 +298,7 @@ def test_an_evaluation_alone_has_a_page_beside_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("blank_charts")
-def test_an_evaluation_shows_the_predictions_that_it_scored(tmp_path: Path, dataset: SemanticKITTI) -> None:
+def test_report_of_an_evaluation_shows_its_predictions(tmp_path: Path, dataset: SemanticKITTI) -> None:
     for frame in dataset:
         path = Layout(tmp_path / "out").prediction(frame.sequence, frame.name)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -312,13 +312,13 @@ def test_an_evaluation_shows_the_predictions_that_it_scored(tmp_path: Path, data
     assert f"<h3>Frame {worst['frame']}</h3>" in page
 
 
-def test_the_files_of_a_run_are_its_own(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_report_reads_files_of_its_run_only(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(run), "--checkpoint", "other.ckpt"]) == 2
     assert "found a run. Leave the option out" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("blank_charts")
-def test_an_evaluation_with_headline_only(run: Path) -> None:
+def test_report_of_an_evaluation_with_scores_only_has_a_page(run: Path) -> None:
     for name in ("evaluation.json", "evaluation_before.json"):
         (run / name).write_text('{"miou": 0.25}')
     page = page_of(run)
@@ -328,11 +328,11 @@ def test_an_evaluation_with_headline_only(run: Path) -> None:
 
 
 @pytest.mark.usefixtures("blank_charts")
-def test_frames_without_labels_are_said(run: Path, tiny_kitti: Path) -> None:
+def test_report_names_frames_without_labels(run: Path, tiny_kitti: Path) -> None:
     assert "no frame of sequences 11 has labels" in page_of(run, SemanticKITTI(tiny_kitti, "11"))
 
 
-def test_text_from_files_is_escaped(run: Path) -> None:
+def test_report_escapes_text_from_files(run: Path) -> None:
     attack = "<script>alert('&')</script>"
     names = [attack, *(f"$x_{i}$ {attack}" for i in range(1, 20))]  # $...$ must not be read as a formula either
     (run / "evaluation.json").write_text(json.dumps(evaluation() | {"classes": names, "command": attack}))
@@ -378,7 +378,7 @@ def test_text_from_files_is_escaped(run: Path) -> None:
         ("config.yaml", "student: {volume: [[0, 0, 0], [1, 1]]}", "student.volume"),
     ],
 )
-def test_damaged_files_are_named(run: Path, name: str, content: str, message: str) -> None:
+def test_report_damaged_files_are_named(run: Path, name: str, content: str, message: str) -> None:
     (run / name).write_bytes(content.encode("latin-1"))
     with pytest.raises(DataError, match=re.escape(message)) as caught:
         page_of(run)
@@ -387,7 +387,7 @@ def test_damaged_files_are_named(run: Path, name: str, content: str, message: st
     assert not (run / "report").exists()
 
 
-def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
+def test_report_of_a_folder_without_run_is_refused(tmp_path: Path) -> None:
     (tmp_path / "holiday.txt").touch()
     with pytest.raises(DataError, match=r"is no run.*found holiday\.txt.*elite train"):
         page_of(tmp_path)
@@ -395,7 +395,7 @@ def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
         page_of(tmp_path / "nowhere")
 
 
-def test_without_matplotlib(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_report_without_matplotlib_names_the_extra(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import elite.report
 
     monkeypatch.setitem(sys.modules, "matplotlib", None)
@@ -410,7 +410,7 @@ def test_without_matplotlib(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 # ---------------------------------------------------------------------------------------------- records
 
 
-def test_curves_are_sparse_and_finite(run: Path) -> None:
+def test_curves_keep_finite_logged_values(run: Path) -> None:
     record = read_run(run)
     assert record.axis == "step"
     loss = record.curves["train/loss"]
@@ -419,14 +419,14 @@ def test_curves_are_sparse_and_finite(run: Path) -> None:
     assert "train/miou_present" not in record.curves
 
 
-def test_curves_without_a_step_count_epochs_or_rows(run: Path) -> None:
+def test_curves_without_steps_use_epochs_or_rows(run: Path) -> None:
     (run / "metrics.csv").write_text("epoch,train/loss\n3,0.5\n")
     assert (read_run(run).axis, read_run(run).curves["train/loss"].x.tolist()) == ("epoch", [3])
     (run / "metrics.csv").write_text("train/loss\n0.5\n0.25\n")
     assert (read_run(run).axis, read_run(run).curves["train/loss"].x.tolist()) == ("row", [0, 1])
 
 
-def test_rates_and_mix_ups() -> None:
+def test_scores_show_rates_and_confused_classes() -> None:
     confusion = np.zeros((4, 4))
     confusion[1, 1], confusion[2, 1] = 60, 40  # of 100 points of a, 40 were called b
     confusion[2, 2], confusion[0, 2] = 90, 10  # of 100 points of b, 10 were called nothing
@@ -439,7 +439,7 @@ def test_rates_and_mix_ups() -> None:
     assert found.mix_ups(points=101) == []
 
 
-def test_terms_of_the_loss_are_summed(run: Path) -> None:
+def test_curves_sum_the_loss_terms(run: Path) -> None:
     """The second row is of a batch without images: its teacher has no sum, its student has."""
     (run / "metrics.csv").write_text(
         "step,train/cross_entropy,train/lovasz,train/student0/lovasz,train/student12/cross_entropy,"
@@ -457,14 +457,14 @@ def test_terms_of_the_loss_are_summed(run: Path) -> None:
     }
 
 
-def test_smooth_is_a_mean_over_what_came_before() -> None:
+def test_smooth_equals_a_trailing_mean() -> None:
     from elite.report.charts import smooth
 
     assert smooth(np.array([2.0, 4.0, 6.0, 8.0]), 2).tolist() == [2, 3, 5, 7]
     assert smooth(np.array([2.0, 4.0]), 1).tolist() == [2, 4]
 
 
-def test_png_round_trip() -> None:
+def test_png_round_trip_is_exact() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (5, 6, 3), np.uint8)
     with Image.open(io.BytesIO(encode_png(picture))) as read:
         assert np.array_equal(np.asarray(read), picture)
@@ -512,7 +512,7 @@ def test_predict_view_predicts_a_grid_of_pixels_and_every_pair(monkeypatch: pyte
     assert predicted.image.tolist() == [[stripe(r // 2 * 2, c // 2 * 2) for c in range(7)] for r in range(5)]
 
 
-def test_the_panels_show_the_crop_that_is_scored(dataset: SemanticKITTI) -> None:
+def test_teaching_panels_show_the_scored_crop(dataset: SemanticKITTI) -> None:
     frame = dataset[0]
     assert frame.labels is not None
     found = teaching(frame, frame.labels, Lesson(Stripes(), IMAGE, road), SMALL.volume)
@@ -555,7 +555,7 @@ def write_taught_run(folder: Path, data: Path) -> Path:
     return run
 
 
-def test_page_of_a_run_with_a_teacher(tmp_path: Path, dataset: SemanticKITTI) -> None:
+def test_report_of_a_run_with_a_teacher_shows_its_predictions(tmp_path: Path, dataset: SemanticKITTI) -> None:
     run = write_taught_run(tmp_path / "taught", dataset.layout.root)
     html = report_run(run, frames=2, device="cpu").read_text("utf-8")
     assert html.count('<figure class="chart lesson">') == 1  # one of the two frames has an image
@@ -574,7 +574,9 @@ def test_page_of_a_run_with_a_teacher(tmp_path: Path, dataset: SemanticKITTI) ->
 
 
 @pytest.mark.usefixtures("blank_charts")
-def test_why_the_teacher_is_not_shown(tmp_path: Path, dataset: SemanticKITTI, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_report_names_the_reason_for_a_missing_teacher(
+    tmp_path: Path, dataset: SemanticKITTI, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = write_taught_run(tmp_path / "taught", dataset.layout.root)
     assert "none of the frames shown has a camera image" in page_after(run, cameras=())
     assert "it is drawn on the frames shown" in page_after(run, frames=0)
@@ -590,5 +592,5 @@ def page_after(run: Path, **options: Any) -> str:
     return report_run(run, device="cpu", **options).read_text("utf-8")
 
 
-def test_without_a_teacher_none_is_spoken_of(page: Path) -> None:
+def test_report_of_a_run_without_teacher_mentions_none(page: Path) -> None:
     assert "eacher" not in page.read_text("utf-8")

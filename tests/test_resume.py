@@ -46,7 +46,7 @@ from tests.support.scans import write_tiny_kitti
     ],
     ids=["epochs", "whole epochs", "steps", "steps with scores", "accumulated"],
 )
-def test_a_resumed_run_equals_one_that_was_never_stopped(
+def test_train_resumed_after_every_stop_is_bit_identical(
     tiny_kitti: Path, tmp_path: Path, monkeypatch, workers: int, changes: dict[str, Any]
 ) -> None:
     data = DataConfig(
@@ -62,7 +62,9 @@ def test_a_resumed_run_equals_one_that_was_never_stopped(
     assert read_metrics(stopped.out) == read_metrics(whole.out)
 
 
-def test_with_a_teacher_past_its_first_pruning(kitti: Path, tmp_path: Path, foundation: Path, monkeypatch) -> None:
+def test_train_resumed_past_the_first_pruning_is_bit_identical(
+    kitti: Path, tmp_path: Path, foundation: Path, monkeypatch
+) -> None:
     data = DataConfig(root=kitti, sequences="00", batch_size=1, workers=1)
     whole = distillation_run(kitti, tmp_path / "whole", foundation, data=data, steps=12, val_every=6, save_every=1)
     whole = replace(whole, optim=replace(whole.optim, average=0.9))
@@ -74,7 +76,9 @@ def test_with_a_teacher_past_its_first_pruning(kitti: Path, tmp_path: Path, foun
 
 
 @pytest.mark.parametrize("written", [2, 5, 6])
-def test_killed_when_a_checkpoint_is_just_in_place(tiny_kitti: Path, tmp_path: Path, monkeypatch, written: int) -> None:
+def test_train_killed_after_writing_a_checkpoint_resumes_bit_identical(
+    tiny_kitti: Path, tmp_path: Path, monkeypatch, written: int
+) -> None:
     """After an epoch, after a score, after a step that is logged: its row of metrics.csv is there."""
     data = DataConfig(root=tiny_kitti, sequences="00", batch_size=1, workers=0)
     whole = student_run(tiny_kitti, tmp_path / "whole", data=data, steps=None, epochs=4, val_every=2, save_every=1)
@@ -97,7 +101,7 @@ def test_killed_when_a_checkpoint_is_just_in_place(tiny_kitti: Path, tmp_path: P
     assert read_metrics(stopped.out) == read_metrics(whole.out)
 
 
-def test_a_run_goes_on_only_with_the_settings_it_had(tiny_kitti: Path, tmp_path: Path, capsys) -> None:
+def test_resume_with_changed_settings_is_refused(tiny_kitti: Path, tmp_path: Path, capsys) -> None:
     first = student_run(tiny_kitti, tmp_path, steps=4, save_every=2)
     train(first, progress=False)
     changed = replace(first, resume="last", seed=3, optim=OptimConfig(lr=0.1))
@@ -112,7 +116,7 @@ def test_a_run_goes_on_only_with_the_settings_it_had(tiny_kitti: Path, tmp_path:
 
 
 @pytest.mark.parametrize("kind", ["half", "student", "absent"])
-def test_what_cannot_be_resumed_says_so(tiny_kitti: Path, tmp_path: Path, kind: str) -> None:
+def test_resume_from_an_unusable_file_is_refused(tiny_kitti: Path, tmp_path: Path, kind: str) -> None:
     first = student_run(tiny_kitti, tmp_path / "run", steps=2)
     path = tmp_path / "run" / "checkpoints" / "last.ckpt"
     resume = "last"
@@ -158,7 +162,7 @@ def edit(path: Path, **changes: Any) -> None:
     torch.save(load_torch(path) | changes, path)
 
 
-def test_moved_run_keeps_its_best_checkpoint(stopped: TrainConfig, tmp_path: Path) -> None:
+def test_resume_of_a_moved_run_keeps_its_best_checkpoint(stopped: TrainConfig, tmp_path: Path) -> None:
     moved = tmp_path / "moved"
     stopped.out.rename(moved)
     edit(moved / "checkpoints" / "last.ckpt", elite_best=0.99)
@@ -170,7 +174,7 @@ def test_moved_run_keeps_its_best_checkpoint(stopped: TrainConfig, tmp_path: Pat
     assert not stopped.out.exists()
 
 
-def test_best_checkpoint_that_is_gone_is_replaced_by_the_next(stopped: TrainConfig, capsys) -> None:
+def test_resume_without_best_checkpoint_writes_the_next_best(stopped: TrainConfig, capsys) -> None:
     edit(stopped.out / "checkpoints" / "last.ckpt", elite_best=0.99)
     (stopped.out / "checkpoints" / "best.ckpt").unlink()
     result = train(stopped, progress=False)
@@ -191,11 +195,11 @@ def test_best_checkpoint_that_is_gone_is_replaced_by_the_next(stopped: TrainConf
         ({}, None),
     ],
 )
-def test_best_score_of_a_checkpoint_is_read(checkpoint: dict[str, Any], expected: float | None) -> None:
+def test_best_score_of_any_checkpoint_version_is_read(checkpoint: dict[str, Any], expected: float | None) -> None:
     assert best_score(checkpoint) == expected
 
 
-def test_resume_into_another_runs_folder_is_refused_without_leave(stopped: TrainConfig, tmp_path: Path) -> None:
+def test_resume_into_another_run_without_overwrite_is_refused(stopped: TrainConfig, tmp_path: Path) -> None:
     last, other = stopped.out / "checkpoints" / "last.ckpt", tmp_path / "other"
     (other / "checkpoints").mkdir(parents=True)
     before = {
@@ -223,7 +227,7 @@ def of_any_place(run: Path, name: str) -> dict[str, Any]:
     return found
 
 
-def test_resume_over_other_data_is_refused_without_leave(stopped: TrainConfig, capsys) -> None:
+def test_resume_over_other_data_without_allow_other_data_is_refused(stopped: TrainConfig, capsys) -> None:
     assert stopped.data.root is not None
     scan = stopped.data.root / "sequences" / "00" / "velodyne" / "000001.bin"
     scan.rename(scan.with_suffix(".moved"))
@@ -242,7 +246,7 @@ def test_resume_over_other_data_is_refused_without_leave(stopped: TrainConfig, c
     assert "resumed over other data: labelled training scans 2 then" in capsys.readouterr().out
 
 
-def test_resume_from_a_checkpoint_without_a_record_of_its_data_notes_it(stopped: TrainConfig, capsys) -> None:
+def test_resume_without_a_data_record_is_reported(stopped: TrainConfig, capsys) -> None:
     other = {"training scans": {"count": torch.zeros(2), "digest": ""}}  # a file may hold anything
     edit(stopped.out / "checkpoints" / "last.ckpt", elite_data=other)
     train(stopped, progress=False)
@@ -262,14 +266,16 @@ def locked(tmp_path: Path) -> Iterator[tuple[Path, int]]:
 
 
 @pytest.mark.parametrize("resume", [None, "last"])
-def test_folder_of_a_run_at_work_is_refused(tiny_kitti: Path, locked: tuple[Path, int], resume: str | None) -> None:
+def test_train_in_the_folder_of_an_active_run_is_refused(
+    tiny_kitti: Path, locked: tuple[Path, int], resume: str | None
+) -> None:
     folder, pid = locked
     with pytest.raises(ConfigError, match=rf"locked: expected .*found the run of process {pid} on there"):
         train(student_run(tiny_kitti, folder, overwrite=True, resume=resume), progress=False)
     assert [path.name for path in folder.iterdir()] == [".lock"]
 
 
-def test_lock_ends_with_its_run_though_a_loader_process_lives_on(tmp_path: Path) -> None:
+def test_run_lock_ends_with_its_run_despite_a_living_loader(tmp_path: Path) -> None:
     """A run that was killed is resumed at once, while its loaders still notice that it is gone."""
     path = tmp_path / ".lock"
     ready, end = os.pipe()
@@ -288,7 +294,9 @@ def test_lock_ends_with_its_run_though_a_loader_process_lives_on(tmp_path: Path)
     assert not path.exists()
 
 
-def test_file_system_without_locks_is_noted_and_used(tiny_kitti: Path, tmp_path: Path, monkeypatch, capsys) -> None:
+def test_run_lock_without_file_system_support_is_reported(
+    tiny_kitti: Path, tmp_path: Path, monkeypatch, capsys
+) -> None:
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
@@ -297,7 +305,7 @@ def test_file_system_without_locks_is_noted_and_used(tiny_kitti: Path, tmp_path:
     assert "cannot be locked here (No locks available)" in capsys.readouterr().err
 
 
-def test_settings_alone_mean_that_there_is_a_run(tiny_kitti: Path, tmp_path: Path) -> None:
+def test_train_in_a_folder_with_settings_only_is_refused(tiny_kitti: Path, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("seed: 1")  # as before the first checkpoint
     settings = student_run(tiny_kitti, tmp_path, steps=1)
     with pytest.raises(ConfigError, match=r"holds a run already \(config.yaml\)"):
@@ -306,7 +314,7 @@ def test_settings_alone_mean_that_there_is_a_run(tiny_kitti: Path, tmp_path: Pat
     assert yaml.safe_load((tmp_path / "config.yaml").read_text())["seed"] == 0
 
 
-def test_start_that_the_new_run_would_replace_is_refused(stopped: TrainConfig) -> None:
+def test_train_init_from_the_replaced_run_is_refused(stopped: TrainConfig) -> None:
     best = stopped.out / "checkpoints" / "best.ckpt"
     again = replace(stopped, resume=None, overwrite=True, init=best.parent / ".." / "checkpoints" / "best.ckpt")
     with pytest.raises(ConfigError, match=r"--init .*best.ckpt is a file of the run in .* Copy it elsewhere"):
@@ -314,7 +322,7 @@ def test_start_that_the_new_run_would_replace_is_refused(stopped: TrainConfig) -
     assert best.exists()
 
 
-def test_deterministic_runs_repeat(kitti: Path, tmp_path: Path, foundation: Path) -> None:
+def test_train_deterministic_repeats_bit_for_bit(kitti: Path, tmp_path: Path, foundation: Path) -> None:
     run = distillation_run(kitti, tmp_path / "a", foundation, deterministic=True, backend="torch")
     try:
         train(run, progress=False)
@@ -324,7 +332,7 @@ def test_deterministic_runs_repeat(kitti: Path, tmp_path: Path, foundation: Path
     assert_identical(read_checkpoint(tmp_path / "a"), read_checkpoint(tmp_path / "b"))
 
 
-def test_settings_that_hold_themselves_are_damage(tiny_kitti: Path, tmp_path: Path) -> None:
+def test_resume_from_self_containing_settings_is_refused(tiny_kitti: Path, tmp_path: Path) -> None:
     whole, endless = student_run(tiny_kitti, tmp_path, resume="last"), {}
     endless["student"] = endless
     content = {"elite_config": endless, "elite_progress": {}, "global_step": 1}

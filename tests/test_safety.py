@@ -43,7 +43,7 @@ class Attack:
 
 
 @pytest.mark.parametrize("wrap", ["bare pickle", "torch", "torch before 1.6", "inside a tensor's dictionary"])
-def test_no_checkpoint_runs_code(wrap, tmp_path):
+def test_checkpoint_with_code_never_runs_it(wrap, tmp_path):
     from elite.student.checkpoint import import_published
     from elite.teacher import load_teacher
     from elite.teacher.sam_weights import load_sam
@@ -62,7 +62,7 @@ def test_no_checkpoint_runs_code(wrap, tmp_path):
     assert not mark.exists()
 
 
-def test_no_foundation_folder_runs_code(tmp_path):
+def test_foundation_folder_with_code_never_runs_it(tmp_path):
     """Neither a pickle among the weights nor a program beside them."""
     from transformers import ResNetConfig, ResNetModel
     from transformers.utils import logging
@@ -95,7 +95,7 @@ def test_no_foundation_folder_runs_code(tmp_path):
         "out: !!python/object/new:pathlib.Path [MARK]",
     ],
 )
-def test_no_configuration_runs_code(text, tmp_path):
+def test_configuration_with_code_never_runs_it(text, tmp_path):
     from elite.report.run import read_run
 
     mark, path = tmp_path / "mark", tmp_path / "config.yaml"
@@ -109,32 +109,32 @@ def test_no_configuration_runs_code(text, tmp_path):
 
 
 @pytest.mark.parametrize("text", ["data: 5", "augment: {cutmix: 99999999999999999999999999}"])
-def test_a_value_in_place_of_a_group_of_settings_is_named(text, tmp_path):
+def test_configuration_value_in_place_of_a_group_is_named(text, tmp_path):
     (tmp_path / "a.yaml").write_text(text)
     with pytest.raises(ConfigError, match=r"(data|augment\.cutmix) is a group of settings, found '(5|9+)'"):
         parse_settings([f"--config={tmp_path / 'a.yaml'}"], TrainConfig)
 
 
-def test_settings_that_hold_themselves_are_refused(tmp_path):
+def test_configuration_that_contains_itself_is_refused(tmp_path):
     (tmp_path / "a.yaml").write_text("teacher:\n  adapter:\n    method: &a [*a]\n")
     with pytest.raises(ConfigError, match="nested without end"):
         parse_settings([f"--config={tmp_path / 'a.yaml'}"], TrainConfig)
 
 
 @pytest.mark.parametrize("text", ["optim: {lr: }", "student: {cells: null}", "distill: {kl: null}"])
-def test_a_setting_that_is_left_empty_is_named(text, tmp_path):
+def test_configuration_with_an_empty_setting_is_named(text, tmp_path):
     (tmp_path / "a.yaml").write_text(text)
     with pytest.raises(ConfigError, match=r"(optim\.lr|student\.cells|distill\.kl): expected .*, found no value"):
         parse_settings([f"--config={tmp_path / 'a.yaml'}"], TrainConfig)
 
 
-def test_a_number_beyond_all_numbers_is_told(tmp_path):
+def test_configuration_with_a_huge_number_is_refused(tmp_path):
     (tmp_path / "a.yaml").write_text(f"optim: {{lr: {'9' * 400}}}")
     with pytest.raises(ConfigError, match=r"optim\.lr: expected a finite number"):
         parse_settings([f"--config={tmp_path / 'a.yaml'}"], TrainConfig)
 
 
-def test_an_image_is_png_or_jpeg_whatever_its_name(tmp_path):
+def test_read_image_of_other_formats_is_refused(tmp_path):
     """Pillow would hand a PostScript file to another program."""
     postscript = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n%%EOF\n"
     for kind in ("BMP", "TIFF", "GIF"):
@@ -149,7 +149,7 @@ def test_an_image_is_png_or_jpeg_whatever_its_name(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["../out.label", "/tmp/out.label", "sequences/11/predictions/../../../../x.label"])
-def test_a_zip_with_a_way_out_is_refused_and_not_unpacked(name, tiny_kitti, tmp_path):
+def test_submission_zip_with_path_traversal_is_refused(name, tiny_kitti, tmp_path):
     from elite.submission import check_submission
 
     path = tmp_path / "deep" / "er" / "x.zip"
@@ -173,7 +173,7 @@ def png_of_size(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize("size", [(10_000, 9_000), (100_000, 100_000), (2**31 - 1, 2**31 - 1)])
-def test_an_image_is_no_larger_than_a_camera_makes_them(size, tmp_path):
+def test_read_image_of_too_many_pixels_is_refused(size, tmp_path):
     layout = Layout(tmp_path)
     for kind in ("semantic", "instance"):
         path = layout.dense_labels("00", "000000", "x", kind)
@@ -184,7 +184,7 @@ def test_an_image_is_no_larger_than_a_camera_makes_them(size, tmp_path):
             read()
 
 
-def test_a_zip_unpacks_no_more_than_its_labels(tiny_kitti, tmp_path, monkeypatch):
+def test_submission_zip_bomb_is_refused(tiny_kitti, tmp_path, monkeypatch):
     """A member that tells the right size, holds a thousand times as much, and is packed so that it is small."""
     from elite import submission
 
@@ -234,7 +234,7 @@ def student_file(path: Path, config: object) -> Path:
     ],
     ids=lambda config: str(config)[:30],
 )
-def test_a_student_of_any_claimed_size_or_type_is_refused_at_once(config, tmp_path):
+def test_student_file_with_impossible_claims_is_refused_at_once(config, tmp_path):
     with pytest.raises(CheckpointError, match=r"a\.safetensors"):
         load_student(student_file(tmp_path / "a.safetensors", config))
 
@@ -286,7 +286,7 @@ def test_open_safetensors_reads_what_the_library_writes(tmp_path):
 
 
 @pytest.mark.parametrize("header", [{"a": entry("U8", [10**11], 0, 10**11)}, None], ids=["one tensor", "zeros"])
-def test_a_sparse_file_of_100_gb_is_refused_at_once(header, tmp_path):
+def test_sparse_file_of_100_gb_is_refused_at_once(header, tmp_path):
     for name in ("a.safetensors", "model/model.safetensors"):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
@@ -325,7 +325,7 @@ def resnet(tmp_path):
     return tmp_path / "model"
 
 
-def test_a_folder_is_read_whatever_the_form_of_its_weights(resnet):
+def test_foundation_folder_with_any_weight_format_is_read(resnet):
     expected = load_folder(resnet).state_dict()
     state = load_file(resnet / "model.safetensors")
     (resnet / "model.safetensors").unlink()
@@ -349,7 +349,7 @@ def test_a_folder_is_read_whatever_the_form_of_its_weights(resnet):
         (resnet / name).unlink()
 
 
-def test_weights_of_a_folder_are_refused_before_memory_is_taken(resnet):
+def test_foundation_folder_with_impossible_weights_is_refused_before_allocation(resnet):
     state = load_file(resnet / "model.safetensors")
     (resnet / "model.safetensors").unlink()
     path = resnet / "pytorch_model.bin"
@@ -383,7 +383,7 @@ def test_weights_of_a_folder_are_refused_before_memory_is_taken(resnet):
 @pytest.mark.parametrize(
     "name", ["config.json", "model.safetensors", "pytorch_model.bin", "model.safetensors.index.json"]
 )
-def test_a_pipe_in_a_folder_is_refused_and_not_waited_for(name, resnet, time_limit):
+def test_foundation_folder_with_a_pipe_is_refused(name, resnet, time_limit):
     if name != "config.json":
         (resnet / "model.safetensors").unlink()
     (resnet / name).unlink(missing_ok=True)
@@ -393,7 +393,7 @@ def test_a_pipe_in_a_folder_is_refused_and_not_waited_for(name, resnet, time_lim
         load_folder(resnet)
 
 
-def test_a_pipe_in_place_of_weights_is_refused_and_not_waited_for(tmp_path, time_limit):
+def test_weights_that_are_a_pipe_are_refused(tmp_path, time_limit):
     from elite.pseudo_labels.proposers.sam import Sam
     from elite.student.checkpoint import import_published
     from elite.teacher import load_teacher
@@ -411,7 +411,7 @@ def test_a_pipe_in_place_of_weights_is_refused_and_not_waited_for(tmp_path, time
             read(path)
 
 
-def test_weights_that_are_not_there_or_not_finite_are_refused(tmp_path):
+def test_weights_missing_or_not_finite_are_refused(tmp_path):
     """Strides of zero make a large array of one number."""
     student = SPVCNN(channels=2, strides=(1, 2), classes=3)
     state = {f"student.{name}": value for name, value in student.state_dict().items()}
@@ -427,12 +427,12 @@ def test_weights_that_are_not_there_or_not_finite_are_refused(tmp_path):
         load_student(path)
 
 
-def test_deep_nesting_is_an_error_of_the_text():
+def test_json_with_deep_nesting_is_refused():
     with pytest.raises(ValueError, match="nested"):
         parse_json("[" * 100_000)
 
 
-def test_half_a_character_in_a_result_does_not_stop_the_report(tmp_path):
+def test_report_of_a_result_with_a_lone_surrogate_has_a_page(tmp_path):
     from elite.report.page import render
     from elite.report.run import read_run
 
@@ -443,7 +443,7 @@ def test_half_a_character_in_a_result_does_not_stop_the_report(tmp_path):
 
 
 @pytest.mark.parametrize("setting", ["root: 5", "val_frames: [0]", "val_sequences: 8", "cameras: 2"])
-def test_settings_of_another_type_are_told(setting, tmp_path):
+def test_configuration_of_another_type_is_named(setting, tmp_path):
     from elite.report import report_run
 
     (tmp_path / "config.yaml").write_text(f"data: {{{setting}}}")
@@ -452,7 +452,7 @@ def test_settings_of_another_type_are_told(setting, tmp_path):
 
 
 @pytest.mark.parametrize("setting", ["data", "teacher: {weights", "student: {volume", "image: {crop"])
-def test_settings_that_hold_each_other_many_times_are_never_written_out(setting, tmp_path):
+def test_configuration_with_exponential_aliases_is_refused(setting, tmp_path):
     from elite.report.run import read_run
 
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
@@ -463,6 +463,6 @@ def test_settings_that_hold_each_other_many_times_are_never_written_out(setting,
         read_run(tmp_path)
 
 
-def test_a_saved_student_is_read_as_before(tmp_path):
+def test_student_file_round_trip_restores_the_settings(tmp_path):
     save_student(SPVCNN(channels=2, strides=(1, 2), classes=3), tmp_path / "a.safetensors")
     assert load_student(tmp_path / "a.safetensors").config.channels == 2

@@ -153,7 +153,7 @@ def assert_same(found: Masks, i: int, logits: torch.Tensor, iou: torch.Tensor) -
 
 
 @pytest.mark.parametrize("size", [(22, 80), (80, 22), (40, 30), (64, 64)], ids=["wide", "portrait", "tiny", "square"])
-def test_as_transformers(size: tuple[int, int]) -> None:
+def test_sam_proposer_equals_transformers(size: tuple[int, int]) -> None:
     rng = np.random.default_rng(0)
     model, (image, seeds) = small_sam(), scene(size, rng)
     sam, prompts = Sam(model), prompts_of(seeds, [1, 3, 1, 2, 1], rng)
@@ -166,7 +166,7 @@ def test_as_transformers(size: tuple[int, int]) -> None:
     assert np.unique(found.iou).size == 15
 
 
-def test_published_sam(real_data: Path) -> None:
+def test_sam_proposer_equals_the_published_sam(real_data: Path) -> None:
     """The published network of narrow width, from Meta's file: 1024 pixels, masks and mask prompts of 256."""
     rng = np.random.default_rng(1)
     sam = Sam.load(str(real_data / "published-sam" / "sam_narrow.pth"), device="cpu")
@@ -178,7 +178,7 @@ def test_published_sam(real_data: Path) -> None:
     assert sam.describe()["architecture"] == "sam"
 
 
-def test_a_batch_is_as_one_by_one() -> None:
+def test_sam_proposer_batch_equals_single_prompts() -> None:
     rng = np.random.default_rng(2)
     image, seeds = scene((30, 64), rng)
     session = Sam(small_sam(), batch=16).open(image, seeds)
@@ -190,7 +190,7 @@ def test_a_batch_is_as_one_by_one() -> None:
 
 
 @pytest.mark.parametrize("make", [small_sam, small_sam_hq, small_sam2], ids=["sam", "sam_hq", "sam2"])
-def test_every_architecture(make: Any) -> None:
+def test_sam_proposer_of_every_architecture_proposes_masks(make: Any) -> None:
     """The image is encoded once, whatever is asked; all prompts get three answers, each its own."""
     rng = np.random.default_rng(3)
     sam, (image, seeds) = Sam(make(), batch=2), scene((20, 50), rng)
@@ -206,7 +206,7 @@ def test_every_architecture(make: Any) -> None:
     assert ((found.stability >= 0) & (found.stability <= 1)).all()
 
 
-def test_sam2_sees_the_whole_square() -> None:
+def test_sam2_proposer_encodes_the_padded_square() -> None:
     """Both sides are stretched: nothing is padded, and row 19 of 20 is at the bottom."""
     model = small_sam2()
     placement = place(model.config, (20, 50))
@@ -217,7 +217,7 @@ def test_sam2_sees_the_whole_square() -> None:
     assert torch.allclose(pixels[0, :, 63, 63], torch.tensor([2.2489, 2.4286, 2.6400]), atol=1e-3)
 
 
-def test_bf16_is_close() -> None:
+def test_sam_proposer_bf16_is_close_to_float32() -> None:
     rng = np.random.default_rng(4)
     image, seeds = scene((30, 64), rng)
     prompts = prompts_of(seeds, [1, 1], rng)
@@ -236,7 +236,7 @@ def asking(*segments: int) -> list[Prompt]:
     return [Prompt(s, nowhere, own=9.0, akin=2.0, sibling=-6.0, other=-7.0) for s in segments]
 
 
-def test_mask_prompt_by_hand() -> None:
+def test_mask_prompt_worked_by_hand() -> None:
     """An image of 8 x 16 in a square of 64 pixels and 32 cells: two cells a pixel, its middle in the second of them."""
     placement = place(small_sam().config, (8, 16))
     assert placement.inner == (32, 64)
@@ -256,7 +256,7 @@ def test_mask_prompt_by_hand() -> None:
     assert (maps != 0).sum() == 15
 
 
-def test_own_seeds_win_a_shared_cell() -> None:
+def test_mask_prompt_shared_cell_belongs_to_its_segment() -> None:
     """An image of 256 pixels in 32 cells: 8 pixels share a cell, with seeds of both patches of road and of a car."""
     pixel = np.array([[0, 1], [0, 2], [0, 3]])
     for order in ([0, 1, 2], [2, 1, 0], [1, 2, 0]):
@@ -269,7 +269,7 @@ def test_own_seeds_win_a_shared_cell() -> None:
     assert maps[0, 0, 0] == 2
 
 
-def test_stability_by_hand() -> None:
+def test_stability_worked_by_hand() -> None:
     """Of 16 rows x 32 columns of cells on the image; what lies in the padding does not count."""
     placement = place(small_sam().config, (8, 16))
     logits = torch.full((1, 2, 32, 32), -3.0)
@@ -278,7 +278,7 @@ def test_stability_by_hand() -> None:
     assert stability(logits, placement).tolist() == [[pytest.approx(0.6), 0.0]]
 
 
-def test_full_size_is_linear_in_the_image() -> None:
+def test_full_size_masks_equal_linear_interpolation() -> None:
     """Logits that rise evenly from left to right do so at full size too, up to the last cell at the right edge."""
     placement = place(small_sam().config, (8, 16))
     middles = (torch.arange(32) + 0.5) / 32 * 16  # in pixels of the image
@@ -291,7 +291,7 @@ def test_full_size_is_linear_in_the_image() -> None:
 
 
 @pytest.mark.parametrize("make", [small_sam, small_sam_hq, small_sam2], ids=["sam", "sam_hq", "sam2"])
-def test_folder_round_trip(tmp_path: Path, make: Any) -> None:
+def test_sam_proposer_folder_round_trip_is_exact(tmp_path: Path, make: Any) -> None:
     model = make()
     model.save_pretrained(tmp_path)
     loaded, original = Sam.load(str(tmp_path), device="cpu", max_prompts=9), Sam(model)
@@ -304,13 +304,13 @@ def test_folder_round_trip(tmp_path: Path, make: Any) -> None:
     assert loaded.describe()["architecture"] == model.config.model_type
 
 
-def test_an_encoder_alone_is_refused(tmp_path: Path) -> None:
+def test_sam_proposer_of_an_encoder_only_is_refused(tmp_path: Path) -> None:
     SamVisionModel(SamVisionConfig(**VISION)).save_pretrained(tmp_path)
     with pytest.raises(CheckpointError, match=r"image encoder alone .*no mask decoder"):
         Sam.load(str(tmp_path))
 
 
-def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+def test_sam_proposer_of_other_weights_is_refused(tmp_path: Path) -> None:
     model = small_sam()
     model.save_pretrained(
         tmp_path / "short", state_dict={k: v for k, v in model.state_dict().items() if "iou" not in k}
@@ -324,7 +324,7 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         Sam.load(str(tmp_path / "absent"))
 
 
-def test_settings_that_do_not_fit_are_refused() -> None:
+def test_sam_proposer_impossible_settings_are_refused() -> None:
     image, seeds = scene((20, 50), np.random.default_rng(5))
     with pytest.raises(DataError, match=r"50 x 20 pixels .* 20 x 50"):
         Sam(small_sam()).open(np.ascontiguousarray(image.transpose(1, 0, 2)), seeds)

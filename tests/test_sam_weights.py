@@ -48,7 +48,7 @@ def write(path: Path, state: object) -> Path:
 
 
 @pytest.mark.parametrize("nested", ["", "model"])
-def test_round_trip(tmp_path: Path, nested: str) -> None:
+def test_load_sam_round_trip_restores_every_weight(tmp_path: Path, nested: str) -> None:
     model = small_sam()
     state = meta_state(model) | {"pixel_mean": torch.zeros(3, 1, 1), "pixel_std": torch.ones(3, 1, 1)}
     loaded = load_sam(write(tmp_path / "sam.pth", {nested: state, "epoch": 3} if nested else state))
@@ -104,7 +104,7 @@ def test_load_sam_of_half_precision_is_full_precision(tmp_path: Path) -> None:
     [(768, 12, 12, [2, 5, 8, 11]), (1024, 24, 16, [5, 11, 17, 23]), (1280, 32, 16, [7, 15, 23, 31])],
     ids=["vit_b", "vit_l", "vit_h"],
 )
-def test_published_sizes(
+def test_load_sam_of_published_sizes_infers_the_configuration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int, blocks: int, heads: int, global_blocks: list[int]
 ) -> None:
     """Structure alone: each weight is one number, stored once and seen at full shape."""
@@ -118,7 +118,7 @@ def test_published_sizes(
 
 
 @pytest.mark.slow
-def test_full_vit_b(tmp_path: Path) -> None:
+def test_load_sam_of_vit_b_restores_the_model(tmp_path: Path) -> None:
     config = full_config(768, 12, 12, [2, 5, 8, 11])
     model = SamModel(config)
     with torch.no_grad():
@@ -132,7 +132,7 @@ def test_full_vit_b(tmp_path: Path) -> None:
     assert same_weights(loaded, model)
 
 
-def test_published_sam(real_data: Path) -> None:
+def test_load_sam_of_the_published_file_equals_its_fixture(real_data: Path) -> None:
     """What Meta's own code computed with the same file: blocks, embedding, masks from point and mask prompts."""
     model = load_sam(real_data / "published-sam" / "sam_narrow.pth")
     expected = np.load(real_data / "published-sam" / "expected.npz")
@@ -197,7 +197,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_faulty_state_is_refused(tmp_path: Path, fault: str) -> None:
+def test_load_sam_of_a_faulty_state_is_refused(tmp_path: Path, fault: str) -> None:
     spoil, message = FAULTS[fault]
     state = meta_state(small_sam())
     spoil(state)
@@ -206,7 +206,7 @@ def test_faulty_state_is_refused(tmp_path: Path, fault: str) -> None:
 
 
 @pytest.mark.slow
-def test_every_key_counts(tmp_path: Path) -> None:
+def test_load_sam_without_any_one_key_is_refused(tmp_path: Path) -> None:
     state = meta_state(small_sam())
     for name, value in state.items():
         rest = {other: state[other] for other in state if other != name}
@@ -229,12 +229,12 @@ def test_every_key_counts(tmp_path: Path) -> None:
     ],
     ids=["SAM 2", "a tensor", "numbers", "objects"],
 )
-def test_other_contents_are_refused(tmp_path: Path, content: object, message: str) -> None:
+def test_load_sam_of_other_content_is_refused(tmp_path: Path, content: object, message: str) -> None:
     with pytest.raises(CheckpointError, match=message):
         load_sam(write(tmp_path / "other.pth", content))
 
 
-def test_damaged_files_are_refused(tmp_path: Path) -> None:
+def test_load_sam_of_a_damaged_file_is_refused(tmp_path: Path) -> None:
     whole = write(tmp_path / "whole.pth", meta_state(small_sam())).read_bytes()
     for name, data in {
         "short.pth": whole[: len(whole) // 2],

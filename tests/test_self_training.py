@@ -25,14 +25,14 @@ def batch_of(points: torch.Tensor, labels: list[int]) -> Batch:
     return Batch(("00/000000", "00/000001"), points, torch.rand(len(points)), INDEX, torch.tensor(labels))
 
 
-def test_only_missing_labels_are_filled_and_only_by_sure_answers() -> None:
+def test_self_training_fills_missing_labels_by_confident_predictions_only() -> None:
     answers = torch.tensor([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8], [0.05, 0.9, 0.05], [0.2, 0.2, 0.6]])
     given = torch.tensor([0, 0, 1, 0])
     assert missing_labels(answers, given, 0.7).tolist() == [0, 3, 0, 0]
     assert missing_labels(answers, given, 0.0).tolist() == [1, 3, 0, 3]
 
 
-def test_each_scan_is_turned_about_z_as_a_whole() -> None:
+def test_self_training_rotates_each_scan_about_z() -> None:
     torch.manual_seed(0)
     points = torch.randn(5, 3)
     angles = []
@@ -48,7 +48,7 @@ def test_each_scan_is_turned_about_z_as_a_whole() -> None:
     assert len({round(angle, 3) for angle in angles}) == 4
 
 
-def test_answers_are_the_mean_softmax_of_the_views() -> None:
+def test_self_training_predictions_are_the_mean_softmax_of_views() -> None:
     points, seen = torch.randn(5, 3), []
 
     def student(points: torch.Tensor, remission: torch.Tensor, index: torch.Tensor) -> Any:
@@ -61,7 +61,7 @@ def test_answers_are_the_mean_softmax_of_the_views() -> None:
 
 
 @pytest.mark.parametrize(("length", "batch", "broken"), [("steps", 2, 0), ("steps", 2, 1), ("epochs", 3, 0)])
-def test_hidden_scans_take_part_and_teach_from_the_start_on(
+def test_self_training_uses_unlabelled_scans_from_the_start(
     tiny_kitti: Path, tmp_path: Path, monkeypatch, length: str, batch: int, broken: int
 ) -> None:
     """Without any image: the second of the two scans shows no label. Steps that are left out count as well, and so
@@ -87,6 +87,6 @@ def test_hidden_scans_take_part_and_teach_from_the_start_on(
     assert scans == [["00/000000"] * 2] * 2 + [["00/000000", "00/000001"]] * 2  # till then, hidden scans teach nothing
 
 
-def test_without_an_average_nobody_teaches(tiny_kitti: Path, tmp_path: Path) -> None:
+def test_self_training_without_moving_average_is_refused(tiny_kitti: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"optim\.average"):
         student_run(tiny_kitti, tmp_path, self_training=SelfTrainingConfig(weight=1.0))

@@ -45,7 +45,7 @@ def assert_truncations_are_refused(path: Path, read) -> None:
 # ---- a frame --------------------------------------------------------------------------------------------------
 
 
-def test_a_frame_holds_what_the_bytes_say(tmp_path):
+def test_frame_equals_the_bytes_of_its_files(tmp_path):
     sequence = tmp_path / "sequences" / "03"
     for folder in ("velodyne", "labels"):
         (sequence / folder).mkdir(parents=True)
@@ -60,20 +60,20 @@ def test_a_frame_holds_what_the_bytes_say(tmp_path):
     assert (frame.cameras, frame.images) == ((), {})
 
 
-def test_objects_of_two_classes_with_one_instance_id_differ(three_points):
+def test_object_ids_of_two_classes_with_one_instance_differ(three_points):
     (frame,) = SemanticKITTI(three_points, cameras=())
     assert frame.labels.tolist() == [1, 9, 6]
     assert frame.objects.tolist() == [1 << 16 | 7, 0, 6 << 16 | 7]
 
 
-def test_arrays_can_be_written_to_and_are_contiguous(three_points):
+def test_frame_arrays_are_writable_and_contiguous(three_points):
     frame = SemanticKITTI(three_points, cameras=())[0]
     for array in (frame.scan.points, frame.scan.remission, frame.labels, frame.objects):
         assert array.flags.writeable
         assert array.flags.c_contiguous
 
 
-def test_image_camera_and_pose_lie_beside_the_scan(three_points):
+def test_frame_has_image_camera_and_pose(three_points):
     sequence = three_points / "sequences" / "00"
     png(sequence / "image_2")
     (sequence / "poses.txt").write_text("1 0 0 5 0 1 0 6 0 0 1 7\n")
@@ -86,7 +86,7 @@ def test_image_camera_and_pose_lie_beside_the_scan(three_points):
     assert [camera.name for camera in frame.cameras] == ["image_2", "image_3"]
 
 
-def test_camera_is_its_matrix_times_the_transform_from_the_sensor(tmp_path):
+def test_camera_equals_its_matrix_times_the_sensor_transform(tmp_path):
     (tmp_path / "calib.txt").write_text(
         "P2: 700 0 600 45 0 700 180 0 0 0 1 0\nTr: 0 -1 0 0.1 0 0 -1 -0.08 1 0 0 -0.27\n"
     )
@@ -100,11 +100,11 @@ def test_camera_is_its_matrix_times_the_transform_from_the_sensor(tmp_path):
 
 
 @pytest.mark.parametrize("below", ["", "sequences"])
-def test_the_root_may_have_any_name_or_be_its_sequences_folder(below, three_points):
+def test_data_set_root_or_sequences_folder_is_accepted(below, three_points):
     assert len(SemanticKITTI(three_points / below, cameras=())) == 1
 
 
-def test_the_root_may_be_the_parent_of_a_folder_called_dataset(three_points, tmp_path):
+def test_data_set_parent_of_a_dataset_folder_is_accepted(three_points, tmp_path):
     three_points.rename(tmp_path / "dataset")
     assert len(SemanticKITTI(tmp_path, cameras=())) == 1
 
@@ -120,7 +120,7 @@ def test_the_root_may_be_the_parent_of_a_folder_called_dataset(three_points, tmp
         ("train,valid", "0", ["00/000000", "08/000000"], 9),
     ],
 )
-def test_selections_name_sequences_and_frames(sequences, frames, ids, absent, tiny_kitti):
+def test_data_set_selection_gives_its_sequences_and_frames(sequences, frames, ids, absent, tiny_kitti):
     order = sorted if sequences is None else list
     dataset = SemanticKITTI(tiny_kitti, sequences, frames=frames, cameras=())
     assert order(map(str, dataset.ids)) == order(ids)
@@ -129,27 +129,27 @@ def test_selections_name_sequences_and_frames(sequences, frames, ids, absent, ti
 
 
 @pytest.mark.parametrize("selection", ["42", "00,42", "0-7", "valid,42", "train,42"])
-def test_a_sequence_asked_for_by_number_must_be_there(selection, tiny_kitti):
+def test_data_set_missing_sequence_is_refused(selection, tiny_kitti):
     with pytest.raises(DataError, match=r"expected scans for sequence .*(42|01).*, found 00, 08"):
         SemanticKITTI(tiny_kitti, selection, cameras=())
 
 
-def test_a_split_without_any_scan_is_an_error(three_points):
+def test_data_set_split_without_scans_is_refused(three_points):
     with pytest.raises(DataError, match="expected a scan for sequences test"):
         SemanticKITTI(three_points, "test", cameras=())
 
 
-def test_frames_that_are_not_there_are_an_error(tiny_kitti):
+def test_data_set_missing_frames_are_refused(tiny_kitti):
     with pytest.raises(DataError, match="frames 7"):
         SemanticKITTI(tiny_kitti, "00", frames="7", cameras=())
 
 
-def test_an_unknown_camera_is_an_error(tiny_kitti):
+def test_data_set_unknown_camera_is_refused(tiny_kitti):
     with pytest.raises(ConfigError, match="image_9"):
         SemanticKITTI(tiny_kitti, cameras=("image_9",))
 
 
-def test_stray_files_are_counted_and_not_read(three_points):
+def test_data_set_stray_files_are_counted_and_skipped(three_points):
     for name in ("readme.txt", "000001.bin.part", "000001", ".000002.bin", "x.bin"):
         (three_points / "sequences" / "00" / "velodyne" / name).write_bytes(b"x")
     dataset = SemanticKITTI(three_points, cameras=())
@@ -159,21 +159,21 @@ def test_stray_files_are_counted_and_not_read(three_points):
 # ---- what may be missing --------------------------------------------------------------------------------------
 
 
-def test_a_frame_without_labels_is_legal(tiny_kitti):
+def test_frame_without_labels_is_read(tiny_kitti):
     dataset = SemanticKITTI(tiny_kitti, "00,11", cameras=())
     assert dataset.labelled() == [0, 1]
     assert dataset[2].labels is None
     assert dataset[2].objects is None
 
 
-def test_another_label_folder_can_be_named(three_points):
+def test_data_set_with_another_label_folder_reads_it(three_points):
     sequence = three_points / "sequences" / "00"
     (sequence / "labels").rename(sequence / "scribbles")
     assert SemanticKITTI(three_points, cameras=())[0].labels is None
     assert SemanticKITTI(three_points, cameras=(), labels="scribbles")[0].labels.tolist() == [1, 9, 6]
 
 
-def test_calibration_is_needed_only_where_there_is_an_image(three_points):
+def test_data_set_without_images_needs_no_calibration(three_points):
     sequence = three_points / "sequences" / "00"
     (sequence / "calib.txt").unlink()
     assert SemanticKITTI(three_points)[0].cameras == ()
@@ -186,14 +186,14 @@ def test_calibration_is_needed_only_where_there_is_an_image(three_points):
 # ---- bad input ------------------------------------------------------------------------------------------------
 
 
-def test_a_truncated_scan_is_refused(three_points):
+def test_read_scan_truncated_is_refused(three_points):
     path = three_points / "sequences" / "00" / "velodyne" / "000000.bin"
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(DataError, match=r"000000\.bin: expected a multiple of 16 bytes .*found 47"):
         SemanticKITTI(three_points, cameras=())[0]
 
 
-def test_an_empty_scan_is_refused(tmp_path):
+def test_read_scan_empty_is_refused(tmp_path):
     (tmp_path / "a.bin").write_bytes(b"")
     with pytest.raises(DataError, match=r"a\.bin: expected at least one point"):
         read_scan(tmp_path / "a.bin")
@@ -201,7 +201,7 @@ def test_an_empty_scan_is_refused(tmp_path):
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("column", range(4))
-def test_a_scan_with_a_number_that_is_not_finite_is_refused(bad, column, tmp_path):
+def test_read_scan_with_nonfinite_values_is_refused(bad, column, tmp_path):
     points = POINTS.copy()
     points[1, column] = bad
     points.tofile(tmp_path / "a.bin")
@@ -210,7 +210,7 @@ def test_a_scan_with_a_number_that_is_not_finite_is_refused(bad, column, tmp_pat
 
 
 @pytest.mark.parametrize(("size", "count"), [(8, "2"), (16, "4"), (11, "2.75"), (0, "0")])
-def test_another_number_of_labels_than_points_names_both_files(size, count, three_points):
+def test_frame_with_another_label_count_names_both_files(size, count, three_points):
     folder = three_points / "sequences" / "00"
     labels, scan = folder / "labels" / "000000.label", folder / "velodyne" / "000000.bin"
     labels.write_bytes(bytes(size))
@@ -221,7 +221,7 @@ def test_another_number_of_labels_than_points_names_both_files(size, count, thre
         SemanticKITTI(three_points, cameras=())[0]
 
 
-def test_an_unknown_label_id_is_refused(three_points):
+def test_frame_with_an_unknown_label_id_is_refused(three_points):
     path = three_points / "sequences" / "00" / "labels" / "000000.label"
     np.array([10, 41, 77], "<u4").tofile(path)
     with pytest.raises(DataError, match=rf"{re.escape(str(path))}: expected raw label ids .* \[41, 77\]"):
@@ -241,7 +241,7 @@ def test_an_unknown_label_id_is_refused(three_points):
         (lambda text: "\0\ufffd:", "expected a line 'Tr:'"),
     ],
 )
-def test_a_calibration_that_lacks_numbers_is_refused(change, message, three_points):
+def test_calibration_with_missing_numbers_is_refused(change, message, three_points):
     png(three_points / "sequences" / "00" / "image_2")
     path = three_points / "sequences" / "00" / "calib.txt"
     path.write_text(change(path.read_text()))
@@ -250,7 +250,7 @@ def test_a_calibration_that_lacks_numbers_is_refused(change, message, three_poin
     assert str(path) in str(caught.value)
 
 
-def test_blank_lines_and_dates_in_a_calibration_are_harmless(three_points):
+def test_calibration_blank_lines_and_dates_are_skipped(three_points):
     path = three_points / "sequences" / "00" / "calib.txt"
     path.write_text("\nmade by hand\n" + path.read_text() + "\n\n")
     assert len(SemanticKITTI(three_points)[0].cameras) == 1
@@ -297,7 +297,7 @@ def test_read_cameras_of_an_impossible_calibration_names_the_remedy(text, messag
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_read_image_turns_it_upright(orientation, tmp_path):
+def test_read_image_with_exif_orientation_is_upright(orientation, tmp_path):
     """As viewers and OpenCV do: Pillow's own reading of the eight EXIF orientations."""
     from PIL import ImageOps
 
@@ -317,7 +317,7 @@ def test_read_labels_of_another_width_names_it(dtype, size, three_points):
         SemanticKITTI(three_points, cameras=())[0]
 
 
-def test_unused_files_are_listed(three_points):
+def test_data_set_unused_files_are_listed(three_points):
     sequence = three_points / "sequences" / "00"
     for name in ("velodyne/a.pcd", "labels/000009.label", "image_2/000000.jpg"):
         (sequence / name).parent.mkdir(exist_ok=True)
@@ -327,12 +327,12 @@ def test_unused_files_are_listed(three_points):
     assert "1 files have no scan (000009.label, ...)" in unused[1]
 
 
-def test_a_truncated_image_is_refused_wherever_it_is_cut(tmp_path):
+def test_read_image_truncated_anywhere_is_refused(tmp_path):
     path = png(tmp_path)
     assert_truncations_are_refused(path, read_image)
 
 
-def test_poses_shorter_than_the_sequence_are_refused(tiny_kitti):
+def test_read_poses_shorter_than_the_sequence_is_refused(tiny_kitti):
     path = tiny_kitti / "sequences" / "00" / "poses.txt"
     path.write_text("1 0 0 0 0 1 0 0 0 0 1 0\n")
     dataset = SemanticKITTI(tiny_kitti, "00", cameras=())
@@ -342,13 +342,13 @@ def test_poses_shorter_than_the_sequence_are_refused(tiny_kitti):
     assert len(dataset[1].scan) > 0  # a frame is readable without its pose
 
 
-def test_a_pose_without_twelve_numbers_is_refused(tmp_path):
+def test_read_poses_without_twelve_numbers_is_refused(tmp_path):
     (tmp_path / "poses.txt").write_text("1 0 0 0 0 1 0 0 0 0 1 0\n1 0 0\n")
     with pytest.raises(DataError, match=r"poses\.txt, line 2: expected 12 numbers"):
         read_poses(tmp_path / "poses.txt")
 
 
-def test_files_that_vanish_are_refused(three_points):
+def test_frame_with_removed_files_is_refused(three_points):
     dataset = SemanticKITTI(three_points, cameras=())
     for folder, name in (("labels", "000000.label"), ("velodyne", "000000.bin")):
         (three_points / "sequences" / "00" / folder / name).unlink()
@@ -369,7 +369,7 @@ def dense(tmp_path) -> tuple[Layout, np.ndarray, np.ndarray]:
     return layout, semantic, instance
 
 
-def test_dense_labels_come_back_whole(dense):
+def test_dense_labels_round_trip_is_exact(dense):
     layout, semantic, instance = dense
     back = read_dense(layout, "04", "000009", "image_2_labels")
     np.testing.assert_array_equal(back, (semantic, instance))
@@ -378,7 +378,7 @@ def test_dense_labels_come_back_whole(dense):
     assert (layout.root / "sequences/04/image_2_labels/instance/000009.png").is_file()
 
 
-def test_damaged_dense_labels_are_refused(dense):
+def test_dense_labels_damaged_are_refused(dense):
     layout, *_ = dense
     path = layout.dense_labels("04", "000009", "image_2_labels", "instance")
     assert_truncations_are_refused(path, lambda _: read_dense(layout, "04", "000009", "image_2_labels"))
@@ -407,7 +407,7 @@ def test_dense_labels_of_different_size_are_refused(dense):
 # ---- real frames ----------------------------------------------------------------------------------------------
 
 
-def test_a_real_frame(real_kitti):
+def test_frame_of_real_data_has_its_known_content(real_kitti):
     dataset = SemanticKITTI(real_kitti, "train", frames="0-4", cameras=("image_2", "image_3"))
     assert [len(dataset.images(i)) for i in range(5)] == [2, 1, 1, 1, 1]
     assert dataset.labelled() == [0, 1, 2]

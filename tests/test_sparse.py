@@ -82,7 +82,7 @@ def test_kernel_map_equals_a_loop_over_a_dict(coords):
     assert pairs_of(kernel_map(coords), len(coords)) == expected
 
 
-def test_a_pair_far_out_is_found_and_a_gap_of_two_is_none():
+def test_kernel_map_finds_far_pairs_and_no_gaps():
     far = 2**40
     coords = torch.tensor([[0, -far, 0, far], [0, far, -far, 0], [0, far, -far, 2], [0, far, 1 - far, 1]])
     assert pairs_of(kernel_map(coords), 4) == {(17, 3, 1), (9, 1, 3), (15, 3, 2), (11, 2, 3)}
@@ -95,7 +95,7 @@ def test_a_pair_far_out_is_found_and_a_gap_of_two_is_none():
     ("c_in", "c_out", "shape", "share"),
     [(1, 1, (3, 5, 6, 7), 0.3), (3, 5, (3, 5, 6, 7), 0.3), (8, 2, (1, 4, 4, 4), 1.0), (2, 3, (2, 20, 30, 40), 0.4)],
 )
-def test_convolution_equals_the_dense_one_forward_and_backward(c_in, c_out, shape, share):
+def test_convolution_equals_dense_forward_and_backward(c_in, c_out, shape, share):
     coords = some_voxels(shape, share)
     feats = torch.randn(len(coords), c_in, dtype=torch.float64, requires_grad=True)
     weight = torch.randn(27, c_in, c_out, dtype=torch.float64, requires_grad=True)
@@ -112,7 +112,7 @@ def test_convolution_equals_the_dense_one_forward_and_backward(c_in, c_out, shap
     torch.testing.assert_close(ours, torch.autograd.grad(expected, (feats, weight), upstream))
 
 
-def test_convolution_of_nothing_is_nothing():
+def test_convolution_without_voxels_is_empty():
     conv = SubmanifoldConv3d(3, 4)
     feats = torch.empty(0, 3, requires_grad=True)
     out = conv(feats, kernel_map(torch.empty(0, 4, dtype=torch.int64)))
@@ -121,13 +121,13 @@ def test_convolution_of_nothing_is_nothing():
     assert not conv.weight.grad.any()
 
 
-def test_convolution_of_one_voxel_is_the_centre_weight():
+def test_convolution_of_one_voxel_equals_the_centre_weight():
     feats, weight = torch.randn(1, 3), torch.randn(27, 3, 4)
     out = submanifold_conv(feats, weight, kernel_map(torch.tensor([[0, -5, 2**45, 7]])))
     torch.testing.assert_close(out, feats @ weight[13])
 
 
-def test_shapes_are_checked_in_tests():
+def test_wrong_shape_in_tests_is_refused():
     with pytest.raises(TypeError, match="weight"):
         submanifold_conv(torch.randn(1, 3), torch.randn(26, 3, 4), kernel_map(torch.zeros(1, 4, dtype=torch.int64)))
 
@@ -136,7 +136,7 @@ def test_shapes_are_checked_in_tests():
 
 
 @pytest.mark.parametrize("counted", [True, False])
-def test_pooling_is_the_weighted_mean_with_its_gradient(counted):
+def test_pooling_equals_the_weighted_mean_with_its_gradient(counted):
     sources, targets = 9, 5
     source = torch.cat([torch.randint(sources, (14,)), torch.arange(sources)]).sort().values
     target = torch.cat([torch.arange(targets), torch.randint(targets, (18,))])[torch.randperm(23)]
@@ -153,7 +153,7 @@ def test_pooling_is_the_weighted_mean_with_its_gradient(counted):
     assert gradcheck(pooling, feats)
 
 
-def test_grouping_means_and_broadcasts_with_their_gradients():
+def test_grouping_means_and_broadcasts_equal_a_loop_with_gradients():
     grouping = Grouping(torch.tensor([1, 0, 1, 1]), 2)
     assert grouping.mean(torch.tensor([[1.0], [5.0], [2.0], [6.0]])).tolist() == [[5.0], [3.0]]
     assert grouping.broadcast(torch.tensor([[7.0], [8.0]])).tolist() == [[8.0], [7.0], [8.0], [8.0]]
@@ -225,12 +225,12 @@ def test_cell_index_is_rounded_in_float32_in_the_published_order(stride, cells):
     np.testing.assert_array_equal(PUBLISHED.coords(torch.from_numpy(edges), stride), expected)
 
 
-def test_corner_is_the_low_end_of_the_cell():
+def test_corner_equals_the_low_end_of_the_cell():
     corner = PUBLISHED.corners(torch.tensor([[0, 0, 0], [1, 2, 3]]))
     torch.testing.assert_close(corner, torch.tensor([[-50.0, -50.0, -4.0], [-49.7, -49.8, -3.9]]))
 
 
-def test_points_outside_the_volume_get_cells_outside_and_neighbours():
+def test_coords_of_points_outside_the_volume_lie_outside():
     points = torch.tensor([[-60.05, 0.05, -1.95], [-59.95, 0.05, -1.95], [-49.95, 0.05, -1.95], [70.05, 0.05, 3.05]])
     geometry = build_torch_geometry(points, torch.zeros(4, dtype=torch.int64), PUBLISHED, (1, 2))
     fine = geometry.levels[0]
@@ -238,7 +238,7 @@ def test_points_outside_the_volume_get_cells_outside_and_neighbours():
     assert pairs_of(geometry.neighbours[0], 4) == {(14, 1, 0), (12, 0, 1)}
 
 
-def test_levels_are_the_distinct_cells_in_ascending_order():
+def test_geometry_levels_are_distinct_ascending_cells():
     points, batch = random_points(500, 3)
     for level in build_torch_geometry(points, batch, SMALL, (1, 2, 4, 8)).levels:
         cells = torch.cat([batch[:, None], SMALL.coords(points, level.stride)], dim=1)
@@ -248,7 +248,7 @@ def test_levels_are_the_distinct_cells_in_ascending_order():
         assert len(level) == len(distinct)
 
 
-def test_blocks_gather_the_voxels_that_share_half_their_indices():
+def test_geometry_blocks_group_voxels_with_equal_halved_indices():
     points, batch = random_points(400, 2)
     geometry = build_torch_geometry(points, batch, SMALL, (1, 2))
     level, blocks = geometry.levels[0], geometry.blocks[0]
@@ -264,7 +264,7 @@ def test_blocks_gather_the_voxels_that_share_half_their_indices():
     torch.testing.assert_close(blocks.mean(feats)[blocks.group], expected)
 
 
-def test_pools_are_means_over_points():
+def test_geometry_pools_are_means_over_points():
     points, batch = random_points(600, 2)
     geometry = build_torch_geometry(points, batch, SMALL, (1, 2, 4, 8))
     for (fine, coarse), pool in zip(itertools.pairwise(geometry.levels), geometry.pools, strict=True):
@@ -274,7 +274,7 @@ def test_pools_are_means_over_points():
         torch.testing.assert_close(pool(feats), torch.stack(expected))
 
 
-def test_groups_are_the_points_that_share_every_coarse_voxel():
+def test_geometry_groups_share_every_coarse_voxel():
     points, batch = random_points(2000, 2)
     geometry = build_torch_geometry(points, batch, SMALL, (1, 2, 4, 8))
     own = torch.stack([level.point_to_voxel for level in geometry.levels[1:]], dim=1)
@@ -283,7 +283,7 @@ def test_groups_are_the_points_that_share_every_coarse_voxel():
     assert len(voxels) == len(torch.unique(own, dim=0)) < len(points)
 
 
-def test_strides_need_not_nest():
+def test_geometry_of_strides_that_do_not_nest_is_correct():
     # 60 cells in z: at stride 4 cell 1 is [-3.6, -3.2), at stride 8 (8 cells of 0.75 m) a border lies at -3.25.
     points = torch.tensor([[0.0, 0.0, -3.30], [0.0, 0.0, -3.22], [0.0, 0.0, -3.21]])
     geometry = build_torch_geometry(points, torch.zeros(3, dtype=torch.int64), PUBLISHED, (4, 8))
@@ -293,7 +293,7 @@ def test_strides_need_not_nest():
     assert geometry.pools[0].count.tolist() == [1, 2]
 
 
-def test_geometry_of_nothing():
+def test_geometry_without_points_is_empty():
     geometry = build_torch_geometry(torch.empty(0, 3), torch.empty(0, dtype=torch.int64), SMALL, (1, 2, 4))
     assert [len(level) for level in geometry.levels] == [0, 0, 0]
     assert geometry.pools[0](torch.empty(0, 5)).shape == (0, 5)

@@ -126,7 +126,7 @@ def plain_forward(
     [SMALL, {"channels": 6, "strides": (1, 2, 4, 8, 16), "cells": (50, 50, 30)}, {"channels": 4, "strides": (1, 2, 3)}],
     ids=["three-grids", "five-grids", "odd-strides"],
 )
-def test_student_equals_the_description_written_out(settings):
+def test_student_equals_its_description_written_out(settings):
     student = lived_in(SPVCNN(**settings))
     points, remission = scan()
     batch = torch.arange(len(points)) // 180
@@ -143,7 +143,7 @@ def test_student_equals_the_description_written_out(settings):
 # ---- laws -----------------------------------------------------------------------------------------------------
 
 
-def test_parameter_counts_are_the_papers():
+def test_student_parameter_counts_are_those_of_the_paper():
     student = SPVCNN()
     assert parameters(student.stages) == 1_893_120
     assert parameters(student.classifier) == 35_476
@@ -152,7 +152,7 @@ def test_parameter_counts_are_the_papers():
 
 
 @torch.no_grad()
-def test_permuting_points_permutes_logits():
+def test_student_permuted_points_permute_the_logits():
     student = lived_in(SPVCNN(**SMALL))
     points, remission = scan()
     order = torch.randperm(len(points))
@@ -162,7 +162,7 @@ def test_permuting_points_permutes_logits():
 
 
 @torch.no_grad()
-def test_scans_in_a_batch_do_not_see_each_other():
+def test_student_scans_of_a_batch_are_independent():
     student = lived_in(SPVCNN(**SMALL))
     scans = [scan(200), scan(120)]
     scans[1][0][:100] = scans[0][0][:100]  # same places, so only the batch index keeps them apart
@@ -172,7 +172,7 @@ def test_scans_in_a_batch_do_not_see_each_other():
     torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-5)
 
 
-def test_gradients_reach_every_parameter():
+def test_student_gradients_reach_every_parameter():
     student = SPVCNN(**SMALL)
     points, remission = scan()
     out = student(points, remission, one_batch(len(points)))
@@ -182,7 +182,7 @@ def test_gradients_reach_every_parameter():
     assert not idle
 
 
-def test_same_input_gives_the_same_bits():
+def test_student_same_input_repeats_bit_for_bit():
     student = SPVCNN(**SMALL)
     points, remission = scan()
     grads = []
@@ -193,12 +193,12 @@ def test_same_input_gives_the_same_bits():
     assert torch.equal(*grads)
 
 
-def test_a_scan_without_points_gives_no_logits():
+def test_student_without_points_gives_no_logits():
     out = SPVCNN(**SMALL).eval()(torch.empty(0, 3), torch.empty(0), one_batch(0))
     assert out.logits.shape == (0, 7)
 
 
-def test_voxel_counts_of_a_real_frame(real_kitti):
+def test_geometry_of_a_real_frame_has_known_voxel_counts(real_kitti):
     student = SPVCNN()
     points = read_scan(real_kitti / "sequences" / "00" / "velodyne" / "000000.bin").points
     points = points[in_volume(points, student.config.volume)]
@@ -210,7 +210,7 @@ def test_voxel_counts_of_a_real_frame(real_kitti):
     assert len(np.unique(geometry.point_groups.group)) == geometry.point_groups.groups
 
 
-def test_gradients_repeat_bit_for_bit_with_two_threads() -> None:
+def test_student_gradients_with_two_threads_repeat_bit_for_bit() -> None:
     """Large enough that torch works in parallel; a gather whose gradient is added with atomics would not repeat."""
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
@@ -230,7 +230,7 @@ def test_gradients_repeat_bit_for_bit_with_two_threads() -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_cuda_equals_cpu() -> None:
+def test_student_on_cuda_equals_cpu() -> None:
     """Logits and gradients of the whole student, in float32 without TF32."""
     torch.backends.cuda.matmul.allow_tf32 = False
     student = SPVCNN(channels=16, cells=(200, 200, 24)).eval()

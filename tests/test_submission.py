@@ -52,12 +52,12 @@ def make_zip(tmp_path) -> Callable[..., Path]:
     return make
 
 
-def test_known_counts_are_those_of_the_test_split():
+def test_scan_counts_equal_those_of_the_test_split():
     assert list(submission.TEST_SCANS) == TEST
     assert sum(submission.TEST_SCANS.values()) == 20_351
 
 
-def test_a_full_submission_is_accepted(predictions, tiny_kitti, tmp_path, complete):
+def test_check_submission_complete_is_accepted(predictions, tiny_kitti, tmp_path, complete):
     report = write_submission(predictions, tiny_kitti, tmp_path / "full.zip")
     assert report.accepted
     assert (report.scans, report.points, report.path) == (11, 660, tmp_path / "full.zip")
@@ -69,14 +69,14 @@ def test_a_full_submission_is_accepted(predictions, tiny_kitti, tmp_path, comple
         assert all(archive.getinfo(folder).is_dir() for folder in FOLDERS)
 
 
-def test_a_partial_submission_says_what_it_lacks(predictions, tiny_kitti, tmp_path):
+def test_check_submission_partial_names_missing_scans(predictions, tiny_kitti, tmp_path):
     report = write_submission(predictions, tiny_kitti, tmp_path / "part.zip", partial=True)
     assert not report.accepted
     assert len(report.missing) == 11
     assert report.missing[0] == "sequence 11 has 1 of 921 scans"
 
 
-def test_without_partial_a_shortage_is_an_error(predictions, tiny_kitti, tmp_path, make_zip):
+def test_write_submission_incomplete_without_partial_is_refused(predictions, tiny_kitti, tmp_path, make_zip):
     shortage = r"11 has 1 of 921 scans \(and 10 more sequences\).*--partial"
     with pytest.raises(DataError, match=shortage):
         write_submission(predictions, tiny_kitti, tmp_path / "x.zip")
@@ -85,14 +85,14 @@ def test_without_partial_a_shortage_is_an_error(predictions, tiny_kitti, tmp_pat
         check_submission(make_zip(), tiny_kitti)
 
 
-def test_equal_predictions_make_equal_bytes(predictions, tiny_kitti, tmp_path, complete, monkeypatch):
+def test_write_submission_equal_predictions_give_equal_bytes(predictions, tiny_kitti, tmp_path, complete, monkeypatch):
     write_submission(predictions, tiny_kitti, tmp_path / "a.zip")
     monkeypatch.setattr(time, "localtime", lambda *_: time.gmtime(10**9))  # on another day
     write_submission(predictions, tiny_kitti, tmp_path / "b.zip")
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
 
 
-def test_a_zip_by_hand_is_accepted_with_or_without_description(make_zip, tiny_kitti, complete):
+def test_check_submission_of_a_hand_made_zip_is_accepted(make_zip, tiny_kitti, complete):
     assert check_submission(make_zip(), tiny_kitti).accepted
     described = make_zip(lambda files: files.update({"description.txt": b"name: x"}), "described.zip")
     assert check_submission(described, tiny_kitti).accepted
@@ -124,7 +124,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_zip_that_the_server_would_refuse_is_refused(fault, make_zip, tiny_kitti, complete):
+def test_check_submission_that_the_server_refuses_is_refused(fault, make_zip, tiny_kitti, complete):
     change, message = FAULTS[fault]
     path = make_zip(change)
     with pytest.raises(DataError, match=message) as caught:
@@ -132,12 +132,12 @@ def test_a_zip_that_the_server_would_refuse_is_refused(fault, make_zip, tiny_kit
     assert str(path) in str(caught.value)
 
 
-def test_moving_ids_and_instances_in_a_zip_are_legal(make_zip, tiny_kitti, complete):
+def test_check_submission_moving_ids_and_instances_are_accepted(make_zip, tiny_kitti, complete):
     words = np.full(60, 252 | 9 << 16, "<u4").tobytes()
     assert check_submission(make_zip(lambda f: f.update({MEMBER: words})), tiny_kitti).accepted
 
 
-def test_a_member_twice_is_refused(make_zip, tiny_kitti, complete):
+def test_check_submission_with_a_duplicate_member_is_refused(make_zip, tiny_kitti, complete):
     path = make_zip()
     with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
         archive.writestr(MEMBER, np.full(60, 40, "<u4").tobytes())
@@ -145,14 +145,14 @@ def test_a_member_twice_is_refused(make_zip, tiny_kitti, complete):
         check_submission(path, tiny_kitti)
 
 
-def test_the_name_must_end_in_zip(predictions, tiny_kitti, tmp_path, make_zip, complete):
+def test_write_submission_to_another_suffix_is_refused(predictions, tiny_kitti, tmp_path, make_zip, complete):
     with pytest.raises(DataError, match=r"expected a name that ends in \.zip"):
         check_submission(make_zip(name="hand.zip.part"), tiny_kitti)
     with pytest.raises(OutputError, match=r"expected a name that ends in \.zip"):
         write_submission(predictions, tiny_kitti, tmp_path / "out.tar")
 
 
-def test_a_truncated_or_damaged_zip_is_refused(make_zip, tiny_kitti, complete):
+def test_check_submission_truncated_or_damaged_is_refused(make_zip, tiny_kitti, complete):
     path = make_zip()
     whole = path.read_bytes()
     with zipfile.ZipFile(path) as archive:
@@ -167,7 +167,7 @@ def test_a_truncated_or_damaged_zip_is_refused(make_zip, tiny_kitti, complete):
             check_submission(path, tiny_kitti)
 
 
-def test_no_damage_escapes_as_another_error(make_zip, tiny_kitti, complete):
+def test_check_submission_with_any_damage_raises_a_named_error(make_zip, tiny_kitti, complete):
     path = make_zip()
     whole = path.read_bytes()
     rng = np.random.default_rng(0)
@@ -177,7 +177,7 @@ def test_no_damage_escapes_as_another_error(make_zip, tiny_kitti, complete):
             check_submission(path, tiny_kitti)
 
 
-def test_no_zip_at_all(tiny_kitti, tmp_path, complete):
+def test_check_submission_of_another_file_is_refused(tiny_kitti, tmp_path, complete):
     for path in (tmp_path / "absent.zip", tmp_path):
         with pytest.raises(DataError, match=path.name):
             check_submission(path, tiny_kitti)
@@ -192,7 +192,7 @@ def test_no_zip_at_all(tiny_kitti, tmp_path, complete):
     ],
     ids=["missing", "short", "unknown"],
 )
-def test_a_failed_write_leaves_the_old_zip(labels, message, predictions, tiny_kitti, tmp_path, complete):
+def test_write_submission_failure_keeps_the_old_zip(labels, message, predictions, tiny_kitti, tmp_path, complete):
     out = tmp_path / "result.zip"
     out.write_bytes(b"old")
     (predictions / MEMBER).unlink()
@@ -204,7 +204,7 @@ def test_a_failed_write_leaves_the_old_zip(labels, message, predictions, tiny_ki
     assert not list(tmp_path.glob(".result*"))
 
 
-def test_a_write_that_breaks_off_leaves_the_old_zip(predictions, tiny_kitti, tmp_path, complete, monkeypatch):
+def test_write_submission_interruption_keeps_the_old_zip(predictions, tiny_kitti, tmp_path, complete, monkeypatch):
     out = tmp_path / "result.zip"
     out.write_bytes(b"old")
 

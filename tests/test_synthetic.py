@@ -61,7 +61,7 @@ def digests(root: Path) -> dict[str, str]:
     return {str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
-def test_files_are_those_of_semantickitti(drive):
+def test_render_drive_writes_semantickitti_files(drive):
     for sequence in ("00", "08"):
         for name in ("000000", "000001"):
             points = np.fromfile(drive.scan(sequence, name), np.float32).reshape(-1, 4)
@@ -86,7 +86,7 @@ def test_files_are_those_of_semantickitti(drive):
         ]  # fmt: skip
 
 
-def test_a_ring_begins_where_azimuth_passes_straight_ahead(drive):
+def test_render_drive_rings_start_straight_ahead(drive):
     points = np.fromfile(drive.scan("00", "000000"), np.float32).reshape(-1, 4)
     azimuth = np.arctan2(points[:, 1], points[:, 0])
     rings = np.cumsum(np.r_[0, (azimuth[1:] >= 0) & (azimuth[:-1] < 0)])
@@ -98,7 +98,7 @@ def test_a_ring_begins_where_azimuth_passes_straight_ahead(drive):
     assert (np.diff(levels) < 0).all()
 
 
-def test_a_rerun_keeps_complete_frames_and_makes_the_missing_one_again(drive):
+def test_render_drive_rerun_regenerates_incomplete_frames_only(drive):
     before = digests(drive.root)
     drive.scan("08", "000001").unlink()
     drive.labels("08", "000001").write_bytes(b"half a file")
@@ -107,12 +107,12 @@ def test_a_rerun_keeps_complete_frames_and_makes_the_missing_one_again(drive):
     assert digests(drive.root) == before
 
 
-def test_files_do_not_depend_on_the_number_of_workers(drive, tmp_path):
+def test_render_drive_any_worker_count_gives_the_same_files(drive, tmp_path):
     render_drive(tmp_path / "two", TINY, workers=2, progress=False)
     assert digests(tmp_path / "two") == digests(drive.root)
 
 
-def test_other_settings_or_other_files_are_refused(drive, tmp_path):
+def test_render_drive_over_other_settings_or_files_is_refused(drive, tmp_path):
     with pytest.raises(ConfigError, match="other settings \\(seed\\)"):
         render_drive(drive.root, dataclasses.replace(TINY, seed=1), progress=False)
     (tmp_path / "thesis.txt").write_text("mine")
@@ -122,12 +122,12 @@ def test_other_settings_or_other_files_are_refused(drive, tmp_path):
 
 
 @pytest.mark.parametrize("setting", [{"frames": 0}, {"beams": 1}, {"seed": -1}, {"cameras": ("image_0",)}])
-def test_bad_settings_are_refused(setting):
+def test_drive_config_impossible_settings_are_refused(setting):
     with pytest.raises(ConfigError, match=next(iter(setting))):
         DriveConfig(**setting)
 
 
-def test_test_sequences_get_no_labels_and_08_is_never_for_training():
+def test_frame_counts_assign_validation_and_test_sequences():
     counts = DriveConfig(sequences=10, frames=5, test_frames=2).frame_counts()
     assert list(counts) == [*(f"{i:02d}" for i in (*range(8), 9, 10)), "08", *(f"{i:02d}" for i in range(11, 22))]
     assert counts["08"] == 5
@@ -136,19 +136,19 @@ def test_test_sequences_get_no_labels_and_08_is_never_for_training():
     assert set(many) - set(counts) == {"22", "23"}  # numbers that the benchmark does not use
 
 
-def test_moving_things_fold_into_their_classes():
+def test_raw_id_of_moving_things_maps_to_their_class():
     for name in ("car", "truck", "other-vehicle", "person", "bicyclist", "motorcyclist"):
         ids = np.array([raw_id(name), raw_id(name, moving=True)])
         assert [CLASS_NAMES[i] for i in to_train(ids)] == [name, name]
         assert ids[1] > 250
 
 
-def test_every_class_is_met_often(full_frame):
+def test_scan_frame_contains_most_classes(full_frame):
     count = np.bincount(full_frame[1], minlength=20)
     assert (count[1:] > 20).sum() >= 16
 
 
-def test_remission_alone_tells_little(full_frame):
+def test_remission_alone_separates_few_classes(full_frame):
     points, train, *_ = full_frame
     present = [c for c in range(1, 20) if (train == c).sum() > 20]
     means = np.array([points[train == c, 3].mean() for c in present])
@@ -166,7 +166,7 @@ def visible_pairs(points, view):
     return index, pixel, geometry.visible(pixel, depth[index], height, width)
 
 
-def test_the_occlusion_test_finds_what_is_truly_visible(full_frame):
+def test_visible_agrees_with_ray_casting(full_frame):
     points, _, seen, view = full_frame
     index, _, kept = visible_pairs(points, view)
     truly = seen[index]
@@ -175,7 +175,7 @@ def test_the_occlusion_test_finds_what_is_truly_visible(full_frame):
     assert kept[truly].mean() > 0.95
 
 
-def test_camera_and_lidar_see_the_same_world(full_frame):
+def test_camera_and_lidar_labels_agree(full_frame):
     from elite.synthetic.camera import photograph
 
     points, train, seen, view = full_frame
@@ -195,7 +195,7 @@ def endless(*_: object) -> None:
     time.sleep(100)
 
 
-def test_signal_ends_rendering_processes_at_once(tmp_path: Path, monkeypatch) -> None:
+def test_render_drive_signal_ends_its_processes_at_once(tmp_path: Path, monkeypatch) -> None:
     """Not after their part of the drive, which takes minutes."""
     monkeypatch.setattr(rendering, "_render_part", endless)
     threading.Timer(1, os.kill, (os.getpid(), signal.SIGTERM)).start()

@@ -47,7 +47,7 @@ def normalised(images: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def test_a_square_image_gives_what_transformers_gives(narrow_folder: Path) -> None:
+def test_backbone_of_a_square_image_equals_transformers(narrow_folder: Path) -> None:
     backbone = load_backbone(TeacherConfig(weights=str(narrow_folder)), stages=4)
     assert backbone.depths == (2, 5, 8, 11)
     images = random_images(1024, 1024)
@@ -60,7 +60,7 @@ def test_a_square_image_gives_what_transformers_gives(narrow_folder: Path) -> No
 
 
 @torch.no_grad()
-def test_a_crop_gives_what_sliced_tables_give() -> None:
+def test_backbone_of_a_crop_equals_sliced_position_tables() -> None:
     """20 x 64 patches against attention written out: every pair of tokens looks its offset up in the square's table."""
     model = narrow_sam(positions=2.0)
     images = random_images(320, 1024)
@@ -111,7 +111,7 @@ def slow_attention(attn: nn.Module, x: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def test_interpolated_tables_are_another_network(narrow_folder: Path) -> None:
+def test_backbone_with_interpolated_tables_differs_from_sliced(narrow_folder: Path) -> None:
     images = random_images(320, 1024)
     sliced, stretched = (
         load_backbone(TeacherConfig(weights=str(narrow_folder), rel_pos=option), stages=4)(images)[-1]
@@ -147,7 +147,7 @@ def tiny_models() -> dict[str, tuple[nn.Module, list[int], list[int]]]:
 
 
 @pytest.mark.parametrize("name", ["sam2", "dinov2", "dinov3_vit", "convnext", "swin"])
-def test_any_foundation_model_is_a_list_of_maps(name: str, tmp_path: Path) -> None:
+def test_load_backbone_of_any_model_gives_feature_maps(name: str, tmp_path: Path) -> None:
     model, strides, channels = tiny_models()[name]
     model.save_pretrained(tmp_path)  # type: ignore[operator]
     backbone = load_backbone(TeacherConfig(weights=str(tmp_path)), stages=4)
@@ -165,7 +165,7 @@ def test_any_foundation_model_is_a_list_of_maps(name: str, tmp_path: Path) -> No
 
 
 @torch.no_grad()
-def test_saved_weights_are_the_ones_that_are_used(tmp_path: Path) -> None:
+def test_load_backbone_uses_the_saved_weights(tmp_path: Path) -> None:
     """Against transformers itself, for a model that goes through AutoBackbone."""
     model = tiny_models()["dinov2"][0]
     nn.init.normal_(model.embeddings.position_embeddings, std=0.5)  # type: ignore[union-attr]
@@ -177,7 +177,7 @@ def test_saved_weights_are_the_ones_that_are_used(tmp_path: Path) -> None:
     assert (backbone(images)[1] - expected).abs().max() < 1e-5
 
 
-def test_blocks_below_the_first_adapter_are_computed_without_a_graph(narrow_folder: Path) -> None:
+def test_teacher_blocks_below_the_first_adapter_build_no_graph(narrow_folder: Path) -> None:
     adapter = AdapterConfig(first_block=6)
     config = TeacherConfig(weights=str(narrow_folder), channels=8, adapter=adapter)
     teacher = Teacher.build(config, stages=4, classes=20, total_steps=60)
@@ -185,7 +185,7 @@ def test_blocks_below_the_first_adapter_are_computed_without_a_graph(narrow_fold
 
 
 @pytest.mark.parametrize("method", ["adalora", "lora", "full"])
-def test_blocks_behind_the_last_tap_are_left_alone(narrow_folder: Path, method: Any) -> None:
+def test_teacher_blocks_after_the_last_tap_are_not_adapted(narrow_folder: Path, method: Any) -> None:
     """Processes that train together would wait for their gradients."""
     settings: dict[str, Any] = {"weights": str(narrow_folder), "depths": (0, 1, 3, 4), "channels": 8}
     config = TeacherConfig(**settings, adapter=AdapterConfig(method=method))
@@ -203,7 +203,7 @@ def test_blocks_behind_the_last_tap_are_left_alone(narrow_folder: Path, method: 
     [("dinov2", "embeddings.mask_token"), ("swin", "swin.encoder.layers.1.downsample."), ("sam2", "blocks.2.")],
 )
 @pytest.mark.parametrize("method", ["full", "lora"])
-def test_what_leads_to_no_tap_is_not_trained(name: str, idle: str, method: Any, tmp_path: Path) -> None:
+def test_teacher_parameters_without_a_tap_are_frozen(name: str, idle: str, method: Any, tmp_path: Path) -> None:
     tiny_models()[name][0].save_pretrained(tmp_path)  # type: ignore[operator]
     config = TeacherConfig(weights=str(tmp_path), depths=(0, 1), channels=8, adapter=AdapterConfig(method=method))
     teacher = Teacher.build(config, stages=2, classes=20, total_steps=60)
@@ -223,7 +223,7 @@ def trained_by_a_gradient(teacher: Teacher) -> tuple[str, ...]:
 
 
 @torch.no_grad()
-def test_a_stage_that_widens_is_split_too() -> None:
+def test_split_qkv_of_a_widening_stage_keeps_its_output() -> None:
     backbone = Sam2Backbone(tiny_models()["sam2"][0].backbone.eval(), (0, 2, 5, 7))  # type: ignore[union-attr]
     images = random_images(64, 96)
     before, names = backbone(images), set(backbone.state_dict())
@@ -236,7 +236,7 @@ def test_a_stage_that_widens_is_split_too() -> None:
     assert set(backbone.state_dict()) == names
 
 
-def test_models_of_one_size_say_which(tmp_path: Path) -> None:
+def test_load_backbone_of_another_image_size_is_refused(tmp_path: Path) -> None:
     blocks = {"embed_dim": 16, "depths": [1, 1, 2, 1], "num_heads": [1, 2, 4, 8]}
     AutoConfig.for_model("hiera", image_size=[64, 64], **blocks).save_pretrained(tmp_path / "hiera")
     backbone = load_backbone(TeacherConfig(weights="random", model=str(tmp_path / "hiera")), stages=4)
@@ -251,7 +251,7 @@ def test_models_of_one_size_say_which(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @torch.no_grad()
-def test_sam_vit_b_adapted_is_sam_vit_b_at_first() -> None:
+def test_teacher_of_sam_vit_b_starts_as_sam_vit_b() -> None:
     torch.manual_seed(3)
     images = random_images(320, 1024)
     maps, sizes = [], []
@@ -268,7 +268,7 @@ def test_sam_vit_b_adapted_is_sam_vit_b_at_first() -> None:
     assert sizes[0]["foundation model, trained"] == 0
 
 
-def test_every_kind_is_adapted_by_default(tmp_path: Path) -> None:
+def test_teacher_of_every_architecture_is_adapted_by_default(tmp_path: Path) -> None:
     for name in ("sam2", "dinov3_vit", "convnext"):
         model = tiny_models()[name][0]
         model.save_pretrained(tmp_path / name)  # type: ignore[operator]
@@ -277,7 +277,7 @@ def test_every_kind_is_adapted_by_default(tmp_path: Path) -> None:
         assert teacher.summary()["foundation model, trained"] > 1000
 
 
-def test_a_file_of_more_blocks_than_its_config(narrow_folder: Path, tmp_path: Path) -> None:
+def test_load_backbone_of_extra_blocks_is_refused(narrow_folder: Path, tmp_path: Path) -> None:
     settings = json.loads((narrow_folder / "config.json").read_text()) | {"num_hidden_layers": 8}
     (tmp_path / "config.json").write_text(json.dumps(settings))
     (tmp_path / "model.safetensors").write_bytes((narrow_folder / "model.safetensors").read_bytes())
@@ -285,13 +285,13 @@ def test_a_file_of_more_blocks_than_its_config(narrow_folder: Path, tmp_path: Pa
         load_backbone(TeacherConfig(weights=str(tmp_path)), stages=4)
 
 
-def test_half_precision_files_are_read_as_float32(narrow_folder: Path, tmp_path: Path) -> None:
+def test_load_backbone_of_half_precision_gives_float32(narrow_folder: Path, tmp_path: Path) -> None:
     SamVisionModel.from_pretrained(narrow_folder).half().save_pretrained(tmp_path)
     backbone = load_backbone(TeacherConfig(weights=str(tmp_path)), stages=4)
     assert backbone(random_images(32, 32))[0].dtype is torch.float32
 
 
-def test_depths_are_spread_evenly() -> None:
+def test_tap_depths_are_spread_evenly() -> None:
     assert [evenly_spaced(n, 4) for n in (12, 24, 32, 8)] == [
         (2, 5, 8, 11),
         (5, 11, 17, 23),
@@ -300,7 +300,7 @@ def test_depths_are_spread_evenly() -> None:
     ]
 
 
-def test_taps_have_the_papers_size() -> None:
+def test_taps_have_the_size_of_the_paper() -> None:
     taps = [Tap(768, 96, 16) for _ in range(4)]
     assert sum(p.numel() for tap in taps for p in tap.parameters()) == 2_656_896
     assert taps[0](torch.zeros(1, 768, 20, 64)).shape == (1, 96, 80, 256)
@@ -353,7 +353,7 @@ def test_sample_of_16_bit_maps_is_that_of_their_float32() -> None:
     assert maps.grad.dtype is torch.bfloat16
 
 
-def test_sample_at_no_pixel_is_empty_with_a_gradient_of_zero() -> None:
+def test_sample_without_pixels_is_empty_with_zero_gradient() -> None:
     maps = torch.randn(3, 5, 8, 24, requires_grad=True)
     nothing = Pixels(torch.empty(0, dtype=torch.int64), torch.empty(0, 2, dtype=torch.int64))
     (found,) = sample([maps], nothing, (32, 96))
@@ -362,7 +362,7 @@ def test_sample_at_no_pixel_is_empty_with_a_gradient_of_zero() -> None:
     assert not maps.grad.any()
 
 
-def test_recomputing_changes_nothing_but_the_memory(narrow_folder: Path) -> None:
+def test_teacher_with_recomputation_gives_the_same_gradients(narrow_folder: Path) -> None:
     images = random_images(64, 96)
     gradients = []
     for recompute in (False, True):
@@ -375,14 +375,14 @@ def test_recomputing_changes_nothing_but_the_memory(narrow_folder: Path) -> None
     assert torch.equal(*gradients)
 
 
-def test_a_random_teacher_is_no_identity() -> None:
+def test_teacher_of_random_weights_changes_its_input() -> None:
     backbone = load_backbone(TeacherConfig(weights="random", model="sam-tiny"), stages=4)
     first, *_, last = backbone(random_images(160, 608))
     assert last.shape == (1, 96, 20, 76)
     assert (last - first).std() > 0.01
 
 
-def test_no_weights_is_an_error_that_says_how_to_get_them() -> None:
+def test_load_backbone_without_weights_names_the_remedy() -> None:
     with pytest.raises(ConfigError, match=r"--teacher\.weights.*sam_vit_b_01ec64\.pth"):
         load_backbone(TeacherConfig(), stages=4)
 
@@ -394,12 +394,12 @@ def test_no_weights_is_an_error_that_says_how_to_get_them() -> None:
         ({"depths": (2, 5)}, "4 of the foundation model's blocks"),
     ],
 )
-def test_depths_that_do_not_exist(narrow_folder: Path, settings: dict, message: str) -> None:
+def test_tap_depths_beyond_the_model_are_refused(narrow_folder: Path, settings: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_backbone(TeacherConfig(weights=str(narrow_folder), **settings), stages=4)
 
 
-def test_crops_that_do_not_fit(narrow_folder: Path) -> None:
+def test_load_backbone_of_an_impossible_crop_is_refused(narrow_folder: Path) -> None:
     backbone = load_backbone(TeacherConfig(weights=str(narrow_folder)), stages=4)
     with pytest.raises(ConfigError, match=r"whole patches of 16.*320 x 1024"):
         backbone.check_size(322, 1022)
@@ -407,7 +407,7 @@ def test_crops_that_do_not_fit(narrow_folder: Path) -> None:
         backbone.check_size(320, 1040)
 
 
-def test_weights_that_lack_a_layer(narrow_folder: Path, tmp_path: Path) -> None:
+def test_load_backbone_with_a_missing_layer_is_refused(narrow_folder: Path, tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 
     (tmp_path / "config.json").write_text((narrow_folder / "config.json").read_text())
@@ -418,7 +418,7 @@ def test_weights_that_lack_a_layer(narrow_folder: Path, tmp_path: Path) -> None:
         load_backbone(TeacherConfig(weights=str(tmp_path)), stages=4)
 
 
-def test_weights_that_are_cut_short(narrow_folder: Path, tmp_path: Path) -> None:
+def test_load_backbone_of_truncated_weights_is_refused(narrow_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text((narrow_folder / "config.json").read_text())
     (tmp_path / "model.safetensors").write_bytes((narrow_folder / "model.safetensors").read_bytes()[:1000])
     with pytest.raises(CheckpointError, match=r"model\.safetensors: expected a safetensors file.*Copy it again"):
@@ -434,7 +434,7 @@ def test_weights_that_are_cut_short(narrow_folder: Path, tmp_path: Path) -> None
         ({"stage_names": ["stem", "stage1", "stem", "stage1", "stage2"]}, "does not fit itself"),
     ],
 )
-def test_a_description_that_no_model_can_have(change: dict, message: str, tmp_path: Path) -> None:
+def test_load_backbone_of_an_impossible_config_is_refused(change: dict, message: str, tmp_path: Path) -> None:
     from transformers import ResNetConfig, ResNetModel
 
     ResNetModel(ResNetConfig(embedding_size=4, hidden_sizes=[4, 4], depths=[1, 1])).save_pretrained(tmp_path)
@@ -444,7 +444,9 @@ def test_a_description_that_no_model_can_have(change: dict, message: str, tmp_pa
         load_backbone(TeacherConfig(weights=str(tmp_path)), stages=3)
 
 
-def test_mistyped_paths_are_not_asked_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_load_backbone_of_a_mistyped_path_is_not_requested_from_the_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked = []
 
     def hub(name: str, **_: object) -> None:

@@ -91,26 +91,26 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[Backbone]:
 # ---- what it learns from --------------------------------------------------------------------------------------------
 
 
-def test_segments_by_hand() -> None:
+def test_segments_worked_by_hand() -> None:
     semantic = np.array([[50, 50, 10], [10, 10, 10]], np.uint16)
     instance = np.array([[0, 0, 7], [9, 7, 7]], np.uint16)
     assert segment_numbers(semantic, instance).tolist() == [[0, 0, 1], [2, 1, 1]]
 
 
-def test_numbers_depend_on_the_partition_only() -> None:
+def test_first_come_numbers_depend_on_the_partition_only() -> None:
     ids = np.random.default_rng(0).integers(0, 9, (20, 30))
     renamed = np.random.default_rng(1).permutation(1000)[:9][ids]
     assert (number_by_appearance(ids) == number_by_appearance(renamed)).all()
     assert len(set(zip(ids.flat, number_by_appearance(ids).flat, strict=True))) == 9
 
 
-def test_boundaries_by_hand() -> None:
+def test_boundaries_worked_by_hand() -> None:
     segment = torch.tensor([[0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 1, 1], [0, 0, 1, 1]])
     edge = [[0, 0, 0, 0], [0, 0, 1, 1], [0, 1, 1, 1], [0, 1, 1, 0]]
     assert boundaries(segment[None])[0].int().tolist() == edge
 
 
-def test_small_segments_are_asked_for_too() -> None:
+def test_draw_queries_includes_small_segments() -> None:
     """A cell in 1000 is half of what is drawn by segment, a quarter of everything; each image has its own segments."""
     segment = torch.zeros(2, 1000, dtype=torch.int64)
     segment[0, 17] = 1
@@ -120,7 +120,7 @@ def test_small_segments_are_asked_for_too() -> None:
     assert int((drawn[0, 2000:] != 17).sum()) > 1980  # the other half is uniform over the cells
 
 
-def test_mask_terms_by_hand() -> None:
+def test_mask_losses_worked_by_hand() -> None:
     truth = torch.tensor([[[True, True, False, False], [False, False, False, True]]])
     sure = torch.where(truth, 50.0, -50.0)
     assert float(mask_loss(sure, truth)) == pytest.approx(0, abs=1e-6)
@@ -129,7 +129,7 @@ def test_mask_terms_by_hand() -> None:
     assert float(mask_iou(guess, truth)) == pytest.approx((1 / 3 + 1) / 2)
 
 
-def test_hidden_squares() -> None:
+def test_hide_replaces_the_drawn_squares() -> None:
     images = torch.randint(0, 256, (2, 3, 40, 50), dtype=torch.uint8)
     hidden = draw_hidden(images, 0.5)
     assert all(len(square.unique()) == 1 for rows in hidden.split(16, 1) for square in rows[:1].split(16, 2))
@@ -138,7 +138,7 @@ def test_hidden_squares() -> None:
     assert shown[hidden].unique(dim=0).tolist() == [[124, 116, 104]]
 
 
-def test_colours_count_where_they_are_hidden() -> None:
+def test_colour_loss_counts_hidden_pixels_only() -> None:
     images = torch.full((1, 3, 8, 8), 124, dtype=torch.uint8)
     painted, hidden = torch.zeros(1, 3, 2, 2), torch.tensor([[[True, False], [False, False]]])
     painted[:, :, 1, 1] = 9
@@ -146,7 +146,7 @@ def test_colours_count_where_they_are_hidden() -> None:
     assert float(colour_loss(painted, images, hidden & False)) == 0
 
 
-def test_every_epoch_shows_every_image_once() -> None:
+def test_shuffled_keys_visit_every_image_once_per_epoch() -> None:
     keys = shuffled_keys(5, 12, seed=3)
     assert [key.epoch for key in keys] == [0] * 5 + [1] * 5 + [2] * 2
     first, second = ([key.index for key in keys[part]] for part in (slice(5), slice(5, 10)))
@@ -154,7 +154,7 @@ def test_every_epoch_shows_every_image_once() -> None:
     assert first != second
 
 
-def test_class_names_never_enter(tmp_path: Path, streets: Path, architecture: str) -> None:
+def test_teacher_training_by_segments_ignores_class_names(tmp_path: Path, streets: Path, architecture: str) -> None:
     """Other classes on the same segments: the same losses and the same weights, bit for bit."""
     other = draw_streets(tmp_path / "other", np.random.default_rng(5).permutation(RAW))
     runs = [
@@ -175,7 +175,7 @@ def test_class_names_never_enter(tmp_path: Path, streets: Path, architecture: st
 
 
 @pytest.mark.parametrize("objective", ["segments", "classes", "reconstruction"])
-def test_the_folder_is_the_trained_backbone(
+def test_teacher_training_writes_the_trained_backbone(
     tmp_path: Path, streets: Path, architecture: str, trained: list[Backbone], objective: str
 ) -> None:
     config = configured(streets, tmp_path / "out", architecture, objective=objective, data={"val_sequences": "08"})
@@ -197,7 +197,7 @@ def test_the_folder_is_the_trained_backbone(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out"]
 
 
-def test_training_learns(tmp_path: Path, streets: Path, architecture: str) -> None:
+def test_teacher_training_lowers_the_loss(tmp_path: Path, streets: Path, architecture: str) -> None:
     short, long = (
         train_teacher(configured(streets, tmp_path / str(n), architecture, steps=n, lr=1e-2), progress=False).scores
         for n in (2, 30)
@@ -205,7 +205,7 @@ def test_training_learns(tmp_path: Path, streets: Path, architecture: str) -> No
     assert long["loss"] < 0.9 * short["loss"]
 
 
-def test_any_autobackbone_model(tmp_path: Path, streets: Path) -> None:
+def test_teacher_training_of_any_autobackbone_gives_a_backbone(tmp_path: Path, streets: Path) -> None:
     from transformers import Dinov2Config
 
     sizes: dict[str, Any] = {
@@ -220,7 +220,9 @@ def test_any_autobackbone_model(tmp_path: Path, streets: Path) -> None:
     assert load_backbone(TeacherConfig(weights=str(result.folder)), 4).channels == (16,) * 4
 
 
-def test_a_model_is_replaced_only_on_request(tmp_path: Path, streets: Path, architecture: str) -> None:
+def test_teacher_training_over_a_model_without_overwrite_is_refused(
+    tmp_path: Path, streets: Path, architecture: str
+) -> None:
     config = configured(streets, tmp_path / "out", architecture)
     before = (train_teacher(config, progress=False).folder / "model.safetensors").read_bytes()
     with pytest.raises(ConfigError, match=r"already contains a model.*--overwrite"):
@@ -234,7 +236,7 @@ def test_a_model_is_replaced_only_on_request(tmp_path: Path, streets: Path, arch
 
 
 @pytest.mark.parametrize("fault", [KeyboardInterrupt, RuntimeError])
-def test_a_broken_run_leaves_what_was_there(
+def test_teacher_training_failure_keeps_the_previous_model(
     tmp_path: Path, streets: Path, architecture: str, monkeypatch: pytest.MonkeyPatch, fault: type[BaseException]
 ) -> None:
     config = configured(streets, tmp_path / "out", architecture, overwrite=True)
@@ -254,7 +256,7 @@ def test_a_broken_run_leaves_what_was_there(
 # ---- what it refuses ------------------------------------------------------------------------------------------------
 
 
-def test_without_dense_labels(tmp_path: Path, architecture: str) -> None:
+def test_teacher_training_without_dense_labels_is_refused(tmp_path: Path, architecture: str) -> None:
     root = draw_streets(tmp_path / "bare", RAW)
     for folder in (root / "sequences").glob("*/image_2_labels"):
         folder.rename(folder.with_name("elsewhere"))
@@ -277,7 +279,7 @@ def test_without_dense_labels(tmp_path: Path, architecture: str) -> None:
         ({"lr": 1e30, "warmup_steps": 0, "steps": 9}, ConfigError, "no longer finite.*lower --lr"),
     ],
 )
-def test_refusals(
+def test_teacher_training_impossible_settings_are_refused(
     tmp_path: Path, streets: Path, architecture: str, changes: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
@@ -285,7 +287,9 @@ def test_refusals(
     assert not list(tmp_path.iterdir())
 
 
-def test_command(tmp_path: Path, streets: Path, architecture: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_train_teacher_command_prints_the_model_folder(
+    tmp_path: Path, streets: Path, architecture: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     given = [
         "train-teacher",
         "--config",
@@ -303,7 +307,9 @@ def test_command(tmp_path: Path, streets: Path, architecture: str, capsys: pytes
     assert main([*given, "--data.colour", "red"]) == 2
 
 
-def test_class_labels_train_the_taps_and_heads_of_a_teacher(streets: Path, tmp_path: Path, architecture: str) -> None:
+def test_teacher_training_by_classes_initialises_taps_and_heads(
+    streets: Path, tmp_path: Path, architecture: str
+) -> None:
     named = train_teacher(
         configured(streets, tmp_path / "named", architecture, objective="classes"), progress=False
     ).folder
@@ -340,7 +346,7 @@ def test_class_labels_train_the_taps_and_heads_of_a_teacher(streets: Path, tmp_p
 
 
 @pytest.mark.parametrize(("number", "error"), [(signal.SIGTERM, Terminated), (signal.SIGINT, KeyboardInterrupt)])
-def test_signal_ends_the_run_and_leaves_nothing(
+def test_teacher_training_signal_ends_it_without_files(
     streets: Path, tmp_path: Path, architecture: str, monkeypatch, number: int, error: type[BaseException]
 ) -> None:
     monkeypatch.setattr(TeacherTraining, "training_step", lambda *_: os.kill(os.getpid(), number))
@@ -349,7 +355,9 @@ def test_signal_ends_the_run_and_leaves_nothing(
     assert not list(tmp_path.iterdir())
 
 
-def test_stalled_image_ends_the_run_in_time(streets: Path, tmp_path: Path, architecture: str, monkeypatch) -> None:
+def test_teacher_training_stalled_image_ends_in_time(
+    streets: Path, tmp_path: Path, architecture: str, monkeypatch
+) -> None:
     read = ImageSet.__getitem__
 
     def wait(self: ImageSet, key: tuple[int, int]) -> Any:
@@ -362,6 +370,8 @@ def test_stalled_image_ends_the_run_in_time(streets: Path, tmp_path: Path, archi
         train_teacher(settings, progress=False)
 
 
-def test_model_that_another_run_makes_is_refused(streets: Path, tmp_path: Path, architecture: str) -> None:
+def test_teacher_training_in_the_folder_of_an_active_run_is_refused(
+    streets: Path, tmp_path: Path, architecture: str
+) -> None:
     with lock_held(tmp_path / ".model.lock") as pid, pytest.raises(ConfigError, match=f"the run of process {pid}"):
         train_teacher(configured(streets, tmp_path / "model", architecture), progress=False)

@@ -36,7 +36,7 @@ def assert_same(one: SegmentationResult, other: SegmentationResult) -> None:
     np.testing.assert_array_equal(one.confidence, other.confidence)
 
 
-def test_the_mean_by_hand() -> None:
+def test_mean_prediction_worked_by_hand() -> None:
     """Two views of three points; the first has one row for points 1 and 2, the second for points 0 and 2."""
     first = torch.tensor([[9, 0.6, 0.4], [9, 0.1, 0.9]]).log(), np.array([0, 1, 1])
     second = torch.tensor([[9, 0.8, 0.2], [9, 0.9, 0.1]]).log(), np.array([0, 1, 0])
@@ -47,7 +47,7 @@ def test_the_mean_by_hand() -> None:
     np.testing.assert_allclose(share[row], product / product.sum(1, keepdims=True), rtol=1e-6)
 
 
-def test_views_are_turned_and_shifted_about_z() -> None:
+def test_draw_views_rotates_about_z_and_shifts() -> None:
     points, _ = scan(0)
     plain, *turned = ViewEnsemble(9).views(points)
     assert plain is points
@@ -69,14 +69,14 @@ def test_views_are_turned_and_shifted_about_z() -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_one_vote_is_the_scan_as_it_is(backend: Backend) -> None:
+def test_predict_of_one_view_equals_the_plain_student(backend: Backend) -> None:
     alone = segmenter(backend)(*scan(0))
     assert_same(alone, segmenter(backend, votes=1, vote_by="softmax", seed=5)(*scan(0)))
     assert_same(alone, segmenter(backend, votes=1, vote_by="logits")(*scan(0)))
 
 
 @pytest.mark.parametrize("by", ["softmax", "logits", "released"])
-def test_votes_equal_the_student_asked_view_by_view(by: VoteBy) -> None:
+def test_predict_of_views_equals_the_mean_of_single_views(by: VoteBy) -> None:
     voting = segmenter("torch", votes=3, vote_by=by)
     crop = voting.crop(*scan(0))
     scores = []
@@ -94,7 +94,7 @@ def test_votes_equal_the_student_asked_view_by_view(by: VoteBy) -> None:
 
 
 @pytest.mark.parametrize("together", [2, 5, 8])
-def test_views_in_one_batch_answer_as_one_by_one(together: int) -> None:
+def test_predict_of_batched_views_equals_single_views(together: int) -> None:
     one, other = segmenter("torch", votes=5), segmenter("torch", votes=5)
     other.views_per_batch = together
     asked, forward = [], other.student.forward
@@ -106,7 +106,7 @@ def test_views_in_one_batch_answer_as_one_by_one(together: int) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_scan_gets_the_same_views_in_any_order_and_any_process(backend: Backend) -> None:
+def test_draw_views_of_a_scan_repeats_in_any_order_and_process(backend: Backend) -> None:
     voting = segmenter(backend, votes=3)
     forth = [voting(*scan(i)) for i in range(3)]
     again = segmenter(backend, votes=3)
@@ -119,7 +119,7 @@ def test_a_scan_gets_the_same_views_in_any_order_and_any_process(backend: Backen
 
 @pytest.mark.skipif(native.library() is None, reason="not built")
 @pytest.mark.parametrize("by", ["softmax", "logits", "released"])
-def test_backends_agree(by: VoteBy) -> None:
+def test_predict_of_views_agrees_between_backends(by: VoteBy) -> None:
     one, other = (segmenter(backend, votes=4, vote_by=by)(*scan(0)) for backend in ("torch", "native"))
     np.testing.assert_allclose(one.confidence, other.confidence, atol=1e-4)
     assert (one.labels == other.labels).mean() > 0.99  # ties apart
@@ -145,12 +145,12 @@ def test_what_is_timed_is_the_real_path(backend: Backend) -> None:
         ({"votes": 2, "seed": -1}, "seed: expected a number in"),
     ],
 )
-def test_impossible_votes_are_named(votes, message: str) -> None:
+def test_segmenter_impossible_votes_are_refused(votes, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         segmenter(**votes)
 
 
-def test_commands_vote(tiny_kitti: Path, tmp_path: Path, capsys) -> None:
+def test_commands_with_votes_use_them(tiny_kitti: Path, tmp_path: Path, capsys) -> None:
     """Predictions by vote score what the vote scores, whatever else is predicted, and not what a single look does."""
     student, out = tmp_path / "student.safetensors", tmp_path / "out"
     save_student(SPVCNN(channels=4, cells=(50, 50, 10)), student)

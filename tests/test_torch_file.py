@@ -447,7 +447,7 @@ def test_check_numbers_of_strides_of_zero_nan_or_other_types_is_refused() -> Non
 # ---- remedies -------------------------------------------------------------------------------------------------
 
 
-def test_a_compressed_archive_is_read_after_it_was_loaded_and_saved_again(tmp_path: Path) -> None:
+def test_open_torch_of_a_resaved_compressed_archive_is_read(tmp_path: Path) -> None:
     path = rewritten(write(tmp_path / "a.pt", {"a": torch.ones(3)}), lambda _, data: data, "data/0")
     with pytest.raises(CheckpointError, match=r"Load it with torch\.load and save it again with torch\.save"):
         load_torch(path)
@@ -455,7 +455,7 @@ def test_a_compressed_archive_is_read_after_it_was_loaded_and_saved_again(tmp_pa
     assert load_torch(path)["a"].tolist() == [1, 1, 1]
 
 
-def test_big_endian_numbers_are_read_after_they_were_loaded_and_saved_again(tmp_path: Path) -> None:
+def test_open_torch_of_resaved_big_endian_numbers_is_read(tmp_path: Path) -> None:
     path = write(tmp_path / "a.pt", {"a": torch.ones(3)})
     swapped = {"byteorder": b"big", "0": struct.pack(">3f", 1, 1, 1)}
     rewritten(path, lambda member, data: swapped.get(member.filename.split("/")[-1], data))
@@ -465,7 +465,7 @@ def test_big_endian_numbers_are_read_after_they_were_loaded_and_saved_again(tmp_
     assert load_torch(path)["a"].tolist() == [1, 1, 1]
 
 
-def test_a_whole_network_is_refused_and_its_state_dict_is_read(tmp_path: Path) -> None:
+def test_open_torch_of_a_pickled_module_is_refused(tmp_path: Path) -> None:
     for packed in (True, False):
         path = tmp_path / "a.pt"
         torch.save(torch.nn.Linear(2, 1), path, _use_new_zipfile_serialization=packed)
@@ -483,7 +483,7 @@ def test_a_whole_network_is_refused_and_its_state_dict_is_read(tmp_path: Path) -
         ([], "another zip archive"),
     ],
 )
-def test_another_archive_is_named(names: list[str], found: str, tmp_path: Path) -> None:
+def test_open_torch_of_another_archive_is_named(names: list[str], found: str, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         for name in names:
             archive.writestr(name, pickle.dumps({}))

@@ -43,7 +43,7 @@ def trained(tiny_kitti: Path, tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-def test_a_run_leaves_what_is_needed_to_repeat_and_to_use_it(trained: Path, tiny_kitti: Path) -> None:
+def test_train_writes_settings_versions_checkpoints_and_metrics(trained: Path, tiny_kitti: Path) -> None:
     settings = yaml.safe_load((trained / "config.yaml").read_text())
     assert settings["student"]["channels"] == 8
     assert settings["optim"]["momentum"] == 0.9  # resolved: the defaults too
@@ -60,7 +60,7 @@ def test_a_run_leaves_what_is_needed_to_repeat_and_to_use_it(trained: Path, tiny
     assert "val/miou" in (trained / "metrics.csv").read_text().splitlines()[0]
 
 
-def test_an_earlier_run_is_never_overwritten_unasked(trained: Path, tiny_kitti: Path) -> None:
+def test_train_in_an_existing_run_without_overwrite_is_refused(trained: Path, tiny_kitti: Path) -> None:
     before = (trained / "checkpoints" / "best.ckpt").read_bytes()
     with pytest.raises(ConfigError, match=r"holds a run already.*--overwrite"):
         train(student_run(tiny_kitti, trained, steps=1), progress=False)
@@ -72,7 +72,7 @@ def test_an_earlier_run_is_never_overwritten_unasked(trained: Path, tiny_kitti: 
     assert not (trained / "evaluation.json").exists()
 
 
-def test_the_same_seed_gives_the_same_weights(trained: Path, tiny_kitti: Path, tmp_path: Path) -> None:
+def test_train_same_seed_repeats_and_other_seed_differs(trained: Path, tiny_kitti: Path, tmp_path: Path) -> None:
     again = train(student_run(tiny_kitti, tmp_path / "again"), progress=False)
     other = train(student_run(tiny_kitti, tmp_path / "other", seed=1), progress=False)
     first = load_student(trained / "checkpoints" / "last.ckpt").state_dict()
@@ -80,7 +80,7 @@ def test_the_same_seed_gives_the_same_weights(trained: Path, tiny_kitti: Path, t
     assert not all(torch.equal(value, first[name]) for name, value in load_student(other.last).state_dict().items())
 
 
-def test_validation_equals_evaluation(tiny_kitti: Path, tmp_path: Path) -> None:
+def test_train_validation_score_equals_evaluation(tiny_kitti: Path, tmp_path: Path) -> None:
     """The score in the training log is the official one, points outside the volume included."""
     result = train(student_run(tiny_kitti, tmp_path / "run", steps=2), progress=False)
     segmenter = Segmenter.load(result.best, "cpu")
@@ -88,7 +88,7 @@ def test_validation_equals_evaluation(tiny_kitti: Path, tmp_path: Path) -> None:
     assert result.miou == pytest.approx(scored["miou"], abs=1e-6)
 
 
-def test_it_learns(tiny_kitti: Path, tmp_path: Path) -> None:
+def test_student_on_random_labels_learns_them(tiny_kitti: Path, tmp_path: Path) -> None:
     """Random labels of fixed points can be learnt by heart; a broken gradient or optimiser could not."""
     module = Training(
         student_run(tiny_kitti, tmp_path), SPVCNN.from_config(SMALL), class_weights((1,) * 19), total_steps=4
@@ -108,13 +108,13 @@ def test_it_learns(tiny_kitti: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("precision", ["bf16-mixed"])
-def test_reduced_precision_trains(tiny_kitti: Path, tmp_path: Path, precision) -> None:
+def test_train_in_reduced_precision_keeps_float32_weights(tiny_kitti: Path, tmp_path: Path, precision) -> None:
     train(student_run(tiny_kitti, tmp_path / "run", steps=2, precision=precision), progress=False)
     student = load_student(tmp_path / "run" / "checkpoints" / "last.ckpt")
     assert all(torch.isfinite(p).all() and p.dtype is torch.float32 for p in student.parameters())
 
 
-def test_training_starts_from_given_weights(trained: Path, tiny_kitti: Path, tmp_path: Path) -> None:
+def test_train_init_starts_from_given_weights(trained: Path, tiny_kitti: Path, tmp_path: Path) -> None:
     start = trained / "checkpoints" / "last.ckpt"
     result = train(
         student_run(tiny_kitti, tmp_path / "next", steps=1, init=start, optim=OptimConfig(lr=1e-12)), progress=False
@@ -124,13 +124,13 @@ def test_training_starts_from_given_weights(trained: Path, tiny_kitti: Path, tmp
         torch.testing.assert_close(value, expected.get_parameter(name))
 
 
-def test_a_start_of_another_shape_is_refused(tiny_kitti: Path, tmp_path: Path) -> None:
+def test_train_init_of_another_shape_is_refused(tiny_kitti: Path, tmp_path: Path) -> None:
     save_student(SPVCNN(channels=4, cells=(100, 100, 12)), tmp_path / "other.safetensors")
     with pytest.raises(ConfigError, match=r"set the student\.\* keys"):
         train(student_run(tiny_kitti, tmp_path / "run", init=tmp_path / "other.safetensors"), progress=False)
 
 
-def test_accumulated_steps_are_whole_and_end_with_a_score(tiny_kitti: Path, tmp_path: Path) -> None:
+def test_train_accumulated_steps_are_complete_and_scored(tiny_kitti: Path, tmp_path: Path) -> None:
     """Two scans an epoch and two batches a step: one step an epoch, none of half its size."""
     result = train(student_run(tiny_kitti, tmp_path / "run", steps=3, accumulate=2), progress=False)
     assert result.miou is not None
@@ -139,7 +139,7 @@ def test_accumulated_steps_are_whole_and_end_with_a_score(tiny_kitti: Path, tmp_
         train(student_run(tiny_kitti, tmp_path / "other", accumulate=3), progress=False)
 
 
-def test_without_validation_the_last_weights_are_kept(tiny_kitti: Path, tmp_path: Path) -> None:
+def test_train_without_validation_keeps_the_last_weights(tiny_kitti: Path, tmp_path: Path) -> None:
     data = DataConfig(root=tiny_kitti, sequences="00", val_sequences="none", batch_size=1, workers=0)
     result = train(student_run(tiny_kitti, tmp_path / "run", data=data, steps=3), progress=False)
     assert result.miou is None
@@ -147,14 +147,14 @@ def test_without_validation_the_last_weights_are_kept(tiny_kitti: Path, tmp_path
     assert load_student(result.last).config == SMALL
 
 
-def test_processes_share_the_scans_without_overlap() -> None:
+def test_sampler_of_two_processes_shares_scans_without_overlap() -> None:
     keys = [list(EpochSampler(11, seed=3, rank=r, world=2, multiple=2)) for r in range(2)]
     assert [len(k) for k in keys] == [4, 4]
     assert len({key.index for k in keys for key in k}) == 8
     assert keys[0] == list(EpochSampler(11, seed=3))[::2][:4]
 
 
-def test_class_weights_from_the_data(tiny_kitti: Path, tmp_path: Path) -> None:
+def test_data_module_point_counts_equal_a_loop(tiny_kitti: Path, tmp_path: Path) -> None:
     from elite.data.datamodule import DataModule
 
     counts = DataModule(student_run(tiny_kitti, tmp_path)).point_counts()
@@ -165,7 +165,7 @@ def test_class_weights_from_the_data(tiny_kitti: Path, tmp_path: Path) -> None:
     assert counts == expected[1:].tolist()
 
 
-def test_cosine_schedule() -> None:
+def test_cosine_with_warm_up_equals_its_formula() -> None:
     optim = OptimConfig(lr=1.0, final_lr=0.1, warmup_steps=4)
     factors = [cosine(step, 104, optim) for step in range(120)]
     assert factors[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
@@ -178,7 +178,7 @@ def test_cosine_schedule() -> None:
 
 
 @pytest.mark.parametrize("anneal", ["step", "epoch"])
-def test_the_lengths_of_the_schedule_are_those_of_the_data(tiny_kitti: Path, tmp_path: Path, anneal) -> None:
+def test_train_schedule_length_follows_the_data(tiny_kitti: Path, tmp_path: Path, anneal) -> None:
     """Two scans, of which each batch takes one: six steps of three epochs."""
     optim = OptimConfig(lr=0.1, final_lr=0.01, anneal=anneal)
     train(student_run(tiny_kitti, tmp_path / "run", steps=None, epochs=3, optim=optim), progress=False)
@@ -201,7 +201,9 @@ def test_the_lengths_of_the_schedule_are_those_of_the_data(tiny_kitti: Path, tmp
         ({"init": Path("absent.ckpt")}, CheckpointError, "absent.ckpt"),
     ],
 )
-def test_impossible_runs_end_before_the_first_step(tiny_kitti: Path, tmp_path: Path, changes, error, message) -> None:
+def test_train_impossible_settings_are_refused_before_the_first_step(
+    tiny_kitti: Path, tmp_path: Path, changes, error, message
+) -> None:
     if changes.get("data") == "11":
         changes = {"data": DataConfig(root=tiny_kitti, sequences="11", workers=0)}
     if "val" in changes:
@@ -211,7 +213,7 @@ def test_impossible_runs_end_before_the_first_step(tiny_kitti: Path, tmp_path: P
 
 
 @pytest.mark.parametrize(("validated", "steps"), [(True, 1), (False, 4)])
-def test_run_whose_weights_explode_is_not_a_success(tiny_kitti: Path, tmp_path: Path, validated, steps) -> None:
+def test_train_with_exploding_weights_is_an_error(tiny_kitti: Path, tmp_path: Path, validated, steps) -> None:
     """After the first step nothing is finite: nine steps in a row are left out before that ends a run."""
     validation = "valid" if validated else "none"
     data = DataConfig(root=tiny_kitti, sequences="00", val_sequences=validation, batch_size=1, workers=0)
@@ -221,7 +223,7 @@ def test_run_whose_weights_explode_is_not_a_success(tiny_kitti: Path, tmp_path: 
     assert not (tmp_path / "run" / "checkpoints" / "best.ckpt").exists()
 
 
-def test_skipped_step_is_reported_when_the_run_ends(tiny_kitti: Path, tmp_path: Path, monkeypatch, capsys) -> None:
+def test_train_skipped_step_is_reported_at_the_end(tiny_kitti: Path, tmp_path: Path, monkeypatch, capsys) -> None:
     losses = Training.losses
 
     def spoil(self: Training, *given: Any) -> dict[str, torch.Tensor]:
@@ -238,7 +240,7 @@ def taught(root: Path, run: Path, rows: int = 320) -> TrainConfig:
     return student_run(root, run, teacher=TeacherConfig(weights="random"), image=ImageConfig(crop=(rows, 1024)))
 
 
-def test_crop_larger_than_the_images_is_found_before_the_run_begins(kitti: Path, tmp_path: Path) -> None:
+def test_train_crop_larger_than_images_is_refused_before_the_run(kitti: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     settings = taught(kitti, run, rows=384)
     with pytest.raises(DataError, match=r"376 x 1241 .*image.crop"):
@@ -247,7 +249,7 @@ def test_crop_larger_than_the_images_is_found_before_the_run_begins(kitti: Path,
 
 
 @pytest.mark.parametrize("damage", ["Tr", "scan", "validation scan"])
-def test_frame_that_cannot_be_read_is_found_before_the_run_begins(kitti: Path, tmp_path: Path, damage) -> None:
+def test_train_unreadable_frame_is_refused_before_the_run(kitti: Path, tmp_path: Path, damage) -> None:
     run, sequence = tmp_path / "run", kitti / "sequences" / ("08" if damage == "validation scan" else "00")
     if damage == "Tr":
         (sequence / "calib.txt").write_text("P2: 700 0 600 45 0 700 180 0 0 0 1 0\n")
@@ -259,7 +261,7 @@ def test_frame_that_cannot_be_read_is_found_before_the_run_begins(kitti: Path, t
     assert not run.exists()
 
 
-def test_data_that_is_not_used_is_reported(kitti: Path, tmp_path: Path, capsys) -> None:
+def test_train_unused_data_is_reported(kitti: Path, tmp_path: Path, capsys) -> None:
     (kitti / "sequences" / "00" / "labels" / "000001.label").unlink()
     write_frame(kitti, "22", "000000", random_scan(np.random.default_rng(0)))  # as elite synth --sequences 12 does
     train(student_run(kitti, tmp_path / "run", steps=1), progress=False)
@@ -269,7 +271,7 @@ def test_data_that_is_not_used_is_reported(kitti: Path, tmp_path: Path, capsys) 
     assert "sequence 22 is not used (see --data.sequences" in out
 
 
-def test_checkpoints_load_where_training_packages_are_missing(trained: Path) -> None:
+def test_segmenter_without_training_packages_loads_checkpoints(trained: Path) -> None:
     code = f"""
 import sys
 for name in ("lightning", "torchmetrics", "tensorboard", "transformers", "peft", "matplotlib", "trimesh"):
@@ -282,7 +284,7 @@ assert result.labels.shape == result.confidence.shape == (5,) and result.labels.
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
-def test_waiting_is_the_share_of_time_between_steps_without_validation(monkeypatch) -> None:
+def test_throughput_waiting_excludes_validation(monkeypatch) -> None:
     """Two steps of 3 s, each after 1 s of waiting, 10 s of validation after the first."""
     times = iter([0, 1, 4, 5, 15, 15, 18])  # start; begin and end of a step; of the validation; of a step
     logged: dict[str, float] = {}

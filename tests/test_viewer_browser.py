@@ -129,7 +129,7 @@ def window(open_page, drive) -> Window:
     return window
 
 
-def test_the_legend_hides_a_class_and_brings_it_back(window):
+def test_legend_click_hides_and_shows_a_class(window):
     assert window.points(BUILDING) > 500
     assert window.points(ROAD) == 0
     legend = window.page.get_by_text("car", exact=False).first
@@ -150,7 +150,7 @@ def test_slider_and_keys_change_the_frame(window):
     window.wait_for(lambda: window.points(CAR) > 500 and window.points(ROAD) == 0, "the first frame is back")
 
 
-def test_playing_goes_round(window):
+def test_playback_cycles_through_the_frames(window):
     window.viewer.choice.rate = 1.0  # at five a second, each screenshot can fall on the same one of two frames
     window.page.keyboard.press(" ")
     for class_id in (ROAD, CAR):
@@ -158,7 +158,7 @@ def test_playing_goes_round(window):
     window.page.get_by_role("button", name="Pause").click()
 
 
-def test_a_click_tells_of_the_point_under_it(window):
+def test_click_shows_the_point_below_it(window):
     scene = window.pixels()[:, : SIZE["width"] - 340]
     row, column = np.argwhere((scene == COLORS[CAR]).all(axis=2)).mean(axis=0)
     window.page.mouse.click(column, row)
@@ -166,7 +166,7 @@ def test_a_click_tells_of_the_point_under_it(window):
     assert window.page.get_by_role("cell", name="remission").is_visible()
 
 
-def test_keys_change_the_colours_and_the_ground(window):
+def test_keys_change_colours_and_ground(window):
     page = window.page
     page.keyboard.press("o")
     window.wait_for(lambda: (window.pixels() == SAFE_COLORS[CAR]).all(axis=2).sum() > 500, "safe colours are drawn")
@@ -178,7 +178,7 @@ def test_keys_change_the_colours_and_the_ground(window):
     assert page.get_by_text("-2.5 m").is_visible()
 
 
-def test_the_picture_shows_the_image_with_and_without_its_points(window):
+def test_picture_shows_the_image_with_or_without_points(window):
     page = window.page
     picture = page.locator("img").last
 
@@ -193,7 +193,7 @@ def test_the_picture_shows_the_image_with_and_without_its_points(window):
     window.wait_for(lambda: green() > 0.9, "the image is shown as it is")
 
 
-def test_a_damaged_scan_is_told_and_the_next_one_is_shown(open_page, drive, tmp_path):
+def test_window_with_a_damaged_scan_reports_it_and_shows_the_next(open_page, drive, tmp_path):
     shutil.copytree(drive, tmp_path / "drive")
     scan = tmp_path / "drive/sequences/00/velodyne/000000.bin"
     scan.write_bytes(scan.read_bytes()[:-3])
@@ -203,7 +203,7 @@ def test_a_damaged_scan_is_told_and_the_next_one_is_shown(open_page, drive, tmp_
     window.wait_for(lambda: window.points(ROAD) > 500, "the next frame is drawn")
 
 
-def test_scans_are_followed_as_they_come_and_their_names_are_text(open_page, drive, tmp_path):
+def test_live_window_follows_scans_and_shows_names_as_text(open_page, drive, tmp_path):
     source = ScanSource("live")
     window = open_page(source, live=True)
     window.wait_for(lambda: window.page.get_by_text("Waiting for the first scan").is_visible(), "it waits")
@@ -220,7 +220,7 @@ def test_scans_are_followed_as_they_come_and_their_names_are_text(open_page, dri
     assert window.page.title() != "owned"
 
 
-def test_it_looks_as_it_did(window):
+def test_window_looks_as_in_the_reference_screenshot(window):
     """Loosely, for fonts and drivers differ; a panel that is gone or a scene that is empty does not pass."""
     expected = np.asarray(Image.open(LOOKS).convert("RGB")).astype(float)
 

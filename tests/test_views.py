@@ -96,7 +96,7 @@ def same(a: View, b: View) -> bool:
 
 
 @pytest.mark.parametrize("augment", [False, True])
-def test_a_pair_shows_the_place_where_its_point_was_seen(drive: Path, augment: bool) -> None:
+def test_view_pairs_show_the_place_of_their_point(drive: Path, augment: bool) -> None:
     """Points are known again by their remission; every visible point that is left and in the crop has its pair."""
     data = training_set(drive, augment=augment)
     frame = data.frames[0]
@@ -125,7 +125,7 @@ def test_a_pair_shows_the_place_where_its_point_was_seen(drive: Path, augment: b
     assert set(mirrored) == ({False, True} if augment else {False})
 
 
-def test_points_do_not_depend_on_images(drive: Path) -> None:
+def test_training_set_points_do_not_depend_on_images(drive: Path) -> None:
     blind, seeing = training_set(drive, ()), training_set(drive, unlabelled="with_image")
     assert len(blind) == 3
     assert len(seeing) == 4
@@ -136,7 +136,7 @@ def test_points_do_not_depend_on_images(drive: Path) -> None:
             np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
 
 
-def test_the_same_key_gives_the_same_views_in_any_process(drive: Path) -> None:
+def test_training_set_same_key_gives_the_same_views_in_any_process(drive: Path) -> None:
     data = training_set(drive, image=replace(IMAGE, jitter=0.4))
     loaded = next(iter(DataLoader(data, sampler=[(7, 0)], batch_size=None, num_workers=1)))
     (a, b), (c, _) = data[(7, 0)].views, data[(8, 0)].views
@@ -145,7 +145,7 @@ def test_the_same_key_gives_the_same_views_in_any_process(drive: Path) -> None:
     assert not np.array_equal(a.image, b.image)  # the two files are equal: each camera draws its own crop and colours
 
 
-def test_a_mixture_of_frames_collates(drive: Path) -> None:
+def test_collate_of_frames_with_and_without_images_joins_views(drive: Path) -> None:
     """Two images, one, none: against a slow loop. A point that both cameras see has two pairs."""
     data = training_set(drive, dense_labels="image_2_labels")
     samples = [data[(0, 2)], data[(0, 1)], data[(0, 0)]]
@@ -175,7 +175,7 @@ def test_a_mixture_of_frames_collates(drive: Path) -> None:
     assert len(views.pair_point) - len(views.pair_point.unique()) == twice
 
 
-def test_no_image_no_views(drive: Path) -> None:
+def test_training_set_without_image_has_no_views(drive: Path) -> None:
     data = training_set(drive)
     assert collate([data[(0, 2)]]).views is None
     no_labels = collate([data[(0, 0)]]).views
@@ -183,7 +183,7 @@ def test_no_image_no_views(drive: Path) -> None:
     assert no_labels.labels is None
 
 
-def test_dense_labels_lie_where_they_were_drawn(drive: Path) -> None:
+def test_view_dense_labels_lie_at_their_pixels(drive: Path) -> None:
     data = training_set(drive, dense_labels="image_2_labels")
     first, second = data[(1, 0)].views
     assert first.labels is not None
@@ -194,7 +194,7 @@ def test_dense_labels_lie_where_they_were_drawn(drive: Path) -> None:
     assert data.dense_images == 1
 
 
-def test_dense_labels_that_do_not_fit_are_refused(drive: Path) -> None:
+def test_view_dense_labels_of_another_size_are_refused(drive: Path) -> None:
     for folders in ("image_0_labels", "labels", "image_2_labels,image_2_pseudo"):
         with pytest.raises(ConfigError, match=r"one folder per camera.*image_2, image_3"):
             training_set(drive, dense_labels=folders)
@@ -207,7 +207,7 @@ def test_dense_labels_that_do_not_fit_are_refused(drive: Path) -> None:
         training_set(drive, dense_labels="image_2_labels")[(0, 0)]
 
 
-def test_a_calibration_that_sees_nothing_is_refused(drive: Path) -> None:
+def test_view_calibration_without_visible_point_is_refused(drive: Path) -> None:
     path = drive / "sequences" / "00" / "calib.txt"
     path.write_text(path.read_text().replace("P2: 700 0 600 45", "P2: 700 0 600 1e7"))
     data = training_set(drive, ("image_2",))
@@ -223,13 +223,13 @@ def test_a_calibration_that_sees_nothing_is_refused(drive: Path) -> None:
         data[(0, 0)]
 
 
-def test_a_small_image_is_named_by_scan_and_camera(drive: Path) -> None:
+def test_view_of_a_small_image_names_scan_and_camera(drive: Path) -> None:
     write_image(drive, "000001", "image_2", coded_image()[:, :800])
     with pytest.raises(DataError, match=r"image_2 of scan 00/000001: expected .* 300 x 900 .*found 370 x 800"):
         training_set(drive)[(0, 1)]
 
 
-def test_missing_images_are_counted_or_refused(drive: Path) -> None:
+def test_data_module_missing_images_are_counted_or_refused(drive: Path) -> None:
     assert training_set(drive).without_images == 1
     assert training_set(drive, ("image_3",)).without_images == 2
     with pytest.raises(
@@ -240,7 +240,7 @@ def test_missing_images_are_counted_or_refused(drive: Path) -> None:
         training_set(drive, ("image_0",))
 
 
-def test_without_a_teacher_no_image_is_touched(drive: Path) -> None:
+def test_data_module_without_teacher_reads_no_image(drive: Path) -> None:
     Layout(drive).image("00", "000000", "image_2").write_bytes(b"damaged")
     off = DataModule(run_config(drive, teacher=TeacherConfig(weights="none")))
     assert off.train_set[(0, 0)].views == ()
@@ -259,7 +259,7 @@ def run_config(root: Path, teacher: TeacherConfig | None = None, **data: Any) ->
     )
 
 
-def test_the_data_module_gives_the_teacher_its_views(drive: Path) -> None:
+def test_data_module_with_teacher_gives_views(drive: Path) -> None:
     module = DataModule(run_config(drive, cameras="image_2, image_3", dense_labels="image_2_labels"))
     assert [int(i) for i in module.train_set.entries] == [0, 1, 2, 3]
     batches = list(module.train_dataloader())
@@ -272,7 +272,7 @@ def test_the_data_module_gives_the_teacher_its_views(drive: Path) -> None:
         DataModule(run_config(drive, cameras="none"))
 
 
-def test_scoring_views_leave_nothing_to_chance(drive: Path) -> None:
+def test_scoring_set_views_are_deterministic(drive: Path) -> None:
     frames = SemanticKITTI(drive, "00", cameras=("image_2",))
     scoring = ScoringSet(frames, VOLUME, image=ImageConfig(crop=(300, 900)))
     sample, still = scoring[0], training_set(drive, ("image_2",), augment=False)[(3, 0)]
@@ -286,7 +286,7 @@ def names(data: TrainingSet) -> list[int]:
     return [int(data.frames.ids[i].name) for i in data.entries]
 
 
-def test_scans_without_labels_stay_for_their_images(tmp_path: Path) -> None:
+def test_data_module_keeps_unlabelled_scans_with_images(tmp_path: Path) -> None:
     """Labelled 0 and 5 come back until they are about half of the epoch, each time augmented anew."""
     rng = np.random.default_rng(1)
     for i in range(10):
@@ -308,7 +308,7 @@ def test_scans_without_labels_stay_for_their_images(tmp_path: Path) -> None:
     assert names(training_set(tmp_path, ("image_2",), label_fraction=0.2)) == [0, 5]
 
 
-def test_real_images_and_pairs(real_kitti: Path) -> None:
+def test_view_of_a_real_frame_has_its_pairs(real_kitti: Path) -> None:
     """Without augmentation the whole image's pairs minus the crop; with it the image as in the file, or mirrored."""
     frames = SemanticKITTI(real_kitti, "00", frames="0-2", cameras=("image_2", "image_3"))
     still = TrainingSet(frames, VOLUME, AugmentConfig(enabled=False), 0)
@@ -342,7 +342,7 @@ def test_real_images_and_pairs(real_kitti: Path) -> None:
 # ---- generated labels in another root -------------------------------------------------------------------------------
 
 
-def test_generated_labels_are_read_from_another_root_and_true_ones_are_not(drive: Path, tmp_path: Path) -> None:
+def test_dense_labels_generated_are_read_from_the_derived_root(drive: Path, tmp_path: Path) -> None:
     made = Layout(tmp_path / "made")
     before = SemanticKITTI(drive, "00", cameras=("image_2",))
     points = count_points(before.scan_path(0))
@@ -365,9 +365,7 @@ def test_generated_labels_are_read_from_another_root_and_true_ones_are_not(drive
     assert (frames[0].labels == before[0].labels).all()
 
 
-def test_training_reads_generated_labels_from_the_folder_that_pseudo_label_names(
-    drive: Path, tmp_path: Path, capsys
-) -> None:
+def test_train_reads_labels_from_the_folder_of_pseudo_label(drive: Path, tmp_path: Path, capsys) -> None:
     made = tmp_path / "made"
     assert main(["pseudo-label", str(drive), "--frames", "0", "--out", str(made)]) == 0
     options = f"--data.derived {made} --data.dense_labels image_2_pseudo"

@@ -55,7 +55,7 @@ def two_colours(size: tuple[int, int], edge: int) -> np.ndarray:
     return image
 
 
-def test_the_border_lands_on_the_edge_and_not_midway():
+def test_watershed_border_lies_on_the_image_edge():
     """Seeds of the left colour end far from the edge, those of the right one begin right behind it, and the reverse."""
     size = (30, 60)
     for gap_from, gap_to, edge in ((16, 34, 31), (16, 34, 19)):
@@ -69,7 +69,7 @@ def test_the_border_lands_on_the_edge_and_not_midway():
         assert np.abs(border - edge).max() <= 1
 
 
-def test_sky_stays_unknown_and_between_rings_nothing_does():
+def test_watershed_leaves_sky_and_fills_between_rings():
     size = (60, 40)
     answer = regions(np.full((*size, 3), 128, np.uint8), rings([30, 36, 42, 48, 54], 40, np.zeros(40, int), size))
     known = answer >= 0
@@ -79,7 +79,7 @@ def test_sky_stays_unknown_and_between_rings_nothing_does():
 
 
 @pytest.mark.parametrize("gap", [6, 12, 24])
-def test_reach_follows_the_spacing_of_the_rings(gap: int):
+def test_watershed_reach_follows_the_ring_spacing(gap: int):
     size = (100, 30)
     seeds = rings(list(range(40, 100, gap)), 30, np.zeros(30, int), size)
     known = np.flatnonzero((regions(np.zeros((*size, 3), np.uint8), seeds) >= 0).any(axis=1))
@@ -87,7 +87,7 @@ def test_reach_follows_the_spacing_of_the_rings(gap: int):
     assert (np.diff(known) == 1).all()
 
 
-def test_every_seed_keeps_its_pixel():
+def test_watershed_seeds_keep_their_pixel():
     rng = np.random.default_rng(0)
     size = (40, 50)
     flat = rng.choice(40 * 50, 300, replace=False)
@@ -97,7 +97,7 @@ def test_every_seed_keeps_its_pixel():
     np.testing.assert_array_equal(answer[tuple(pixel.T)], seeds.segment)
 
 
-def test_what_shines_through_between_the_rings_of_a_near_object_does_not_flood():
+def test_watershed_background_seeds_inside_an_object_do_not_flood():
     """A wall at 30 m is hit between two rings of a car at 10 m: by parallax, the camera sees the car there."""
     size = (40, 30)
     car = [(r, c) for r in (6, 18, 30) for c in range(0, 30, 3)]
@@ -108,7 +108,7 @@ def test_what_shines_through_between_the_rings_of_a_near_object_does_not_flood()
     assert (regions(image, seeds, occlusion=0.0) == 1).sum() > 9
 
 
-def test_holes_are_filled_and_open_ends_are_not():
+def test_watershed_fills_holes_and_no_open_ends():
     """A window without returns inside a car is car; the same gap at its side is not."""
     size = (60, 60)
     pixel = [(r, c) for r in range(4, 60, 4) for c in range(0, 60, 2) if not (12 < r < 40 and 20 < c < 44)]
@@ -118,7 +118,7 @@ def test_holes_are_filled_and_open_ends_are_not():
     assert regions(image, seeds_at(opened, [0] * len(opened), size))[26, 32] == -1
 
 
-def test_thin_things_survive_weak_edges():
+def test_watershed_keeps_thin_objects_at_weak_edges():
     """Compactness: in mere noise a pole of one column stays near its seeds."""
     size = (31, 61)
     noise = 128 + 5 * np.random.default_rng(1).standard_normal((*size, 1))
@@ -129,7 +129,7 @@ def test_thin_things_survive_weak_edges():
     assert np.flatnonzero(loose.any(axis=0)).min() < 22
 
 
-def test_marks_grow_and_link_by_hand():
+def test_watershed_marks_worked_by_hand():
     marks = np.zeros((5, 9), np.int32)
     marks[1, 0], marks[3, 0], marks[1, 4], marks[2, 4] = 1, 2, 3, 4
     up_and_down = grown(marks, 1)
@@ -140,7 +140,7 @@ def test_marks_grow_and_link_by_hand():
     assert linked(row, 4).tolist() == [[5, 5, 5, 5, 0, 6, 6, 6, 6, 6]]
 
 
-def test_one_segment_one_pixel_no_seeds():
+def test_watershed_of_degenerate_seeds_is_handled():
     alone = seeds_at([(1, 1)], [0], (4, 5))
     assert (regions(np.zeros((4, 5, 3), np.uint8), alone) == 0).all()
     assert (regions(np.zeros((1, 1, 3), np.uint8), seeds_at([(0, 0)], [0], (1, 1))) == 0).all()
@@ -149,13 +149,13 @@ def test_one_segment_one_pixel_no_seeds():
     assert session.propose([]).inside.shape == (0, 4, 5)
 
 
-def test_settings_are_checked_and_told():
+def test_watershed_impossible_settings_are_refused():
     with pytest.raises(ConfigError, match="compactness"):
         Watershed(compactness=-1.0)
     assert Watershed(grow=2).describe() == {**Watershed().describe(), "grow": 2}
 
 
-def test_says_which_package_is_missing(monkeypatch: pytest.MonkeyPatch):
+def test_watershed_without_scikit_image_names_the_package(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "skimage.segmentation", None)
     with pytest.raises(MissingExtraError, match=r"elite-lidar\[plg\]"):
         Watershed()
