@@ -10,5 +10,5 @@ SLOW |= {"published": 20, "run": 30, "stream": 10}
 
 
 @pytest.mark.parametrize("name", [name for name in TARGETS if name != "charts"])  # they take seconds each
-def test_a_damaged_file_gives_a_result_or_a_named_error(name, tmp_path):
+def test_damaged_file_gives_a_result_or_a_named_error(name, tmp_path):
     assert not any(drive(TARGETS[name], tmp_path, count=SLOW.get(name, 60)))
