@@ -1,6 +1,7 @@
 """The house stays in order: modules import only from lower layers."""
 
 import ast
+import re
 from pathlib import Path
 
 import elite
@@ -143,6 +144,13 @@ def circle_from(graph: dict[str, set[str]]) -> list[str]:
         passed.append(name)
         name = min(graph[name] & graph.keys() - {name})
     return passed[passed.index(name) :]
+
+
+def test_records_are_complete_when_built() -> None:
+    """A frozen record is converted in its ``__post_init__`` at most, and never patched afterwards."""
+    converting = {"synthetic/config.py", "config/_records.py"}
+    users = {str(p.relative_to(ROOT)) for p in modules() if re.search(r"__dict__|object\.__setattr__", p.read_text())}
+    assert users <= converting
 
 
 def test_lightning_stays_in_training() -> None:
