@@ -45,7 +45,8 @@ class Segmenter:
     Args:
         student: moved to ``device`` and set to eval mode.
         backend: auto (native on a CPU, spconv on CUDA), native, torch, or spconv.
-        precision: fp32 or bf16. bf16 takes 60 % of the time on processors that multiply it, and may change some labels.
+        precision: fp32 or bf16. bf16 takes 60 % of the time on AMD Zen 4 and Zen 5, is slower on some other processors,
+            and may change some labels.
         votes: number of test-time-augmentation views (1 = off). Each view takes the time of a scan.
         vote_by: how the views are averaged: softmax, logits or released; see
             :class:`elite.test_time_augmentation.ViewEnsemble`.
