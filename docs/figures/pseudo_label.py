@@ -1,6 +1,8 @@
 """Picture of the page on pseudo-labels: what ``elite pseudo-label --pictures`` draws of a rendered street.
 
-python docs/figures/pseudo_label.py
+    python docs/figures/pseudo_label.py
+
+Renders two full-size frames, and labels one of them with the watershed.
 """
 
 import argparse
