@@ -195,11 +195,11 @@ def test_train_signal_while_waiting_for_a_batch_saves_the_last_step(
     stopped = student_run(tiny_kitti, tmp_path / "stopped", data=data, steps=6, val_every=3, resume="last")
     read, run = TrainingSet._sample, os.getpid()
 
-    def stalled(self: TrainingSet, epoch: int, i: int) -> Any:
-        if epoch == 2:  # the fifth and the sixth step; a loader process is ahead of the run
+    def stalled(self: TrainingSet, key: SampleKey) -> Any:
+        if key.epoch == 2:  # the fifth and the sixth step; a loader process is ahead of the run
             time.sleep(1 if os.getpid() != run else 0)
             hang(lambda: os.kill(run, signal.SIGTERM))
-        return read(self, epoch, i)
+        return read(self, key)
 
     with monkeypatch.context() as patch:
         patch.setattr(TrainingSet, "_sample", stalled)
@@ -298,10 +298,10 @@ def test_train_stalled_file_ends_in_time_and_is_named(
     read, stalled = TrainingSet._sample, tmp_path / "stalled.bin"
     stalled.touch()
 
-    def wait(self: TrainingSet, epoch: int, i: int) -> Any:
+    def wait(self: TrainingSet, key: SampleKey) -> Any:
         with stalled.open():
-            time.sleep(100 if epoch == 1 else 0)
-        return read(self, epoch, i)
+            time.sleep(100 if key.epoch == 1 else 0)
+        return read(self, key)
 
     monkeypatch.setattr(TrainingSet, "_sample", wait)
     data = DataConfig(root=tiny_kitti, sequences="00", batch_size=1, workers=workers, timeout=0.5)
@@ -314,10 +314,10 @@ def test_train_loader_without_shared_memory_ends_the_run(tiny_kitti: Path, tmp_p
     """In the thread of a queue its error is printed, and the run waits for ever."""
     read, run = TrainingSet._sample, os.getpid()
 
-    def limited(self: TrainingSet, epoch: int, i: int) -> Any:
+    def limited(self: TrainingSet, key: SampleKey) -> Any:
         if os.getpid() != run:  # shared memory is files, so this is what a full /dev/shm does too
             resource.setrlimit(resource.RLIMIT_FSIZE, (1024, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
-        return read(self, epoch, i)
+        return read(self, key)
 
     monkeypatch.setattr(TrainingSet, "_sample", limited)
     data = DataConfig(root=tiny_kitti, sequences="00", batch_size=1, workers=1)
@@ -379,10 +379,10 @@ def test_train_full_disk_keeps_the_previous_checkpoint(tiny_kitti: Path, tmp_pat
 def test_train_killed_loader_ends_with_a_named_error(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
     read, main = TrainingSet._sample, os.getpid()
 
-    def killed(self: TrainingSet, epoch: int, i: int) -> Any:
-        if os.getpid() != main and epoch == 1:
+    def killed(self: TrainingSet, key: SampleKey) -> Any:
+        if os.getpid() != main and key.epoch == 1:
             os.kill(os.getpid(), signal.SIGKILL)
-        return read(self, epoch, i)
+        return read(self, key)
 
     monkeypatch.setattr(TrainingSet, "_sample", killed)
     data = DataConfig(root=tiny_kitti, sequences="00", batch_size=1, workers=1)
