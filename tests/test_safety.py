@@ -44,7 +44,7 @@ class Attack:
 
 @pytest.mark.parametrize("wrap", ["bare pickle", "torch", "torch before 1.6", "inside a tensor's dictionary"])
 def test_checkpoint_with_code_never_runs_it(wrap, tmp_path):
-    from elite.student.checkpoint import import_published
+    from elite.student.published import import_published
     from elite.teacher import load_teacher
     from elite.teacher.sam_weights import load_sam
 
@@ -395,7 +395,7 @@ def test_foundation_folder_with_a_pipe_is_refused(name, resnet, time_limit):
 
 def test_weights_that_are_a_pipe_are_refused(tmp_path, time_limit):
     from elite.pseudo_labels.proposers.sam import Sam
-    from elite.student.checkpoint import import_published
+    from elite.student.published import import_published
     from elite.teacher import load_teacher
     from elite.teacher.sam_weights import load_sam
     from elite.teacher.tensor_file import unpack
