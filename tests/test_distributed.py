@@ -2,8 +2,7 @@
 
 import json
 import os
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -23,7 +22,7 @@ from elite.training import TrainingResult, train
 from elite.training.module import Training
 from elite.types import Batch
 from tests.support.foundation import write_foundation
-from tests.support.processes import two_machines
+from tests.support.processes import ForkedProcess, two_machines
 from tests.support.scans import RAW_IDS, random_scan, write_frame
 
 EPOCHS, SCANS, SCORED, WITH_IMAGE = 3, 5, 3, (0, 1)  # 2 steps of two scans an epoch; the fifth scan is left over
@@ -69,31 +68,23 @@ def run(base: Path, out: Path, accumulate: int) -> tuple[TrainingResult, Losses]
         return train(config, progress=False), losses
 
 
-def process(base: Path) -> None:
-    """What each of two processes does."""
+def train_as_one_of_two(base: Path) -> None:
+    """Train in one of two processes, and write the score and the losses of its batches."""
     result, losses = run(base, base / "two", accumulate=1)
     (base / f"{os.environ['RANK']}.json").write_text(json.dumps({"miou": result.miou, "losses": losses}))
 
 
 def launch_two(base: Path) -> None:
-    """As torchrun does on two machines of one process each."""
-    code = f"from pathlib import Path; from tests.test_distributed import process; process(Path({str(base)!r}))"
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", code],
-            cwd=Path(__file__).parents[1],
-            env=os.environ | told,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for told in two_machines()
+    """Start two processes as torchrun does on two machines of one process each, and wait for them."""
+    processes = [
+        ForkedProcess(partial(train_as_one_of_two, base), base / f"log{i}", variables)
+        for i, variables in enumerate(two_machines())
     ]
     try:
-        for process in started:
-            _, errors = process.communicate(timeout=240)
-            assert process.returncode == 0, errors
+        for process in processes:
+            assert process.wait(240) == 0, process.output()
     finally:
-        for process in started:
+        for process in processes:
             process.kill()
 
 

@@ -29,6 +29,7 @@ from elite.student import load_student
 from elite.training import train
 from elite.training.faults import sound
 from elite.training.module import Training
+from tests.support.processes import Trial
 from tests.support.runs import (
     assert_identical,
     distillation_run,
@@ -390,33 +391,31 @@ def test_train_killed_loader_ends_with_a_named_error(tiny_kitti: Path, tmp_path:
         train(student_run(tiny_kitti, tmp_path, data=data, steps=6), progress=False)
 
 
-def run_program(program: Path, settings: dict[str, Any], timeout: int) -> subprocess.CompletedProcess[str]:
-    """``elite train`` of a small student by a program that does something to it."""
+def small_train_argv(settings: dict[str, Any]) -> list[str]:
+    """Arguments of ``elite train`` for a small student."""
     small = {"student.channels": 4, "student.cells": "[50,50,10]", "data.batch_size": 1, "data.sequences": "00"}
     argv = [f"--{name}={value}" for name, value in (settings | small).items()]
-    command = [sys.executable, str(program), "train", "--config", "semantickitti-student", "--accelerator=cpu", *argv]
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+    return ["train", "--config", "semantickitti-student", "--accelerator=cpu", *argv]
 
 
-def test_no_loader_outlives_a_run_that_ends_in_its_validation(tiny_kitti: Path, tmp_path: Path) -> None:
-    """Training has loader processes too by then, for which the command would wait."""
-    frame, broken = tiny_kitti / "sequences" / "08" / "velodyne" / "000000.bin", tmp_path / "broken.py"
-    broken.write_text(
-        "import sys\n"
-        "from pathlib import Path\n"
-        "from elite.cli import main\n"
-        "from elite.training.module import Training\n"
-        "score = Training.on_validation_epoch_end\n"
-        "def damage(self):\n"
-        "    score(self)\n"
-        f"    Path({str(frame)!r}).write_bytes(b'?')\n"
-        "Training.on_validation_epoch_end = damage\n"
-        "if __name__ == '__main__': sys.exit(main(sys.argv[1:]))\n"
-    )
+def damage_after_validation(scan: Path) -> None:
+    """Truncate a scan at the end of each validation."""
+    end = Training.on_validation_epoch_end
+
+    def damage(self: Training) -> None:
+        end(self)
+        scan.write_bytes(b"?")
+
+    Training.on_validation_epoch_end = damage  # type: ignore[method-assign]
+
+
+def test_train_error_in_validation_leaves_no_loader_process(tiny_kitti: Path, tmp_path: Path) -> None:
+    """Training has loader processes at that time. The command would wait for them."""
+    scan = tiny_kitti / "sequences" / "08" / "velodyne" / "000000.bin"
     settings = {"data.root": tiny_kitti, "out": tmp_path / "run", "steps": 20, "val_every": 2, "data.workers": 1}
-    done = run_program(broken, settings, timeout=100)
-    assert done.returncode == 2, done.stderr
-    assert "000000.bin: expected a multiple of 16 bytes" in done.stderr
+    process = Trial(small_train_argv(settings), tmp_path / "log", partial(damage_after_validation, scan))
+    assert process.wait(100) == 2, process.output()
+    assert "000000.bin: expected a multiple of 16 bytes" in process.output()
 
 
 def test_train_killed_loader_reported_inside_other_code_is_named(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
@@ -451,7 +450,8 @@ def test_train_killed_process_of_two_ends_the_other(tiny_kitti: Path, tmp_path: 
     )
     settings = {"data.root": tiny_kitti, "out": tmp_path / "run", "devices": 2, "steps": 20, "data.workers": 0}
     start = time.monotonic()
-    done = run_program(program, settings, timeout=200)
+    command = [sys.executable, str(program), *small_train_argv(settings)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
     assert done.returncode == 2, done.stderr
     assert "another process of this run is gone" in done.stderr
     assert time.monotonic() - start < 150

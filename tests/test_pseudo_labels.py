@@ -31,6 +31,7 @@ from elite.pseudo_labels.seeds import find_seeds, group, row_gap
 from elite.pseudo_labels.vote import Regions, judge, paint
 from elite.synthetic import DriveConfig, render_drive
 from elite.types import Camera, PointPixelPairs
+from tests.support.processes import Trial
 from tests.support.scans import CALIBRATION, random_scan, write_frame
 
 CAR, PERSON, ROAD, BUILDING = (CLASS_ID[name] for name in ("car", "person", "road", "building"))
@@ -290,8 +291,12 @@ def own_drive(drive: Path, tmp_path: Path) -> Path:
     return root
 
 
+def pseudo_label_argv(root: Path, out: Path) -> list[str]:
+    return ["pseudo-label", str(root), "--out", str(out), "--sequences", "00,08"]
+
+
 def run(root: Path, out: Path, *options: str) -> int:
-    return main(["pseudo-label", str(root), "--out", str(out), "--sequences", "00,08", *options])
+    return main([*pseudo_label_argv(root, out), *options])
 
 
 def contents(root: Path) -> dict[str, bytes]:
@@ -425,13 +430,12 @@ def test_training_set_with_pseudo_labels_of_another_fraction_is_refused(drive: P
 def test_pseudo_label_killed_then_rerun_completes_the_files(drive: Path, tmp_path: Path):
     whole, out = tmp_path / "whole", tmp_path / "out"
     run(drive, whole)
-    command = [sys.executable, "-m", "elite", "pseudo-label", str(drive), "--out", str(out), "--sequences", "00,08"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = Trial(pseudo_label_argv(drive, out), tmp_path / "log")
     deadline = time.monotonic() + 60
     while not list(out.rglob("*.png")) and time.monotonic() < deadline:
         time.sleep(0.005)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
     assert 0 < len(contents(out)) < len(contents(whole))
     assert run(drive, out) == 0
     assert contents(out) == contents(whole)
@@ -440,7 +444,7 @@ def test_pseudo_label_killed_then_rerun_completes_the_files(drive: Path, tmp_pat
 def test_pseudo_label_with_two_processes_equals_one(drive: Path, tmp_path: Path):
     one, two = tmp_path / "one", tmp_path / "two"
     run(drive, one)
-    command = [sys.executable, "-m", "elite", "pseudo-label", str(drive), "--out", str(two), "--sequences", "00,08"]
+    command = [sys.executable, "-m", "elite", *pseudo_label_argv(drive, two)]
     done = subprocess.run([*command, "--devices", "2"], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("8 images labelled") == 1
@@ -450,8 +454,7 @@ def test_pseudo_label_with_two_processes_equals_one(drive: Path, tmp_path: Path)
 def test_pseudo_label_two_runs_on_one_folder_write_the_same_files(drive: Path, tmp_path: Path):
     one, two = tmp_path / "one", tmp_path / "two"
     run(drive, one)
-    command = [sys.executable, "-m", "elite", "pseudo-label", str(drive), "--out", str(two), "--sequences", "00,08"]
-    both = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(2)]
+    both = [Trial(pseudo_label_argv(drive, two), tmp_path / f"log{i}") for i in range(2)]
     assert [p.wait(120) for p in both] == [0, 0]
     assert contents(two) == contents(one)
     assert not [p for p in two.rglob(".*") if p.is_file()]  # nothing half-written is left

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -32,15 +33,16 @@ _SERVER.set_forkserver_preload(
 )
 
 
-class Trial:
-    """``elite argv`` in a separate process. Its output is appended to ``log``."""
+class ForkedProcess:
+    """``function()`` in a separate process. Its output is appended to ``log``.
 
-    def __init__(
-        self, argv: list[str], log: Path, fault: Fault | None = None, environment: dict[str, str] | None = None
-    ) -> None:
+    The function is a module-level function, or a ``partial`` of one.
+    """
+
+    def __init__(self, function: Callable[[], object], log: Path, environment: dict[str, str] | None = None) -> None:
         self.log, self.started_at = log, time.monotonic()
         self._offset = log.stat().st_size if log.exists() else 0
-        self._process = _SERVER.Process(target=_command, args=(argv, log, fault, environment or {}))
+        self._process = _SERVER.Process(target=_call, args=(function, log, environment or {}))
         self._process.start()
 
     def kill(self, number: int = signal.SIGKILL) -> None:
@@ -82,17 +84,30 @@ class Trial:
         return self.log.read_bytes()[self._offset :].decode(errors="replace") if self.log.exists() else ""
 
 
-def _command(argv: list[str], log: Path, fault: Fault | None, environment: dict[str, str]) -> None:
+class Trial(ForkedProcess):
+    """``elite argv`` in a separate process, with a fault that is injected before it starts."""
+
+    def __init__(
+        self, argv: list[str], log: Path, fault: Fault | None = None, environment: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(partial(_command, argv, fault), log, environment)
+
+
+def _call(function: Callable[[], object], log: Path, environment: dict[str, str]) -> None:
     os.setpgid(0, 0)  # kill_group reaches this process and its loaders only
     multiprocessing.set_start_method("fork", force=True)  # for loader processes, as on the command line
     os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # the server ignores SIGINT
     for stream in (1, 2):
         os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
+    torch.set_num_threads(1)
+    function()
+
+
+def _command(argv: list[str], fault: Fault | None) -> None:
     from elite.cli import main
     from elite.training.module import Training
 
-    torch.set_num_threads(1)
     begin, batches = Training.on_train_batch_start, count()
 
     def report(self: Training, batch: Batch, index: int) -> None:
