@@ -440,7 +440,7 @@ def test_stream_with_missing_folders_names_them(world: World) -> None:
         world.stream().run()
     world.folder.mkdir()
     world.out = world.put("file", 3) / "below"
-    with pytest.raises(OutputError, match="choose another place"):
+    with pytest.raises(OutputError, match="Choose another output"):
         world.stream().run()
     with pytest.raises(ConfigError, match="idle: expected more than 0"):
         world.stream().run(idle=0)

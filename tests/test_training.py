@@ -197,7 +197,7 @@ def test_train_schedule_length_follows_the_data(tiny_kitti: Path, tmp_path: Path
         ({"data": DataConfig(root=Path("nowhere"))}, DataError, "no folder 'sequences'"),
         ({"data": "11"}, DataError, "training needs labels"),
         ({"val": "11"}, DataError, "none to train without a score"),
-        ({"out": Path("/proc/nothing/here")}, OutputError, "choose another place"),
+        ({"out": Path("/proc/nothing/here")}, OutputError, "Choose another output"),
         ({"init": Path("absent.ckpt")}, CheckpointError, "absent.ckpt"),
     ],
 )

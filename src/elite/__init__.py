@@ -1,4 +1,4 @@
-"""elite: teach a small LiDAR segmentation network from camera images."""
+"""elite: train a small LiDAR segmentation network with camera images as teacher."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ __all__ = ["Segmenter", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    """``elite.Segmenter`` without making ``import elite`` (and ``elite --help``) wait for torch."""
+    """Import ``elite.Segmenter`` on first use: ``import elite`` and ``elite --help`` then do not import torch."""
     if name == "Segmenter":
         from elite.inference import Segmenter
 

@@ -1,4 +1,4 @@
-"""What a result was made with: versions, code state, hardware."""
+"""Environment of a result: versions, code state, hardware."""
 
 import os
 import platform
@@ -14,7 +14,7 @@ _PACKAGES = ("torch", "numpy", "scipy", "lightning", "spconv", "transformers", "
 
 
 def describe() -> dict[str, Any]:
-    """Versions of what computes, git commit of the code (None outside a checkout), kernels, processor and GPU."""
+    """Return versions, the git commit of the code (None outside a checkout), kernels, processor and GPU."""
     from elite import native
 
     return {
@@ -28,7 +28,7 @@ def describe() -> dict[str, Any]:
 
 
 def git_commit() -> str | None:
-    """Commit of the checkout that this package runs from, with ``-dirty`` if files differ from it."""
+    """Return the commit of the checkout of this package, with ``-dirty`` if files differ from it."""
     folder = Path(__file__).parent
     git = ["git", "-C", str(folder)]
     try:
@@ -43,7 +43,7 @@ def git_commit() -> str | None:
 
 
 def _version(package: str) -> str | None:
-    """Version of a package, with the distribution's name where that differs: spconv-cu126 installs spconv."""
+    """Version of a package, with the name of its distribution if that differs: spconv-cu126 installs spconv."""
     try:
         return version(package)
     except PackageNotFoundError:

@@ -1,18 +1,18 @@
-"""The few exceptions a user can meet. Each message says what was expected, what was found and what to do."""
+"""Exceptions for users. Each message states the expectation, the finding and the remedy."""
 
 from importlib.util import find_spec
 
 
 class EliteError(Exception):
-    """Something the user can mend. The command line prints it as one line and exits with status 2."""
+    """Error that the user can correct. The command line prints it as one line and exits with status 2."""
 
 
 class DataError(EliteError):
-    """A file of the data set is missing, damaged, or does not fit the others."""
+    """A file of the data set is missing, damaged, or does not match the others."""
 
 
 class CheckpointError(EliteError):
-    """A checkpoint cannot be read, or does not fit the network it is meant for."""
+    """A checkpoint is not readable, or does not match its network."""
 
 
 class ConfigError(EliteError):
@@ -20,30 +20,34 @@ class ConfigError(EliteError):
 
 
 class TrainingError(EliteError):
-    """A run cannot go on: its numbers are no longer finite, or one of its processes is gone."""
+    """A run cannot continue: its numbers are not finite, or one of its processes has ended."""
 
 
 class StoppedError(EliteError):
-    """A run was asked to stop, did so after its step, and can go on later. The command exits with status 143."""
+    """A run has stopped after a step because of a signal, and can be resumed. The command exits with status 143."""
 
 
 class OutputError(EliteError):
-    """A result cannot be written where it was asked to go."""
+    """A result is not writable at its path."""
 
 
 class MissingExtraError(EliteError):
-    """An optional package is needed and not installed."""
+    """A required optional package is not installed."""
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(f'{package} is not installed; run: pip install "elite-lidar[{extra}]"')
 
 
 def require_extra(package: str, extra: str) -> None:
-    """Raises MissingExtraError unless the package is installed."""
+    """Check that an optional package is installed.
+
+    Raises:
+        MissingExtraError: it is not.
+    """
     if find_spec(package) is None:
         raise MissingExtraError(package, extra)
 
 
 def first_line(error: Exception) -> str:
-    """What another library complained about, short enough to stand in a message of ours."""
+    """Return the first line of another library's error, short enough for a message of elite."""
     return (str(error).splitlines() or [type(error).__name__])[0][:160]

@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, and read so that nothing in them runs, blocks or fills the memory."""
+"""Safe file access: atomic writes, bounded reads that neither run code nor block."""
 
 import errno
 import json
@@ -14,10 +14,10 @@ from PIL import Image, UnidentifiedImageError
 
 from elite.errors import DataError, OutputError
 
-SCAN_BYTES = 2**30  # limit of a scan, of its labels, and of other arrays beside it
+SCAN_BYTES = 2**30  # limit of a scan, of its labels, and of other arrays per point
 TEXT_BYTES = 2**26  # limit of calibrations, YAML and JSON
 IMAGE_BYTES = 2**28
-_MOST_PIXELS = 2**25  # more than any camera has: a few bytes can claim any size, and memory is taken for it
+_MAX_PIXELS = 2**25  # more than any camera has: a few bytes can claim any size, and memory is reserved for it
 _NO_SYNC = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}  # network and FUSE file systems without fsync
 
 
@@ -28,7 +28,7 @@ _NO_SYNC = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}  # network and FUSE file 
 def open_regular(path: Path, limit: int | None) -> Iterator[BinaryIO]:
     """Open a regular file of at most ``limit`` bytes (None = any size) for reading.
 
-    A pipe or a device is refused instead of waited for.
+    Pipes and devices are refused: they could block.
 
     Raises:
         OSError: unreadable, not a regular file, or too large; ``strerror`` describes what was found.
@@ -73,16 +73,20 @@ def parse_json(text: str | bytes) -> Any:
 
 @contextmanager
 def open_image(path: Path, *formats: str, remedy: str) -> Iterator[Image.Image]:
-    """An image file of one of the ``formats``, Pillow's names: it knows others that start programs.
+    """Open an image file of one of the ``formats``. Pillow supports others that start programs.
+
+    Args:
+        path: the file.
+        formats: Pillow's names, such as PNG.
+        remedy: imperative sentence without its period, for the error message.
 
     Raises:
-        DataError: missing, damaged (found out here or in the block), of another format, or too large; ``remedy`` says
-            what to do.
+        DataError: missing, damaged (detected here or in the block), of another format, or too large.
     """
     try:
         with open_regular(path, IMAGE_BYTES) as file, Image.open(file, formats=formats) as image:
-            if image.width * image.height > _MOST_PIXELS:
-                raise ValueError(f"{image.width} x {image.height} pixels, expected at most {_MOST_PIXELS}")
+            if image.width * image.height > _MAX_PIXELS:
+                raise ValueError(f"{image.width} x {image.height} pixels, expected at most {_MAX_PIXELS}")
             yield image
     except (
         *(OSError, SyntaxError, ValueError, MemoryError),
@@ -94,7 +98,7 @@ def open_image(path: Path, *formats: str, remedy: str) -> Iterator[Image.Image]:
 
 
 def _reason(error: Exception) -> str:
-    """Pillow names the open file by its address in memory."""
+    """Reason of an error, without Pillow's memory address of the open file."""
     return "an unknown format" if isinstance(error, UnidentifiedImageError) else str(error)
 
 
@@ -111,39 +115,39 @@ def make_folder(path: Path) -> Path:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(
-            f"cannot create the folder {path} ({error.strerror}); choose another place for the output."
+            f"{path}: expected a folder that can be created, found an error ({error.strerror}). Choose another output."
         ) from error
     if not os.access(path, os.W_OK):
-        raise OutputError(f"the folder {path} is not writable; choose another place for the output.")
+        raise OutputError(f"{path}: expected a writable folder, found one without permission. Choose another output.")
     return path
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a binary file that appears at ``path`` only when the block ends well, whole and on disk.
+    """Open a binary file that appears at ``path``, complete and on disk, when the block ends without an error.
 
     Raises:
-        OutputError: the folder is not writable or the disk is full; what stood at ``path`` before is intact.
+        OutputError: the folder is not writable or the disk is full. An earlier file at ``path`` is intact.
     """
     make_folder(path.parent)
     temporary: Path | None = None
     try:
-        temporary, file = _create_beside(path)
+        temporary, file = _create_temporary(path)
         with file:
             yield file
             file.flush()
             _sync(file)
         temporary.replace(path)
     except OSError as error:
-        raise OutputError(f"cannot write {path} ({error}); free the space or choose another place.") from error
+        raise OutputError(f"{path}: cannot write ({error}). Free disk space or choose another output.") from error
     finally:
         if temporary is not None:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
 
 
-def _create_beside(path: Path) -> tuple[Path, BinaryIO]:
-    """A new file in the folder of ``path``, with the usual permissions from the start: some storage refuses chmod."""
+def _create_temporary(path: Path) -> tuple[Path, BinaryIO]:
+    """Create a file in the folder of ``path``, with its final permissions: some storage refuses chmod."""
     temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}"
     return temporary, temporary.open("xb")
 
@@ -157,10 +161,15 @@ def _sync(file: BinaryIO) -> None:
 
 
 def write_bytes(path: Path, data: bytes | memoryview, *, verify: bool = False) -> None:
-    """``verify`` reads the file back before it takes the place of the one before.
+    """Write a file atomically.
+
+    Args:
+        path: the file.
+        data: its content.
+        verify: read the file back before it replaces an earlier one.
 
     Raises:
-        OutputError: not written, or other bytes came back; what stood at ``path`` before is intact.
+        OutputError: not written, or read back with other bytes. An earlier file at ``path`` is intact.
     """
     with atomic_file(path) as file:
         file.write(data)
@@ -168,11 +177,11 @@ def write_bytes(path: Path, data: bytes | memoryview, *, verify: bool = False) -
             file.flush()
             _sync(file)
             if Path(file.name).read_bytes() != data:
-                raise OutputError(f"{path} came back from the disk with other bytes than were written; check the disk.")
+                raise OutputError(f"{path}: expected the written bytes on disk, found others. Check the disk.")
 
 
 def write_json(path: Path, value: Any) -> None:
-    """``value`` as readable JSON; numpy numbers and arrays become plain ones."""
+    """Write ``value`` as readable JSON. Numpy numbers and arrays become plain ones."""
     write_bytes(path, (json.dumps(value, indent=2, default=_plain) + "\n").encode())
 
 
@@ -190,4 +199,4 @@ def refuse_inputs(out: Path, *inputs: Path) -> None:
     for path in inputs:
         with suppress(OSError):
             if os.path.samefile(out, path):
-                raise OutputError(f"the output {out} is the input {path} and would replace it; choose another output.")
+                raise OutputError(f"{out}: expected a new file, found the input {path}. Choose another output.")

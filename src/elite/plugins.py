@@ -1,4 +1,4 @@
-"""Classes of other packages, named package.module:Class: the only place that imports code by a name."""
+"""Classes of other packages, named package.module:Class. No other module imports code by name."""
 
 from pkgutil import resolve_name
 from typing import TypeVar
@@ -9,12 +9,16 @@ Role = TypeVar("Role")
 
 
 def make_plugin(name: str, role: type[Role]) -> Role:
-    """An instance of the class ``package.module:Class``, made without arguments. Importing it runs its package.
+    """Make an instance of the class ``package.module:Class`` without arguments. Its import runs code of its package.
 
-    A name from a configuration file comes here only with --allow-import (elite.cli.config_file).
+    Names from configuration files are accepted only with --allow-import (elite.cli.config_file).
+
+    Args:
+        name: the class.
+        role: protocol that it must implement.
 
     Raises:
-        ConfigError: the class does not exist, or its instances lack a part of the protocol ``role``.
+        ConfigError: the class does not exist, or its instances lack a part of the protocol.
     """
     try:
         if ":" not in name:

@@ -17,7 +17,7 @@ from elite.config import is_union
 from elite.errors import ConfigError
 from elite.files import TEXT_BYTES, read_file
 
-_MOST_VALUES = 10_000  # in one file: a run has about a hundred settings
+_MAX_VALUES = 10_000  # per file; a run has about a hundred settings
 _MARKS = re.compile(r"[:,\-&*\n]")
 _IMPORT = re.compile(r"[A-Za-z_]\w*(\.\w+)*:[A-Za-z_][\w.]*")
 IMPORTS = "imports"  # key of a setting's metadata: its value may name package.module:Class
@@ -80,7 +80,7 @@ def typed_value(text: str, kind: Any, name: str) -> Any:
 
 
 def all_settings(cls: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Full name and type of each setting and of each group of settings: out, data, data.root, ..."""
+    """Yield the full name and type of each setting and each group of settings: out, data, data.root, ..."""
     for name, kind in get_type_hints(cls).items():
         yield f"{prefix}{name}", kind
         if is_dataclass(kind):
@@ -95,11 +95,9 @@ def _decode(data: bytes) -> str:
 
 
 def _compose(text: str, source: str) -> Node:
-    """The nodes of a YAML text: every scalar keeps the text that was written."""
-    if sum(1 for _ in _MARKS.finditer(text)) > _MOST_VALUES:
-        raise ConfigError(
-            f"{source}: expected at most {_MOST_VALUES} values, found more. Give the settings of one run."
-        )
+    """Compose the nodes of a YAML text. Scalars keep their written text."""
+    if sum(1 for _ in _MARKS.finditer(text)) > _MAX_VALUES:
+        raise ConfigError(f"{source}: expected at most {_MAX_VALUES} values, found more. Give the settings of one run.")
     try:
         node = yaml.compose(text, Loader=_Loader)
     except (yaml.YAMLError, ValueError) as error:
@@ -109,7 +107,7 @@ def _compose(text: str, source: str) -> Node:
 
 @dataclass
 class _Reader:
-    """Settings from YAML nodes. Aliases (&a, *a) make few lines hold any number of values, so these are counted."""
+    """Reader of settings in YAML nodes. It counts values: with aliases (&a, *a), few lines contain any number."""
 
     source: str
     skip: Collection[str]
@@ -120,8 +118,8 @@ class _Reader:
         self._count(node)
         if not isinstance(node, MappingNode):
             name = prefix.removesuffix(".")
-            what = f"{name} is a group of settings" if name else "expected settings by name"
-            raise ConfigError(f"{self.source}: {what}, found '{_short(node)}'. Write 'name: value' lines.")
+            expected = f"{name} is a group of settings" if name else "expected settings by name"
+            raise ConfigError(f"{self.source}: {expected}, found '{_short(node)}'. Write 'name: value' lines.")
         kinds, by_name, found = get_type_hints(cls), {f.name: f for f in fields(cls)}, {}
         for key, value in node.value:
             name = key.value if isinstance(key, ScalarNode) else _short(key)
@@ -139,13 +137,13 @@ class _Reader:
         return found
 
     def value(self, node: Node, kind: Any, name: str) -> Any:
-        """A value as its setting takes it. Where that is text, it is the text that was written: 00 stays 00."""
+        """Value in the form of its setting. Text settings keep the written text: 00 stays 00."""
         self._count(node)
         takes_text = _takes_text(kind)
         if isinstance(node, SequenceNode):
             items = [self.value(item, str if takes_text else object, name) for item in node.value]
             if takes_text and not all(isinstance(item, str) for item in items):
-                raise ConfigError(f"{self.source}: {name} takes a list of words, found another value in it. Quote it.")
+                raise ConfigError(f"{self.source}: {name} takes a list of words, found another value. Quote it.")
             return ",".join(items) if takes_text else items
         if not isinstance(node, ScalarNode):
             raise ConfigError(
@@ -157,9 +155,9 @@ class _Reader:
 
     def _count(self, node: Node) -> None:
         self.values += 1
-        if self.values > _MOST_VALUES:
+        if self.values > _MAX_VALUES:
             raise ConfigError(
-                f"{self.source}: expected at most {_MOST_VALUES} values, found settings nested without end or "
+                f"{self.source}: expected at most {_MAX_VALUES} values, found settings nested without end or "
                 "repeating others many times (&a, *a). Write them out."
             )
         if node.tag not in _TAGS:
@@ -176,7 +174,7 @@ class _Reader:
             )
 
     def _unknown(self, name: str, cls: type, prefix: str) -> str:
-        """The error message of a name that is not a setting, with the nearest setting there is."""
+        """Error message for a name that is not a setting, with the nearest setting."""
         last = {full.rpartition(".")[2]: full for full, kind in all_settings(cls, prefix) if not is_dataclass(kind)}
         close = get_close_matches(prefix + name, last.values(), 1) or [
             last[n] for n in get_close_matches(name, last, 1)
@@ -195,7 +193,7 @@ def _takes_text(kind: Any) -> bool:
 
 
 def _plain(text: str) -> Any:
-    """A truth value, a whole number, a number, or the text itself."""
+    """Truth value, whole number, number, or the text itself."""
     if text.lower() in _BOOL:
         return _BOOL[text.lower()]
     for kind in (int, float):
@@ -207,5 +205,5 @@ def _plain(text: str) -> Any:
 
 
 def _short(node: Node) -> str:
-    """Enough of a node to recognise it by."""
+    """Beginning of a node, to recognise it by."""
     return node.value[:40] if isinstance(node, ScalarNode) else getattr(node, "id", "a value")

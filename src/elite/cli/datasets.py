@@ -22,7 +22,7 @@ from elite.errors import ConfigError
 from elite.paths import expanded, require_existing
 from elite.terminal import progress, say
 
-_MOST_FAULTS = 20  # printed ones; --json has all
+_MAX_FAULTS = 20  # printed; --json has all
 
 
 # ---- check --------------------------------------------------------------------------------------------------------
@@ -70,20 +70,20 @@ def _print_check(reports: list[Any], dataset: Any, faults: list[str]) -> None:
     _print_classes({r.sequence: r.classes for r in reports if r.classes.any()})
     _print_notes(reports, dataset)
     say(f"\n{len(faults)} faults" if faults else "\nno faults")
-    for fault in faults[:20]:
+    for fault in faults[:_MAX_FAULTS]:
         say(f"  {fault}")
-    if len(faults) > 20:
-        say(f"  ... and {len(faults) - 20} more (all of them in the --json file)")
+    if len(faults) > _MAX_FAULTS:
+        say(f"  ... and {len(faults) - _MAX_FAULTS} more (use --json for all)")
 
 
 def _print_notes(reports: list[Any], dataset: Any) -> None:
-    """What need not be a fault: absent sequences, labels or images, unused files, doubtful inputs."""
+    """Print findings that need not be faults: absent sequences, labels or images, unused files, doubtful inputs."""
     lines = [f"absent sequences: {', '.join(dataset.absent)}"] if dataset.absent else []
     for r in reports:
         images = r.scans * len(dataset.cameras)
-        for what, wanted, found in (("labels", r.scans, r.labels), ("images", images, r.images)):
-            if 0 < found < wanted:
-                lines.append(f"{r.sequence}: {wanted - found} of {wanted} {what} are missing")
+        for kind, expected, found in (("labels", r.scans, r.labels), ("images", images, r.images)):
+            if 0 < found < expected:
+                lines.append(f"{r.sequence}: {expected - found} of {expected} {kind} are missing")
     lines += dataset.unused
     lines += [f"doubtful: {line}" for r in reports for line in r.doubtful]
     if lines:
@@ -91,7 +91,7 @@ def _print_notes(reports: list[Any], dataset: Any) -> None:
 
 
 def _print_classes(histograms: dict[str, Any]) -> None:
-    """Labelled points of each class, and its share in every sequence."""
+    """Print the labelled points per class, and the share of each class per sequence."""
     from elite.labels import CLASS_NAMES
 
     if not histograms:

@@ -1,4 +1,4 @@
-"""How a command ends: whatever happens becomes one line and an exit status, never a traceback of an outside cause."""
+"""End of a command: each outside cause of failure becomes one line and an exit status, never a traceback."""
 
 import errno
 import io
@@ -16,9 +16,9 @@ USAGE, INTERRUPTED, PIPE_GONE, STOPPED = 2, 130, 141, 143
 
 
 def exit_status(run: Callable[[], int]) -> int:
-    """The exit status of ``run``, with every outside cause of failure reported in one line on stderr.
+    """Run a command and return its exit status. Report an outside cause of failure in one line on stderr.
 
-    Errors of the program itself (anything that is neither an EliteError, an OSError nor a MemoryError) pass through.
+    Errors of the program itself (neither EliteError, OSError nor MemoryError) pass through.
     """
     _open_standard_streams()
     try:
@@ -28,7 +28,7 @@ def exit_status(run: Callable[[], int]) -> int:
         _discard_output()
         return PIPE_GONE
     except (Terminated, KeyboardInterrupt, EliteError, OSError, MemoryError) as error:
-        return _report(error)
+        return _report_error(error)
 
 
 @contextmanager
@@ -43,29 +43,29 @@ def _warnings_as_notices() -> Iterator[None]:
 
 
 def _flushed(run: Callable[[], int]) -> int:
-    """Output that is still buffered belongs to the command: a full disk must not pass as success."""
+    """Run a command and flush its output: a full disk must not pass as success."""
     try:
         status = run()
-    except SystemExit:  # of --help and --print_config
+    except SystemExit:  # of --help and --print-config
         sys.stdout.flush()
         raise
     sys.stdout.flush()
     return status
 
 
-def _report(error: BaseException) -> int:
-    line, status = _explained(error)
+def _report_error(error: BaseException) -> int:
+    line, status = _describe(error)
     try:
         say(f"elite: {line}", error=True)
-    except OSError:  # stderr is gone too; the status is all that is left
+    except OSError:  # stderr is gone too; only the status remains
         pass
     finally:
         _discard_output()
     return status
 
 
-def _explained(error: BaseException) -> tuple[str, int]:
-    """(what to print, exit status)."""
+def _describe(error: BaseException) -> tuple[str, int]:
+    """(line to print, exit status)."""
     match error:
         case Terminated():
             return str(error), error.status
@@ -82,13 +82,13 @@ def _explained(error: BaseException) -> tuple[str, int]:
             remedy = " Free the disk." if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
             return f"error: {one_line(error.strerror or error)}.{remedy}", USAGE
         case _:
-            return "error: not enough memory; use smaller inputs, fewer --workers, or a larger machine.", USAGE
+            return "error: not enough memory. Use smaller inputs, fewer --workers, or a larger machine.", USAGE
 
 
 def _open_standard_streams() -> None:
-    """Give a process that was started without some of the descriptors 0 to 2 a null device in their place.
+    """Open a null device in place of missing descriptors 0 to 2, and escape characters that cannot be encoded.
 
-    Otherwise the next file that is opened becomes its stdout or stderr. What cannot be encoded is escaped.
+    Without it, the next opened file would become stdout or stderr.
     """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(descriptor, True)
@@ -102,7 +102,7 @@ def _open_standard_streams() -> None:
 
 
 def _discard_output() -> None:
-    """Send what is still buffered nowhere, or Python fails once more when it closes stdout at exit."""
+    """Discard buffered output. Otherwise Python fails again when it closes stdout at exit."""
     for stream, descriptor in ((sys.stdout, 1), (sys.stderr, 2)):
         try:
             if stream is not None:
