@@ -15,7 +15,7 @@ from elite import native
 from elite.datasets.formats import read_scan
 from elite.errors import ConfigError
 from elite.geometry import in_volume
-from elite.sparse import build_geometry, find_neighbours, kernel_map, resolve_backend, submanifold_conv
+from elite.sparse import KernelMap, build_geometry, find_neighbours, resolve_backend, submanifold_conv
 from elite.student import SPVCNN
 from elite.student.engine import Engine
 
@@ -87,7 +87,7 @@ def test_native_convolution_and_gradients_equal_float64_torch(instructions: str,
     pull = torch.randn(len(coords), outer)
     results = []
     for dtype, neighbourhood in (
-        (torch.float64, kernel_map(coords)),
+        (torch.float64, KernelMap.build(coords)),
         (torch.float32, find_neighbours(coords, "native")),
     ):
         x, w = feats.to(dtype).requires_grad_(), weight.to(dtype).requires_grad_()

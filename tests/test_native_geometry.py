@@ -15,7 +15,7 @@ from elite.config import StudentConfig
 from elite.datasets.formats import read_scan
 from elite.geometry import in_volume
 from elite.native import NeighbourPairs, Workspace
-from elite.sparse import Grid, Grouping, Pooling, build_native_geometry, build_torch_geometry, kernel_map
+from elite.sparse import Grid, Grouping, KernelMap, Pooling, build_native_geometry, build_torch_geometry
 from elite.sparse.native_conv import NativeKernelMap
 from elite.sparse.pooling import Csr
 
@@ -75,7 +75,7 @@ def assert_equals_torch(
 
 
 def assert_pairs_are_of(pairs: NeighbourPairs, coords: Tensor) -> None:
-    table = kernel_map(coords).neighbours
+    table = KernelMap.build(coords).neighbours
     for k in range(13):
         voxel = (table[:, k] >= 0).nonzero()[:, 0]
         used = int(pairs.count[k])

@@ -12,11 +12,11 @@ from torch.autograd import gradcheck
 from elite.sparse import (
     Grid,
     Grouping,
+    KernelMap,
     Neighbours,
     Pooling,
     SubmanifoldConv3d,
     build_torch_geometry,
-    kernel_map,
     submanifold_conv,
 )
 from elite.sparse.pooling import Csr, gather_deterministic, group_members
@@ -79,13 +79,13 @@ def test_kernel_map_equals_a_loop_over_a_dict(coords):
         for k, (dz, dy, dx) in enumerate(OFFSETS)
         if k != 13 and (neighbour := (b, z + dz, y + dy, x + dx)) in row_of
     }
-    assert pairs_of(kernel_map(coords), len(coords)) == expected
+    assert pairs_of(KernelMap.build(coords), len(coords)) == expected
 
 
 def test_kernel_map_finds_far_pairs_and_no_gaps():
     far = 2**40
     coords = torch.tensor([[0, -far, 0, far], [0, far, -far, 0], [0, far, -far, 2], [0, far, 1 - far, 1]])
-    assert pairs_of(kernel_map(coords), 4) == {(17, 3, 1), (9, 1, 3), (15, 3, 2), (11, 2, 3)}
+    assert pairs_of(KernelMap.build(coords), 4) == {(17, 3, 1), (9, 1, 3), (15, 3, 2), (11, 2, 3)}
 
 
 # ---- convolution ----------------------------------------------------------------------------------------------
@@ -104,7 +104,7 @@ def test_convolution_equals_dense_forward_and_backward(c_in, c_out, shape, share
     grid = feats.new_zeros(*shape, c_in).index_put(at, feats).permute(0, 4, 1, 2, 3)
     dense = F.conv3d(grid, weight.view(3, 3, 3, c_in, c_out).permute(4, 3, 0, 1, 2), padding=1)
     expected = dense.permute(0, 2, 3, 4, 1)[at]
-    out = submanifold_conv(feats, weight, kernel_map(coords))
+    out = submanifold_conv(feats, weight, KernelMap.build(coords))
     torch.testing.assert_close(out, expected)
 
     upstream = torch.randn_like(out)
@@ -115,7 +115,7 @@ def test_convolution_equals_dense_forward_and_backward(c_in, c_out, shape, share
 def test_convolution_without_voxels_is_empty():
     conv = SubmanifoldConv3d(3, 4)
     feats = torch.empty(0, 3, requires_grad=True)
-    out = conv(feats, kernel_map(torch.empty(0, 4, dtype=torch.int64)))
+    out = conv(feats, KernelMap.build(torch.empty(0, 4, dtype=torch.int64)))
     out.sum().backward()
     assert out.shape == (0, 4)
     assert not conv.weight.grad.any()
@@ -123,13 +123,15 @@ def test_convolution_without_voxels_is_empty():
 
 def test_convolution_of_one_voxel_equals_the_centre_weight():
     feats, weight = torch.randn(1, 3), torch.randn(27, 3, 4)
-    out = submanifold_conv(feats, weight, kernel_map(torch.tensor([[0, -5, 2**45, 7]])))
+    out = submanifold_conv(feats, weight, KernelMap.build(torch.tensor([[0, -5, 2**45, 7]])))
     torch.testing.assert_close(out, feats @ weight[13])
 
 
 def test_wrong_shape_in_tests_is_refused():
     with pytest.raises(TypeError, match="weight"):
-        submanifold_conv(torch.randn(1, 3), torch.randn(26, 3, 4), kernel_map(torch.zeros(1, 4, dtype=torch.int64)))
+        submanifold_conv(
+            torch.randn(1, 3), torch.randn(26, 3, 4), KernelMap.build(torch.zeros(1, 4, dtype=torch.int64))
+        )
 
 
 # ---- poolings -------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from elite.errors import ConfigError
-from elite.sparse import find_neighbours, kernel_map, resolve_backend, submanifold_conv
+from elite.sparse import KernelMap, find_neighbours, resolve_backend, submanifold_conv
 from elite.sparse.spconv_conv import warn_once
 
 
@@ -40,7 +40,7 @@ def spconvs_own_layers_equal_torch() -> None:
     three, one = (spconv.SubMConv3d(16, 16, size, bias=False) for size in (3, 1))
     ours = three.weight.permute(1, 2, 3, 4, 0).reshape(27, 16, 16)
     with torch.no_grad():
-        assert_close(submanifold_conv(feats, ours, kernel_map(coords)), three(sparse).features)
+        assert_close(submanifold_conv(feats, ours, KernelMap.build(coords)), three(sparse).features)
         assert_close(feats @ one.weight.view(16, 16), one(sparse).features)
 
 
@@ -49,7 +49,7 @@ def two_layers_equal_torch() -> None:
     feats, weights = torch.randn(len(coords), 5), torch.randn(2, 27, 5, 5)
     results = [
         submanifold_conv(submanifold_conv(feats, weights[0], grid), weights[1], grid)
-        for grid in (kernel_map(coords), find_neighbours(coords, "spconv"))
+        for grid in (KernelMap.build(coords), find_neighbours(coords, "spconv"))
     ]
     assert_close(results[1], results[0])
 
@@ -92,7 +92,7 @@ def autocast_reaches_spconv_in_float32() -> None:
         warnings.simplefilter("always")
         for dtype in (torch.bfloat16, torch.float16):
             for given in (feats, feats.to(dtype)):
-                expected = submanifold_conv(given.float(), weight, kernel_map(coords))
+                expected = submanifold_conv(given.float(), weight, KernelMap.build(coords))
                 with torch.autocast("cpu", dtype):
                     assert_close(submanifold_conv(given, weight, find_neighbours(coords, "spconv")), expected)
     assert seen == {torch.float32}
@@ -123,7 +123,7 @@ def threads_do_not_share_a_layer() -> None:
         for thread in threads:
             thread.join()
     for i in range(2):
-        assert_close(found[i], submanifold_conv(feats, weights[i], kernel_map(coords)))
+        assert_close(found[i], submanifold_conv(feats, weights[i], KernelMap.build(coords)))
 
 
 def a_new_layer_leaves_the_generator_alone() -> None:
@@ -155,14 +155,14 @@ def voxels_beyond_int32_equal_torch() -> None:
         coords = torch.cat([near, near + shift])
         feats, weight = torch.randn(len(coords), 5), torch.randn(27, 5, 5)
         found = submanifold_conv(feats, weight, find_neighbours(coords, "spconv"))
-        assert_close(found, submanifold_conv(feats, weight, kernel_map(coords)))
+        assert_close(found, submanifold_conv(feats, weight, KernelMap.build(coords)))
 
 
 def float64_equals_torch() -> None:
     coords = voxels()
     feats, weight = torch.randn(len(coords), 5, dtype=torch.float64), torch.randn(27, 5, 5, dtype=torch.float64)
     found = submanifold_conv(feats, weight, find_neighbours(coords, "spconv"))
-    assert torch.equal(found, submanifold_conv(feats, weight, kernel_map(coords)))
+    assert torch.equal(found, submanifold_conv(feats, weight, KernelMap.build(coords)))
 
 
 def the_cpu_package_is_refused_on_cuda() -> None:

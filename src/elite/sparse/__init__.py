@@ -3,7 +3,7 @@
 from elite.sparse.backends import Backend, Neighbours, find_neighbours, resolve_backend
 from elite.sparse.conv import SubmanifoldConv3d, submanifold_conv
 from elite.sparse.geometry import build_geometry
-from elite.sparse.kernel_map import KernelMap, kernel_map
+from elite.sparse.kernel_map import KernelMap
 from elite.sparse.native_geometry import build_native_geometry, voxel_points
 from elite.sparse.pooling import Grouping, Pooling, gather_deterministic
 from elite.sparse.torch_geometry import build_torch_geometry
@@ -24,7 +24,6 @@ __all__ = [
     "build_torch_geometry",
     "find_neighbours",
     "gather_deterministic",
-    "kernel_map",
     "resolve_backend",
     "submanifold_conv",
     "voxel_points",

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from elite import native
 from elite.errors import ConfigError, require_extra
-from elite.sparse.kernel_map import kernel_map
+from elite.sparse.kernel_map import KernelMap
 from elite.sparse.native_conv import NativeKernelMap
 from elite.sparse.spconv_conv import SpconvKernelMap, spconv_fault, warn_once
 
@@ -36,11 +36,11 @@ def find_neighbours(coords: Int64[Tensor, "v 4"], backend: ResolvedBackend) -> N
     """
     match backend:
         case "native":
-            return NativeKernelMap.build(coords) or kernel_map(coords)
+            return NativeKernelMap.build(coords) or KernelMap.build(coords)
         case "spconv":
             return SpconvKernelMap(coords)
         case "torch":
-            return kernel_map(coords)
+            return KernelMap.build(coords)
 
 
 def resolve_backend(name: Backend, device: torch.device) -> ResolvedBackend:

@@ -21,6 +21,12 @@ class KernelMap:
 
     neighbours: Int64[Tensor, "v 27"]
 
+    @classmethod
+    def build(cls, coords: Int64[Tensor, "v 4"]) -> "KernelMap":
+        """Find the neighbours within 3x3x3 of distinct voxels (batch, z, y, x) in ascending order."""
+        keys, (step_z, step_y) = pack(coords)
+        return cls(_neighbours(keys, step_z, step_y))
+
     @cached_property
     def blocks(self) -> tuple[PairBlock, ...]:
         """The pairs, block by block; one block on a GPU."""
@@ -72,12 +78,6 @@ def _close_gaps(column: Int64[Tensor, "v"]) -> Int64[Tensor, "v"]:
     step[0] = 0
     step[1:][values[1:] - values[:-1] != 1] = 2
     return torch.cumsum(step, 0)[inverse]
-
-
-def kernel_map(coords: Int64[Tensor, "v 4"]) -> KernelMap:
-    """Find the neighbours within 3x3x3 of distinct voxels (batch, z, y, x) in ascending order, as ``Level.coords``."""
-    keys, (step_z, step_y) = pack(coords)
-    return KernelMap(_neighbours(keys, step_z, step_y))
 
 
 def _neighbours(keys: Int64[Tensor, "v"], step_z: int, step_y: int) -> Int64[Tensor, "v 27"]:

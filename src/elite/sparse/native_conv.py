@@ -9,7 +9,7 @@ from torch import Tensor
 
 from elite.native import NeighbourPairs, PackedWeight, Workspace, call, fused_layer, library, weight_gradient
 from elite.sparse.autograd import convolve_with_gradients
-from elite.sparse.kernel_map import KernelMap, kernel_map
+from elite.sparse.kernel_map import KernelMap
 from elite.sparse.torch_conv import CENTRE
 
 
@@ -43,7 +43,7 @@ class NativeKernelMap:
     @cached_property
     def float64_neighbours(self) -> KernelMap:
         """The same neighbours for plain PyTorch."""
-        return kernel_map(self.coords)
+        return KernelMap.build(self.coords)
 
     def convolve(
         self, feats: Float[Tensor, "v c_in"], weight: Float[Tensor, "27 c_in c_out"]

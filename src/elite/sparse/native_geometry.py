@@ -9,7 +9,7 @@ from torch import Tensor
 
 from elite.native import VoxelPoints, Workspace, call, library
 from elite.sparse.backends import Neighbours
-from elite.sparse.kernel_map import kernel_map
+from elite.sparse.kernel_map import KernelMap
 from elite.sparse.native_conv import NativeKernelMap
 from elite.sparse.pooling import Csr, Grouping, Pooling
 from elite.sparse.voxels import Geometry, Grid, Level
@@ -105,7 +105,7 @@ def _find_voxels(
 
 def _neighbours(level: Level, workspace: Workspace) -> Neighbours:
     found = NativeKernelMap.build(level.coords, workspace, f"of stride {level.stride}")
-    return found or kernel_map(level.coords)
+    return found or KernelMap.build(level.coords)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from jaxtyping import Float, Int32, Int64
 from torch import Tensor
 
 from elite.errors import ConfigError, first_line
-from elite.sparse.kernel_map import KernelMap, kernel_map
+from elite.sparse.kernel_map import KernelMap
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class SpconvKernelMap:
 
     @cached_property
     def _torch_neighbours(self) -> KernelMap:
-        return kernel_map(self.coords)
+        return KernelMap.build(self.coords)
 
 
 class _ThreadLayers(threading.local):
