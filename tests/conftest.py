@@ -25,7 +25,22 @@ install_import_hook("elite", f"{shapes.__name__}.check_shapes")
 from tests.support.foundation import write_foundation
 from tests.support.scans import write_tiny_kitti
 
+# Files whose tests take milliseconds and start no training run: pytest -m unit.
+UNIT = (
+    *("checkpoint", "config_file", "cutmix", "dataset", "distillation_losses", "evaluation", "geometry", "guard"),
+    *("inference", "labels_layout", "language", "layers", "losses", "metrics", "native_geometry", "pixels"),
+    *("properties", "pseudo_score", "real_frames", "safety", "sam_weights", "semantickitti", "sparse", "streaming"),
+    *("submission", "suite", "terminal", "torch_file", "viewer", "viewer_gate", "watershed"),
+)
+
 REAL_DATA = Path(os.environ.get("ELITE_REAL_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.stem.removeprefix("test_") in UNIT:
+            item.add_marker("unit")
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,8 @@ import ast
 import re
 from pathlib import Path
 
+from tests.conftest import UNIT
+
 TESTS = Path(__file__).parent
 GUARANTEES = TESTS.parent / "docs/reference/guarantees.md"
 
@@ -14,7 +16,7 @@ def _imported_modules(path: Path) -> set[str]:
 
 
 def test_test_files_import_shared_code_from_support_only() -> None:
-    shared = ("tests.support", "tests.fuzz")
+    shared = ("tests.support", "tests.fuzz", "tests.conftest")
     wrong = {
         f"{path.relative_to(TESTS)} imports {module}"
         for path in TESTS.rglob("*.py")
@@ -35,3 +37,7 @@ def test_guarantees_page_names_existing_tests() -> None:
     assert all(named), [row for row, tests in zip(rows, named, strict=True) if not tests]
     missing = {(file, test) for tests in named for file, test in tests if test not in _test_names(TESTS / file)}
     assert not missing
+
+
+def test_unit_subset_names_existing_files() -> None:
+    assert not {name for name in UNIT if not (TESTS / f"test_{name}.py").exists()}
