@@ -44,7 +44,7 @@ def build_native_geometry(
     fine = levels[:-1]
     return Geometry(
         levels=levels,
-        neighbours=tuple(_neighbours(level, workspace) for level in fine),
+        neighbours=tuple(_neighbours(level, workspace, f"of level {i}") for i, level in enumerate(fine)),
         blocks=_find_blocks(arrays, workspace),
         pools=joins.pools,
         point_groups=joins.point_groups,
@@ -103,9 +103,8 @@ def _find_voxels(
     return _VoxelArrays(counts.tolist(), *arrays)
 
 
-def _neighbours(level: Level, workspace: Workspace) -> Neighbours:
-    found = NativeKernelMap.build(level.coords, workspace, f"of stride {level.stride}")
-    return found or KernelMap.build(level.coords)
+def _neighbours(level: Level, workspace: Workspace, name: str) -> Neighbours:
+    return NativeKernelMap.build(level.coords, workspace, name) or KernelMap.build(level.coords)
 
 
 @dataclass(frozen=True)
