@@ -359,7 +359,7 @@ def test_help_shows_no_earlier_spelling(verb: str) -> None:
     [
         ("--help",),
         ("--version",),
-        ("train", "--help"),
+        *((verb, "--help-all" if verb == "train" else "--help") for verb in all_commands()),
         ("predict", "missing-model", "missing-folder", "-o", "out"),
         ("evaluate", "missing-model", "missing-folder"),
         ("bench", "latency", "missing-model", "missing-folder"),

@@ -368,7 +368,7 @@ def test_dense_labels_generated_are_read_from_the_derived_root(drive: Path, tmp_
 def test_train_reads_labels_from_the_folder_of_pseudo_label(drive: Path, tmp_path: Path, capsys) -> None:
     made = tmp_path / "made"
     assert main(["pseudo-label", str(drive), "--frames", "0", "--out", str(made)]) == 0
-    options = f"--data.derived {made} --data.dense_labels image_2_pseudo"
+    options = f"--data.derived {made} --data.dense-labels image_2_pseudo"
     assert capsys.readouterr().out.splitlines()[0] == f"training uses these labels with {options}"
     settings = run_config(drive, dense_labels="image_2_pseudo")
     with pytest.raises(DataError, match=r"expected dense labels .*--data.derived"):

@@ -24,7 +24,7 @@ _PREFETCH = 2  # batches that torch's loader processes prepare ahead, each
 _PAGE = 4096
 _QUEUES = 2**17  # bytes of the loaders' queues and locks, which live there too
 _REMEDY = (
-    "Enlarge /dev/shm (docker run --shm-size 8g, or --ipc=host), lower --data.batch_size, or give --data.workers 0."
+    "Enlarge /dev/shm (docker run --shm-size 8g, or --ipc=host), lower --data.batch-size, or give --data.workers 0."
 )
 _FOR_WANT_OF_SPACE = re.compile("shared memory|shm|no space left|file too large|too many open files", re.IGNORECASE)
 _END = object()

@@ -32,7 +32,7 @@ def _check_share(frame_id: str, dense: DenseLabels, settings: list[dict], budget
                 f"dense labels of {frame_id} ({_folders(dense)}): expected labels generated from the "
                 f"{share:g} of the points that data.label_fraction allows, found labels of other points. Generate "
                 f"pseudo-labels with --label-fraction {share:g} --label-unit points --seed {seed}, or set "
-                "--data.dense_labels none."
+                "--data.dense-labels none."
             )
 
 
@@ -45,7 +45,7 @@ def _check_source(frames: SemanticKITTI, i: int, dense: DenseLabels, settings: l
         raise ConfigError(
             f"dense labels of {frames.ids[i]} ({_folders(dense)}): expected labels generated from '{source}', like the "
             "training labels, found labels of another source, which may contain more. Generate pseudo-labels with "
-            f"--labels {source}, or set --data.dense_labels none."
+            f"--labels {source}, or set --data.dense-labels none."
         )
 
 

@@ -33,5 +33,5 @@ def check_dense_labels(dense: DenseLabels, labelled: Sequence[int]) -> None:
         raise DataError(
             f"{', '.join(dense.folders.values())}: expected dense labels for images of the labelled training scans, "
             "found none. Check the folder's name, generate the labels with 'elite pseudo-label', give --data.derived "
-            "if they are elsewhere, or set --data.dense_labels none."
+            "if they are elsewhere, or set --data.dense-labels none."
         )

@@ -57,4 +57,4 @@ def _sequences(frames: SemanticKITTI, scored: tuple[str, ...]) -> Iterator[str]:
     left = {*frames.layout.found_sequences()} - {*frames.sequences, *scored, *SPLITS["test"]}
     if left:
         are = "sequence {} is" if len(left) == 1 else "sequences {} are"
-        yield f"{are.format(', '.join(sorted(left)))} not used (see --data.sequences and --data.val_sequences)"
+        yield f"{are.format(', '.join(sorted(left)))} not used (see --data.sequences and --data.val-sequences)"

@@ -121,7 +121,7 @@ def training_options(root: Path, config: PseudoLabelConfig) -> str | None:
         return None
     folders = ",".join(f"{camera}_{config.folder}" for camera in parse_names(config.cameras))
     lifted = f" (or --data.labels labels_{config.folder})" if config.lift else ""
-    return f"--data.derived {config.out} --data.dense_labels {folders}{lifted}"
+    return f"--data.derived {config.out} --data.dense-labels {folders}{lifted}"
 
 
 def open_frames(root: Path, config: PseudoLabelConfig) -> SemanticKITTI:

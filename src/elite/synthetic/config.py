@@ -29,15 +29,16 @@ class DriveConfig:
     """Size of the drive and of its sensors.
 
     Attributes:
-        sequences: training sequences: 00 .. 10 without 08, which is always made for validation, then 22 .. 99.
-        frames: frames of each training sequence, and of 08.
-        test_frames: frames of each of 11..21, which get no labels; 0 leaves them out.
-        seed: of everything random; the same seed gives the same files.
-        beams: LiDAR beams; 64 is the HDL-64E, other numbers resample its fan.
-        azimuths: firings of each beam in one turn.
-        image_width: pixels; the intrinsics scale with them.
-        image_height: pixels.
-        cameras: image_2 (left colour) and/or image_3 (right colour).
+        sequences: number of training sequences: 00 to 10 except 08, then 22 to 99. 08 is always rendered, for
+            validation.
+        frames: number of frames per training sequence, and of 08.
+        test_frames: number of frames of each test sequence (11 to 21), without labels (0 = no test sequences).
+        seed: seed of all random numbers. The same seed gives the same files.
+        beams: number of LiDAR beams. 64 are those of the HDL-64E; other numbers resample its fan.
+        azimuths: number of firings of a beam per rotation.
+        image_width: image width in pixels. The intrinsics scale with it.
+        image_height: image height in pixels.
+        cameras: cameras: image_2 (left colour), image_3 (right colour) or both.
 
     Raises:
         ConfigError: a value is out of range.
