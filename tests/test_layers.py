@@ -12,7 +12,7 @@ LAYERS = (
     (
         *("geometry", "pixels", "labels", "layout", "files", "metrics", "terminal", "signals", "plugins"),
         *("folder_watch", "arrivals", "stopping"),
-        *("environment", "device", "native", "sparse", "pictures", "processes"),
+        *("environment", "device", "native", "sparse", "pictures", "figures", "formatting", "processes"),
     ),
     ("weights",),
     ("datasets", "synthetic", "student", "teacher", "losses"),
@@ -34,8 +34,10 @@ SAME_LAYER = {
     ("sparse", "native"),  # one of its backends
     ("stopping", "signals"),
     ("environment", "native"),  # results tell which kernels made them
-    ("pictures", "geometry"),
     ("pictures", "labels"),
+    ("figures", "pictures"),
+    ("figures", "geometry"),
+    ("figures", "labels"),
     ("synthetic", "datasets"),  # one codec for dense labels: datasets.dense_labels
     ("teacher_training", "training"),  # one trainer, one schedule, one run lock
     ("inference", "test_time_augmentation"),
@@ -47,7 +49,6 @@ SAME_LAYER = {
     ("arrivals", "folder_watch"),
     ("streaming", "inference"),
     ("evaluation", "inference"),  # one of its predictors
-    ("viewer", "report"),  # how a teacher is asked for every pixel
 }
 
 

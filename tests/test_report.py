@@ -18,23 +18,23 @@ from elite.cli import main
 from elite.config import AdapterConfig, ImageConfig, StudentConfig, TeacherConfig, TrainConfig, plain
 from elite.data.views import frame_views
 from elite.datasets.semantickitti import SemanticKITTI
-from elite.errors import DataError, MissingExtraError
+from elite.errors import DataError
 from elite.evaluation import Prediction, ScoreCounts
 from elite.geometry import in_volume
 from elite.labels import COLORS, NUM_CLASSES
 from elite.layout import Layout
-from elite.pictures import BACKGROUND, FAINT, RIGHT, WRONG, encode_png
+from elite.pictures import BACKGROUND, CORRECT, UNSCORED, WRONG, EncodedImage, encode_jpeg, encode_png, fit_width
 from elite.report import bev, class_colors, error_colors, overlay, report_run, write_report
+from elite.report.results import Confusion, Evaluation, FrameScore
 from elite.report.run import read_run
-from elite.report.scores import Evaluation, parse_evaluation
-from elite.report.teaching import Lesson, teaching
+from elite.report.teacher_views import Models, compare_with_teacher
 from elite.student import SPVCNN, save_student
 from elite.teacher import Teacher
 from elite.teacher.prediction import predict_view
 from elite.types import Frame, Pixels, PointPixelPairs, Scan, SegmentationResult, TeacherOutput, View
 from tests.support.scans import RAW_IDS, random_scan, write_frame
 
-VIEWS = ("truth", "prediction", "error")
+VIEWS = ("ground_truth", "prediction", "error")
 VOLUME = ((-10.0, -20.0, -4.0), (10.0, 20.0, 2.0))
 RED, GREEN = np.array([250, 0, 0], np.uint8), np.array([0, 250, 0], np.uint8)
 METRICS = """\
@@ -108,9 +108,9 @@ def page(tmp_path_factory: pytest.TempPathFactory, dataset: SemanticKITTI) -> Pa
 
 @pytest.fixture
 def blank_charts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Charts are set up but not drawn, which is what takes the time."""
+    """Skip the rendering of charts, which is slow."""
     blank = encode_png(np.zeros((2, 2, 3), np.uint8))
-    monkeypatch.setattr("elite.report.drawing.png", lambda figure: blank)
+    monkeypatch.setattr("elite.report.canvas.encode", lambda figure: blank)
 
 
 def page_of(run: Path, dataset: SemanticKITTI | None = None, **options: Any) -> str:
@@ -185,7 +185,7 @@ def test_overlay_cuts_dots_at_the_edge() -> None:
 
 def test_error_colors_of_each_case_differ() -> None:
     truth, prediction = np.array([3, 3, 0, 0], np.uint8), np.array([3, 4, 0, 5], np.uint8)
-    assert error_colors(truth, prediction).tolist() == [list(RIGHT), list(WRONG), list(FAINT), list(FAINT)]
+    assert error_colors(truth, prediction).tolist() == [list(CORRECT), list(WRONG), list(UNSCORED), list(UNSCORED)]
 
 
 def test_class_colors_differ_and_show_on_the_ground() -> None:
@@ -205,12 +205,12 @@ def test_report_of_a_complete_run_shows_every_section(page: Path) -> None:
     for text in ("my-run", f"{100 * result['miou_present']:.1f}", f"{100 * evaluation(1)['accuracy']:.1f}", "abc123"):
         assert text in html
     for title in ("Training loss", "Mean IoU on validation", "IoU of each class", "by distance", "Confusion matrix"):
-        assert re.search(f"<h3>[^<]*{title}", html)
+        assert re.search(f"<h[23]>[^<]*{title}", html)
     assert re.findall(r"<h3>Frame (\S+)</h3>", html) == ["08/000000", "08/000002", "08/000004"]
-    assert html.count("No camera image belongs to this frame") == 2
+    assert html.count("This frame has no camera image") == 2
     assert "<details><summary>Configuration</summary><pre>seed: 7" in html
     assert "elite evaluate best.ckpt data" in html
-    assert "Values of train/loss that are left out because they are not finite: 1." in html
+    assert "Excluded values of train/loss that are not finite: 1." in html
     # 7 charts, 3 views of each frame, 2 camera pictures.
     assert html.count("<img ") == 7 + 9 + 2
 
@@ -218,21 +218,23 @@ def test_report_of_a_complete_run_shows_every_section(page: Path) -> None:
 def test_report_page_is_self_contained(page: Path) -> None:
     html = page.read_text("utf-8")
     assert not re.search(r"https?://|<script|@import|url\(", html)
-    assert all(source.startswith("data:image/png;base64,") for source in re.findall(r'src="([^"]*)"', html))
+    assert all(re.match("data:image/(png|jpeg);base64,", source) for source in re.findall(r'src="([^"]*)"', html))
     assert all(target.startswith(("#", "data:,")) for target in re.findall(r'href="([^"]*)"', html))
 
 
 def test_report_writes_pictures_next_to_the_page(page: Path, dataset: SemanticKITTI) -> None:
-    names = {path.stem for path in page.parent.glob("*.png")}
-    views = {f"frame_08_{frame}_{view}" for frame in ("000000", "000002", "000004") for view in VIEWS}
-    views |= {"frame_08_000000_camera_truth", "frame_08_000000_camera_prediction"}
-    assert names == {"loss", "miou", "classes", "distance", "class_distance", "confusion", "calibration"} | views
+    views = {f"frame_08_{frame}_{view}.png" for frame in ("000000", "000002", "000004") for view in VIEWS}
+    views |= {"frame_08_000000_camera_ground_truth.jpg", "frame_08_000000_camera_prediction.jpg"}
+    charts = {"loss", "miou", "classes", "distance", "class_distance", "confusion", "calibration"}
+    assert {path.name for path in page.parent.iterdir()} == {f"{n}.png" for n in charts} | views | {"index.html"}
     frame = dataset[0]
     assert frame.labels is not None
     volume = ((-30.0, -30.0, -4.0), (30.0, 20.0, 2.0))  # the run's own, not the default
-    expected = bev(frame.scan.points, class_colors(frame.labels), volume=volume)
-    with Image.open(page.parent / "frame_08_000000_truth.png") as picture:
-        assert np.array_equal(np.asarray(picture), expected)
+    expected = bev(frame.scan.points, class_colors(frame.labels), volume=volume, size=720)
+    with Image.open(page.parent / "frame_08_000000_ground_truth.png") as picture:
+        assert np.array_equal(np.asarray(picture.convert("RGB")), expected)
+    with Image.open(page.parent / "frame_08_000000_camera_prediction.jpg") as picture:
+        assert picture.width == 960  # the camera image has 1241
 
 
 def test_report_of_the_same_run_has_the_same_bytes(run: Path, page: Path, dataset: SemanticKITTI) -> None:
@@ -255,14 +257,14 @@ def test_report_of_missing_files_omits_their_sections(run: Path, missing: str, s
     page = page_of(run)
     assert sentence in page
     assert page.count("<img ") == charts
-    assert "No pictures: no data set was given." in page
+    assert "No frames: there is no data set." in page
 
 
 @pytest.mark.usefixtures("blank_charts")
 def test_report_worst_frames_exclude_unscored_ones() -> None:
     rows = [{"frame": f"08/{i}", "miou_present": i / 10, "accuracy": 1, "points": i} for i in (2, 0, 1)]
-    found = parse_evaluation({"by_frame": rows}, Path("evaluation.json"))
-    assert [frame.id for frame in found.worst()] == ["08/1", "08/2"]
+    found = Evaluation(by_frame=tuple(FrameScore(**row) for row in rows))
+    assert [score.frame for score in found.worst_frames()] == ["08/1", "08/2"]
 
 
 def test_report_shows_the_worst_frames_of_the_evaluation(run: Path, dataset: SemanticKITTI) -> None:
@@ -271,7 +273,7 @@ def test_report_shows_the_worst_frames_of_the_evaluation(run: Path, dataset: Sem
     (run / "evaluation.json").write_text(json.dumps(evaluation(0) | {"by_frame": rows}))
     page = page_of(run, dataset, frames=2)
     assert re.findall(r"<h3>Frame (\S+)</h3>", page) == ["08/000001", "08/000000"]
-    assert "The worst frames" in page
+    assert "Worst frames" in page
 
 
 @pytest.mark.usefixtures("blank_charts")
@@ -323,8 +325,8 @@ def test_report_of_an_evaluation_with_scores_only_has_a_page(run: Path) -> None:
         (run / name).write_text('{"miou": 0.25}')
     page = page_of(run)
     assert "25.0" in page
-    assert "holds no scores by class" in page
-    assert "holds no confusion matrix" in page
+    assert "has no scores by class" in page
+    assert "has no confusion matrix" in page
 
 
 @pytest.mark.usefixtures("blank_charts")
@@ -350,28 +352,49 @@ def test_report_escapes_text_from_files(run: Path) -> None:
     [
         ("evaluation.json", '{"miou": 0.', "expected JSON"),
         ("evaluation.json", "[1, 2]", "expected a JSON object"),
-        ("evaluation.json", '{"miou": "high"}', "from 0 to 1 under 'miou'"),
-        ("evaluation.json", '{"miou": NaN}', "from 0 to 1 under 'miou'"),
-        ("evaluation.json", '{"iou": [0.5]}', "an 'iou' for each of the 20 classes"),
+        ("evaluation.json", '{"miou": "high"}', "miou: expected a finite number"),
+        ("evaluation.json", '{"miou": NaN}', "miou: expected a finite number"),
+        ("evaluation.json", '{"miou": 1.5}', "miou: expected a number from 0 to 1"),
+        ("evaluation.json", '{"iou": [0.5]}', "iou: expected 20 values, found 1"),
         ("evaluation.json", '{"present": [25]}', "class ids below 20"),
-        ("evaluation.json", '{"confusion": [[1, 2], [3]]}', "20 x 20 counts"),
+        ("evaluation.json", '{"confusion": [[1, 2], [3]]}', "expected 20 x 20 counts"),
         ("evaluation.json", '{"by_distance": [{"from": 5, "to": 1}]}', "'from' and 'to' in metres"),
-        ("evaluation_before.json", '{"frames": -1}', "a count under 'frames'"),
-        ("evaluation.json", '{"by_distance": [{"from": 0, "to": 9, "miou": 0, "iou": [1]}]}', "in each band"),
-        ("evaluation.json", '{"calibration": {"ece": 0.1, "bins": [7]}}', "a list of 'bins'"),
-        ("evaluation.json", '{"calibration": {"ece": 2, "bins": [{"points": 1}]}}', "calibration.accuracy"),
-        ("evaluation.json", '{"by_frame": [{"frame": "08/000000"}]}', "by_frame.miou_present"),
-        ("evaluation.json", '{"points": 1' + "0" * 400 + "}", "a count under 'points'"),
-        ("pseudo_label_score.json", '{"tests": {"dense": {"segments": {"accuracy": 2}}}}', "shares from 0 to 1"),
-        ("pseudo_label_score.json", '{"tests": [1]}', "methods by test"),
-        ("latency.json", '{"whole": 3}', "times under 'whole'"),
-        ("latency.json", '{"whole": {"p50": 1}, "stages": {}, "scans": 1}', "a number under 'points'"),
-        ("evaluation.json", '{"by_distance": [{"from": 0, "to": 1' + "0" * 400 + "}]}", "metres in each band"),
-        ("evaluation.json", '{"classes": ["a"], "confusion": [[1' + "0" * 400 + "]]}", "1 x 1 counts"),
+        ("evaluation_before.json", '{"frames": -1}', "frames: expected a count"),
+        (
+            "evaluation.json",
+            '{"by_distance": [{"from": 0, "to": 9, "miou": 0, "iou": [1]}]}',
+            "by_distance: iou: expected 20 values",
+        ),
+        (
+            "evaluation.json",
+            '{"calibration": {"ece": 0.1, "bins": [7]}}',
+            "expected settings among points, accuracy, confidence",
+        ),
+        ("evaluation.json", '{"calibration": {"ece": 2, "bins": [{"points": 1}]}}', "none for accuracy, confidence"),
+        ("evaluation.json", '{"by_frame": [{"frame": "08/000000"}]}', "none for miou_present, accuracy"),
+        ("evaluation.json", '{"points": 1' + "0" * 400 + "}", "points: expected a count"),
+        (
+            "pseudo_label_score.json",
+            '{"tests": {"dense": {"segments": {"accuracy": 2}}}}',
+            "accuracy: expected a number from 0 to 1",
+        ),
+        ("pseudo_label_score.json", '{"tests": [1]}', "tests: expected"),
+        ("latency.json", '{"whole": 3}', "none for scans, points, stages"),
+        ("latency.json", '{"whole": {"p50": 1}, "stages": {}, "scans": 1}', "none for points"),
+        (
+            "evaluation.json",
+            '{"by_distance": [{"from": 0, "to": 1' + "0" * 400 + "}]}",
+            "by_distance.to: expected a finite number",
+        ),
+        (
+            "evaluation.json",
+            '{"classes": ["a"], "confusion": [[1' + "0" * 400 + "]]}",
+            "confusion: expected a list of lists",
+        ),
         ("versions.json", "\N{LATIN SMALL LETTER E WITH ACUTE}", "expected text in UTF-8"),
         ("metrics.csv", "", "expected a header, found an empty file"),
         ("metrics.csv", "hello\n", "expected a header with columns such as step"),
-        ("metrics.csv", "step,train/loss\n1,0.5,7\n", "2 values in line 2"),
+        ("metrics.csv", "step,train/loss\n1,0.5,7\n", "expected 2 values in line 2"),
         ("metrics.csv", "step,train/loss\n1,low\n", "a number under 'train/loss' in line 2"),
         ("config.yaml", "a: [1", "expected YAML"),
         ("config.yaml", "student: {volume: [1, 2]}", "student.volume"),
@@ -383,28 +406,30 @@ def test_report_damaged_files_are_named(run: Path, name: str, content: str, mess
     with pytest.raises(DataError, match=re.escape(message)) as caught:
         page_of(run)
     assert str(run / name) in str(caught.value)
-    assert "write it again" in str(caught.value)
+    assert "Regenerate it" in str(caught.value)
     assert not (run / "report").exists()
 
 
 def test_report_of_a_folder_without_run_is_refused(tmp_path: Path) -> None:
     (tmp_path / "holiday.txt").touch()
-    with pytest.raises(DataError, match=r"is no run.*found holiday\.txt.*elite train"):
+    with pytest.raises(DataError, match=r"expected a run folder.*found holiday\.txt.*elite train"):
         page_of(tmp_path)
     with pytest.raises(DataError, match="no such folder"):
         page_of(tmp_path / "nowhere")
 
 
-def test_report_without_matplotlib_names_the_extra(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import elite.report
-
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    for name in [name for name in sys.modules if name.startswith("matplotlib.")]:
+@pytest.mark.parametrize("package", ["matplotlib", "jinja2"])
+def test_report_without_a_package_names_the_extra(
+    package: str, run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("elite.report")]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.delitem(sys.modules, "elite.report.charts", raising=False)
-    monkeypatch.delattr(elite.report, "charts", raising=False)
-    with pytest.raises(MissingExtraError, match=r"elite-lidar\[report\]"):
-        page_of(run)
+    monkeypatch.delattr("elite.report")
+    monkeypatch.setattr("elite.errors.find_spec", lambda name: None if name == package else object())
+    assert main(["report", str(run)]) == 2
+    message = capsys.readouterr().err
+    assert f"{package} is not installed and is needed for 'elite report'" in message
+    assert "elite-lidar[report]" in message
 
 
 # ---------------------------------------------------------------------------------------------- records
@@ -412,18 +437,18 @@ def test_report_without_matplotlib_names_the_extra(run: Path, monkeypatch: pytes
 
 def test_curves_keep_finite_logged_values(run: Path) -> None:
     record = read_run(run)
-    assert record.axis == "step"
-    loss = record.curves["train/loss"]
+    assert record.curves.axis == "step"
+    loss = record.curves.columns["train/loss"]
     assert (loss.x.tolist(), loss.y.tolist(), loss.dropped) == ([0, 10], [2.5, 1.5], 1)
-    assert record.curves["val/miou_present"].x.tolist() == [9, 19]
-    assert "train/miou_present" not in record.curves
+    assert record.curves.columns["val/miou_present"].x.tolist() == [9, 19]
+    assert "train/miou_present" not in record.curves.columns
 
 
 def test_curves_without_steps_use_epochs_or_rows(run: Path) -> None:
     (run / "metrics.csv").write_text("epoch,train/loss\n3,0.5\n")
-    assert (read_run(run).axis, read_run(run).curves["train/loss"].x.tolist()) == ("epoch", [3])
+    assert (read_run(run).curves.axis, read_run(run).curves.columns["train/loss"].x.tolist()) == ("epoch", [3])
     (run / "metrics.csv").write_text("train/loss\n0.5\n0.25\n")
-    assert (read_run(run).axis, read_run(run).curves["train/loss"].x.tolist()) == ("row", [0, 1])
+    assert (read_run(run).curves.axis, read_run(run).curves.columns["train/loss"].x.tolist()) == ("row", [0, 1])
 
 
 def test_scores_show_rates_and_confused_classes() -> None:
@@ -431,12 +456,12 @@ def test_scores_show_rates_and_confused_classes() -> None:
     confusion[1, 1], confusion[2, 1] = 60, 40  # of 100 points of a, 40 were called b
     confusion[2, 2], confusion[0, 2] = 90, 10  # of 100 points of b, 10 were called nothing
     confusion[3, 0] = 500  # points without a label do not count
-    found = Evaluation(("none", "a", "b", "c"), confusion=confusion)
+    found = Evaluation(("none", "a", "b", "c"), confusion=tuple(map(tuple, confusion.tolist())))
     assert found.rates is not None
     assert found.rates[:2].tolist() == [[0.6, 0.4, 0], [0, 0.9, 0]]
     assert np.isnan(found.rates[2]).all()
-    assert found.mix_ups() == [("a", "b", 0.4)]
-    assert found.mix_ups(points=101) == []
+    assert found.top_confusions() == [Confusion("a", "b", 0.4)]
+    assert found.top_confusions(points=101) == []
 
 
 def test_curves_sum_the_loss_terms(run: Path) -> None:
@@ -447,7 +472,7 @@ def test_curves_sum_the_loss_terms(run: Path) -> None:
         "4,1,2,4,8,16,32,0.5,0.25,0.125,\n"
         "9,2,2,2,2,,,,,0.125,0\n"
     )
-    terms = {name: list(zip(curve.x, curve.y, strict=True)) for name, curve in read_run(run).terms.items()}
+    terms = {name: list(zip(curve.x, curve.y, strict=True)) for name, curve in read_run(run).curves.terms.items()}
     assert terms == {
         "student": [(4, 3), (9, 4)],
         "student heads": [(4, 12), (9, 4)],
@@ -458,16 +483,27 @@ def test_curves_sum_the_loss_terms(run: Path) -> None:
 
 
 def test_smooth_equals_a_trailing_mean() -> None:
-    from elite.report.charts import smooth
+    from elite.report.curve_charts import smooth
 
     assert smooth(np.array([2.0, 4.0, 6.0, 8.0]), 2).tolist() == [2, 3, 5, 7]
     assert smooth(np.array([2.0, 4.0]), 1).tolist() == [2, 4]
 
 
 def test_png_round_trip_is_exact() -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (5, 6, 3), np.uint8)
-    with Image.open(io.BytesIO(encode_png(picture))) as read:
-        assert np.array_equal(np.asarray(read), picture)
+    many_colors = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    for picture in (many_colors, many_colors[:5]):
+        assert np.array_equal(decoded(encode_png(picture)), picture)
+
+
+def test_encode_jpeg_keeps_size_and_colors() -> None:
+    picture = np.full((16, 24, 3), (200, 60, 30), np.uint8)
+    assert np.abs(decoded(encode_jpeg(picture)).astype(int) - picture).max() < 8
+
+
+def decoded(image: EncodedImage) -> np.ndarray:
+    with Image.open(io.BytesIO(image.data)) as read:
+        assert (read.format or "").lower() == image.format
+        return np.asarray(read.convert("RGB"))
 
 
 # ---------------------------------------------------------------------------------------------- the teacher
@@ -515,20 +551,22 @@ def test_predict_view_predicts_a_grid_of_pixels_and_every_pair(monkeypatch: pyte
 def test_teaching_panels_show_the_scored_crop(dataset: SemanticKITTI) -> None:
     frame = dataset[0]
     assert frame.labels is not None
-    found = teaching(frame, frame.labels, Lesson(Stripes(), IMAGE, road), SMALL.volume)
+    found = compare_with_teacher(frame, frame.labels, Models(Stripes(), IMAGE, road), SMALL.volume)
     rows = np.flatnonzero(in_volume(frame.scan.points, SMALL.volume))
     view = frame_views(frame, rows, IMAGE)[0]
     truth, (row, column) = frame.labels[rows][view.pairs.point], view.pairs.pixel.T
     scored = truth > 0
     assert found.points == scored.sum() > 3
     shares = [float((guess == truth)[scored].mean()) for guess in (stripe(row, column), np.full(len(truth), 9), truth)]
-    assert [panel.right for panel in found.panels] == [None, *shares, None]
-    assert [panel.title for panel in found.panels][2:4] == ["Student before training", "Student after training"]
-    assert {panel.picture.shape for panel in found.panels} == {(256, 1216, 3)}  # enlarged by 4
-    assert found.panels[0].picture[::4, ::4].tolist() == view.image.tolist()
-    middle = view.pairs.pixel * 4 + 2
+    panels = {panel.key: panel for panel in found.panels}
+    accuracies = dict(zip(("teacher", "untrained", "student"), shares, strict=True))
+    assert {key: panel.accuracy for key, panel in panels.items() if panel.accuracy is not None} == accuracies
+    assert {panel.image.shape for panel in found.panels} == {(202, 960, 3)}
+    assert np.array_equal(panels["image"].image, fit_width(view.image, 960))
+    middle = ((view.pairs.pixel + 0.5) * (202 / 64, 960 / 304)).astype(int)
     nearest = np.linalg.norm(frame.scan.points[rows][view.pairs.point], axis=1).argmin()
-    assert found.panels[4].picture[tuple(middle[nearest])].tolist() == class_colors(truth[[nearest]])[0].tolist()
+    drawn = panels["ground_truth"].image[tuple(middle[nearest])]
+    assert drawn.tolist() == class_colors(truth[[nearest]])[0].tolist()
 
 
 def write_taught_run(folder: Path, data: Path) -> Path:
@@ -558,19 +596,20 @@ def write_taught_run(folder: Path, data: Path) -> Path:
 def test_report_of_a_run_with_a_teacher_shows_its_predictions(tmp_path: Path, dataset: SemanticKITTI) -> None:
     run = write_taught_run(tmp_path / "taught", dataset.layout.root)
     html = report_run(run, frames=2, device="cpu").read_text("utf-8")
-    assert html.count('<figure class="chart lesson">') == 1  # one of the two frames has an image
-    assert "Frame 08/000000, camera image_2." in html
-    assert "began with random weights" in html
-    assert re.search(r"Teacher's mean IoU</dt><dd>70\.0", html)  # at the student's best, not at its own
+    assert re.findall("<h3>(Frame .*, camera .*)</h3>", html) == [
+        "Frame 08/000000, camera image_2"
+    ]  # the other has none
+    assert "started from random weights" in html
+    assert re.search(r"Teacher mean IoU</dt>\s*<dd>70\.0", html)  # at the best step of the student
     assert "1\N{NARROW NO-BREAK SPACE}234\N{NARROW NO-BREAK SPACE}567" in html
-    with Image.open(run / "report" / "frame_08_000000_teaching.png") as picture:
-        width, height = picture.size
-    assert width == 1216
-    assert height > 5 * 256
+    keys = ("image", "ground_truth", "teacher", "untrained", "student")
+    files = {run / "report" / f"teacher_08_000000_{key}.jpg" for key in keys}
+    assert set((run / "report").glob("teacher_*")) == files
+    for file in files:
+        with Image.open(file) as picture:
+            assert picture.width == 960
     (run / "untrained.safetensors").unlink()
-    report_run(run, frames=1, device="cpu")
-    with Image.open(run / "report" / "frame_08_000000_teaching.png") as picture:
-        assert picture.size[1] < height - 256
+    assert "Student before training" not in page_after(run, frames=1)
 
 
 @pytest.mark.usefixtures("blank_charts")
@@ -578,14 +617,14 @@ def test_report_names_the_reason_for_a_missing_teacher(
     tmp_path: Path, dataset: SemanticKITTI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = write_taught_run(tmp_path / "taught", dataset.layout.root)
-    assert "none of the frames shown has a camera image" in page_after(run, cameras=())
-    assert "it is drawn on the frames shown" in page_after(run, frames=0)
+    assert "none of the frames has a camera image" in page_after(run, cameras=())
+    assert "the report contains no frames" in page_after(run, frames=0)
     checkpoint = torch.load(run / "checkpoints" / "best.ckpt")
     checkpoint["elite_config"]["teacher"]["weights"] = str(tmp_path / "moved")
     torch.save(checkpoint, run / "checkpoints" / "best.ckpt")
-    assert re.search(r"No picture of the teacher: .*moved.*give --teacher\.weights", page_after(run))
+    assert re.search(r"No images of the teacher: .*moved.*give --teacher\.weights", page_after(run))
     monkeypatch.setattr("elite.errors.find_spec", lambda package: None if package == "peft" else object())
-    assert "No picture of the teacher: peft is not installed" in page_after(run)
+    assert "No images of the teacher: peft is not installed" in page_after(run)
 
 
 def page_after(run: Path, **options: Any) -> str:

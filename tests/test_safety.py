@@ -437,7 +437,7 @@ def test_report_of_a_result_with_a_lone_surrogate_has_a_page(tmp_path):
     from elite.report.run import read_run
 
     (tmp_path / "evaluation.json").write_text('{"command": "\\ud800", "classes": ["a", "<script>"]}')
-    page = render(read_run(tmp_path), {}, [])
+    page = render(read_run(tmp_path))
     page.encode(errors="xmlcharrefreplace")
     assert "<script>" not in page
 

@@ -34,18 +34,19 @@ class OutputError(EliteError):
 class MissingExtraError(EliteError):
     """A required optional package is not installed."""
 
-    def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f'{package} is not installed; run: pip install "elite-lidar[{extra}]"')
+    def __init__(self, package: str, extra: str, *, needed_for: str = "") -> None:
+        purpose = f" and is needed for {needed_for}" if needed_for else ""
+        super().__init__(f'{package} is not installed{purpose}; run: pip install "elite-lidar[{extra}]"')
 
 
-def require_extra(package: str, extra: str) -> None:
+def require_extra(package: str, extra: str, *, needed_for: str = "") -> None:
     """Check that an optional package is installed.
 
     Raises:
         MissingExtraError: it is not.
     """
     if find_spec(package) is None:
-        raise MissingExtraError(package, extra)
+        raise MissingExtraError(package, extra, needed_for=needed_for)
 
 
 def first_line(error: Exception) -> str:

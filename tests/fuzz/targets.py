@@ -575,8 +575,8 @@ def use_run(folder: Path) -> None:
 
     run = read_run(folder)
     if run.after:
-        run.after.mix_ups()
-    page = render(run, {}, [])
+        run.after.top_confusions()
+    page = render(run)
     page.encode(errors="xmlcharrefreplace")
     assert "<script>" not in page
 

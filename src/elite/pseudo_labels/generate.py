@@ -31,7 +31,6 @@ from elite.layout import Layout, open_layout, parse_names
 from elite.pictures import encode_png
 from elite.pseudo_labels.label_image import label_view
 from elite.pseudo_labels.lift import lift
-from elite.pseudo_labels.pictures import picture
 from elite.pseudo_labels.records import LabelledView, Proposer, Sum, view_of
 from elite.pseudo_labels.store import Output, Store, file_digest
 from elite.terminal import notice
@@ -160,6 +159,7 @@ class Job:
             settings["labels"] = config.labels  # training asks: these tell no more than the labels that it shows
         self.settings = json.loads(json.dumps(settings))  # as it is read again
         self.versions = describe()
+        self.draw = _load_drawing() if config.pictures else None
 
     def run(self, i: int) -> Summary:
         """Every image of a frame, and then its lifted labels if none of them failed."""
@@ -183,8 +183,8 @@ class Job:
         dense, seeds, regions = label_view(view, self.proposer, self.config)
         semantic = to_raw(dense.label)
         seconds = round(time.monotonic() - began, 3)
-        if self.config.pictures:
-            write_bytes(drawn, encode_png(picture(view.image, seeds, regions, dense)))
+        if self.draw is not None:
+            write_bytes(drawn, encode_png(self.draw(view.image, seeds, regions, dense)).data)
         about = {"prompts": dense.prompts, "coverage": float((dense.label > 0).mean()), "seconds": seconds}
         contents = {"semantic": encode_ids(semantic), "instance": encode_ids(dense.instance)}
         size = output.write(contents, {**told, **about, "versions": self.versions})
@@ -227,6 +227,17 @@ class Job:
         paths |= {"calibration": layout.calibration(frame_id.sequence)}
         paths |= {c: layout.image(*frame_id, c) for c in cameras}
         return {name: digest(path) for name, path in paths.items()}
+
+
+def _load_drawing() -> Callable[..., Any]:
+    """Import what --pictures needs.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    from elite.pseudo_labels.pictures import picture
+
+    return picture
 
 
 def _guarded(name: str, step: Callable[[], Summary]) -> Summary:

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from elite.labels import COLORS, IGNORE, SAFE_COLORS
-from elite.pictures import lifted, lowered
+from elite.pictures import brighten, darken
 from elite.viewer.layers import Cloud
 
 RGB = tuple[int, int, int]
@@ -51,7 +51,7 @@ class Style:
 
 def style(*, dark: bool, safe: bool) -> Style:
     """``dark`` is the ground; ``safe`` takes the colours that also red-green colour-blind eyes tell apart."""
-    fit = lifted if dark else lowered
+    fit = brighten if dark else darken
     faint = (62, 67, 77) if dark else (205, 208, 214)
     classes = fit((SAFE_COLORS if safe else COLORS)[IGNORE + 1 :])
     return Style(

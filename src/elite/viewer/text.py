@@ -6,8 +6,8 @@ from html import escape
 import numpy as np
 from jaxtyping import Int64
 
+from elite.formatting import count, percent
 from elite.labels import CLASS_NAMES, IGNORE, to_raw
-from elite.report.html import count, percent
 from elite.viewer.colors import RANGES, Mode, Style
 from elite.viewer.layers import Cloud
 
