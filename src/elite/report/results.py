@@ -12,7 +12,6 @@ import numpy as np
 from jaxtyping import Float64
 
 from elite.config import from_plain
-from elite.config._records import require
 from elite.errors import ConfigError, DataError
 from elite.files import TEXT_BYTES, parse_json, read_file
 from elite.labels import CLASS_NAMES
@@ -46,11 +45,11 @@ class DistanceBand:
     present: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        require(
+        _require(
             -_LARGEST_DISTANCE_M < self.low < self.high < _LARGEST_DISTANCE_M,
             f"by_distance: expected 'from' and 'to' in metres, found {self.low:g} and {self.high:g}.",
         )
-        require(
+        _require(
             self.miou is not None or self.miou_present is not None,
             "by_distance: expected 'miou_present' or 'miou' in each band, found neither.",
         )
@@ -150,16 +149,16 @@ class Evaluation:
 
     def __post_init__(self) -> None:
         count = len(self.classes)
-        require(count > 0, "classes: expected at least one name, found none.")
+        _require(count > 0, "classes: expected at least one name, found none.")
         _check_shares("", miou=self.miou, miou_present=self.miou_present, accuracy=self.accuracy, iou=self.iou)
         _check_counts("", frames=self.frames, points=self.points)
         for name, part in [("", self), *(("by_distance: ", band) for band in self.by_distance)]:
-            require(len(part.iou) in (0, count), f"{name}iou: expected {count} values, found {len(part.iou)}.")
+            _require(len(part.iou) in (0, count), f"{name}iou: expected {count} values, found {len(part.iou)}.")
             outside = [i for i in part.present or () if not 0 <= i < count]
-            require(not outside, f"{name}present: expected class ids below {count}, found {outside[:3]}.")
+            _require(not outside, f"{name}present: expected class ids below {count}, found {outside[:3]}.")
         square = not self.confusion or {len(self.confusion), *map(len, self.confusion)} == {count}
-        require(square, f"confusion: expected {count} x {count} counts, found another shape.")
-        require(all(n >= 0 for row in self.confusion for n in row), "confusion: expected counts, found negative ones.")
+        _require(square, f"confusion: expected {count} x {count} counts, found another shape.")
+        _require(all(n >= 0 for row in self.confusion for n in row), "confusion: expected counts, found negative ones.")
 
     @property
     def command_line(self) -> str:
@@ -230,7 +229,7 @@ class PseudoLabelScore:
     def __post_init__(self) -> None:
         _check_shares("tests", coverage=self.coverage, accuracy=self.accuracy, miou=self.miou)
         seconds = self.seconds_per_image
-        require(seconds is None or seconds >= 0, f"seconds_per_image: expected at least 0, found {seconds}.")
+        _require(seconds is None or seconds >= 0, f"seconds_per_image: expected at least 0, found {seconds}.")
 
 
 @dataclass(frozen=True)
@@ -273,7 +272,7 @@ class Percentiles:
         for name in ("p50", "p95", "p99", "mean"):
             value = getattr(self, name)
             in_range = value is None or 0 <= value < _LARGEST_TIME_MS
-            require(in_range, f"{name}: expected milliseconds of at least 0, found {value}.")
+            _require(in_range, f"{name}: expected milliseconds of at least 0, found {value}.")
 
 
 @dataclass(frozen=True)
@@ -291,11 +290,11 @@ class Latency:
 
     def __post_init__(self) -> None:
         for name, value in (("scans", self.scans), ("points", self.points)):
-            require(0 <= value <= _LARGEST_COUNT, f"{name}: expected a count, found {value}.")
+            _require(0 <= value <= _LARGEST_COUNT, f"{name}: expected a count, found {value}.")
         for name in ("p50", "p95", "p99"):
-            require(getattr(self.whole, name) is not None, f"whole: expected a number under '{name}', found none.")
+            _require(getattr(self.whole, name) is not None, f"whole: expected a number under '{name}', found none.")
         lacking = [name for name, stage in self.stages.items() if stage.mean is None]
-        require(not lacking, f"stages: expected a 'mean' for each, found none for {', '.join(lacking)[:60]}.")
+        _require(not lacking, f"stages: expected a 'mean' for each, found none for {', '.join(lacking)[:60]}.")
 
     @property
     def conditions(self) -> str:
@@ -359,17 +358,22 @@ def read_record(cls: type[Record], path: Path) -> Record | None:
         raise damaged(path, str(error).partition(". ")[0]) from error
 
 
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ConfigError(message)
+
+
 def _check_shares(where: str, **values: float | tuple[float, ...] | None) -> None:
     for name, value in values.items():
         for share in value if isinstance(value, tuple) else (value,):
             in_range = share is None or 0 <= share <= 1 + 1e-6
-            require(in_range, f"{_joined(where, name)}: expected a number from 0 to 1, found {share}.")
+            _require(in_range, f"{_joined(where, name)}: expected a number from 0 to 1, found {share}.")
 
 
 def _check_counts(where: str, **values: int | None) -> None:
     for name, value in values.items():
         in_range = value is None or 0 <= value <= _LARGEST_COUNT
-        require(in_range, f"{_joined(where, name)}: expected a count, found {str(value)[:30]}.")
+        _require(in_range, f"{_joined(where, name)}: expected a count, found {str(value)[:30]}.")
 
 
 def _joined(where: str, name: str) -> str:
