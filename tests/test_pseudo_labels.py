@@ -24,11 +24,11 @@ from elite.labels import CLASS_ID, to_train
 from elite.layout import Layout
 from elite.pseudo_labels import generate, label_image, open_proposer
 from elite.pseudo_labels.lift import lift
-from elite.pseudo_labels.prompts import Prompts
+from elite.pseudo_labels.prompts import PromptScheduler
 from elite.pseudo_labels.records import LabelledView, Masks, Prompt, Seeds, view_of
-from elite.pseudo_labels.released import boxes, draw, grid_seeds, label_image_as_released, suppress
+from elite.pseudo_labels.released import boxes, draw_points, grid_seeds, label_image_released, suppress
 from elite.pseudo_labels.seeds import find_seeds, group, row_gap
-from elite.pseudo_labels.vote import Regions, judge, paint
+from elite.pseudo_labels.vote import Regions, accept_regions, paint_regions
 from elite.synthetic import DriveConfig, render_drive
 from elite.types import Camera, PointPixelPairs
 from tests.support.processes import Trial
@@ -86,15 +86,15 @@ def test_find_seeds_segment_is_an_object_or_a_connected_patch():
     found = {tuple(map(int, row)) for row in zip(seeds.label, seeds.instance, np.bincount(seeds.segment), strict=True)}
     assert found == {(ROAD, 0, 400), (ROAD, 0, 300), (CAR, 65535, 100), (CAR, 1, 200)}
     assert (np.diff(np.bincount(seeds.segment)) <= 0).all()  # by falling size
-    assert len(seeds.thing_label) == 3  # the road is one thing in two patches
-    assert (seeds.thing_label[seeds.thing] == label).all()
-    assert (seeds.thing_instance[seeds.thing] == instance).all()
+    assert len(seeds.entity_label) == 3  # the road is one thing in two patches
+    assert (seeds.entity_label[seeds.entity] == label).all()
+    assert (seeds.entity_instance[seeds.entity] == instance).all()
 
 
 def test_find_seeds_separates_equal_instance_ids_of_other_classes():
     pixel = np.array([[0, 0], [0, 1], [0, 2]])
     seeds = group(pixel, np.array([CAR, PERSON, CAR], np.uint8), np.full(3, 7, np.uint16), np.ones(3), (1, 3))
-    assert len(seeds.label) == len(seeds.thing_label) == 2
+    assert len(seeds.label) == len(seeds.entity_label) == 2
     assert seeds.segment[0] == seeds.segment[2] != seeds.segment[1]
 
 
@@ -117,7 +117,7 @@ def test_prompts_are_farthest_points_outside_covered_ones():
     pixel = rng.integers(0, 100, (60, 2))
     seeds = Seeds(pixel, np.zeros(60, int), np.ones(60), np.array([ROAD], np.uint8), np.zeros(1, np.uint16), (100, 100))
     covered = rng.random(60) < 0.3
-    prompts = Prompts(seeds, most=20)
+    prompts = PromptScheduler(seeds, max_prompts=20)
     asked = [prompts.next(covered, 1)[0].points[0] for _ in range(8)]
     off = ((pixel - pixel.mean(0)) ** 2).sum(1)
     chosen = [pixel[min(np.flatnonzero(~covered), key=lambda i: off[i])]]
@@ -130,14 +130,14 @@ def test_prompts_are_farthest_points_outside_covered_ones():
 def test_prompts_visit_every_segment_before_any_twice():
     truth = np.repeat(np.arange(5), 20)[None].repeat(30, 0)
     seeds = seeds_of(truth, 0.2, [ROAD, CAR, CAR, BUILDING, PERSON], [0, 1, 2, 0, 1])
-    prompts = Prompts(seeds, most=8)
+    prompts = PromptScheduler(seeds, max_prompts=8)
     rounds = []
     while asked := prompts.next(np.zeros(len(seeds), bool), 3):
         rounds.append([p.segment for p in asked])
     assert sorted(rounds[0] + rounds[1][:2]) == [0, 1, 2, 3, 4]
-    assert sum(map(len, rounds)) == prompts.asked == 8
+    assert sum(map(len, rounds)) == prompts.count == 8
     size = np.bincount(seeds.segment)
-    alone = Prompts(seeds, most=None, least=int(size[3]))  # the smallest segment is not worth it
+    alone = PromptScheduler(seeds, max_prompts=None, min_seeds=int(size[3]))  # the smallest segment is not worth it
     everyone = [[p.segment for p in alone.next(np.zeros(len(seeds), bool), 3)] for _ in range(3)]
     assert everyone == [[0, 1, 2], [3, *[4] * int(size[4] >= size[3])], []]
 
@@ -161,14 +161,14 @@ def masks_of(*inside: list[int], iou: float = 1.0, stability: float = 1.0) -> Ma
 def test_judge_region_takes_the_majority_of_enough_pure_seeds():
     seeds = row_seeds([CAR, CAR, CAR, ROAD, ROAD, CAR], [1, 1, 2, 0, 0, 2])
     rules = VoteConfig(support=2, purity=0.6)
-    regions = judge(
+    regions = accept_regions(
         masks_of([1, 1, 0, 1, 0, 0], [1, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 0], [1, 0, 0, 0, 0, 0]), seeds, rules
     )
-    shown = [(int(seeds.thing_label[t]), int(seeds.thing_instance[t])) for t in regions.thing]
+    shown = [(int(seeds.entity_label[t]), int(seeds.entity_instance[t])) for t in regions.entity]
     assert shown == [(CAR, 1), (CAR, 1), (ROAD, 0)]  # the last one has too little support
     np.testing.assert_allclose(regions.purity, [2 / 3, 2 / 3, 1])  # another car is as impure as the road
-    assert len(judge(masks_of([1, 1, 0, 0, 0, 0], stability=0.5), seeds, rules)) == 0
-    assert len(judge(masks_of([1, 1, 0, 0, 0, 0], iou=0.2), seeds, rules)) == 0
+    assert len(accept_regions(masks_of([1, 1, 0, 0, 0, 0], stability=0.5), seeds, rules)) == 0
+    assert len(accept_regions(masks_of([1, 1, 0, 0, 0, 0], iou=0.2), seeds, rules)) == 0
 
 
 def test_paint_takes_the_best_region_and_keeps_seed_labels():
@@ -176,15 +176,15 @@ def test_paint_takes_the_best_region_and_keeps_seed_labels():
     inside = np.zeros((2, 1, 10), bool)
     inside[0, 0, :], inside[1, 0, 4:8] = True, True
     regions = Regions(inside, np.array([0, 1]), np.ones(2), np.array([0.8, 0.9]))
-    label, _ = paint(regions, seeds)
+    label, _ = paint_regions(regions, seeds)
     assert label[0].tolist() == [CAR] * 4 + [ROAD] * 4 + [CAR, ROAD]
 
 
 def test_paint_leaves_pixels_nearer_to_another_seed():
     """A car's region that runs over a seed of the road: the pixels around that stay free."""
     seeds = replace(row_seeds([CAR, ROAD, CAR]), pixel=np.array([[0, 0], [0, 4], [0, 9]]), size=(1, 12))
-    regions = Regions(np.ones((1, 1, 12), bool), seeds.thing[:1], np.array([2 / 3]), np.ones(1))
-    label, _ = paint(regions, seeds)
+    regions = Regions(np.ones((1, 1, 12), bool), seeds.entity[:1], np.array([2 / 3]), np.ones(1))
+    label, _ = paint_regions(regions, seeds)
     slow = [min((abs(x - c), t) for c, t in ((0, CAR), (4, ROAD), (9, CAR)))[1] for x in range(12)]
     assert [value or ROAD for value in label[0]] == slow
     assert label[0].tolist() == [CAR] * 3 + [0, ROAD, 0, 0] + [CAR] * 5
@@ -237,7 +237,7 @@ def test_released_procedure_worked_by_hand():
     points = np.stack([u, v, np.ones(5)], axis=1).astype(np.float32) + np.float32([0.5, 0.5, 0])
     labels, objects = np.array([CAR, ROAD, CAR, CAR, 0], np.uint8), np.array([3, 0, 4, 3, 0], np.uint16)
     view = LabelledView(points, labels, objects, camera, np.zeros((512, 512, 3), np.uint8))
-    drawn, instance = draw(view)
+    drawn, instance = draw_points(view)
     assert drawn[1, 3] == CAR  # the last point wins
     assert drawn[301, 301] == 0
     assert drawn[0, 0] == -1
@@ -245,7 +245,7 @@ def test_released_procedure_worked_by_hand():
     assert sorted(map(tuple, seeds.pixel.tolist())) == [(1, 1), (1, 3)]  # (8, 8) is lost, class 0 is no prompt
     truth = np.zeros((512, 512), int)
     truth[256:] = 1
-    dense, _, _ = label_image_as_released(view, Oracle(truth))
+    dense, _, _ = label_image_released(view, Oracle(truth))
     assert dense.prompts == 2
     assert dense.label[0, 0] == CAR  # of the four drawn labels three are cars: the whole image becomes one
     assert dense.instance[0, 500] == 3  # of the cars' labels two of three are of this one
@@ -393,11 +393,11 @@ def test_generate_foreign_labels_are_never_overwritten(own_drive: Path):
     mine = layout.dense_labels("00", "000000", "image_2_mine", "semantic")
     mine.parent.mkdir(parents=True)
     mine.write_bytes(b"by hand")
-    with pytest.raises(ConfigError, match="may be true ones"):
+    with pytest.raises(ConfigError, match="may be ground truth"):
         generate(own_drive, PseudoLabelConfig(folder="mine"), Oracle(np.zeros((90, 300))))
     assert mine.read_bytes() == b"by hand"
     for settings in ({"folder": "labels"}, {"labels": "labels_pseudo"}, {"label_fraction": 0.5}):
-        with pytest.raises(ConfigError, match=r"true ones|writes to|--sequences"):
+        with pytest.raises(ConfigError, match=r"^(folder|labels|sequences): expected"):
             PseudoLabelConfig(**settings)
 
 
@@ -536,8 +536,8 @@ def test_pseudo_label_impossible_arguments_are_refused(drive: Path, tmp_path: Pa
     for changes, error, words in (
         ({"proposer": "sam"}, ConfigError, "--weights"),
         ({"proposer": "oracle"}, ConfigError, "module:Class"),
-        ({"proposer": "watershed", "weights": "x.pth"}, ConfigError, "takes no --weights"),
-        ({"cameras": "image_3"}, ConfigError, "has an image in image_3"),
+        ({"proposer": "watershed", "weights": "x.pth"}, ConfigError, "expected none for --proposer watershed"),
+        ({"cameras": "image_3"}, ConfigError, "expected images of labelled scans"),
         ({"labels": "scribbles"}, DataError, "scribbles"),
     ):
         changed = replace(config, **changes)

@@ -5,7 +5,7 @@ import pytest
 
 from elite.errors import ConfigError
 from elite.labels import CLASS_ID, THINGS
-from elite.pseudo_labels.holdout import hidden, hidden_pixels, parse_holdout, ring_of_point
+from elite.pseudo_labels.holdout import hidden_pixels, hidden_points, parse_holdout, ring_of_point
 from elite.pseudo_labels.records import DenseLabel, LabelledView, Seeds
 from elite.pseudo_labels.score import (
     Agreement,
@@ -52,13 +52,13 @@ def test_rings_of_a_rendered_street_equal_its_beams():
 
 def test_holdout_rules_worked_by_hand():
     points, rng = turns([10] * 8), np.random.default_rng(0)
-    kept = ~hidden(points, parse_holdout("rings:4"), rng)
+    kept = ~hidden_points(points, parse_holdout("rings:4"), rng)
     assert np.unique(ring_of_point(points)[kept]).tolist() == [0, 4]
     many = turns([1000] * 10)
-    assert abs(hidden(many, parse_holdout("points:0.9"), rng).mean() - 0.9) < 0.01
+    assert abs(hidden_points(many, parse_holdout("points:0.9"), rng).mean() - 0.9) < 0.01
     assert str(parse_holdout("points:.50")) == "points:0.5"
     for text in ("", "rings", "rings:1", "rings:2.5", "points:0", "points:1", "points:nan", "beams:2", "rings:x"):
-        with pytest.raises(ConfigError, match="no hold-out"):
+        with pytest.raises(ConfigError, match="--holdout: expected rings:K"):
             parse_holdout(text)
 
 

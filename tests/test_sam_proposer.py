@@ -233,7 +233,9 @@ def test_sam_proposer_bf16_is_close_to_float32() -> None:
 def asking(*segments: int) -> list[Prompt]:
     """A prompt for each, with a logit of its own for every kind of seed."""
     nowhere = np.zeros((1, 2), np.int64)
-    return [Prompt(s, nowhere, own=9.0, akin=2.0, sibling=-6.0, other=-7.0) for s in segments]
+    return [
+        Prompt(s, nowhere, segment_logit=9.0, class_logit=2.0, object_logit=-6.0, other_logit=-7.0) for s in segments
+    ]
 
 
 def test_mask_prompt_worked_by_hand() -> None:
@@ -306,7 +308,7 @@ def test_sam_proposer_folder_round_trip_is_exact(tmp_path: Path, make: Any) -> N
 
 def test_sam_proposer_of_an_encoder_only_is_refused(tmp_path: Path) -> None:
     SamVisionModel(SamVisionConfig(**VISION)).save_pretrained(tmp_path)
-    with pytest.raises(CheckpointError, match=r"image encoder alone .*no mask decoder"):
+    with pytest.raises(CheckpointError, match=r"image encoder without a mask decoder"):
         Sam.load(str(tmp_path))
 
 
@@ -315,10 +317,12 @@ def test_sam_proposer_of_other_weights_is_refused(tmp_path: Path) -> None:
     model.save_pretrained(
         tmp_path / "short", state_dict={k: v for k, v in model.state_dict().items() if "iou" not in k}
     )
-    with pytest.raises(CheckpointError, match=r"lacks \d+ weights of sam, the first is 'mask_decoder\.iou_pred"):
+    with pytest.raises(
+        CheckpointError, match=r"all weights of sam, found \d+ missing, such as 'mask_decoder\.iou_pred"
+    ):
         Sam.load(str(tmp_path / "short"))
     model.save_pretrained(tmp_path / "long", state_dict=model.state_dict() | {"mask_decoder.more": torch.zeros(1)})
-    with pytest.raises(CheckpointError, match=r"unknown 1 weights of sam, the first is 'mask_decoder\.more'"):
+    with pytest.raises(CheckpointError, match=r"all weights of sam, found 1 unknown, such as 'mask_decoder\.more'"):
         Sam.load(str(tmp_path / "long"))
     with pytest.raises(CheckpointError, match="does not exist"):
         Sam.load(str(tmp_path / "absent"))
@@ -326,7 +330,7 @@ def test_sam_proposer_of_other_weights_is_refused(tmp_path: Path) -> None:
 
 def test_sam_proposer_impossible_settings_are_refused() -> None:
     image, seeds = scene((20, 50), np.random.default_rng(5))
-    with pytest.raises(DataError, match=r"50 x 20 pixels .* 20 x 50"):
+    with pytest.raises(DataError, match=r"expected 20 x 50 pixels .* found 50 x 20"):
         Sam(small_sam()).open(np.ascontiguousarray(image.transpose(1, 0, 2)), seeds)
-    with pytest.raises(ConfigError, match="no device"):
+    with pytest.raises(ConfigError, match="device: expected"):
         Sam(small_sam(), device="abacus")

@@ -1,4 +1,4 @@
-"""Dense labels of images from the sparse labels of the LiDAR points that they show."""
+"""Dense pseudo-labels of camera images from the labels of the LiDAR points in view."""
 
 from elite.pseudo_labels.generate import Summary, generate, training_options
 from elite.pseudo_labels.label_image import label_image

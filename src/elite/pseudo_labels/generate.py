@@ -1,10 +1,10 @@
-"""Dense pseudo-labels of a whole data set: shared out over processes, resumable, one image at a time.
+"""Dense pseudo-labels of a data set: distributed over processes, resumable, one image at a time.
 
 ::
 
     OUT/sequences/SS/image_2_pseudo/semantic/N.png  instance/N.png   16 bit, raw ids, 0 = unknown
-                     image_2_pseudo/N.json                           what they were made from and with
-                     image_2_pseudo/pictures/N.png                   --pictures: what was seen and done
+                     image_2_pseudo/N.json                           provenance: sources and settings
+                     image_2_pseudo/pictures/N.png                   --pictures: seeds, regions and result
                      labels_pseudo/N.label  N.json                   --lift: labels of points, raw ids
 """
 
@@ -31,19 +31,26 @@ from elite.layout import Layout, open_layout, parse_names
 from elite.pictures import encode_png
 from elite.pseudo_labels.label_image import label_view
 from elite.pseudo_labels.lift import lift
-from elite.pseudo_labels.records import LabelledView, Proposer, Sum, view_of
+from elite.pseudo_labels.records import Addable, LabelledView, Proposer, view_of
 from elite.pseudo_labels.store import Output, Store, file_digest
 from elite.terminal import notice
 
-ALGORITHM = 1  # raised when the same settings give other labels than before
-LIFTING = 2  # the same, of lifted labels
-_SETTINGS = ("strategy", "vote", "batch", "skip_purity")  # that the labels of an image depend on
+ALGORITHM = 1  # version of the procedure; increased when equal settings give different labels
+LIFTING = 2  # version of the lifted labels
+_SETTINGS = ("strategy", "vote", "batch", "skip_purity")  # settings that the labels depend on
 Digest = Callable[[Path], str]
 
 
 @dataclass(frozen=True)
-class Summary(Sum):
-    """What was done: images made, kept from before, without a labelled pixel; frames that failed, and why."""
+class Summary(Addable):
+    """Counts of a run.
+
+    Attributes:
+        made: images labelled by this run.
+        kept: images that were complete before.
+        empty: images of ``made`` without a labelled pixel.
+        failures: error message of each image or scan that failed.
+    """
 
     made: int = 0
     kept: int = 0
@@ -54,7 +61,7 @@ class Summary(Sum):
     failures: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values: the counts, and means over the images that were made."""
+        """Return plain values: the counts, and means over the images labelled by this run."""
         made = max(self.made, 1)
         return asdict(self) | {
             "prompts_per_image": self.prompts / made,
@@ -67,8 +74,8 @@ class Summary(Sum):
         each = f"{means['prompts_per_image']:.1f} prompts, {means['seconds_per_image']:.2f} s, "
         each += f"{means['bytes_per_image'] / 1000:.0f} kB each"
         return (
-            f"{self.made} images labelled ({each}), {self.empty} of them without a labelled pixel; {self.kept} were "
-            f"there already; {len(self.failures)} failed"
+            f"{self.made} images labelled ({each}), {self.empty} of them without a labelled pixel; "
+            f"{self.kept} skipped, because they are complete; {len(self.failures)} failed"
         )
 
 
@@ -81,13 +88,22 @@ def generate(
     world: int = 1,
     progress: Callable[[list[int]], Iterable[int]] = iter,
 ) -> Summary:
-    """Make what is missing, damaged, or made from other data or with other settings, of every world-th frame from
-    ``rank`` on. What fails is reported and does not stop the rest.
+    """Generate pseudo-labels that are missing, damaged, or have other sources or settings.
+
+    A failed image is reported and does not stop the others.
+
+    Args:
+        root: data set.
+        config: settings.
+        proposer: source of the regions.
+        rank, world: this process handles every ``world``-th frame, starting at ``rank``.
+        progress: wraps the iteration over the frames.
 
     Raises:
         DataError: no frames, or none with labels.
-        ConfigError: no frame has an image of the cameras, or the folder holds labels that were not made here.
-        OutputError: the output cannot be written to.
+        ConfigError: no frame has an image of the cameras, or the output folder contains labels of another origin.
+        MissingExtraError: ``config.pictures`` without matplotlib.
+        OutputError: the output cannot be written.
     """
     frames = open_frames(root, config)
     store = Store(Layout(config.out) if config.out else frames.layout, config.folder)
@@ -96,17 +112,17 @@ def generate(
     chosen = choose(frames, config.label_fraction if config.label_unit == "scans" else 1.0)
     if rank == 0:
         _report_unused(frames, chosen)
-    job = Job(frames, store, config, proposer)
-    return sum((job.run(i) for i in progress(chosen[rank::world])), Summary())
+    labeller = FrameLabeller(frames, store, config, proposer)
+    return sum((labeller.run(i) for i in progress(chosen[rank::world])), Summary())
 
 
 def _report_unused(frames: SemanticKITTI, chosen: list[int]) -> None:
-    """Scans that are selected and get no dense labels, and files that are not read."""
+    """Report selected scans without pseudo-labels, and files that are not read."""
     images = sum(bool(frames.image_cameras(i)) for i in frames.labelled())
     for count, why in (
         (len(frames) - len(frames.labelled()), f"have no labels in '{frames.selection.labels}'"),
         (len(frames.labelled()) - images, f"have labels and no image in {', '.join(frames.cameras)}"),
-        (images - len(chosen), "hide their labels (label_fraction)"),
+        (images - len(chosen), "are outside the label budget (--label-fraction)"),
     ):
         if count:
             notice(f"{count} of {len(frames)} scans {why} and get no pseudo-labels.")
@@ -115,7 +131,7 @@ def _report_unused(frames: SemanticKITTI, chosen: list[int]) -> None:
 
 
 def training_options(root: Path, config: PseudoLabelConfig) -> str | None:
-    """The options that training needs to find what is written; None if it is written into the data set itself."""
+    """Return the options with which training finds the output; None if the output is inside the data set."""
     if config.out is None or config.out.resolve() == open_layout(root).root.resolve():
         return None
     folders = ",".join(f"{camera}_{config.folder}" for camera in parse_names(config.cameras))
@@ -129,23 +145,23 @@ def open_frames(root: Path, config: PseudoLabelConfig) -> SemanticKITTI:
 
 
 def choose(frames: SemanticKITTI, fraction: float) -> list[int]:
-    """Positions of a fraction of the labelled scans, those of them that have an image.
+    """Return the positions of a fraction of the labelled scans, without those that have no image.
 
     Raises:
         DataError: no frame has labels.
-        ConfigError: none of them has an image.
+        ConfigError: no labelled frame has an image.
     """
     chosen = [i for i in labelled_scans(frames, fraction) if frames.image_cameras(i)]
     if not chosen:
         raise ConfigError(
-            f"no labelled scan of {frames.layout.root} has an image in {','.join(frames.cameras) or 'none'}; give "
-            "other cameras, or check the image archive."
+            f"--cameras: expected images of labelled scans of {frames.layout.root} in "
+            f"{','.join(frames.cameras) or 'none'}, found none. Give other cameras, or extract the image archive."
         )
     return chosen
 
 
-class Job:
-    """One frame at a time: what is whole stays, the rest is made."""
+class FrameLabeller:
+    """Labels one frame at a time and skips complete outputs."""
 
     def __init__(self, frames: SemanticKITTI, store: Store, config: PseudoLabelConfig, proposer: Proposer) -> None:
         self.share = config.label_fraction if config.label_unit == "points" else 1.0
@@ -156,15 +172,15 @@ class Job:
         if self.share < 1:
             settings |= {"label_fraction": self.share, "label_unit": "points", "seed": config.seed}
         if config.labels != "labels":
-            settings["labels"] = config.labels  # training asks: these tell no more than the labels that it shows
-        self.settings = json.loads(json.dumps(settings))  # as it is read again
+            settings["labels"] = config.labels  # training checks that these contain no more labels than its own
+        self.settings = json.loads(json.dumps(settings))  # as in the record after it is read
         self.versions = describe()
         self.draw = _load_drawing() if config.pictures else None
 
     def run(self, i: int) -> Summary:
-        """Every image of a frame, and then its lifted labels if none of them failed."""
+        """Label every image of a frame, and then lift the labels to points if no image failed."""
         frame_id, summary = self.frames.ids[i], Summary()
-        digest = cache(file_digest)  # of this frame's files: each is read once, whatever is made from it
+        digest = cache(file_digest)  # reads each file of this frame once
         for camera in self.frames.image_cameras(i):
             summary += _guarded(f"{frame_id} {camera}", partial(self._image, i, camera, digest))
         if self.config.lift and not summary.failures:
@@ -172,11 +188,11 @@ class Job:
         return summary
 
     def _image(self, i: int, camera: str, digest: Digest) -> Summary:
-        """The dense labels of one image."""
+        """Write the dense labels of one image."""
         output = self.store.dense(*self.frames.ids[i], camera)
-        drawn = self.store.picture(*self.frames.ids[i], camera)
-        told = {"settings": self.settings, "source": self._source(i, (camera,), digest)}
-        if self._done(output, told) and (drawn.exists() or not self.config.pictures):
+        picture = self.store.picture(*self.frames.ids[i], camera)
+        provenance = {"settings": self.settings, "source": self._source(i, (camera,), digest)}
+        if self._done(output, provenance) and (picture.exists() or not self.config.pictures):
             return Summary(kept=1)
         began = time.monotonic()
         (view,) = self._views(i, (camera,))
@@ -184,44 +200,44 @@ class Job:
         semantic = to_raw(dense.label)
         seconds = round(time.monotonic() - began, 3)
         if self.draw is not None:
-            write_bytes(drawn, encode_png(self.draw(view.image, seeds, regions, dense)).data)
+            write_bytes(picture, encode_png(self.draw(view.image, seeds, regions, dense)).data)
         about = {"prompts": dense.prompts, "coverage": float((dense.label > 0).mean()), "seconds": seconds}
         contents = {"semantic": encode_ids(semantic), "instance": encode_ids(dense.instance)}
-        size = output.write(contents, {**told, **about, "versions": self.versions})
+        size = output.write(contents, {**provenance, **about, "versions": self.versions})
         return Summary(made=1, empty=int(not dense.label.any()), prompts=dense.prompts, bytes=size, seconds=seconds)
 
     def _lift(self, i: int, cameras: tuple[str, ...], digest: Digest) -> Summary:
-        """Labels of the points, from the dense labels of all images."""
+        """Write labels of the points from the dense labels of all images."""
         output = self.store.lifted(*self.frames.ids[i])
-        told = {"settings": self.settings, "source": self._source(i, cameras, digest), "cameras": list(cameras)}
-        told |= {"lifting": LIFTING}
-        if not self._done(output, told):
-            output.write({"labels": self._lifted(i, cameras)}, {**told, "versions": self.versions})
+        provenance = {"settings": self.settings, "source": self._source(i, cameras, digest), "cameras": list(cameras)}
+        provenance |= {"lifting": LIFTING}
+        if not self._done(output, provenance):
+            output.write({"labels": self._lifted(i, cameras)}, {**provenance, "versions": self.versions})
         return Summary()
 
     def _lifted(self, i: int, cameras: tuple[str, ...]) -> bytes:
-        """Label words of all points, from the dense labels that were written."""
+        """Label words of all points from the written dense labels."""
         views = self._views(i, cameras)
-        seen = []
+        labelled = []
         for view in views:
             folder = f"{view.camera.name}_{self.config.folder}"
             raw, instance = read_dense(self.store.layout, *self.frames.ids[i], folder)
-            seen.append((point_pixel_pairs(view.points, view.camera, *view.size), to_train(raw), instance))
-        labels, instance = lift(views[0].points, views[0].labels, views[0].instance, seen)
+            labelled.append((point_pixel_pairs(view.points, view.camera, *view.size), to_train(raw), instance))
+        labels, instance = lift(views[0].points, views[0].labels, views[0].instance, labelled)
         return (to_raw(labels).astype(np.uint32) | (instance.astype(np.uint32) << 16)).tobytes()
 
-    def _done(self, output: Output, told: dict[str, Any]) -> bool:
-        return not self.config.overwrite and output.whole(told)
+    def _done(self, output: Output, provenance: dict[str, Any]) -> bool:
+        return not self.config.overwrite and output.is_complete(provenance)
 
     def _views(self, i: int, cameras: tuple[str, ...]) -> list[LabelledView]:
-        """What some of its cameras see of a frame, with the labels that may be seen."""
+        """Views of some cameras of a frame, with the labels of the label budget."""
         frame = self.frames.frame(i, cameras)
         assert frame.labels is not None
         frame = replace(frame, labels=usable_labels(frame.labels, frame.id, self.share, self.config.seed))
         return [view_of(frame, camera) for camera in frame.cameras if camera.name in cameras]
 
     def _source(self, i: int, cameras: tuple[str, ...], digest: Digest) -> dict[str, str]:
-        """Digests of everything that the labels are made from."""
+        """Digests of all source files of the labels."""
         frame_id, layout = self.frames.ids[i], self.frames.layout
         paths = {"labels": self.frames.label_path(i), "scan": self.frames.scan_path(i)}
         paths |= {"calibration": layout.calibration(frame_id.sequence)}
@@ -241,12 +257,12 @@ def _load_drawing() -> Callable[..., Any]:
 
 
 def _guarded(name: str, step: Callable[[], Summary]) -> Summary:
-    """A step whose failure is told and no more, unless nothing can be written at all."""
+    """Run a step and turn its failure into an entry of the summary, unless the output cannot be written."""
     try:
         return step()
     except OutputError:
         raise
     except EliteError as error:
         return Summary(failures=[f"{name}: {' '.join(str(error).split())}"])
-    except Exception as error:  # whatever a file or a proposer does, the other images are made
+    except Exception as error:  # of a file or a proposer: the other images are still labelled
         return Summary(failures=[f"{name}: {type(error).__name__}: {first_line(error)}"])

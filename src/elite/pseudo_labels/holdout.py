@@ -1,7 +1,7 @@
-"""Hiding part of a scan from the generator, so that the hidden points can judge what it made of the rest.
+"""Held-out points: part of a scan is hidden from the procedure and used as ground truth.
 
-Whole laser rings are the honest test: a pixel that nobody saw lies between rings, rows away from the nearest seed. A
-random point's neighbours on its own ring stay, so the nearest label is next door; that is told for information.
+Hidden laser rings are the realistic test: an unlabelled pixel lies between rings, several rows from the nearest seed.
+Hidden random points are an easy test, because their neighbours on the same ring remain.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from elite.pseudo_labels.records import LabelledView
 
 @dataclass(frozen=True)
 class Holdout:
-    """What to hide: ``rings`` keeps every ``amount``-th laser ring, ``points`` hides that share of the points."""
+    """Points to hide: ``rings`` keeps every ``amount``-th laser ring, ``points`` hides a share of the points."""
 
     kind: str
     amount: float
@@ -27,39 +27,39 @@ class Holdout:
 
 
 def parse_holdout(text: str) -> Holdout:
-    """``rings:4`` or ``points:0.9``.
+    """Parse ``rings:4`` or ``points:0.9``.
 
     Raises:
-        ConfigError: it is neither; or fewer than 2 rings, or a share outside of (0, 1).
+        ConfigError: another form, fewer than 2 rings, or a share outside (0, 1).
     """
     kind, _, number = text.strip().partition(":")
     try:
         rule = Holdout(kind, float(number))
     except ValueError:
         rule = Holdout("", 0.0)
-    whole_rings = rule.kind == "rings" and rule.amount >= 2 and rule.amount.is_integer()
-    if not (whole_rings or (rule.kind == "points" and 0 < rule.amount < 1)):
+    is_ring_rule = rule.kind == "rings" and rule.amount >= 2 and rule.amount.is_integer()
+    if not (is_ring_rule or (rule.kind == "points" and 0 < rule.amount < 1)):
         raise ConfigError(
-            f"'{text}' is no hold-out; expected rings:K, which keeps every K-th ring (K = 2, 3, ...), or points:SHARE, "
-            "which hides that share of the points (0 < SHARE < 1)."
+            f"--holdout: expected rings:K (keeps every K-th ring, K = 2, 3, ...) or points:SHARE (hides this share of "
+            f"the points, 0 < SHARE < 1), found '{text}'. Give one of these, such as rings:2."
         )
     return rule
 
 
 def ring_of_point(points: Float32[np.ndarray, "n 3"]) -> Int64[np.ndarray, "n"]:
-    """Which laser ring measured each point, 0, 1, ... in the order of the file.
+    """Return the laser ring of each point: 0, 1, ... in the order of the file.
 
-    SemanticKITTI keeps no ring number, but it stores ring after ring, each one turn anticlockwise from straight ahead
-    (+x): a ring begins where the azimuth falls back by more than half a turn. Points in another order get numbers
-    that mean nothing.
+    SemanticKITTI stores no ring numbers, but ring after ring, each one turn anticlockwise from straight ahead (+x). A
+    new ring starts where the azimuth decreases by more than half a turn. For points in another order, the numbers are
+    meaningless.
     """
     azimuth = np.arctan2(points[:, 1], points[:, 0]) % (2 * np.pi)
     begins = np.diff(azimuth, prepend=azimuth[:1]) < -np.pi
     return np.cumsum(begins, dtype=np.int64)
 
 
-def hidden(points: Float32[np.ndarray, "n 3"], rule: Holdout, rng: np.random.Generator) -> Bool[np.ndarray, "n"]:
-    """Which points the generator must not see. Rings are not left to chance: 0, K, 2K, ... stay."""
+def hidden_points(points: Float32[np.ndarray, "n 3"], rule: Holdout, rng: np.random.Generator) -> Bool[np.ndarray, "n"]:
+    """Select the points to hide. Rings 0, K, 2K, ... are kept; points are drawn at random."""
     if rule.kind == "rings":
         return ring_of_point(points) % int(rule.amount) != 0
     return rng.random(len(points)) < rule.amount
@@ -67,11 +67,11 @@ def hidden(points: Float32[np.ndarray, "n 3"], rule: Holdout, rng: np.random.Gen
 
 def hidden_pixels(
     view: LabelledView, hide: Bool[np.ndarray, "n"]
-) -> tuple[Int64[np.ndarray, "judges 2"], UInt8[np.ndarray, "judges"]]:
-    """(row, column) and train id of the hidden points that judge: labelled, and seen by the camera.
+) -> tuple[Int64[np.ndarray, "m 2"], UInt8[np.ndarray, "m"]]:
+    """Return (row, column) and train id of the hidden points that are labelled and in view.
 
-    Seen according to the whole scan, which tests occlusion better than what was left of it.
+    Occlusion is tested with the complete scan, which is more accurate than with the remaining points.
     """
     pairs = point_pixel_pairs(view.points, view.camera, *view.size)
-    judges = hide[pairs.point] & (view.labels[pairs.point] != IGNORE)
-    return pairs.pixel[judges], view.labels[pairs.point[judges]]
+    scored = hide[pairs.point] & (view.labels[pairs.point] != IGNORE)
+    return pairs.pixel[scored], view.labels[pairs.point[scored]]

@@ -1,4 +1,4 @@
-"""Dense labels of images back to the points that the cameras see."""
+"""Labels of points from the dense labels of images."""
 
 from collections.abc import Sequence
 
@@ -14,26 +14,30 @@ def lift(
     points: Float32[np.ndarray, "n 3"],
     labels: UInt8[np.ndarray, "n"],
     instance: UInt16[np.ndarray, "n"],
-    seen: Sequence[tuple[PointPixelPairs, UInt8[np.ndarray, "h w"], UInt16[np.ndarray, "h w"]]],
+    cameras: Sequence[tuple[PointPixelPairs, UInt8[np.ndarray, "h w"], UInt16[np.ndarray, "h w"]]],
 ) -> tuple[UInt8[np.ndarray, "n"], UInt16[np.ndarray, "n"]]:
-    """Train ids and instance ids of all points: their own where they have one; else those of their pixel in the first
-    camera that knows it, where the nearest labelled point in space is of the same class; else 0.
+    """Return (train ids, instance ids) of all points.
 
-    Image and space err in different places: a region runs over from an object to what is behind it, in space the
-    ground is near to what stands on it. Where both agree, they are seldom wrong.
+    Labelled points keep their label. An unlabelled point gets the label of its pixel, in the first camera that has one,
+    if the nearest labelled point in space has the same class; otherwise 0. Image and space fail in different places: in
+    the image, a region leaks from an object to the background; in space, the ground is close to the objects on it.
 
-    ``seen`` holds, for every camera, its pairs and the dense train ids and instance ids of its image.
+    Args:
+        points: sensor frame, metres.
+        labels: train ids, 0 = no label.
+        instance: instance ids.
+        cameras: point-pixel pairs, dense train ids and dense instance ids of each camera.
     """
     known = np.flatnonzero(labels != IGNORE)
     labels, instance = labels.copy(), instance.copy()
     if not len(known):
         return labels, instance
     given, tree = labels[known], KDTree(points[known])
-    for pairs, dense, objects in seen:
+    for pairs, dense, objects in cameras:
         row, column = pairs.pixel.T
-        fresh = np.flatnonzero((labels[pairs.point] == IGNORE) & (dense[row, column] != IGNORE))
-        _, nearest = tree.query(points[pairs.point[fresh]])
-        fresh = fresh[given[nearest] == dense[row[fresh], column[fresh]]]
-        point = pairs.point[fresh]
-        labels[point], instance[point] = dense[row, column][fresh], objects[row, column][fresh]
+        new = np.flatnonzero((labels[pairs.point] == IGNORE) & (dense[row, column] != IGNORE))
+        _, nearest = tree.query(points[pairs.point[new]])
+        new = new[given[nearest] == dense[row[new], column[new]]]
+        point = pairs.point[new]
+        labels[point], instance[point] = dense[row, column][new], objects[row, column][new]
     return labels, instance

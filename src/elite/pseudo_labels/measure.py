@@ -1,5 +1,6 @@
-"""How good the pseudo-labels of a data set would be: at points that the generator does not get to see, and against
-dense truth where there is one. Ours, the released procedure and the nearest labelled pixel on the same images.
+"""Score pseudo-labels on held-out points, and on dense ground truth where it exists.
+
+Compares elite's procedure, the released procedure and the nearest labelled pixel on the same images.
 """
 
 import time
@@ -16,9 +17,9 @@ from elite.config import PseudoLabelConfig
 from elite.datasets.dense_labels import read_dense
 from elite.labels import to_train
 from elite.pseudo_labels.generate import choose, open_frames
-from elite.pseudo_labels.holdout import Holdout, hidden, hidden_pixels
+from elite.pseudo_labels.holdout import Holdout, hidden_pixels, hidden_points
 from elite.pseudo_labels.label_image import label_view
-from elite.pseudo_labels.records import DenseLabel, LabelledView, Proposer, Sum, view_of
+from elite.pseudo_labels.records import Addable, DenseLabel, LabelledView, Proposer, view_of
 from elite.pseudo_labels.score import Agreement, Borders, Objects, at_coverage, nearest_labelled
 from elite.pseudo_labels.seeds import find_seeds
 
@@ -27,8 +28,8 @@ STRATEGIES: tuple[Literal["segments", "released"], ...] = ("segments", "released
 
 
 @dataclass(frozen=True)
-class Tally(Sum):
-    """What one method did on all images of one test."""
+class MethodTally(Addable):
+    """Counts of one method over all images of one test."""
 
     agreement: Agreement = field(default_factory=Agreement)
     borders: Borders = field(default_factory=Borders)
@@ -38,14 +39,14 @@ class Tally(Sum):
     seconds: float = 0.0
 
     def to_dict(self, *, dense: bool) -> dict[str, Any]:
-        shown = self.agreement.to_dict()
+        scores = self.agreement.to_dict()
         if dense:
-            shown |= self.borders.to_dict() | self.objects.to_dict()
+            scores |= self.borders.to_dict() | self.objects.to_dict()
         per_image = {"prompts_per_image": self.prompts / self.images, "seconds_per_image": self.seconds / self.images}
-        return shown | per_image
+        return scores | per_image
 
 
-Tallies = dict[str, Tally]  # by method
+MethodTallies = dict[str, MethodTally]  # by method
 
 
 def measure(
@@ -56,19 +57,19 @@ def measure(
     *,
     progress: Callable[[list[int]], Iterable[int]] = iter,
 ) -> dict[str, Any]:
-    """Scores by test (``rings:2``, ..., ``dense``) and method.
+    """Return scores by test (``rings:2``, ..., ``dense``) and method.
 
-    Methods: segments, released, nearest (the nearest labelled pixel, everywhere), and nearest_at_segments,
-    nearest_at_released, segments_at_released: one where the other has a label, so that accuracies compare. The dense
-    test is made for frames with true dense labels (image_2_labels) and gives all labels to the methods.
+    Methods: segments (elite), released, nearest (nearest labelled pixel). A method A_at_B is A on the pixels that B
+    labels, for a comparison at equal coverage. The dense test needs dense ground truth (image_2_labels); its methods
+    receive all labels of the points.
 
     Raises:
-        DataError: no frame with labels, or a damaged file.
-        ConfigError: no frame with labels has an image of the cameras.
+        DataError: no frame has labels, or a file is damaged.
+        ConfigError: no labelled frame has an image of the cameras.
     """
     frames = open_frames(root, config)
     chosen = choose(frames, 1.0)
-    tallies: dict[str, Tallies] = defaultdict(lambda: defaultdict(Tally))
+    tallies: dict[str, MethodTallies] = defaultdict(lambda: defaultdict(MethodTally))
     images = 0
     for i in progress(chosen):
         frame = frames[i]
@@ -77,7 +78,7 @@ def measure(
             view = view_of(frame, camera)
             for rule in holdouts:
                 rng = np.random.default_rng((config.seed, *frame.id.encode()))
-                _score_holdout(tallies[str(rule)], view, hidden(view.points, rule, rng), proposer, config)
+                _score_holdout(tallies[str(rule)], view, hidden_points(view.points, rule, rng), proposer, config)
             folder = f"{camera.name}_labels"
             if frames.layout.dense_labels(frame.sequence, frame.name, folder, "semantic").exists():
                 raw, instance = read_dense(frames.layout, frame.sequence, frame.name, folder)
@@ -94,29 +95,33 @@ def measure(
 
 
 def _score_holdout(
-    tallies: Tallies, view: LabelledView, hide: Bool[np.ndarray, "n"], proposer: Proposer, config: PseudoLabelConfig
+    tallies: MethodTallies,
+    view: LabelledView,
+    hide: Bool[np.ndarray, "n"],
+    proposer: Proposer,
+    config: PseudoLabelConfig,
 ) -> None:
-    """The generator gets the scan without the hidden points, which then judge its labels at their pixels."""
-    pixel, truth = hidden_pixels(view, hide)
+    """Label the image without the hidden points, and score the labels at their pixels."""
+    pixel, ground_truth = hidden_pixels(view, hide)
     row, column = pixel.T
-    for method, made, seconds in _answers(view.without(hide), proposer, config):
-        agreement = Agreement.of(made.label[row, column], truth)
-        tallies[method] += Tally(agreement, images=1, prompts=made.prompts, seconds=seconds)
+    for method, made, seconds in _label_by_each_method(view.without(hide), proposer, config):
+        agreement = Agreement.of(made.label[row, column], ground_truth)
+        tallies[method] += MethodTally(agreement, images=1, prompts=made.prompts, seconds=seconds)
 
 
 def _score_dense(
-    tallies: Tallies, view: LabelledView, truth: DenseLabel, proposer: Proposer, config: PseudoLabelConfig
+    tallies: MethodTallies, view: LabelledView, ground_truth: DenseLabel, proposer: Proposer, config: PseudoLabelConfig
 ) -> None:
-    for method, made, seconds in _answers(view, proposer, config):
-        agreement, borders = Agreement.of(made.label, truth.label), Borders.of(made.label, truth.label)
-        objects = Objects.of(made.label, made.instance, truth.label, truth.instance)
-        tallies[method] += Tally(agreement, borders, objects, 1, made.prompts, seconds)
+    for method, made, seconds in _label_by_each_method(view, proposer, config):
+        agreement, borders = Agreement.of(made.label, ground_truth.label), Borders.of(made.label, ground_truth.label)
+        objects = Objects.of(made.label, made.instance, ground_truth.label, ground_truth.instance)
+        tallies[method] += MethodTally(agreement, borders, objects, 1, made.prompts, seconds)
 
 
-def _answers(
+def _label_by_each_method(
     view: LabelledView, proposer: Proposer, config: PseudoLabelConfig
 ) -> Iterable[tuple[str, DenseLabel, float]]:
-    """(method, its labels, seconds it took) of every method."""
+    """Yield (method, dense label, seconds) of every method."""
     began = time.monotonic()
     nearest = nearest_labelled(find_seeds(view))
     yield "nearest", nearest, time.monotonic() - began

@@ -7,7 +7,7 @@ from elite.figures import stack_panels
 from elite.labels import CLASS_NAMES
 from elite.pictures import CORRECT, PALETTE, WRONG, luminance, overlay, tinted
 from elite.pseudo_labels.records import DenseLabel, Seeds
-from elite.pseudo_labels.vote import Regions, nearest_thing
+from elite.pseudo_labels.vote import Regions, nearest_entity
 from elite.types import PointPixelPairs
 
 
@@ -15,9 +15,9 @@ def picture(
     image: UInt8[np.ndarray, "h w 3"], seeds: Seeds, regions: Regions, dense: DenseLabel
 ) -> UInt8[np.ndarray, "rows columns 3"]:
     """Draw five panels below each other: image, labelled points, accepted regions, pseudo-label, disagreement."""
-    label = np.append(seeds.thing_label, 0)
+    label = np.append(seeds.entity_label, 0)
     pairs = PointPixelPairs(np.arange(len(seeds)), seeds.pixel)
-    points = overlay(image, pairs, PALETTE[label[seeds.thing]], dot=max(2, image.shape[0] // 125))
+    points = overlay(image, pairs, PALETTE[label[seeds.entity]], dot=max(2, image.shape[0] // 125))
     classes = np.flatnonzero(np.bincount(dense.label.ravel(), minlength=len(CLASS_NAMES))[1:]) + 1
     panels = {
         "Camera image": image,
@@ -48,7 +48,7 @@ def _shifted(inside: np.ndarray, axis: int) -> np.ndarray:
 def _disagreement(
     image: UInt8[np.ndarray, "h w 3"], seeds: Seeds, label: UInt8[np.ndarray, "h w"]
 ) -> UInt8[np.ndarray, "h w 3"]:
-    nearest = seeds.thing_label[nearest_thing(seeds)] if len(seeds) else label
+    nearest = seeds.entity_label[nearest_entity(seeds)] if len(seeds) else label
     differs = (label > 0) & (label != nearest)
     agrees = (label > 0) & ~differs
     grey = np.repeat(0.6 * luminance(image)[..., None], 3, axis=2)

@@ -1,4 +1,4 @@
-"""What flows from labelled points to dense labels of one image: seeds, prompts, masks, and the labels."""
+"""Records between the labelled points and the dense label of one image: seeds, prompts, masks, dense label."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -12,47 +12,47 @@ from elite.labels import IGNORE
 from elite.types import Camera, Frame
 
 
-class Sum:
-    """A record of counts, lists and such records that can be added, field by field."""
+class Addable:
+    """A record whose fields (counts, lists, other such records) are added one by one."""
 
-    def __add__(self: "_Sum", other: "_Sum") -> "_Sum":
+    def __add__(self: "_Addable", other: "_Addable") -> "_Addable":
         return type(self)(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))  # type: ignore[arg-type]
 
 
 class Columns:
-    """A record of equally long arrays, whose rows belong together."""
+    """A record of arrays of equal length, whose rows belong together."""
 
     def __len__(self) -> int:
         return len(getattr(self, fields(self)[0].name))  # type: ignore[arg-type]
 
-    def rows(self: "_Columns", rows: Int64[np.ndarray, "kept"] | Bool[np.ndarray, "all"]) -> "_Columns":
-        """Some of the rows."""
+    def select(self: "_Columns", rows: Int64[np.ndarray, "kept"] | Bool[np.ndarray, "all"]) -> "_Columns":
+        """Return some of the rows."""
         return type(self)(*(getattr(self, f.name)[rows] for f in fields(self)))  # type: ignore[arg-type]
 
     @classmethod
-    def concatenate(cls: "type[_Columns]", parts: "Sequence[_Columns]", size: tuple[int, int]) -> "_Columns":
-        """The rows of all parts; of none of them, if there is no part, for an image of ``size``."""
-        parts = parts or [cls.none(size)]
+    def concat(cls: "type[_Columns]", parts: "Sequence[_Columns]", size: tuple[int, int]) -> "_Columns":
+        """Concatenate the rows of all parts, which belong to an image of ``size``. Without parts, return no rows."""
+        parts = parts or [cls.empty(size)]
         return cls(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)))  # type: ignore[arg-type]
 
     @classmethod
-    def none(cls: "type[_Columns]", size: tuple[int, int]) -> "_Columns":
-        """No row, of an image of ``size``."""
+    def empty(cls: "type[_Columns]", size: tuple[int, int]) -> "_Columns":
+        """Return a record without rows, for an image of ``size``."""
         raise NotImplementedError
 
 
-_Sum = TypeVar("_Sum", bound=Sum)
+_Addable = TypeVar("_Addable", bound=Addable)
 _Columns = TypeVar("_Columns", bound=Columns)
 
 
 @dataclass(frozen=True)
 class LabelledView:
-    """What one camera sees of a labelled scan: the whole scan, and the camera's image.
+    """A labelled scan with one camera and its image.
 
     Attributes:
-        points: in the sensor frame (m).
-        labels: their train ids, 0 = no label.
-        instance: their instance ids, 0 = none, or no label.
+        points: all points of the scan, in the sensor frame (m).
+        labels: train id of each point, 0 = no label.
+        instance: instance id of each point, 0 = no instance or no label.
     """
 
     points: Float32[np.ndarray, "n 3"]
@@ -67,12 +67,12 @@ class LabelledView:
         return self.image.shape[0], self.image.shape[1]
 
     def without(self, hide: Bool[np.ndarray, "n"]) -> "LabelledView":
-        """As if some of the points had never been measured."""
+        """Remove some of the points."""
         return replace(self, points=self.points[~hide], labels=self.labels[~hide], instance=self.instance[~hide])
 
 
 def view_of(frame: Frame, camera: Camera) -> LabelledView:
-    """A camera's view of a frame that has labels and an image of this camera."""
+    """Return the view of a camera, for a frame that has labels and an image of this camera."""
     assert frame.labels is not None
     assert frame.objects is not None
     instance = np.where(frame.labels != IGNORE, frame.objects & 0xFFFF, 0).astype(np.uint16)
@@ -81,17 +81,18 @@ def view_of(frame: Frame, camera: Camera) -> LabelledView:
 
 @dataclass(frozen=True)
 class Seeds:
-    """The labelled points that a camera sees, at their pixels: at most one at a pixel, for the nearest point owns it.
+    """Labelled points in view, at their pixels. A pixel has at most one seed: the nearest point.
 
-    A *segment* is what should become one region: all seeds of one object, or connected seeds of one class without an
-    object number. Segments are numbered 0, 1, ... by falling size. A *thing* is an object, or all of a class that is no
-    object: two patches of road are one thing. Instance ids may recur in another class.
+    A *segment* is a group of seeds that should become one region: all seeds of one object, or connected seeds of one
+    class without instance ids. Segments are numbered 0, 1, ... in descending size. An *entity* is an object, or all
+    seeds of a class without instance ids: two patches of road are two segments of one entity. Instance ids are unique
+    within a class only.
 
     Attributes:
         pixel: (row, column) of each seed.
-        segment: its segment.
-        depth: its distance along the optical axis (m).
-        label, instance: train id 1..19 and instance id of each segment; 0 = no object of its own.
+        segment: segment of each seed.
+        depth: distance of each seed along the optical axis (m).
+        label, instance: train id 1..19 and instance id of each segment; 0 = no instance.
         size: rows and columns of the image.
     """
 
@@ -106,23 +107,23 @@ class Seeds:
         return len(self.pixel)
 
     @cached_property
-    def thing_of_segment(self) -> Int64[np.ndarray, "segments"]:
-        return self._things[1]
+    def entity_of_segment(self) -> Int64[np.ndarray, "segments"]:
+        return self._entities[1]
 
     @cached_property
-    def thing(self) -> Int64[np.ndarray, "seeds"]:
-        return self.thing_of_segment[self.segment]
+    def entity(self) -> Int64[np.ndarray, "seeds"]:
+        return self.entity_of_segment[self.segment]
 
     @cached_property
-    def thing_label(self) -> UInt8[np.ndarray, "things"]:
-        return (self._things[0] >> 16).astype(np.uint8)
+    def entity_label(self) -> UInt8[np.ndarray, "entities"]:
+        return (self._entities[0] >> 16).astype(np.uint8)
 
     @cached_property
-    def thing_instance(self) -> UInt16[np.ndarray, "things"]:
-        return (self._things[0] & 0xFFFF).astype(np.uint16)
+    def entity_instance(self) -> UInt16[np.ndarray, "entities"]:
+        return (self._entities[0] & 0xFFFF).astype(np.uint16)
 
     @cached_property
-    def _things(self) -> tuple[np.ndarray, np.ndarray]:
+    def _entities(self) -> tuple[np.ndarray, np.ndarray]:
         key = (self.label.astype(np.int64) << 16) | self.instance
         unique, inverse = np.unique(key, return_inverse=True)
         return unique, inverse.reshape(-1)
@@ -130,29 +131,37 @@ class Seeds:
 
 @dataclass(frozen=True)
 class Prompt:
-    """Asks for the region of one segment: pixels (row, column) that are inside of it, and what its seeds say.
+    """Request for the region of one segment.
 
-    A proposer that takes mask prompts draws the seeds as logits: those of the segment itself, those of its class that
-    belong to no object (they may well go with it), those of other objects of its class, and all others.
+    A proposer with mask prompts draws the seeds as logits. Seeds of the same class without instance ids are neutral by
+    default, because they may belong to the same region.
+
+    Attributes:
+        segment: number of the segment.
+        points: (row, column) of pixels inside the region.
+        segment_logit: logit of the seeds of the segment.
+        class_logit: logit of seeds of the same class without instance ids.
+        object_logit: logit of other objects of the same class.
+        other_logit: logit of all other seeds.
     """
 
     segment: int
     points: Int64[np.ndarray, "points 2"]
-    own: float = 16.0
-    akin: float = 0.0
-    sibling: float = -16.0
-    other: float = -16.0
+    segment_logit: float = 16.0
+    class_logit: float = 0.0
+    object_logit: float = -16.0
+    other_logit: float = -16.0
 
 
 @dataclass(frozen=True)
 class Masks(Columns):
-    """Proposed regions, several of them perhaps for one prompt.
+    """Proposed regions; one prompt may have several.
 
     Attributes:
-        prompt: which of the prompts each answers.
-        inside: its pixels.
-        iou: the proposer's own estimate of its quality, 0..1 (1 where it makes none).
-        stability: IoU of the region drawn a little tighter and a little wider, 0..1 (1 where that means nothing).
+        prompt: position of the prompt of each region.
+        inside: pixels of each region.
+        iou: quality predicted by the proposer, 0..1 (1 if it predicts none).
+        stability: IoU between a slightly tighter and a slightly wider version of the region, 0..1 (1 if not defined).
     """
 
     prompt: Int64[np.ndarray, "masks"]
@@ -161,42 +170,42 @@ class Masks(Columns):
     stability: Float32[np.ndarray, "masks"]
 
     @classmethod
-    def none(cls, size: tuple[int, int]) -> "Masks":
-        nothing = np.zeros(0, np.float32)
-        return cls(np.zeros(0, np.int64), np.zeros((0, *size), bool), nothing, nothing)
+    def empty(cls, size: tuple[int, int]) -> "Masks":
+        none = np.zeros(0, np.float32)
+        return cls(np.zeros(0, np.int64), np.zeros((0, *size), bool), none, none)
 
 
 @runtime_checkable
 class Session(Protocol):
-    """A proposer that has looked at one image and its seeds."""
+    """A proposer with one encoded image."""
 
     def propose(self, prompts: list[Prompt]) -> Masks:
-        """Regions for some prompts, at the image's own size."""
+        """Propose regions for some prompts, at the size of the image."""
         ...
 
 
 @runtime_checkable
 class Proposer(Protocol):
-    """Anything that turns prompts into regions. One of your own goes into a file of yours: --proposer module:Class.
+    """Converts prompts to regions. To use your own class: --proposer package.module:Class.
 
     Attributes:
-        max_prompts: how many prompts an image is worth, None where a prompt costs nothing.
+        max_prompts: maximum number of prompts per image; None = no limit, if prompts are free.
     """
 
     max_prompts: int | None
 
     def open(self, image: UInt8[np.ndarray, "h w 3"], seeds: Seeds) -> Session:
-        """Look at an image once; what follows asks only for regions."""
+        """Encode an image once, for any number of prompts."""
         ...
 
     def describe(self) -> dict[str, Any]:
-        """What the results depend on (name, settings, a hash of the weights), as plain values for the record."""
+        """Return everything that the regions depend on (name, settings, hash of the weights) as plain values."""
         ...
 
 
 @dataclass(frozen=True)
 class DenseLabel:
-    """Labels of every pixel: train ids and instance ids, 0 = unknown. ``prompts`` counts those that were decoded."""
+    """Train id and instance id of every pixel, 0 = unknown; ``prompts`` is the number of prompts used."""
 
     label: UInt8[np.ndarray, "h w"]
     instance: UInt16[np.ndarray, "h w"]

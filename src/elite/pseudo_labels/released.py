@@ -1,8 +1,8 @@
-"""The procedure of the published code (METHOD: SAM-PLG), for comparison with ours. Its quirks are kept on purpose.
+"""Procedure of the published code (SAM-PLG), for comparison. Its weaknesses are reproduced on purpose.
 
-Labels are drawn on the image without an occlusion test, the last point wins a pixel; the padded square is reduced to
-256 x 256 cells by taking one pixel each, which loses about 96 % of the labelled pixels; every cell that is left is a
-prompt; masks are chosen by box suppression and painted from worst to best over everything.
+Points are drawn on the image without an occlusion test; the last point of a pixel wins. The padded square is reduced to
+256 x 256 cells by taking one pixel of each, which loses about 96 % of the labelled pixels. Every remaining cell is a
+prompt. Masks are selected by non-maximum suppression of their boxes and painted from worst to best.
 """
 
 import numpy as np
@@ -17,44 +17,46 @@ _GRID = 256
 _BATCH = 128
 _STABILITY = 0.9
 _OVERLAP = 0.7
-_UNDRAWN = -1
-_OBJECT, _STUFF = 16.0, 1.0  # logits of a segment's own cells
+_NO_POINT = -1
+_OBJECT_LOGIT, _STUFF_LOGIT = 16.0, 1.0  # of the cells of the prompted segment
 
 
-def label_image_as_released(view: LabelledView, proposer: Proposer) -> tuple[DenseLabel, Seeds, Regions]:
-    """Dense labels of one image, the seeds that were asked for, and the regions that were painted (their thing and
-    purity mean nothing here).
+def label_image_released(view: LabelledView, proposer: Proposer) -> tuple[DenseLabel, Seeds, Regions]:
+    """Label one image.
+
+    Returns:
+        The dense label, the prompted seeds, and the painted regions, whose entity and purity are not defined.
     """
-    drawn, drawn_instance = draw(view)
+    drawn, drawn_instance = draw_points(view)
     seeds = grid_seeds(drawn, drawn_instance)
     label, objects = np.maximum(drawn, 0).astype(np.uint8), drawn_instance.copy()
     if not len(seeds):
-        return DenseLabel(label, objects, 0), seeds, Regions.none(view.size)
-    masks = _ask(proposer, view.image, seeds)
+        return DenseLabel(label, objects, 0), seeds, Regions.empty(view.size)
+    masks = _propose(proposer, view.image, seeds)
     for i in np.argsort(masks.iou, kind="stable"):
         inside = masks.inside[i]
-        found = drawn[inside & (drawn != _UNDRAWN)]
+        found = drawn[inside & (drawn != _NO_POINT)]
         winner = int(np.bincount(found).argmax()) if len(found) else IGNORE
         if winner != IGNORE:
             label[inside] = winner
             objects[inside] = np.bincount(drawn_instance[inside & (drawn == winner)]).argmax()
-    nothing = np.zeros(len(masks))
-    regions = Regions(masks.inside, nothing.astype(np.int64), nothing, masks.iou.astype(np.float64))
+    undefined = np.zeros(len(masks))
+    regions = Regions(masks.inside, undefined.astype(np.int64), undefined, masks.iou.astype(np.float64))
     return DenseLabel(label, objects, len(seeds)), seeds, regions
 
 
-def draw(view: LabelledView) -> tuple[Int64[np.ndarray, "h w"], UInt16[np.ndarray, "h w"]]:
-    """Train id (-1 where no point falls) and instance id of every pixel."""
+def draw_points(view: LabelledView) -> tuple[Int64[np.ndarray, "h w"], UInt16[np.ndarray, "h w"]]:
+    """Train id (-1 for pixels without a point) and instance id of every pixel."""
     uv, _ = project(view.points, view.camera)
     point = np.flatnonzero(in_image(uv, *view.size))
     column, row = np.floor(uv[point]).astype(np.int64).T
-    drawn, objects = np.full(view.size, _UNDRAWN, np.int64), np.zeros(view.size, np.uint16)
+    drawn, objects = np.full(view.size, _NO_POINT, np.int64), np.zeros(view.size, np.uint16)
     drawn[row, column], objects[row, column] = view.labels[point], view.instance[point]  # the last of a pixel stays
     return drawn, objects
 
 
 def grid_seeds(drawn: Int64[np.ndarray, "h w"], instance: UInt16[np.ndarray, "h w"]) -> Seeds:
-    """The labelled cells as seeds, one segment per object and per class without objects."""
+    """Seeds of the labelled cells, with one segment per object and one per class without instance ids."""
     side = max(drawn.shape)
     cells = ((np.arange(_GRID) + 0.5) * side / _GRID).astype(np.int64)
     rows, columns = cells[cells < drawn.shape[0]], cells[cells < drawn.shape[1]]
@@ -73,23 +75,25 @@ def grid_seeds(drawn: Int64[np.ndarray, "h w"], instance: UInt16[np.ndarray, "h 
     )
 
 
-def _ask(proposer: Proposer, image: UInt8[np.ndarray, "h w 3"], seeds: Seeds) -> Masks:
-    """Every cell's masks that are stable, less those whose box overlaps a better one's."""
+def _propose(proposer: Proposer, image: UInt8[np.ndarray, "h w 3"], seeds: Seeds) -> Masks:
+    """Stable masks of all cells, without those whose box overlaps the box of a better mask."""
     session = proposer.open(image, seeds)
     prompts = [
-        Prompt(int(s), pixel[None], own=_OBJECT if seeds.instance[s] else _STUFF, sibling=0.0)
+        Prompt(
+            int(s), pixel[None], segment_logit=_OBJECT_LOGIT if seeds.instance[s] else _STUFF_LOGIT, object_logit=0.0
+        )
         for s, pixel in zip(seeds.segment, seeds.pixel, strict=True)
     ]
     stable = []
     for i in range(0, len(prompts), _BATCH):
         masks = session.propose(prompts[i : i + _BATCH])
-        stable.append(masks.rows(masks.stability >= _STABILITY))
-    masks = Masks.concatenate(stable, seeds.size)
-    return masks.rows(suppress(boxes(masks.inside), masks.iou))
+        stable.append(masks.select(masks.stability >= _STABILITY))
+    masks = Masks.concat(stable, seeds.size)
+    return masks.select(suppress(boxes(masks.inside), masks.iou))
 
 
 def boxes(inside: Bool[np.ndarray, "masks h w"]) -> Int64[np.ndarray, "masks 4"]:
-    """top, left, bottom, right (the last two exclusive); all 0 for an empty mask."""
+    """Bounding boxes: top, left, bottom, right (the last two exclusive), all 0 for an empty mask."""
     top, bottom = _extent(np.asarray(inside.any(axis=2)))
     left, right = _extent(np.asarray(inside.any(axis=1)))
     return np.stack([top, left, bottom, right], axis=1)
@@ -101,7 +105,7 @@ def _extent(hit: Bool[np.ndarray, "masks n"]) -> tuple[Int64[np.ndarray, "masks"
 
 
 def suppress(box: Int64[np.ndarray, "m 4"], score: Float[np.ndarray, "m"]) -> Int64[np.ndarray, "kept"]:
-    """Greedy non-maximum suppression: rows by falling score whose box overlaps no kept one by more than 0.7."""
+    """Greedy non-maximum suppression: rows in descending score whose box has an IoU of at most 0.7 with all kept."""
     order, kept = np.argsort(-score, kind="stable"), []
     area = (box[:, 2] - box[:, 0]) * (box[:, 3] - box[:, 1])
     while len(order):

@@ -1,8 +1,9 @@
-"""How good dense labels are: against labels at some pixels (hidden points), or against dense truth.
+"""Scores of dense labels against labels at some pixels (held-out points), or against dense ground truth.
 
-Coverage stands beside every accuracy: who labels only what is easy is right more often. Records add up over images::
+Coverage is reported with every accuracy, because a method that labels easy pixels only has a high accuracy. Records of
+several images are added::
 
-    total = sum((Agreement.of(made.label, truth) for ...), Agreement())
+    total = sum((Agreement.of(label, ground_truth) for ...), Agreement())
 """
 
 import math
@@ -15,12 +16,12 @@ from scipy.ndimage import distance_transform_edt
 
 from elite.labels import CLASS_NAMES, IGNORE, NUM_CLASSES, THINGS, object_ids
 from elite.metrics import confusion_matrix, score
-from elite.pseudo_labels.records import DenseLabel, Seeds, Sum
-from elite.pseudo_labels.vote import nearest_thing
+from elite.pseudo_labels.records import Addable, DenseLabel, Seeds
+from elite.pseudo_labels.vote import nearest_entity
 
-TOLERANCE = 2.0  # pixels that a border may be off, in an image of KITTI's size ...
-_DIAGONAL = math.hypot(376, 1241)  # ... and in proportion to the diagonal in others
-_MATCH = 0.5  # two objects are the same one above this IoU: then no third can be
+TOLERANCE = 2.0  # pixels between matching borders, in an image of KITTI's size; proportional to the diagonal
+_DIAGONAL = math.hypot(376, 1241)
+_MATCH = 0.5  # IoU above which two objects match; matches are then unique
 
 
 def _per_class() -> np.ndarray:
@@ -28,8 +29,8 @@ def _per_class() -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Agreement(Sum):
-    """confusion[prediction, truth] over pixels. Prediction 0 = not covered; truth 0 = unknown, or sky."""
+class Agreement(Addable):
+    """Confusion matrix over pixels, [prediction, ground truth]. Prediction 0 = no label; ground truth 0 = unknown."""
 
     confusion: Int64[np.ndarray, "classes classes"] = field(
         default_factory=lambda: np.zeros((NUM_CLASSES, NUM_CLASSES), np.int64)
@@ -40,24 +41,23 @@ class Agreement(Sum):
         return cls(confusion_matrix(prediction.ravel(), truth.ravel()))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values; None where there is nothing to measure.
+        """Return the scores as plain values, None where nothing can be measured.
 
-        coverage: share of the pixels with a truth that got a label. accuracy, miou, iou: over those that did.
-        accuracy_all, miou_all: over all with a truth, no label counting as a miss. The means are over the classes
-        present in the truth (of the pixels at hand), as the benchmark's rule has it otherwise. leak: share of the
-        pixels without a truth that got a label.
+        coverage: share of the pixels with ground truth that have a label. accuracy, miou, iou: over these pixels.
+        accuracy_all, miou_all: over all pixels with ground truth, where a missing label is an error. Means are over the
+        classes in the ground truth of these pixels. leak: share of the pixels without ground truth that have a label.
         """
         covered = self.confusion.copy()
         covered[IGNORE] = 0
         over_covered, over_all = score(covered), score(self.confusion)
         unknown, labelled = int(self.confusion[:, IGNORE].sum()), int(self.confusion[1:, IGNORE].sum())
-        right = int(np.diag(self.confusion)[1:].sum())
+        correct = int(np.diag(self.confusion)[1:].sum())
         return {
             "pixels": over_all.points,
             "coverage": _share(over_covered.points, over_all.points),
-            "accuracy": _share(right, over_covered.points),
+            "accuracy": _share(correct, over_covered.points),
             "miou": over_covered.miou_present if over_covered.points else None,
-            "accuracy_all": _share(right, over_all.points),
+            "accuracy_all": _share(correct, over_all.points),
             "miou_all": over_all.miou_present if over_all.points else None,
             "leak": _share(labelled, unknown),
             "iou": {CLASS_NAMES[i]: float(over_covered.iou[i]) for i in over_covered.present},
@@ -65,50 +65,60 @@ class Agreement(Sum):
 
 
 @dataclass(frozen=True)
-class Borders(Sum):
-    """Counts of border pixels: those with a neighbour, above, below, left or right, of another known class.
+class Borders(Addable):
+    """Counts of border pixels: those with a neighbour (above, below, left, right) of another known class.
 
     Attributes:
-        predicted, right: predicted ones whose truth is known; those of them near a true one.
-        true, found: true ones that the prediction covers; those of them near a predicted one.
-        true_all: true ones, covered or not.
+        predicted: predicted border pixels with known ground truth.
+        correct: those within the tolerance of a border of the ground truth.
+        actual: border pixels of the ground truth that have a label.
+        found: those within the tolerance of a predicted border.
+        actual_all: border pixels of the ground truth, with or without a label.
     """
 
     predicted: int = 0
-    right: int = 0
-    true: int = 0
+    correct: int = 0
+    actual: int = 0
     found: int = 0
-    true_all: int = 0
+    actual_all: int = 0
 
     @classmethod
     def of(
         cls, prediction: UInt8[np.ndarray, "h w"], truth: UInt8[np.ndarray, "h w"], tolerance: float | None = None
     ) -> "Borders":
-        """``tolerance`` in pixels; by default 2 for KITTI's 376 x 1241, in proportion to the diagonal."""
+        """Count the border pixels of one image.
+
+        Args:
+            prediction, truth: train ids.
+            tolerance: pixels. Default: 2 for 376 x 1241 pixels, proportional to the diagonal for other sizes.
+        """
         near = border_tolerance(truth.shape) if tolerance is None else tolerance
-        predicted, true = borders(prediction), borders(truth)
-        judged, covered = predicted & (truth != IGNORE), true & (prediction != IGNORE)
-        right, found = judged & (_distance_to(true) <= near), covered & (_distance_to(predicted) <= near)
-        return cls(*(int(mask.sum()) for mask in (judged, right, covered, found, true)))
+        predicted, actual = borders(prediction), borders(truth)
+        scored, covered = predicted & (truth != IGNORE), actual & (prediction != IGNORE)
+        correct, found = scored & (_distance_to(actual) <= near), covered & (_distance_to(predicted) <= near)
+        return cls(*(int(mask.sum()) for mask in (scored, correct, covered, found, actual)))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values: boundary_f over what is covered; boundary_f_all counts uncovered true borders as not found."""
-        precision = _share(self.right, self.predicted)
+        """Return the scores as plain values.
+
+        boundary_f: over the labelled pixels. boundary_f_all: unlabelled borders of the ground truth count as missed.
+        """
+        precision = _share(self.correct, self.predicted)
         return {
-            "boundary_f": _harmonic(precision, _share(self.found, self.true)),
-            "boundary_f_all": _harmonic(precision, _share(self.found, self.true_all)),
+            "boundary_f": _harmonic(precision, _share(self.found, self.actual)),
+            "boundary_f_all": _harmonic(precision, _share(self.found, self.actual_all)),
             "boundary_precision": precision,
-            "boundary_recall": _share(self.found, self.true),
+            "boundary_recall": _share(self.found, self.actual),
         }
 
 
 @dataclass(frozen=True)
-class Objects(Sum):
-    """Counts of the panoptic quality (Kirillov et al., CVPR 2019) per class, of objects of the thing classes only.
+class Objects(Addable):
+    """Counts of the panoptic quality (Kirillov et al., CVPR 2019) per class, for thing classes.
 
     Attributes:
         iou: sum over the matched pairs.
-        matched, invented, missed: objects.
+        matched, invented, missed: number of objects (true positives, false positives, false negatives).
     """
 
     iou: np.ndarray = field(default_factory=_per_class)
@@ -124,11 +134,13 @@ class Objects(Sum):
         true_label: UInt8[np.ndarray, "h w"],
         true_instance: UInt16[np.ndarray, "h w"],
     ) -> "Objects":
-        """Pixels whose truth is unknown count for nobody; an object that lies mostly on such pixels, or on pixels of
-        its class whose object is unknown, was not invented.
+        """Match the objects of one image.
+
+        Pixels without ground truth are not counted. A predicted object mostly on such pixels, or on pixels of its class
+        without instance ids, is not a false positive.
         """
         result = cls()
-        predicted, true = _things(label, instance), _things(true_label, true_instance)
+        predicted, true = _thing_objects(label, instance), _thing_objects(true_label, true_instance)
         known = true_label != IGNORE
         unmatched = dict(zip(*_counted(true), strict=True))
         area = unmatched.copy()
@@ -142,14 +154,14 @@ class Objects(Sum):
                 del unmatched[other]
                 result.matched[kind] += 1
                 result.iou[kind] += iou
-            elif _nobody(inside, kind, true_label, true) <= size / 2:
+            elif _unscored_pixels(inside, kind, true_label, true) <= size / 2:
                 result.invented[kind] += 1
         for thing in unmatched:
             result.missed[int(thing) >> 16] += 1
         return result
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values: pq = sq x rq, means over the classes with any object; None without one."""
+        """Return pq = sq x rq as plain values: means over the classes with objects, None without objects."""
         weight = self.matched + (self.invented + self.missed) / 2
         present = weight > 0
         if not present.any():
@@ -165,15 +177,15 @@ class Objects(Sum):
 
 
 def nearest_labelled(seeds: Seeds) -> DenseLabel:
-    """The baseline: every pixel is what the nearest seed is, however far away. All unknown without seeds."""
+    """Baseline: every pixel has the label of the nearest seed. Without seeds, every pixel is unknown."""
     if not len(seeds):
         return DenseLabel(np.zeros(seeds.size, np.uint8), np.zeros(seeds.size, np.uint16), 0)
-    nearest = nearest_thing(seeds)
-    return DenseLabel(seeds.thing_label[nearest], seeds.thing_instance[nearest], 0)
+    nearest = nearest_entity(seeds)
+    return DenseLabel(seeds.entity_label[nearest], seeds.entity_instance[nearest], 0)
 
 
 def at_coverage(baseline: DenseLabel, other: DenseLabel) -> DenseLabel:
-    """The baseline only where the other one has a label: two accuracies compare at equal coverage."""
+    """Restrict the baseline to the labelled pixels of the other label, for a comparison at equal coverage."""
     covered = other.label != IGNORE
     return DenseLabel(
         np.where(covered, baseline.label, 0).astype(np.uint8),
@@ -183,7 +195,7 @@ def at_coverage(baseline: DenseLabel, other: DenseLabel) -> DenseLabel:
 
 
 def borders(label: UInt8[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
-    """Pixels with a neighbour, above, below, left or right, of another class; 0 is no class."""
+    """Pixels with a neighbour (above, below, left, right) of another class; 0 is not a class."""
     border = np.zeros(label.shape, bool)
     for first, second in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
         differ = (label[first] != label[second]) & (label[first] != IGNORE) & (label[second] != IGNORE)
@@ -193,17 +205,17 @@ def borders(label: UInt8[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
 
 
 def border_tolerance(size: tuple[int, ...]) -> float:
-    """Pixels that a border may be off in an image of so many rows and columns."""
+    """Largest distance in pixels between matching borders, for an image of (rows, columns)."""
     return TOLERANCE * math.hypot(*size) / _DIAGONAL
 
 
 def _distance_to(mask: Bool[np.ndarray, "h w"]) -> np.ndarray:
-    """Pixels to the nearest of the mask; infinity if it is empty, where scipy would invent one."""
+    """Distance to the nearest pixel of the mask; infinity for an empty mask, which scipy does not handle."""
     return np.asarray(distance_transform_edt(~mask)) if mask.any() else np.full(mask.shape, np.inf)
 
 
-def _things(label: UInt8[np.ndarray, "h w"], instance: UInt16[np.ndarray, "h w"]) -> np.ndarray:
-    """class << 16 | instance of the objects of thing classes, 0 elsewhere."""
+def _thing_objects(label: UInt8[np.ndarray, "h w"], instance: UInt16[np.ndarray, "h w"]) -> np.ndarray:
+    """Object ids (class << 16 | instance) of thing classes, 0 elsewhere."""
     return np.where(np.isin(label, THINGS), object_ids(label, instance), 0)
 
 
@@ -213,8 +225,8 @@ def _counted(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return unique[unique > 0], count[unique > 0]
 
 
-def _nobody(inside: Bool[np.ndarray, "h w"], kind: int, true_label: np.ndarray, true: np.ndarray) -> int:
-    """Pixels of an object on which it cannot be wrong: unknown, or of its class without an object."""
+def _unscored_pixels(inside: Bool[np.ndarray, "h w"], kind: int, true_label: np.ndarray, true: np.ndarray) -> int:
+    """Number of pixels of an object without ground truth, or of its class without an instance id."""
     return int((inside & ((true_label == IGNORE) | ((true_label == kind) & (true == 0)))).sum())
 
 

@@ -1,4 +1,4 @@
-"""Where regions come from: one file each, and yours."""
+"""Proposers: sources of regions. One module each; your own class is loaded by its name."""
 
 from typing import TYPE_CHECKING
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def open_proposer(config: PseudoLabelConfig) -> "Proposer":
-    """The proposer that the settings name, its libraries imported now.
+    """Create the proposer of the settings, and import its libraries.
 
     Raises:
-        ConfigError: unknown, or without the weights that it needs.
+        ConfigError: unknown proposer, or missing or superfluous weights.
         MissingExtraError: its library is not installed.
         CheckpointError: the weights cannot be read.
     """
@@ -22,14 +22,17 @@ def open_proposer(config: PseudoLabelConfig) -> "Proposer":
     if name == "sam":
         if config.weights is None:
             raise ConfigError(
-                "proposer sam needs --weights: Meta's sam_vit_b, _l or _h .pth, a transformers folder or a hub id; "
-                "without any, --proposer watershed needs none."
+                "--weights: expected weights for --proposer sam, found none. Give Meta's sam_vit_b, _l or _h .pth, a "
+                "transformers folder or a hub id, or use --proposer watershed, which needs no weights."
             )
         from elite.pseudo_labels.proposers.sam import Sam
 
         return Sam.load(config.weights, device=config.device, precision=config.precision)
     if config.weights is not None:
-        raise ConfigError(f"proposer {name} takes no --weights; leave them out, or give --proposer sam.")
+        raise ConfigError(
+            f"--weights: expected none for --proposer {name}, found {config.weights}. Remove --weights, or use "
+            "--proposer sam."
+        )
     if name == "watershed":
         from elite.pseudo_labels.proposers.watershed import Watershed
 

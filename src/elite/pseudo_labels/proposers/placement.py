@@ -1,4 +1,4 @@
-"""Between an image and the square that a SAM sees: pixels, seeds as mask prompts, and masks back at full size."""
+"""Conversion between an image and the square input of SAM: pixels, mask prompts from seeds, masks at full size."""
 
 import math
 from collections.abc import Sequence
@@ -15,19 +15,19 @@ from transformers import PretrainedConfig
 from elite.pseudo_labels.records import Prompt, Seeds
 from elite.teacher.backbone import MEAN, STD
 
-_OFFSET = 1.0  # logits: how much tighter and wider a mask is drawn to measure its stability
-_CELLS_PER_PATCH = 4  # of mask prompts and masks, either way, in every SAM
+_OFFSET = 1.0  # logits; the stability compares masks at thresholds +1 and -1
+_CELLS_PER_PATCH = 4  # cells of masks and mask prompts along the side of a patch, in every SAM
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where an image lies in the square that the network sees: at its upper left, the rest is padding.
+    """Placement of an image in the square input of the network: in the upper left corner, the rest is padding.
 
     Attributes:
         size: rows and columns of the image.
-        inner: rows and columns of the square that it covers.
-        side: pixels of the square's side.
-        grid: cells of the side of a mask or a mask prompt, which cover the square.
+        inner: rows and columns of the square that the image covers.
+        side: side of the square in pixels.
+        grid: side of masks and mask prompts in cells; they cover the square.
     """
 
     size: tuple[int, int]
@@ -37,21 +37,21 @@ class Placement:
 
     @property
     def cells(self) -> tuple[int, int]:
-        """Rows and columns of cells that the image touches."""
+        """Rows and columns of cells that overlap the image."""
         rows, columns = (math.ceil(n * self.grid / self.side) for n in self.inner)
         return rows, columns
 
     def positions(self, pixel: Int64[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 2"]:
-        """Middle of each (row, column) of the image, as (row, column) in the square, whose corner is (0, 0)."""
+        """Centre of each pixel (row, column) of the image, as (row, column) in the square with its corner at (0, 0)."""
         return (pixel + 0.5) * (np.array(self.inner) / np.array(self.size))
 
     def cell(self, pixel: Int64[np.ndarray, "n 2"]) -> Int64[np.ndarray, "n 2"]:
-        """(row, column) of the cell that each pixel's middle falls into."""
+        """Cell (row, column) that contains the centre of each pixel."""
         return (self.positions(pixel) * (self.grid / self.side)).astype(np.int64)
 
 
 def place(config: PretrainedConfig, size: tuple[int, int]) -> Placement:
-    """How a network takes an image of ``size``: SAM scales the longest side to the square's, SAM 2 both sides."""
+    """Return the placement of an image of ``size``: SAM keeps the aspect ratio, SAM 2 scales both sides."""
     side, patch = config.prompt_encoder_config.image_size, config.prompt_encoder_config.patch_size
     grid = _CELLS_PER_PATCH * (side // patch)
     if config.model_type.startswith("sam2"):
@@ -61,7 +61,7 @@ def place(config: PretrainedConfig, size: tuple[int, int]) -> Placement:
 
 
 def to_square(image: UInt8[np.ndarray, "h w 3"], placement: Placement) -> Float[Tensor, "1 3 side side"]:
-    """The network's input: the image resized, normalised, and padded with zeros after that, as SAM was trained."""
+    """Return the input of the network: the image resized, normalised, and then padded with zeros."""
     rows, columns = placement.inner
     small = np.asarray(Image.fromarray(image).resize((columns, rows), Image.Resampling.BILINEAR), np.float32)
     normal = (small - np.array(MEAN, np.float32)) / np.array(STD, np.float32)
@@ -70,8 +70,9 @@ def to_square(image: UInt8[np.ndarray, "h w 3"], placement: Placement) -> Float[
 
 
 def point_prompts(placement: Placement, prompts: Sequence[Prompt]) -> Float32[np.ndarray, "prompts 1 points 2"]:
-    """(x, y) of the points of prompts that have equally many of them, as the network counts: from the middle of the
-    square's first pixel, for it adds that half itself.
+    """Return (x, y) of the points of prompts with equally many points.
+
+    The origin is the centre of the first pixel of the square, because the network adds the half pixel itself.
     """
     points = np.stack([placement.positions(p.points) for p in prompts])[:, None, :, ::-1]
     return points.astype(np.float32) - np.float32(0.5)
@@ -80,29 +81,33 @@ def point_prompts(placement: Placement, prompts: Sequence[Prompt]) -> Float32[np
 def mask_prompts(
     seeds: Seeds, placement: Placement, prompts: Sequence[Prompt]
 ) -> Float32[np.ndarray, "prompts grid grid"]:
-    """One mask prompt (logits) per prompt, drawn from the seeds; 0 where there is none.
+    """Draw one mask prompt (logits) per prompt from the seeds; 0 in cells without a seed.
 
-    If several kinds of seeds share a cell, the segment's own count, then those akin to it, then other objects.
+    Precedence in a cell with several kinds of seeds: the segment, its class without instance ids, other objects of its
+    class, all others.
     """
     row, column = placement.cell(seeds.pixel).T
     maps = np.zeros((len(prompts), placement.grid, placement.grid), np.float32)
     for drawn, prompt in zip(maps, prompts, strict=True):
-        alike = seeds.label == seeds.label[prompt.segment]
-        own = np.arange(len(alike)) == prompt.segment
-        kinds = ((alike & (seeds.instance > 0), prompt.sibling), (alike & (seeds.instance == 0), prompt.akin))
-        drawn[row, column] = prompt.other
-        for segments, logit in (*kinds, (own, prompt.own)):
+        same_class = seeds.label == seeds.label[prompt.segment]
+        prompted = np.arange(len(same_class)) == prompt.segment
+        kinds = (
+            (same_class & (seeds.instance > 0), prompt.object_logit),
+            (same_class & (seeds.instance == 0), prompt.class_logit),
+        )
+        drawn[row, column] = prompt.other_logit
+        for segments, logit in (*kinds, (prompted, prompt.segment_logit)):
             chosen = segments[seeds.segment]
             drawn[row[chosen], column[chosen]] = logit
     return maps
 
 
 def full_size(
-    logits: Float[Tensor, "prompts answers grid grid"], placement: Placement
-) -> Float[Tensor, "prompts answers h w"]:
-    """Logits of the square's cells at the image's own pixels: drawn up to the square, cropped, resized, as SAM does.
+    logits: Float[Tensor, "prompts masks grid grid"], placement: Placement
+) -> Float[Tensor, "prompts masks h w"]:
+    """Resize logits from cells to pixels of the image: enlarge to the square, crop, resize, as SAM does.
 
-    Padding is left out before rather than after drawing up, but for a margin that the interpolation reaches into.
+    Padding is removed before enlarging, except for the margin that the interpolation needs.
     """
     rows, columns = (min(placement.grid, n + 1) for n in placement.cells)
     up = F.interpolate(logits[..., :rows, :columns], scale_factor=placement.side / placement.grid, mode="bilinear")
@@ -110,10 +115,8 @@ def full_size(
     return F.interpolate(inner, placement.size, mode="bilinear")
 
 
-def stability(
-    logits: Float[Tensor, "prompts answers grid grid"], placement: Placement
-) -> Float[Tensor, "prompts answers"]:
-    """IoU of each mask drawn tighter and wider by one logit, on the cells that the image touches; 0 if it has none."""
+def stability(logits: Float[Tensor, "prompts masks grid grid"], placement: Placement) -> Float[Tensor, "prompts masks"]:
+    """IoU between each mask at thresholds +1 and -1, on the cells that overlap the image; 0 for empty masks."""
     valid = logits[..., : placement.cells[0], : placement.cells[1]]
     tight, wide = ((valid > level).flatten(2).sum(-1) for level in (_OFFSET, -_OFFSET))
     return tight / wide.clamp(min=1)

@@ -1,6 +1,6 @@
-"""Regions by SAM, SAM 2 or SAM-HQ: the image is encoded once, then every prompt costs a pass of the small decoder.
+"""Regions by SAM, SAM 2 or SAM-HQ: the image is encoded once; every prompt costs one pass of the small decoder.
 
-A prompt is its points and a mask prompt: what is known of the neighbourhood, drawn from the seeds.
+The network receives the points of a prompt and a mask prompt that is drawn from the seeds.
 
 Source: Kirillov et al., Segment Anything, 2023; Ravi et al., SAM 2, 2024; Ke et al., Segment Anything in High Quality,
 2023; through transformers.
@@ -38,20 +38,20 @@ _MODELS: dict[str, type[PreTrainedModel]] = {
     "sam": SamModel,
     "sam_hq": SamHQModel,
     "sam2": Sam2Model,
-    "sam2_video": Sam2Model,  # the same weights and a memory, which single images do not need
+    "sam2_video": Sam2Model,  # the same weights with a memory, which single images do not use
 }
-_REMEDY = "give Meta's sam_vit_b, _l or _h .pth, or the transformers folder or hub id of a whole SAM, SAM 2 or SAM-HQ"
+_REMEDY = "Give Meta's sam_vit_b, _l or _h .pth, or a transformers folder or hub id of a SAM, SAM 2 or SAM-HQ"
 
 
 class Sam:
-    """A proposer: SAM, SAM 2 or SAM-HQ asked for the region of one segment at a time, three answers to each prompt.
+    """Proposer with SAM, SAM 2 or SAM-HQ: three masks for each prompt.
 
     Args:
-        model: transformers' SamModel, Sam2Model or SamHQModel, in float32; it is put into eval mode.
+        model: SamModel, Sam2Model or SamHQModel of transformers, in float32; switched to eval mode.
         device: auto, cpu, cuda.
         precision: bf16 runs the network in mixed precision.
-        batch: prompts decoded at once; it bounds the memory and changes nothing else.
-        max_prompts: how many prompts an image is worth.
+        batch: prompts per pass of the decoder; bounds the memory and does not change the result.
+        max_prompts: maximum number of prompts per image.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Sam:
         max_prompts: int = 75,
     ) -> None:
         if precision not in ("fp32", "bf16"):
-            raise ConfigError(f"'{precision}' is no precision of SAM's; expected fp32 or bf16.")
+            raise ConfigError(f"--precision: expected fp32 or bf16, found '{precision}'. Give one of these.")
         self.device = pick_device(device)
         self.model = model.to(self.device).eval()  # type: ignore[arg-type]
         self.precision = precision
@@ -73,24 +73,24 @@ class Sam:
 
     @classmethod
     def load(cls, weights: str, *, device: str = "auto", **settings: Any) -> "Sam":
-        """SAM from Meta's .pth, or SAM, SAM 2 or SAM-HQ from a transformers folder or the hub. Strict.
+        """Load SAM from Meta's .pth, or SAM, SAM 2 or SAM-HQ from a transformers folder or the hub.
 
         Raises:
-            CheckpointError: weights that cannot be read, that do not fit, or that are an image encoder alone.
+            CheckpointError: the weights cannot be read, do not fit, or are an image encoder without a mask decoder.
         """
         path = Path(weights)
         return cls(load_sam(path) if path.is_file() else _load_folder(weights), device=device, **settings)
 
     def open(self, image: UInt8[np.ndarray, "h w 3"], seeds: Seeds) -> "SamSession":
-        """Encode the image, once.
+        """Encode the image.
 
         Raises:
-            DataError: the seeds are of an image of another size.
+            DataError: the seeds belong to an image of another size.
         """
         if image.shape[:2] != seeds.size:
             raise DataError(
-                f"the image is {image.shape[0]} x {image.shape[1]} pixels (rows x columns) but its seeds are of one of "
-                f"{seeds.size[0]} x {seeds.size[1]}; find them with the image's own size."
+                f"image: expected {seeds.size[0]} x {seeds.size[1]} pixels (rows x columns) as for the seeds, found "
+                f"{image.shape[0]} x {image.shape[1]}. Find the seeds with the size of this image."
             )
         placement = place(self.model.config, seeds.size)
         with torch.inference_mode(), self._mixed():
@@ -98,7 +98,7 @@ class Sam:
         return SamSession(self, embedding, seeds, placement)
 
     def describe(self) -> dict[str, Any]:
-        """Name, architecture, hash of the weights, precision, number of prompts."""
+        """Return name, architecture, hash of the weights, precision and number of prompts."""
         return {
             "name": "sam",
             "architecture": self.model.config.model_type,
@@ -109,7 +109,7 @@ class Sam:
 
     @cached_property
     def weights_hash(self) -> str:
-        """SHA-256 over names, shapes and values of all weights, by name."""
+        """SHA-256 over names, shapes and values of all weights, in the order of the names."""
         digest = hashlib.sha256()
         for name, value in sorted(self.model.state_dict().items()):
             digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
@@ -130,26 +130,26 @@ class SamSession:
     placement: Placement
 
     def propose(self, prompts: list[Prompt]) -> Masks:
-        """Every answer of the network to every prompt, in the prompts' order.
+        """Return all masks of all prompts, in the order of the prompts.
 
-        They take answers x rows x columns bytes: 22 MB for those to 16 prompts on an image of KITTI. Logits at full
-        size, eight times as much, exist for one batch at a time.
+        Memory: masks x rows x columns bytes (22 MB for 16 prompts on an image of KITTI). Logits at full size need eight
+        times as much, for one batch at a time.
         """
-        answers: dict[int, Masks] = {}
+        masks: dict[int, Masks] = {}
         for chosen in _batches([len(p.points) for p in prompts], self.sam.batch):
-            answers |= self._decode(prompts, chosen)
-        return Masks.concatenate([answers[i] for i in range(len(prompts))], self.seeds.size)
+            masks |= self._decode(prompts, chosen)
+        return Masks.concat([masks[i] for i in range(len(prompts))], self.seeds.size)
 
     @torch.inference_mode()
     def _decode(self, prompts: list[Prompt], chosen: list[int]) -> dict[int, Masks]:
-        """Answers to the ``chosen`` prompts, which have equally many points."""
+        """Masks of the ``chosen`` prompts, which have equally many points."""
         given = self._inputs([prompts[i] for i in chosen])
         with self.sam._mixed():
             out: Any = self.sam.model(**_repeated(self.embedding, len(chosen)), **given, multimask_output=True)
         logits, iou = out.pred_masks[:, 0].float(), out.iou_scores[:, 0].float().clamp(0, 1)
         arrays = full_size(logits, self.placement) > 0, iou, stability(logits, self.placement)
-        answers = zip(chosen, *(t.cpu().numpy() for t in arrays), strict=True)
-        return {i: Masks(np.full(len(iou), i), inside, iou, stable) for i, inside, iou, stable in answers}
+        masks = zip(chosen, *(t.cpu().numpy() for t in arrays), strict=True)
+        return {i: Masks(np.full(len(iou), i), inside, iou, stable) for i, inside, iou, stable in masks}
 
     def _inputs(self, prompts: list[Prompt]) -> dict[str, Tensor]:
         xy = torch.from_numpy(point_prompts(self.placement, prompts))
@@ -163,34 +163,34 @@ class SamSession:
 
 
 def _batches(points: list[int], batch: int) -> Iterator[list[int]]:
-    """Prompts by their numbers of points, at most ``batch`` of equal number at once.
+    """Yield positions of prompts with equally many points, at most ``batch`` at once.
 
-    A point that pads is not masked in the decoder's attention: the answer would depend on what else is in the batch.
+    Padded points are not masked in the attention of the decoder, so they would make the masks depend on the batch.
     """
     for count in sorted(set(points)):
-        alike = [i for i, n in enumerate(points) if n == count]
-        yield from (alike[i : i + batch] for i in range(0, len(alike), batch))
+        equal = [i for i, n in enumerate(points) if n == count]
+        yield from (equal[i : i + batch] for i in range(0, len(equal), batch))
 
 
 # ---- where the three models differ ----------------------------------------------------------------------------
 
 
 def _encode(model: Any, pixels: Tensor) -> dict[str, Any]:
-    """What ``model`` takes instead of the image: tensors whose first axis is the image, and lists of them."""
+    """Encode an image to the inputs of ``model``: tensors whose first axis is the image, and lists of them."""
     embedding = model.get_image_embeddings(pixels)
     if isinstance(model, SamHQModel):
-        # The decoder uses the first of the intermediate maps only; the others are not worth keeping.
+        # The decoder uses the first intermediate map only.
         return {"image_embeddings": embedding[0], "intermediate_embeddings": list(embedding[1][:1])}
     return {"image_embeddings": embedding}
 
 
 def _repeated(embedding: dict[str, Any], times: int) -> dict[str, Any]:
-    """The embedding as if there were ``times`` images; nothing is copied."""
+    """Repeat the embedding for ``times`` images without copying."""
 
     def repeat(value: Any) -> Any:
         return [repeat(v) for v in value] if isinstance(value, list) else value.expand(times, -1, -1, -1)
 
-    # SAM-HQ adds its intermediate map to a map of every image: one will do for all, and is convolved once.
+    # SAM-HQ broadcasts its intermediate map over the images, so one copy suffices and is convolved once.
     return {name: v if name == "intermediate_embeddings" else repeat(v) for name, v in embedding.items()}
 
 
@@ -201,17 +201,18 @@ def _load_folder(source: str) -> PreTrainedModel:
     described = described_by(source, option="--weights")
     kind = described.model_type
     if kind not in _MODELS:
-        raise CheckpointError(f"'{source}' {_why_not(kind)}; {_REMEDY}.")
+        raise CheckpointError(f"{source}: expected a SAM, SAM 2 or SAM-HQ, found {_found(kind)}. {_REMEDY}.")
     model, missing, unexpected = load_pretrained(_MODELS[kind], described, source)
-    for names, verb in ((missing, "lacks"), (unexpected, "holds unknown")):
+    for names, problem in ((missing, "missing"), (unexpected, "unknown")):
         if names:
             raise CheckpointError(
-                f"'{source}' {verb} {len(names)} weights of {kind}, the first is '{names[0]}'; {_REMEDY}."
+                f"{source}: expected all weights of {kind}, found {len(names)} {problem}, such as '{names[0]}'. "
+                f"{_REMEDY}."
             )
     return model
 
 
-def _why_not(kind: str) -> str:
+def _found(kind: str) -> str:
     if kind.endswith("vision_model"):
-        return f"is an image encoder alone ({kind}), which cannot be prompted: it has no mask decoder"
-    return f"is a model of type {kind}, expected one of {', '.join(_MODELS)}"
+        return f"an image encoder without a mask decoder ({kind})"
+    return f"a model of type {kind}"

@@ -1,4 +1,4 @@
-"""Regions without any weights: a watershed on the image's gradients, flooded from the labelled pixels."""
+"""Regions without weights: a watershed on the gradient of the image, flooded from the seeds."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,28 +12,28 @@ from elite.geometry import bounds, visible
 from elite.pseudo_labels.records import Masks, Prompt, Seeds
 from elite.pseudo_labels.seeds import row_gap
 
-_SOBEL = 8  # what scipy's Sobel answers to a slope of 1 per pixel
-_BESIDE = 3  # columns either way in which a seed is above a pixel, or in front of another seed; firings are 2-3 apart
+_SOBEL = 8  # response of scipy's Sobel filter to a slope of 1 per pixel
+_COLUMNS = 3  # to either side, in which a seed is above a pixel or in front of a seed; firings are 2-3 columns apart
 
 
 class Watershed:
-    """Floods the image from all seeds at once; where two floods meet, preferably at an edge, is the border.
+    """Floods the image from all seeds at once; borders form where two floods meet, preferably at an edge.
 
-    The defaults were chosen on real frames and on a synthetic drive with whole rings hidden; around them the results
-    hardly change. A *gap* is the distance in rows between two rings, measured on the seeds of the image at hand.
+    The defaults were selected on real frames and on a synthetic drive with hidden rings; the scores change little
+    around them. A *gap* is the number of rows between two rings, measured on the seeds of the image.
 
     Args:
-        smoothing: sigma (pixels) of the blur before the gradient is taken.
-        compactness: what a pixel of distance from the seed costs, in units of the gradient (Lab per pixel). Without
-            it thin and small things drown: the floods of their surroundings seep through every weak edge.
-        occlusion: seeds that are clearly farther away than another one within this part of a gap do not flood, they
-            keep their own pixel only: LiDAR and camera look from different places, and between sparse rings the camera
-            sees an object where the LiDAR saw the wall behind it.
-        grow: rows above and below a seed that are its own from the start.
-        link: neighbours of one ring and one segment that are no more columns apart are joined.
-        reach: a region ends so many gaps, and one pixel, away from all seeds ...
-        skyward: ... and so many where no seed is farther up, for there the sky may begin. Holes are filled: panes and
-            black paint send nothing back.
+        smoothing: sigma (pixels) of the blur before the gradient.
+        compactness: cost of one pixel of distance from the seed, in units of the gradient (Lab per pixel). Without it,
+            floods of the surroundings leak into thin and small objects through weak edges.
+        occlusion: part of a gap within which a seed behind another one keeps its own pixel only. LiDAR and camera have
+            different positions: between sparse rings, the camera sees an object in front of the wall that the LiDAR
+            measured.
+        grow: rows above and below a seed that belong to it from the start.
+        link: largest number of columns between joined seeds of one ring and segment.
+        reach: largest distance from the seeds in gaps, plus one pixel.
+        skyward: the same for pixels without a seed above them, where the sky may begin. Holes are filled, because
+            windows and black paint return no points.
 
     Raises:
         ConfigError: a setting is negative.
@@ -64,25 +64,25 @@ class Watershed:
         }
         for name, value in self.settings.items():
             if value < 0:
-                raise ConfigError(f"watershed.{name} is {value}, expected at least 0.")
+                raise ConfigError(f"watershed.{name}: expected at least 0, found {value}. Change the value.")
         _load_skimage()
 
-    def open(self, image: UInt8[np.ndarray, "h w 3"], seeds: Seeds) -> "Flooded":
-        """Flood once. Seconds: 0.3 for 1241 x 376 pixels on one thread."""
-        return Flooded(flood(image, seeds, **self.settings) if len(seeds) else np.zeros(seeds.size, np.int32))
+    def open(self, image: UInt8[np.ndarray, "h w 3"], seeds: Seeds) -> "WatershedSession":
+        """Flood the image (0.3 s for 1241 x 376 pixels on one thread)."""
+        return WatershedSession(flood(image, seeds, **self.settings) if len(seeds) else np.zeros(seeds.size, np.int32))
 
     def describe(self) -> dict[str, Any]:
         return {"name": "watershed", **self.settings}
 
 
-class Flooded:
+class WatershedSession:
     """A flooded image: ``region`` is the segment of each pixel + 1, 0 = out of reach."""
 
     def __init__(self, region: Int32[np.ndarray, "h w"]) -> None:
         self.region = region
 
     def propose(self, prompts: list[Prompt]) -> Masks:
-        """The region of each prompt's segment, wherever in it the prompt points."""
+        """Return the region of the segment of each prompt; its points are not used."""
         count = len(prompts)
         inside = np.zeros((count, *self.region.shape), bool)
         for i, prompt in enumerate(prompts):
@@ -102,12 +102,15 @@ def flood(
     reach: float,
     skyward: float,
 ) -> Int32[np.ndarray, "h w"]:
-    """Segment of each pixel + 1, 0 = out of reach. At least one seed is needed; see ``Watershed`` for the settings."""
+    """Return the segment of each pixel + 1, 0 = out of reach.
+
+    Requires at least one seed. See ``Watershed`` for the settings.
+    """
     _, watershed = _load_skimage()
     gap = row_gap(seeds.pixel)
     sources = linked(grown(markers(seeds, in_front(seeds, round(occlusion * gap))), grow), link)
     allowed = within_reach(seeds, reach * gap + 1, skyward * gap + 1)
-    window = bounds(allowed)  # the sky, a third of the image, costs nothing
+    window = bounds(allowed)  # excludes the sky, a third of the image
     region = np.zeros(seeds.size, np.int32)
     region[window] = watershed(
         gradient(image[window], smoothing), sources[window], mask=allowed[window], compactness=compactness
@@ -118,7 +121,7 @@ def flood(
 
 
 def gradient(image: UInt8[np.ndarray, "h w 3"], smoothing: float) -> Float32[np.ndarray, "h w"]:
-    """How fast the colour changes, in Lab units per pixel."""
+    """Magnitude of the colour gradient, in Lab units per pixel."""
     rgb2lab, _ = _load_skimage()
     square = np.zeros(image.shape[:2], np.float32)
     for channel in np.moveaxis(rgb2lab(image.astype(np.float32) / 255), 2, 0):
@@ -128,8 +131,8 @@ def gradient(image: UInt8[np.ndarray, "h w 3"], smoothing: float) -> Float32[np.
 
 
 def in_front(seeds: Seeds, rows: int) -> Bool[np.ndarray, "seeds"]:
-    """Seeds behind none of the others within so many rows: the usual test, with patches that grow with the gap."""
-    return visible(seeds.pixel, seeds.depth, *seeds.size, rows=rows, columns=_BESIDE)
+    """Seeds that no other seed within ``rows`` occludes: the test of ``geometry.visible`` with larger patches."""
+    return visible(seeds.pixel, seeds.depth, *seeds.size, rows=rows, columns=_COLUMNS)
 
 
 def markers(seeds: Seeds, which: Bool[np.ndarray, "seeds"]) -> Int32[np.ndarray, "h w"]:
@@ -141,7 +144,7 @@ def markers(seeds: Seeds, which: Bool[np.ndarray, "seeds"]) -> Int32[np.ndarray,
 
 
 def grown(marks: Int32[np.ndarray, "h w"], rows: int) -> Int32[np.ndarray, "h w"]:
-    """Marks spread up and down into free pixels; one that two of them want stays free."""
+    """Extend marks up and down into free pixels; a pixel between two different marks stays free."""
     for _ in range(rows):
         upper, lower = np.zeros_like(marks), np.zeros_like(marks)
         upper[1:], lower[:-1] = marks[:-1], marks[1:]
@@ -151,7 +154,7 @@ def grown(marks: Int32[np.ndarray, "h w"], rows: int) -> Int32[np.ndarray, "h w"
 
 
 def linked(marks: Int32[np.ndarray, "h w"], columns: int) -> Int32[np.ndarray, "h w"]:
-    """Equal marks of a row joined where the next one is no more than so many columns away."""
+    """Join equal marks of a row that are at most ``columns`` apart."""
     marked, column = marks > 0, np.arange(marks.shape[1])
     before = np.maximum.accumulate(np.where(marked, column, -1), axis=1)
     after = np.minimum.accumulate(np.where(marked, column, len(column))[:, ::-1], axis=1)[:, ::-1]
@@ -162,17 +165,17 @@ def linked(marks: Int32[np.ndarray, "h w"], columns: int) -> Int32[np.ndarray, "
 
 
 def within_reach(seeds: Seeds, distance: float, skyward: float) -> Bool[np.ndarray, "h w"]:
-    """Pixels no farther from a seed than ``distance``, or than ``skyward`` where none is farther up; holes filled."""
+    """Pixels within ``distance`` of a seed, or within ``skyward`` where no seed is above; holes are filled."""
     seeded = np.zeros(seeds.size, bool)
     seeded[tuple(seeds.pixel.T)] = True
     away = np.asarray(distance_transform_edt(~seeded))
-    strips = maximum_filter1d(seeded.view(np.uint8), 2 * _BESIDE + 1, axis=1)
+    strips = maximum_filter1d(seeded.view(np.uint8), 2 * _COLUMNS + 1, axis=1)
     below_a_seed = np.maximum.accumulate(strips, axis=0) > 0
     return np.asarray(binary_fill_holes((away <= skyward) | ((away <= distance) & below_a_seed)))
 
 
 def _load_skimage() -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """(rgb2lab, watershed).
+    """Import rgb2lab and watershed.
 
     Raises:
         MissingExtraError: scikit-image is not installed.
