@@ -32,11 +32,11 @@ from elite.viewer import DataSource, Viewer, first_choice, open_window
 FLAGS = ["--headless", "--no-sandbox", "--enable-unsafe-swiftshader", "--disable-background-networking"]
 # The headline is sent after the points, and the page processes messages in order.
 HAS = """name => new Promise(done => {
-    const look = () => {
+    const style = () => {
         const text = document.body.textContent
-        text.includes(name) && !text.includes("being read") ? done() : setTimeout(look, 5)
+        text.includes(name) && !text.includes("being read") ? done() : setTimeout(style, 5)
     }
-    look()
+    make_style()
 })"""
 DRAWN = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 SEQUENCE = "00"

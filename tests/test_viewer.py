@@ -15,24 +15,24 @@ from elite.inference import Segmenter
 from elite.labels import COLORS, SAFE_COLORS, to_raw
 from elite.student import SPVCNN, save_student
 from elite.types import Camera, Frame, Scan
-from elite.viewer import DataSource, Files, ScanSource, Student, open_data
+from elite.viewer import DataSource, SavedPredictions, ScanSource, StudentPredictor, open_data
 from elite.viewer.background import Background
-from elite.viewer.colors import Mode, missing, point_colors, ramp, style
-from elite.viewer.images import with_labels, with_regions
-from elite.viewer.layers import Answer, Cloud, joined, pick, shown, thin
-from elite.viewer.serve import first_choice, open_window
-from elite.viewer.shelf import Shelf
+from elite.viewer.cloud import Cloud, PointPrediction, first_per_cell, merge, pick, visible_points
+from elite.viewer.colors import Mode, make_style, missing, point_colors, ramp
+from elite.viewer.frame_cache import FrameCache
+from elite.viewer.images import draw_labels, draw_regions
 from elite.viewer.text import legend_label, picked, status, worst
+from elite.viewer.window import first_choice, open_window
 from tests.support.scans import random_scan, write_frame
 
-LOOK = style(dark=True, safe=False)
+STYLE = make_style(dark=True, safe=False)
 
 
 def cloud(truth: list[int] | None, predicted: list[int] | None, n: int = 4) -> Cloud:
     points = np.arange(3 * n, dtype=np.float32).reshape(n, 3)
-    answer = Answer(np.array(predicted, np.uint8)) if predicted else None
+    prediction = PointPrediction(np.array(predicted, np.uint8)) if predicted else None
     return Cloud(
-        points, np.linspace(0, 1, n, dtype=np.float32), np.array(truth, np.uint8) if truth else None, None, answer
+        points, np.linspace(0, 1, n, dtype=np.float32), np.array(truth, np.uint8) if truth else None, None, prediction
     )
 
 
@@ -42,37 +42,37 @@ def cloud(truth: list[int] | None, predicted: list[int] | None, n: int = 4) -> C
 @pytest.mark.parametrize("dark", [True, False])
 @pytest.mark.parametrize(("safe", "table"), [(False, COLORS), (True, SAFE_COLORS)])
 def test_classes_have_their_own_colours_where_these_show(dark, safe, table):
-    look = style(dark=dark, safe=safe)
+    style = make_style(dark=dark, safe=safe)
     luma = table @ np.array([0.299, 0.587, 0.114])
     kept = ((luma >= 72) if dark else (luma <= 190)) & (np.arange(20) > 0)
-    np.testing.assert_array_equal(look.classes[kept], table[kept])
-    changed = look.classes[~kept] @ np.array([0.299, 0.587, 0.114])
+    np.testing.assert_array_equal(style.classes[kept], table[kept])
+    changed = style.classes[~kept] @ np.array([0.299, 0.587, 0.114])
     assert (changed[1:] > 70).all() if dark else (changed[1:] < 192).all()
 
 
 def test_errors_are_told_only_where_the_truth_is_scored():
-    colors = point_colors(cloud([1, 2, 0, 3], [1, 3, 1, 0]), Mode.ERROR, LOOK, 1)
-    np.testing.assert_array_equal(colors, [LOOK.right, LOOK.wrong, LOOK.faint, LOOK.wrong])
+    colors = point_colors(cloud([1, 2, 0, 3], [1, 3, 1, 0]), Mode.ERROR, STYLE, 1)
+    np.testing.assert_array_equal(colors, [STYLE.correct, STYLE.wrong, STYLE.unscored, STYLE.wrong])
 
 
 def test_probabilities_leave_the_ignored_class_out():
     logits = np.zeros((1, 20), np.float32)
     logits[0, 0], logits[0, 5] = 50, np.log(18)
-    answer = Answer.of_logits(logits)
-    assert answer.labels.tolist() == [5]
-    assert answer.confidence == pytest.approx(0.5)
-    assert answer.shares(5) == pytest.approx(0.5)
-    assert answer.shares(7) == pytest.approx(0.5 / 18)
+    prediction = PointPrediction.from_logits(logits)
+    assert prediction.labels.tolist() == [5]
+    assert prediction.confidence == pytest.approx(0.5)
+    assert prediction.shares(5) == pytest.approx(0.5)
+    assert prediction.shares(7) == pytest.approx(0.5 / 18)
 
 
 def test_a_ramp_ends_where_its_range_ends():
-    np.testing.assert_array_equal(ramp(LOOK, np.array([-3.0, 0, 1, 7])), LOOK.ramp[[0, 0, -1, -1]])
+    np.testing.assert_array_equal(ramp(STYLE, np.array([-3.0, 0, 1, 7])), STYLE.ramp[[0, 0, -1, -1]])
 
 
 @pytest.mark.parametrize(
     ("mode", "known", "word"),
     [
-        (Mode.TRUTH, cloud(None, [1, 1, 1, 1]), "no labels"),
+        (Mode.GROUND_TRUTH, cloud(None, [1, 1, 1, 1]), "no labels"),
         (Mode.ERROR, cloud([1, 1, 1, 1], None), "no prediction"),
         (Mode.CONFIDENCE, cloud(None, [1, 1, 1, 1]), "confidence"),
         (Mode.PROBABILITY, cloud(None, [1, 1, 1, 1]), "probabilities"),
@@ -80,14 +80,14 @@ def test_a_ramp_ends_where_its_range_ends():
 )
 def test_what_is_missing_is_told(mode, known, word):
     assert word in missing(known, mode)
-    assert point_colors(known, mode, LOOK, 1) is None
+    assert point_colors(known, mode, STYLE, 1) is None
     assert not missing(known, Mode.HEIGHT)
 
 
 def test_hidden_classes_are_not_drawn():
     labels = np.array([1, 2, 2, 0], np.uint8)
-    assert shown(labels, frozenset({2}), 4).tolist() == [True, False, False, True]
-    assert shown(None, frozenset({2}), 3).all()
+    assert visible_points(labels, frozenset({2}), 4).tolist() == [True, False, False, True]
+    assert visible_points(None, frozenset({2}), 3).all()
 
 
 # ---- points ---------------------------------------------------------------------------------------------------
@@ -104,17 +104,19 @@ def test_a_click_means_the_nearest_surface_on_its_line():
 def test_thinned_points_lie_in_different_cubes():
     points = np.random.default_rng(0).uniform(-3, 3, (500, 3)).astype(np.float32)
     cubes = {tuple(cube) for cube in np.floor(points / 0.5).astype(int)}
-    kept = np.floor(points[thin(points, 0.5)] / 0.5).astype(int)
+    kept = np.floor(points[first_per_cell(points, 0.5)] / 0.5).astype(int)
     assert {tuple(cube) for cube in kept} == cubes
     assert len(kept) == len(cubes)
 
 
 def test_frames_without_labels_are_unlabelled_on_the_map():
     later = cloud(None, [5, 5, 5, 5])
-    both = joined([cloud([1, 2, 3, 4], None), Cloud(later.points + 50, later.remission, answer=later.answer)], 0.1)
-    assert both.truth.tolist() == [1, 2, 3, 4, 0, 0, 0, 0]
-    assert both.answer.labels.tolist() == [0, 0, 0, 0, 5, 5, 5, 5]
-    assert joined([cloud(None, None)], 0.1).truth is None
+    both = merge(
+        [cloud([1, 2, 3, 4], None), Cloud(later.points + 50, later.remission, prediction=later.prediction)], 0.1
+    )
+    assert both.ground_truth.tolist() == [1, 2, 3, 4, 0, 0, 0, 0]
+    assert both.prediction.labels.tolist() == [0, 0, 0, 0, 5, 5, 5, 5]
+    assert merge([cloud(None, None)], 0.1).ground_truth is None
 
 
 # ---- pictures and texts ---------------------------------------------------------------------------------------
@@ -122,14 +124,14 @@ def test_frames_without_labels_are_unlabelled_on_the_map():
 
 def test_hidden_classes_leave_the_image_grey():
     image, labels = np.full((2, 2, 3), 200, np.uint8), np.array([[1, 2], [2, 0]], np.uint8)
-    drawn = with_labels(image, labels, LOOK, frozenset({2}))
+    drawn = draw_labels(image, labels, STYLE, frozenset({2}))
     assert (np.ptp(drawn, axis=2) > 0).tolist() == [[True, False], [False, False]]
 
 
 def test_regions_have_rims_and_the_unknown_has_none():
     regions = np.zeros((6, 6), np.uint32)
     regions[1:5, 1:5] = 7
-    drawn = with_regions(np.full((6, 6, 3), 100, np.uint8), regions)
+    drawn = draw_regions(np.full((6, 6, 3), 100, np.uint8), regions)
     assert (drawn[4, 1:5] == 235).all()
     assert (drawn[0] == 60).all()
     assert not (drawn[2, 2] == drawn[0, 0]).all()
@@ -154,7 +156,11 @@ def test_a_picked_point_tells_all_that_is_known():
     logits[2, 9] = 3
     known = cloud([1, 1, 9, 1], None)
     known = Cloud(
-        known.points, known.remission, known.truth, np.full(4, (9 << 16) | 77, np.uint32), Answer.of_logits(logits)
+        known.points,
+        known.remission,
+        known.ground_truth,
+        np.full(4, (9 << 16) | 77, np.uint32),
+        PointPrediction.from_logits(logits),
     )
     html = picked(known, 2, 60, {"image_2": (4, 5)})
     for word in ("road", "raw id 60", "raw id 40", "77", "3.00", "row 4, column 5"):
@@ -172,13 +178,13 @@ def test_a_data_set_is_read_with_all_that_lies_beside_it(kitti: Path, tmp_path: 
     folder.mkdir(parents=True)
     to_raw(dataset[1].labels).astype("<u4").tofile(folder / "000001.label")
 
-    source = open_data(kitti, answerer=Files(tmp_path / "out"))
+    source = open_data(kitti, predictor=SavedPredictions(tmp_path / "out"))
     assert source.dense == ("image_2_pseudo",)
     scene = source.read(0)
     assert (scene.dense["image_2_pseudo"] == 1).all()
     assert (scene.regions["image_2_pseudo"] == (1 << 16) | 10).all()
     assert len(scene.pairs["image_2"])
-    assert source.answer(0) is None  # no file for this frame
+    assert source.predict(0) is None  # no file for this frame
     assert source.score(1).accuracy == 1
     assert source.raw_label(0, 3) == np.fromfile(dataset.label_path(0), "<u4")[3] & 0xFFFF
     assert source.read(2).frame.images.keys() == {"image_2"}
@@ -198,11 +204,11 @@ def drive_past_a_wall(root: Path) -> None:
 def test_a_map_joins_frames_at_their_poses(tmp_path: Path):
     """A wall that stands still while the car drives past it is one wall."""
     drive_past_a_wall(tmp_path)
-    street = open_data(tmp_path).street("00")
-    assert np.allclose(street.cloud.points[:, 1], 5, atol=1e-4)
-    assert street.cloud.points[:, 0].max() == pytest.approx(9, abs=0.25)
-    np.testing.assert_allclose(street.poses[2][:3, 3], [4, 0, 0], atol=1e-6)
-    assert (street.cloud.truth == 13).all()
+    sequence_map = open_data(tmp_path).sequence_map("00")
+    assert np.allclose(sequence_map.cloud.points[:, 1], 5, atol=1e-4)
+    assert sequence_map.cloud.points[:, 0].max() == pytest.approx(9, abs=0.25)
+    np.testing.assert_allclose(sequence_map.poses[2][:3, 3], [4, 0, 0], atol=1e-6)
+    assert (sequence_map.cloud.ground_truth == 13).all()
 
 
 def test_the_map_lies_where_the_scan_is(tmp_path: Path):
@@ -223,16 +229,16 @@ def test_a_camera_that_comes_back_has_its_picture_and_another_one_its_own_place(
     frame = source.read(0).frame
     with open_window(source, first_choice(source), host="127.0.0.1", port=0) as viewer:
         wait_until(lambda: "image_2" in viewer.stage._cameras)
-        look, stage = LOOK, viewer.stage
+        style, stage = STYLE, viewer.stage
         cameras = {camera.name: camera for camera in frame.cameras}
-        stage.show_cameras(cameras, {}, look)
-        stage.show_cameras(cameras, frame.images, look)
+        stage.show_cameras(cameras, {}, style)
+        stage.show_cameras(cameras, frame.images, style)
         handle = stage._cameras["image_2"][0]
         assert handle.image is not None
-        stage.show_cameras(cameras, frame.images, look)
+        stage.show_cameras(cameras, frame.images, style)
         assert stage._cameras["image_2"][0] is handle
         shifted = {"image_2": Camera("image_2", cameras["image_2"].projection + np.eye(3, 4, 3) * 99.0)}
-        stage.show_cameras(shifted, frame.images, look)
+        stage.show_cameras(shifted, frame.images, style)
         assert not np.allclose(stage._cameras["image_2"][0].position, handle.position)
 
 
@@ -247,14 +253,14 @@ def test_a_scan_that_is_gone_is_a_fault_of_the_data(tiny_kitti: Path, tmp_path: 
     source, live = open_data(tiny_kitti), ScanSource("live")
     source.dataset.scan_path(0).unlink()
     live.add(tmp_path / "gone.bin", source.dataset.label_path(0))
-    for ask in (lambda: source.raw_label(0, 3), lambda: live.answer(0), lambda: source.dataset.labels(0)):
+    for ask in (lambda: source.raw_label(0, 3), lambda: live.predict(0), lambda: source.dataset.labels(0)):
         with pytest.raises(DataError, match="expected a scan"):
             ask()
 
 
 def test_a_map_without_poses_says_what_is_needed(tiny_kitti: Path):
     with pytest.raises(DataError, match=r"poses\.txt"):
-        open_data(tiny_kitti).street("00")
+        open_data(tiny_kitti).sequence_map("00")
 
 
 def test_pseudo_labels_that_are_nowhere_are_an_error(kitti: Path):
@@ -266,7 +272,7 @@ def test_a_student_answers_with_logits_unless_views_vote():
     scan = random_scan(np.random.default_rng(0))
     student = SPVCNN(channels=8, cells=(100, 100, 12))
     frame = Frame("00", "000000", Scan(np.ascontiguousarray(scan[:, :3]), np.ascontiguousarray(scan[:, 3])))
-    plain, voting = Student(Segmenter(student))(frame), Student(Segmenter(student, votes=2))(frame)
+    plain, voting = StudentPredictor(Segmenter(student))(frame), StudentPredictor(Segmenter(student, votes=2))(frame)
     np.testing.assert_array_equal(plain.labels, Segmenter(student)(scan[:, :3], scan[:, 3]).labels)
     assert voting.logits is None
     assert voting.confidence is not None
@@ -280,7 +286,7 @@ def test_scans_come_one_by_one(tmp_path: Path):
     source.add(tmp_path / "7.bin", tmp_path / "7.label")
     assert source.ids == [("live", "7")]
     np.testing.assert_array_equal(source.read(0).frame.scan.points, scan[:, :3])
-    assert (source.answer(0).labels == 9).all()
+    assert (source.predict(0).labels == 9).all()
 
 
 # ---- background -----------------------------------------------------------------------------------------------
@@ -289,15 +295,15 @@ def test_scans_come_one_by_one(tmp_path: Path):
 def test_a_damaged_scan_is_told_and_the_next_one_shown(tiny_kitti: Path):
     (tiny_kitti / "sequences/00/velodyne/000000.bin").write_bytes(b"123")
     news, failures = threading.Event(), []
-    shelf = Shelf(DataSource(SemanticKITTI(tiny_kitti)), news.set, failures.append)
+    cache = FrameCache(DataSource(SemanticKITTI(tiny_kitti)), news.set, failures.append)
     for i in (0, 1):
-        while not shelf.frame(i, []).complete:
+        while not cache.frame(i, []).complete:
             assert news.wait(10)
             news.clear()
-    assert "000000.bin: expected a multiple of 16 bytes" in shelf.frame(0, []).fault
-    assert shelf.frame(0, []).cloud is None
-    assert len(shelf.frame(1, []).cloud) == 500
-    shelf.close()
+    assert "000000.bin: expected a multiple of 16 bytes" in cache.frame(0, []).fault
+    assert cache.frame(0, []).cloud is None
+    assert len(cache.frame(1, []).cloud) == 500
+    cache.close()
     assert not failures
 
 
@@ -312,9 +318,9 @@ def test_background_work_drops_what_is_no_longer_wanted_and_old_results():
 
     done = threading.Semaphore(0)
     work = Background(make, keep=2, done=done.release, failed=lambda error: None)
-    work.ask([1, 2, 3])
+    work.request([1, 2, 3])
     assert begun.wait(10)
-    work.ask([1, 4, 5])  # 1 is being made, 2 and 3 are no longer wanted
+    work.request([1, 4, 5])  # 1 is being made, 2 and 3 are no longer wanted
     go.set()
     for _ in range(3):
         assert done.acquire(timeout=10)
@@ -332,13 +338,13 @@ def test_frames_are_ranked_the_worst_first(tiny_kitti: Path, tmp_path: Path):
         path.parent.mkdir(parents=True, exist_ok=True)
         labels.astype("<u4").tofile(path)
     news = threading.Semaphore(0)
-    shelf = Shelf(DataSource(dataset, Files(tiny_kitti)), news.release, lambda error: None)
-    assert shelf.ranking() == ([], 0, 3)
-    shelf.rank()
+    cache = FrameCache(DataSource(dataset, SavedPredictions(tiny_kitti)), news.release, lambda error: None)
+    assert cache.ranking() == ([], 0, 3)
+    cache.rank()
     for _ in range(3):
         assert news.acquire(timeout=10)
-    ranked, done, of = shelf.ranking()
-    shelf.close()
+    ranked, done, of = cache.ranking()
+    cache.close()
     assert ([i for i, _ in ranked], done, of) == ([1, 0, 2], 3, 3)
     assert ranked[-1][1].miou_present == pytest.approx(1)
 
@@ -354,7 +360,7 @@ def test_a_window_ends_with_the_fault_of_the_program(tiny_kitti: Path, monkeypat
 
 
 def test_window_with_a_read_that_never_ends_closes(tiny_kitti: Path, monkeypatch):
-    monkeypatch.setattr("elite.viewer.shelf.PATIENCE", 0.1)
+    monkeypatch.setattr("elite.viewer.frame_cache.PATIENCE", 0.1)
     source, begun, end = open_data(tiny_kitti), threading.Event(), threading.Event()
 
     def stall(_frame: int) -> None:
@@ -379,7 +385,7 @@ def test_window_with_a_read_that_never_ends_closes(tiny_kitti: Path, monkeypatch
 def test_a_fault_of_the_program_is_not_swallowed():
     failed = threading.Event()
     work = Background(lambda key: 1 / 0, keep=1, done=lambda: None, failed=lambda error: failed.set())
-    work.ask([1])
+    work.request([1])
     assert failed.wait(10)
     work.close()
 

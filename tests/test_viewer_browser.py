@@ -27,7 +27,7 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here (apt-get install chromium)"),
 ]
-# Software rendering; and nothing that the browser would look up by itself.
+# Software rendering; and nothing that the browser would style up by itself.
 FLAGS = [
     *("--headless", "--no-sandbox", "--enable-unsafe-swiftshader", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -188,8 +188,8 @@ def test_picture_shows_the_image_with_or_without_points(window):
 
     assert picture.evaluate("image => image.naturalWidth") == 1241
     assert green() < 0.1  # grey below the points
-    page.get_by_label("Picture").click()
-    page.get_by_role("option", name="Image alone").click()
+    page.get_by_label("Overlay").click()
+    page.get_by_role("option", name="None").click()
     window.wait_for(lambda: green() > 0.9, "the image is shown as it is")
 
 

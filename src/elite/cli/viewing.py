@@ -24,14 +24,22 @@ def view(args: Namespace) -> int:
         raise ConfigError("MODEL, --predictions: expected one of the two, found both. Give one of them.")
     require_extra("viser", "view")
 
-    from elite.viewer import Files, Student, Teacher, first_choice, has_teacher, open_data, open_window
+    from elite.viewer import (
+        SavedPredictions,
+        StudentPredictor,
+        TeacherPredictor,
+        first_choice,
+        has_teacher,
+        open_data,
+        open_window,
+    )
 
-    answerer, teacher = None, None
+    predictor, teacher = None, None
     if args.model:
-        answerer = Student(load_segmenter(args.model, args))
-        teacher = Teacher(args.model, args.device) if has_teacher(args.model) else None
+        predictor = StudentPredictor(load_segmenter(args.model, args))
+        teacher = TeacherPredictor(args.model, args.device) if has_teacher(args.model) else None
     elif args.predictions:
-        answerer = Files(args.predictions)
+        predictor = SavedPredictions(args.predictions)
     source = open_data(
         args.data,
         sequences=args.sequences,
@@ -40,7 +48,7 @@ def view(args: Namespace) -> int:
         cameras=None if args.cameras is None else names(args.cameras),
         pseudo=args.pseudo,
         derived=args.derived,
-        answerer=answerer,
+        predictor=predictor,
         teacher=teacher,
     )
     report_unused(source.dataset)

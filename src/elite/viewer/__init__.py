@@ -1,16 +1,16 @@
-"""A window in the browser on scans, images, labels and what networks make of them. Needs the extra ``view``."""
+"""A browser window with scans, images, labels and predictions. Needs the extra ``view``."""
 
-from elite.viewer.answers import Files, Student, Teacher, has_teacher
 from elite.viewer.app import Viewer
-from elite.viewer.serve import first_choice, open_data, open_window
+from elite.viewer.predictors import SavedPredictions, StudentPredictor, TeacherPredictor, has_teacher
 from elite.viewer.source import DataSource, ScanSource
+from elite.viewer.window import first_choice, open_data, open_window
 
 __all__ = [
     "DataSource",
-    "Files",
+    "SavedPredictions",
     "ScanSource",
-    "Student",
-    "Teacher",
+    "StudentPredictor",
+    "TeacherPredictor",
     "Viewer",
     "first_choice",
     "has_teacher",

@@ -1,4 +1,4 @@
-"""The viewer: one thread draws what was chosen last, others read, label and score frames meanwhile."""
+"""The viewer: one thread draws the current choice; others read, predict and score frames."""
 
 import threading
 import time
@@ -10,27 +10,29 @@ import numpy as np
 import viser
 
 from elite.viewer.background import PATIENCE
+from elite.viewer.cloud import pick
+from elite.viewer.frame_cache import FrameCache, FrameState
 from elite.viewer.gate import GuardedServer
 from elite.viewer.keys import bind
-from elite.viewer.layers import pick
 from elite.viewer.painter import WORST, Painter
 from elite.viewer.panel import Choice, Panel
-from elite.viewer.shelf import Shelf, Shown
 from elite.viewer.source import Source
 from elite.viewer.stage import ABOVE, BEHIND, Stage
 
-_REST = 0.5  # seconds between two looks at what a thread may have left
+_REST = 0.5  # seconds between two checks for new results
 
 
 class Viewer:
-    """A window on a source, for as many browsers as come; all of them see the same. Use it as a context.
-
-    Attributes:
-        shown: the last frame that was drawn with all that is known of it; -1 before the first.
+    """A window for any number of browsers, which all show the same. Use it as a context manager.
 
     Args:
-        choice: what is shown first.
-        live: frames are added while it runs, and the newest is followed.
+        source: frames.
+        server: server of the window.
+        choice: initial values of the controls.
+        live: frames are added while it runs, and the newest one is shown.
+
+    Attributes:
+        shown: last frame that was drawn completely; -1 before the first.
     """
 
     def __init__(self, source: Source, server: GuardedServer, choice: Choice, *, live: bool = False) -> None:
@@ -39,7 +41,7 @@ class Viewer:
         self.shown = -1
         self._wake, self._ended = threading.Event(), threading.Event()
         self._advanced = 0.0  # when the frame changed last
-        self.shelf = Shelf(source, self.wake, self._fail)
+        self.cache = FrameCache(source, self.wake, self._fail)
         self.stage = Stage(server)
         actions = {
             "frame": lambda: self.go_to(self._span()[0] + int(self.panel.frame.value)),
@@ -49,11 +51,11 @@ class Viewer:
             "previous": lambda: self.step(-1),
             "rank": self._rank,
             "next_worst": self.next_worst,
-            "behind": lambda: self.stage.look(*BEHIND),
-            "above": lambda: self.stage.look(*ABOVE),
+            "behind": lambda: self.stage.move_camera(*BEHIND),
+            "above": lambda: self.stage.move_camera(*ABOVE),
         }
         self.panel = Panel(server, choice, source, live, self.wake, actions)
-        self.painter = Painter(self.stage, self.panel, self.shelf)
+        self.painter = Painter(self.stage, self.panel, self.cache)
         bind(server, self.panel, actions)
         server.scene.on_click()(self._click)
         self._thread = threading.Thread(target=self._work, daemon=True)
@@ -66,28 +68,28 @@ class Viewer:
         self._ended.set()
         self.wake()
         self._thread.join(PATIENCE)
-        self.shelf.close()
+        self.cache.close()
         self.server.stop()
         if self.failure is not None and error is None:
             raise self.failure
 
     @property
     def url(self) -> str:
-        """The address for a browser, with the token if one is required."""
+        """Address for a browser, with the token if one is required."""
         return self.server.url
 
     def wait(self) -> None:
-        """Until it is interrupted, or fails."""
+        """Wait until the viewer is interrupted or fails."""
         self._ended.wait()
 
     def wake(self) -> None:
-        """Draw what has changed."""
+        """Draw changes."""
         self._wake.set()
 
-    # What can be done with it, from the window or from a program.
+    # Actions, for the controls and for programs.
 
     def go_to(self, i: int) -> None:
-        """Show frame ``i`` of all sequences; the nearest one that there is. Newer ones are no longer followed."""
+        """Show frame ``i`` of all sequences, or the nearest existing one, and stop following new frames."""
         if self.choice.follow:
             self.panel.toggle("follow")
         self.choice.index = min(max(i, 0), max(len(self.source.ids) - 1, 0))
@@ -95,7 +97,7 @@ class Viewer:
         self.wake()
 
     def step(self, by: int) -> None:
-        """Some frames on, within the sequence and round at its ends."""
+        """Move by some frames within the sequence, and wrap around at its ends."""
         first, count = self._span()
         if count:
             self.go_to(first + (self.choice.index - first + by) % count)
@@ -105,17 +107,17 @@ class Viewer:
         self.wake()
 
     def next_worst(self) -> None:
-        """The next of the worst frames, the worst one first."""
+        """Show the next of the worst frames, starting with the worst."""
         if not self.choice.ranking:
             self._rank()
-        places = [i for i, _ in self.shelf.ranking()[0][:WORST]]
+        places = [i for i, _ in self.cache.ranking()[0][:WORST]]
         if places:
             at = places.index(self.choice.index) + 1 if self.choice.index in places else 0
             self.go_to(places[at % len(places)])
 
     def _rank(self) -> None:
         self.choice.ranking = True
-        self.shelf.rank()
+        self.cache.rank()
         self.wake()
 
     def _click(self, event: viser.SceneClickEvent) -> None:
@@ -124,41 +126,41 @@ class Viewer:
         self.choice.picked = None if found is None else (frame, int(rows[found]))
         self.wake()
 
-    # The thread that draws.
+    # Drawing thread.
 
     def _work(self) -> None:
         try:
             while not self._ended.is_set():
                 self._wake.clear()
-                now = self._draw()
-                self._wake.wait(self._until_next(now))
+                state = self._draw()
+                self._wake.wait(self._until_next(state))
         except Exception as error:
             self._fail(error)
 
     def _fail(self, error: Exception) -> None:
-        """Keep what went wrong for whoever waits, and end."""
+        """Store the exception for the main thread, and stop."""
         self.failure = self.failure or error
         self._ended.set()
         self.wake()
 
-    def _draw(self) -> Shown:
+    def _draw(self) -> FrameState:
         if self.live and self.choice.follow and self.source.ids:
             self.choice.index = len(self.source.ids) - 1
-        choice = replace(self.choice)  # it may change meanwhile, and then all is drawn again
+        choice = replace(self.choice)  # a copy: it may change while it is drawn
         i, ids = choice.index, self.source.ids
         first, count = self._span(ids[i][0] if ids else None)
         following = [first + (i - first + k) % count for k in range(1, min(count, 4))]
-        now = self.shelf.frame(i, following) if count else Shown(complete=True)
-        with self.server.atomic():  # the page draws once for all that has changed
+        state = self.cache.frame(i, following) if count else FrameState(complete=True)
+        with self.server.atomic():  # the page is drawn once for all changes
             self.panel.place(i - first, count, ids[first][0] if count else "", choice.playing)
-            self.painter.paint(now, choice)
-        if now.complete:
+            self.painter.paint(state, choice)
+        if state.complete:
             self.shown = i
-        return now
+        return state
 
-    def _until_next(self, now: Shown) -> float:
-        """Seconds to wait; goes on to the next frame when it is time."""
-        if not self.choice.playing or not now.complete:
+    def _until_next(self, state: FrameState) -> float:
+        """Seconds to wait; moves to the next frame when it is time."""
+        if not self.choice.playing or not state.complete:
             return _REST
         left = self._advanced + 1 / max(self.choice.rate, 0.1) - time.monotonic()  # a page may send any rate
         if left > 0:
@@ -167,7 +169,7 @@ class Viewer:
         return 0.0
 
     def _span(self, sequence: str | None = None) -> tuple[int, int]:
-        """(first frame, number of frames) of a sequence, the one that is shown if it is not named."""
+        """(first frame, number of frames) of a sequence; None = the current one."""
         ids = self.source.ids
         if not ids:
             return 0, 0

@@ -1,4 +1,4 @@
-"""Slow work out of the way: results by key, made one after the other in a thread."""
+"""Background thread that computes results by key, one after the other."""
 
 import threading
 from collections import OrderedDict
@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from elite.errors import EliteError
 
-PATIENCE = 3.0  # seconds to wait for threads at the end; a file on a storage that does not answer keeps one for ever
+PATIENCE = 3.0  # seconds to wait for threads at the end; reading from unresponsive storage may never end
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
@@ -16,20 +16,22 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, eq=False)
 class Result(Generic[Value]):
-    """What was made, or the fault of the data that kept it from being made."""
+    """A value, or the error of the data."""
 
     value: Value | None
     fault: str = ""
 
 
 class Background(Generic[Key, Value]):
-    """What ``make`` gives for the keys that were asked for last, made in their order; the newest ``keep`` are kept.
+    """Results of ``make`` for the keys of the latest request, in their order; the newest ``keep`` are cached.
 
-    An error of the user's data is a result like any other. Any other exception is a fault of the program: it goes to
-    ``failed`` and ends the thread.
+    An EliteError is a result. Any other exception is passed to ``failed`` and ends the thread.
 
     Args:
-        done: called, in the thread, when a result is there.
+        make: computes the result of a key.
+        keep: number of cached results.
+        done: called in the thread when a result is available.
+        failed: called in the thread with an exception that is not an EliteError.
     """
 
     def __init__(
@@ -49,27 +51,27 @@ class Background(Generic[Key, Value]):
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
-    def ask(self, keys: Iterable[Key]) -> None:
-        """Make these next, instead of what was asked for before and has not been begun."""
+    def request(self, keys: Iterable[Key]) -> None:
+        """Replace earlier requests that have not started."""
         with self._changed:
             self._wanted = [key for key in keys if key not in self._results and key != self._making]
             self._changed.notify()
 
     def get(self, key: Key) -> Result[Value] | None:
-        """The result, once it is there."""
+        """Return the result, or None if it is not available yet."""
         with self._changed:
             if key in self._results:
                 self._results.move_to_end(key)
             return self._results.get(key)
 
     def close(self) -> None:
-        """Make nothing more. Does not wait for what is being made."""
+        """Stop after the current result, without waiting for it."""
         with self._changed:
             self._closed = True
             self._changed.notify()
 
     def join(self, timeout_s: float = PATIENCE) -> None:
-        """Wait until the thread has ended, or for ``timeout_s``. It cannot keep the program from ending."""
+        """Wait for the end of the thread, at most ``timeout_s``; a running thread does not block the exit."""
         self._thread.join(timeout_s)
 
     def _work(self) -> None:
@@ -88,7 +90,7 @@ class Background(Generic[Key, Value]):
             self._done()
 
     def _next(self) -> Key | None:
-        """The key to make now; None at the end."""
+        """Next key; None at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._wanted or self._closed)
             self._making = None if self._closed else self._wanted.pop(0)

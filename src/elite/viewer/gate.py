@@ -28,7 +28,7 @@ from websockets.http11 import Request, Response
 from elite.errors import ConfigError
 
 MESSAGE_BYTES = 2**20  # of one message from a page; they are clicks, camera poses and values of controls
-REQUEST_S = 10.0  # until a new connection must have sent its request
+REQUEST_S = 10.0  # time limit of the request of a new connection
 
 _LOOPBACK = re.compile(r"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]{1,5})?")
 _AUTHORITY = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")

@@ -1,4 +1,4 @@
-"""Keys: each is a command of the window, so that its command palette (Ctrl or Cmd and K) lists them too."""
+"""Keys of the window. Each is a command, which the command palette (Ctrl or Cmd and K) lists."""
 
 from collections.abc import Callable, Mapping
 
@@ -9,16 +9,16 @@ from elite.viewer.panel import Panel
 
 
 def bind(server: viser.ViserServer, panel: Panel, actions: Mapping[str, Callable[[], None]]) -> None:
-    """W, A, S, D, Q, E and the arrows move the eye and are the library's own."""
+    """Bind keys to actions. viser itself binds W, A, S, D, Q, E and the arrows to the camera."""
     commands: list[tuple[str, str, Callable[[], None]]] = [
         ("Play or pause", "space", actions["play"]),
         ("Next frame", "N", actions["next"]),
         ("Previous frame", "B", actions["previous"]),
-        ("Look from behind the car", "C", actions["behind"]),
-        ("Look from above", "V", actions["above"]),
+        ("View from behind the car", "C", actions["behind"]),
+        ("View from above", "V", actions["above"]),
         ("Cameras on or off", "F", lambda: panel.toggle("cameras")),
-        ("Colours that colour-blind eyes tell apart", "O", lambda: panel.toggle("safe")),
-        ("Light or dark", "L", lambda: panel.toggle("dark")),
+        ("Colour-blind-safe colours", "O", lambda: panel.toggle("safe")),
+        ("Light or dark background", "L", lambda: panel.toggle("dark")),
     ]
     if not panel.live:
         commands += [

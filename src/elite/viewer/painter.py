@@ -1,4 +1,4 @@
-"""From what is known and chosen to what is seen: fills stage and panel, only where something has changed."""
+"""Draws the state of a frame in the window; parts that have not changed are not drawn again."""
 
 from collections.abc import Callable, Hashable
 from dataclasses import replace
@@ -8,11 +8,11 @@ from jaxtyping import Bool, UInt8
 
 from elite.errors import DataError
 from elite.viewer import text
-from elite.viewer.colors import Mode, Style, classes_of, missing, point_colors, style
-from elite.viewer.images import REGIONS, Picture, with_labels, with_points, with_regions
-from elite.viewer.layers import Cloud, counts, shown
+from elite.viewer.cloud import Cloud, counts, visible_points
+from elite.viewer.colors import Mode, Style, classes_of, make_style, missing, point_colors
+from elite.viewer.frame_cache import FrameCache, FrameState
+from elite.viewer.images import REGIONS, Overlay, draw_labels, draw_points, draw_regions
 from elite.viewer.panel import Choice, Panel
-from elite.viewer.shelf import Shelf, Shown
 from elite.viewer.source import Scene
 from elite.viewer.stage import Stage
 
@@ -21,74 +21,78 @@ _NOTHING = -1, np.zeros((0, 3), np.float32), np.zeros(0, np.int64)
 
 
 class Painter:
-    """``drawn`` is (frame, its points that are drawn, which rows of the cloud these are)."""
+    """Fills stage and panel.
 
-    def __init__(self, stage: Stage, panel: Panel, shelf: Shelf) -> None:
-        self.stage, self.panel, self.shelf = stage, panel, shelf
+    Attributes:
+        drawn: (frame, visible points, their rows in the cloud).
+    """
+
+    def __init__(self, stage: Stage, panel: Panel, cache: FrameCache) -> None:
+        self.stage, self.panel, self.cache = stage, panel, cache
         self.drawn = _NOTHING
         self._drawn: dict[str, tuple[Hashable, ...]] = {}
 
-    def paint(self, now: Shown, choice: Choice) -> None:
-        look = style(dark=choice.dark, safe=choice.safe)
-        looks = (choice.dark, choice.safe)
-        self._once("ground", looks, lambda: self._ground(choice, look))
-        mode = choice.mode if now.cloud is None or not missing(now.cloud, choice.mode) else Mode.HEIGHT
-        if now.cloud is not None or now.complete:  # else what was there stays until the next frame is read
-            self._frame(now, replace(choice, mode=mode), look, looks)
-        self._status(now, choice)
+    def paint(self, state: FrameState, choice: Choice) -> None:
+        style = make_style(dark=choice.dark, safe=choice.safe)
+        colors = (choice.dark, choice.safe)
+        self._once("background", colors, lambda: self._background(choice, style))
+        mode = choice.mode if state.cloud is None or not missing(state.cloud, choice.mode) else Mode.HEIGHT
+        if state.cloud is not None or state.complete:  # otherwise the previous frame stays until the next one is read
+            self._frame(state, replace(choice, mode=mode), style, colors)
+        self._status(state, choice)
 
-    def _frame(self, now: Shown, choice: Choice, look: Style, looks: tuple[bool, bool]) -> None:
+    def _frame(self, state: FrameState, choice: Choice, style: Style, colors: tuple[bool, bool]) -> None:
         mode = choice.mode
-        colored = (now, mode, choice.class_id, choice.hidden, *looks)
-        self._once("cloud", (*colored, choice.size), lambda: self._cloud(now.cloud, choice, look))
-        self._once("legend", (now, mode, *looks), lambda: self._legend(now.cloud, mode, look))
-        self._once("cameras", (now.scene, choice.cameras, *looks), lambda: self._cameras(now.scene, choice, look))
-        self._once("point", (now, choice.picked, *looks), lambda: self._point(now, choice, look))
-        self._picture(now, choice, look, colored)
-        self._map(choice, look, (mode, choice.class_id, choice.hidden, *looks, choice.size))
+        colored = (state, mode, choice.class_id, choice.hidden, *colors)
+        self._once("cloud", (*colored, choice.size), lambda: self._cloud(state.cloud, choice, style))
+        self._once("legend", (state, mode, *colors), lambda: self._legend(state.cloud, mode, style))
+        self._once("cameras", (state.scene, choice.cameras, *colors), lambda: self._cameras(state.scene, choice, style))
+        self._once("point", (state, choice.picked, *colors), lambda: self._point(state, choice, style))
+        self._image(state, choice, style, colored)
+        self._map(choice, style, (mode, choice.class_id, choice.hidden, *colors, choice.size))
         self._worst(choice)
 
     def _once(self, part: str, key: tuple[Hashable, ...], draw: Callable[[], None]) -> None:
-        """Draw a part unless it stands there already."""
+        """Draw a part if its key has changed."""
         if self._drawn.get(part) != key:
             draw()
             self._drawn[part] = key
 
-    def _ground(self, choice: Choice, look: Style) -> None:
+    def _background(self, choice: Choice, style: Style) -> None:
         self.panel.server.gui.configure_theme(
             dark_mode=choice.dark, show_logo=False, show_share_button=False, brand_color=(47, 111, 222)
         )
-        self.panel.paint_legend(look)
+        self.panel.paint_legend(style)
 
-    def _status(self, now: Shown, choice: Choice) -> None:
-        ids = self.shelf.source.ids
+    def _status(self, state: FrameState, choice: Choice) -> None:
+        ids = self.cache.source.ids
         if not ids:
             content = text.status("Waiting for the first scan", None)
         else:
             title = "/".join(ids[choice.index])
-            note = now.fault
-            if not note and now.cloud is not None:
-                waits = not now.complete and self.shelf.source.answers
-                note = "being labelled ..." if waits else missing(now.cloud, choice.mode) or self._progress(choice)
-            content = text.status(title, now.cloud, note or ("" if now.complete or now.cloud else "being read ..."))
+            note = state.fault
+            if not note and state.cloud is not None:
+                waits = not state.complete and self.cache.source.has_predictions
+                note = "Predicting ..." if waits else missing(state.cloud, choice.mode) or self._progress(choice)
+            content = text.status(title, state.cloud, note or ("" if state.complete or state.cloud else "Reading ..."))
         self._once("status", (content,), lambda: setattr(self.panel.status, "content", content))
 
-    def _cloud(self, cloud: Cloud | None, choice: Choice, look: Style) -> None:
+    def _cloud(self, cloud: Cloud | None, choice: Choice, style: Style) -> None:
         if cloud is None:
             self.drawn = _NOTHING
             self.stage.show_cloud(_NOTHING[1], np.zeros((0, 3), np.uint8), size=choice.size)
             return
-        colors, drawn = _colors(cloud, choice, look)
+        colors, drawn = _colors(cloud, choice, style)
         self.drawn = choice.index, cloud.points[drawn], np.flatnonzero(drawn)
         self.stage.show_cloud(self.drawn[1], colors[drawn], size=choice.size)
 
-    def _legend(self, cloud: Cloud | None, mode: Mode, look: Style) -> None:
+    def _legend(self, cloud: Cloud | None, mode: Mode, style: Style) -> None:
         if cloud is None:
             return
         labels = classes_of(cloud, mode)
         points = counts(labels)
         found = cloud.score
-        self.panel.legend_head.content = text.legend_head(cloud, mode, look)
+        self.panel.legend_head.content = text.legend_head(cloud, mode, style)
         self.panel.class_name.visible = mode is Mode.PROBABILITY
         for i, box in self.panel.classes:
             there = labels is not None and bool(points[i] or (found is not None and i in found.present))
@@ -97,120 +101,120 @@ class Painter:
             if there and box.label != (label := text.legend_label(i, cloud, points)):
                 box.label = label
 
-    def _cameras(self, scene: Scene | None, choice: Choice, look: Style) -> None:
+    def _cameras(self, scene: Scene | None, choice: Choice, style: Style) -> None:
         images = scene.frame.images if scene is not None and choice.cameras else {}
         cameras = {camera.name: camera for camera in scene.frame.cameras} if scene is not None else {}
-        self.stage.show_cameras(cameras, images, look)
+        self.stage.show_cameras(cameras, images, style)
 
-    def _point(self, now: Shown, choice: Choice, look: Style) -> None:
-        cloud, (frame, i) = now.cloud, choice.picked or (-1, 0)
-        if cloud is None or now.scene is None or frame != choice.index:
-            self.stage.mark(None, look)
-            self.panel.point.content = text.plain("Click a point to read what is known of it.")
+    def _point(self, state: FrameState, choice: Choice, style: Style) -> None:
+        cloud, (frame, i) = state.cloud, choice.picked or (-1, 0)
+        if cloud is None or state.scene is None or frame != choice.index:
+            self.stage.mark(None, style)
+            self.panel.point.content = text.plain("Click a point to show its values.")
             return
-        self.stage.mark(cloud.points[i], look)
+        self.stage.mark(cloud.points[i], style)
         pixels = {
             camera: tuple(pairs.pixel[pairs.point == i][0].tolist())
-            for camera, pairs in now.scene.pairs.items()
+            for camera, pairs in state.scene.pairs.items()
             if (pairs.point == i).any()
         }
         self.panel.point.content = text.picked(cloud, i, self._raw_label(choice.index, i), pixels)
 
     def _raw_label(self, frame: int, point: int) -> int | None:
         try:
-            return self.shelf.source.raw_label(frame, point)
-        except DataError:  # the file has changed since the frame was read, which had its labels
+            return self.cache.source.raw_label(frame, point)
+        except DataError:  # the file has changed since the frame was read
             return None
 
-    def _picture(self, now: Shown, choice: Choice, look: Style, colored: tuple[Hashable, ...]) -> None:
+    def _image(self, state: FrameState, choice: Choice, style: Style, colored: tuple[Hashable, ...]) -> None:
         if not choice.camera:
             return
-        there = now.scene is not None and choice.camera in now.scene.frame.images
-        asked = choice.picture == Picture.TEACHER and there
-        taught = self.shelf.taught(choice.index, choice.camera) if asked else None
-        key = (*colored, choice.camera, choice.picture, taught)
+        there = state.scene is not None and choice.camera in state.scene.frame.images
+        is_teacher = choice.overlay == Overlay.TEACHER and there
+        teacher = self.cache.predict_teacher(choice.index, choice.camera) if is_teacher else None
+        key = (*colored, choice.camera, choice.overlay, teacher)
 
         def draw() -> None:
-            if not asked:
-                self.panel.show_image(*_picture(now, choice, look))
-            elif taught is None:
-                self.panel.show_image(None, "The teacher is being asked ...")
-            elif taught.value is None:
-                self.panel.show_image(None, taught.fault)
+            if not is_teacher:
+                self.panel.show_image(*_image(state, choice, style))
+            elif teacher is None:
+                self.panel.show_image(None, "Predicting ...")
+            elif teacher.value is None:
+                self.panel.show_image(None, teacher.fault)
             else:
                 self.panel.show_image(
-                    with_labels(taught.value.image, taught.value.labels, look, choice.hidden),
-                    "What the teacher says of each pixel, in the part of the image that it sees.",
+                    draw_labels(teacher.value.image, teacher.value.labels, style, choice.hidden),
+                    "Prediction of the teacher for each pixel of its image crop.",
                 )
 
-        self._once("picture", key, draw)
+        self._once("image", key, draw)
 
-    def _map(self, choice: Choice, look: Style, key: tuple[Hashable, ...]) -> None:
-        if not choice.map or not self.shelf.source.ids:
-            self._once("map", (), lambda: self._show_map(None, choice, look))
+    def _map(self, choice: Choice, style: Style, key: tuple[Hashable, ...]) -> None:
+        if not choice.map or not self.cache.source.ids:
+            self._once("map", (), lambda: self._show_map(None, choice, style))
             return
-        street = self.shelf.street(self.shelf.source.ids[choice.index][0])
-        note = "The map is being put together ..." if street is None else street.fault
-        if street is not None and street.value is not None and missing(street.value.cloud, choice.mode):
-            note = "The map shows the truth, or heights where there is none: it is made from files, not by a network."
+        result = self.cache.sequence_map(self.cache.source.ids[choice.index][0])
+        note = "Building the map ..." if result is None else result.fault
+        if result is not None and result.value is not None and missing(result.value.cloud, choice.mode):
+            note = "The map shows the ground truth, or heights, because it does not run the network."
         self._once("map note", (note,), lambda: setattr(self.panel.map_note, "content", text.plain(note)))
-        if street is None or street.value is None:
+        if result is None or result.value is None:
             return
-        value = street.value
-        T_velo_street = np.linalg.inv(value.poses[choice.index])
-        self._once("map place", (street, choice.index), lambda: self.stage.place_map(T_velo_street))
-        self._once("map", (street, *key), lambda: self._show_map(value.cloud, choice, look))
+        value = result.value
+        T_velo_map = np.linalg.inv(value.poses[choice.index])
+        self._once("map place", (result, choice.index), lambda: self.stage.place_map(T_velo_map))
+        self._once("map", (result, *key), lambda: self._show_map(value.cloud, choice, style))
 
-    def _show_map(self, cloud: Cloud | None, choice: Choice, look: Style) -> None:
+    def _show_map(self, cloud: Cloud | None, choice: Choice, style: Style) -> None:
         if cloud is None:
             self.stage.show_map(_NOTHING[1], np.zeros((0, 3), np.uint8), size=choice.size)
             return
-        fitting = choice if not missing(cloud, choice.mode) else replace(choice, mode=Mode.TRUTH)
-        colors, drawn = _colors(cloud, fitting, look)
+        available = choice if not missing(cloud, choice.mode) else replace(choice, mode=Mode.GROUND_TRUTH)
+        colors, drawn = _colors(cloud, available, style)
         self.stage.show_map(cloud.points[drawn], colors[drawn], size=1.5 * choice.size)
 
     def _progress(self, choice: Choice) -> str:
-        """How far the search for the worst frames is; empty if there is none."""
+        """Progress of the search for the worst frames; empty if there is none."""
         if not choice.ranking:
             return ""
-        _, done, of = self.shelf.ranking()
+        _, done, of = self.cache.ranking()
         return "" if done == of else f"{done} of {of} frames scored ..."
 
     def _worst(self, choice: Choice) -> None:
         if not choice.ranking:
             return
-        ranked, done, of = self.shelf.ranking()
-        rows = [("/".join(self.shelf.source.ids[i]), s.miou_present, s.accuracy) for i, s in ranked[:WORST]]
+        ranked, done, of = self.cache.ranking()
+        rows = [("/".join(self.cache.source.ids[i]), s.miou_present, s.accuracy) for i, s in ranked[:WORST]]
         content = text.worst(rows, done, of)
         self._once("worst", (content,), lambda: setattr(self.panel.worst, "content", content))
 
 
-def _colors(cloud: Cloud, choice: Choice, look: Style) -> tuple[UInt8[np.ndarray, "n 3"], Bool[np.ndarray, "n"]]:
-    """Colours of all points, by height where the cloud lacks what was chosen; and which of them are drawn."""
-    colors, mode = point_colors(cloud, choice.mode, look, choice.class_id), choice.mode
+def _colors(cloud: Cloud, choice: Choice, style: Style) -> tuple[UInt8[np.ndarray, "n 3"], Bool[np.ndarray, "n"]]:
+    """Return the colours of all points, by height if the mode is not available, and which points are visible."""
+    colors, mode = point_colors(cloud, choice.mode, style, choice.class_id), choice.mode
     if colors is None:
         mode = Mode.HEIGHT
-        colors = point_colors(cloud, mode, look, choice.class_id)
+        colors = point_colors(cloud, mode, style, choice.class_id)
     assert colors is not None
-    return colors, shown(classes_of(cloud, mode), choice.hidden, len(cloud))
+    return colors, visible_points(classes_of(cloud, mode), choice.hidden, len(cloud))
 
 
-def _picture(now: Shown, choice: Choice, look: Style) -> tuple[UInt8[np.ndarray, "h w 3"] | None, str]:
-    """The image that was chosen, or None and a word on what is missing."""
-    scene, cloud, camera = now.scene, now.cloud, choice.camera
-    if scene is None and now.fault:
-        return None, now.fault
+def _image(state: FrameState, choice: Choice, style: Style) -> tuple[UInt8[np.ndarray, "h w 3"] | None, str]:
+    """Return the image with its overlay, or None and a note on what is missing."""
+    scene, cloud, camera = state.scene, state.cloud, choice.camera
+    if scene is None and state.fault:
+        return None, state.fault
     if scene is None or cloud is None or camera not in scene.frame.images:
         others = ", ".join(scene.frame.images) if scene is not None else ""
-        return None, f"This frame has no image of {camera}" + (f", but of {others}." if others else ".")
+        return None, f"This frame has no image of {camera}." + (f" It has images of {others}." if others else "")
     image = scene.frame.images[camera]
-    if choice.picture == Picture.POINTS:
-        return with_points(image, scene.pairs[camera], *_colors(cloud, choice, look)), ""
-    folder = choice.picture.removeprefix(REGIONS)
-    if choice.picture == Picture.IMAGE:
+    if choice.overlay == Overlay.POINTS:
+        return draw_points(image, scene.pairs[camera], *_colors(cloud, choice, style)), ""
+    folder = choice.overlay.removeprefix(REGIONS)
+    if choice.overlay == Overlay.NONE:
         return image, ""
     if folder not in scene.dense:
-        return None, f"This frame has no labels in {folder}; 'elite pseudo-label' makes them."
-    if choice.picture.startswith(REGIONS):
-        return with_regions(image, scene.regions[folder]), ""
-    return with_labels(image, scene.dense[folder], look, choice.hidden), ""
+        return None, f"This frame has no labels in {folder}. Generate them with 'elite pseudo-label'."
+    if choice.overlay.startswith(REGIONS):
+        return draw_regions(image, scene.regions[folder]), ""
+    return draw_labels(image, scene.dense[folder], style, choice.hidden), ""

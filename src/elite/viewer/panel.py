@@ -1,4 +1,4 @@
-"""The controls of the window. They write into a ``Choice`` and tell that it changed; the viewer fills in the texts."""
+"""Controls of the window. They write to a ``Choice`` and report changes; the viewer fills in the texts."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,15 +11,17 @@ from jaxtyping import UInt8
 from elite.labels import CLASS_ID, CLASS_NAMES
 from elite.viewer import text
 from elite.viewer.colors import Mode, Style
-from elite.viewer.images import REGIONS, Picture
+from elite.viewer.images import REGIONS, Overlay
 from elite.viewer.source import Source
 
 
 @dataclass
 class Choice:
-    """What the person in front of the window has chosen.
+    """Selected values of all controls.
 
-    ``index`` counts the frames of all sequences; ``picked`` is a (frame, point).
+    Attributes:
+        index: frame, counted over all sequences.
+        picked: (frame, point) of the selected point.
     """
 
     index: int = 0
@@ -35,19 +37,19 @@ class Choice:
     map: bool = False
     follow: bool = False
     camera: str = ""
-    picture: str = Picture.POINTS
+    overlay: str = Overlay.POINTS
     picked: tuple[int, int] | None = None
     ranking: bool = False
 
 
 class Panel:
-    """The controls.
+    """All controls.
 
     Args:
-        choice: what they change.
-        source: what there is to choose from.
+        choice: written by the controls.
+        source: available sequences, cameras and labels.
         changed: called after each change.
-        actions: what the buttons do, by name.
+        actions: actions of the buttons, by name.
     """
 
     def __init__(
@@ -74,18 +76,18 @@ class Panel:
         with gui.add_folder("Classes"):
             self._add_legend()
         with gui.add_folder("Point"):
-            self.point = gui.add_html(text.plain("Click a point to read what is known of it."))
+            self.point = gui.add_html(text.plain("Click a point to show its values."))
         if not self.live:
             with gui.add_folder("Worst frames", expand_by_default=False):
                 self.rank = self._button("Find the worst frames", "rank")
                 self.worst = gui.add_html("")
-                self._button("Show the next of them", "next_worst")
+                self._button("Show the next one", "next_worst")
         with gui.add_folder("View", expand_by_default=False):
             self._add_view()
         with gui.add_folder("Keys", expand_by_default=False):
             gui.add_html(text.keys())
         if self.source.cameras:
-            self._add_picture()
+            self._add_image()
 
     def _add_time(self) -> None:
         gui, choice = self.server.gui, self.choice
@@ -96,9 +98,9 @@ class Panel:
         self.frame.on_update(self._when(lambda: self.actions["frame"]()))
         self.play = self._button("Play", "play", icon=viser.Icon.PLAYER_PLAY)
         if self.live:
-            self._checkbox("Follow", "follow", "Show each scan as it comes.")
+            self._checkbox("Follow", "follow", "Show each new scan.")
         else:
-            rate = gui.add_slider("Frames a second", min=1, max=10, step=1, initial_value=choice.rate)
+            rate = gui.add_slider("Frames per second", min=1, max=10, step=1, initial_value=choice.rate)
             rate.on_update(self._when(lambda: setattr(choice, "rate", rate.value)))
 
     def _add_colors(self) -> None:
@@ -106,7 +108,7 @@ class Panel:
         self.mode = gui.add_dropdown("Colours", [mode.value for mode in Mode], initial_value=choice.mode.value)
         self.mode.on_update(self._when(lambda: setattr(choice, "mode", Mode(self.mode.value))))
         names = CLASS_NAMES[1:]
-        self.class_name = gui.add_dropdown("Of class", names, initial_value=CLASS_NAMES[choice.class_id])
+        self.class_name = gui.add_dropdown("Class", names, initial_value=CLASS_NAMES[choice.class_id])
         self.class_name.on_update(self._when(lambda: setattr(choice, "class_id", CLASS_ID[self.class_name.value])))
 
     def _add_legend(self) -> None:
@@ -132,25 +134,25 @@ class Panel:
         size = gui.add_slider("Point size", min=0.02, max=0.3, step=0.01, initial_value=choice.size, hint="Metres.")
         size.on_update(self._when(lambda: setattr(choice, "size", size.value)))
         if self.source.cameras:
-            self._checkbox("Cameras", "cameras", "Where the cameras are and what they see. Key F.")
+            self._checkbox("Cameras", "cameras", "Positions and images of the cameras. Key F.")
         if not self.live:
             self._checkbox("Map", "map", "All frames of the sequence at their poses. Key M.")
             self.map_note = gui.add_html("")
-        self._checkbox("Safe colours", "safe", "Colours that colour-blind eyes tell apart. Key O.")
-        self._checkbox("Dark", "dark", "Key L.")
-        gui.add_button_group("Look", ("Behind", "Above")).on_click(
+        self._checkbox("Safe colours", "safe", "Colour-blind-safe class colours. Key O.")
+        self._checkbox("Dark", "dark", "Dark background. Key L.")
+        gui.add_button_group("View from", ("Behind", "Above")).on_click(
             lambda event: self.actions["above" if event.target.value == "Above" else "behind"]()
         )
 
-    def _add_picture(self) -> None:
+    def _add_image(self) -> None:
         choice, source = self.choice, self.source
         choice.camera = source.cameras[0]
         panel = self.server.gui.add_panel()
         with panel.add_tab("Image"):
             camera = self.server.gui.add_dropdown("Camera", list(source.cameras), visible=len(source.cameras) > 1)
             camera.on_update(self._when(lambda: setattr(choice, "camera", camera.value)))
-            self.picture = self.server.gui.add_dropdown("Picture", pictures(source))
-            self.picture.on_update(self._when(lambda: setattr(choice, "picture", self.picture.value)))
+            self.overlay = self.server.gui.add_dropdown("Overlay", overlays(source))
+            self.overlay.on_update(self._when(lambda: setattr(choice, "overlay", self.overlay.value)))
             self.image_note = self.server.gui.add_html("")
             self.image = self.server.gui.add_image(np.zeros((1, 1, 3), np.uint8), jpeg_quality=90, visible=False)
         panel.float(x=15, y=-15, width=560)
@@ -161,20 +163,20 @@ class Panel:
         return button
 
     def _checkbox(self, label: str, name: str, hint: str) -> None:
-        """A box for a field of the choice."""
+        """Add a checkbox for a field of the choice."""
         box = self.server.gui.add_checkbox(label, initial_value=getattr(self.choice, name), hint=hint)
         box.on_update(self._when(lambda: setattr(self.choice, name, box.value)))
         self.boxes[name] = box
 
     def toggle(self, name: str) -> None:
-        """What a key does to a box."""
+        """Toggle a checkbox, for a key."""
         setattr(self.choice, name, not getattr(self.choice, name))
         if name in self.boxes:
             self.boxes[name].value = getattr(self.choice, name)
         self.changed()
 
     def _when(self, change: Callable[[], None]) -> Callable[[viser.GuiEvent[Any]], None]:
-        """The change, if a person made it and not the program."""
+        """Return a callback that makes the change, unless the program itself changed the value."""
 
         def callback(event: viser.GuiEvent[Any]) -> None:
             if event.client is not None:
@@ -184,7 +186,7 @@ class Panel:
         return callback
 
     def place(self, position: int, count: int, sequence: str, playing: bool) -> None:
-        """Show which of the ``count`` frames of a sequence is seen, and whether the next ones follow by themselves."""
+        """Show the position among the ``count`` frames of a sequence, and whether it is playing."""
         highest = max(1, count - 1)
         if self.frame.max != highest:
             self.frame.max = highest
@@ -198,25 +200,25 @@ class Panel:
             self.play.label, self.play.icon = label, viser.Icon.PLAYER_PAUSE if playing else viser.Icon.PLAYER_PLAY
 
     def set_mode(self, mode: Mode) -> None:
-        """What a key does to the colours."""
+        """Select the colours, for a key."""
         self.choice.mode = mode
         self.mode.value = mode.value
         self.changed()
 
     def show_image(self, image: UInt8[np.ndarray, "h w 3"] | None, note: str) -> None:
-        """The picture, or a note in its place."""
+        """Show an image, or a note in its place."""
         if image is not None:
             self.image.image = image
         self.image.visible = image is not None
         self.image_note.content = text.plain(note) if note else ""
 
-    def paint_legend(self, look: Style) -> None:
-        # The page's only handle on an element is its id, which the library keeps to itself.
+    def paint_legend(self, style: Style) -> None:
+        # CSS needs the id of each element, for which viser has no public interface.
         ids = {box._impl.uuid: i for i, box in self.classes}
-        self.legend_style.content = text.legend_css(ids, look)
+        self.legend_style.content = text.legend_css(ids, style)
 
 
-def pictures(source: Source) -> list[str]:
-    """What the picture can show: the image with points or alone, every kind of dense labels, the teacher."""
+def overlays(source: Source) -> list[str]:
+    """Names of all overlays of the image: points, none, dense labels and their regions, teacher."""
     dense = [name for folder in source.dense for name in (folder, REGIONS + folder)]
-    return [Picture.POINTS.value, Picture.IMAGE.value, *dense, *([Picture.TEACHER.value] if source.teaches else [])]
+    return [Overlay.POINTS.value, Overlay.NONE.value, *dense, *([Overlay.TEACHER.value] if source.has_teacher else [])]

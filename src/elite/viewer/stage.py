@@ -1,4 +1,4 @@
-"""The three-dimensional part of the window: points, cameras, the map, a mark. Sensor frame, metres."""
+"""3D scene of the window: points, cameras, map, marker. Sensor frame, metres."""
 
 from collections.abc import Mapping
 
@@ -11,22 +11,22 @@ from elite.geometry import pinhole
 from elite.types import Camera
 from elite.viewer.colors import Style
 
-BEHIND = ((-17.0, 4.5, 10.0), (9.0, 0.0, -1.5))  # the eye, and what it looks at
+BEHIND = ((-17.0, 4.5, 10.0), (9.0, 0.0, -1.5))  # position and target of the view
 ABOVE = ((-1.0, 0.0, 75.0), (0.0, 0.0, 0.0))
-_FRUSTUM = 1.6  # metres from a camera's centre to its picture
+_FRUSTUM = 1.6  # metres from the centre of a camera to its image
 
 
 class Stage:
-    """What is drawn; each method puts something in the place of what was there.
+    """Objects of the scene; each method replaces one of them.
 
-    Points and their colours must change in one step: the methods are called within ``server.atomic()``.
+    Call the methods within ``server.atomic()``: points and their colours must change in one step.
     """
 
     def __init__(self, server: viser.ViserServer) -> None:
         self.server = server
         server.initial_camera.position, server.initial_camera.look_at = map(np.array, BEHIND)
-        one = np.zeros((1, 3), np.float32), np.zeros((1, 3), np.uint8)  # a cloud cannot be empty
-        # Halves would move points by centimetres; flat squares have exactly the colour that they are given.
+        one = np.zeros((1, 3), np.float32), np.zeros((1, 3), np.uint8)  # viser requires at least one point
+        # float16 would move points by centimetres; flat shading keeps the exact colours.
         self._cloud, self._map = (
             server.scene.add_point_cloud(name, *one, visible=False, precision="float32", point_shading="flat")
             for name in ("/scan", "/map")
@@ -35,11 +35,11 @@ class Stage:
         self._cameras: dict[str, tuple[viser.CameraFrustumHandle, Camera, UInt8[np.ndarray, "h w 3"]]] = {}
 
     def show_cloud(self, points: Float32[np.ndarray, "n 3"], colors: UInt8[np.ndarray, "n 3"], *, size: float) -> None:
-        """``size`` is the side of a point in metres."""
+        """Replace the scan; ``size`` is the side of a point in metres."""
         self._fill(self._cloud, points, colors, size)
 
     def show_map(self, points: Float32[np.ndarray, "n 3"], colors: UInt8[np.ndarray, "n 3"], *, size: float) -> None:
-        """Points of the street, in the street's frame; none to hide it."""
+        """Replace the map, in its own frame; no points hide it."""
         self._fill(self._map, points, colors, size)
 
     def _fill(
@@ -53,15 +53,15 @@ class Stage:
         if len(points):
             handle.points, handle.colors, handle.point_size = points, colors, size
 
-    def place_map(self, T_velo_street: Float[np.ndarray, "4 4"]) -> None:
-        """Put the street where the sensor sees it now."""
-        self._map.wxyz = Rotation.from_matrix(T_velo_street[:3, :3]).as_quat(scalar_first=True)
-        self._map.position = T_velo_street[:3, 3]
+    def place_map(self, T_velo_map: Float[np.ndarray, "4 4"]) -> None:
+        """Move the map to its pose in the current sensor frame."""
+        self._map.wxyz = Rotation.from_matrix(T_velo_map[:3, :3]).as_quat(scalar_first=True)
+        self._map.position = T_velo_map[:3, 3]
 
     def show_cameras(
-        self, cameras: Mapping[str, Camera], images: Mapping[str, UInt8[np.ndarray, "h w 3"]], look: Style
+        self, cameras: Mapping[str, Camera], images: Mapping[str, UInt8[np.ndarray, "h w 3"]], style: Style
     ) -> None:
-        """The frustum of every camera that has an image, with the image in it."""
+        """Show the frustum of every camera with an image, and the image in it."""
         for name, (handle, camera, picture) in [*self._cameras.items()]:
             if name not in images or not _same_place(camera, cameras[name], picture, images[name]):
                 handle.remove()
@@ -70,9 +70,9 @@ class Stage:
             handle, camera, picture = self._cameras.get(name, (None, cameras[name], None))
             if handle is None:
                 handle = self._add_camera(camera, image)
-            handle.color = look.frustum
+            handle.color = style.frustum
             if picture is not image:
-                handle.image = np.ascontiguousarray(image[::2, ::2])  # it is small in the scene
+                handle.image = np.ascontiguousarray(image[::2, ::2])  # half resolution suffices
             self._cameras[name] = handle, camera, image
 
     def _add_camera(self, camera: Camera, image: UInt8[np.ndarray, "h w 3"]) -> viser.CameraFrustumHandle:
@@ -87,20 +87,20 @@ class Stage:
             position=centre,
         )
 
-    def mark(self, point: Float32[np.ndarray, "3"] | None, look: Style) -> None:
-        """A ball around the point that was picked; None = no ball."""
+    def mark(self, point: Float32[np.ndarray, "3"] | None, style: Style) -> None:
+        """Mark the selected point with a ball; None = no ball."""
         self._mark.visible = point is not None
         if point is not None:
-            self._mark.position, self._mark.color = point, look.mark
+            self._mark.position, self._mark.color = point, style.mark
 
-    def look(self, eye: tuple[float, float, float], at: tuple[float, float, float]) -> None:
-        """Move every window's eye."""
+    def move_camera(self, position: tuple[float, float, float], target: tuple[float, float, float]) -> None:
+        """Move the view of every browser."""
         for client in self.server.get_clients().values():
             with client.atomic():
                 client.camera.up_direction = (0.0, 0.0, 1.0)
-                client.camera.position, client.camera.look_at = eye, at
+                client.camera.position, client.camera.look_at = position, target
 
 
 def _same_place(one: Camera, other: Camera, image: np.ndarray, next_image: np.ndarray) -> bool:
-    """Whether a camera's frustum serves another frame; sequences differ in their calibration."""
+    """Whether a frustum can be reused for another frame; sequences have different calibrations."""
     return image.shape == next_image.shape and np.array_equal(one.projection, other.projection)

@@ -1,4 +1,4 @@
-"""The words of the viewer, as HTML and as labels. Pure; every text from a file is escaped."""
+"""Texts of the window, as HTML and as labels. Text from files is escaped."""
 
 from collections.abc import Sequence
 from html import escape
@@ -8,27 +8,27 @@ from jaxtyping import Int64
 
 from elite.formatting import count, percent
 from elite.labels import CLASS_NAMES, IGNORE, to_raw
+from elite.viewer.cloud import Cloud
 from elite.viewer.colors import RANGES, Mode, Style
-from elite.viewer.layers import Cloud
 
 RGB = Sequence[int]
 KEYS = (
-    ("Space", "play, pause"),
-    ("N / B", "next frame, one back"),
-    ("1 ... 7", "what the colours tell"),
+    ("Space", "play or pause"),
+    ("N / B", "next or previous frame"),
+    ("1 ... 7", "colours: height, remission, ..."),
     ("X", "next of the worst frames"),
-    ("C", "back to the first view of the car"),
+    ("C", "view from behind the car"),
     ("V", "view from above"),
     ("M", "map of the whole sequence"),
     ("F", "cameras"),
-    ("O", "colours that colour-blind eyes tell apart"),
-    ("L", "light or dark"),
-    ("WASD, QE", "move; arrows turn"),
+    ("O", "colour-blind-safe colours"),
+    ("L", "light or dark background"),
+    ("WASD, QE", "move; arrows rotate"),
 )
 
 
 def status(title: str, cloud: Cloud | None, note: str = "") -> str:
-    """The headline: which frame, how many points, how right the student is here, and a note on what is missing."""
+    """Headline: frame, number of points, scores of this frame, and a note on missing values."""
     lines = [f"<b style='font-size:1.15em'>{escape(title)}</b>"]
     if cloud is not None:
         lines.append(f"{count(len(cloud))} points{_scored(cloud)}")
@@ -43,32 +43,32 @@ def _scored(cloud: Cloud) -> str:
         return ""
     return (
         f"<br>mean IoU <b>{percent(found.miou_present)}</b> over {len(found.present)} classes, "
-        f"<b>{percent(found.accuracy)}</b> of the points right"
+        f"accuracy <b>{percent(found.accuracy)}</b>"
     )
 
 
 def legend_label(class_id: int, cloud: Cloud, points: Int64[np.ndarray, "classes"]) -> str:
-    """A class in the legend: its name, and its IoU in this frame or, where there is none, how many points it has."""
+    """Entry of the legend: class name, and its IoU in this frame, or its number of points without a score."""
     name, found = CLASS_NAMES[class_id], cloud.score
     if found is None or class_id == IGNORE:
         return f"{name}\t{count(int(points[class_id]))}"
-    return f"{name}\t{percent(found.iou[class_id])}" if class_id in found.present else f"{name}\tnot there"
+    return f"{name}\t{percent(found.iou[class_id])}" if class_id in found.present else f"{name}\tabsent"
 
 
-def legend_head(cloud: Cloud, mode: Mode, look: Style) -> str:
-    """What the colours of this mode mean, above the classes."""
+def legend_head(cloud: Cloud, mode: Mode, style: Style) -> str:
+    """Meaning of the colours of a mode, above the classes."""
     if mode in RANGES:
-        return _block(_gradient(mode, look))
+        return _block(_gradient(mode, style))
     if mode is Mode.ERROR:
-        parts = (("right", look.right), ("wrong", look.wrong), ("not scored", look.faint))
+        parts = (("correct", style.correct), ("wrong", style.wrong), ("not scored", style.unscored))
         return _block(" &nbsp; ".join(f"{_swatch(color)} {name}" for name, color in parts))
     number = "IoU in this frame" if cloud.score is not None else "points"
     return _block(f"Click a class to hide it. Numbers: {number}.")
 
 
-def _gradient(mode: Mode, look: Style) -> str:
+def _gradient(mode: Mode, style: Style) -> str:
     low, high, unit = RANGES[mode]
-    colors = ",".join(_css(color) for color in look.ramp.tolist())
+    colors = ",".join(_css(color) for color in style.ramp.tolist())
     return (
         f"<div style='height:0.7em;border-radius:3px;background:linear-gradient(90deg,{colors})'></div>"
         f"<div style='display:flex;justify-content:space-between'><span>{low:g}{unit}</span>"
@@ -76,15 +76,15 @@ def _gradient(mode: Mode, look: Style) -> str:
     )
 
 
-def legend_css(ids: dict[str, int], look: Style) -> str:
-    """Makes a legend of the classes' boxes, by the ids of their elements: swatch, name, number, and the box at the end.
+def legend_css(ids: dict[str, int], style: Style) -> str:
+    """CSS that turns the checkboxes of the classes into a legend: swatch, name, number, checkbox.
 
-    It leans on how the page is built. Should that change, boxes with names and numbers are left.
+    It depends on the structure of viser's page. If that changes, plain checkboxes with names and numbers remain.
     """
     labels = {f"label[for='{element}']": i for element, i in ids.items()}
     every = ",".join(labels)
     swatches = "".join(
-        f"{label}::before {{background:{_css(look.classes[i].tolist())}}}" for label, i in labels.items()
+        f"{label}::before {{background:{_css(style.classes[i].tolist())}}}" for label, i in labels.items()
     )
     return (
         f"<style>:is({every}) {{white-space:pre; tab-size:9.5em; cursor:pointer; display:block; letter-spacing:0;"
@@ -99,7 +99,7 @@ def legend_css(ids: dict[str, int], look: Style) -> str:
 
 
 def picked(cloud: Cloud, i: int, raw: int | None, pixels: dict[str, tuple[int, int]]) -> str:
-    """Everything about one point: ``raw`` is its true label in the file, ``pixels`` its (row, column) in each image."""
+    """Values of one point: ``raw`` is the raw id of its ground truth, ``pixels`` its (row, column) in each image."""
     x, y, z = cloud.points[i].tolist()
     rows = {
         "point": f"{i}",
@@ -107,15 +107,15 @@ def picked(cloud: Cloud, i: int, raw: int | None, pixels: dict[str, tuple[int, i
         "distance": f"{float(np.linalg.norm(cloud.points[i])):.2f} m",
         "remission": f"{float(cloud.remission[i]):.2f}",
     }
-    if cloud.truth is not None:
-        rows["truth"] = _class(int(cloud.truth[i]), raw)
+    if cloud.ground_truth is not None:
+        rows["ground truth"] = _class(int(cloud.ground_truth[i]), raw)
     if cloud.objects is not None and cloud.objects[i]:
         rows["instance"] = str(int(cloud.objects[i]) & 0xFFFF)
-    if cloud.answer is not None:
-        label = cloud.answer.labels[i]
+    if cloud.prediction is not None:
+        label = cloud.prediction.labels[i]
         rows["prediction"] = _class(int(label), int(to_raw(np.array([label]))[0]))
-    if cloud.answer is not None and cloud.answer.confidence is not None:
-        rows["confidence"] = percent(float(cloud.answer.confidence[i]))
+    if cloud.prediction is not None and cloud.prediction.confidence is not None:
+        rows["confidence"] = percent(float(cloud.prediction.confidence[i]))
     rows |= {f"pixel in {escape(camera)}": f"row {row}, column {column}" for camera, (row, column) in pixels.items()}
     body = "".join(f"<tr><td style='opacity:.65;padding-right:1em'>{k}</td><td>{v}</td></tr>" for k, v in rows.items())
     return _block(f"<table style='border-spacing:0'>{body}</table>{_logits(cloud, i)}")
@@ -126,38 +126,38 @@ def _class(train_id: int, raw: int | None) -> str:
 
 
 def _logits(cloud: Cloud, i: int, most: int = 5) -> str:
-    """The classes with the largest logits."""
-    if cloud.answer is None or cloud.answer.logits is None:
+    """Table of the classes with the largest logits."""
+    if cloud.prediction is None or cloud.prediction.logits is None:
         return ""
-    logits = cloud.answer.logits[i, IGNORE + 1 :]
+    logits = cloud.prediction.logits[i, IGNORE + 1 :]
     shares = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
     rows = "".join(
         f"<tr><td style='padding-right:1em'>{CLASS_NAMES[k + 1]}</td><td style='text-align:right'>{logits[k]:.2f}</td>"
         f"<td style='text-align:right;padding-left:1em'>{percent(float(shares[k]))}</td></tr>"
         for k in np.argsort(-logits)[:most]
     )
-    head = "<tr style='opacity:.65'><td>class</td><td>logit</td><td style='padding-left:1em'>share</td></tr>"
+    head = "<tr style='opacity:.65'><td>class</td><td>logit</td><td style='padding-left:1em'>probability</td></tr>"
     return f"<table style='margin-top:.5em;border-spacing:0'>{head}{rows}</table>"
 
 
 def worst(ranked: Sequence[tuple[str, float, float]], done: int, of: int) -> str:
-    """The frames with the lowest mean IoU: (id, mean IoU, accuracy), and how many of all were looked at."""
+    """Table of the frames with the lowest mean IoU, as (id, mean IoU, accuracy), and the progress."""
     if not of:
-        return _block("No frame has both labels and a prediction.")
+        return _block("No frame has both ground truth and a prediction.")
     rows = "".join(
         f"<tr><td style='padding-right:1em'>{escape(name)}</td><td style='text-align:right'>{percent(miou)}</td>"
         f"<td style='text-align:right;padding-left:1em'>{percent(accuracy)}</td></tr>"
         for name, miou, accuracy in ranked
     )
-    head = "<tr style='opacity:.65'><td>frame</td><td>mean IoU</td><td style='padding-left:1em'>right</td></tr>"
+    head = "<tr style='opacity:.65'><td>frame</td><td>mean IoU</td><td style='padding-left:1em'>accuracy</td></tr>"
     progress = "" if done == of else f"{done} of {of} frames scored<br>"
     return _block(f"{progress}<table style='border-spacing:0'>{head}{rows}</table>")
 
 
 def keys() -> str:
     rows = "".join(
-        f"<tr><td style='padding-right:1em;white-space:nowrap'><b>{key}</b></td><td>{what}</td></tr>"
-        for key, what in KEYS
+        f"<tr><td style='padding-right:1em;white-space:nowrap'><b>{key}</b></td><td>{meaning}</td></tr>"
+        for key, meaning in KEYS
     )
     return _block(f"<table style='border-spacing:0'>{rows}</table>")
 

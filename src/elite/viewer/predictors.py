@@ -1,4 +1,4 @@
-"""Who labels the points and the pixels that are shown: a student, files of its predictions, a teacher."""
+"""Sources of predictions: a student, saved predictions, a teacher."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,82 +15,86 @@ from elite.evaluation import saved_predictions
 from elite.inference import Segmenter
 from elite.layout import Layout
 from elite.types import Frame
-from elite.viewer.layers import Answer
+from elite.viewer.cloud import PointPrediction
 from elite.weights.torch_file import open_torch
 
-if TYPE_CHECKING:  # its libraries are needed only where there is a teacher
-    from elite.teacher import Teacher as Network
+if TYPE_CHECKING:  # needs the extra `teacher`
+    from elite.teacher import TeacherPredictor as Network
 
 
 @runtime_checkable
-class Answerer(Protocol):
-    """Labels of a frame's points, None where there are none; ``quick`` if they need not be computed."""
+class FramePredictor(Protocol):
+    """Predict the points of a frame; None if there is no prediction.
 
-    quick: bool
+    Attributes:
+        is_saved: predictions are read from files, not computed.
+    """
 
-    def __call__(self, frame: Frame) -> Answer | None: ...
+    is_saved: bool
+
+    def __call__(self, frame: Frame) -> PointPrediction | None: ...
 
 
-class Student:
-    """Labels every scan by a network; with its logits, unless views of the scan vote."""
+class StudentPredictor:
+    """Predicts scans with a student; without test-time augmentation also returns logits."""
 
-    quick = False
+    is_saved = False
 
     def __init__(self, segmenter: Segmenter) -> None:
         self.segmenter = segmenter
 
-    def __call__(self, frame: Frame) -> Answer:
+    def __call__(self, frame: Frame) -> PointPrediction:
         scan = frame.scan
         if self.segmenter.ensemble.count == 1:
-            return Answer.of_logits(self.segmenter.logits(scan.points, scan.remission))
+            return PointPrediction.from_logits(self.segmenter.logits(scan.points, scan.remission))
         result = self.segmenter.segment(scan)
-        return Answer(result.labels, result.confidence)
+        return PointPrediction(result.labels, result.confidence)
 
 
-class Files:
-    """Labels as ``elite predict`` wrote them into a folder."""
+class SavedPredictions:
+    """Reads predictions that ``elite predict`` wrote to a folder."""
 
-    quick = True
+    is_saved = True
 
     def __init__(self, folder: Path) -> None:
         self._layout, self._read = Layout(folder), saved_predictions(folder)
 
-    def __call__(self, frame: Frame) -> Answer | None:
+    def __call__(self, frame: Frame) -> PointPrediction | None:
         if not self._layout.prediction(frame.sequence, frame.name).exists():
             return None
         found = self._read(frame)
-        return Answer(found.labels, found.confidence)
+        return PointPrediction(found.labels, found.confidence)
 
 
 @dataclass(frozen=True)
-class Taught:
-    """What the teacher says of the part of an image that it sees: train ids 1..19 of every pixel."""
+class TeacherPrediction:
+    """The image crop that the teacher receives, and its prediction for every pixel: train ids 1..19."""
 
     image: UInt8[np.ndarray, "h w 3"]
     labels: UInt8[np.ndarray, "h w"]
 
 
-class Teacher:
-    """The teacher of a training checkpoint, loaded when it is first asked."""
+class TeacherPredictor:
+    """Predicts images with the teacher of a training checkpoint, which is loaded on first use."""
 
     def __init__(self, checkpoint: Path, device: str) -> None:
         self._checkpoint, self._device = checkpoint, device
         self._loaded: tuple[Network, ImageConfig] | None = None
 
-    def __call__(self, frame: Frame) -> Taught:
-        """``frame`` has one image.
+    def __call__(self, frame: Frame) -> TeacherPrediction:
+        """Predict the image of a frame that has one image.
 
         Raises:
             CheckpointError, ConfigError, MissingExtraError: the teacher cannot be loaded.
             DataError: the frame has no image, or it is too small.
         """
         if not frame.images:
-            raise DataError(f"frame {frame.id} has no image for the teacher to look at.")
+            raise DataError(f"frame {frame.id} has no image for the teacher to style at.")
         network, config = self._load()
         (view,) = frame_views(frame, np.arange(len(frame.scan)), config)
         from elite.teacher.prediction import predict_view
 
-        return Taught(view.image, predict_view(network, view).image)
+        return TeacherPrediction(view.image, predict_view(network, view).image)
 
     def _load(self) -> "tuple[Network, ImageConfig]":
         if self._loaded is None:
@@ -106,8 +110,8 @@ class Teacher:
 
 
 def has_teacher(checkpoint: Path) -> bool:
-    """Whether a file is a checkpoint of a run with a teacher."""
+    """Whether a file is a training checkpoint with a teacher."""
     if checkpoint.suffix == ".safetensors":
         return False
-    with open_torch(checkpoint) as file:  # no numbers are read
+    with open_torch(checkpoint) as file:  # tensors are not read
         return "elite_teacher" in file.content

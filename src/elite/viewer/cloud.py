@@ -1,4 +1,4 @@
-"""What is known of every point of a frame, and what follows from it. Pure: arrays in, arrays out."""
+"""Points of a frame with their labels and predictions. Pure functions on arrays."""
 
 from dataclasses import dataclass
 
@@ -12,19 +12,19 @@ from elite.metrics import Score, confusion_matrix, score
 
 
 @dataclass(frozen=True)
-class Answer(Prediction):
-    """What a student says of every point, perhaps with the logits of all classes."""
+class PointPrediction(Prediction):
+    """Prediction for every point, with the logits of all classes if they are known."""
 
     logits: Float32[np.ndarray, "n classes"] | None = None
 
     @classmethod
-    def of_logits(cls, logits: Float32[np.ndarray, "n classes"]) -> "Answer":
-        """The best class but the ignored one."""
+    def from_logits(cls, logits: Float32[np.ndarray, "n classes"]) -> "PointPrediction":
+        """Return the prediction with the largest logit, without the ignored class."""
         shares = softmax(logits[:, IGNORE + 1 :], axis=1)
         return cls((shares.argmax(axis=1) + IGNORE + 1).astype(np.uint8), shares.max(axis=1), logits)
 
     def shares(self, class_id: int) -> Float32[np.ndarray, "n"] | None:
-        """The softmax share of one class, the ignored one left out; None without logits."""
+        """Softmax probability of one class, without the ignored class; None without logits."""
         if self.logits is None:
             return None
         return softmax(self.logits[:, IGNORE + 1 :], axis=1)[:, class_id - 1]
@@ -32,35 +32,37 @@ class Answer(Prediction):
 
 @dataclass(frozen=True)
 class Cloud:
-    """Points in the sensor frame (m) and what is known of each of them; None = not known.
+    """Points in the sensor frame (m) with their values; None = not known.
 
-    ``truth`` are train ids, ``objects`` (class << 16 | instance).
+    Attributes:
+        ground_truth: train ids.
+        objects: class << 16 | instance.
     """
 
     points: Float32[np.ndarray, "n 3"]
     remission: Float32[np.ndarray, "n"]
-    truth: UInt8[np.ndarray, "n"] | None = None
+    ground_truth: UInt8[np.ndarray, "n"] | None = None
     objects: UInt32[np.ndarray, "n"] | None = None
-    answer: Answer | None = None
+    prediction: PointPrediction | None = None
 
     def __len__(self) -> int:
         return len(self.points)
 
     @property
     def score(self) -> Score | None:
-        """The benchmark's score of this frame alone; None if there is nothing to compare."""
-        if self.truth is None or self.answer is None or not (self.truth != IGNORE).any():
+        """Score of this frame by the rule of the benchmark; None without ground truth or prediction."""
+        if self.ground_truth is None or self.prediction is None or not (self.ground_truth != IGNORE).any():
             return None
-        return score(confusion_matrix(self.answer.labels, self.truth))
+        return score(confusion_matrix(self.prediction.labels, self.ground_truth))
 
 
 def counts(labels: UInt8[np.ndarray, "n"] | None) -> Int64[np.ndarray, "classes"]:
-    """Points of each class; all 0 if there are no labels."""
+    """Number of points of each class; all 0 without labels."""
     return np.bincount(labels if labels is not None else [], minlength=NUM_CLASSES).astype(np.int64)
 
 
-def shown(labels: UInt8[np.ndarray, "n"] | None, hidden: frozenset[int], points: int) -> Bool[np.ndarray, "n"]:
-    """Which points are drawn: those of no hidden class, and all where no classes are known."""
+def visible_points(labels: UInt8[np.ndarray, "n"] | None, hidden: frozenset[int], points: int) -> Bool[np.ndarray, "n"]:
+    """Select the points whose class is not hidden; all points without labels."""
     if labels is None:
         return np.ones(points, bool)
     return ~np.isin(np.arange(NUM_CLASSES), list(hidden))[labels]
@@ -74,10 +76,14 @@ def pick(
     reach: float = 0.012,
     thickness: float = 0.5,
 ) -> int | None:
-    """The point that a look from ``origin`` along ``direction`` means; None if none is near the line of sight.
+    """Return the point that a click selects; None if no point is near the line of sight.
 
-    Of the points within ``reach`` (tangent of the angle) those that are no more than ``thickness`` metres behind the
-    nearest one count; the one closest to the line wins.
+    Args:
+        points: metres.
+        origin, direction: line of sight.
+        reach: largest angle between a point and the line of sight, as a tangent.
+        thickness: points farther than this (m) behind the nearest candidate are excluded. Of the others, the one
+            closest to the line is selected.
     """
     offset = points.astype(np.float64) - origin
     ahead = offset @ (direction / np.linalg.norm(direction))
@@ -89,8 +95,8 @@ def pick(
     return int(front[(aside[front] / ahead[front]).argmin()])
 
 
-def thin(points: Float32[np.ndarray, "n 3"], cell: float) -> Int64[np.ndarray, "kept"]:
-    """Rows of the first point in every cube of ``cell`` metres."""
+def first_per_cell(points: Float32[np.ndarray, "n 3"], cell: float) -> Int64[np.ndarray, "kept"]:
+    """Rows of the first point in each cube of ``cell`` metres."""
     index = np.floor(points / cell).astype(np.int64)
     index -= index.min(axis=0)
     size = index.max(axis=0) + 1
@@ -98,13 +104,13 @@ def thin(points: Float32[np.ndarray, "n 3"], cell: float) -> Int64[np.ndarray, "
     return np.sort(np.unique(key, return_index=True)[1])
 
 
-def joined(clouds: list[Cloud], cell: float) -> Cloud:
-    """Clouds of one frame of reference as one, a point per cube of ``cell`` metres; the first one's points are kept.
+def merge(clouds: list[Cloud], cell: float) -> Cloud:
+    """Merge clouds of one frame of reference, with the first point of each cube of ``cell`` metres.
 
-    Labels are kept if any cloud has them, and 0 for the points of the others.
+    If only some clouds have labels, the points of the others get label 0.
     """
     points = np.concatenate([cloud.points for cloud in clouds])
-    rows = thin(points, cell)
+    rows = first_per_cell(points, cell)
 
     def layer(arrays: list[UInt8[np.ndarray, "_"] | None]) -> UInt8[np.ndarray, "kept"] | None:
         if all(array is None for array in arrays):
@@ -113,7 +119,7 @@ def joined(clouds: list[Cloud], cell: float) -> Cloud:
         filled = [own if array is None else array for array, own in zip(arrays, nothing, strict=True)]
         return np.concatenate(filled)[rows]
 
-    predicted = layer([cloud.answer.labels if cloud.answer else None for cloud in clouds])
+    predicted = layer([cloud.prediction.labels if cloud.prediction else None for cloud in clouds])
     remission = np.concatenate([cloud.remission for cloud in clouds])[rows]
-    answer = Answer(predicted) if predicted is not None else None
-    return Cloud(points[rows], remission, layer([cloud.truth for cloud in clouds]), None, answer)
+    prediction = PointPrediction(predicted) if predicted is not None else None
+    return Cloud(points[rows], remission, layer([cloud.ground_truth for cloud in clouds]), None, prediction)

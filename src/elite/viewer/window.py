@@ -1,15 +1,15 @@
-"""From paths to a window: what ``elite view`` and ``elite stream --view`` open."""
+"""Open the window of ``elite view`` and ``elite stream --view``."""
 
 from pathlib import Path
 
 from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import DataError
 from elite.layout import CAMERAS, open_layout, parse_names
-from elite.viewer.answers import Answerer, Teacher
 from elite.viewer.app import Viewer
 from elite.viewer.colors import Mode
 from elite.viewer.gate import GuardedServer, listen
 from elite.viewer.panel import Choice
+from elite.viewer.predictors import FramePredictor, TeacherPredictor
 from elite.viewer.source import DataSource, ScanSource, Source
 
 
@@ -22,39 +22,44 @@ def open_data(
     cameras: tuple[str, ...] | None = None,
     pseudo: str | None = None,
     derived: Path | None = None,
-    answerer: Answerer | None = None,
-    teacher: Teacher | None = None,
+    predictor: FramePredictor | None = None,
+    teacher: TeacherPredictor | None = None,
 ) -> DataSource:
-    """A data set and what there is beside it.
+    """Open a data set with its images, labels and derived labels.
 
     Args:
-        cameras: image folders; None = all that there are.
-        pseudo: folders of generated dense labels, image_2_pseudo,image_3_pseudo; None = those of these names.
-        derived: root of generated labels that are not in the data set.
+        root: data set.
+        sequences, frames: selection; None = all.
+        labels: label folder.
+        cameras: image folders; None = all existing ones.
+        pseudo: folders of pseudo-labels; None = image_2_pseudo and image_3_pseudo, if they exist.
+        derived: root of pseudo-labels outside the data set.
+        predictor: predicts points.
+        teacher: predicts images.
 
     Raises:
-        DataError: no such data, nothing selected, or no folder ``pseudo``.
-        ConfigError: a selection, camera or folder that cannot be understood.
+        DataError: the data set is missing, the selection is empty, or a folder of ``pseudo`` does not exist.
+        ConfigError: an invalid selection, camera or folder.
     """
     layout = open_layout(root)
     found = layout.found_sequences()
     if cameras is None:
         cameras = tuple(c for c in CAMERAS if any(layout.image(s, "0", c).parent.is_dir() for s in found))
     dataset = SemanticKITTI(root, sequences, frames=frames, labels=labels, cameras=cameras, derived=derived)
-    made = ",".join(_there(dataset, found, tuple(f"{c}_pseudo" for c in cameras)))
+    made = ",".join(_existing(dataset, found, tuple(f"{c}_pseudo" for c in cameras)))
     if pseudo is not None:
         made = pseudo
-        if missing := set(parse_names(pseudo)) - set(_there(dataset, found, parse_names(pseudo))):
+        if missing := set(parse_names(pseudo)) - set(_existing(dataset, found, parse_names(pseudo))):
             raise DataError(
-                f"{layout.root} has no folder {', '.join(sorted(missing))} in any sequence. Make one with "
-                "'elite pseudo-label', give --derived if it wrote elsewhere, or leave --pseudo out."
+                f"--pseudo: expected {', '.join(sorted(missing))} in a sequence of {layout.root}, found none. Generate "
+                "pseudo-labels with 'elite pseudo-label', give --derived for another root, or omit --pseudo."
             )
-    true = ",".join(_there(dataset, found, tuple(f"{c}_labels" for c in cameras)))
-    return DataSource(dataset, answerer, dense=[text for text in (made, true) if text], teacher=teacher)
+    ground_truth = ",".join(_existing(dataset, found, tuple(f"{c}_labels" for c in cameras)))
+    return DataSource(dataset, predictor, dense=[text for text in (made, ground_truth) if text], teacher=teacher)
 
 
-def _there(dataset: SemanticKITTI, sequences: tuple[str, ...], folders: tuple[str, ...]) -> list[str]:
-    """Those of the dense label folders that some sequence has."""
+def _existing(dataset: SemanticKITTI, sequences: tuple[str, ...], folders: tuple[str, ...]) -> list[str]:
+    """Folders of dense labels that exist in at least one sequence."""
 
     def has(sequence: str, folder: str) -> bool:
         return dataset.layout_of(folder).dense_labels(sequence, "0", folder, "semantic").parent.is_dir()
@@ -76,6 +81,6 @@ def open_window(
 
 
 def first_choice(source: Source, *, light: bool = False, safe: bool = False) -> Choice:
-    """What a new window shows: predictions if there are any, else the truth, else heights."""
-    mode = Mode.PREDICTION if source.answers else Mode.TRUTH if source.labelled() else Mode.HEIGHT
+    """Return the initial choice: predictions if available, else ground truth, else heights."""
+    mode = Mode.PREDICTION if source.has_predictions else Mode.GROUND_TRUTH if source.labelled() else Mode.HEIGHT
     return Choice(mode=mode, dark=not light, safe=safe, follow=isinstance(source, ScanSource))
