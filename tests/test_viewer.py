@@ -418,7 +418,7 @@ def test_a_stream_opens_a_window_and_tells_where(tmp_path: Path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        (["--sequences", "08", "--frames", "7"], "no scan"),
+        (["--sequences", "08", "--frames", "7"], "expected a scan"),
         (["--checkpoint", __file__, "--predictions", "b"], "Give one of them"),
         (["--predictions", "nowhere"], "elite predict"),
         (["--checkpoint", "nowhere.ckpt"], "nowhere.ckpt"),
