@@ -201,7 +201,7 @@ def cubic(step: int, total: int) -> int:
 @pytest.mark.parametrize("hold", [False, True])
 def test_allocate_each_interval_follows_the_cubic_budget(hold: bool) -> None:
     """Right after every allocation, and in every forward pass of the final phase, although momentum revives ranks."""
-    total, interval = 1800, 6
+    total, interval = 600, 2
     budgets = Run(total, hold_budget=hold).train(1, total)
     assert set(budgets[: total // 6]) == {16}
     over, last = 0, 16

@@ -215,45 +215,69 @@ def test_train_signal_while_waiting_for_a_batch_saves_the_last_step(
     assert read_metrics(stopped.out) == read_metrics(whole.out)
 
 
-@pytest.mark.parametrize(
-    ("number", "error"),
-    [(signal.SIGINT, KeyboardInterrupt), (signal.SIGUSR1, StoppedError)],
-)
-def test_train_sigint_and_sigusr1_save_as_sigterm_does(
-    tiny_kitti: Path, tmp_path: Path, monkeypatch, number: int, error: type[BaseException]
-) -> None:
+def in_the_third_step(event: Callable[[], None], patch: pytest.MonkeyPatch) -> None:
     step = Training.training_step
 
-    def signalled(self: Training, *given: Any) -> Any:
+    def interrupted(self: Training, *given: Any) -> Any:
         if self.global_step == 2:
-            os.kill(os.getpid(), number)
+            event()
         return step(self, *given)
 
-    monkeypatch.setattr(Training, "training_step", signalled)
-    with pytest.raises(error):
-        train(student_run(tiny_kitti, tmp_path), progress=False)
-    assert read_checkpoint(tmp_path)["global_step"] == 3  # the step was finished
+    patch.setattr(Training, "training_step", interrupted)
 
 
-def test_train_signal_in_validation_ends_at_once(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
+def in_the_second_validation(event: Callable[[], None], patch: pytest.MonkeyPatch) -> None:
     read, calls = ScoringSet.__getitem__, iter(range(9))
 
     def stalled(self: ScoringSet, i: int) -> Any:
-        if next(calls) == 2:  # after the look before the run, and the first validation
-            hang(lambda: os.kill(os.getpid(), signal.SIGTERM))
+        if next(calls) == 2:  # the check before the run and the first validation read one scan each
+            hang(event)
         return read(self, i)
 
-    monkeypatch.setattr(ScoringSet, "__getitem__", stalled)
-    with pytest.raises(StoppedError, match="SIGTERM after step 2; saved"):
-        train(student_run(tiny_kitti, tmp_path, val_every=2), progress=False)
-    assert read_checkpoint(tmp_path)["global_step"] == 2  # of the last validation
+    patch.setattr(ScoringSet, "__getitem__", stalled)
 
 
-def test_train_signal_before_the_first_step_writes_nothing(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(TrainingSet, "_sample", lambda *_: hang(lambda: os.kill(os.getpid(), signal.SIGTERM)))
-    with pytest.raises(StoppedError, match="SIGTERM before it began; nothing was written"):
-        train(student_run(tiny_kitti, tmp_path / "run"), progress=False)
-    assert not (tmp_path / "run").exists()
+def in_the_first_read(event: Callable[[], None], patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(TrainingSet, "_sample", lambda *_: hang(event))
+
+
+def in_the_start_of_loaders(event: Callable[[], None], patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(torch.utils.data.DataLoader, "__iter__", lambda _: hang(event))
+
+
+@pytest.mark.parametrize(
+    ("number", "moment", "error", "message", "saved"),
+    [
+        (signal.SIGTERM, in_the_third_step, StoppedError, "SIGTERM after step 3; saved", 3),  # the step is completed
+        (signal.SIGUSR1, in_the_third_step, StoppedError, "SIGUSR1 after step 3; saved", 3),
+        (signal.SIGHUP, in_the_third_step, StoppedError, "SIGHUP after step 3; saved", 3),
+        (signal.SIGINT, in_the_third_step, KeyboardInterrupt, None, 3),
+        (signal.SIGTERM, in_the_second_validation, StoppedError, "SIGTERM after step 2; saved", 2),
+        (signal.SIGINT, in_the_second_validation, KeyboardInterrupt, None, 2),
+        (signal.SIGTERM, in_the_first_read, StoppedError, "SIGTERM before it began; nothing was written", None),
+        (signal.SIGINT, in_the_first_read, KeyboardInterrupt, None, None),
+        (signal.SIGTERM, in_the_start_of_loaders, StoppedError, "before its first checkpoint", None),
+    ],
+)
+def test_train_signal_at_any_moment_keeps_the_completed_steps(
+    tiny_kitti: Path,
+    tmp_path: Path,
+    monkeypatch,
+    number: int,
+    moment: Callable[[Callable[[], None], pytest.MonkeyPatch], None],
+    error: type[BaseException],
+    message: str | None,
+    saved: int | None,
+) -> None:
+    moment(lambda: os.kill(os.getpid(), number), monkeypatch)
+    out = tmp_path / "run"
+    with pytest.raises(error, match=message):
+        train(student_run(tiny_kitti, out, val_every=2), progress=False)
+    if saved is None:
+        assert not (out / "checkpoints" / "last.ckpt").exists()
+        assert out.exists() == (moment is in_the_start_of_loaders)
+    else:
+        assert read_checkpoint(out)["global_step"] == saved
 
 
 def test_stopping_second_signal_ends_the_process_at_once() -> None:
@@ -330,20 +354,10 @@ def full(*_: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-@pytest.mark.parametrize(
-    ("begin", "error", "message"),
-    [
-        (full, TrainingError, r"cannot start .* loader processes \(No space left.*in /dev/shm"),
-        (lambda _: hang(lambda: os.kill(os.getpid(), signal.SIGTERM)), StoppedError, "before its first checkpoint"),
-    ],
-    ids=["no room for their queues", "signal"],
-)
-def test_train_loaders_that_do_not_start_end_the_run(
-    tiny_kitti: Path, tmp_path: Path, monkeypatch, begin: Any, error: type[Exception], message: str
-) -> None:
-    """Lightning fails again when it ends loaders that have not begun, which must not hide why."""
-    monkeypatch.setattr(torch.utils.data.DataLoader, "__iter__", begin)
-    with pytest.raises(error, match=message):
+def test_train_loaders_without_space_end_the_run(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
+    """Lightning fails again when it ends loaders that have not started, which must not hide the cause."""
+    monkeypatch.setattr(torch.utils.data.DataLoader, "__iter__", full)
+    with pytest.raises(TrainingError, match=r"cannot start .* loader processes \(No space left.*in /dev/shm"):
         train(student_run(tiny_kitti, tmp_path / "run"), progress=False)
 
 
