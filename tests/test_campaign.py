@@ -175,7 +175,7 @@ def named(trial: Trial, status: int, text: str) -> None:
 # ---- damaged data ----------------------------------------------------------------------------------------------
 
 
-def test_damaged_files_are_replaced_and_named(stage: Stage) -> None:
+def test_campaign_damaged_files_are_replaced_and_recorded(stage: Stage) -> None:
     """25 of them in the midst of the first epoch of two, each another frame's."""
     kitti = stage.base / "damaged"
     shutil.copytree(stage.base / "kitti", kitti)
@@ -189,7 +189,7 @@ def test_damaged_files_are_replaced_and_named(stage: Stage) -> None:
     stage.tell("damaged file (scan, labels, image, pseudo-label; truncated, ..., unreadable)", "survived", len(NAMES))
 
 
-def test_too_many_damaged_files_end_the_run(stage: Stage) -> None:
+def test_campaign_too_many_damaged_files_end_the_run(stage: Stage) -> None:
     kitti, out = stage.base / "worse", stage.fresh()
     shutil.copytree(stage.base / "kitti", kitti)
     harm = partial(at_batch, 10, partial(damage_two, kitti))
@@ -200,7 +200,7 @@ def test_too_many_damaged_files_end_the_run(stage: Stage) -> None:
     stage.tell("two damaged scans where one is put up with", "ended with a named error")
 
 
-def test_a_data_set_that_is_gone_ends_the_run(stage: Stage) -> None:
+def test_campaign_missing_data_set_ends_the_run(stage: Stage) -> None:
     kitti, out = stage.base / "gone", stage.fresh()
     shutil.copytree(stage.base / "kitti", kitti)
     sequence = kitti / "sequences" / "00"
@@ -211,7 +211,7 @@ def test_a_data_set_that_is_gone_ends_the_run(stage: Stage) -> None:
     stage.tell("data set gone (unmounted)", "ended with a named error")
 
 
-def test_a_damaged_validation_scan_ends_the_run(stage: Stage) -> None:
+def test_campaign_damaged_validation_scan_ends_the_run(stage: Stage) -> None:
     """It is not left out: the score would be that of other scans, and nobody would see it."""
     kitti, out = stage.base / "scored", stage.fresh()
     shutil.copytree(stage.base / "kitti", kitti)
@@ -226,7 +226,7 @@ def test_a_damaged_validation_scan_ends_the_run(stage: Stage) -> None:
 # ---- disks -----------------------------------------------------------------------------------------------------
 
 
-def test_a_slow_disk_changes_nothing(stage: Stage) -> None:
+def test_campaign_slow_disk_changes_nothing(stage: Stage) -> None:
     out = stage.fresh()
     assert stage.start(out, slow_disk).wait(600) == 0
     stage.as_if_nothing_had_been(out)
@@ -251,7 +251,7 @@ def disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
         subprocess.run(["umount", str(path)], check=True)
 
 
-def test_a_full_disk_leaves_the_checkpoint_before(stage: Stage, disk: Callable[[int], Path]) -> None:
+def test_campaign_full_disk_keeps_the_previous_checkpoint(stage: Stage, disk: Callable[[int], Path]) -> None:
     """Full from the beginning; with room for one checkpoint and no second; filled by somebody else in between."""
     size = (stage.base / "whole" / "checkpoints" / "last.ckpt").stat().st_size
     for room, saved in ((size // 2, False), (size * 2 - 4096, True)):
@@ -276,7 +276,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(stage: Stage, disk: Callable[[
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
-def test_a_signal_at_a_random_moment(stage: Stage, number: int) -> None:
+def test_campaign_signal_at_a_random_moment_then_resume_is_bit_identical(stage: Stage, number: int) -> None:
     chance = random.Random(number)
     status = {signal.SIGTERM: STOPPED, signal.SIGKILL: -signal.SIGKILL, signal.SIGINT: 130}[signal.Signals(number)]
     for _ in range(2):
@@ -292,7 +292,7 @@ def test_a_signal_at_a_random_moment(stage: Stage, number: int) -> None:
         stage.tell(f"{signal.Signals(number).name} to the run", outcome)
 
 
-def test_a_signal_to_the_run_and_its_loaders(stage: Stage) -> None:
+def test_campaign_signal_to_run_and_loaders_then_resume_is_bit_identical(stage: Stage) -> None:
     """As a shell or a cluster sends it."""
     out = stage.fresh()
     trial = stage.start(out)
@@ -303,7 +303,7 @@ def test_a_signal_to_the_run_and_its_loaders(stage: Stage) -> None:
     stage.tell("SIGTERM to the whole process group", "ended with a named error")
 
 
-def test_a_signal_while_the_run_starts(stage: Stage) -> None:
+def test_campaign_signal_at_the_start_then_resume_is_bit_identical(stage: Stage) -> None:
     out = stage.fresh()
     trial = stage.start(out)
     time.sleep(0.2)
@@ -313,7 +313,7 @@ def test_a_signal_while_the_run_starts(stage: Stage) -> None:
     stage.tell("SIGTERM while it starts", "ended, the run went on")
 
 
-def test_a_loader_is_killed(stage: Stage) -> None:
+def test_campaign_killed_loader_then_resume_is_bit_identical(stage: Stage) -> None:
     chance = random.Random(0)
     for which in (0, 1):
         out = stage.fresh()
@@ -326,7 +326,7 @@ def test_a_loader_is_killed(stage: Stage) -> None:
         stage.tell("SIGKILL of a loader process", "ended with a named error")
 
 
-def test_one_of_two_processes_is_killed(stage: Stage) -> None:
+def test_campaign_killed_process_of_two_then_resume_is_bit_identical(stage: Stage) -> None:
     """The other one ends soon, and both go on to what they would have been."""
     alone = stage.base / "two"
     for trial in start_two(stage.argv(alone, data__workers=1), stage.base / "two.log"):

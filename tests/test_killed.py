@@ -46,7 +46,7 @@ def steps_done(out: Path) -> int:
     return read_checkpoint(out)["global_step"] if (out / "checkpoints" / "last.ckpt").exists() else 0
 
 
-def test_killed_at_random_moments(base: Path) -> None:
+def test_train_killed_at_random_moments_then_resumed_is_bit_identical(base: Path) -> None:
     """Of its whole life: while it starts, reads, learns, writes, validates."""
     out, log, chance = base / "random", base / "random.log", random.Random(0)
     for number in range(KILLS):
@@ -114,7 +114,7 @@ def kill_in_the_writing(moment: str, number: int) -> None:
 MOMENTS = ("opened", "written", "read back", "verified", "in place")
 
 
-def test_killed_within_the_writing_of_a_checkpoint(base: Path) -> None:
+def test_train_killed_while_writing_a_checkpoint_then_resumed_is_bit_identical(base: Path) -> None:
     out, log, chance = base / "writing", base / "writing.log", random.Random(1)
     for moment in MOMENTS * 2:
         before = steps_done(out)

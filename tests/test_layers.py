@@ -77,11 +77,11 @@ def modules() -> list[Path]:
     return [p for p in ROOT.rglob("*.py") if p.name not in ("__init__.py", "__main__.py") or p.parent != ROOT]
 
 
-def test_every_room_has_a_layer() -> None:
+def test_layers_include_every_module() -> None:
     assert {p.relative_to(ROOT).parts[0].removesuffix(".py") for p in modules()} == set(LAYER)
 
 
-def test_imports_go_down() -> None:
+def test_modules_import_from_lower_layers_only() -> None:
     wrong = []
     for path in modules():
         room = path.relative_to(ROOT).parts[0].removesuffix(".py")

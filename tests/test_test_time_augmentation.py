@@ -126,7 +126,7 @@ def test_predict_of_views_agrees_between_backends(by: VoteBy) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_what_is_timed_is_the_real_path(backend: Backend) -> None:
+def test_latency_of_views_times_the_real_path(backend: Backend) -> None:
     voting, (points, remission) = segmenter(backend, votes=3), scan(0)
     result, times = timed(voting, np.hstack([points, remission[:, None]]))
     assert_same(result, voting(points, remission))

@@ -41,7 +41,7 @@ def cloud(truth: list[int] | None, predicted: list[int] | None, n: int = 4) -> C
 
 @pytest.mark.parametrize("dark", [True, False])
 @pytest.mark.parametrize(("safe", "table"), [(False, COLORS), (True, SAFE_COLORS)])
-def test_classes_have_their_own_colours_where_these_show(dark, safe, table):
+def test_point_colours_by_class_use_visible_class_colours(dark, safe, table):
     style = make_style(dark=dark, safe=safe)
     luma = table @ np.array([0.299, 0.587, 0.114])
     kept = ((luma >= 72) if dark else (luma <= 190)) & (np.arange(20) > 0)
@@ -50,12 +50,12 @@ def test_classes_have_their_own_colours_where_these_show(dark, safe, table):
     assert (changed[1:] > 70).all() if dark else (changed[1:] < 192).all()
 
 
-def test_errors_are_told_only_where_the_truth_is_scored():
+def test_point_colours_by_error_mark_scored_points_only():
     colors = point_colors(cloud([1, 2, 0, 3], [1, 3, 1, 0]), Mode.ERROR, STYLE, 1)
     np.testing.assert_array_equal(colors, [STYLE.correct, STYLE.wrong, STYLE.unscored, STYLE.wrong])
 
 
-def test_probabilities_leave_the_ignored_class_out():
+def test_probabilities_exclude_the_ignored_class():
     logits = np.zeros((1, 20), np.float32)
     logits[0, 0], logits[0, 5] = 50, np.log(18)
     prediction = PointPrediction.from_logits(logits)
@@ -65,7 +65,7 @@ def test_probabilities_leave_the_ignored_class_out():
     assert prediction.shares(7) == pytest.approx(0.5 / 18)
 
 
-def test_a_ramp_ends_where_its_range_ends():
+def test_ramp_colours_saturate_at_the_range():
     np.testing.assert_array_equal(ramp(STYLE, np.array([-3.0, 0, 1, 7])), STYLE.ramp[[0, 0, -1, -1]])
 
 
@@ -78,13 +78,13 @@ def test_a_ramp_ends_where_its_range_ends():
         (Mode.PROBABILITY, cloud(None, [1, 1, 1, 1]), "probabilities"),
     ],
 )
-def test_what_is_missing_is_told(mode, known, word):
+def test_layers_without_data_name_the_missing_part(mode, known, word):
     assert word in missing(known, mode)
     assert point_colors(known, mode, STYLE, 1) is None
     assert not missing(known, Mode.HEIGHT)
 
 
-def test_hidden_classes_are_not_drawn():
+def test_points_of_hidden_classes_are_not_drawn():
     labels = np.array([1, 2, 2, 0], np.uint8)
     assert visible_points(labels, frozenset({2}), 4).tolist() == [True, False, False, True]
     assert visible_points(None, frozenset({2}), 3).all()
@@ -93,7 +93,7 @@ def test_hidden_classes_are_not_drawn():
 # ---- points ---------------------------------------------------------------------------------------------------
 
 
-def test_a_click_means_the_nearest_surface_on_its_line():
+def test_pick_point_takes_the_nearest_surface_on_the_ray():
     points = np.array([[10, 0.02, 0], [10.2, 0, 0], [30, 0, 0], [5, 1, 0], [-5, 0, 0]], np.float32)
     eye, ahead = np.zeros(3), np.array([2.0, 0, 0])
     assert pick(points, eye, ahead) == 1  # straighter than 0, and no more than half a metre behind it
@@ -101,7 +101,7 @@ def test_a_click_means_the_nearest_surface_on_its_line():
     assert pick(points, eye, np.array([0.0, 0, 1])) is None
 
 
-def test_thinned_points_lie_in_different_cubes():
+def test_thin_points_keeps_one_point_per_cube():
     points = np.random.default_rng(0).uniform(-3, 3, (500, 3)).astype(np.float32)
     cubes = {tuple(cube) for cube in np.floor(points / 0.5).astype(int)}
     kept = np.floor(points[first_per_cell(points, 0.5)] / 0.5).astype(int)
@@ -109,7 +109,7 @@ def test_thinned_points_lie_in_different_cubes():
     assert len(kept) == len(cubes)
 
 
-def test_frames_without_labels_are_unlabelled_on_the_map():
+def test_map_frames_without_labels_are_unlabelled():
     later = cloud(None, [5, 5, 5, 5])
     both = merge(
         [cloud([1, 2, 3, 4], None), Cloud(later.points + 50, later.remission, prediction=later.prediction)], 0.1
@@ -122,13 +122,13 @@ def test_frames_without_labels_are_unlabelled_on_the_map():
 # ---- pictures and texts ---------------------------------------------------------------------------------------
 
 
-def test_hidden_classes_leave_the_image_grey():
+def test_picture_with_hidden_classes_stays_grey():
     image, labels = np.full((2, 2, 3), 200, np.uint8), np.array([[1, 2], [2, 0]], np.uint8)
     drawn = draw_labels(image, labels, STYLE, frozenset({2}))
     assert (np.ptp(drawn, axis=2) > 0).tolist() == [[True, False], [False, False]]
 
 
-def test_regions_have_rims_and_the_unknown_has_none():
+def test_picture_regions_have_rims_except_unlabelled():
     regions = np.zeros((6, 6), np.uint32)
     regions[1:5, 1:5] = 7
     drawn = draw_regions(np.full((6, 6, 3), 100, np.uint8), regions)
@@ -137,21 +137,21 @@ def test_regions_have_rims_and_the_unknown_has_none():
     assert not (drawn[2, 2] == drawn[0, 0]).all()
 
 
-def test_the_legend_tells_iou_or_else_points():
+def test_legend_shows_iou_or_point_counts():
     both = cloud([1, 1, 2, 2], [1, 2, 2, 2])
     counted = np.bincount([1, 1, 2, 2], minlength=20)
     assert legend_label(1, both, counted) == "car\t50.0\N{NO-BREAK SPACE}%"
     assert legend_label(1, cloud([1, 1, 2, 2], None), counted) == "car\t2"
 
 
-def test_texts_from_files_are_escaped():
+def test_viewer_texts_from_files_are_escaped():
     point = picked(cloud([1, 1, 1, 1], None), 0, None, {"<i>": (0, 0)})
     for html in (status("<b>", None, "<i>"), worst([("<b>", 0.1, 0.2)], 1, 1), point):
         assert "&lt;" in html
         assert "<i>" not in html
 
 
-def test_a_picked_point_tells_all_that_is_known():
+def test_describe_point_shows_every_known_value():
     logits = np.zeros((4, 20), np.float32)
     logits[2, 9] = 3
     known = cloud([1, 1, 9, 1], None)
@@ -170,7 +170,7 @@ def test_a_picked_point_tells_all_that_is_known():
 # ---- sources --------------------------------------------------------------------------------------------------
 
 
-def test_a_data_set_is_read_with_all_that_lies_beside_it(kitti: Path, tmp_path: Path):
+def test_data_source_reads_images_poses_labels_and_predictions(kitti: Path, tmp_path: Path):
     ids = np.full((376, 1241), 10, np.uint16)
     dataset = SemanticKITTI(kitti)
     write_dense(dataset.layout, "00", "000000", "image_2_pseudo", semantic=ids, instance=ids)
@@ -201,7 +201,7 @@ def drive_past_a_wall(root: Path) -> None:
     (root / "sequences" / "00" / "poses.txt").write_text(poses)
 
 
-def test_a_map_joins_frames_at_their_poses(tmp_path: Path):
+def test_map_joins_frames_at_their_poses(tmp_path: Path):
     """A wall that stands still while the car drives past it is one wall."""
     drive_past_a_wall(tmp_path)
     sequence_map = open_data(tmp_path).sequence_map("00")
@@ -211,7 +211,7 @@ def test_a_map_joins_frames_at_their_poses(tmp_path: Path):
     assert (sequence_map.cloud.ground_truth == 13).all()
 
 
-def test_the_map_lies_where_the_scan_is(tmp_path: Path):
+def test_map_is_aligned_with_the_scan(tmp_path: Path):
     drive_past_a_wall(tmp_path)
     source = open_data(tmp_path)
     with open_window(source, first_choice(source), host="127.0.0.1", port=0) as viewer:
@@ -224,7 +224,7 @@ def test_the_map_lies_where_the_scan_is(tmp_path: Path):
     assert np.allclose(placed.max(0), [5, 5, 0], atol=0.3)
 
 
-def test_a_camera_that_comes_back_has_its_picture_and_another_one_its_own_place(kitti: Path):
+def test_stage_camera_that_returns_has_its_picture_and_place(kitti: Path):
     source = open_data(kitti)
     frame = source.read(0).frame
     with open_window(source, first_choice(source), host="127.0.0.1", port=0) as viewer:
@@ -249,7 +249,7 @@ def wait_until(condition) -> None:
         time.sleep(0.02)
 
 
-def test_a_scan_that_is_gone_is_a_fault_of_the_data(tiny_kitti: Path, tmp_path: Path):
+def test_data_source_with_a_removed_scan_reports_a_data_error(tiny_kitti: Path, tmp_path: Path):
     source, live = open_data(tiny_kitti), ScanSource("live")
     source.dataset.scan_path(0).unlink()
     live.add(tmp_path / "gone.bin", source.dataset.label_path(0))
@@ -258,17 +258,17 @@ def test_a_scan_that_is_gone_is_a_fault_of_the_data(tiny_kitti: Path, tmp_path: 
             ask()
 
 
-def test_a_map_without_poses_says_what_is_needed(tiny_kitti: Path):
+def test_map_without_poses_names_the_remedy(tiny_kitti: Path):
     with pytest.raises(DataError, match=r"poses\.txt"):
         open_data(tiny_kitti).sequence_map("00")
 
 
-def test_pseudo_labels_that_are_nowhere_are_an_error(kitti: Path):
+def test_data_source_without_the_requested_pseudo_labels_is_refused(kitti: Path):
     with pytest.raises(DataError, match=r"image_2_other.*elite pseudo-label"):
         open_data(kitti, pseudo="image_2_other")
 
 
-def test_a_student_answers_with_logits_unless_views_vote():
+def test_student_predictions_have_logits_except_with_votes():
     scan = random_scan(np.random.default_rng(0))
     student = SPVCNN(channels=8, cells=(100, 100, 12))
     frame = Frame("00", "000000", Scan(np.ascontiguousarray(scan[:, :3]), np.ascontiguousarray(scan[:, 3])))
@@ -278,7 +278,7 @@ def test_a_student_answers_with_logits_unless_views_vote():
     assert voting.confidence is not None
 
 
-def test_scans_come_one_by_one(tmp_path: Path):
+def test_scan_source_adds_scans_one_by_one(tmp_path: Path):
     source = ScanSource("live")
     scan = random_scan(np.random.default_rng(0), 30)
     scan.tofile(tmp_path / "7.bin")
@@ -292,7 +292,7 @@ def test_scans_come_one_by_one(tmp_path: Path):
 # ---- background -----------------------------------------------------------------------------------------------
 
 
-def test_a_damaged_scan_is_told_and_the_next_one_shown(tiny_kitti: Path):
+def test_viewer_damaged_scan_is_reported_and_the_next_shown(tiny_kitti: Path):
     (tiny_kitti / "sequences/00/velodyne/000000.bin").write_bytes(b"123")
     news, failures = threading.Event(), []
     cache = FrameCache(DataSource(SemanticKITTI(tiny_kitti)), news.set, failures.append)
@@ -307,7 +307,7 @@ def test_a_damaged_scan_is_told_and_the_next_one_shown(tiny_kitti: Path):
     assert not failures
 
 
-def test_background_work_drops_what_is_no_longer_wanted_and_old_results():
+def test_background_work_drops_outdated_requests_and_results():
     begun, go, made = threading.Event(), threading.Event(), []
 
     def make(key: int) -> int:
@@ -329,7 +329,7 @@ def test_background_work_drops_what_is_no_longer_wanted_and_old_results():
     assert [work.get(key) is not None for key in (1, 2, 4, 5)] == [False, False, True, True]
 
 
-def test_frames_are_ranked_the_worst_first(tiny_kitti: Path, tmp_path: Path):
+def test_rank_frames_puts_the_worst_first(tiny_kitti: Path, tmp_path: Path):
     dataset = SemanticKITTI(tiny_kitti, "00,08")
     for frame, wrong in zip(dataset, (100, 400, 0), strict=True):
         labels = to_raw(frame.labels)
@@ -349,7 +349,7 @@ def test_frames_are_ranked_the_worst_first(tiny_kitti: Path, tmp_path: Path):
     assert ranked[-1][1].miou_present == pytest.approx(1)
 
 
-def test_a_window_ends_with_the_fault_of_the_program(tiny_kitti: Path, monkeypatch):
+def test_window_program_error_ends_it(tiny_kitti: Path, monkeypatch):
     source = open_data(tiny_kitti)
     monkeypatch.setattr(source, "read", lambda i: [][1])
     with (
@@ -382,7 +382,7 @@ def test_window_with_a_read_that_never_ends_closes(tiny_kitti: Path, monkeypatch
     assert not is_open
 
 
-def test_a_fault_of_the_program_is_not_swallowed():
+def test_viewer_program_error_is_raised():
     failed = threading.Event()
     work = Background(lambda key: 1 / 0, keep=1, done=lambda: None, failed=lambda error: failed.set())
     work.request([1])
@@ -393,7 +393,7 @@ def test_a_fault_of_the_program_is_not_swallowed():
 # ---- the command ----------------------------------------------------------------------------------------------
 
 
-def test_a_taken_port_says_what_to_do(tiny_kitti: Path, capsys):
+def test_view_taken_port_names_the_remedy(tiny_kitti: Path, capsys):
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -404,7 +404,7 @@ def test_a_taken_port_says_what_to_do(tiny_kitti: Path, capsys):
     assert "--port" in error
 
 
-def test_a_stream_opens_a_window_and_tells_where(tmp_path: Path, capsys):
+def test_stream_with_view_prints_the_address_of_the_window(tmp_path: Path, capsys):
     save_student(SPVCNN(channels=4, cells=(50, 50, 10)), tmp_path / "student.safetensors")
     (tmp_path / "in").mkdir()
     random_scan(np.random.default_rng(0)).tofile(tmp_path / "in" / "000000.bin")
@@ -424,18 +424,18 @@ def test_a_stream_opens_a_window_and_tells_where(tmp_path: Path, capsys):
         (["--checkpoint", "nowhere.ckpt"], "nowhere.ckpt"),
     ],
 )
-def test_what_cannot_be_shown_is_refused_before_a_window_opens(arguments, word, tiny_kitti: Path, capsys):
+def test_view_impossible_arguments_are_refused_before_the_window(arguments, word, tiny_kitti: Path, capsys):
     assert main(["view", str(tiny_kitti), "--port", "0", *arguments]) == 2
     assert word in capsys.readouterr().err
 
 
-def test_without_its_extra_the_command_names_it(tiny_kitti: Path, monkeypatch, capsys):
+def test_view_without_its_extra_names_it(tiny_kitti: Path, monkeypatch, capsys):
     monkeypatch.setattr("elite.errors.find_spec", lambda package: None if package == "viser" else object())
     assert main(["view", str(tiny_kitti)]) == 2
     assert 'pip install "elite-lidar[view]"' in capsys.readouterr().err
 
 
-def test_a_host_of_another_machine_is_refused(tiny_kitti: Path):
+def test_view_host_of_another_machine_is_refused(tiny_kitti: Path):
     source = open_data(tiny_kitti)
     with pytest.raises(ConfigError, match=r"192\.0\.2\.1"):
         open_window(source, first_choice(source), host="192.0.2.1", port=0)
