@@ -115,11 +115,11 @@ def broken(root: Path, kind: str) -> Path:
 
 
 BROKEN = {
-    "truncated scan": "multiple of 16.*copy it again",
+    "truncated scan": "multiple of 16 bytes.*Copy the truncated file again",
     "empty scan": "expected at least one point",
-    "NaN point": "NaN or infinite.*remove them",
+    "NaN point": "finite numbers.*Remove them",
     "label count": "expected 500 labels.*found 499. Re-extract",
-    "unknown id": r"unknown label ids \[77\].*map your own",
+    "unknown id": r"raw label ids .*\[77\]. Map other classes",
 }
 
 
@@ -176,7 +176,7 @@ def test_check_data_damaged_image_and_calibration_are_reported(tiny_kitti: Path,
     assert re.search(r"doubtful: .*1.bin: expected remission in 0..1, found \S+ to 255\. Divide .*in 1 of 2 scans", out)
     assert "absent sequences: 01, 02, 03, 04, 05, 06, 07, 09, 10\n00: 1 of 2 images are missing" in out
     assert f"{image}: expected a readable" in out
-    assert f"{calibration} has no line 'P2:'" in out
+    assert f"{calibration}: expected a line 'P2:'" in out
 
 
 def test_switch_without_value_is_true(tiny_kitti: Path, capsys) -> None:
