@@ -1,4 +1,4 @@
-"""Adapters: AdaLoRA's budget and schedule, resuming, files, merging; on a narrow SAM encoder and on small stacks."""
+"""Adapters: AdaLoRA's budget and schedule, resume, files, merging."""
 
 import copy
 from collections.abc import Callable

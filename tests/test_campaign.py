@@ -1,4 +1,4 @@
-"""Faults in whole runs: survived, or the end of the run by a named error; nothing is lost. By hand: -m slow -s."""
+"""Faults in complete runs: each is survived or ends with a named error, and a resume loses nothing. Use -m slow -s."""
 
 import json
 import os

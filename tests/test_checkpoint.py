@@ -1,4 +1,4 @@
-"""Student weights on disk: published ones come in exactly, ours survive, and anything else is refused."""
+"""Student files and published checkpoints: exact round trips, and refusals of any other file."""
 
 import pickle
 import re

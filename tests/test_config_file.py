@@ -1,4 +1,4 @@
-"""Configuration files: plain settings, checked by name before any value is used; nothing in them is imported."""
+"""Configuration files: plain settings, checked by name before use; a file imports no code."""
 
 import sys
 import textwrap

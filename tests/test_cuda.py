@@ -1,4 +1,4 @@
-"""What training needs on a GPU, shown on a CPU: pinned batches, sums in one order, the generators of a resumed run."""
+"""Requirements of training on a GPU, tested on a CPU: pinned batches, deterministic sums, restored generators."""
 
 import re
 from dataclasses import fields

@@ -1,4 +1,4 @@
-"""Objects of one scan stand in another: where, how, and what stays as it was."""
+"""Pasting objects of one scan into another."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""From frames to batches."""
+"""Training samples: augmentation, sampler, label budget, collation."""
 
 import hashlib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A teacher in the training run: every term of the loss, what is trained, what checkpoints hold, what is refused."""
+"""Training with a teacher: loss terms, trained parameters, checkpoints, refusals."""
 
 import dataclasses
 import shutil

@@ -1,4 +1,4 @@
-"""Labels of voxels and pixels, and the pull of teacher on student, against slow loops and by hand."""
+"""Labels of voxels and pixels, and the divergence between teacher and student, against slow loops and by hand."""
 
 import math
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Two processes train as one does: the same losses, weights and scores, and nobody waits for ever."""
+"""Two processes train as one with gradient accumulation: equal losses, weights and scores."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Scoring saved predictions on a data set."""
+"""Scores of saved predictions."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""How a command ends: one line and a status for every outside cause, nothing that a terminal could misread."""
+"""Exit status and messages of commands, signals, and bounded reading and atomic writing of files."""
 
 import errno
 import os

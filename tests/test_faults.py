@@ -1,4 +1,4 @@
-"""What goes wrong in a long run: numbers that are not finite, damaged frames, signals, lost processes, full disks."""
+"""Faults in a training run: nonfinite numbers, damaged frames, signals, killed processes, full disks."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""A few damaged files for every reader; many more by hand, see tests/fuzz."""
+"""A few damaged files for every reader. ``python -m tests.fuzz`` runs many more."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The input guard: wrong files are refused, doubtful scans reported once, and sound ones pass in silence."""
+"""The input guard: files in other layouts are refused, doubtful scans are reported once."""
 
 import io
 import warnings

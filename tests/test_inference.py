@@ -1,4 +1,4 @@
-"""One scan in, labels out."""
+"""Segmenter and predicted files."""
 
 from pathlib import Path
 

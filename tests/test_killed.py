@@ -1,4 +1,4 @@
-"""kill -9 at any moment, and within the writing of a checkpoint: a run goes on to the same bits. By hand: -m slow."""
+"""``kill -9`` at random moments and while a checkpoint is written: resumed runs are bit-identical. Use -m slow."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""The numberings of the classes, the selections of frames, and files that appear whole or not at all."""
+"""Class ids, selections of sequences and frames, and atomic files."""
 
 import errno
 import json

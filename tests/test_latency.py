@@ -1,4 +1,4 @@
-"""Times of one scan, whole and by stage."""
+"""Latency of a scan, in total and by stage."""
 
 import json
 from itertools import accumulate, chain, cycle, repeat

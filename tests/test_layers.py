@@ -1,4 +1,4 @@
-"""The house stays in order: modules import only from lower layers."""
+"""Modules import from lower layers only."""
 
 import ast
 import re

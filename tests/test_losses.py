@@ -1,4 +1,4 @@
-"""Losses against their definitions, written out."""
+"""Losses against their definitions."""
 
 from unittest.mock import Mock
 

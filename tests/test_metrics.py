@@ -1,4 +1,4 @@
-"""The benchmark's score: a hand-worked case, and the official script's rule written out a second time."""
+"""The benchmark's score: worked by hand, and against a second formulation of the official script."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Training in 16 bits on the CPU: what must stay in float32, and the gradient scaler that CUDA would have."""
+"""Training in 16 bits on the CPU: operations that stay in float32, and the gradient scaler."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The C++ kernels against the plain torch formulation, instruction set by instruction set."""
+"""The C++ kernels against plain torch, for each instruction set."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""The native geometry, which must be the torch one to the last bit: each case is built twice and compared in full."""
+"""The native geometry equals the torch geometry bit by bit."""
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace

@@ -1,4 +1,4 @@
-"""Training by the native kernels: the student's values, gradients and statistics against plain torch in float64."""
+"""Training with native kernels: values, gradients and statistics against plain torch in float64."""
 
 from collections.abc import Iterator
 from copy import deepcopy

@@ -1,4 +1,4 @@
-"""An image, its pairs and its labels stay together, whatever is done to them."""
+"""Crop, resize and mirror keep an image, its pairs and its labels aligned."""
 
 from dataclasses import replace
 

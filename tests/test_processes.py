@@ -1,4 +1,4 @@
-"""Who launches the processes: this program, torchrun, or SLURM."""
+"""Recognition of the process launcher: this program, torchrun or SLURM."""
 
 import os
 import subprocess

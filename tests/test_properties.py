@@ -1,4 +1,4 @@
-"""Laws that hold for any input, looked for where chance would not go: ties, borders, far and negative numbers."""
+"""Laws for any input, with examples that random tests miss: ties, borders, distant and negative numbers."""
 
 from collections import defaultdict
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Pseudo-labels: seeds, prompts, vote, the released procedure, and the job that makes them for a data set."""
+"""Pseudo-labels: seeds, prompts, vote, the released procedure, and generation for a data set."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The tools on real SemanticKITTI frames (skipped where they are missing)."""
+"""The tools on real SemanticKITTI frames (skipped without them)."""
 
 from pathlib import Path
 

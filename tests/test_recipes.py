@@ -1,4 +1,4 @@
-"""Whole recipes on little data: the benchmark's, and training from scribbles."""
+"""Packaged configurations on small data: the benchmark's, and training from scribbles."""
 
 import json
 import subprocess

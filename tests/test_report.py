@@ -1,4 +1,4 @@
-"""The report: known points on known pixels, a page that needs nothing else, and what happens when parts are missing."""
+"""The report: drawn points, self-contained pages, and missing parts."""
 
 import io
 import json

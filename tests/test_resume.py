@@ -1,4 +1,4 @@
-"""A run that was stopped at any moment and went on equals the run that was never stopped, to the bit."""
+"""Resume: a run that was stopped at any moment is bit-identical to an uninterrupted run."""
 
 import errno
 import fcntl

@@ -1,4 +1,4 @@
-"""Files by somebody who means harm: nothing in them is run, nothing is written elsewhere, no size is believed."""
+"""Malicious files: no code runs, nothing is written elsewhere, claimed sizes are checked."""
 
 import io
 import json

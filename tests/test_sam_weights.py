@@ -1,4 +1,4 @@
-"""Meta's SAM files: converted whole, or refused with a reason."""
+"""Meta's SAM files: complete conversion, or a refusal with its reason."""
 
 import re
 from argparse import Namespace

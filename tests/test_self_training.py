@@ -1,4 +1,4 @@
-"""Self-training: what is taken for a label, how scans are turned, and which scans take part."""
+"""Self-training: accepted predictions, rotated views, participating scans."""
 
 import math
 from pathlib import Path

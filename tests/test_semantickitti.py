@@ -1,4 +1,4 @@
-"""The reader, byte by byte, and what it says about damaged data; dense image labels beside it."""
+"""The reader of SemanticKITTI: exact content, and errors for damaged files."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""Voxels, neighbours, poolings and the submanifold convolution, each against something written plainly."""
+"""Voxels, neighbours, poolings and the submanifold convolution, each against a plain formulation."""
 
 import itertools
 

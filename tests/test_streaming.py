@@ -1,4 +1,4 @@
-"""Labels for scans as they appear, in a simulated time: no test waits."""
+"""Labels for scans that arrive in a folder, in simulated time."""
 
 import ctypes
 import errno

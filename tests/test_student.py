@@ -1,4 +1,4 @@
-"""The student network against the paper's description, written out slowly."""
+"""The student network against the paper's description."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""The zip for the benchmark's server: what we write it takes, and what it refuses we refuse first."""
+"""The submission zip: written files are accepted, and zips that the server refuses are refused."""
 
 import time
 import zipfile

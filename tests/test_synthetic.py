@@ -1,4 +1,4 @@
-"""The synthetic drive: its files, its sensors, and how well the occlusion test does against the true world."""
+"""The rendered street: files, sensors, and accuracy of the occlusion test against ray casting."""
 
 import dataclasses
 import hashlib

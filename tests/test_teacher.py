@@ -1,4 +1,4 @@
-"""The teacher: any foundation model as maps, SAM on crops, taps, heads and lookups at pixels."""
+"""The teacher: foundation models as feature maps, SAM on crops, taps, heads, samples at pixels."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Training runs on tiny data: what is computed, what is left behind, what is refused."""
+"""Training runs on tiny data: results, written files, refusals."""
 
 import csv
 import json

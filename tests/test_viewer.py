@@ -1,4 +1,4 @@
-"""What the viewer shows, without a browser: colours, picking, texts, sources, and work in the background."""
+"""The viewer without a browser: colours, picking, texts, sources, background work."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""The viewer in a real headless Chromium: pixels, keys, no request that leaves the machine, no other page let in."""
+"""The viewer in headless Chromium: pixels, keys, and no foreign request."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""Who reaches the viewer: raw HTTP and websocket requests, as other pages, other machines and other users send them."""
+"""Access to the viewer: raw HTTP and websocket requests of other pages, machines and users."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""From images beside scans to views in batches: what a pixel shows is what its point is."""
+"""Views of a batch: each pixel shows the place of its point."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The watershed proposer: where floods meet, where they stop, and what no flood may take."""
+"""The watershed proposer: borders, reach, seeds, refusals."""
 
 import sys
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""``python -m tests.fuzz``: many inputs by hand."""
+"""``python -m tests.fuzz``: many damaged files."""
 
 import argparse
 import tempfile

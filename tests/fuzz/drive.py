@@ -1,4 +1,4 @@
-"""Feeding a target with damaged files, within limits of time and memory."""
+"""Runs a target on damaged files, within limits of time and memory."""
 
 import resource
 import signal

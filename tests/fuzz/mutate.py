@@ -1,4 +1,4 @@
-"""Damage to files: chance alone, or chance that knows where numbers stand and mends lengths and checksums after it."""
+"""Damage to files: random, or aware of numbers, lengths and checksums."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""What is fuzzed: for every reader a maker of whole small files, and a call of the reader."""
+"""Fuzzed readers: for each, a maker of small valid files and a call of the reader."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""The published student's state dict, from one of ours."""
+"""The published student's state dict, made from a student."""
 
 from collections.abc import Callable
 
