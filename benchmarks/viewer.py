@@ -32,11 +32,11 @@ from elite.viewer import DataSource, Viewer, first_choice, open_window
 FLAGS = ["--headless", "--no-sandbox", "--enable-unsafe-swiftshader", "--disable-background-networking"]
 # The headline is sent after the points, and the page processes messages in order.
 HAS = """name => new Promise(done => {
-    const style = () => {
+    const check = () => {
         const text = document.body.textContent
-        text.includes(name) && !text.includes("being read") ? done() : setTimeout(style, 5)
+        text.includes(name) && !text.includes("Reading ...") ? done() : setTimeout(check, 5)
     }
-    make_style()
+    check()
 })"""
 DRAWN = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 SEQUENCE = "00"
