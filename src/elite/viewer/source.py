@@ -61,11 +61,13 @@ class Source(Protocol):
         has_predictions, has_teacher: whether predictions of points, and of images by a teacher, are available.
     """
 
-    ids: list[tuple[str, str]]
     cameras: tuple[str, ...]
     dense: tuple[str, ...]
     has_predictions: bool
     has_teacher: bool
+
+    @property
+    def ids(self) -> Sequence[tuple[str, str]]: ...
 
     def read(self, i: int) -> Scene:
         """Read a frame. Raises DataError if a file is damaged."""
