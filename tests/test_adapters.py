@@ -217,7 +217,7 @@ def test_allocate_each_interval_follows_the_cubic_budget(hold: bool) -> None:
 
 
 def test_allocate_last_step_between_intervals_sets_final_ranks() -> None:
-    """T - tfinal = 101 is no multiple of the interval, 20."""
+    """T - tfinal = 101 is not a multiple of the interval, 20."""
     budgets = Run(201, interval=0.1).train(1, 103)
     assert budgets[100:] == [8, 8, 8]
 

@@ -44,7 +44,7 @@ def truncate(path: Path) -> None:
 
 
 def overwrite(path: Path) -> None:
-    """By what a worn flash cell gives."""
+    """Overwrite with the bytes of a worn flash cell."""
     path.write_bytes(b"\xff" * path.stat().st_size)
 
 
@@ -53,7 +53,7 @@ def empty(path: Path) -> None:
 
 
 def unreadable(path: Path) -> None:
-    """Reading gives an error of the system."""
+    """Make reading raise an error of the system."""
     path.unlink()
     path.mkdir()
 
@@ -71,7 +71,7 @@ NAMES = [f"{i:06d}" for i in range(len(FILES) * len(DAMAGES))]
 
 
 def damage_all(kitti: Path) -> None:
-    """Every file in every way, each of another frame."""
+    """Damage every kind of file in every way, each of another frame."""
     faults = [(file, damage) for file in FILES.values() for damage in DAMAGES.values()]
     for name, (file, damage) in zip(NAMES, faults, strict=True):
         damage(file(Layout(kitti), name))
@@ -88,18 +88,18 @@ def fill(disk: Path) -> None:
             file.write(bytes(4096))
 
 
-def at_batch(number: int, harm: Callable[[], Any]) -> None:
-    """Harm before a batch of the run, counted from its beginning."""
+def at_batch(number: int, fault: Callable[[], Any]) -> None:
+    """Inject a fault before a batch, counted from the start of the run."""
     from elite.training.module import Training
 
     begin = Training.on_train_batch_start
 
-    def harmed(self: Training, batch: Any, index: int) -> None:
+    def disturbed(self: Training, batch: Any, index: int) -> None:
         if self.trainer.fit_loop.epoch_loop.total_batch_idx == number:
-            harm()
+            fault()
         begin(self, batch, index)
 
-    Training.on_train_batch_start = harmed  # type: ignore[method-assign]
+    Training.on_train_batch_start = disturbed  # type: ignore[method-assign]
 
 
 def slow_disk() -> None:
@@ -119,11 +119,11 @@ def slow_disk() -> None:
 # ---- the stage -------------------------------------------------------------------------------------------------
 
 
-class Stage:
-    """A drive, a foundation model, the run that nothing happened to, and the account of what was injected."""
+class FaultRuns:
+    """A data set, a foundation model, an undisturbed run, and counts of the injected faults."""
 
     def __init__(self, base: Path) -> None:
-        self.base, self.runs, self.told = base, 0, 0
+        self.base, self.runs, self.recorded = base, 0, 0
         self.account: Counter[str] = Counter()
         write_drive(base / "kitti", scans=SCANS)
         write_foundation(base / "foundation")
@@ -133,40 +133,40 @@ class Stage:
     def argv(self, name: str | Path, **settings: object) -> list[str]:
         return train_argv(self.base, self.base / name, **LENGTH | settings)
 
-    def fresh(self) -> Path:
-        """The folder of a run that something will happen to; it is lost unless ``tell`` is called."""
+    def new_run(self) -> Path:
+        """Folder of a run with a fault; the fault counts as lost unless ``record`` is called."""
         self.runs += 1
         return self.base / f"run{self.runs}"
 
-    def start(self, out: Path, harm: Callable[[], None] | None = None, **settings: object) -> Trial:
-        return Trial(self.argv(out, **settings), self.base / f"{out.name}.log", harm)
+    def start(self, out: Path, fault: Callable[[], None] | None = None, **settings: object) -> Trial:
+        return Trial(self.argv(out, **settings), self.base / f"{out.name}.log", fault)
 
-    def as_if_nothing_had_been(self, out: Path) -> None:
+    def assert_equals_undisturbed_run(self, out: Path) -> None:
         for name in ("last.ckpt", "best.ckpt"):
             assert_identical(read_checkpoint(out, name), read_checkpoint(self.base / "whole", name))
         assert read_metrics(out) == read_metrics(self.base / "whole")
 
-    def goes_on(self, out: Path) -> None:
-        """After a run has ended: what was saved is whole, and the run goes on to the same bits."""
+    def assert_resumes_identically(self, out: Path) -> None:
+        """Resume an ended run, and compare it with the undisturbed one bit by bit."""
         assert self.start(out).wait(600) == 0
-        self.as_if_nothing_had_been(out)
+        self.assert_equals_undisturbed_run(out)
 
-    def tell(self, fault: str, outcome: str, count: int = 1) -> None:
-        self.told += 1
+    def record(self, fault: str, outcome: str, count: int = 1) -> None:
+        self.recorded += 1
         self.account["injected"] += count
         self.account[outcome] += count
         print(f"{count:3d} x {fault}: {outcome}", flush=True)
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    stage = Stage(tmp_path_factory.mktemp("campaign"))
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultRuns]:
+    stage = FaultRuns(tmp_path_factory.mktemp("campaign"))
     yield stage
-    print(dict(stage.account) | {"lost": stage.runs - stage.told})
+    print(dict(stage.account) | {"lost": stage.runs - stage.recorded})
 
 
-def named(trial: Trial, status: int, text: str) -> None:
-    """It ended by one line that says why."""
+def assert_ends_with_error(trial: Trial, status: int, text: str) -> None:
+    """Check the exit status, and that one line names the cause."""
     assert trial.wait() == status, trial.output()[-3000:]
     assert text in trial.output(), trial.output()[-3000:]
     assert "Traceback" not in trial.output(), trial.output()[-3000:]
@@ -175,62 +175,66 @@ def named(trial: Trial, status: int, text: str) -> None:
 # ---- damaged data ----------------------------------------------------------------------------------------------
 
 
-def test_campaign_damaged_files_are_replaced_and_recorded(stage: Stage) -> None:
+def test_campaign_damaged_files_are_replaced_and_recorded(stage: FaultRuns) -> None:
     """25 of them in the midst of the first epoch of two, each another frame's."""
     kitti = stage.base / "damaged"
     shutil.copytree(stage.base / "kitti", kitti)
-    out = stage.fresh()
+    out = stage.new_run()
     trial = stage.start(out, partial(at_batch, 10, partial(damage_all, kitti)), data__root=kitti, faults__frames=0.8)
     assert trial.wait(600) == 0, trial.output()[-3000:]
-    told = [json.loads(line) for line in (out / "faults.jsonl").read_text().splitlines()]
-    assert sorted(fault["frames"][0] for fault in told) == [f"00/{name}" for name in NAMES]
-    assert {fault["fault"] for fault in told} == {"unreadable frame"}
+    recorded = [json.loads(line) for line in (out / "faults.jsonl").read_text().splitlines()]
+    assert sorted(fault["frames"][0] for fault in recorded) == [f"00/{name}" for name in NAMES]
+    assert {fault["fault"] for fault in recorded} == {"unreadable frame"}
     assert read_checkpoint(out)["global_step"] == STEPS
-    stage.tell("damaged file (scan, labels, image, pseudo-label; truncated, ..., unreadable)", "survived", len(NAMES))
+    stage.record("damaged file (scan, labels, image, pseudo-label; truncated, ..., unreadable)", "survived", len(NAMES))
 
 
-def test_campaign_too_many_damaged_files_end_the_run(stage: Stage) -> None:
-    kitti, out = stage.base / "worse", stage.fresh()
+def test_campaign_too_many_damaged_files_end_the_run(stage: FaultRuns) -> None:
+    kitti, out = stage.base / "worse", stage.new_run()
     shutil.copytree(stage.base / "kitti", kitti)
-    harm = partial(at_batch, 10, partial(damage_two, kitti))
-    named(stage.start(out, harm, data__root=kitti, faults__frames=0.03), USAGE, "more than faults.frames 0.03 allows")
+    fault = partial(at_batch, 10, partial(damage_two, kitti))
+    assert_ends_with_error(
+        stage.start(out, fault, data__root=kitti, faults__frames=0.03), USAGE, "more than faults.frames 0.03 allows"
+    )
     shutil.rmtree(kitti)
     shutil.copytree(stage.base / "kitti", kitti)
     assert stage.start(out, data__root=kitti, faults__frames=0.03).wait(600) == 0
-    stage.tell("two damaged scans where one is put up with", "ended with a named error")
+    stage.record("two damaged scans where one is allowed", "ended with a named error")
 
 
-def test_campaign_missing_data_set_ends_the_run(stage: Stage) -> None:
-    kitti, out = stage.base / "gone", stage.fresh()
+def test_campaign_missing_data_set_ends_the_run(stage: FaultRuns) -> None:
+    kitti, out = stage.base / "gone", stage.new_run()
     shutil.copytree(stage.base / "kitti", kitti)
     sequence = kitti / "sequences" / "00"
-    harm = partial(at_batch, 10, partial(sequence.rename, kitti / "elsewhere"))
-    named(stage.start(out, harm, data__root=kitti), USAGE, "No such file or directory")
+    fault = partial(at_batch, 10, partial(sequence.rename, kitti / "elsewhere"))
+    assert_ends_with_error(stage.start(out, fault, data__root=kitti), USAGE, "No such file or directory")
     (kitti / "elsewhere").rename(sequence)
-    stage.goes_on(out)
-    stage.tell("data set gone (unmounted)", "ended with a named error")
+    stage.assert_resumes_identically(out)
+    stage.record("data set gone (unmounted)", "ended with a named error")
 
 
-def test_campaign_damaged_validation_scan_ends_the_run(stage: Stage) -> None:
+def test_campaign_damaged_validation_scan_ends_the_run(stage: FaultRuns) -> None:
     """It is not left out: the score would be that of other scans, and nobody would see it."""
-    kitti, out = stage.base / "scored", stage.fresh()
+    kitti, out = stage.base / "scored", stage.new_run()
     shutil.copytree(stage.base / "kitti", kitti)
     path = Layout(kitti).scan("08", "000001")
     content = path.read_bytes()
-    named(stage.start(out, partial(at_batch, 40, partial(truncate, path)), data__root=kitti), USAGE, "000001.bin")
+    assert_ends_with_error(
+        stage.start(out, partial(at_batch, 40, partial(truncate, path)), data__root=kitti), USAGE, "000001.bin"
+    )
     path.write_bytes(content)
-    stage.goes_on(out)
-    stage.tell("damaged validation scan", "ended with a named error")
+    stage.assert_resumes_identically(out)
+    stage.record("damaged validation scan", "ended with a named error")
 
 
 # ---- disks -----------------------------------------------------------------------------------------------------
 
 
-def test_campaign_slow_disk_changes_nothing(stage: Stage) -> None:
-    out = stage.fresh()
+def test_campaign_slow_disk_changes_nothing(stage: FaultRuns) -> None:
+    out = stage.new_run()
     assert stage.start(out, slow_disk).wait(600) == 0
-    stage.as_if_nothing_had_been(out)
-    stage.tell("slow disk", "survived")
+    stage.assert_equals_undisturbed_run(out)
+    stage.record("slow disk", "survived")
 
 
 @pytest.fixture
@@ -251,96 +255,100 @@ def disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
         subprocess.run(["umount", str(path)], check=True)
 
 
-def test_campaign_full_disk_keeps_the_previous_checkpoint(stage: Stage, disk: Callable[[int], Path]) -> None:
+def test_campaign_full_disk_keeps_the_previous_checkpoint(stage: FaultRuns, disk: Callable[[int], Path]) -> None:
     """Full from the beginning; with room for one checkpoint and no second; filled by somebody else in between."""
     size = (stage.base / "whole" / "checkpoints" / "last.ckpt").stat().st_size
     for room, saved in ((size // 2, False), (size * 2 - 4096, True)):
-        out = disk(room) / stage.fresh().name
-        named(stage.start(out), USAGE, "No space left on device")
+        out = disk(room) / stage.new_run().name
+        assert_ends_with_error(stage.start(out), USAGE, "No space left on device")
         assert (out / "checkpoints" / "last.ckpt").exists() == saved
         assert not saved or 0 < read_checkpoint(out)["global_step"] < STEPS
         disk(2**28)
-        stage.goes_on(out)
-        stage.tell(f"full disk, {'before' if not saved else 'after'} a first checkpoint", "ended with a named error")
+        stage.assert_resumes_identically(out)
+        stage.record(f"full disk, {'before' if not saved else 'after'} a first checkpoint", "ended with a named error")
         shutil.rmtree(out)
 
-    out = disk(2**26) / stage.fresh().name
-    named(stage.start(out, partial(at_batch, 35, partial(fill, out.parent))), USAGE, "No space left on device")
+    out = disk(2**26) / stage.new_run().name
+    assert_ends_with_error(
+        stage.start(out, partial(at_batch, 35, partial(fill, out.parent))), USAGE, "No space left on device"
+    )
     assert read_checkpoint(out)["global_step"] == 34
     (out.parent / "filler").unlink()
-    stage.goes_on(out)
-    stage.tell("disk filled by somebody else", "ended with a named error")
+    stage.assert_resumes_identically(out)
+    stage.record("disk filled by somebody else", "ended with a named error")
 
 
 # ---- signals ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
-def test_campaign_signal_at_a_random_moment_then_resume_is_bit_identical(stage: Stage, number: int) -> None:
+def test_campaign_signal_at_a_random_moment_then_resume_is_bit_identical(stage: FaultRuns, number: int) -> None:
     chance = random.Random(number)
     status = {signal.SIGTERM: STOPPED, signal.SIGKILL: -signal.SIGKILL, signal.SIGINT: 130}[signal.Signals(number)]
     for _ in range(2):
-        out = stage.fresh()
+        out = stage.new_run()
         trial = stage.start(out)
         trial.wait_for(BATCH.format(chance.randint(0, 55)))
         time.sleep(chance.uniform(0, 0.2))
         trial.kill(number)
         assert trial.wait() == status, trial.output()[-3000:]
         assert "Traceback" not in trial.output()
-        stage.goes_on(out)
+        stage.assert_resumes_identically(out)
         outcome = "ended with a named error" if number != signal.SIGKILL else "ended, the run went on"
-        stage.tell(f"{signal.Signals(number).name} to the run", outcome)
+        stage.record(f"{signal.Signals(number).name} to the run", outcome)
 
 
-def test_campaign_signal_to_run_and_loaders_then_resume_is_bit_identical(stage: Stage) -> None:
+def test_campaign_signal_to_run_and_loaders_then_resume_is_bit_identical(stage: FaultRuns) -> None:
     """As a shell or a cluster sends it."""
-    out = stage.fresh()
+    out = stage.new_run()
     trial = stage.start(out)
     trial.wait_for(BATCH.format(20))
     trial.kill_group(signal.SIGTERM)
-    named(trial, STOPPED, "--resume last")
-    stage.goes_on(out)
-    stage.tell("SIGTERM to the whole process group", "ended with a named error")
+    assert_ends_with_error(trial, STOPPED, "--resume last")
+    stage.assert_resumes_identically(out)
+    stage.record("SIGTERM to the whole process group", "ended with a named error")
 
 
-def test_campaign_signal_at_the_start_then_resume_is_bit_identical(stage: Stage) -> None:
-    out = stage.fresh()
+def test_campaign_signal_at_the_start_then_resume_is_bit_identical(stage: FaultRuns) -> None:
+    out = stage.new_run()
     trial = stage.start(out)
     time.sleep(0.2)
     trial.kill(signal.SIGTERM)
     assert trial.wait() in (STOPPED, -signal.SIGTERM)  # the latter before the command has taken over
-    stage.goes_on(out)
-    stage.tell("SIGTERM while it starts", "ended, the run went on")
+    stage.assert_resumes_identically(out)
+    stage.record("SIGTERM while it starts", "ended, the run went on")
 
 
-def test_campaign_killed_loader_then_resume_is_bit_identical(stage: Stage) -> None:
+def test_campaign_killed_loader_then_resume_is_bit_identical(stage: FaultRuns) -> None:
     chance = random.Random(0)
     for which in (0, 1):
-        out = stage.fresh()
+        out = stage.new_run()
         trial = stage.start(out)
         trial.wait_for(BATCH.format(chance.randint(0, 55)))
         time.sleep(chance.uniform(0, 0.2))
         os.kill(trial.children()[which], signal.SIGKILL)
-        named(trial, USAGE, "a loader process was killed")
-        stage.goes_on(out)
-        stage.tell("SIGKILL of a loader process", "ended with a named error")
+        assert_ends_with_error(trial, USAGE, "a loader process was killed")
+        stage.assert_resumes_identically(out)
+        stage.record("SIGKILL of a loader process", "ended with a named error")
 
 
-def test_campaign_killed_process_of_two_then_resume_is_bit_identical(stage: Stage) -> None:
+def test_campaign_killed_process_of_two_then_resume_is_bit_identical(stage: FaultRuns) -> None:
     """The other one ends soon, and both go on to what they would have been."""
     alone = stage.base / "two"
     for trial in start_two(stage.argv(alone, data__workers=1), stage.base / "two.log"):
         assert trial.wait(600) == 0, trial.output()[-3000:]
     for lost in (0, 1):
-        out, log = stage.fresh(), stage.base / f"pair{lost}.log"
+        out, log = stage.new_run(), stage.base / f"pair{lost}.log"
         trials = start_two(stage.argv(out, data__workers=1), log)
         trials[lost].wait_for(BATCH.format(10))
         trials[lost].kill()
         began = time.monotonic()
-        named(trials[1 - lost], USAGE, "another process of this run is gone")
+        assert_ends_with_error(trials[1 - lost], USAGE, "another process of this run is gone")
         took = time.monotonic() - began
         assert took < PATIENCE
         for trial in start_two(stage.argv(out, data__workers=1), log):
             assert trial.wait(600) == 0, trial.output()[-3000:]
         assert_identical(read_checkpoint(out), read_checkpoint(alone))
-        stage.tell(f"SIGKILL of process {lost} of two (the other ended {took:.1f} s later)", "ended with a named error")
+        stage.record(
+            f"SIGKILL of process {lost} of two (the other ended {took:.1f} s later)", "ended with a named error"
+        )

@@ -252,7 +252,7 @@ def test_import_report_counts_unused_entries():
     ]
 
 
-# ---- files that are no checkpoints ----------------------------------------------------------------------------
+# ---- files that are not checkpoints ----------------------------------------------------------------------------
 
 
 class Payload:

@@ -182,8 +182,8 @@ def test_check_data_damaged_image_and_calibration_are_reported(tiny_kitti: Path,
 def test_switch_without_value_is_true(tiny_kitti: Path, capsys) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["train", "--overwrite", "--data.require-images", "--data.repeat_labelled", "false", "--print_config"])
-    told = capsys.readouterr().out
-    assert all(f"{name}\n" in told for name in ("overwrite: true", "require_images: true", "repeat_labelled: false"))
+    printed = capsys.readouterr().out
+    assert all(f"{name}\n" in printed for name in ("overwrite: true", "require_images: true", "repeat_labelled: false"))
     assert "expected scans for sequence 05" in refused(
         capsys, "pseudo-label", "--lift", tiny_kitti, "--sequences", "05"
     )

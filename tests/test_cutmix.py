@@ -257,7 +257,7 @@ def test_cutmix_without_instances_pastes_nothing(drive: Path) -> None:
 
 
 def test_cutmix_pastes_vehicles_and_people_only(tmp_path: Path) -> None:
-    """A road with a number is no object to paste, and none that stands in the way."""
+    """A road with an instance is neither pasted nor an obstacle."""
     points, words = street(0)
     write_frame(tmp_path, "00", "000000", points, words)
     numbered = np.where(words >> 16, words, words | 9 << 16)

@@ -101,20 +101,20 @@ def test_teacher_loss_uses_each_label_at_its_pixel(
     )
     point_labels = batch.labels if labelled else torch.zeros_like(batch.labels)
     batch = dataclasses.replace(batch, views=views, labels=point_labels)
-    told = []
+    pixels = []
     for view in range(2 * count):
         if views.has_labels[view]:
             grid = [(row, column) for row in range(16, CROP[0], 32) for column in range(16, CROP[1], 32)]
-            told += [(view, row, column, int(views.labels[view, row, column])) for row, column in grid]
+            pixels += [(view, row, column, int(views.labels[view, row, column])) for row, column in grid]
         if pairs or not views.has_labels[view]:
             mine = [i for i, v in enumerate(views.pairs.view.tolist()) if v == view]
-            told += [(view, *views.pairs.position[i].tolist(), int(point_labels[views.pair_point[i]])) for i in mine]
-    table = torch.tensor([pixel for pixel in told if pixel[-1]], dtype=torch.int64).reshape(-1, 4)
-    said = teacher.at(teacher(views.images), Pixels(table[:, 0], table[:, 1:3]), views.size)
+            pixels += [(view, *views.pairs.position[i].tolist(), int(point_labels[views.pair_point[i]])) for i in mine]
+    table = torch.tensor([pixel for pixel in pixels if pixel[-1]], dtype=torch.int64).reshape(-1, 4)
+    prediction = teacher.at(teacher(views.images), Pixels(table[:, 0], table[:, 1:3]), views.size)
     expected = {}
     for name, logits, share in [
-        *((f"teacher{i}", s, 0.25) for i, s in enumerate(said.stages)),
-        ("teacher", said.multi_stage, 1),
+        *((f"teacher{i}", s, 0.25) for i, s in enumerate(prediction.stages)),
+        ("teacher", prediction.multi_stage, 1),
     ]:
         cross_entropy, lovasz = segmentation_loss(logits, table[:, 3], module.class_weights)
         expected |= {f"{name}/cross_entropy": share * cross_entropy, f"{name}/lovasz": share * lovasz}
@@ -308,8 +308,10 @@ assert main(["predict", {str(result.best)!r}, {str(kitti)!r}, "--sequences", "11
 assert main(["export-student", {str(result.best)!r}, {str(tmp_path / "alone.safetensors")!r}]) == 0
 assert main(["env"]) == 0
 """
-    told = subprocess.run([sys.executable, "-c", code], check=True, timeout=120, capture_output=True, text=True).stdout
-    assert all(f"{name:12s} {version(name)}\n" in told for name in ("transformers", "peft"))  # known, not imported
+    output = subprocess.run(
+        [sys.executable, "-c", code], check=True, timeout=120, capture_output=True, text=True
+    ).stdout
+    assert all(f"{name:12s} {version(name)}\n" in output for name in ("transformers", "peft"))  # known, not imported
     assert (tmp_path / "alone.safetensors").read_bytes() == (tmp_path / "expected.safetensors").read_bytes()
     assert len(list(out.rglob("*.label"))) == 1
 

@@ -195,7 +195,7 @@ def rows_of(pixels: Pixels, labels: Tensor) -> list[tuple[int, ...]]:
 
 
 def labelled_pixels(views: Views, labels: Tensor, stride: int, *, pairs: bool = False) -> tuple[Pixels, Tensor]:
-    """Everything that the teacher is told, by image."""
+    """All labels of the teacher, by image."""
     dense, dense_labels = dense_pixels(views, stride)
     chosen, paired_labels = labelled_pairs(views, labels, everywhere=pairs)
     view = torch.cat([dense.view, views.pairs.view[chosen]])

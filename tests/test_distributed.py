@@ -99,14 +99,14 @@ def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def told(drive: Path) -> list[dict[str, Any]]:
+def results(drive: Path) -> list[dict[str, Any]]:
     """What each of the two processes says of its run."""
     return [json.loads((drive / f"{rank}.json").read_text()) for rank in range(2)]
 
 
-def test_train_two_processes_equal_one_with_accumulation(drive: Path, told: list[dict[str, Any]]) -> None:
+def test_train_two_processes_equal_one_with_accumulation(drive: Path, results: list[dict[str, Any]]) -> None:
     result, losses = run(drive, drive / "one", accumulate=2)
-    together = [said for pair in zip(*(process["losses"] for process in told), strict=True) for said in pair]
+    together = [entry for pair in zip(*(process["losses"] for process in results), strict=True) for entry in pair]
     assert [scan for scan, _ in together] == [scan for scan, _ in losses]
     np.testing.assert_allclose([loss for _, loss in together], [loss for _, loss in losses], rtol=1e-5)
     paths = (result.last, drive / "two" / "checkpoints" / "last.ckpt")
@@ -121,18 +121,18 @@ def test_train_two_processes_equal_one_with_accumulation(drive: Path, told: list
     print(f"after {len(losses) // 2} steps at most {off:.1e} between parameters, {losses_off:.1e} between losses")
 
 
-def test_train_two_processes_score_as_one(drive: Path, told: list[dict[str, Any]]) -> None:
+def test_train_two_processes_score_as_one(drive: Path, results: list[dict[str, Any]]) -> None:
     """An odd number of scans, none of them scored twice: exactly what one process says of the same checkpoint."""
     assert SCORED % 2
     segmenter = Segmenter.load(drive / "two" / "checkpoints" / "best.ckpt", "cpu", backend="torch")
     frames = SemanticKITTI(drive / "kitti", "08", cameras=())
     scored = evaluate(frames, by_segmenter(segmenter))
-    assert told[0]["miou"] == told[1]["miou"] == np.float32(scored["miou"])
+    assert results[0]["miou"] == results[1]["miou"] == np.float32(scored["miou"])
 
 
-def test_train_process_without_an_image_joins_the_step(told: list[dict[str, Any]]) -> None:
+def test_train_process_without_an_image_joins_the_step(results: list[dict[str, Any]]) -> None:
     """There were such steps, both ways round, and they ended; what they made is compared above."""
-    seen = [[int(scan[-6:]) in WITH_IMAGE for scan, _ in process["losses"]] for process in told]
+    seen = [[int(scan[-6:]) in WITH_IMAGE for scan, _ in process["losses"]] for process in results]
     assert {(True, False), (False, True)} <= set(zip(*seen, strict=True))
 
 

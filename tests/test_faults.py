@@ -433,7 +433,7 @@ def test_train_error_in_validation_leaves_no_loader_process(tiny_kitti: Path, tm
 
 
 def test_train_killed_loader_reported_inside_other_code_is_named(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
-    """PyTorch tells it by a signal handler, which raises at whatever line is being run; that code may wrap it."""
+    """PyTorch raises it from a signal handler, inside any running line; that code may wrap it."""
 
     def interrupted(*_: Any) -> None:
         try:

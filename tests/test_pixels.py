@@ -58,7 +58,7 @@ def test_resize_enlarged_pairs_lie_in_the_middle_of_their_pixel() -> None:
 
 @pytest.mark.parametrize("scale", [0.25, 0.5, 0.7, 1.9])
 def test_resize_keeps_colours_close_and_labels_unmixed(scale: float) -> None:
-    """On a ramp the colour at a pair tells where it is, to half a new pixel and the blur of the border."""
+    """On a ramp, the colour at a pair gives its position, to half a new pixel and the blur of the border."""
     before = replace(coded(40, 60), labels=np.random.default_rng(0).choice(np.array([3, 200], np.uint8), (40, 60)))
     after = resize(before, scale)
     assert after.image.shape == (round(40 * scale), round(60 * scale), 3)

@@ -242,7 +242,7 @@ def test_released_procedure_worked_by_hand():
     assert drawn[301, 301] == 0
     assert drawn[0, 0] == -1
     seeds = grid_seeds(drawn, instance)
-    assert sorted(map(tuple, seeds.pixel.tolist())) == [(1, 1), (1, 3)]  # (8, 8) is lost, class 0 is no prompt
+    assert sorted(map(tuple, seeds.pixel.tolist())) == [(1, 1), (1, 3)]  # (8, 8) is lost, class 0 gives no prompt
     truth = np.zeros((512, 512), int)
     truth[256:] = 1
     dense, _, _ = label_image_released(view, Oracle(truth))
@@ -463,7 +463,7 @@ def test_pseudo_label_two_runs_on_one_folder_write_the_same_files(drive: Path, t
 def test_pseudo_label_failing_frame_is_reported_and_others_are_made(own_drive: Path, tmp_path: Path, capsys: Any):
     layout = Layout(own_drive)
     layout.image("00", "000001", "image_2").write_bytes(b"no PNG")
-    layout.image("00", "000002", "image_2").unlink()  # absent is no error
+    layout.image("00", "000002", "image_2").unlink()  # an absent image is not an error
     layout.scan("08", "000000").write_bytes(b"0" * 24)
     report = tmp_path / "report.json"
     assert run(own_drive, tmp_path / "out", "--json", str(report)) == 1

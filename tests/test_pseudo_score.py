@@ -76,15 +76,15 @@ def test_holdout_judges_visible_points_only():
 def test_agreement_worked_by_hand():
     truth = np.array([1, 1, 1, 2, 2, 3, 0, 0], np.uint8)
     answer = np.array([1, 1, 2, 2, 0, 0, 4, 0], np.uint8)
-    told = Agreement.of(answer, truth).to_dict()
-    assert told["pixels"] == 6
-    assert told["coverage"] == pytest.approx(4 / 6)
-    assert told["accuracy"] == pytest.approx(3 / 4)
-    assert told["accuracy_all"] == pytest.approx(3 / 6)
-    assert told["miou"] == pytest.approx((2 / 3 + 1 / 2) / 2)
-    assert told["miou_all"] == pytest.approx((2 / 3 + 1 / 3 + 0) / 3)
-    assert told["leak"] == pytest.approx(1 / 2)
-    assert set(told["iou"]) == {"car", "bicycle"}
+    record = Agreement.of(answer, truth).to_dict()
+    assert record["pixels"] == 6
+    assert record["coverage"] == pytest.approx(4 / 6)
+    assert record["accuracy"] == pytest.approx(3 / 4)
+    assert record["accuracy_all"] == pytest.approx(3 / 6)
+    assert record["miou"] == pytest.approx((2 / 3 + 1 / 2) / 2)
+    assert record["miou_all"] == pytest.approx((2 / 3 + 1 / 3 + 0) / 3)
+    assert record["leak"] == pytest.approx(1 / 2)
+    assert set(record["iou"]) == {"car", "bicycle"}
 
 
 def test_agreement_adds_up_and_is_none_when_empty():
@@ -97,7 +97,7 @@ def test_agreement_adds_up_and_is_none_when_empty():
 
 
 def test_borders_worked_by_hand():
-    """Two classes side by side, the predicted border 3 columns off; unknown is no class."""
+    """Two classes side by side, the predicted border 3 columns off; unknown is not a class."""
     truth, answer = np.full((6, 20), ROAD, np.uint8), np.full((6, 20), ROAD, np.uint8)
     truth[:, 10:], answer[:, 13:] = CAR, CAR
     assert np.flatnonzero(borders(truth)[0]).tolist() == [9, 10]
@@ -147,14 +147,14 @@ def test_objects_worked_by_hand():
     label[1, 0:2], instance[1, 0:2] = CAR, 2  # the person's pixels, wrong class
     label[2:, 5], instance[2:, 5] = CAR, 3  # half of it on unknown ground: 1 of 2 pixels, not most
     label[3, 7:9], instance[3, 7:9] = CAR, 4  # all of it
-    true_label[2, 8:], label[2, 8:], instance[2, 8:] = CAR, CAR, 5  # a car whose object nobody told
-    told = Objects.of(label, instance, true_label, true_instance)
-    assert (told.matched[CAR], told.invented[CAR], told.missed[CAR]) == (1, 2, 0)
-    assert (told.matched[PERSON], told.invented[PERSON], told.missed[PERSON]) == (0, 0, 1)
-    assert told.to_dict()["pq_of"] == pytest.approx({"car": 0.75 / 2, "person": 0})
-    assert told.to_dict()["pq"] == pytest.approx(0.75 / 4)
-    twice = (told + told).to_dict()
-    assert twice["pq"] == told.to_dict()["pq"]
+    true_label[2, 8:], label[2, 8:], instance[2, 8:] = CAR, CAR, 5  # a car whose object nobody record
+    record = Objects.of(label, instance, true_label, true_instance)
+    assert (record.matched[CAR], record.invented[CAR], record.missed[CAR]) == (1, 2, 0)
+    assert (record.matched[PERSON], record.invented[PERSON], record.missed[PERSON]) == (0, 0, 1)
+    assert record.to_dict()["pq_of"] == pytest.approx({"car": 0.75 / 2, "person": 0})
+    assert record.to_dict()["pq"] == pytest.approx(0.75 / 4)
+    twice = (record + record).to_dict()
+    assert twice["pq"] == record.to_dict()["pq"]
     assert twice["objects"] == 4
     assert Objects().to_dict()["pq"] is None
 
@@ -197,10 +197,10 @@ def test_objects_equal_a_slow_twin():
     noise = rng.random(true_label.shape) < 0.2
     label = np.where(noise, rng.choice(np.array([0, CAR, PERSON], np.uint8), noise.shape), true_label)
     instance = np.where(np.roll(noise, 3), 1, true_instance).astype(np.uint16)
-    told = Objects.of(label, instance, true_label, true_instance)
+    record = Objects.of(label, instance, true_label, true_instance)
     slow = slow_pq(label, instance, true_label, true_instance)
-    assert told.matched.sum() > 1
-    assert told.to_dict()["pq"] == pytest.approx(np.mean(list(slow.values())))
+    assert record.matched.sum() > 1
+    assert record.to_dict()["pq"] == pytest.approx(np.mean(list(slow.values())))
 
 
 def test_baseline_equals_brute_force_at_equal_coverage():

@@ -146,7 +146,7 @@ def test_pseudo_labels_of_scribbles_use_scribbles_only(drive: Path) -> None:
         with pytest.raises(ConfigError, match=r"generated from 'scribbles'.*--labels scribbles"):
             module("scribbles", dense)
     module("labels_pseudo", "image_2_pseudo")  # both from all labels
-    assert main([*make, "--labels", "scribbles"]) == 0  # made again, since the source is another
+    assert main([*make, "--labels", "scribbles"]) == 0  # regenerated, because the source changed
     assert module("scribbles", "image_2_pseudo").train_set.dense_images == 2
     assert module("labels_pseudo", "image_2_pseudo").train_set.dense_images == 2
     with pytest.raises(ConfigError, match=r"generated from 'scribbles'"):

@@ -569,7 +569,7 @@ def test_teaching_panels_show_the_scored_crop(dataset: SemanticKITTI) -> None:
     assert drawn.tolist() == class_colors(truth[[nearest]])[0].tolist()
 
 
-def write_taught_run(folder: Path, data: Path) -> Path:
+def write_distilled_run(folder: Path, data: Path) -> Path:
     """The run folder of a student and a random teacher, as training leaves it."""
     settings = TrainConfig(
         student=SMALL,
@@ -594,7 +594,7 @@ def write_taught_run(folder: Path, data: Path) -> Path:
 
 
 def test_report_of_a_run_with_a_teacher_shows_its_predictions(tmp_path: Path, dataset: SemanticKITTI) -> None:
-    run = write_taught_run(tmp_path / "taught", dataset.layout.root)
+    run = write_distilled_run(tmp_path / "taught", dataset.layout.root)
     html = report_run(run, frames=2, device="cpu").read_text("utf-8")
     assert re.findall("<h3>(Frame .*, camera .*)</h3>", html) == [
         "Frame 08/000000, camera image_2"
@@ -616,7 +616,7 @@ def test_report_of_a_run_with_a_teacher_shows_its_predictions(tmp_path: Path, da
 def test_report_names_the_reason_for_a_missing_teacher(
     tmp_path: Path, dataset: SemanticKITTI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = write_taught_run(tmp_path / "taught", dataset.layout.root)
+    run = write_distilled_run(tmp_path / "taught", dataset.layout.root)
     assert "none of the frames has a camera image" in page_after(run, cameras=())
     assert "the report contains no frames" in page_after(run, frames=0)
     checkpoint = torch.load(run / "checkpoints" / "best.ckpt")

@@ -52,8 +52,10 @@ def test_train_resumed_after_every_stop_is_bit_identical(
     data = DataConfig(
         root=tiny_kitti, sequences="00", batch_size=1, workers=workers, label_fraction=0.5, label_unit="points"
     )
-    optim, own = OptimConfig(lr=0.05, average=0.9), SelfTrainingConfig(weight=0.5, confidence=0.2)
-    whole = student_run(tiny_kitti, tmp_path / "whole", data=data, optim=optim, self_training=own, **changes)
+    optim, self_training_settings = OptimConfig(lr=0.05, average=0.9), SelfTrainingConfig(weight=0.5, confidence=0.2)
+    whole = student_run(
+        tiny_kitti, tmp_path / "whole", data=data, optim=optim, self_training=self_training_settings, **changes
+    )
     train(whole, progress=False)
     stopped = replace(whole, out=tmp_path / "stopped")
     run_with_stops(stopped, [0, 1, 3, 4, 5], monkeypatch)

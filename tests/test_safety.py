@@ -166,7 +166,7 @@ def test_submission_zip_with_path_traversal_is_refused(name, tiny_kitti, tmp_pat
 
 
 def png_of_size(width: int, height: int) -> bytes:
-    """A PNG whose header tells another size than its pixels have."""
+    """PNG whose header claims another size than its pixels have."""
     content = encode_ids(np.zeros((6, 8), np.uint16))
     header = b"IHDR" + struct.pack(">II", width, height) + content[24:29]
     return content[:12] + header + struct.pack(">I", zlib.crc32(header)) + content[33:]
@@ -185,7 +185,7 @@ def test_read_image_of_too_many_pixels_is_refused(size, tmp_path):
 
 
 def test_submission_zip_bomb_is_refused(tiny_kitti, tmp_path, monkeypatch):
-    """A member that tells the right size, holds a thousand times as much, and is packed so that it is small."""
+    """Zip member that claims the right size and unpacks to a thousand times as much."""
     from elite import submission
 
     monkeypatch.setattr(submission, "TEST_SCANS", dict.fromkeys(submission.TEST_SCANS, 1))
@@ -193,12 +193,12 @@ def test_submission_zip_bomb_is_refused(tiny_kitti, tmp_path, monkeypatch):
     packed = zlib.compress(bytes(50_000_000), 9, -15)
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr(member, packed)
-    told = {"method": struct.pack("<H", 8), "size": struct.pack("<I", 60 * 4)}
+    claims = {"method": struct.pack("<H", 8), "size": struct.pack("<I", 60 * 4)}
     content = bytearray(buffer.getvalue())
     for signature, method, size in ((b"PK\3\4", 8, 22), (b"PK\1\2", 10, 24)):
         at = content.index(signature)
-        content[at + method : at + method + 2] = told["method"]
-        content[at + size : at + size + 4] = told["size"]
+        content[at + method : at + method + 2] = claims["method"]
+        content[at + size : at + size + 4] = claims["size"]
     (tmp_path / "x.zip").write_bytes(content)
     tracemalloc.start()
     with pytest.raises(DataError, match=r"x\.zip"):

@@ -50,7 +50,7 @@ DECODER: dict[str, Any] = {"hidden_size": 32, "mlp_dim": 40, "num_attention_head
 
 
 def randomised(model: Any) -> Any:
-    """Weights with which image, points and mask prompt all tell: masks are neither empty nor full, IoU within 0..1."""
+    """Weights for which image, points and mask prompt all matter: masks neither empty nor full, IoU within 0..1."""
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
         for name, weight in model.named_parameters():

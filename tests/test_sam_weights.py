@@ -75,11 +75,11 @@ def test_load_sam_of_a_training_script_reads_the_weights_and_names_the_rest(
     state = {f"{prefix}{name}": value for name, value in meta_state(model).items()}
     content = {where: state, "optimizer": {"lr": np.float64(0.1)}, "args": Namespace(lr=0.1), "epoch": 3}
     assert same_weights(load_sam(write(tmp_path / "sam.pth", content)), model)
-    said = capsys.readouterr().out
-    assert f"sam.pth: weights found in '{where}'\n" in said
-    assert re.search(r"3 classes and functions of other code were not opened: .*numpy.*argparse\.Namespace\n", said)
+    printed = capsys.readouterr().out
+    assert f"sam.pth: weights found in '{where}'\n" in printed
+    assert re.search(r"3 classes and functions of other code were not opened: .*numpy.*argparse\.Namespace\n", printed)
     for part in filter(None, prefix.split(".")):
-        assert f"{part}.' removed from" in said or f"'{part}.'" in said
+        assert f"{part}.' removed from" in printed or f"'{part}.'" in printed
 
 
 def test_load_sam_of_two_models_is_refused_until_one_is_saved_alone(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_load_sam_of_the_published_file_equals_its_fixture(real_data: Path) -> N
 # ---- refusals -------------------------------------------------------------------------------------------------
 
 
-Fault = tuple[Callable[[State], None], str]  # what is done to a good state, and what is said about it
+Fault = tuple[Callable[[State], None], str]  # what is done to a good state, and what is printed about it
 
 
 def lost(name: str) -> Fault:

@@ -235,14 +235,14 @@ def test_train_skipped_step_is_reported_at_the_end(tiny_kitti: Path, tmp_path: P
     assert "1 of 4 steps were skipped since their loss or gradient was not finite" in capsys.readouterr().out
 
 
-def taught(root: Path, run: Path, rows: int = 320) -> TrainConfig:
+def teacher_run(root: Path, run: Path, rows: int = 320) -> TrainConfig:
     """A run with a teacher, up to the moment when that is built."""
     return student_run(root, run, teacher=TeacherConfig(weights="random"), image=ImageConfig(crop=(rows, 1024)))
 
 
 def test_train_crop_larger_than_images_is_refused_before_the_run(kitti: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    settings = taught(kitti, run, rows=384)
+    settings = teacher_run(kitti, run, rows=384)
     with pytest.raises(DataError, match=r"image\.crop, found 376 x 1241"):
         train(settings, progress=False)
     assert not run.exists()
@@ -255,7 +255,7 @@ def test_train_unreadable_frame_is_refused_before_the_run(kitti: Path, tmp_path:
         (sequence / "calib.txt").write_text("P2: 700 0 600 45 0 700 180 0 0 0 1 0\n")
     else:
         (sequence / "velodyne" / "000000.bin").write_bytes(b"half")
-    settings = taught(kitti, run)
+    settings = teacher_run(kitti, run)
     with pytest.raises(DataError, match=r"calib\.txt: .*Tr" if damage == "Tr" else "000000.bin"):
         train(settings, progress=False)
     assert not run.exists()

@@ -320,7 +320,7 @@ def test_background_work_drops_outdated_requests_and_results():
     work = Background(make, keep=2, done=done.release, failed=lambda error: None)
     work.request([1, 2, 3])
     assert begun.wait(10)
-    work.request([1, 4, 5])  # 1 is being made, 2 and 3 are no longer wanted
+    work.request([1, 4, 5])  # 1 is in progress, 2 and 3 are dropped
     go.set()
     for _ in range(3):
         assert done.acquire(timeout=10)
@@ -410,9 +410,9 @@ def test_stream_with_view_prints_the_address_of_the_window(tmp_path: Path, capsy
     random_scan(np.random.default_rng(0)).tofile(tmp_path / "in" / "000000.bin")
     places = [str(tmp_path / "in"), "--checkpoint", str(tmp_path / "student.safetensors"), "-o", str(tmp_path / "out")]
     assert main(["stream", *places, "--once", "--view", "--port", "0"]) == 0
-    told = capsys.readouterr()
-    assert "open http://127.0.0.1:" in told.err
-    assert "1 scans labelled" in told.out
+    printed = capsys.readouterr()
+    assert "open http://127.0.0.1:" in printed.err
+    assert "1 scans labelled" in printed.out
 
 
 @pytest.mark.parametrize(

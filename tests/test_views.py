@@ -287,7 +287,7 @@ def names(data: TrainingSet) -> list[int]:
 
 
 def test_data_module_keeps_unlabelled_scans_with_images(tmp_path: Path) -> None:
-    """Labelled 0 and 5 come back until they are about half of the epoch, each time augmented anew."""
+    """Labelled 0 and 5 come back until they are about half of the epoch, augmented differently each time."""
     rng = np.random.default_rng(1)
     for i in range(10):
         write_frame(tmp_path, "00", f"{i:06d}", random_scan(rng, 400), rng.choice(RAW_IDS, 400))

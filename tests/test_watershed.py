@@ -19,7 +19,7 @@ def seeds_at(
     size: tuple[int, int],
     depth: Sequence[float] | None = None,
 ) -> Seeds:
-    """Seeds of segments 0, 1, ... of classes 1, 2, ..., all at one depth if none is told."""
+    """Seeds of segments 0, 1, ... of classes 1, 2, ..., all at one depth by default."""
     count = max(segment, default=-1) + 1
     return Seeds(
         np.array(pixel, np.int64).reshape(-1, 2),
