@@ -117,7 +117,7 @@ class DataModule(BoundedLoading):
         self._done = state_dict["batches"]
 
     def look(self) -> int:
-        """Read a sample of every sequence, so that what cannot be read is found before anything is written.
+        """Read a sample of each sequence, so that unreadable data is refused before anything is written.
 
         Returns:
             Bytes of shared memory that the loader processes of one training process take at a time.
@@ -134,16 +134,16 @@ class DataModule(BoundedLoading):
         return needed
 
     def examine(self, report: Callable[[str], None]) -> None:
-        """Report training scans that are probably not what the student expects; see ``elite.datasets.input_guard``.
+        """Report training scans that probably do not match the student's input; see ``elite.datasets.input_guard``.
 
         Raises:
-            DataError: there are such scans, and ``config.strict`` is set.
+            DataError: a scan is doubtful, and ``config.strict`` is set.
         """
         guard = InputGuard(self.config.student.volume, report, strict=self.config.strict)
         examine_scans(self.train_set.frames, self.train_set.budget.labelled, guard, self.read)
 
     def ids(self) -> dict[str, list[str]]:
-        """What the numbers of a run depend on, by kind: scans, their images, and the dense labels of those."""
+        """Return the data that the results of a run depend on, by kind: scans, images, and dense labels."""
         scans, scored = self.train_set, self.val_set
         frames, budget = scans.frames, scans.budget
         scored_ids = [] if scored is None else [scored.frames.ids[i] for i in scored.labelled]
@@ -203,7 +203,7 @@ class DataModule(BoundedLoading):
         return self.trainer.world_size if self.trainer else 1
 
     def point_counts(self) -> list[int]:
-        """Labelled points of the classes 1..19 in the training frames, without labels that are hidden."""
+        """Count the usable labels of each class 1..19 in the training frames."""
         counts = np.zeros(NUM_CLASSES, np.int64)
         for position in progress(self.train_set.budget.labelled, name="class counts"):
             counts += self.train_set.class_counts(position)
@@ -211,12 +211,12 @@ class DataModule(BoundedLoading):
 
 
 def _largest(samples: Iterable[Sample]) -> int:
-    """Bytes of the largest of these in shared memory."""
+    """Bytes of the largest sample in shared memory."""
     return max((shared_bytes(collate([sample])) for sample in samples), default=0)
 
 
 def teacher_cameras(config: TrainConfig) -> tuple[str, ...]:
-    """Cameras that the teacher sees; none without a teacher."""
+    """Cameras of the teacher; none without a teacher."""
     if config.teacher.weights in (None, "none"):
         if config.data.dense_labels != "none":
             raise ConfigError(

@@ -1,4 +1,4 @@
-"""Batches from loader processes, with bounded waits: whatever stops a loader ends the run with a named cause."""
+"""Batches from loader processes, with bounded waits: a failed or stalled loader ends the run with a named cause."""
 
 import os
 import re
@@ -22,7 +22,7 @@ from elite.stopping import SIGNALS, Stopping
 SHARED_MEMORY = Path("/dev/shm")
 _PREFETCH = 2  # batches that torch's loader processes prepare ahead, each
 _PAGE = 4096
-_QUEUES = 2**17  # bytes of the loaders' queues and locks, which live there too
+_QUEUES = 2**17  # bytes of the queues and locks of the loaders, which are in shared memory too
 _REMEDY = (
     "Enlarge /dev/shm (docker run --shm-size 8g, or --ipc=host), lower --data.batch-size, or give --data.workers 0."
 )
@@ -31,10 +31,10 @@ _END = object()
 
 
 class BatchLoader(DataLoader[Any]):
-    """A DataLoader that waits at most ``limit`` seconds for a batch (0 = no limit), and that signals interrupt.
+    """DataLoader whose waits end after ``limit`` seconds (0 = no limit), or when a signal arrives.
 
     Raises when iterated:
-        DataError: no batch came in time; the files that are open then are named.
+        DataError: no batch arrived in time. The message names the open files.
         TrainingError: loader processes cannot be started, or cannot hand over a batch.
         Terminated: ``stopping`` has received a signal.
     """
@@ -56,7 +56,7 @@ class BatchLoader(DataLoader[Any]):
             persistent_workers=workers > 0,
             worker_init_fn=outlive_first_signal,
             timeout=limit if workers > 0 else 0,
-            generator=torch.Generator(),  # samples draw from generators of their own; the run's is left alone
+            generator=torch.Generator(),  # samples have generators of their own, so the run's generator is not used
             **settings,
         )
         self.limit, self.stopping = limit, stopping
@@ -84,9 +84,9 @@ class BatchLoader(DataLoader[Any]):
             yield batch
 
     def _guarded(self, step: Callable[[], Any]) -> Any:
-        """The result of a step that may wait.
+        """Return the result of a step that may wait.
 
-        If it fails, the loader processes end at once: one that waits for a file would hold up the end of the run.
+        If it fails, the loader processes are killed, since one that waits for a file would delay the end of the run.
         """
         try:
             with self.stopping.wait(self.limit, self._too_late):
@@ -106,9 +106,9 @@ class BatchLoader(DataLoader[Any]):
 
 
 def too_late(limit: float, open_before: set[str], *pids: int) -> DataError:
-    """The error of data that did not come within ``limit`` seconds.
+    """Return the error of data that did not arrive within ``limit`` seconds.
 
-    It names the files that the reading processes (this one, if none are given) have opened since ``open_before``.
+    It names the files that the reading processes (default: this one) have opened since ``open_before``.
     """
     files = ", ".join(sorted(open_files(*pids) - open_before)) or "none"
     return DataError(
@@ -118,12 +118,12 @@ def too_late(limit: float, open_before: set[str], *pids: int) -> DataError:
 
 
 class HandOver:
-    """A collate function whose batch is put into shared memory by the loader process itself.
+    """Collate function that moves its batch into shared memory in the loader process.
 
-    The queue between the processes would do that in a thread, where an error is printed and the batch is lost.
+    The queue between the processes would do that in a thread, where an error is only printed and the batch is lost.
 
     Raises when called:
-        TrainingError: the shared memory does not hold the batch.
+        TrainingError: the shared memory is too small for the batch.
     """
 
     def __init__(self, collate: Callable[[list[Any]], Any]) -> None:
@@ -147,7 +147,7 @@ class HandOver:
 
 
 def tensors_of(value: Any) -> Iterator[Tensor]:
-    """Every tensor of a record, tuple or list, at any depth."""
+    """Yield all tensors of a record, tuple or list, at any depth."""
     if isinstance(value, Tensor):
         yield value
     elif is_dataclass(value):
@@ -159,22 +159,22 @@ def tensors_of(value: Any) -> Iterator[Tensor]:
 
 
 def shared_bytes(batch: Any) -> int:
-    """Bytes that a batch takes in shared memory: whole pages for each tensor."""
+    """Bytes of a batch in shared memory: each tensor takes a number of complete pages."""
     return sum(-(-tensor.nbytes // _PAGE) * _PAGE for tensor in tensors_of(batch))
 
 
 def bytes_in_flight(batch: int, workers: int) -> int:
-    """Shared memory for batches of so many bytes: those that ``workers`` processes prepare, and the one in use."""
+    """Bytes of shared memory for the batches that ``workers`` processes prepare, and the one in use."""
     return (workers * _PREFETCH + 1) * batch + _QUEUES if workers else 0
 
 
 def check_shared_memory(needed: int) -> None:
-    """Check that the batches in flight fit into the shared memory, since a loader that cannot hand them over is stuck.
+    """Check that the batches in flight fit into shared memory.
 
     Raises:
         TrainingError: /dev/shm is too small, as in a container with its default of 64 MB.
     """
-    if not SHARED_MEMORY.is_dir():  # other systems share memory elsewhere
+    if not SHARED_MEMORY.is_dir():  # other systems have shared memory elsewhere
         return
     found = os.statvfs(SHARED_MEMORY)
     free = found.f_bavail * found.f_frsize
@@ -190,15 +190,15 @@ def _megabytes(size: int) -> str:
 
 
 def outlive_first_signal(_worker: int = 0) -> None:
-    """Let a loader process survive the first signal to the whole process group: the run still needs it for its step."""
+    """Let a loader process survive the first signal to its process group: the run still needs it for its step."""
     if threading.current_thread() is threading.main_thread():
         for number in SIGNALS:
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
                 signal.signal(number, lambda arrived, _: signal.signal(arrived, signal.SIG_DFL))
 
 
 def open_files(*pids: int) -> set[str]:
-    """Paths of the files that these processes (none = this one) have open; empty on systems without /proc."""
+    """Paths of the open files of these processes (default: this one); empty on systems without /proc."""
     return {path for pid in pids or [os.getpid()] for path in _descriptors(pid)}
 
 
@@ -212,18 +212,18 @@ def _descriptors(pid: int) -> Iterator[str]:
 
 
 def kill(processes: set[BaseProcess]) -> None:
-    """End loader processes at once; they have nothing to save."""
+    """Kill loader processes, which have nothing to save."""
     with _without_reports_of_killed_loaders():
         for process in processes:
             process.kill()
         for process in processes:
-            process.join(1)  # in uninterruptible sleep (a dead network disk) it may outlive that
+            process.join(1)  # it may take longer in uninterruptible sleep (an unreachable network disk)
     processes.clear()
 
 
 @contextmanager
 def _without_reports_of_killed_loaders() -> Iterator[None]:
-    """PyTorch raises an error at any line of this process when a loader was killed, by the handler of SIGCHLD."""
+    """Disable PyTorch's handler of SIGCHLD, which raises an error at any line of this process for a killed loader."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
