@@ -33,7 +33,7 @@ SAME_LAYER = {
     ("metrics", "labels"),  # the number of classes
     ("sparse", "native"),  # one of its backends
     ("stopping", "signals"),
-    ("environment", "native"),  # results tell which kernels made them
+    ("environment", "native"),  # results name the kernels that computed them
     ("pictures", "labels"),
     ("figures", "pictures"),
     ("figures", "geometry"),

@@ -257,7 +257,7 @@ def test_report_of_missing_files_omits_their_sections(run: Path, missing: str, s
     page = page_of(run)
     assert sentence in page
     assert page.count("<img ") == charts
-    assert "No frames: there is no data set." in page
+    assert "No frames: the run has no data set." in page
 
 
 @pytest.mark.usefixtures("blank_charts")

@@ -162,7 +162,7 @@ def test_click_shows_the_point_below_it(window):
     scene = window.pixels()[:, : SIZE["width"] - 340]
     row, column = np.argwhere((scene == COLORS[CAR]).all(axis=2)).mean(axis=0)
     window.page.mouse.click(column, row)
-    window.wait_for(lambda: window.page.get_by_text("raw id 10").is_visible(), "the point is told")
+    window.wait_for(lambda: window.page.get_by_text("raw id 10").is_visible(), "the point is described")
     assert window.page.get_by_role("cell", name="remission").is_visible()
 
 
@@ -198,7 +198,7 @@ def test_window_with_a_damaged_scan_reports_it_and_shows_the_next(open_page, dri
     scan = tmp_path / "drive/sequences/00/velodyne/000000.bin"
     scan.write_bytes(scan.read_bytes()[:-3])
     window = open_page(DataSource(SemanticKITTI(tmp_path / "drive")))
-    window.wait_for(lambda: window.page.get_by_text("truncated").first.is_visible(), "the fault is told")
+    window.wait_for(lambda: window.page.get_by_text("truncated").first.is_visible(), "the fault is reported")
     window.page.keyboard.press("n")
     window.wait_for(lambda: window.points(ROAD) > 500, "the next frame is drawn")
 

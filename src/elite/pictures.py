@@ -50,7 +50,7 @@ def class_colors(labels: Integer[np.ndarray, "n"]) -> UInt8[np.ndarray, "n 3"]:
 def error_colors(
     ground_truth: Integer[np.ndarray, "n"], prediction: Integer[np.ndarray, "n"]
 ) -> UInt8[np.ndarray, "n 3"]:
-    """Return grey for correct points, red for wrong ones, and faint grey where there is no ground truth."""
+    """Return grey for correct points, red for wrong ones, and faint grey without ground truth."""
     colors = np.array([WRONG, CORRECT], np.uint8)[(ground_truth == prediction).astype(np.int64)]
     colors[ground_truth == IGNORE] = UNSCORED
     return colors

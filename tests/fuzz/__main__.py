@@ -18,7 +18,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--start", type=int, default=0, help="number of the first input")
     parser.add_argument("--keep", type=Path, help="folder for the first input of every kind of finding")
-    parser.add_argument("--list", action="store_true", help="tell the targets")
+    parser.add_argument("--list", action="store_true", help="print the targets")
     args = parser.parse_args()
     if args.list or not args.target:
         print("\n".join(TARGETS))

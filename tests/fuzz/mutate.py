@@ -97,7 +97,7 @@ FAULTS: tuple[Callable[[bytes, Sequence[bytes], Rng], bytes], ...] = (
 
 
 def mutate_inside(data: bytes, others: Sequence[bytes], rng: Rng) -> bytes:
-    """Faults within one part of a PNG, zip or safetensors file, around which the file is made anew."""
+    """Faults within one part of a PNG, zip or safetensors file, around which the file is rebuilt."""
     taken = _png_parts(data) or _zip_parts(data) or _safetensors_parts(data)
     if taken is None:
         return mutate(data, others, rng)

@@ -606,7 +606,7 @@ def make_metrics(folder: Path) -> list[Path]:
 
 
 def use_metrics(folder: Path) -> None:
-    """A resumed run goes on in it."""
+    """A resumed run continues in it."""
     from elite.training.metrics_file import MetricsFile
 
     rows = MetricsFile(folder, step=10)

@@ -32,7 +32,7 @@ class PromptScheduler:
         self._rows = np.split(np.argsort(seeds.segment, kind="stable"), np.cumsum(np.bincount(seeds.segment))[:-1])
 
     def next(self, covered: Bool[np.ndarray, "seeds"], limit: int) -> list[Prompt]:
-        """Return at most ``limit`` prompts at seeds that are not ``covered``; none if there are no more."""
+        """Return at most ``limit`` prompts at seeds that are not ``covered``; an empty list if none is left."""
         if self.max_prompts is None:
             segments = np.flatnonzero((self._times == 0) & self._is_large)[:limit]
         else:

@@ -121,7 +121,7 @@ class _Settings:
 
 
 def _read_parameters(path: Path) -> dict[str, int]:
-    """Number of weights by part of the training, empty if there is no such file."""
+    """Number of weights by part of the training, empty without such a file."""
     values = read_json(path)
     for name, value in values.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:

@@ -160,7 +160,7 @@ def _no_prediction(frame: Frame) -> Prediction:
 
 def _why_no_frames(dataset: SemanticKITTI | None) -> str:
     if dataset is None:
-        return "No frames: there is no data set. Use --data to give one."
+        return "No frames: the run has no data set. Use --data to give one."
     if not dataset.labelled():
         return f"No frames: no frame of sequences {', '.join(dataset.sequences)} has labels."
     return ""

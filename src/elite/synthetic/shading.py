@@ -47,7 +47,7 @@ def _surface(
 
 
 def _light_on(light: Light, caster: Caster, hits: Hits, leaf: Bool[np.ndarray, "n"]) -> Float[np.ndarray, "n 3"]:
-    """Sun where nothing stands in its way, and light from sky and ground. Leaves let light through."""
+    """Sun where nothing blocks it, and light from sky and ground. Leaves let light through."""
     sun = light.sun.astype(np.float32)
     facing = hits.normal @ sun
     facing = np.where(leaf, 0.25 + 0.55 * np.abs(facing), np.maximum(facing, 0))

@@ -7,8 +7,8 @@ from elite.synthetic.populate import LENGTHS, Populator
 from elite.synthetic.street import BAY_EDGE, SIDEWALK_EDGE, Street
 from elite.synthetic.world import EGO_LANE, Mover
 
-# What drives along with the ego vehicle. Order and gaps are drawn anew for each street, so that place
-# does not tell the class; the big ones keep away, or they would hide everything.
+# Vehicles that move with the ego vehicle. Order and gaps are drawn for each street: the position must not reveal
+# the class. Large vehicles keep their distance, or they would occlude everything.
 _AHEAD = ("motorcyclist", "car", "motorcyclist")
 _FAR_AHEAD = ("truck", "car", "bus")
 _BEHIND = ("motorcyclist", "car")

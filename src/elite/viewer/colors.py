@@ -95,7 +95,7 @@ def ramp(style: Style, share: Float[np.ndarray, "n"]) -> UInt8[np.ndarray, "n 3"
 def classes_of(cloud: Cloud, mode: Mode) -> UInt8[np.ndarray, "n"] | None:
     """Return the labels that the legend counts: ground truth or prediction, depending on ``mode``.
 
-    Height and remission use the ground truth, or the prediction if there is no ground truth.
+    Height and remission use the ground truth, or the prediction without one.
     """
     predicted = cloud.prediction.labels if cloud.prediction else None
     if mode not in GROUND_TRUTH_MODES:

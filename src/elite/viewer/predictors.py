@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # needs the extra `teacher`
 
 @runtime_checkable
 class FramePredictor(Protocol):
-    """Predict the points of a frame; None if there is no prediction.
+    """Predict the points of a frame; None without one.
 
     Attributes:
         is_saved: predictions are read from files, not computed.

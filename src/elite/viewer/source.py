@@ -221,7 +221,7 @@ class ScanSource:
         return []
 
     def sequence_map(self, sequence: str) -> SequenceMap:
-        raise DataError("a stream of scans has no poses, so there is no map.")
+        raise DataError("a stream of scans: expected poses for a map, found none. Use elite view with a data set.")
 
 
 def moved(points: Float[np.ndarray, "n 3"], pose: Float[np.ndarray, "4 4"]) -> Float[np.ndarray, "n 3"]:
