@@ -94,14 +94,14 @@ def _draw(lines: Sequence[Line], axis: str, *, percent: bool = False, log: bool 
         axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g} %")
         axes.set_ylim(bottom=0)
     if len(lines) > 1:
-        _draw_legend(figure)
+        _draw_legend(figure, columns=2 if len(lines) > 3 else 3)
     return canvas.encode(figure)
 
 
-def _draw_legend(figure: Figure) -> None:
+def _draw_legend(figure: Figure, columns: int) -> None:
     """Above the axes, where it covers no curve."""
     style = {"frameon": False, "fontsize": SMALL, "labelcolor": INK, "columnspacing": 1.4, "handlelength": 1.4}
-    figure.legend(loc="outside upper left", ncols=3, borderpad=0, **style)
+    figure.legend(loc="outside upper left", ncols=columns, borderpad=0, **style)
 
 
 def _draw_line(axes: Axes, line: Line, zorder: int) -> None:

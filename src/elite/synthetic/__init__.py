@@ -1,4 +1,4 @@
-"""A synthetic street drive, ray-cast into the SemanticKITTI layout: camera and LiDAR see the same world."""
+"""Synthetic street drives in the SemanticKITTI layout, with camera and LiDAR rendered from the same world."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,4 +1,4 @@
-"""Building the world of one sequence from its seed."""
+"""Build the world of one sequence from its seed."""
 
 import numpy as np
 
@@ -10,11 +10,11 @@ from elite.synthetic.street import Street
 from elite.synthetic.traffic import Traffic
 from elite.synthetic.world import Light, World, collect_paints
 
-_MARGIN = 95.0  # metres of street before and after the drive, as far as the sensors see
+_MARGIN = 95.0  # metres of street before and after the drive: the range of the sensors
 
 
 def build_world(seed: int, sequence: str, path_length: float, speed: float) -> World:
-    """The world of ``sequence``: a drive of ``path_length`` metres at ``speed`` m/s along a street of its own."""
+    """Build the world of ``sequence``: a drive of ``path_length`` metres at ``speed`` m/s along its street."""
     rng = np.random.default_rng((seed, int(sequence)))
     street = plan_street(seed, sequence, path_length)
     populator = Populator(street, rng)
@@ -32,12 +32,12 @@ def build_world(seed: int, sequence: str, path_length: float, speed: float) -> W
 
 
 def plan_street(seed: int, sequence: str, path_length: float) -> Street:
-    """The street alone, which is quick to make and all that the ego vehicle's poses depend on."""
+    """Build the street without objects, which is fast and sufficient for the poses of the ego vehicle."""
     return Street(np.random.default_rng((seed, int(sequence), 4)), -_MARGIN, path_length + _MARGIN)
 
 
 def _light(rng: np.random.Generator, driving: float) -> Light:
-    """A sun of some height and warmth, mostly beside or behind the camera, and a sky that goes with it."""
+    """Random sun, mostly to the side of or behind the camera, and a matching sky."""
     up = np.deg2rad(rng.uniform(24, 55))
     turn = driving + rng.choice([-1, 1]) * np.deg2rad(rng.uniform(50, 150))
     warmth = np.clip(1.3 - up, 0.2, 1.0)

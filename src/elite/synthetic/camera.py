@@ -1,4 +1,4 @@
-"""A photograph of the world and its dense labels."""
+"""Render a camera image of the world and its dense labels."""
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8, UInt16
@@ -21,7 +21,7 @@ def photograph(
     width: int,
     rng: np.random.Generator,
 ) -> tuple[UInt8[np.ndarray, "h w 3"], UInt16[np.ndarray, "h w"], UInt16[np.ndarray, "h w"]]:
-    """(image, raw semantic ids, instance ids) seen by ``view`` when the LiDAR is at ``pose``; sky has id 0.
+    """Render (image, raw semantic ids, instance ids) of ``view`` with the LiDAR at ``pose``; the sky has id 0.
 
     Labels are those at the pixel centres. Pixels on edges get a few more rays, so that edges are not jagged.
     """
@@ -51,7 +51,7 @@ def _look(
 
 
 def _edges(paint: np.ndarray, distance: np.ndarray, height: int, width: int) -> Bool[np.ndarray, "n"]:
-    """Pixels whose neighbourhood is not one surface."""
+    """Pixels with more than one surface in their neighbourhood."""
     paint = paint.reshape(height, width)
     near = np.where(np.isfinite(distance), distance, 1e4).reshape(height, width)
     mixed = maximum_filter(paint, 3) != minimum_filter(paint, 3)

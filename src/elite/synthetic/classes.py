@@ -1,10 +1,10 @@
-"""Raw label ids of what the street holds, by class name."""
+"""Raw label ids of the objects of the street, by class name."""
 
 import numpy as np
 
 from elite.labels import CLASS_ID, to_raw
 
-# Raw ids of things that drive or walk; the static ones come from elite.labels.
+# Raw ids of moving objects; those of static ones come from elite.labels.
 _MOVING = {
     "car": 252,
     "bicyclist": 253,
@@ -16,5 +16,5 @@ _MOVING = {
 
 
 def raw_id(name: str, *, moving: bool = False) -> int:
-    """The raw id of a class, by its name in ``elite.labels.CLASS_NAMES``."""
+    """Return the raw id of a class by its name in ``elite.labels.CLASS_NAMES``."""
     return _MOVING[name] if moving else int(to_raw(np.array([CLASS_ID[name]]))[0])

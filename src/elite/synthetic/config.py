@@ -1,4 +1,4 @@
-"""What a synthetic drive consists of."""
+"""Settings of a synthetic drive."""
 
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -8,10 +8,10 @@ from elite.layout import SPLITS
 
 CAMERA_NAMES = ("image_2", "image_3")
 
-# Training sequences in the order in which they are made: the benchmark's, then numbers that it does not use.
+# Training sequences in the order of rendering: those of the benchmark, then numbers that it does not use.
 _TRAINING = (*SPLITS["train"], *(f"{number}" for number in range(22, 100)))
 
-# Lowest and highest sensible value of each number; the upper ends keep a mistyped zero from filling the disk.
+# Smallest and largest plausible value of each number; the upper limits prevent typing errors from filling the disk.
 _RANGES = {
     "sequences": (1, len(_TRAINING)),
     "frames": (1, 10_000),
@@ -58,24 +58,28 @@ class DriveConfig:
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-                raise ConfigError(f"{name} must be a whole number from {low} to {high}, found {value!r}; change it.")
+                raise ConfigError(
+                    f"{name}: expected a whole number from {low} to {high}, found {value!r}. Change the value."
+                )
         object.__setattr__(self, "cameras", tuple(self.cameras))
         if not set(self.cameras) <= set(CAMERA_NAMES) or len(set(self.cameras)) != len(self.cameras):
-            raise ConfigError(f"cameras must be among {', '.join(CAMERA_NAMES)}, found {self.cameras}; change them.")
+            raise ConfigError(
+                f"cameras: expected some of {', '.join(CAMERA_NAMES)}, found {self.cameras}. Change the value."
+            )
 
     def frame_counts(self) -> dict[str, int]:
-        """Sequence -> number of its frames, in the order in which they are made."""
+        """Sequence -> number of its frames, in the order of rendering."""
         counts = dict.fromkeys((*_TRAINING[: self.sequences], *SPLITS["valid"]), self.frames)
         if self.test_frames:
             counts |= dict.fromkeys(SPLITS["test"], self.test_frames)
         return counts
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, as they are recorded beside the drive."""
+        """Return plain values, as recorded with the drive."""
         return asdict(self) | {"cameras": list(self.cameras)}
 
 
 def differences(config: DriveConfig, recorded: dict[str, Any]) -> list[str]:
-    """Names of the settings in which ``config`` differs from a recorded one."""
+    """Return the names of the settings that differ from a recorded configuration."""
     wanted = config.to_json()
     return [f.name for f in fields(config) if wanted[f.name] != recorded.get(f.name)]

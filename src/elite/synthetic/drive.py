@@ -1,4 +1,4 @@
-"""Rendering a whole drive into the SemanticKITTI layout, frame by frame, over several processes."""
+"""Render a drive in the SemanticKITTI layout, frame by frame, in several processes."""
 
 import io
 import multiprocessing
@@ -33,14 +33,14 @@ from elite.terminal import progress_bar
 
 RECORD = "synth.json"
 _TICK = 0.1  # seconds: the sensors turn at 10 Hz
-_PATH = 140.0  # metres that a short drive is spread over, so that its frames differ
+_PATH = 140.0  # smallest length of a drive in metres, which makes the frames of short drives differ
 _LONGEST_STEP = 5.0  # metres between frames at most
-_SMALLEST_PART = 10  # frames worth building a world for
+_SMALLEST_PART = 10  # frames per process; each process builds a world
 
 
 @dataclass(frozen=True)
 class DriveSummary:
-    """What a call of ``render_drive`` did."""
+    """Result of ``render_drive``."""
 
     out: Path
     sequences: tuple[str, ...]
@@ -50,7 +50,7 @@ class DriveSummary:
 
 @dataclass(frozen=True)
 class Timing:
-    """How the frames of a sequence lie in time: the ego's speed (m/s) and the seconds between kept frames."""
+    """Speed of the ego vehicle (m/s) and seconds between the frames of a sequence."""
 
     speed: float
     interval: float
@@ -62,7 +62,7 @@ class Timing:
 
 
 def timing(config: DriveConfig, sequence: str) -> Timing:
-    """A drive of few frames keeps only every n-th turn of the sensors, and still sees a whole street."""
+    """Return the timing of a sequence. Drives with few frames skip turns of the sensors, to cover the same street."""
     frames = config.frame_counts()[sequence]
     speed = float(np.random.default_rng((config.seed, int(sequence), 1)).uniform(4.5, 7.0))
     turns = int(np.clip(round(_PATH / (frames * speed * _TICK)), 1, _LONGEST_STEP / (speed * _TICK)))
@@ -71,7 +71,7 @@ def timing(config: DriveConfig, sequence: str) -> Timing:
 
 @lru_cache(maxsize=1)
 def open_world(config: DriveConfig, sequence: str) -> World:
-    """The world of a sequence; a process keeps the last one, which takes seconds to build."""
+    """Return the world of a sequence; a process caches the last one, because building takes seconds."""
     plan = timing(config, sequence)
     return build_world(config.seed, sequence, plan.path_length, plan.speed)
 
@@ -94,7 +94,7 @@ def render_drive(
     """
     workers = workers or os.cpu_count() or 1 if workers is None else workers
     if workers < 1:
-        raise ConfigError(f"workers must be at least 1, found {workers}; leave it out to use every CPU.")
+        raise ConfigError(f"workers: expected at least 1, found {workers}. Omit it to use every CPU.")
     load_trimesh()
     load_embree()
     layout = Layout(Path(out))
@@ -110,26 +110,28 @@ def render_drive(
 
 
 def _claim(layout: Layout, config: DriveConfig) -> None:
-    """Record the settings, or check them against those recorded."""
+    """Record the settings, or compare them with the recorded ones."""
     record = make_folder(layout.root) / RECORD
     if record.is_file():
         try:
             changed = differences(config, parse_json(read_file(record, TEXT_BYTES)))
         except (ValueError, AttributeError) as error:
-            raise OutputError(f"{record} is damaged ({error}); remove {layout.root} and render again.") from error
+            raise OutputError(f"{record} is damaged ({error}). Remove {layout.root} and render again.") from error
         if changed:
             raise ConfigError(
-                f"{layout.root} holds a drive made with other settings ({', '.join(changed)}); "
-                "choose another folder, or remove this one."
+                f"{layout.root}: expected a drive with the same settings, found other values of {', '.join(changed)}. "
+                "Choose another folder, or remove this one."
             )
     elif any(layout.root.iterdir()):
-        raise ConfigError(f"{layout.root} is not empty and holds no synthetic drive; choose a new folder.")
+        raise ConfigError(
+            f"{layout.root}: expected an empty folder or a synthetic drive, found other files. Choose a new folder."
+        )
     else:
         write_json(record, config.to_json())
 
 
 def _parts(todo: list[tuple[str, list[int]]], missing: int, workers: int) -> list[tuple[str, list[int]]]:
-    """Stretches of frames for one process each: long, as each costs building a world, but enough for all workers."""
+    """Split frames into parts for the processes: long ones, because each builds a world, but enough for all workers."""
     size = max(_SMALLEST_PART, -(-missing // (2 * workers)))
     return [(s, frames[i : i + size]) for s, frames in todo for i in range(0, len(frames), size)]
 
@@ -164,8 +166,8 @@ def _run(
                     job.result()
         except BrokenProcessPool as error:
             raise OutputError(
-                f"a rendering process was killed, perhaps for want of memory. Give fewer --workers than {workers}, and "
-                "run the command again: it keeps the frames that are there."
+                f"a rendering process was killed, perhaps for lack of memory. Use fewer --workers than {workers} and "
+                "run the command again: it keeps complete frames."
             ) from error
         except BaseException:
             # A part takes minutes, which a signal should not wait for; a frame counts once its last file is there.
@@ -177,7 +179,7 @@ def _run(
 
 
 def _watch(jobs: "list[Future[None]]") -> "Iterator[set[Future[None]]]":
-    """The jobs done so far, a few times a second until all are."""
+    """Yield the number of finished frames a few times per second until all are finished."""
     left = set(jobs)
     while left:
         done, left = wait(left, timeout=0.2)
@@ -185,7 +187,7 @@ def _watch(jobs: "list[Future[None]]") -> "Iterator[set[Future[None]]]":
 
 
 def _start_worker(counter: Any) -> None:
-    """Count frames together, leave Ctrl-C to the parent, and end with it, even if it was killed."""
+    """Share the frame counter, ignore Ctrl-C, and exit with the parent process, even if that is killed."""
     global _counter
     _counter = counter
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -206,7 +208,7 @@ def frame_name(index: int) -> str:
 
 
 def render_frame(layout: Layout, config: DriveConfig, sequence: str, index: int) -> None:
-    """Write one frame; the scan comes last, for its presence marks the frame as complete."""
+    """Write one frame; the scan comes last and marks the frame as complete."""
     world, name, time = open_world(config, sequence), frame_name(index), index * timing(config, sequence).interval
     pose, caster = world.ego_pose(time), world.caster(time)
     labelled = sequence not in SPLITS["test"]
@@ -226,7 +228,7 @@ def render_frame(layout: Layout, config: DriveConfig, sequence: str, index: int)
 def scan_frame(
     world: World, caster: Caster, config: DriveConfig, sequence: str, index: int
 ) -> tuple[Float[np.ndarray, "n 4"], np.ndarray]:
-    """(points with remission, label words) of a frame."""
+    """Render (points with remission, label words) of a frame."""
     rng = np.random.default_rng((config.seed, int(sequence), 3, index))
     pose = world.ego_pose(index * timing(config, sequence).interval)
     return scan(caster, world.paints, pose, beams=config.beams, azimuths=config.azimuths, rng=rng)
@@ -243,7 +245,7 @@ def _png(image: np.ndarray) -> bytes:
 
 
 def _write_sequence_files(layout: Layout, config: DriveConfig, sequence: str) -> None:
-    """calib.txt, poses.txt and times.txt."""
+    """Write calib.txt, poses.txt and times.txt."""
     plan = timing(config, sequence)
     times = np.arange(plan.frames) * plan.interval
     lines = [f"{name}: {_numbers(matrix)}" for name, matrix in calibration(config).items()]
@@ -255,7 +257,7 @@ def _write_sequence_files(layout: Layout, config: DriveConfig, sequence: str) ->
 
 
 def relative_poses(lidar_poses: list[Float[np.ndarray, "4 4"]]) -> list[Float[np.ndarray, "4 4"]]:
-    """T_world_velo of each frame -> KITTI's poses: camera 0 relative to camera 0 of the first frame."""
+    """Convert T_world_velo of each frame to the poses of KITTI: camera 0 relative to camera 0 of the first frame."""
     velo_cam0 = np.linalg.inv(cam0_from_velo())
     origin = np.linalg.inv(lidar_poses[0] @ velo_cam0)
     return [origin @ pose @ velo_cam0 for pose in lidar_poses]

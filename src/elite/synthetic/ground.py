@@ -1,4 +1,4 @@
-"""The ground as triangles: one flat-ish cell per street cell, and kerb stones wherever neighbours differ in height."""
+"""Ground as triangles: one nearly flat cell per street cell, and kerbs between cells of different height."""
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -23,7 +23,7 @@ _TILT = 0.05  # metres over which the slope of the ground is measured
 
 
 def ground_parts(street: Street, rng: np.random.Generator) -> list[Part]:
-    """All of the ground between the ends of the street, one part per look, and its kerbs."""
+    """Ground between the ends of the street, one part per appearance, and its kerbs."""
     parts = []
     for kind, (material, name, color) in _LOOKS.items():
         cells = street.cells == kind
@@ -58,7 +58,7 @@ def _normals(
 
 
 def _kerbs(street: Street) -> list[Part]:
-    """Upright faces between neighbouring cells of different kinds; they belong to the higher one."""
+    """Vertical faces between neighbouring cells of different kinds; they belong to the higher one."""
     cells, s_edges, t_edges = street.cells, street.s_edges, street.t_edges
     i, j = np.nonzero(cells[:, 1:] != cells[:, :-1])
     beside = _walls(
@@ -83,7 +83,7 @@ def _walls(
     one: np.ndarray,
     other: np.ndarray,
 ) -> tuple[Float[np.ndarray, "n 2 3 3"], np.ndarray]:
-    """Faces that close the step between cells of kinds ``one`` and ``other``, and the kind that is higher."""
+    """Faces of the step between cells of kinds ``one`` and ``other``, and the higher kind."""
     ends = []
     for end in (0, 1):
         z = np.stack([street.height(s[end], t[end], one), street.height(s[end], t[end], other)])
@@ -96,6 +96,6 @@ def _walls(
 
 
 def _of_class(walls: Float[np.ndarray, "n 2 3 3"], owners: np.ndarray, name: str) -> Float[np.ndarray, "f 3 3"]:
-    """Faces owned by a class; whatever has no kerb of its own (a paved bay beside the road) counts as sidewalk."""
+    """Faces by class; a kind without its own kerb (such as a paved bay next to the road) counts as sidewalk."""
     mine = np.array([_KERBED.get(Ground(kind), "sidewalk") == name for kind in owners], bool)
     return walls[mine].reshape(-1, 3, 3)

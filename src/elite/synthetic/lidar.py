@@ -1,4 +1,4 @@
-"""One turn of the LiDAR in the world."""
+"""Simulate one turn of the LiDAR in the world."""
 
 import numpy as np
 from jaxtyping import Float, Float32, UInt32
@@ -21,7 +21,7 @@ def scan(
     azimuths: int,
     rng: np.random.Generator,
 ) -> tuple[Float32[np.ndarray, "n 4"], UInt32[np.ndarray, "n"]]:
-    """(x y z remission in the sensor frame, label words) of one turn at ``pose`` = T_world_velo."""
+    """Simulate one turn at ``pose`` = T_world_velo: (x y z remission in the sensor frame, label words)."""
     rays = beam_rays(beams, azimuths, rng)
     hits = caster.cast(pose[:3, 3], rays @ pose[:3, :3].T)
     rows = np.flatnonzero((hits.paint >= 0) & (hits.distance > _NEAREST) & (hits.distance < _FARTHEST))
@@ -42,7 +42,7 @@ def _light_returned(hits: Hits, paints: Paints, rows: np.ndarray, rng: np.random
 
 
 def _chance(hits: Hits, paints: Paints, rows: np.ndarray, light: np.ndarray) -> np.ndarray:
-    """Chance that a return is heard: less from afar, at grazing incidence, from dark things; little from glass."""
+    """Detection probability of a return: lower with distance, at grazing incidence, and on dark surfaces and glass."""
     strength = (light + 0.12) * np.sqrt(hits.cosine[rows] + 0.02) / (hits.distance[rows] / 40 + 0.1)
     chance = 0.97 * np.clip(strength / 0.06, 0, 1)
     pane = is_pane(paints.material[hits.paint[rows]], hits.uv[rows])

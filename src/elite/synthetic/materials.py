@@ -1,4 +1,4 @@
-"""What surfaces are made of, and how much laser light they send back."""
+"""Materials of surfaces and their remission."""
 
 from enum import IntEnum, auto
 
@@ -9,7 +9,7 @@ from elite.synthetic.noise import grain, scatter
 
 
 class Material(IntEnum):
-    """Everything a surface can be made of. A material is not a class: most occur in several classes."""
+    """Materials of surfaces. A material is not a class: most occur in several classes."""
 
     ASPHALT = 0
     LANE = auto()  # asphalt with lane markings; texture u runs along the street, v across it
@@ -40,7 +40,7 @@ class Material(IntEnum):
     SKIN = auto()
 
 
-# Mean remission facing the laser, and the share of it that ripples from spot to spot.
+# Mean remission at normal incidence, and its relative variation across the surface.
 _REMISSION = {
     Material.ASPHALT: (0.24, 0.30),
     Material.LANE: (0.24, 0.30),
@@ -96,13 +96,13 @@ def remission(
 
 
 def is_pane(material: Int[np.ndarray, "n"], uv: Float[np.ndarray, "n 2"]) -> np.ndarray:
-    """Where a wall or a coach is window glass, which sends next to nothing back."""
+    """Select window glass of walls and buses, which returns almost no light."""
     wall = (material == Material.PLASTER) | (material == Material.BRICK)
     return (wall & window(uv)[0]) | ((material == Material.COACH) & coach_pane(uv)) | (material == Material.GLASS)
 
 
 def window(uv: Float[np.ndarray, "n 2"]) -> tuple[np.ndarray, np.ndarray]:
-    """Which spots of a wall are window pane, and which are frame. One window in each bay and storey, some doors."""
+    """Select panes and frames of a wall: one window in each bay and storey, and some doors."""
     bay, storey = uv[:, 0] - np.floor(uv[:, 0]), uv[:, 1] - np.floor(uv[:, 1])
     door = (np.floor(uv[:, 1]) == 0) & (scatter(uv[:, 0], uv[:, 1]) < 0.3)
     foot = np.where(door, 0.02, 0.32)
@@ -113,6 +113,6 @@ def window(uv: Float[np.ndarray, "n 2"]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def coach_pane(uv: Float[np.ndarray, "n 2"]) -> np.ndarray:
-    """The panes of a window band; uv in metres on the coach's side."""
+    """Select the panes of a window band; uv in metres on the side of the bus."""
     along = uv[:, 0] / 1.5
     return (np.abs(along - np.floor(along) - 0.5) < 0.46) & (uv[:, 1] > 1.35) & (uv[:, 1] < 2.35)

@@ -1,4 +1,4 @@
-"""Triangles and the simple solids that everything in the street is put together from. Metres."""
+"""Triangles and simple solids, from which all objects are assembled. Metres."""
 
 import math
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ class Mesh:
 
 @dataclass(frozen=True)
 class Paint:
-    """How a part looks and what it is. ``label`` is a raw id; ``gain`` scales the material's remission."""
+    """Material and label of a part. ``label`` is a raw id; ``gain`` scales the remission of the material."""
 
     material: Material
     label: int
@@ -44,7 +44,7 @@ class Part:
 
 
 def load_trimesh() -> Any:
-    """The trimesh package, which is needed only while a world is built.
+    """Import trimesh, which is needed only while a world is built.
 
     Raises:
         MissingExtraError: it is not installed.
@@ -57,7 +57,7 @@ def load_trimesh() -> Any:
 
 
 def moved(mesh: Mesh, matrix: Float[np.ndarray, "4 4"]) -> Mesh:
-    """``mesh`` after the rigid motion ``matrix``."""
+    """Apply the rigid motion ``matrix`` to a mesh."""
     rotation = matrix[:3, :3].T
     return Mesh(mesh.corners @ rotation + matrix[:3, 3], mesh.normals @ rotation, mesh.uv)
 
@@ -67,7 +67,7 @@ def moved_parts(parts: Iterable[Part], matrix: Float[np.ndarray, "4 4"]) -> list
 
 
 def relabelled(parts: Iterable[Part], label: int, instance: int) -> list[Part]:
-    """All parts as one object of one class."""
+    """Give all parts the label and instance of one object."""
     return [Part(p.mesh, replace(p.paint, label=label, instance=instance)) for p in parts]
 
 
@@ -99,7 +99,7 @@ def triangles(
     normals: Float[np.ndarray, "f 3 3"] | None = None,
     uv: Float[np.ndarray, "f 3 2"] | None = None,
 ) -> Mesh:
-    """A mesh with flat normals and texture laid on by the dominant axis, unless they are given."""
+    """Create a mesh, by default with flat normals and with texture coordinates along the dominant axes."""
     flat = _unit(_cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]))
     if uv is None:
         axis = np.abs(flat).argmax(axis=1)
@@ -109,7 +109,7 @@ def triangles(
 
 
 def from_trimesh(solid: Any, *, smooth: bool) -> Mesh:
-    """A trimesh solid; ``smooth`` for round things."""
+    """Convert a trimesh solid; ``smooth`` for round objects."""
     corners = np.asarray(solid.triangles, float)
     return triangles(corners, normals=np.asarray(solid.vertex_normals)[solid.faces] if smooth else None)
 
@@ -225,14 +225,14 @@ def _unit(vectors: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
 
 
 def _cross(a: Float[np.ndarray, "n 3"], b: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
-    """The cross product written out, several times as fast as numpy's on small arrays, of which a street is made."""
+    """The cross product written out, several times as fast as that of numpy on small arrays."""
     (x, y, z), (u, v, w) = a.T, b.T
     return np.stack([y * w - z * v, z * u - x * w, x * v - y * u], axis=1)
 
 
 @dataclass(frozen=True)
 class Soup:
-    """Many parts as one array of triangles.
+    """Triangles of many parts in one array.
 
     ``attributes`` holds normal and uv of each corner side by side; ``paint`` is each triangle's row in a table.
     """
@@ -243,7 +243,7 @@ class Soup:
 
 
 def soup(parts: list[Part], first_row: int) -> Soup:
-    """Put parts together; part i gets paint row ``first_row`` + i."""
+    """Concatenate parts; part i gets paint row ``first_row`` + i."""
     mesh = merged([part.mesh for part in parts])
     rows = np.repeat(np.arange(len(parts)), [len(part.mesh.corners) for part in parts]) + first_row
     attributes = np.concatenate([mesh.normals, mesh.uv], axis=2)

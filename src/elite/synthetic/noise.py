@@ -1,4 +1,4 @@
-"""Tileable random fields that textures and bumpy ground are sampled from."""
+"""Tileable random fields for textures and uneven ground."""
 
 from functools import cache
 
@@ -11,7 +11,7 @@ SIDE = 1024
 
 @cache
 def field(blur: float) -> Float[np.ndarray, "side side"]:
-    """Noise smoothed over ``blur`` texels, mean 0, deviation 1. Always the same: worlds differ by where they look."""
+    """Noise smoothed over ``blur`` texels, mean 0, deviation 1. The field is constant."""
     rng = np.random.default_rng(int(blur * 1000))
     smooth = gaussian_filter(rng.standard_normal((SIDE, SIDE)), blur, mode="wrap")
     return ((smooth - smooth.mean()) / smooth.std()).astype(np.float32)

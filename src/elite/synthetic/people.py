@@ -33,7 +33,7 @@ def _skin(rng: np.random.Generator) -> Paint:
 
 
 def person(rng: np.random.Generator, *, stride: float) -> list[Part]:
-    """Someone standing (stride 0) or walking (stride about 0.3: how far the feet are apart, metres)."""
+    """A person who stands (stride 0) or walks (stride about 0.3 m, the distance between the feet)."""
     size = rng.uniform(0.9, 1.08)
     hip, shoulder, head = 0.88 * size, 1.42 * size, 1.62 * size
     swing = stride * rng.choice([-1.0, 1.0]) * rng.uniform(0.5, 1.0)
@@ -134,14 +134,14 @@ def motorcycle(rng: np.random.Generator) -> list[Part]:
 
 
 def bicyclist(rng: np.random.Generator) -> list[Part]:
-    """Someone on a bicycle."""
+    """A person on a bicycle."""
     return bicycle(rng) + _rider(
         rng, hip=(-0.22, 0, 1.0), shoulder=(0.06, 0, 1.48), hand=(0.30, 0.27, 1.05), foot=(-0.02, 0.13, 0.3)
     )
 
 
 def motorcyclist(rng: np.random.Generator) -> list[Part]:
-    """Someone on a motorcycle, always with a helmet."""
+    """A person on a motorcycle, with a helmet."""
     return motorcycle(rng) + _rider(
         rng,
         hip=(-0.34, 0, 0.92),

@@ -1,4 +1,4 @@
-"""Putting things into a street: lots with houses and gardens, parked vehicles, people, poles, trees."""
+"""Populate a street: lots with houses and gardens, parked vehicles, people, poles, trees."""
 
 from collections.abc import Callable
 
@@ -61,7 +61,7 @@ LENGTHS = {
 
 
 class Populator:
-    """Collects the standing parts of one street, block by block, and hands out instance ids."""
+    """Collects the static parts of one street, block by block, and assigns instance ids."""
 
     def __init__(self, street: Street, rng: np.random.Generator) -> None:
         self.street, self.rng = street, rng
@@ -72,7 +72,7 @@ class Populator:
         self._foliage = [_FOLIAGE[i] for i in rng.permutation(len(_FOLIAGE))[:2]]
 
     def fill(self) -> list[Part]:
-        """Everything that stands still, as parts in world coordinates."""
+        """Return all static parts in world coordinates."""
         for block in self.street.blocks:
             if block.lots[0] == Lot.SIDE_STREET:
                 self._side_street(block)
@@ -85,8 +85,8 @@ class Populator:
                 self._island(block.island)
         return self.parts
 
-    def thing(self, kind: str, *, moving: bool = False) -> list[Part]:
-        """A new instance of a movable thing, in its own coordinates."""
+    def movable(self, kind: str, *, moving: bool = False) -> list[Part]:
+        """Create a new instance of a movable object in its own coordinates."""
         self.instances += 1
         name = CLASS_OF.get(kind, kind)
         return relabelled(MAKERS[kind](self.rng), raw_id(name, moving=moving), self.instances)
@@ -96,10 +96,10 @@ class Populator:
             self.parts += moved_parts(parts, stand(self.street, s, t, yaw, length))
 
     def _park(self, kind: str, s: float, t: float, yaw: float) -> None:
-        self._put(self.thing(kind), s, t, yaw + self.rng.normal(0, 0.03), LENGTHS.get(kind, 0.0))
+        self._put(self.movable(kind), s, t, yaw + self.rng.normal(0, 0.03), LENGTHS.get(kind, 0.0))
 
     def _outward(self, side: int) -> float:
-        """Yaw of something whose x axis points away from the road."""
+        """Yaw of an object whose x axis points away from the road."""
         return side * np.pi / 2
 
     def _along(self, side: int) -> float:
@@ -125,7 +125,7 @@ class Populator:
             self._put(scenery.fence(6.0, rng), block.stop - 4.0, side * (BAY_EDGE - 0.3), self._outward(-side))
 
     def _bay(self, s: float, stop: float, side: int) -> float:
-        """Park something at s beside the kerb; returns the length it takes."""
+        """Park a vehicle at s next to the kerb. Returns the occupied length."""
         kind = self.rng.choice(["car", "motorcycle", "truck", "trailer", "none"], p=(0.55, 0.20, 0.09, 0.09, 0.07))
         middle = side * (ROAD_EDGE + BAY_EDGE) / 2 + self.rng.normal(0, 0.06)
         if kind == "motorcycle":
@@ -155,7 +155,7 @@ class Populator:
         )
         for s in block.start + np.sort(rng.uniform(1, length - 1, rng.integers(2, 5))):
             t = side * rng.uniform(BAY_EDGE + 0.7, SIDEWALK_EDGE - 0.7)
-            self._put(self.thing("stander"), s, t, rng.uniform(0, 6))
+            self._put(self.movable("stander"), s, t, rng.uniform(0, 6))
         start = block.start + rng.uniform(1, 0.6 * length)
         if rng.random() < 0.7:
             self._rack(start, house, side)
@@ -204,7 +204,7 @@ class Populator:
         self._building(block, side, 11.6, self.rng.uniform(0, 1.5))
         self._rack(block.start + self.rng.uniform(2, 6), side * 10.6, side)
         for s in block.start + self.rng.uniform(1, 12, 2):
-            self._put(self.thing("stander"), s, side * self.rng.uniform(9.2, 10), self.rng.uniform(0, 6))
+            self._put(self.movable("stander"), s, side * self.rng.uniform(9.2, 10), self.rng.uniform(0, 6))
 
     def _park_green(self, block: Block, side: int) -> None:
         rng = self.rng
@@ -250,9 +250,9 @@ class Populator:
         rng, middle = self.rng, (block.start + block.stop) / 2
         for side in (1, -1):
             for t, kind in ((rng.uniform(12, 16), "car"), (rng.uniform(26, 32), "truck"), (rng.uniform(38, 45), "bus")):
-                self._put(self.thing(kind), middle - 1.7 * side, side * t, self._outward(-side), LENGTHS[kind])
+                self._put(self.movable(kind), middle - 1.7 * side, side * t, self._outward(-side), LENGTHS[kind])
             for s in (-1, 1):
                 self._put(scenery.traffic_sign(rng), middle + s * (CROSSING / 2 - 0.7), side * 7.5, self._along(side))
                 self._put(scenery.bollard(rng), middle + s * 4.2, side * 6.6, 0)
                 self._put(scenery.bollard(rng), middle + s * 4.2, side * 8.6, 0)
-            self._put(self.thing("stander"), middle + 4.9, side * 7.3, self._outward(-side))
+            self._put(self.movable("stander"), middle + 4.9, side * 7.3, self._outward(-side))

@@ -1,4 +1,4 @@
-"""Casting rays into the street. Standing and moving things are separate scenes; the nearer hit counts."""
+"""Cast rays into the street. Static and moving objects are separate scenes; the nearer hit counts."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from elite.synthetic.mesh import Soup
 
 @dataclass(frozen=True)
 class Hits:
-    """What n rays met. ``paint`` is -1 and ``distance`` infinite where a ray met nothing; normals face the viewer."""
+    """Hits of n rays. ``paint`` is -1 and ``distance`` infinite for rays without a hit; normals face the viewer."""
 
     distance: Float[np.ndarray, "n"]
     position: Float[np.ndarray, "n 3"]
@@ -37,7 +37,7 @@ def load_embree() -> tuple[Any, Any]:
 
 
 class Scene:
-    """One set of triangles, ready for rays."""
+    """One set of triangles, prepared for ray casting."""
 
     def __init__(self, soup: Soup) -> None:
         embree_scene, triangle_mesh = load_embree()
@@ -54,7 +54,7 @@ class Scene:
 
 
 class Caster:
-    """Rays against everything there is in one frame."""
+    """Casts rays against all triangles of one frame."""
 
     def __init__(self, *scenes: Scene) -> None:
         self._scenes = scenes
@@ -81,7 +81,7 @@ class Caster:
         directions: Float[np.ndarray, "n 3"],
         distance: Float[np.ndarray, "n"] | float,
     ) -> Bool[np.ndarray, "n"]:
-        """Whether anything lies within ``distance`` along each ray."""
+        """Whether there is a hit within ``distance`` along each ray."""
         origins, directions = _rays(origins, directions)
         distance = np.ascontiguousarray(np.broadcast_to(distance, len(directions)), np.float32)
         return np.any([s.blocked(origins, directions, distance) for s in self._scenes], axis=0)

@@ -1,4 +1,4 @@
-"""What stands still beside the road: houses, trees, hedges, fences, poles, signs. x forward, standing on z = 0."""
+"""Static objects next to the road: houses, trees, hedges, fences, poles, signs. x forward, standing on z = 0."""
 
 import numpy as np
 from jaxtyping import Float
@@ -13,7 +13,7 @@ _BURIED = 0.6  # walls and trunks reach below the ground, which is not flat
 
 
 def tinted(color: Color, rng: np.random.Generator, spread: float = 0.15) -> Color:
-    """``color`` lighter or darker, and a little off in hue."""
+    """Vary the brightness and, slightly, the hue of a colour at random."""
     r, g, b = np.clip(np.asarray(color) * rng.uniform(1 - spread, 1 + spread) * rng.uniform(0.95, 1.05, 3), 0.005, 0.9)
     return float(r), float(g), float(b)
 

@@ -1,4 +1,4 @@
-"""Where the sensors sit and how they look out: KITTI's cameras and calibration, the HDL-64E's beams."""
+"""Sensor geometry: cameras and calibration of KITTI, beams of the HDL-64E."""
 
 import numpy as np
 from jaxtyping import Float
@@ -42,13 +42,13 @@ def _small_rotation(angles: tuple[float, float, float]) -> Float[np.ndarray, "3 
 
 
 def camera(config: DriveConfig, name: str) -> Camera:
-    """Camera ``name`` as a reader of calib.txt gets it."""
+    """Return camera ``name`` as read from calib.txt."""
     tr = np.vstack([calibration(config)["Tr"], (0, 0, 0, 1)])
     return Camera(name, calibration(config)[CAMERAS[name]] @ tr)
 
 
 def camera_center(view: Camera) -> Float[np.ndarray, "3"]:
-    """Where the camera is in the LiDAR's frame."""
+    """Position of the camera in the LiDAR frame."""
     return -np.linalg.solve(view.projection[:, :3], view.projection[:, 3])
 
 

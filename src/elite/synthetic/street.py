@@ -23,7 +23,7 @@ _STEP = 0.6  # length of a ground cell along the street
 
 
 class Ground(IntEnum):
-    """Looks of the ground; several of them belong to one class."""
+    """Kinds of ground; several belong to one class."""
 
     ROAD = 0
     ZEBRA = 1
@@ -41,7 +41,7 @@ _BUMPS = np.array([0.004, 0.004, 0.004, 0.008, 0.007, 0.012, 0.03, 0.06])
 
 
 class Lot(IntEnum):
-    """What lies beside the street in one block."""
+    """Kinds of lots next to the street in one block."""
 
     HOUSE = 0
     SHOP = 1
@@ -52,7 +52,7 @@ class Lot(IntEnum):
 
 
 class Verge(IntEnum):
-    """What lies between the road and the sidewalk."""
+    """Kinds of strips between the road and the sidewalk."""
 
     BAY = 0
     GREEN = 1
@@ -122,7 +122,7 @@ class Street:
         return base + _LIFT[kind] + bumps + rolling + self._rail_profile(t, kind)
 
     def surface(self, s: float, t: float) -> float:
-        """World z of the ground that really lies at (s, t)."""
+        """World z of the ground at (s, t), with its actual kind."""
         return float(self.height(s, t, self.ground_at(s, t)))
 
     @staticmethod
@@ -192,7 +192,7 @@ def _lay_junction(
 
 
 def _plan_blocks(rng: np.random.Generator, start: float, stop: float) -> list[Block]:
-    """Blocks from start to stop. Every kind of lot comes round again on either side, in ever new order."""
+    """Blocks from start to stop. Each side repeats all kinds of lots in random order."""
     kinds = (Lot.HOUSE, Lot.SHOP, Lot.PARK, Lot.CAR_PARK, Lot.RAIL, Lot.HOUSE)
     queues: tuple[list[Lot], list[Lot]] = ([], [])
     blocks: list[Block] = []

@@ -1,4 +1,4 @@
-"""Colours of surfaces: one small function per look, all on arrays of camera hits.
+"""Colours of surfaces: one function per material, on arrays of camera hits.
 
 Each takes texture coordinates uv (n, 2), the object's own linear colour (n, 3) and the pixel's footprint on
 the surface (n,) in metres, and returns linear albedo (n, 3). Detail finer than the footprint fades out, which
@@ -34,7 +34,7 @@ def albedo(
 
 
 def _visible(size: float, footprint: np.ndarray) -> np.ndarray:
-    """How much of a detail of ``size`` metres a pixel still resolves, 0..1."""
+    """Share (0..1) of the contrast of details of ``size`` metres that a pixel resolves."""
     return np.clip(1.6 * size / np.maximum(footprint, 1e-4) - 0.3, 0, 1)
 
 
@@ -124,7 +124,7 @@ def _grass(uv: np.ndarray, color: np.ndarray, footprint: np.ndarray) -> np.ndarr
 
 
 def _wall(uv: np.ndarray, ground: np.ndarray, footprint: np.ndarray) -> np.ndarray:
-    """Windows in a wall whose own look is ``ground``."""
+    """Windows in a wall of colour ``ground``."""
     pane, frame = window(uv)
     storey = uv[:, 1]
     base = np.clip((0.22 - storey) * 40, 0, 1) * 0.35

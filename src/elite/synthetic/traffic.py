@@ -1,4 +1,4 @@
-"""What moves: a convoy that keeps near the ego vehicle, oncoming traffic, people on the sidewalks."""
+"""Moving objects: a convoy near the ego vehicle, oncoming traffic, people on the sidewalks."""
 
 import numpy as np
 
@@ -31,7 +31,7 @@ _ONCOMING = (
 
 
 class Traffic:
-    """Collects movers and their parts; their paints follow those of the standing parts."""
+    """Collects moving objects and their parts; their paints follow those of the static parts."""
 
     def __init__(self, street: Street, populator: Populator, rng: np.random.Generator, first_row: int) -> None:
         self.street, self._populator, self._rng = street, populator, rng
@@ -79,7 +79,7 @@ class Traffic:
                     self._add("walker", s + self._rng.uniform(0, 17), t, way * speed)
 
     def _add(self, kind: str, start: float, lane: float, speed: float, *, follows: bool = False) -> None:
-        parts = self._populator.thing(kind, moving=True)
+        parts = self._populator.movable(kind, moving=True)
         piece = soup(parts, self._first_row + len(self.parts))
         self.parts += parts
         self.movers.append(Mover(piece, float(start), float(lane), float(speed), follows, LENGTHS.get(kind, 0.5)))

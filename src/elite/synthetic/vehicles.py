@@ -47,7 +47,7 @@ def car(rng: np.random.Generator) -> list[Part]:
 
 
 def _car_paint(rng: np.random.Generator) -> tuple[tuple[float, float, float], float]:
-    """Colour and remission gain; dark paint tends to send less back."""
+    """Random colour and remission gain; dark paint tends to have a lower remission."""
     color = _CAR_COLORS[rng.integers(len(_CAR_COLORS))] * rng.uniform(0.8, 1.2)
     gain = (0.6 + 0.9 * color.mean()) * rng.lognormal(0, 0.35)
     return (float(color[0]), float(color[1]), float(color[2])), float(gain)

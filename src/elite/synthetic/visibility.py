@@ -1,4 +1,4 @@
-"""What a camera of a frame truly sees: the yardstick for occlusion tests that know only the points."""
+"""Exact visibility of points from a camera: ground truth for occlusion tests that use the points only."""
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -13,7 +13,7 @@ _SLACK = 0.12, 0.005  # metres, and share of the distance: covers the range nois
 def true_visibility(
     caster: Caster, pose: Float[np.ndarray, "4 4"], points: Float[np.ndarray, "n 3"], view: Camera
 ) -> Bool[np.ndarray, "n"]:
-    """Whether the straight line from the camera to each point is free, whether or not the point is in the image.
+    """Whether the line from the camera to each point is free; the point may be outside the image.
 
     ``caster`` is the world at the time of the frame, ``pose`` its T_world_velo; points are in the sensor frame.
     The last part of the line is left out: noise may put a point a little behind the surface that it lies on.

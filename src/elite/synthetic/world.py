@@ -1,4 +1,4 @@
-"""One sequence's world: the street with everything on it, the traffic, the light."""
+"""World of one sequence: the street with its objects, the traffic, the light."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from elite.synthetic.street import Street
 
 SENSOR_HEIGHT = 1.73
 EGO_LANE = -2.2
-_SIGHT = 75.0  # metres beyond which moving things are left out
+_SIGHT = 75.0  # metres; more distant moving objects are omitted
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Light:
 
 @dataclass(frozen=True)
 class Paints:
-    """The paints of all parts as columns; row i is what triangles with ``paint`` i are."""
+    """Paints of all parts as columns; row i belongs to the triangles with ``paint`` i."""
 
     material: Int32[np.ndarray, "p"]
     label: Int32[np.ndarray, "p"]
@@ -40,7 +40,7 @@ class Paints:
 
 @dataclass(frozen=True)
 class Mover:
-    """Something that moves along the street: where it is at time 0, its lane t and its speed along s (m, m/s).
+    """An object that moves along the street: position at time 0, lane t, speed along s (m, m/s).
 
     ``follows`` keeps it near the ego vehicle: at the ego's speed, all those before it (or behind it) drawing near
     and falling back together. Others go round and round between the ends of the street, which are out of sight.
@@ -63,7 +63,7 @@ class Mover:
 
 @dataclass(frozen=True)
 class World:
-    """Everything the sensors of one sequence can meet. ``speed`` is the ego's (m/s)."""
+    """All objects that the sensors of one sequence can measure. ``speed`` is that of the ego vehicle (m/s)."""
 
     street: Street
     static: Scene
@@ -77,7 +77,7 @@ class World:
         return ego_pose(self.street, self.speed * time)
 
     def caster(self, time: float) -> Caster:
-        """Rays against the world as it is at ``time``."""
+        """Return a ray caster for the world at ``time``."""
         ego = self.speed * time
         near = []
         for mover in self.movers:
@@ -89,7 +89,7 @@ class World:
 
 
 def ego_pose(street: Street, s: float) -> Float[np.ndarray, "4 4"]:
-    """T_world_velo when the ego vehicle has come as far as ``s``."""
+    """T_world_velo of the ego vehicle at ``s``."""
     lane = EGO_LANE + 0.15 * np.sin(0.23 * s)
     return stand(street, s, lane, 0.0, 2.7, lift=SENSOR_HEIGHT, on_road=True)
 
@@ -97,7 +97,7 @@ def ego_pose(street: Street, s: float) -> Float[np.ndarray, "4 4"]:
 def stand(
     street: Street, s: float, t: float, yaw: float, length: float, *, lift: float = 0.0, on_road: bool = False
 ) -> Float[np.ndarray, "4 4"]:
-    """Pose of something ``length`` long that stands on the ground at (s, t), turned by ``yaw`` from the centre line."""
+    """Pose of an object of ``length`` on the ground at (s, t), rotated by ``yaw`` from the centre line."""
     x, y = street.locate(s, t)
     reach = 0.4 * length
     ahead, aside = reach * np.cos(yaw), reach * np.sin(yaw)
@@ -116,7 +116,7 @@ def stand(
 
 
 def collect_paints(parts: list[Part]) -> Paints:
-    """The table whose row i is the paint of part i."""
+    """Table whose row i is the paint of part i."""
     paints = [part.paint for part in parts]
     return Paints(
         np.array([p.material for p in paints], np.int32),
