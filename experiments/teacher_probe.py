@@ -21,7 +21,7 @@ from elite.metrics import score
 from elite.teacher.backbone import Backbone
 from elite.teacher.weights import load_backbone
 from elite.teacher_training.objectives import at_cells
-from elite.training.module import Confusion, predicted
+from elite.training.confusion import Confusion, predicted_classes
 from experiments.runs import append_row
 
 STRIDE = 4
@@ -76,8 +76,8 @@ def probe(config: TeacherConfig, root: Path, train: str, test: str, image: Image
     feats, labels = cells(backbone, root, test, image)
     confusion = Confusion()
     for f, y in zip(feats.split(1 << 16), labels.split(1 << 16), strict=True):
-        confusion.update(predicted(layer(f.float())), y)
-    result = score(confusion.compute().numpy())
+        confusion.update(predicted_classes(layer(f.float())), y)
+    result = score(confusion.matrix.numpy())
     print("  ".join(f"{CLASS_NAMES[c]} {100 * result.iou[c]:.0f}" for c in result.present))
     print(f"{config.weights}: mIoU of the classes present {100 * result.miou_present:.1f}")
     return 100 * result.miou_present

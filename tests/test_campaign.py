@@ -90,16 +90,16 @@ def fill(disk: Path) -> None:
 
 def at_batch(number: int, fault: Callable[[], Any]) -> None:
     """Inject a fault before a batch, counted from the start of the run."""
-    from elite.training.module import Training
+    from elite.training.loop import TrainingLoop
 
-    begin = Training.on_train_batch_start
+    train_batch = TrainingLoop.train_batch
 
-    def disturbed(self: Training, batch: Any, index: int) -> None:
-        if self.trainer.fit_loop.epoch_loop.total_batch_idx == number:
+    def disturbed(self: TrainingLoop, batch: Any) -> None:
+        if self.batches == number:
             fault()
-        begin(self, batch, index)
+        train_batch(self, batch)
 
-    Training.on_train_batch_start = disturbed  # type: ignore[method-assign]
+    TrainingLoop.train_batch = disturbed  # type: ignore[method-assign]
 
 
 def slow_disk() -> None:

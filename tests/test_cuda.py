@@ -3,9 +3,7 @@
 import re
 from dataclasses import fields
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
 import torch
@@ -17,8 +15,8 @@ from torch.utils.data import DataLoader
 from elite import native
 from elite.data.datamodule import DataModule
 from elite.errors import ConfigError
+from elite.training.failures import named_errors
 from elite.training.random_state import random_states, restore_random_state
-from elite.training.trainer import fit
 from elite.types import Batch, Pixels, Views
 from tests.support.runs import distillation_run, module_and_batch, student_run
 
@@ -75,8 +73,7 @@ def test_batch_is_copied_without_waiting_from_pinned_memory_only(monkeypatch: py
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_loaders_pin_batches_for_cuda_only(tiny_kitti: Path, tmp_path: Path, device: str) -> None:
     data = DataModule(student_run(tiny_kitti, tmp_path))
-    strategy = SimpleNamespace(root_device=torch.device(device))
-    data.trainer = SimpleNamespace(global_rank=0, world_size=1, strategy=strategy)  # type: ignore[assignment]
+    data.join(0, 1, device)
     assert data.train_dataloader().pin_memory == data.val_dataloader().pin_memory == (device == "cuda")  # type: ignore[union-attr]
 
 
@@ -121,14 +118,11 @@ def test_training_step_with_a_teacher_has_a_deterministic_form_on_cuda(
     assert mode.found == {"grid_sampler_2d_backward"}
 
 
-def test_fit_names_an_operation_without_a_deterministic_form() -> None:
-    def step(*_: Any, **__: Any) -> None:
-        torch.zeros(2).put_(torch.tensor([0]), torch.ones(1))
-
+def test_named_errors_names_an_operation_without_a_deterministic_form() -> None:
     torch.use_deterministic_algorithms(True)
     try:
-        with pytest.raises(ConfigError, match=r"found put_, .*--deterministic false"):
-            fit(Mock(fit=step, world_size=1), Mock(), Mock())
+        with pytest.raises(ConfigError, match=r"found put_, .*--no-deterministic"), named_errors(processes=1):
+            torch.zeros(2).put_(torch.tensor([0]), torch.ones(1))
     finally:
         torch.use_deterministic_algorithms(False)
 

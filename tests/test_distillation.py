@@ -16,6 +16,7 @@ from elite.config import (
     AdapterConfig,
     DataConfig,
     DistillConfig,
+    FaultConfig,
     ImageConfig,
     OptimConfig,
     TeacherConfig,
@@ -26,7 +27,10 @@ from elite.student import load_student, save_student
 from elite.teacher import load_teacher
 from elite.teacher.adapters import count_parameters
 from elite.training import train
+from elite.training.faults import FaultLog
+from elite.training.launch import build_fabric
 from elite.training.optim import build_optimizer
+from elite.training.step import OptimizerStep, clip_gradients
 from elite.types import Pixels, Views
 from tests.support.runs import CROP, SMALL, distillation_run, module_and_batch
 
@@ -235,7 +239,8 @@ def test_train_skipped_step_allocates_no_ranks(kitti: Path, tmp_path: Path, foun
     steps: list[int] = []
     monkeypatch.setattr(Adapter, "allocate", lambda self, step: steps.append(step))
     module, _ = module_and_batch(distillation_run(kitti, tmp_path, foundation))
-    optimizer = module.configure_optimizers()["optimizer"]
+    fabric = build_fabric(accelerator="cpu", devices=1, precision="32-true", flags="")
+    optimizer = OptimizerStep(fabric, module, FaultLog(FaultConfig(), 0, None), steps_per_epoch=1).optimizer
     scaler = torch.amp.GradScaler("cpu")
     for factor, expected in ((1.0, [1]), (float("inf"), [1]), (1.0, [1, 2])):
         optimizer.zero_grad()
@@ -255,7 +260,7 @@ def test_clip_together_clips_gradients_jointly_or_per_network(kitti: Path, tmp_p
             for p in group["params"]:
                 p.grad = torch.zeros_like(p)
             group["params"][0].grad.view(-1)[0] = norm
-        module.configure_gradient_clipping(groups)
+        clip_gradients(groups, 1.0, together=together)
         norms = [torch.stack([p.grad.norm() for p in g["params"]]).norm().item() for g in groups.param_groups]
         assert norms == pytest.approx(expected, rel=1e-4)
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,12 +24,14 @@ from elite.config import DataConfig, FaultConfig, OptimConfig
 from elite.data.dataset import ScoringSet, TrainingSet
 from elite.data.sampler import SampleKey
 from elite.errors import ConfigError, DataError, OutputError, StoppedError, TrainingError
-from elite.signals import Terminated
+from elite.signals import Terminated, call_on_signal
 from elite.stopping import Stopping
 from elite.student import load_student
 from elite.training import train
-from elite.training.faults import sound
+from elite.training.loop import TrainingLoop
 from elite.training.module import Training
+from elite.training.step import OptimizerStep, all_finite
+from elite.training.validation import Validation
 from tests.support.processes import Trial
 from tests.support.runs import (
     assert_identical,
@@ -54,21 +57,21 @@ def test_train_step_with_nonfinite_numbers_changes_nothing(
     settings = distillation_run(
         kitti, tmp_path, foundation, data=data, steps=6, accumulate=2, optim=OptimConfig(lr=0.05, average=0.9)
     )
-    states, losses, begin = [], Training.losses, Training.on_train_batch_start
+    states, losses, train_batch, calls = [], Training.losses, TrainingLoop.train_batch, count()
 
-    def record(self: Training, batch: Any, index: int) -> None:
+    def record(self: TrainingLoop, batch: Any) -> None:
         states.append(training_state(self))
-        begin(self, batch, index)
+        train_batch(self, batch)
 
     def spoil(self: Training, output: Any, batch: Any) -> dict[str, torch.Tensor]:
         terms = losses(self, output, batch)
-        if self.trainer.fit_loop.epoch_loop.total_batch_idx == 6:  # the first of two batches of the fourth step
+        if next(calls) == 6:  # the first of two batches of the fourth step
             weight = self.student.classifier[0].weight
             spoiled = {"loss": terms["lovasz"] * torch.inf, "gradient": (weight - weight.detach()).abs().sqrt().sum()}
             terms["lovasz"] = spoiled[what]
         return terms
 
-    monkeypatch.setattr(Training, "on_train_batch_start", record)
+    monkeypatch.setattr(TrainingLoop, "train_batch", record)
     monkeypatch.setattr(Training, "losses", spoil)
     train(settings, progress=False)
     assert_identical(states[6], states[8])
@@ -89,10 +92,10 @@ def test_sound_synchronises_once_for_any_number_of_parameters(parameters: int) -
     for p in given:
         p.grad = torch.ones(3)
     with torch.profiler.profile() as profile:
-        assert sound(torch.tensor(1.0), given)
+        assert all_finite(torch.tensor(1.0), given)
     assert sum(event.name == "aten::_local_scalar_dense" for event in profile.events()) == 1
     given[-1].grad = torch.tensor([0, torch.nan, 0])
-    assert not sound(torch.tensor(1.0), given)
+    assert not all_finite(torch.tensor(1.0), given)
 
 
 def test_train_too_many_nonfinite_steps_end_the_run(tiny_kitti: Path, tmp_path: Path) -> None:
@@ -164,17 +167,17 @@ def test_training_set_damaged_labelled_scan_is_replaced_by_a_labelled_one(ten_fr
 def test_train_sigterm_then_resume_is_bit_identical(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
     whole = student_run(tiny_kitti, tmp_path / "whole", steps=6, val_every=3)
     train(whole, progress=False)
-    begin = Training.on_train_batch_start
+    train_batch = TrainingLoop.train_batch
 
-    def signalled(self: Training, batch: Any, index: int) -> None:
-        if index == 3:  # Lightning's handler would wait for the other processes of a run
+    def signalled(self: TrainingLoop, batch: Any) -> None:
+        if self.batches == 3:
             assert signal.getsignal(signal.SIGTERM).__module__ == "elite.signals"
             os.kill(os.getpid(), signal.SIGTERM)
-        begin(self, batch, index)
+        train_batch(self, batch)
 
     stopped = replace(whole, out=tmp_path / "stopped", resume="last")
     with monkeypatch.context() as patch:
-        patch.setattr(Training, "on_train_batch_start", signalled)
+        patch.setattr(TrainingLoop, "train_batch", signalled)
         with pytest.raises(StoppedError, match=r"after step 4.*--resume last"):
             train(stopped, progress=False)
     train(stopped, progress=False)
@@ -216,14 +219,14 @@ def test_train_signal_while_waiting_for_a_batch_saves_the_last_step(
 
 
 def in_the_third_step(event: Callable[[], None], patch: pytest.MonkeyPatch) -> None:
-    step = Training.training_step
+    add = OptimizerStep.add
 
-    def interrupted(self: Training, *given: Any) -> Any:
-        if self.global_step == 2:
+    def interrupted(self: OptimizerStep, batch: Any, *, last: bool) -> Any:
+        if self.number == 2:
             event()
-        return step(self, *given)
+        return add(self, batch, last=last)
 
-    patch.setattr(Training, "training_step", interrupted)
+    patch.setattr(OptimizerStep, "add", interrupted)
 
 
 def in_the_second_validation(event: Callable[[], None], patch: pytest.MonkeyPatch) -> None:
@@ -294,6 +297,16 @@ with stopping.listening():
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (-signal.SIGINT, "the first is recorded\n")
+
+
+def test_signal_to_a_forked_child_ends_it_without_the_action_of_its_parent() -> None:
+    with call_on_signal(lambda number: None):
+        child = os.fork()
+        if child == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+            os._exit(0)  # reached if the child has run the inherited action
+        _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == -signal.SIGTERM
 
 
 @pytest.mark.parametrize("in_wait", [False, True])
@@ -414,13 +427,14 @@ def small_train_argv(settings: dict[str, Any]) -> list[str]:
 
 def damage_after_validation(scan: Path) -> None:
     """Truncate a scan at the end of each validation."""
-    end = Training.on_validation_epoch_end
+    run = Validation.run
 
-    def damage(self: Training) -> None:
-        end(self)
+    def damage(self: Validation, batches: Any, *, step: int) -> dict[str, float]:
+        metrics = run(self, batches, step=step)
         scan.write_bytes(b"?")
+        return metrics
 
-    Training.on_validation_epoch_end = damage  # type: ignore[method-assign]
+    Validation.run = damage  # type: ignore[method-assign]
 
 
 def test_train_error_in_validation_leaves_no_loader_process(tiny_kitti: Path, tmp_path: Path) -> None:
@@ -435,13 +449,13 @@ def test_train_error_in_validation_leaves_no_loader_process(tiny_kitti: Path, tm
 def test_train_killed_loader_reported_inside_other_code_is_named(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
     """PyTorch raises it from a signal handler, inside any running line; that code may wrap it."""
 
-    def interrupted(*_: Any) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
         try:
             raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed.")
         except RuntimeError as error:
             raise TypeError("an argument is not what it should be") from error
 
-    monkeypatch.setattr(Training, "training_step", interrupted)
+    monkeypatch.setattr(OptimizerStep, "add", interrupted)
     with pytest.raises(TrainingError, match=r"a loader process was killed.*pid 7.*--resume last"):
         train(student_run(tiny_kitti, tmp_path, steps=2), progress=False)
 
@@ -454,12 +468,12 @@ def test_train_killed_process_of_two_ends_the_other(tiny_kitti: Path, tmp_path: 
     program.write_text(
         "import os, sys\n"
         "from elite.cli import main\n"
-        "from elite.training.module import Training\n"
-        "begin = Training.on_train_batch_start\n"
-        "def killed(self, batch, index):\n"
-        "    if self.trainer.global_rank == 1 and index == 2: os.kill(os.getpid(), 9)\n"
-        "    begin(self, batch, index)\n"
-        "Training.on_train_batch_start = killed\n"
+        "from elite.training.loop import TrainingLoop\n"
+        "train_batch = TrainingLoop.train_batch\n"
+        "def killed(self, batch):\n"
+        "    if self.fabric.global_rank == 1 and self.batches == 2: os.kill(os.getpid(), 9)\n"
+        "    train_batch(self, batch)\n"
+        "TrainingLoop.train_batch = killed\n"
         "if __name__ == '__main__': sys.exit(main(sys.argv[1:]))\n"
     )
     settings = {"data.root": tiny_kitti, "out": tmp_path / "run", "devices": 2, "steps": 20, "data.workers": 0}
@@ -491,13 +505,13 @@ def test_train_frozen_parts_do_not_change(tiny_kitti: Path, tmp_path: Path) -> N
 
 
 def test_train_moving_average_equals_its_formula(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
-    weights, after = [], Training._after_step
+    weights, after = [], Training.after_optimizer_step
 
     def record(self: Training, *given: Any) -> None:
         after(self, *given)
         weights.append(self.student.classifier[2].weight.detach().clone())
 
-    monkeypatch.setattr(Training, "_after_step", record)
+    monkeypatch.setattr(Training, "after_optimizer_step", record)
     result = train(student_run(tiny_kitti, tmp_path, steps=4, optim=OptimConfig(lr=0.05, average=0.75)), progress=False)
     expected = weights[0]  # it begins with the weights after the first step
     for weight in weights[1:]:

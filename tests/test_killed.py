@@ -106,9 +106,9 @@ def kill_in_the_writing(moment: str, number: int) -> None:
         if count == number and path.suffix == ".ckpt":
             hit()  # it stands, and nothing else has been done
 
-    from elite.training import callbacks
+    from elite.training import saving
 
-    callbacks.write_bytes = written
+    saving.write_bytes = written
 
 
 MOMENTS = ("opened", "written", "read back", "verified", "in place")

@@ -5,17 +5,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import lightning as L
 import pytest
 import torch
-from lightning.pytorch.plugins import MixedPrecision
+from lightning.fabric import Fabric
+from lightning.fabric.plugins import MixedPrecision
 
 from elite.config import DataConfig, DistillConfig, FaultConfig, OptimConfig, TrainConfig
 from elite.errors import TrainingError
 from elite.native import describe, library
 from elite.sparse import Backend, build_geometry
 from elite.student import SPVCNN
-from elite.training import train
+from elite.training import launch, train
+from elite.training.loop import TrainingLoop
 from elite.training.module import Training
 from tests.support.runs import (
     assert_identical,
@@ -32,13 +33,12 @@ from tests.support.runs import (
 @pytest.fixture
 def scaled(kitti: Path, tmp_path: Path, foundation: Path, monkeypatch) -> TrainConfig:
     """Settings of a run in 16 bits, with a teacher, AdaLoRA and a moving average; the scale begins at 64."""
-    build = L.Trainer
 
-    def trainer(*, plugins: list[Any], precision: str, **settings: Any) -> L.Trainer:
+    def fabric(*, plugins: None, precision: str, **settings: Any) -> Fabric:
         scaler = torch.amp.GradScaler("cpu", init_scale=64.0, growth_interval=3)
-        return build(plugins=[*plugins, MixedPrecision("16-mixed", "cpu", scaler)], **settings)
+        return Fabric(plugins=MixedPrecision("16-mixed", "cpu", scaler), **settings)
 
-    monkeypatch.setattr(L, "Trainer", trainer)
+    monkeypatch.setattr(launch, "Fabric", fabric)
     return distillation_run(
         kitti,
         tmp_path / "run",
@@ -98,8 +98,8 @@ def test_teacher_without_gradient_under_autocast_caches_no_weight(
     assert all(p.grad is not None and p.grad.any() for p in teacher.multi_stage.parameters())
 
 
-def scaler_of(module: Training) -> Any:
-    return module.trainer.precision_plugin.scaler  # type: ignore[union-attr]
+def scaler_of(loop: TrainingLoop) -> Any:
+    return loop.fabric.strategy.precision.scaler  # type: ignore[attr-defined]
 
 
 def spoil(monkeypatch, batches: range, term: Callable[[torch.Tensor], torch.Tensor]) -> None:
@@ -108,7 +108,7 @@ def spoil(monkeypatch, batches: range, term: Callable[[torch.Tensor], torch.Tens
 
     def spoiled(self: Training, output: Any, batch: Any) -> dict[str, torch.Tensor]:
         terms = losses(self, output, batch)
-        if self.trainer.fit_loop.epoch_loop.total_batch_idx in batches:
+        if self.step in batches:
             weight = self.student.classifier[0].weight
             terms["lovasz"] = term(weight - weight.detach())
         return terms
@@ -117,14 +117,14 @@ def spoil(monkeypatch, batches: range, term: Callable[[torch.Tensor], torch.Tens
 
 
 def test_train_overflow_lowers_the_scale_and_changes_nothing_else(scaled: TrainConfig, monkeypatch) -> None:
-    states, scales, begin = [], [], Training.on_train_batch_start
+    states, scales, train_batch = [], [], TrainingLoop.train_batch
 
-    def record(self: Training, batch: Any, index: int) -> None:
+    def record(self: TrainingLoop, batch: Any) -> None:
         states.append(training_state(self))
         scales.append(scaler_of(self).get_scale())
-        begin(self, batch, index)
+        train_batch(self, batch)
 
-    monkeypatch.setattr(Training, "on_train_batch_start", record)
+    monkeypatch.setattr(TrainingLoop, "train_batch", record)
     spoil(monkeypatch, range(4, 6), lambda zero: zero.sum() * 3e38)  # finite, and 64 times it is not
     train(scaled, progress=False)
     assert scales == [64, 64, 64, 128, 128, 64, 32, 32, 32]  # doubled after three steps

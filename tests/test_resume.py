@@ -17,8 +17,8 @@ import yaml
 
 from elite.config import DataConfig, FaultConfig, OptimConfig, SelfTrainingConfig, TrainConfig
 from elite.errors import CheckpointError, ConfigError
-from elite.training import callbacks, train
-from elite.training.module import Training
+from elite.training import saving, train
+from elite.training.loop import TrainingLoop
 from elite.training.resume import best_score
 from elite.training.run_lock import RunLock
 from elite.weights.torch_file import load_torch
@@ -85,7 +85,7 @@ def test_train_killed_after_writing_a_checkpoint_resumes_bit_identical(
     data = DataConfig(root=tiny_kitti, sequences="00", batch_size=1, workers=0)
     whole = student_run(tiny_kitti, tmp_path / "whole", data=data, steps=None, epochs=4, val_every=2, save_every=1)
     train(whole, progress=False)
-    stopped, write, count = replace(whole, out=tmp_path / "stopped", resume="last"), callbacks.write_bytes, 0
+    stopped, write, count = replace(whole, out=tmp_path / "stopped", resume="last"), saving.write_bytes, 0
 
     def killed(path: Path, content: memoryview, *, verify: bool) -> None:
         nonlocal count
@@ -95,7 +95,7 @@ def test_train_killed_after_writing_a_checkpoint_resumes_bit_identical(
             raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr(callbacks, "write_bytes", killed)
+        patched.setattr(saving, "write_bytes", killed)
         with pytest.raises(Killed):
             train(stopped, progress=False)
     train(stopped, progress=False)
@@ -130,8 +130,8 @@ def test_resume_from_an_unusable_file_is_refused(tiny_kitti: Path, tmp_path: Pat
         if kind == "half":
             path.write_bytes(path.read_bytes()[:-100])
     messages = {
-        "half": "cut short",
-        "student": "not a checkpoint that a run can resume from",
+        "half": "may be truncated",
+        "student": "expected a training checkpoint",
         "absent": "Check the path",
     }
     with pytest.raises(CheckpointError, match=messages[kind]):
@@ -144,11 +144,14 @@ def stopped_once(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
     base = tmp_path_factory.mktemp("stopped")
     settings = student_run(write_tiny_kitti(base / "kitti"), base / "run", steps=6, val_every=3, save_every=1)
 
-    def killed(self: Training, batch: Any, index: int) -> None:
-        if index == 5:
-            raise Killed
+    train_batch = TrainingLoop.train_batch
 
-    with patch.object(Training, "on_train_batch_start", killed), pytest.raises(Killed):
+    def killed(self: TrainingLoop, batch: Any) -> None:
+        if self.batches == 5:
+            raise Killed
+        train_batch(self, batch)
+
+    with patch.object(TrainingLoop, "train_batch", killed), pytest.raises(Killed):
         train(settings, progress=False)
     return replace(settings, resume="last")
 
@@ -201,6 +204,23 @@ def test_best_score_of_any_checkpoint_version_is_read(checkpoint: dict[str, Any]
     assert best_score(checkpoint) == expected
 
 
+def test_checkpoint_of_lightnings_trainer_resumes_and_names_its_version(stopped: TrainConfig, capsys) -> None:
+    """Up to version 0.1, the Trainer wrote its own entries and the number of batches."""
+    expected = train(replace(stopped, out=stopped.out.with_name("other"), resume=None), progress=False)
+    last = stopped.out / "checkpoints" / "last.ckpt"
+    progress = load_torch(last)["elite_progress"]
+    of_trainer = {"DataModule": {"batches": progress.pop("batches")}, "loops": {}, "callbacks": {}, "lr_schedulers": []}
+    versions = {"elite": "0.0.9", "commit": "abc"}
+    edit(last, elite_progress=progress, elite_versions=versions, **of_trainer)
+    result = train(stopped, progress=False)
+    assert "was written by an earlier elite (0.0.9 at abc)" in capsys.readouterr().out
+    resumed, whole = (load_torch(path)["state_dict"] for path in (result.last, expected.last))
+    assert_identical(resumed, whole)
+    edit(last, elite_versions=versions)
+    with pytest.raises(ConfigError, match=r"written by elite 0.0.9 at abc: expected the settings.*seed 0 then, 3 now"):
+        train(replace(stopped, seed=3), progress=False)
+
+
 def test_resume_into_another_run_without_overwrite_is_refused(stopped: TrainConfig, tmp_path: Path) -> None:
     last, other = stopped.out / "checkpoints" / "last.ckpt", tmp_path / "other"
     (other / "checkpoints").mkdir(parents=True)
@@ -241,11 +261,11 @@ def test_resume_over_other_data_without_allow_other_data_is_refused(stopped: Tra
     scan.with_name("000002.bin").write_bytes(scan.with_suffix(".moved").read_bytes())
     label = scan.parents[1] / "labels" / "000001.label"
     label.with_name("000002.label").write_bytes(label.read_bytes())
-    with pytest.raises(ConfigError, match=r"training scans 2 then, 2 now \(as many, but others\)"):
+    with pytest.raises(ConfigError, match=r"training scans 2 then, 2 now \(same number, other names\)"):
         train(stopped, progress=False)
     assert last.read_bytes() == before
     train(replace(stopped, allow_other_data=True), progress=False)
-    assert "resumed over other data: labelled training scans 2 then" in capsys.readouterr().out
+    assert "resumed with other data: labelled training scans 2 then" in capsys.readouterr().out
 
 
 def test_resume_without_a_data_record_is_reported(stopped: TrainConfig, capsys) -> None:

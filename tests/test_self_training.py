@@ -14,7 +14,7 @@ from elite.data.datamodule import DataModule
 from elite.errors import ConfigError
 from elite.training import train
 from elite.training.module import Training
-from elite.training.self_training import missing_labels, turned, turned_answers
+from elite.training.self_training import rotate_scans, rotated_probabilities, select_pseudo_labels
 from elite.types import Batch
 from tests.support.runs import student_run
 
@@ -28,8 +28,8 @@ def batch_of(points: torch.Tensor, labels: list[int]) -> Batch:
 def test_self_training_fills_missing_labels_by_confident_predictions_only() -> None:
     answers = torch.tensor([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8], [0.05, 0.9, 0.05], [0.2, 0.2, 0.6]])
     given = torch.tensor([0, 0, 1, 0])
-    assert missing_labels(answers, given, 0.7).tolist() == [0, 3, 0, 0]
-    assert missing_labels(answers, given, 0.0).tolist() == [1, 3, 0, 3]
+    assert select_pseudo_labels(answers, given, 0.7).tolist() == [0, 3, 0, 0]
+    assert select_pseudo_labels(answers, given, 0.0).tolist() == [1, 3, 0, 3]
 
 
 def test_self_training_rotates_each_scan_about_z() -> None:
@@ -37,7 +37,7 @@ def test_self_training_rotates_each_scan_about_z() -> None:
     points = torch.randn(5, 3)
     angles = []
     for _ in range(2):
-        after = turned(points, INDEX, 2)
+        after = rotate_scans(points, INDEX, 2)
         assert torch.equal(after[:, 2], points[:, 2])
         start, end = (torch.complex(p[:, 0], p[:, 1]) for p in (points, after))
         torch.testing.assert_close(start.abs(), end.abs())
@@ -55,7 +55,7 @@ def test_self_training_predictions_are_the_mean_softmax_of_views() -> None:
         seen.append(points)
         return SimpleNamespace(logits=torch.cat([torch.full((5, 1), 9.0), points * 2], dim=1))
 
-    answers = turned_answers(student, batch_of(points, [0] * 5), 3)  # type: ignore[arg-type]
+    answers = rotated_probabilities(student, batch_of(points, [0] * 5), 3)  # type: ignore[arg-type]
     expected = sum(np.exp(2 * p.numpy()) / np.exp(2 * p.numpy()).sum(1, keepdims=True) for p in seen) / 3
     np.testing.assert_allclose(answers.numpy(), expected, rtol=1e-5)
 
@@ -83,7 +83,7 @@ def test_self_training_uses_unlabelled_scans_from_the_start(
     monkeypatch.setattr(Training, "losses", record)
     train(settings, progress=False)
     assert [sorted(step) for step in terms[:2]] == [["cross_entropy", "lovasz"]] * 2
-    assert [float(step["own/cross_entropy"].detach()) > 0 for step in terms[2:]] == [True, True]
+    assert [float(step["self_training/cross_entropy"].detach()) > 0 for step in terms[2:]] == [True, True]
     assert scans == [["00/000000"] * 2] * 2 + [["00/000000", "00/000001"]] * 2  # till then, hidden scans teach nothing
 
 

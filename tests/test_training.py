@@ -6,7 +6,6 @@ import math
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -29,9 +28,9 @@ from elite.inference import Segmenter
 from elite.losses import class_weights
 from elite.student import SPVCNN, load_student, save_student
 from elite.training import train
-from elite.training.callbacks import Throughput
 from elite.training.module import Training
 from elite.training.optim import cosine
+from elite.training.throughput import Throughput
 from elite.types import Batch
 from tests.support.runs import SMALL, student_run
 from tests.support.scans import random_scan, write_frame
@@ -126,7 +125,7 @@ def test_train_init_starts_from_given_weights(trained: Path, tiny_kitti: Path, t
 
 def test_train_init_of_another_shape_is_refused(tiny_kitti: Path, tmp_path: Path) -> None:
     save_student(SPVCNN(channels=4, cells=(100, 100, 12)), tmp_path / "other.safetensors")
-    with pytest.raises(ConfigError, match=r"set the student\.\* keys"):
+    with pytest.raises(ConfigError, match=r"Set the student\.\* keys"):
         train(student_run(tiny_kitti, tmp_path / "run", init=tmp_path / "other.safetensors"), progress=False)
 
 
@@ -196,7 +195,7 @@ def test_train_schedule_length_follows_the_data(tiny_kitti: Path, tmp_path: Path
         ({"data": DataConfig(root=None)}, ConfigError, r"--data\.root"),
         ({"data": DataConfig(root=Path("nowhere"))}, DataError, "no folder 'sequences'"),
         ({"data": "11"}, DataError, "training needs labels"),
-        ({"val": "11"}, DataError, "none to train without a score"),
+        ({"val": "11"}, DataError, "none to train without validation"),
         ({"out": Path("/proc/nothing/here")}, OutputError, "Choose another output"),
         ({"init": Path("absent.ckpt")}, CheckpointError, "absent.ckpt"),
     ],
@@ -228,7 +227,7 @@ def test_train_skipped_step_is_reported_at_the_end(tiny_kitti: Path, tmp_path: P
 
     def spoil(self: Training, *given: Any) -> dict[str, torch.Tensor]:
         terms = losses(self, *given)
-        return terms | {"spoilt": torch.tensor(torch.nan)} if self.global_step == 1 else terms
+        return terms | {"spoilt": torch.tensor(torch.nan)} if self.step == 1 else terms
 
     monkeypatch.setattr(Training, "losses", spoil)
     assert train(student_run(tiny_kitti, tmp_path / "run"), progress=False).miou is not None
@@ -287,17 +286,11 @@ assert result.labels.shape == result.confidence.shape == (5,) and result.labels.
 def test_throughput_waiting_excludes_validation(monkeypatch) -> None:
     """Two steps of 3 s, each after 1 s of waiting, 10 s of validation after the first."""
     times = iter([0, 1, 4, 5, 15, 15, 18])  # start; begin and end of a step; of the validation; of a step
-    logged: dict[str, float] = {}
-    module = SimpleNamespace(log=lambda name, value, **_: logged.update({name: value}))
-    trainer, batch = SimpleNamespace(world_size=2), SimpleNamespace(size=6)
-    monkeypatch.setattr("elite.training.callbacks.time.monotonic", lambda: next(times))
-    callback: Any = Throughput()
-    callback.on_train_start(trainer, module)
-    for i in range(2):
-        callback.on_train_batch_start(trainer, module, batch, i)
-        callback.on_train_batch_end(trainer, module, None, batch, i)
-        if i == 0:
-            assert logged == {"scans/s": 3.0, "waiting": 0.25}
-            callback.on_validation_start(trainer, module)
-            callback.on_validation_end(trainer, module)
-    assert logged == {"scans/s": 3.0, "waiting": 0.25}
+    monkeypatch.setattr("elite.training.throughput.time.monotonic", lambda: next(times))
+    throughput = Throughput(processes=2)
+    throughput.batch_arrived()
+    assert throughput.batch_done(scans=6) == {"scans/s": 3.0, "waiting": 0.25}
+    throughput.pause()
+    throughput.resume()
+    throughput.batch_arrived()
+    assert throughput.batch_done(scans=6) == {"scans/s": 3.0, "waiting": 0.25}

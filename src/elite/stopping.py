@@ -84,6 +84,7 @@ class Stopping:
         finally:
             self._waiting = False
             self._set_alarm(0)
+            self._too_late = TimeoutError  # holds nothing that its owner wants to free
 
     def _set_alarm(self, seconds: float) -> None:
         if self._handlers:

@@ -610,8 +610,7 @@ def use_metrics(folder: Path) -> None:
     from elite.training.metrics_file import MetricsFile
 
     rows = MetricsFile(folder, step=10)
-    rows.log_metrics({"train/loss": 1.5}, step=10)
-    rows.save()
+    rows.append({"train/loss": 1.5, "step": 10})
 
 
 def make_charts(folder: Path) -> list[Path]:

@@ -106,15 +106,15 @@ def _call(function: Callable[[], object], log: Path, environment: dict[str, str]
 
 def _command(argv: list[str], fault: Fault | None) -> None:
     from elite.cli import main
-    from elite.training.module import Training
+    from elite.training.loop import TrainingLoop
 
-    begin, batches = Training.on_train_batch_start, count()
+    train_batch, batches = TrainingLoop.train_batch, count()
 
-    def report(self: Training, batch: Batch, index: int) -> None:
+    def report(self: TrainingLoop, batch: Batch) -> None:
         print(BATCH.format(next(batches)), flush=True)
-        begin(self, batch, index)
+        train_batch(self, batch)
 
-    Training.on_train_batch_start = report  # type: ignore[method-assign]
+    TrainingLoop.train_batch = report  # type: ignore[method-assign]
     if fault is not None:
         fault()
     sys.exit(main(argv))

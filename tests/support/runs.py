@@ -22,8 +22,9 @@ from elite.config import (
 from elite.data.collate import collate
 from elite.data.datamodule import DataModule
 from elite.training import train
+from elite.training.build import build_training
+from elite.training.loop import TrainingLoop
 from elite.training.module import Training
-from elite.training.run import _module
 from elite.types import Batch
 from elite.weights.torch_file import load_torch
 
@@ -66,7 +67,7 @@ def distillation_run(root: Path, run: Path, foundation: Path | str | None, **cha
 def module_and_batch(settings: TrainConfig) -> tuple[Training, Batch]:
     """Training module, and one batch with all training frames."""
     data = DataModule(settings)
-    module = _module(settings, data, world=1)
+    module = build_training(settings, data, world=1)
     return module.train(), collate([data.train_set[0, i] for i in range(len(data.train_set))])
 
 
@@ -93,15 +94,9 @@ def assert_identical(a: Any, b: Any, where: str = "") -> None:
 
 
 def read_checkpoint(run: Path, name: str = "last.ckpt") -> dict[str, Any]:
-    """Content of a checkpoint without the path of its run.
-
-    The current score is removed too: Lightning displays it and does not restore it.
-    """
+    """Content of a checkpoint without the path of its run."""
     found = load_torch(run / "checkpoints" / name)
     found["elite_config"] |= {"out": "", "resume": None}
-    found["callbacks"] = json.loads(json.dumps(found["callbacks"], default=str).replace(str(run), "RUN"))
-    for state in found["callbacks"].values():
-        state.pop("current_score", None)
     return found
 
 
@@ -113,16 +108,16 @@ def read_metrics(run: Path) -> list[dict[str, str]]:
 
 def run_with_stops(settings: Any, stops: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     """Kill a run before each of the given batches, counted from its first step, and resume it each time."""
-    begin = Training.on_train_batch_start
+    train_batch = TrainingLoop.train_batch
     for stop in [*stops, -1]:
 
-        def killed(self: Training, batch: Any, index: int, stop: int = stop) -> None:
-            if self.trainer.fit_loop.epoch_loop.total_batch_idx == stop:
+        def killed(self: TrainingLoop, batch: Batch, stop: int = stop) -> None:
+            if self.batches == stop:
                 raise Killed
-            begin(self, batch, index)
+            train_batch(self, batch)
 
         with monkeypatch.context() as patched:
-            patched.setattr(Training, "on_train_batch_start", killed)
+            patched.setattr(TrainingLoop, "train_batch", killed)
             try:
                 train(replace(settings, resume="last"), progress=False)
             except Killed:
@@ -134,9 +129,9 @@ def read_faults(run: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run / "faults.jsonl").read_text().splitlines()]
 
 
-def training_state(module: Training) -> dict[str, Any]:
+def training_state(loop: TrainingLoop) -> dict[str, Any]:
     """Copy of all tensors that an optimisation step changes."""
-    optimizer = module.optimizers().state_dict()["state"]
+    module, optimizer = loop.step.training, loop.step.optimizer.state_dict()["state"]
     allocator = {} if module.teacher is None else module.teacher.adapter.allocator_state()
     tensors = {"weights": module.state_dict(), "optimizer": optimizer, "allocator": allocator}
     return torch.utils._pytree.tree_map(lambda x: x.clone() if isinstance(x, torch.Tensor) else x, tensors)

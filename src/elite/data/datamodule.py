@@ -1,17 +1,16 @@
-"""The loaders of a training run. The only data module that knows Lightning."""
+"""Loaders of a training run."""
 
 import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import lightning as L
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
 from elite.config import TrainConfig
 from elite.data.collate import collate
 from elite.data.dataset import ScoringSet, TrainingSet
-from elite.data.loading import BatchLoader, bytes_in_flight, open_files, shared_bytes, too_late
+from elite.data.loading import BatchLoader, bytes_in_flight, kill, open_files, shared_bytes, too_late
 from elite.data.sampler import EpochSampler
 from elite.data.startup_samples import examine_scans, training_samples, validation_samples
 from elite.datasets import Selection, SemanticKITTI
@@ -24,19 +23,35 @@ from elite.terminal import progress
 from elite.types import Sample
 
 
-class BoundedLoading(L.LightningDataModule):
+class BoundedLoading:
     """Loaders and reads of a run that wait at most ``timeout`` seconds (0 = no limit), and that ``stopping`` ends."""
 
     def __init__(self, timeout: float, stopping: Stopping | None) -> None:
-        super().__init__()
         self.timeout, self.stopping = timeout, stopping or Stopping()
+        self.rank, self.world, self.device_type = 0, 1, "cpu"
+        self._loaders: list[BatchLoader] = []
+
+    def join(self, rank: int, world: int, device_type: str) -> None:
+        """Load the batches of process ``rank`` of ``world``, which computes on a device of this type."""
+        self.rank, self.world, self.device_type = rank, world, device_type
 
     def loader(self, dataset: Dataset[Any], collate: Callable[[list[Any]], Any], **settings: Any) -> BatchLoader:
         """Batches of ``dataset``, in page-locked memory if they go to a GPU: the copy then runs beside its work."""
-        on_cuda = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
-        return BatchLoader(
-            dataset, collate=collate, limit=self.timeout, stopping=self.stopping, pin_memory=on_cuda, **settings
+        pinned = self.device_type == "cuda"
+        loader = BatchLoader(
+            dataset, collate=collate, limit=self.timeout, stopping=self.stopping, pin_memory=pinned, **settings
         )
+        self._loaders.append(loader)
+        return loader
+
+    def close(self) -> None:
+        """End all loader processes: in order where nobody holds their loader any more, otherwise at once.
+
+        Processes that are left would hold up the end of the command.
+        """
+        processes = {process for loader in self._loaders for process in loader.processes}
+        self._loaders.clear()
+        kill({process for process in processes if process.is_alive()})
 
     def read(self, step: Callable[[], Any]) -> Any:
         """The result of a step that reads files in this process."""
@@ -81,40 +96,41 @@ class DataModule(BoundedLoading):
             repeat_labelled=data.repeat_labelled,
             faults=config.faults,
         )
-        self._done = 0  # batches that a run which is resumed has behind it
         if config.accumulate > 1 and len(self.train_set) < data.batch_size * config.accumulate:
             raise ConfigError(
                 f"{len(self.train_set)} training scans do not fill one optimiser step of {config.accumulate} batches "
                 f"of {data.batch_size}; lower --accumulate."
             )
         self.val_set = _scoring_set(config, frames)
+        self._val_loader: BatchLoader | None = None  # its processes stay for the next validation
 
-    def train_dataloader(self) -> DataLoader[Any]:
-        """Shuffled; scans that do not fill the last optimiser step of an epoch are dropped."""
+    def train_dataloader(self, done: int = 0) -> DataLoader[Any]:
+        """Shuffled batches; scans that do not fill the last optimiser step of an epoch are dropped.
+
+        The first pass begins after ``done`` batches of the run: every sample depends on its epoch and its place only.
+        """
         data = self.config.data
-        sampler = self._sampler(self._rank, self._world)
-        epoch, batches = divmod(self._done, math.ceil(len(sampler) / data.batch_size))
+        sampler = self._sampler(self.rank, self.world)
+        epoch, batches = divmod(done, self.batches_per_epoch(self.world))
         sampler.skip = batches * data.batch_size
         sampler.labelled_only_keys = self._labelled_only_steps() * (
             self._step if self.config.steps else min(self._step, sampler.share)
         )
-        sampler.set_epoch(epoch)  # Lightning does it after the loader processes have their first keys
+        sampler.set_epoch(epoch)
         return self.loader(self.train_set, collate, workers=data.workers, batch_size=data.batch_size, sampler=sampler)
 
-    def val_dataloader(self) -> DataLoader[Any] | list[DataLoader[Any]]:
+    def val_dataloader(self) -> Iterable[Any]:
         """Each process scores its share of the scans, none of them twice."""
         if self.val_set is None:
             return []
-        share = range(self._rank, len(self.val_set), self._world)
-        return self.loader(self.val_set, collate, workers=min(1, self.config.data.workers), batch_size=1, sampler=share)
+        if self._val_loader is None:
+            share, workers = range(self.rank, len(self.val_set), self.world), min(1, self.config.data.workers)
+            self._val_loader = self.loader(self.val_set, collate, workers=workers, batch_size=1, sampler=share)
+        return self._val_loader
 
-    def state_dict(self) -> dict[str, Any]:
-        """How many batches are done, for a checkpoint: every sample depends on its epoch and its place alone."""
-        assert self.trainer is not None
-        return {"batches": self.trainer.fit_loop.epoch_loop.batch_progress.total.ready}  # none is under way then
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._done = state_dict["batches"]
+    def close(self) -> None:
+        self._val_loader = None
+        super().close()
 
     def look(self) -> int:
         """Read a sample of each sequence, so that unreadable data is refused before anything is written.
@@ -168,6 +184,10 @@ class DataModule(BoundedLoading):
         """Optimiser steps of one pass over the training scans with ``world`` processes."""
         return math.ceil(self._sampler(0, world).share / self._step)
 
+    def batches_per_epoch(self, world: int) -> int:
+        """Batches of each of ``world`` processes in one pass of the loader: an epoch, or all steps of the run."""
+        return math.ceil(len(self._sampler(0, world)) / self.config.data.batch_size)
+
     def total_steps(self, world: int) -> int:
         """Optimiser steps of the whole run with ``world`` processes."""
         return self.config.steps or self.config.epochs * self.steps_per_epoch(world)
@@ -187,20 +207,12 @@ class DataModule(BoundedLoading):
         config = self.config
         if config.self_training.weight == 0 or self.train_set.frames.cameras:
             return 0
-        return math.ceil(config.self_training.start * self.total_steps(self._world))
+        return math.ceil(config.self_training.start * self.total_steps(self.world))
 
     @property
     def _step(self) -> int:
         """Scans of one optimiser step of a process."""
         return self.config.data.batch_size * self.config.accumulate
-
-    @property
-    def _rank(self) -> int:
-        return self.trainer.global_rank if self.trainer else 0
-
-    @property
-    def _world(self) -> int:
-        return self.trainer.world_size if self.trainer else 1
 
     def point_counts(self) -> list[int]:
         """Count the usable labels of each class 1..19 in the training frames."""

@@ -79,6 +79,11 @@ class BatchLoader(DataLoader[Any]):
         self._processes |= set(active_children()) - before
         return self._bounded(batches)
 
+    @property
+    def processes(self) -> set[BaseProcess]:
+        """Loader processes that this loader has started."""
+        return set(self._processes)
+
     def _bounded(self, batches: Iterator[Any]) -> Iterator[Any]:
         while (batch := self._guarded(lambda: next(batches, _END))) is not _END:
             yield batch

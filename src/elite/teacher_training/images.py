@@ -1,5 +1,6 @@
 """The images of a teacher training, and their loaders."""
 
+from collections.abc import Iterable
 from functools import partial
 
 from torch.utils.data import DataLoader, default_collate
@@ -35,7 +36,7 @@ class Images(BoundedLoading):
             self.train_set, default_collate, workers=data.workers, batch_size=data.batch_size, sampler=keys
         )
 
-    def val_dataloader(self) -> DataLoader[ImageSample] | list[DataLoader[ImageSample]]:
+    def val_dataloader(self) -> Iterable[ImageSample]:
         if self.val_set is None:
             return []
         keys = [(0, i) for i in range(len(self.val_set))]

@@ -5,9 +5,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
-
 from elite.config import FaultConfig
 from elite.errors import DataError, TrainingError
 from elite.terminal import say
@@ -110,28 +107,3 @@ class FaultLog:
         if self.path is not None:
             with self.path.open("a") as file:  # whole lines, from any process
                 file.write(json.dumps(record) + "\n")
-
-
-class NormKeeper:
-    """The running statistics of a module's batch norms, kept while a step may still turn out to be unsound."""
-
-    def __init__(self, module: nn.Module) -> None:
-        self.norms = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-        self.kept: list[Tensor] = []
-
-    def keep(self) -> None:
-        self.kept = [buffer.clone() for buffer in self._live()]
-
-    def restore(self) -> None:
-        for buffer, kept in zip(self._live(), self.kept, strict=True):
-            buffer.copy_(kept)
-
-    def _live(self) -> list[Tensor]:
-        return [buffer for norm in self.norms for buffer in norm.buffers()]
-
-
-def sound(loss: Tensor, parameters: Iterable[nn.Parameter]) -> bool:
-    """Whether the loss and every gradient are finite; asks the device once."""
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    total = loss + torch.nn.utils.get_total_norm(gradients).to(loss.device) if gradients else loss
-    return bool(torch.isfinite(total))

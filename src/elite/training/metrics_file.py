@@ -1,14 +1,9 @@
-"""metrics.csv: one row per logged step, a column per quantity."""
+"""metrics.csv: one row per logged step, a column per metric."""
 
 import csv
 import io
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-from lightning.fabric.utilities.rank_zero import rank_zero_only
-from lightning.pytorch.loggers.logger import Logger
-from torch import Tensor
 
 from elite.errors import DataError
 from elite.files import open_regular, write_bytes
@@ -16,74 +11,49 @@ from elite.files import open_regular, write_bytes
 Row = dict[str, Any]
 
 
-class MetricsFile(Logger):
-    """Appends to OUT/metrics.csv; a run that resumes at ``step`` keeps the rows before it, and makes the others anew.
-
-    Lightning's own CSV logger deletes the rows of the run that it resumes.
-    """
+class MetricsFile:
+    """Appends to FOLDER/metrics.csv. A run that resumes at ``step`` keeps the earlier rows and replaces the others."""
 
     def __init__(self, folder: Path, *, step: int = 0) -> None:
-        super().__init__()
         self.path = folder / "metrics.csv"
         self._resumed_at = step
-        self._columns: list[str] | None = None  # None: the file has not been looked at
-        self._rows: list[Row] = []
+        self._columns: list[str] | None = None  # None: the file has not been read yet
 
-    @property
-    def name(self) -> str:
-        return ""
-
-    @property
-    def version(self) -> str:
-        return ""
-
-    @rank_zero_only
-    def log_hyperparams(self, *_: Any, **__: Any) -> None:
-        """The run folder holds config.yaml."""
-
-    @rank_zero_only
-    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        values = {name: v.item() if isinstance(v, Tensor) else v for name, v in metrics.items()}
-        self._rows.append(values | {"step": step})
-
-    @rank_zero_only
-    def save(self) -> None:
-        if not self._rows:
-            return
-        if self._columns is None:
-            self._begin()
-        assert self._columns is not None
-        columns = sorted({*self._columns, *(name for row in self._rows for name in row)})
-        if columns != self._columns:
-            self._rewrite(columns, [*self._read(), *self._rows])
-        else:
-            with self.path.open("a", newline="") as file:
-                csv.DictWriter(file, columns).writerows(self._rows)
-        self._rows = []
-
-    @rank_zero_only
-    def finalize(self, status: str) -> None:
-        self.save()
-
-    def _begin(self) -> None:
-        kept = [
-            row for row in self._read() if (step := row.get("step", "")).isdecimal() and int(step) < self._resumed_at
-        ]
-        self._rewrite(list(kept[0]) if kept else [], kept)
-
-    def _read(self) -> list[Row]:
-        """A row that was cut short when the run was killed has no number in its last column: its step.
+    def append(self, row: Row) -> None:
+        """Append a row, with the key ``step``. A new column rewrites the file.
 
         Raises:
-            DataError: no comma-separated values.
+            DataError: metrics.csv of the resumed run does not contain comma-separated values.
         """
+        columns = sorted({*self._known_columns(), *row})
+        if columns != self._columns:
+            self._rewrite(columns, [*self._read(), row])
+            return
+        with self.path.open("a", newline="") as file:
+            csv.DictWriter(file, columns).writerow(row)
+
+    def _known_columns(self) -> list[str]:
+        if self._columns is None:
+            kept = [
+                row
+                for row in self._read()
+                if (step := row.get("step", "")).isdecimal() and int(step) < self._resumed_at
+            ]
+            self._rewrite(list(kept[0]) if kept else [], kept)
+        assert self._columns is not None
+        return self._columns
+
+    def _read(self) -> list[Row]:
+        """Rows of the file. A row that a kill cut short lacks its last columns, among them its step."""
         if not self.path.exists():
             return []
         try:
             with open_regular(self.path, None) as raw, io.TextIOWrapper(raw, "utf-8", newline="") as file:
                 return [{name: value or "" for name, value in row.items() if name} for row in csv.DictReader(file)]
         except (csv.Error, UnicodeDecodeError) as error:
-            raise DataError(f"{self.path} holds no comma-separated values ({error}); move it away.") from error
+            raise DataError(
+                f"{self.path}: expected comma-separated values, found other content ({error}). Move the file away."
+            ) from error
 
     def _rewrite(self, columns: list[str], rows: list[Row]) -> None:
         text = io.StringIO(newline="")

@@ -1,4 +1,4 @@
-"""Resuming a run: from which checkpoint, and whether its settings and its data are still the same."""
+"""Resume a run: choose its checkpoint, and compare its settings and its data with those of now."""
 
 import hashlib
 import math
@@ -10,10 +10,11 @@ from typing import Any
 from elite.config import TrainConfig, plain
 from elite.errors import CheckpointError, ConfigError
 from elite.terminal import say
+from elite.version import __version__
 from elite.weights.torch_file import load_torch
 
-# Settings that may change between the parts of a run. Its numbers do not depend on the first of these. A change of the
-# others is reported, for it can change the last digits.
+# Settings that may change when a run resumes. The result does not depend on those of _FREE. A change of those of
+# _REPORTED can change the last digits, so it is reported.
 _FREE = (
     *("out", "overwrite", "resume", "allow_other_data", "strict", "save_every", "faults.", "teacher.weights"),
     *("data.root", "data.derived", "data.workers", "data.timeout"),
@@ -47,8 +48,8 @@ def checkpoint_to_resume(config: TrainConfig) -> ResumePoint | None:
     """The checkpoint that ``config.resume`` names; None = start from the beginning.
 
     Raises:
-        CheckpointError: it is damaged, or not a checkpoint of a run.
-        ConfigError: it was made with other settings; all of them are named.
+        CheckpointError: it is damaged, or not a training checkpoint.
+        ConfigError: it was made with other settings. The message names them and the version that wrote the file.
     """
     if config.resume is None:
         return None
@@ -60,20 +61,30 @@ def checkpoint_to_resume(config: TrainConfig) -> ResumePoint | None:
     settings, progress, step = (checkpoint.get(key) for key in ("elite_config", "elite_progress", "global_step"))
     if not (isinstance(settings, dict) and isinstance(progress, dict) and isinstance(step, int)):
         raise CheckpointError(
-            f"{path} is not a checkpoint that a run can resume from. Use --init to start a new run with its student."
+            f"{path}: expected a training checkpoint, found another file. Use --init to start a run from its student."
         )
-    _check_settings(settings, plain(config), path)
+    version = _version(checkpoint)
+    _check_settings(settings, plain(config), path, version)
+    if version.partition(" ")[0] != __version__ or "batches" not in progress:
+        say(f"{path} was written by an earlier elite ({version}); this is elite {__version__}")
     return ResumePoint(path, step, best_score(checkpoint), _data(checkpoint.get("elite_data")))
 
 
 def _newest(out: Path) -> Path | None:
-    """last.ckpt; a run that was killed between its first two checkpoints has only best.ckpt."""
+    """Newest checkpoint of a run: last.ckpt, or best.ckpt of a run that was killed before its first last.ckpt."""
     found = [out / "checkpoints" / name for name in ("last.ckpt", "best.ckpt")]
     return next((path for path in found if path.exists()), None)
 
 
+def _version(checkpoint: dict[str, Any]) -> str:
+    """Version of elite that wrote the checkpoint, ``unknown`` if it does not contain one."""
+    versions = checkpoint.get("elite_versions")
+    found = [versions.get(name) for name in ("elite", "commit")] if isinstance(versions, dict) else []
+    return " at ".join(part for part in found if isinstance(part, str)) or "unknown"
+
+
 def best_score(checkpoint: dict[str, Any]) -> float | None:
-    """The best score; up to version 0.1 Lightning's callback kept it."""
+    """Best score in a checkpoint. Up to version 0.1, Lightning's callback stored it."""
     score = checkpoint.get("elite_best")
     callbacks = checkpoint.get("callbacks")
     if "elite_best" not in checkpoint and isinstance(callbacks, dict):
@@ -87,7 +98,7 @@ def best_score(checkpoint: dict[str, Any]) -> float | None:
 
 
 def _data(found: Any) -> DataSummary | None:
-    """What ``summarise`` returned, if it is that: a file may hold anything."""
+    """The value if it has the form of ``summarise``, else None: a file may contain anything."""
     if not isinstance(found, dict):
         return None
     parts = [(name, part.get("count"), part.get("digest")) for name, part in found.items() if isinstance(part, dict)]
@@ -98,23 +109,21 @@ def _data(found: Any) -> DataSummary | None:
 # ---- settings -----------------------------------------------------------------------------------------------------
 
 
-def _check_settings(before: Any, now: Any, path: Path) -> None:
-    try:
-        differences = settings_changed(before, now)
-    except RecursionError as error:  # a pickle can hold itself
-        raise CheckpointError(f"{path} is damaged: its settings are nested without end. Copy it again.") from error
+def _check_settings(before: Any, now: Any, path: Path, version: str) -> None:
+    differences = settings_changed(before, now)
     fatal = [text for name, text in differences.items() if not name.startswith(_REPORTED)]
     if fatal:
         raise ConfigError(
-            f"{path} is of a run with other settings: {'; '.join(fatal)}. Give the settings it had, or start another "
-            f"run from its student with --init {path} and another --out."
+            f"{path}, written by elite {version}: expected the settings of the run, found other ones: "
+            f"{'; '.join(fatal)}. Restore them, or start another run from its student with --init {path} and another "
+            "--out."
         )
     for text in differences.values():
         say(f"resumed with another setting: {text}")
 
 
 def settings_changed(before: Any, now: Any) -> dict[str, str]:
-    """'name: X then, Y now' of every setting that differs, except for those that may."""
+    """Describe each setting that differs, except for those that may: 'name: X then, Y now', by name."""
     old, new = _flat(before), _flat(now)
     names = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
     return {
@@ -134,7 +143,7 @@ def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def summarise(ids: Mapping[str, Iterable[str]]) -> DataSummary:
-    """Number and digest of each named list of ids, fit for a checkpoint. The order of a list does not matter."""
+    """Count and digest of each named list of ids, for a checkpoint. The order of a list does not matter."""
     lists = {name: sorted(given) for name, given in ids.items()}
     return {
         name: {"count": len(found), "digest": hashlib.sha256("\n".join(found).encode()).hexdigest()[:16]}
@@ -143,27 +152,27 @@ def summarise(ids: Mapping[str, Iterable[str]]) -> DataSummary:
 
 
 def check_data(point: ResumePoint, now: DataSummary, *, allow_other: bool) -> None:
-    """Check that a run resumes over the data it had: with other scans, the result is that of neither selection.
+    """Check that a run resumes with its own data. With ``allow_other``, differences are only reported.
 
     Raises:
-        ConfigError: it is other data, and ``allow_other`` is not set; then it is only reported.
+        ConfigError: the data differs.
     """
     if point.data is None:
-        say(f"{point.path} does not record its data, as in older versions: whether it is the same was not checked")
+        say(f"{point.path} does not record its data (written by an older version), so the data was not compared")
         return
     differences = [
         f"{name} {_count(point.data.get(name))} then, {_count(now.get(name))} now"
-        + (" (as many, but others)" if _count(point.data.get(name)) == _count(now.get(name)) else "")
+        + (" (same number, other names)" if _count(point.data.get(name)) == _count(now.get(name)) else "")
         for name in sorted({*point.data, *now})
         if point.data.get(name) != now.get(name)
     ]
     if differences and not allow_other:
         raise ConfigError(
-            f"{point.path} is of a run over other data: {'; '.join(differences)}. Restore the data or the selection, "
-            "or give --allow-other-data to resume over what there is now."
+            f"{point.path}: expected the data of the run, found other data: {'; '.join(differences)}. Restore the data "
+            "or the selection, or give --allow-other-data to resume with the present data."
         )
     if differences:
-        say(f"resumed over other data: {'; '.join(differences)}")
+        say(f"resumed with other data: {'; '.join(differences)}")
 
 
 def _count(part: dict[str, Any] | None) -> Any:

@@ -1,47 +1,49 @@
-"""A training run from its configuration: data, student, trainer, and what is left in the run folder.
+"""A training run: from its configuration to the files in its run folder.
 
 ::
 
-    OUT/config.yaml  versions.json      everything needed to run it again
-        parameters.json                 how many, by part
+    OUT/config.yaml  versions.json      settings and versions, for repeating the run
+        parameters.json                 number of parameters, by part
         metrics.csv  tensorboard/       curves
         checkpoints/best.ckpt last.ckpt
-        faults.jsonl                    frames that could not be read, steps that were left out; if there were any
+        faults.jsonl                    unreadable frames and skipped steps, if any
 """
 
 import signal
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import lightning as L
-from lightning.pytorch.callbacks import LearningRateMonitor
-from lightning.pytorch.loggers import TensorBoardLogger
-from torch import Tensor
+from lightning.fabric import Fabric, seed_everything
 
 from elite.config import TrainConfig
 from elite.data.datamodule import DataModule
 from elite.data.loading import check_shared_memory
 from elite.data.unused_data import unused_data
-from elite.errors import ConfigError, StoppedError, TrainingError, require_extra
+from elite.errors import ConfigError, StoppedError, TrainingError
 from elite.files import make_folder
-from elite.labels import NUM_CLASSES, POINT_COUNTS
-from elite.losses import class_weights
-from elite.processes import is_first, sizes
+from elite.labels import NUM_CLASSES
+from elite.processes import is_first
 from elite.signals import Terminated
 from elite.sparse import resolve_backend
 from elite.stopping import Stopping
-from elite.student import SPVCNN, load_student
 from elite.terminal import notice, say
-from elite.training.callbacks import AtomicCheckpointIO, BestCheckpoint, LastCheckpoint, StopSignal, Throughput
-from elite.training.distillation import Distillation
+from elite.training.build import build_plan, build_training, summary
+from elite.training.checkpoint import CheckpointLayout
+from elite.training.failures import named_errors
 from elite.training.faults import FaultLog
-from elite.training.metrics_file import MetricsFile
+from elite.training.launch import build_fabric, launch, processes_here, require_deterministic
+from elite.training.loop import TrainingLoop
+from elite.training.metrics_log import MetricsLog
 from elite.training.module import Training
+from elite.training.progress import Progress
+from elite.training.random_state import restore_random_state
 from elite.training.resume import ResumePoint, check_data, checkpoint_to_resume, summarise
 from elite.training.run_folder import check_folder, lock_path, open_folder, remove_halves
 from elite.training.run_lock import RunLock
-from elite.training.trainer import build_trainer, fit, quiet
+from elite.training.saving import CheckpointFiles
+from elite.training.step import OptimizerStep
+from elite.training.validation import Validation
+from elite.weights.torch_file import load_torch
 
 
 @dataclass(frozen=True)
@@ -86,56 +88,66 @@ class _Run:
 
     def __init__(self, config: TrainConfig, progress: bool) -> None:
         self.config, self.progress, self.stopping = config, progress, Stopping()
-        folder = config.out / "checkpoints"
-        self.best = BestCheckpoint(folder / "best.ckpt")
-        self.last = LastCheckpoint(folder / "last.ckpt", config.save_every)
+        self.files = CheckpointFiles(config.out / "checkpoints")
         self.point: ResumePoint | None = None
-        self.begun = False
+        self.has_begun = False
+        self.taken = 0  # steps that changed the weights
 
     def execute(self, lock: RunLock) -> TrainingResult:
+        """Check everything, open the run folder, and train."""
         config, first = self.config, is_first()
         if first and config.out.is_dir():
-            lock.acquire()  # before the newest checkpoint is looked for
-        point = self.point = checkpoint_to_resume(config)
+            lock.acquire()  # before the newest checkpoint is searched
+        self.point = checkpoint_to_resume(config)
         if first:
-            check_folder(config, point)
-        L.seed_everything(config.seed, workers=True, verbose=False)
+            check_folder(config, self.point)
+        seed_everything(config.seed, workers=True, verbose=False)
+        require_deterministic(config.deterministic)
         data = DataModule(config, self.stopping)
+        bytes_in_flight = self._check_data(data)
+        fabric = build_fabric(
+            accelerator=config.accelerator,
+            devices=config.devices,
+            precision=config.precision,
+            flags="--accelerator or --devices",
+        )
+        data.check_processes(fabric.world_size)
+        check_shared_memory(bytes_in_flight * processes_here(fabric, config.devices))
+        resolve_backend(config.backend, fabric.strategy.root_device)
+        training = build_training(config, data, fabric.world_size)
+        self.has_begun = True  # not before all checks have passed
+        make_folder(config.out)
         if first:
-            for line in unused_data(data.train_set, data.val_set):
-                say(line)
-            data.examine(notice)
-        if point is not None:
-            check_data(point, summarise(data.ids()), allow_other=config.allow_other_data)
-        in_flight = data.look()
-        with quiet():
-            trainer = _trainer(config, self._callbacks(data), self.progress, step=point.step if point else 0)
-            data.check_processes(trainer.world_size)
-            check_shared_memory(in_flight * trainer.num_devices)
-            resolve_backend(config.backend, trainer.strategy.root_device)
-            module = _module(config, data, trainer.world_size)
-            self.begun = True  # not before everything else has been found to fit
-            make_folder(config.out)
-            if first:
-                self._open(lock, point, summary(module))
-            fit(trainer, module, data, point.path if point else None)
-        return self._result(module)
+            self._open(lock, summary(training))
+        faults = FaultLog(config.faults, data.train_set.used, config.out / "faults.jsonl")
+        with named_errors(fabric.world_size):
+            launch(fabric)
+            data.join(fabric.global_rank, fabric.world_size, fabric.device.type)
+            self._train(fabric, data, training, faults)
+        return self._result(training, faults)
 
     def saved(self) -> str:
-        """What is left of a run that was stopped."""
-        if self.last.step is not None:
-            return f"after step {self.last.step}; saved in {self.last.path}. Resume with --resume last."
+        """Description of the files that a stopped run has left."""
+        if self.files.saved_step is not None:
+            return f"after step {self.files.saved_step}; saved in {self.files.last}. Resume with --resume last."
         if self.point is not None:
             return f"before its next checkpoint; {self.point.path} is the last one. Resume with the same command."
-        if self.begun:
+        if self.has_begun:
             return "before its first checkpoint. Use --resume last to start from the beginning."
         return "before it began; nothing was written."
 
-    def _callbacks(self, data: DataModule) -> list[L.Callback]:
-        saving = [self.last] if data.val_set is None else [self.best, self.last]
-        return [*saving, StopSignal(self.last, self.stopping), Throughput(), LearningRateMonitor("step")]
+    def _check_data(self, data: DataModule) -> int:
+        """Report doubtful data and refuse unusable data. Returns bytes of shared memory that the loaders need."""
+        if is_first():
+            for line in unused_data(data.train_set, data.val_set):
+                say(line)
+            data.examine(notice)
+        if self.point is not None:
+            check_data(self.point, summarise(data.ids()), allow_other=self.config.allow_other_data)
+        return data.look()
 
-    def _open(self, lock: RunLock, point: ResumePoint | None, parameters: dict[str, int]) -> None:
+    def _open(self, lock: RunLock, parameters: dict[str, int]) -> None:
+        point = self.point
         lock.acquire()
         check_folder(self.config, point)  # another run may have begun meanwhile
         if point is None or not point.is_in(self.config.out):
@@ -146,131 +158,47 @@ class _Run:
             self._restore_best(point.best)
 
     def _restore_best(self, score: float) -> None:
-        if self.best.path.exists():
-            self.best.score = score
+        if self.files.best.exists():
+            self.files.best_score = score
         else:
-            say(f"{self.best.path} is missing, so the best score starts again with the next validation")
+            say(f"{self.files.best} is missing, so the best score starts again with the next validation")
 
-    def _result(self, module: Training) -> TrainingResult:
-        module.faults.check_end(module.steps_taken, module.total_steps)
-        skipped = module.faults.summary(module.total_steps)
-        if self.best.score is None and module.faults.lost_scores:
+    def _train(self, fabric: Fabric, data: DataModule, training: Training, faults: FaultLog) -> None:
+        """Build the loop, restore the checkpoint if the run resumes, and run it."""
+        config, point, plan = self.config, self.point, build_plan(self.config, data)
+        self.files.best_score = fabric.broadcast(self.files.best_score)  # the first process has read it
+        step = OptimizerStep(fabric, training, faults, steps_per_epoch=data.steps_per_epoch(fabric.world_size))
+        layout = CheckpointLayout(step, summarise(data.ids()))
+        begun = 0 if point is None else point.step
+        progress = Progress(plan.total_steps, done=begun, enabled=self.progress and fabric.is_global_zero)
+        log = MetricsLog(config.out, progress, step=begun, writes=fabric.is_global_zero)
+        validation = Validation(fabric, training, faults)
+        loop = TrainingLoop(plan, data, step, validation, layout, self.files, log, self.stopping)
+        if point is not None:
+            checkpoint = load_torch(point.path)
+            loop.batches = layout.restore(checkpoint)
+            restore_random_state(checkpoint["elite_progress"]["random"], fabric.device)
+        loop.run()
+        training.step = step.number
+        self.taken = step.taken
+
+    def _result(self, training: Training, faults: FaultLog) -> TrainingResult:
+        faults.check_end(self.taken, training.total_steps)
+        skipped = faults.summary(training.total_steps)
+        if self.files.best_score is None and faults.lost_scores:
             raise TrainingError(
                 f"no validation had finite predictions, so no checkpoint is the best; {skipped}. Lower --optim.lr, "
                 "and start again."
             )
-        if module.faults.skipped:
-            say(f"{skipped}; {self.config.out / 'faults.jsonl'} names them")
-        best = self.last.path if self.best.score is None else self.best.path
-        return TrainingResult(best, self.last.path, self.best.score)
-
-
-def _module(config: TrainConfig, data: DataModule, world: int) -> Training:
-    """Student first: the same seed gives the same student with and without a teacher."""
-    student = initial_student(config)
-    student.backend = config.backend
-    total_steps = data.total_steps(world)
-    teacher = _teacher(config, total_steps)
-    wanted = teacher is not None or config.distill.student_heads > 0
-    distillation = Distillation(config, teacher) if wanted else None
-    return Training(
-        config,
-        student,
-        loss_weights(config, data),
-        total_steps=total_steps,
-        steps_per_epoch=data.steps_per_epoch(world),
-        distillation=distillation,
-        faults=FaultLog(config.faults, data.train_set.used, config.out / "faults.jsonl"),
-        data=summarise(data.ids()),
-    )
-
-
-def _teacher(config: TrainConfig, total_steps: int) -> Any:
-    if config.teacher.weights == "none":
-        return None
-    for package in ("transformers", "peft"):
-        require_extra(package, "teacher")
-    from elite.teacher import Teacher
-
-    teacher = Teacher.build(
-        config.teacher, stages=len(config.student.strides) - 1, classes=config.student.classes, total_steps=total_steps
-    )
-    teacher.backbone.check_size(*config.image.crop)
-    if teacher.random:
-        say(f"the teacher has RANDOM weights ({config.teacher.model}): good for trials only")
-    return teacher
-
-
-def summary(module: Training) -> dict[str, int]:
-    """Parameters of everything that takes part, by part."""
-    parts = {"student, trained": sum(p.numel() for p in module.student.parameters())}
-    if module.distillation is not None:
-        parts["student heads, trained"] = sum(p.numel() for p in module.distillation.student_heads.parameters())
-    if module.teacher is not None:
-        parts |= module.teacher.summary()
-    return parts
+        if faults.skipped:
+            say(f"{skipped}; {self.config.out / 'faults.jsonl'} lists them")
+        best = self.files.last if self.files.best_score is None else self.files.best
+        return TrainingResult(best, self.files.last, self.files.best_score)
 
 
 def _with_absolute_paths(config: TrainConfig) -> TrainConfig:
-    """So that what is recorded means the same from any folder."""
+    """Settings that mean the same from any working folder."""
     weights = config.teacher.weights
     if weights is None or not Path(weights).exists():
         return config
     return replace(config, teacher=replace(config.teacher, weights=str(Path(weights).resolve())))
-
-
-def initial_student(config: TrainConfig) -> SPVCNN:
-    """New weights, or those of ``config.init``, which must be of the configured shape."""
-    if config.init is None:
-        return SPVCNN.from_config(config.student)
-    student = load_student(config.init)
-    if student.config != config.student:
-        raise ConfigError(
-            f"{config.init} holds a student of {student.config}, but the run is configured for {config.student}; "
-            "set the student.* keys to those of the checkpoint."
-        )
-    return student.train()
-
-
-def loss_weights(config: TrainConfig, data: DataModule) -> Tensor | None:
-    match config.loss.class_weights:
-        case "semantickitti":
-            return class_weights(POINT_COUNTS)
-        case "data":
-            return class_weights(data.point_counts())
-        case "none":
-            return None
-
-
-def _trainer(config: TrainConfig, callbacks: list[L.Callback], progress: bool, *, step: int) -> L.Trainer:
-    """``step``: where a run resumes."""
-    devices, machines = sizes(config.devices)
-    return build_trainer(
-        callbacks=callbacks,
-        progress=progress,
-        precision=config.precision,
-        change="--accelerator or --devices",
-        default_root_dir=config.out,
-        **_length(config),
-        accumulate_grad_batches=config.accumulate,
-        limit_val_batches=0 if config.data.val_sequences == "none" else None,
-        use_distributed_sampler=False,  # the data module shares out the scans itself, validation without padding
-        enable_checkpointing=True,
-        accelerator=config.accelerator,
-        devices=devices,
-        num_nodes=machines,
-        deterministic=config.deterministic,
-        plugins=[AtomicCheckpointIO()],
-        logger=[
-            MetricsFile(config.out, step=step),
-            TensorBoardLogger(config.out, name="", version="tensorboard", purge_step=step or None),
-        ],
-        log_every_n_steps=min(5, config.steps or 5),
-    )
-
-
-def _length(config: TrainConfig) -> dict[str, Any]:
-    """How long, and when to validate, in Lightning's words. Steps are one epoch to it, and it counts in batches."""
-    if config.steps is None:
-        return {"max_epochs": config.epochs, "check_val_every_n_epoch": config.val_every or 1}
-    return {"max_epochs": 1, "val_check_interval": (config.val_every or config.steps) * config.accumulate}

@@ -1,0 +1,99 @@
+"""The parts of a training run, built from its configuration."""
+
+from typing import Any
+
+from torch import Tensor
+
+from elite.config import TrainConfig
+from elite.data.datamodule import DataModule
+from elite.errors import ConfigError, require_extra
+from elite.labels import POINT_COUNTS
+from elite.losses import class_weights
+from elite.student import SPVCNN, load_student
+from elite.terminal import say
+from elite.training.distillation import Distillation
+from elite.training.module import Training
+from elite.training.plan import Plan
+
+
+def build_plan(config: TrainConfig, data: DataModule) -> Plan:
+    """Plan of a run for the processes that ``data`` has joined."""
+    every = config.val_every or 1
+    if config.steps is not None:
+        validate_every = config.val_every or config.steps
+    else:
+        validate_every = every * data.steps_per_epoch(data.world)
+    return Plan(
+        epochs=config.epochs if config.steps is None else 1,
+        batches_per_epoch=data.batches_per_epoch(data.world),
+        total_steps=data.total_steps(data.world),
+        accumulate=config.accumulate,
+        validate_every=None if data.val_set is None else validate_every,
+        save_every=config.save_every,
+        log_every=min(5, config.steps or 5),
+    )
+
+
+def build_training(config: TrainConfig, data: DataModule, world: int) -> Training:
+    """Student and teacher of a run. The student is built first, so that its weights do not depend on the teacher."""
+    student = initial_student(config)
+    student.backend = config.backend
+    total_steps = data.total_steps(world)
+    teacher = _teacher(config, total_steps)
+    wanted = teacher is not None or config.distill.student_heads > 0
+    distillation = Distillation(config, teacher) if wanted else None
+    return Training(config, student, loss_weights(config, data), total_steps=total_steps, distillation=distillation)
+
+
+def _teacher(config: TrainConfig, total_steps: int) -> Any:
+    if config.teacher.weights == "none":
+        return None
+    for package in ("transformers", "peft"):
+        require_extra(package, "teacher")
+    from elite.teacher import Teacher
+
+    teacher = Teacher.build(
+        config.teacher, stages=len(config.student.strides) - 1, classes=config.student.classes, total_steps=total_steps
+    )
+    teacher.backbone.check_size(*config.image.crop)
+    if teacher.random:
+        say(f"the teacher has RANDOM weights ({config.teacher.model}). Use it for trials only.")
+    return teacher
+
+
+def summary(training: Training) -> dict[str, int]:
+    """Number of parameters, by part."""
+    parts = {"student, trained": sum(p.numel() for p in training.student.parameters())}
+    if training.distillation is not None:
+        parts["student heads, trained"] = sum(p.numel() for p in training.distillation.student_heads.parameters())
+    if training.teacher is not None:
+        parts |= training.teacher.summary()
+    return parts
+
+
+def initial_student(config: TrainConfig) -> SPVCNN:
+    """Student with new weights, or with those of ``config.init``.
+
+    Raises:
+        ConfigError: the student of ``config.init`` has another shape.
+    """
+    if config.init is None:
+        return SPVCNN.from_config(config.student)
+    student = load_student(config.init)
+    if student.config != config.student:
+        raise ConfigError(
+            f"--init {config.init}: expected a student of {config.student}, found {student.config}. Set the student.* "
+            "keys to those of the checkpoint."
+        )
+    return student.train()
+
+
+def loss_weights(config: TrainConfig, data: DataModule) -> Tensor | None:
+    """Class weights of the losses; None = no weights."""
+    match config.loss.class_weights:
+        case "semantickitti":
+            return class_weights(POINT_COUNTS)
+        case "data":
+            return class_weights(data.point_counts())
+        case "none":
+            return None

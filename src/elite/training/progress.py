@@ -1,0 +1,47 @@
+"""Progress of a training on the terminal: a bar, or plain lines where the output is not a terminal."""
+
+import sys
+import time
+from collections.abc import Mapping
+
+from tqdm import tqdm
+
+from elite.terminal import say
+
+_LINE_EVERY = 60.0  # seconds between plain lines
+_SHOWN = ("loss", "mask_iou", "scans/s", "images/s", "miou", "miou_present", "teacher_miou")
+
+
+class Progress:
+    """Completed steps of ``total``, with the latest metrics. Nothing is printed unless ``enabled``."""
+
+    def __init__(self, total: int, *, done: int = 0, enabled: bool) -> None:
+        self.total, self.done, self._enabled = total, done, enabled
+        self._latest: dict[str, str] = {}
+        self._printed = time.monotonic()
+        terminal = sys.stderr is not None and sys.stderr.isatty()
+        self._bar = tqdm(total=total, initial=done, unit="step") if enabled and terminal else None
+
+    def advance(self) -> None:
+        """Count a completed step."""
+        self.done += 1
+        if self._bar is not None:
+            self._bar.update()
+        elif self._enabled and (self.done == self.total or time.monotonic() - self._printed >= _LINE_EVERY):
+            self._print()
+
+    def show(self, metrics: Mapping[str, float]) -> None:
+        """Show these metrics from now on. Loss terms and other details are for metrics.csv only."""
+        shown = {name: value for name, value in metrics.items() if name.rpartition("/")[2] in _SHOWN or name in _SHOWN}
+        self._latest |= {name: f"{value:.3g}" for name, value in shown.items()}
+        if self._bar is not None:
+            self._bar.set_postfix(self._latest, refresh=False)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def _print(self) -> None:
+        self._printed = time.monotonic()
+        metrics = ", ".join(f"{name} {value}" for name, value in self._latest.items())
+        say(f"step {self.done} of {self.total}" + (f": {metrics}" if metrics else ""), error=True)
