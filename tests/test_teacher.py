@@ -465,6 +465,6 @@ def test_load_backbone_of_a_mistyped_path_is_not_requested_from_the_hub(
         CheckpointError, match=r"'some/model' is neither a file nor a folder here.*: no connection; check"
     ):
         load_backbone(TeacherConfig(weights="some/model"), stages=4)
-    with pytest.raises(CheckpointError, match="'weights' is no transformers folder"):
+    with pytest.raises(CheckpointError, match="'weights' is not a transformers folder"):
         load_backbone(TeacherConfig(weights="weights"), stages=4)
     assert asked == ["some/model", "weights"]

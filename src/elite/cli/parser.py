@@ -176,7 +176,7 @@ def check_model(path: Path) -> Path:
     """Check that a checkpoint or a student file exists.
 
     Raises:
-        DataError: there is no such file.
+        DataError: the file does not exist.
     """
     require_existing(path, "a checkpoint (.ckpt) or a student (.safetensors)")
     if path.is_dir():
@@ -188,7 +188,7 @@ def check_data(path: Path) -> Path:
     """Check that a data set, a folder of scans or a scan exists.
 
     Raises:
-        DataError: there is no such file or folder.
+        DataError: the file or folder does not exist.
     """
     return require_existing(path, "a data set, a folder of scans or a scan")
 
@@ -197,7 +197,7 @@ def check_folder(path: Path) -> Path:
     """Check that a folder exists.
 
     Raises:
-        DataError: there is no such folder.
+        DataError: the folder does not exist.
     """
     require_existing(path, "a folder")
     if not path.is_dir():

@@ -5,7 +5,7 @@
     ... loss + config.orthogonality * adapter.orthogonality() ... optimizer.step()
     adapter.allocate(step)                                          # step 1, 2, ..., gradients still there
 
-The model stays its owner's: peft replaces Linears inside it, and the ``Adapter`` beside it is no nn.Module, so that
+The model stays its owner's: peft replaces Linears inside it, and the ``Adapter`` beside it is not an nn.Module, so that
 no parameter is registered twice. AdaLoRA: Zhang et al., ICLR 2023, Algorithm 1.
 """
 
@@ -237,7 +237,7 @@ def adapt(
     together would wait for.
 
     Raises:
-        ConfigError: there is no such block or layer, or too few steps for AdaLoRA's phases.
+        ConfigError: an unknown block or layer, or too few steps for AdaLoRA's phases.
     """
     if reached is None:
         reached = {name for name, _ in model.named_parameters()}

@@ -210,7 +210,7 @@ class AutoMaps(Backbone):
     """Any model of transformers' AutoBackbone. Depths count its stages: the blocks of a plain ViT.
 
     Raises:
-        ConfigError: the model's outputs are no maps.
+        ConfigError: the model's outputs are not feature maps.
     """
 
     def __init__(self, model: nn.Module, depths: tuple[int, ...]) -> None:

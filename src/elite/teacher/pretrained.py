@@ -46,7 +46,7 @@ def described_by(source: str, *, option: str = "--teacher.weights") -> Pretraine
     try:
         described = AutoConfig.from_pretrained(source, trust_remote_code=False)
     except Exception as error:  # a faulty config.json makes transformers stumble over anything
-        found = "is no transformers folder (config.json beside model.safetensors)"
+        found = "is not a transformers folder (config.json and model.safetensors)"
         if not here:
             found = "is neither a file nor a folder here, nor a model that the hub answers for"
         raise CheckpointError(f"'{source}' {found}: {first_line(error)}; check {option}.") from error
