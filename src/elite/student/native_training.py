@@ -84,7 +84,8 @@ def point_encoder(
     encoder: PointEncoder, feats: Float32[Tensor, "v c"], blocks: Grouping, pool_points: Pooling
 ) -> Float32[Tensor, "w c"]:
     """Compute ``encoder(feats, blocks, pool_points)``; the half of ``fuse`` for the block's features runs per block."""
-    down, norm_down, mid, norm_mid, up = (encoder.block[i] for i in (0, 2, 3, 5, 6))
+    layers: Any = encoder.block
+    down, norm_down, mid, norm_mid, up = (layers[i] for i in (0, 2, 3, 5, 6))
     context = batch_norm(affine(blocks.mean(feats), down.weight, down.bias, slope=SLOPE), norm_down)
     context = batch_norm(affine(context, mid.weight, mid.bias, slope=SLOPE), norm_mid)
     context = affine(context, up.weight, up.bias, slope=SLOPE)
@@ -99,11 +100,12 @@ def classify(
     classifier: nn.Sequential, point_feats: list[Float32[Tensor, "_ c"]], group_voxels: tuple[Grouping, ...]
 ) -> Float32[Tensor, "k out"]:
     """Logits of every group of points. The first Linear is a sum of one per stage, each computed per voxel."""
-    first, last = classifier[0], classifier[2]
-    weights = first.weight.chunk(len(point_feats), dim=1)  # type: ignore[operator]
+    layers: Any = classifier
+    first, last = layers[0], layers[2]
+    weights = first.weight.chunk(len(point_feats), dim=1)
     parts = [affine(x, w) for x, w in zip(point_feats, weights, strict=True)]
-    hidden = relu_of_sum(first.bias, group_voxels, parts)  # type: ignore[arg-type]
-    return affine(hidden, last.weight, last.bias)  # type: ignore[arg-type]
+    hidden = relu_of_sum(first.bias, group_voxels, parts)
+    return affine(hidden, last.weight, last.bias)
 
 
 # ---- residual block ---------------------------------------------------------------------------------------------
