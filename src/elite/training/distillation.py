@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # its libraries are needed only where there is a teacher
 class Distillation(nn.Module):
     """A head on every stage of the student, and a teacher whose heads they follow.
 
-    Without a teacher only the student's own heads are trained. All of it is left behind when the student is exported.
+    Without a teacher, only the student heads are trained. An exported student contains none of them.
     """
 
     def __init__(self, config: TrainConfig, teacher: "Teacher | None") -> None:
@@ -48,17 +48,17 @@ class Distillation(nn.Module):
     def forward(
         self, output: StudentOutput, batch: Batch, weights: Float[Tensor, "classes"] | None
     ) -> dict[str, Tensor]:
-        """Every term, weighted: the student's heads, the teacher's, the divergences between them, the adapter's."""
+        """Weighted terms of the student heads, the teacher heads, the divergences between them, and the adapter."""
         voxel_logits = [head(s.feats) for head, s in zip(self.student_heads, output.stages, strict=True)]
         terms = self._student_terms(voxel_logits, output.stages, batch, weights)
         if self.teacher is None:
             return terms
         terms |= self._adapter_terms(self.teacher)
         if batch.views is None:
-            return terms | {"no_image": _touch(self.teacher)}
+            return terms | {"no_image": zero_gradient_anchor(self.teacher)}
         maps = self.teacher(batch.views.images)
-        told, labels, at_pairs = self._at_labels(self.teacher, maps, batch.views, batch.labels)
-        terms |= self._teacher_terms(told, labels, weights)
+        labelled_logits, labels, at_pairs = self._at_labels(self.teacher, maps, batch.views, batch.labels)
+        terms |= self._teacher_terms(labelled_logits, labels, weights)
         return terms | self._divergences(at_pairs, batch.views, voxel_logits, output)
 
     def _student_terms(
@@ -80,9 +80,9 @@ class Distillation(nn.Module):
     def _at_labels(
         self, teacher: "Teacher", maps: tuple[Tensor, ...], views: Views, point_labels: Tensor
     ) -> tuple[TeacherOutput, Tensor, TeacherOutput]:
-        """What the teacher says where a label is known, those labels, and what it says at the pairs.
+        """Teacher logits at labelled pixels, their labels, and teacher logits at the pairs.
 
-        Known are the labels of points, and in an image that has dense labels those. It is asked once for the pairs.
+        Labels are those of points, and the dense labels of images that have them. The pairs are computed once.
         """
         chosen, labels = labelled_pairs(views, point_labels, everywhere=self.config.dense_pairs)
         pixels, dense_labels = dense_pixels(views, self.config.dense_stride)
@@ -96,16 +96,18 @@ class Distillation(nn.Module):
             return at_dense, dense_labels, at_pairs
         return at_pairs.select(chosen).concat(at_dense), torch.cat([labels, dense_labels]), at_pairs
 
-    def _teacher_terms(self, said: TeacherOutput, labels: Tensor, weights: Tensor | None) -> dict[str, Tensor]:
+    def _teacher_terms(
+        self, teacher_logits: TeacherOutput, labels: Tensor, weights: Tensor | None
+    ) -> dict[str, Tensor]:
         share = self.config.teacher_heads / sum(self.shares)
         terms: dict[str, Tensor] = {}
-        for i, logits in enumerate(said.stages):
+        for i, logits in enumerate(teacher_logits.stages):
             terms |= _named(f"teacher{i}", segmentation_loss(logits, labels, weights), self.shares[i] * share)
-        multi_stage = segmentation_loss(said.multi_stage, labels, weights)
+        multi_stage = segmentation_loss(teacher_logits.multi_stage, labels, weights)
         return terms | _named("teacher", multi_stage, self.config.multi_stage)
 
     def _divergences(
-        self, said: TeacherOutput, views: Views, voxel_logits: list[Tensor], output: StudentOutput
+        self, teacher_logits: TeacherOutput, views: Views, voxel_logits: list[Tensor], output: StudentOutput
     ) -> dict[str, Tensor]:
         """KL(teacher || student) at the pairs, labelled or not. A point that two cameras see counts twice."""
         if self.config.kl == self.config.logits == 0:
@@ -114,10 +116,10 @@ class Distillation(nn.Module):
         terms: dict[str, Tensor] = {}
         for i, (logits, stage) in enumerate(zip(voxel_logits, output.stages, strict=True)):
             paired = gather_deterministic(logits, stage.point_to_voxel[views.pair_point])
-            terms[f"kl{i}"] = self.shares[i] * share * kl_divergence(said.stages[i], paired)
+            terms[f"kl{i}"] = self.shares[i] * share * kl_divergence(teacher_logits.stages[i], paired)
         if self.config.logits > 0:
             paired = gather_deterministic(output.logits, views.pair_point)
-            terms["kl"] = self.config.logits * kl_divergence(said.multi_stage, paired)
+            terms["kl"] = self.config.logits * kl_divergence(teacher_logits.multi_stage, paired)
         return terms
 
     def _adapter_terms(self, teacher: "Teacher") -> dict[str, Tensor]:
@@ -150,6 +152,6 @@ def _gradients(wanted: bool, device_type: str) -> Iterator[None]:
         yield
 
 
-def _touch(module: nn.Module) -> Tensor:
-    """Zero, with a zero gradient for every trained parameter: a batch without images takes part in every step."""
+def zero_gradient_anchor(module: nn.Module) -> Tensor:
+    """Zero with a zero gradient for every trained parameter, so that a batch without images joins a shared step."""
     return torch.stack([p.sum() for p in module.parameters() if p.requires_grad]).sum() * 0
