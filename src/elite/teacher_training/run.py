@@ -45,7 +45,7 @@ def train_teacher(config: TeacherTrainingConfig, *, progress: bool = True) -> Te
         ConfigError, DataError, OutputError: before the first step, if something does not fit.
         DataError: later too, at the first damaged image, or if no batch comes within ``data.timeout``.
         TrainingError: a loader process was killed, or cannot hand over its batches.
-        ConfigError: the loss is no longer finite.
+        ConfigError: the loss is not finite.
         Terminated: a signal arrived; nothing is written.
         KeyboardInterrupt: SIGINT; nothing is written.
     """

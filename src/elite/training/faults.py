@@ -30,7 +30,7 @@ class FaultLog:
         """Note frames that were replaced; each counts once.
 
         Raises:
-            DataError: more of them than the run puts up with.
+            DataError: more of them than faults.frames allows.
         """
         for frame, message in faults:
             if frame in self.unreadable:
