@@ -264,7 +264,7 @@ def test_train_damaged_scan_with_any_worker_count_ends_with_one_line(tiny_kitti:
     small = ("--student.channels", "4", "--student.cells", "[50,50,10]")
     for workers in (0, 1):
         line = refused(capsys, *run, *small, "--out", tmp_path / f"run{workers}", "--data.workers", workers)
-        assert line.startswith(f"elite: error: {scan} is ")
+        assert line.startswith(f"elite: error: {scan}: expected a multiple of 16 bytes")
 
 
 def test_check_data_sequences_folder_is_a_valid_root(
