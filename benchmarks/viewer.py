@@ -49,9 +49,9 @@ def repeat(root: Path, out: Path, frames: int) -> SemanticKITTI:
     for i in range(frames):
         row, name = chosen[i % len(chosen)], f"{i:06d}"
         copies = {dataset.scan_path(row): to.scan(SEQUENCE, name), dataset.label_path(row): to.labels(SEQUENCE, name)}
-        for camera in entry.images:
-            copies[dataset.layout.image(entry.sequence, entry.name, camera)] = to.image(SEQUENCE, name, camera)
-        copies[dataset.layout.calibration(entry.sequence)] = to.calibration(SEQUENCE)
+        for image in dataset.images(row):
+            copies[image.path] = to.image(SEQUENCE, name, image.camera)
+        copies[dataset.layout.calibration(dataset.ids[row].sequence)] = to.calibration(SEQUENCE)
         for source, target in copies.items():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)

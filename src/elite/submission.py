@@ -162,7 +162,7 @@ def _missing_scans(dataset: SemanticKITTI) -> tuple[str, ...]:
 
 
 def _require_complete(missing: tuple[str, ...], partial: bool) -> None:
-    if missing and not partial:
+    if len(missing) > 0 and not partial:
         more = f" (and {len(missing) - 1} more sequences)" if len(missing) > 1 else ""
         raise DataError(
             f"test split: expected all its scans, which the server requires, but {missing[0]}{more}. Download the "

@@ -92,7 +92,7 @@ class TrainingSet(torch_data.Dataset[Sample]):
 
     def __getitem__(self, key: SampleKey | tuple[int, int]) -> Sample:
         return read_tolerantly(
-            SampleKey(*key),
+            SampleKey.of(key),
             self._sample,
             lambda key: str(self.frames.ids[self._position(key)]),
             length=len(self),

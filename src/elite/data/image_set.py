@@ -64,7 +64,7 @@ class ImageSet(torch_data.Dataset[ImageSample]):
         return len(self.images)
 
     def __getitem__(self, key: SampleKey | tuple[int, int]) -> ImageSample:
-        epoch, index, _ = SampleKey(*key)
+        epoch, index, _ = SampleKey.of(key)
         i, ref = self.images[index]
         image = read_image(ref.path)
         rng = np.random.default_rng((self.seed, epoch, index)) if self.augment else None

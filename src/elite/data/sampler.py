@@ -20,6 +20,11 @@ class SampleKey(NamedTuple):
     index: int
     labelled_only: bool = False
 
+    @classmethod
+    def of(cls, key: "SampleKey | tuple[int, int]") -> "SampleKey":
+        """Return the key that (epoch, index) means."""
+        return key if isinstance(key, SampleKey) else cls(*key)
+
 
 class EpochSampler(Sampler[SampleKey]):
     """Keys in an order that depends on (seed, epoch) only.

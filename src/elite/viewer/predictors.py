@@ -19,7 +19,7 @@ from elite.viewer.cloud import PointPrediction
 from elite.weights.torch_file import open_torch
 
 if TYPE_CHECKING:  # needs the extra `teacher`
-    from elite.teacher import TeacherPredictor as Network
+    from elite.teacher import Teacher as Network
 
 
 @runtime_checkable
