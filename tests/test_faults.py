@@ -29,7 +29,7 @@ from elite.stopping import Stopping
 from elite.student import load_student
 from elite.training import train
 from elite.training.loop import TrainingLoop
-from elite.training.module import Training
+from elite.training.module import TrainingModule
 from elite.training.step import OptimizerStep, all_finite
 from elite.training.validation import Validation
 from tests.support.processes import Trial
@@ -57,13 +57,13 @@ def test_train_step_with_nonfinite_numbers_changes_nothing(
     settings = distillation_run(
         kitti, tmp_path, foundation, data=data, steps=6, accumulate=2, optim=OptimConfig(lr=0.05, average=0.9)
     )
-    states, losses, train_batch, calls = [], Training.losses, TrainingLoop.train_batch, count()
+    states, losses, train_batch, calls = [], TrainingModule.losses, TrainingLoop.train_batch, count()
 
     def record(self: TrainingLoop, batch: Any) -> None:
         states.append(training_state(self))
         train_batch(self, batch)
 
-    def spoil(self: Training, output: Any, batch: Any) -> dict[str, torch.Tensor]:
+    def spoil(self: TrainingModule, output: Any, batch: Any) -> dict[str, torch.Tensor]:
         terms = losses(self, output, batch)
         if next(calls) == 6:  # the first of two batches of the fourth step
             weight = self.student.classifier[0].weight
@@ -72,7 +72,7 @@ def test_train_step_with_nonfinite_numbers_changes_nothing(
         return terms
 
     monkeypatch.setattr(TrainingLoop, "train_batch", record)
-    monkeypatch.setattr(Training, "losses", spoil)
+    monkeypatch.setattr(TrainingModule, "losses", spoil)
     train(settings, progress=False)
     assert_identical(states[6], states[8])
     assert not torch.equal(
@@ -222,7 +222,7 @@ def in_the_third_step(event: Callable[[], None], patch: pytest.MonkeyPatch) -> N
     add = OptimizerStep.add
 
     def interrupted(self: OptimizerStep, batch: Any, *, last: bool) -> Any:
-        if self.number == 2:
+        if self.scheduled_steps == 2:
             event()
         return add(self, batch, last=last)
 
@@ -505,13 +505,13 @@ def test_train_frozen_parts_do_not_change(tiny_kitti: Path, tmp_path: Path) -> N
 
 
 def test_train_moving_average_equals_its_formula(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
-    weights, after = [], Training.after_optimizer_step
+    weights, after = [], TrainingModule.after_optimizer_step
 
-    def record(self: Training, *given: Any) -> None:
+    def record(self: TrainingModule, *given: Any) -> None:
         after(self, *given)
         weights.append(self.student.classifier[2].weight.detach().clone())
 
-    monkeypatch.setattr(Training, "after_optimizer_step", record)
+    monkeypatch.setattr(TrainingModule, "after_optimizer_step", record)
     result = train(student_run(tiny_kitti, tmp_path, steps=4, optim=OptimConfig(lr=0.05, average=0.75)), progress=False)
     expected = weights[0]  # it begins with the weights after the first step
     for weight in weights[1:]:

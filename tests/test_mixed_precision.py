@@ -17,7 +17,7 @@ from elite.sparse import Backend, build_geometry
 from elite.student import SPVCNN
 from elite.training import launch, train
 from elite.training.loop import TrainingLoop
-from elite.training.module import Training
+from elite.training.module import TrainingModule
 from tests.support.runs import (
     assert_identical,
     distillation_run,
@@ -104,16 +104,16 @@ def scaler_of(loop: TrainingLoop) -> Any:
 
 def spoil(monkeypatch, batches: range, term: Callable[[torch.Tensor], torch.Tensor]) -> None:
     """These batches have a ``term`` of zero (a weight minus itself) and of another gradient in their loss."""
-    losses = Training.losses
+    losses = TrainingModule.losses
 
-    def spoiled(self: Training, output: Any, batch: Any) -> dict[str, torch.Tensor]:
+    def spoiled(self: TrainingModule, output: Any, batch: Any) -> dict[str, torch.Tensor]:
         terms = losses(self, output, batch)
-        if self.step in batches:
+        if self.scheduled_steps in batches:
             weight = self.student.classifier[0].weight
             terms["lovasz"] = term(weight - weight.detach())
         return terms
 
-    monkeypatch.setattr(Training, "losses", spoiled)
+    monkeypatch.setattr(TrainingModule, "losses", spoiled)
 
 
 def test_train_overflow_lowers_the_scale_and_changes_nothing_else(scaled: TrainConfig, monkeypatch) -> None:

@@ -13,7 +13,7 @@ from elite.config import DataConfig, OptimConfig, SelfTrainingConfig
 from elite.data.datamodule import DataModule
 from elite.errors import ConfigError
 from elite.training import train
-from elite.training.module import Training
+from elite.training.module import TrainingModule
 from elite.training.self_training import rotate_scans, rotated_probabilities, select_pseudo_labels
 from elite.types import Batch
 from tests.support.runs import student_run
@@ -73,14 +73,14 @@ def test_self_training_uses_unlabelled_scans_from_the_start(
     settings = student_run(tiny_kitti, tmp_path, data=data, self_training=own, optim=optim, **whole)
     train_set = DataModule(settings).train_set
     assert (train_set.budget.labelled, train_set.budget.unlabelled) == ([0], [1])
-    terms, scans, losses = [], [], Training.losses
+    terms, scans, losses = [], [], TrainingModule.losses
 
-    def record(self: Training, output: Any, batch: Batch) -> dict[str, torch.Tensor]:
+    def record(self: TrainingModule, output: Any, batch: Batch) -> dict[str, torch.Tensor]:
         scans.append(sorted(batch.ids))
         terms.append(losses(self, output, batch))
         return {name: term * (math.nan if len(terms) <= broken else 1) for name, term in terms[-1].items()}
 
-    monkeypatch.setattr(Training, "losses", record)
+    monkeypatch.setattr(TrainingModule, "losses", record)
     train(settings, progress=False)
     assert [sorted(step) for step in terms[:2]] == [["cross_entropy", "lovasz"]] * 2
     assert [float(step["self_training/cross_entropy"].detach()) > 0 for step in terms[2:]] == [True, True]

@@ -28,7 +28,7 @@ from elite.inference import Segmenter
 from elite.losses import class_weights
 from elite.student import SPVCNN, load_student, save_student
 from elite.training import train
-from elite.training.module import Training
+from elite.training.module import TrainingModule
 from elite.training.optim import cosine
 from elite.training.throughput import Throughput
 from elite.types import Batch
@@ -89,7 +89,7 @@ def test_train_validation_score_equals_evaluation(tiny_kitti: Path, tmp_path: Pa
 
 def test_student_on_random_labels_learns_them(tiny_kitti: Path, tmp_path: Path) -> None:
     """Random labels of fixed points can be learnt by heart; a broken gradient or optimiser could not."""
-    module = Training(
+    module = TrainingModule(
         student_run(tiny_kitti, tmp_path), SPVCNN.from_config(SMALL), class_weights((1,) * 19), total_steps=4
     )
     points = torch.rand(40, 3) * torch.tensor([80.0, 80.0, 5.0]) - torch.tensor([40.0, 40.0, 3.5])
@@ -223,13 +223,13 @@ def test_train_with_exploding_weights_is_an_error(tiny_kitti: Path, tmp_path: Pa
 
 
 def test_train_skipped_step_is_reported_at_the_end(tiny_kitti: Path, tmp_path: Path, monkeypatch, capsys) -> None:
-    losses = Training.losses
+    losses = TrainingModule.losses
 
-    def spoil(self: Training, *given: Any) -> dict[str, torch.Tensor]:
+    def spoil(self: TrainingModule, *given: Any) -> dict[str, torch.Tensor]:
         terms = losses(self, *given)
-        return terms | {"spoilt": torch.tensor(torch.nan)} if self.step == 1 else terms
+        return terms | {"spoilt": torch.tensor(torch.nan)} if self.scheduled_steps == 1 else terms
 
-    monkeypatch.setattr(Training, "losses", spoil)
+    monkeypatch.setattr(TrainingModule, "losses", spoil)
     assert train(student_run(tiny_kitti, tmp_path / "run"), progress=False).miou is not None
     assert "1 of 4 steps were skipped since their loss or gradient was not finite" in capsys.readouterr().out
 

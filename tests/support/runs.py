@@ -24,7 +24,7 @@ from elite.data.datamodule import DataModule
 from elite.training import train
 from elite.training.build import build_training
 from elite.training.loop import TrainingLoop
-from elite.training.module import Training
+from elite.training.module import TrainingModule
 from elite.types import Batch
 from elite.weights.torch_file import load_torch
 
@@ -64,7 +64,7 @@ def distillation_run(root: Path, run: Path, foundation: Path | str | None, **cha
     return TrainConfig(**settings | changes)
 
 
-def module_and_batch(settings: TrainConfig) -> tuple[Training, Batch]:
+def module_and_batch(settings: TrainConfig) -> tuple[TrainingModule, Batch]:
     """Training module, and one batch with all training frames."""
     data = DataModule(settings)
     module = build_training(settings, data, world=1)

@@ -12,7 +12,7 @@ from elite.losses import class_weights
 from elite.student import SPVCNN, load_student
 from elite.terminal import say
 from elite.training.distillation import Distillation
-from elite.training.module import Training
+from elite.training.module import TrainingModule
 from elite.training.plan import Plan
 
 
@@ -34,7 +34,7 @@ def build_plan(config: TrainConfig, data: DataModule) -> Plan:
     )
 
 
-def build_training(config: TrainConfig, data: DataModule, world: int) -> Training:
+def build_training(config: TrainConfig, data: DataModule, world: int) -> TrainingModule:
     """Student and teacher of a run. The student is built first, so that its weights do not depend on the teacher."""
     student = initial_student(config)
     student.backend = config.backend
@@ -42,7 +42,9 @@ def build_training(config: TrainConfig, data: DataModule, world: int) -> Trainin
     teacher = _teacher(config, total_steps)
     wanted = teacher is not None or config.distill.student_heads > 0
     distillation = Distillation(config, teacher) if wanted else None
-    return Training(config, student, loss_weights(config, data), total_steps=total_steps, distillation=distillation)
+    return TrainingModule(
+        config, student, loss_weights(config, data), total_steps=total_steps, distillation=distillation
+    )
 
 
 def _teacher(config: TrainConfig, total_steps: int) -> Any:
@@ -61,9 +63,9 @@ def _teacher(config: TrainConfig, total_steps: int) -> Any:
     return teacher
 
 
-def summary(training: Training) -> dict[str, int]:
+def summary(training: TrainingModule) -> dict[str, int]:
     """Number of parameters, by part."""
-    parts = {"student, trained": sum(p.numel() for p in training.student.parameters())}
+    parts = {"student, trained": sum(p.numel() for p in training.student.parameters() if p.requires_grad)}
     if training.distillation is not None:
         parts["student heads, trained"] = sum(p.numel() for p in training.distillation.student_heads.parameters())
     if training.teacher is not None:

@@ -24,7 +24,7 @@ from lightning.fabric import Fabric
 from elite.config import plain
 from elite.environment import describe
 from elite.errors import CheckpointError
-from elite.training.module import Training
+from elite.training.module import TrainingModule
 from elite.training.random_state import random_states
 from elite.training.step import OptimizerStep
 
@@ -47,7 +47,7 @@ class CheckpointLayout:
         adapter = None if teacher is None else teacher.adapter
         self._base = "" if adapter is None else adapter.base_hash()
 
-    def pack(self, *, epoch: int, batches: int, best: float | None) -> dict[str, Any]:
+    def state(self, *, epoch: int, batches: int, best: float | None) -> dict[str, Any]:
         """State of the run after ``batches``. All processes call it together."""
         step, fabric, training = self.step, self.step.fabric, self.step.training
         scaler = fabric.strategy.precision.state_dict()
@@ -56,13 +56,13 @@ class CheckpointLayout:
             "optimizer_states": [step.optimizer.state_dict()],
             **({"MixedPrecision": scaler} if scaler else {}),
             "epoch": epoch,
-            "global_step": step.number,
+            "global_step": step.scheduled_steps,
             "elite_config": plain(training.config),
             "elite_versions": self._versions,
             "elite_data": self.data,
             "elite_best": best,
             "elite_progress": {
-                "steps": step.taken,
+                "steps": step.updates,
                 "batches": batches,
                 "world": fabric.world_size,
                 "confusion": step.confusion.total(fabric),
@@ -71,7 +71,7 @@ class CheckpointLayout:
             },
         }
         if training.teacher is not None:
-            checkpoint["elite_teacher"] = self._pack_teacher(training.teacher)
+            checkpoint["elite_teacher"] = self._teacher_state(training.teacher)
         return checkpoint
 
     def restore(self, checkpoint: dict[str, Any]) -> int:
@@ -94,7 +94,7 @@ class CheckpointLayout:
             step.optimizer.load_state_dict(checkpoint["optimizer_states"][0])
             if "MixedPrecision" in checkpoint:
                 fabric.strategy.precision.load_state_dict(checkpoint["MixedPrecision"])
-            step.number, step.taken = checkpoint["global_step"], progress["steps"]
+            step.scheduled_steps, step.updates = checkpoint["global_step"], progress["steps"]
             step.faults.load_state(progress["faults"])
             if fabric.is_global_zero:  # the others begin with an empty matrix
                 step.confusion.matrix = progress["confusion"].clone()
@@ -104,7 +104,7 @@ class CheckpointLayout:
                 f"the checkpoint does not fit the run ({error}). Use --init to start a new run from its student."
             ) from error
 
-    def _pack_teacher(self, teacher: "Teacher") -> dict[str, Any]:
+    def _teacher_state(self, teacher: "Teacher") -> dict[str, Any]:
         adapter = teacher.adapter
         return {
             "total_steps": self.step.training.total_steps,
@@ -131,7 +131,7 @@ def _check_processes(before: int, fabric: Fabric) -> None:
         )
 
 
-def _frozen(training: Training) -> dict[str, torch.Tensor]:
+def _frozen(training: TrainingModule) -> dict[str, torch.Tensor]:
     """Entries of the frozen foundation model, which checkpoints do not contain."""
     if training.teacher is None:
         return {}
@@ -139,6 +139,6 @@ def _frozen(training: Training) -> dict[str, torch.Tensor]:
     return {name: value for name, value in training.state_dict().items() if name in names}
 
 
-def _without_frozen(training: Training) -> dict[str, torch.Tensor]:
+def _without_frozen(training: TrainingModule) -> dict[str, torch.Tensor]:
     frozen = _frozen(training)
     return {name: value for name, value in training.state_dict().items() if name not in frozen}

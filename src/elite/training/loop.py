@@ -75,10 +75,13 @@ class TrainingLoop:
         return self.batches // self.plan.batches_per_epoch
 
     def train_batch(self, batch: Batch) -> None:
-        """Train on a batch, and do everything that follows the step it may complete."""
+        """Train on a batch, and do everything that follows the step it may complete.
+
+        The logged loss terms are those of this batch, the last of its step, in the first process.
+        """
         self.throughput.batch_arrived()
         self._begin_work()
-        self.step.faults.unreadable_frames(batch.faults, self.step.number)
+        self.step.faults.unreadable_frames(batch.faults, self.step.scheduled_steps)
         if self.plan.ends_step(self.batches):
             self.step.begin()
         last, epoch = self.plan.ends_step(self.batches + 1), self.epoch
@@ -88,25 +91,25 @@ class TrainingLoop:
         if last:
             rates = self.step.finish()
             self.log.progress.advance()
-            if self.plan.logs(self.step.number):
+            if self.plan.logs(self.step.scheduled_steps):
                 losses = {f"train/{name}": term for name, term in terms.items()}
                 skipped = {"train/skipped_steps": float(self.step.faults.skipped)}
-                self.log.write(rates | losses | skipped | speed, step=self.step.number, epoch=epoch)
+                self.log.write(rates | losses | skipped | speed, step=self.step.scheduled_steps, epoch=epoch)
             self._after_step(epoch)
 
     def _after_step(self, epoch: int) -> None:
         """Validate, log and save if the plan says so; stop if a signal has arrived."""
-        number = self.step.number
-        validates, epoch_ends = self.plan.validates(number), self.plan.ends_epoch(self.batches)
+        steps = self.step.scheduled_steps
+        validates, epoch_ends = self.plan.validates(steps), self.plan.ends_epoch(self.batches)
         if validates or epoch_ends:
             metrics = self._training_score() | (self._validate() if validates else {})
             if metrics:
-                self.log.write(metrics, step=number, epoch=epoch)
+                self.log.write(metrics, step=steps, epoch=epoch)
             if validates:
                 self.files.save_if_best(metrics["val/miou"], self._state, writes=self.fabric.is_global_zero)
-        if validates or epoch_ends or self.plan.saves(number):
+        if validates or epoch_ends or self.plan.saves(steps):
             self._save()
-        if number < self.plan.total_steps:
+        if steps < self.plan.total_steps:
             self._stop_after_signal()
 
     def _training_score(self) -> dict[str, float]:
@@ -118,15 +121,15 @@ class TrainingLoop:
     def _validate(self) -> dict[str, float]:
         self.stopping.resting = True
         self.throughput.pause()
-        metrics = self.validation.run(self.data.val_dataloader(), step=self.step.number)
+        metrics = self.validation.run(self.data.val_dataloader(), step=self.step.scheduled_steps)
         self.throughput.resume()
         return metrics
 
     def _state(self) -> dict:
-        return self.layout.pack(epoch=self.epoch, batches=self.batches, best=self.files.best_score)
+        return self.layout.state(epoch=self.epoch, batches=self.batches, best=self.files.best_score)
 
     def _save(self) -> None:
-        self.files.save_last(self.step.number, self._state, writes=self.fabric.is_global_zero)
+        self.files.save_last(self.step.scheduled_steps, self._state, writes=self.fabric.is_global_zero)
 
     # ---- signals ----------------------------------------------------------------------------------------------------
 
@@ -139,7 +142,7 @@ class TrainingLoop:
         """Save and stop if a process has received a signal. All processes decide together."""
         arrived = torch.tensor(self.stopping.number is not None, dtype=torch.int64)
         if summed(arrived, self.fabric) > 0:
-            if self.files.saved_step != self.step.number:
+            if self.files.saved_step != self.step.scheduled_steps:
                 self._save()
             self.stopping.request()  # the next wait ends the run
         else:
@@ -148,7 +151,7 @@ class TrainingLoop:
 
     def _save_after_failed_wait(self) -> None:
         """Save the state after the last step if a signal or a time limit ended the wait for the next batch."""
-        if not (self.stopping.left and self._is_between_steps) or self.files.saved_step == self.step.number:
+        if not (self.stopping.left and self._is_between_steps) or self.files.saved_step == self.step.scheduled_steps:
             return
         try:
             self._save()

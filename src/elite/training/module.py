@@ -1,4 +1,4 @@
-"""What a run trains: the student, its losses, and what a teacher adds to them."""
+"""Trained module of a run: the student, its losses, and the terms that a teacher adds."""
 
 import math
 from dataclasses import dataclass
@@ -30,13 +30,13 @@ class StepOutput:
     prediction: Int64[Tensor, "n"]
 
 
-class Training(nn.Module):
+class TrainingModule(nn.Module):
     """The student under supervision (cross entropy + Lovasz per point), and the terms of ``distillation``.
 
     Attributes:
-        step: scheduled optimiser steps before the current one, skipped steps included.
+        scheduled_steps: optimiser steps before the current one, skipped steps included.
         average: moving average of the student; None without ``optim.average``.
-        total_steps: optimiser steps of the run. The schedules of rates and ranks depend on it.
+        total_steps: optimiser steps of the run. The schedules of learning rates and ranks depend on it.
     """
 
     class_weights: Tensor | None
@@ -57,7 +57,7 @@ class Training(nn.Module):
         self.average = build_average(student, config.optim.average) if config.optim.average else None
         self.distillation = distillation
         self.total_steps = total_steps
-        self.step = 0
+        self.scheduled_steps = 0
         self.register_buffer("class_weights", weights, persistent=False)
         self.train()
 
@@ -65,7 +65,7 @@ class Training(nn.Module):
     def teacher(self) -> "Teacher | None":
         return None if self.distillation is None else self.distillation.teacher
 
-    def train(self, mode: bool = True) -> "Training":
+    def train(self, mode: bool = True) -> "TrainingModule":
         """Set the mode. Batch norms of frozen parts and of the average never update their statistics."""
         super().train(mode)
         for part in (*self._frozen, *([self.average] if self.average else [])):
@@ -82,17 +82,17 @@ class Training(nn.Module):
         terms = self._supervised_terms(output, batch.labels)
         if self.distillation is not None:
             terms |= self.distillation(output, batch, self.class_weights)
-        if self.average is not None and self.step >= self._self_training_start():
+        if self.average is not None and self.scheduled_steps >= self._self_training_start():
             terms |= self._self_training_terms(self.average, output, batch)
         return terms
 
-    def after_optimizer_step(self, taken: int) -> None:
-        """Allocate adapter ranks and update the average after ``taken`` optimiser steps, skipped steps excluded.
+    def after_optimizer_step(self, updates: int) -> None:
+        """Allocate adapter ranks and update the average after ``updates`` optimiser steps, skipped ones excluded.
 
         The gradients of the step must still be present.
         """
         if self.teacher is not None and self.teacher.adapter is not None:
-            self.teacher.adapter.allocate(taken)
+            self.teacher.adapter.allocate(updates)
         if self.average is not None:
             self.average.update_parameters(self.student)
 

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Plan:
-    """Schedule of a run. A run counted in steps is one epoch of all its batches.
+    """Schedule of a run.
+
+    An epoch of a run counted in epochs is one pass over the training scans, so it equals ``SampleKey.epoch``. A run
+    counted in steps is one epoch here, however many passes its batches need; ``SampleKey.epoch`` still counts passes.
 
     Attributes:
         epochs: number of epochs.
-        batches_per_epoch: batches of one process in an epoch.
+        batches_per_epoch: batches of one process in such an epoch.
         total_steps: optimiser steps of the run.
         accumulate: batches per optimiser step; the last step of an epoch may have fewer.
         validate_every: optimiser steps between validations; None = no validation.

@@ -34,7 +34,7 @@ from elite.training.faults import FaultLog
 from elite.training.launch import build_fabric, launch, processes_here, require_deterministic
 from elite.training.loop import TrainingLoop
 from elite.training.metrics_log import MetricsLog
-from elite.training.module import Training
+from elite.training.module import TrainingModule
 from elite.training.progress import Progress
 from elite.training.random_state import restore_random_state
 from elite.training.resume import ResumePoint, check_data, checkpoint_to_resume, summarise
@@ -91,7 +91,7 @@ class _Run:
         self.files = CheckpointFiles(config.out / "checkpoints")
         self.point: ResumePoint | None = None
         self.has_begun = False
-        self.taken = 0  # steps that changed the weights
+        self.updates = 0  # steps that changed the weights
 
     def execute(self, lock: RunLock) -> TrainingResult:
         """Check everything, open the run folder, and train."""
@@ -163,7 +163,7 @@ class _Run:
         else:
             say(f"{self.files.best} is missing, so the best score starts again with the next validation")
 
-    def _train(self, fabric: Fabric, data: DataModule, training: Training, faults: FaultLog) -> None:
+    def _train(self, fabric: Fabric, data: DataModule, training: TrainingModule, faults: FaultLog) -> None:
         """Build the loop, restore the checkpoint if the run resumes, and run it."""
         config, point, plan = self.config, self.point, build_plan(self.config, data)
         self.files.best_score = fabric.broadcast(self.files.best_score)  # the first process has read it
@@ -179,11 +179,11 @@ class _Run:
             loop.batches = layout.restore(checkpoint)
             restore_random_state(checkpoint["elite_progress"]["random"], fabric.device)
         loop.run()
-        training.step = step.number
-        self.taken = step.taken
+        training.scheduled_steps = step.scheduled_steps
+        self.updates = step.updates
 
-    def _result(self, training: Training, faults: FaultLog) -> TrainingResult:
-        faults.check_end(self.taken, training.total_steps)
+    def _result(self, training: TrainingModule, faults: FaultLog) -> TrainingResult:
+        faults.check_end(self.updates, training.total_steps)
         skipped = faults.summary(training.total_steps)
         if self.files.best_score is None and faults.lost_scores:
             raise TrainingError(

@@ -1,4 +1,4 @@
-"""One optimiser step: forward and backward over its batches, then an update, or nothing if a number is not finite."""
+"""One optimiser step: forward and backward over its batches, then an update unless a value is not finite."""
 
 from collections.abc import Iterable
 from contextlib import nullcontext
@@ -12,38 +12,38 @@ from torch.nn.parallel import DistributedDataParallel
 from elite.training.batch_norm import BatchNormSnapshot
 from elite.training.confusion import Confusion, summed
 from elite.training.faults import FaultLog
-from elite.training.module import StepOutput, Training
+from elite.training.module import StepOutput, TrainingModule
 from elite.training.optim import build_optimizer, cosine
 from elite.types import Batch
 
 
 class OptimizerStep:
-    """The optimiser of a run, and the step in hand.
+    """The optimiser of a run, and its current step.
 
     A step whose loss or gradient is not finite is skipped: weights, momentum, batch norm statistics, ranks and average
-    keep their values of before its first batch.
+    keep the values that they had before its first batch.
 
     Attributes:
-        number: scheduled steps before the current one, skipped steps included.
-        taken: steps that changed the weights.
+        scheduled_steps: steps before the current one, skipped steps included.
+        updates: steps that changed the weights.
         confusion: training predictions since the last reset.
     """
 
-    def __init__(self, fabric: Fabric, training: Training, faults: FaultLog, *, steps_per_epoch: int) -> None:
+    def __init__(self, fabric: Fabric, training: TrainingModule, faults: FaultLog, *, steps_per_epoch: int) -> None:
         self.fabric, self.training, self.faults = fabric, training, faults
         self.steps_per_epoch = steps_per_epoch
         self.model = fabric.strategy.setup_module(fabric.to_device(training))
         self.optimizer = build_optimizer(training, training.teacher, training.config.optim)
-        self.optimizer.register_step_post_hook(self._after_update)  # a gradient scaler may leave the update out
+        self.optimizer.register_step_post_hook(self._after_update)  # a gradient scaler may skip the update
         self.confusion = Confusion(training.student.config.classes)
-        self.number = self.taken = 0
+        self.scheduled_steps = self.updates = 0
         self._peak_rates = [group["lr"] for group in self.optimizer.param_groups]
         self._norms = BatchNormSnapshot(training.student)
         self._loss, self._frames = torch.zeros(()), list[str]()
 
     def begin(self) -> None:
         """Begin a step, before its first batch."""
-        self.training.step = self.number
+        self.training.scheduled_steps = self.scheduled_steps
         self._norms.take()
         self._loss, self._frames = torch.zeros((), device=self.fabric.device), []
 
@@ -67,24 +67,24 @@ class OptimizerStep:
         """Update the weights, or skip the step.
 
         Returns:
-            Rates of the step by name.
+            Learning rates of the step, by name.
 
         Raises:
             TrainingError: too many steps in a row were skipped.
         """
         rates = self._set_rates()
-        taken = self.taken
+        updates = self.updates
         finite = self._is_finite()
         if finite:
             self._update()
-        if self.taken > taken:
+        if self.updates > updates:
             self.faults.taken_step()
         else:
             self._norms.restore()
-            note = self.faults.overflowed_step if finite else self.faults.skipped_step
-            note(self._frames, self.number)
+            record = self.faults.overflowed_step if finite else self.faults.skipped_step
+            record(self._frames, self.scheduled_steps)
         self.optimizer.zero_grad()
-        self.number += 1
+        self.scheduled_steps += 1
         return rates
 
     def _update(self) -> None:
@@ -94,8 +94,8 @@ class OptimizerStep:
         precision.optimizer_step(cast(Any, self.optimizer))
 
     def _after_update(self, *_: Any) -> None:
-        self.taken += 1
-        self.training.after_optimizer_step(self.taken)
+        self.updates += 1
+        self.training.after_optimizer_step(self.updates)
 
     def _is_finite(self) -> bool:
         """Whether the loss and all gradients are finite, in all processes.
@@ -110,7 +110,7 @@ class OptimizerStep:
     def _set_rates(self) -> dict[str, float]:
         optim, groups = self.training.config.optim, self.optimizer.param_groups
         stair = self.steps_per_epoch if optim.anneal == "epoch" else 1
-        factor = cosine(self.number, self.training.total_steps, optim, stair=stair)
+        factor = cosine(self.scheduled_steps, self.training.total_steps, optim, stair=stair)
         for group, peak in zip(groups, self._peak_rates, strict=True):
             group["lr"] = peak * factor
         names = ["lr-SGD"] if len(groups) == 1 else [f"lr-SGD/pg{i + 1}" for i in range(len(groups))]

@@ -10,7 +10,7 @@ from torch import Tensor, distributed, nn
 from elite.metrics import score
 from elite.training.confusion import Confusion, predicted_classes, summed
 from elite.training.faults import FaultLog
-from elite.training.module import Training
+from elite.training.module import TrainingModule
 from elite.types import Batch
 
 
@@ -21,26 +21,27 @@ class Validation:
     visible points.
     """
 
-    def __init__(self, fabric: Fabric, training: Training, faults: FaultLog) -> None:
+    def __init__(self, fabric: Fabric, training: TrainingModule, faults: FaultLog) -> None:
         self.fabric, self.training, self.faults = fabric, training, faults
 
     def run(self, batches: Iterable[Batch], *, step: int) -> dict[str, float]:
         """Score the scans of all processes, which call it together after ``step`` optimiser steps.
 
         Returns:
-            Metrics, which are NaN where some prediction is not finite: the argmax of NaN is a class too.
+            Metrics, which are NaN if a prediction is not finite: the argmax of NaN is a class too.
         """
         student, teacher = self._new_confusion(), self._new_confusion()
-        broken = torch.zeros((), device=self.fabric.device, dtype=torch.int64)
+        non_finite = torch.zeros((), device=self.fabric.device, dtype=torch.int64)
         self._share_buffers()
         self.training.eval()
         with torch.inference_mode(), self.fabric.autocast():
             for batch in batches:
                 batch = batch.to(self.fabric.device)
-                broken = broken + self._score_student(student, batch)
+                non_finite = non_finite + self._score_student(student, batch)
                 self._score_teacher(teacher, batch)
         self.training.train()
-        return self._student_metrics(student, int(summed(broken, self.fabric)), step) | self._teacher_metrics(teacher)
+        non_finite_scans = int(summed(non_finite, self.fabric))
+        return self._student_metrics(student, non_finite_scans, step) | self._teacher_metrics(teacher)
 
     def _share_buffers(self) -> None:
         """Give all processes the batch norm statistics of the first one, which are those of the checkpoints."""
@@ -52,7 +53,7 @@ class Validation:
         return Confusion(self.training.student.config.classes)
 
     def _score_student(self, confusion: Confusion, batch: Batch) -> Tensor:
-        """Returns whether a logit is not finite."""
+        """Add the predictions to ``confusion``. Returns whether a logit of the batch is not finite."""
         assert batch.point_to_row is not None
         assert batch.ground_truth is not None
         student: nn.Module = self.training.average or self.training.student
@@ -66,11 +67,11 @@ class Validation:
             teacher_logits = teacher.at(teacher(views.images), views.pairs, views.size).multi_stage
             confusion.update(predicted_classes(teacher_logits), batch.labels[views.pair_point])
 
-    def _student_metrics(self, confusion: Confusion, broken: int, step: int) -> dict[str, float]:
-        if broken:
-            self.faults.lost_score(broken, step, report=self.fabric.is_global_zero)
+    def _student_metrics(self, confusion: Confusion, non_finite_scans: int, step: int) -> dict[str, float]:
+        if non_finite_scans:
+            self.faults.lost_score(non_finite_scans, step, report=self.fabric.is_global_zero)
         result = score(confusion.total(self.fabric).numpy())
-        factor = math.nan if broken else 1.0
+        factor = math.nan if non_finite_scans else 1.0
         return {
             "val/miou": factor * result.miou,
             "val/miou_present": factor * result.miou_present,
