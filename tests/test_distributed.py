@@ -137,6 +137,6 @@ def test_train_process_without_an_image_joins_the_step(results: list[dict[str, A
 
 
 def test_sampler_of_two_processes_covers_the_scans_of_one() -> None:
-    one = [*EpochSampler(11, seed=3, multiple=2)]
-    two = [[*EpochSampler(11, seed=3, rank=rank, world=2, multiple=1)] for rank in range(2)]
+    one = [*EpochSampler(11, seed=3, scans_per_step=2)]
+    two = [[*EpochSampler(11, seed=3, rank=rank, world=2, scans_per_step=1)] for rank in range(2)]
     assert one == [key for pair in zip(*two, strict=True) for key in pair]

@@ -147,7 +147,7 @@ def test_train_without_validation_keeps_the_last_weights(tiny_kitti: Path, tmp_p
 
 
 def test_sampler_of_two_processes_shares_scans_without_overlap() -> None:
-    keys = [list(EpochSampler(11, seed=3, rank=r, world=2, multiple=2)) for r in range(2)]
+    keys = [list(EpochSampler(11, seed=3, rank=r, world=2, scans_per_step=2)) for r in range(2)]
     assert [len(k) for k in keys] == [4, 4]
     assert len({key.index for k in keys for key in k}) == 8
     assert keys[0] == list(EpochSampler(11, seed=3))[::2][:4]

@@ -114,7 +114,7 @@ class DataModule(BoundedLoading):
         epoch, batches = divmod(done, self.batches_per_epoch(self.world))
         sampler.skip = batches * data.batch_size
         sampler.labelled_only_keys = self._labelled_only_steps() * (
-            self._step if self.config.steps else min(self._step, sampler.share)
+            self._step if self.config.steps else min(self._step, sampler.keys_per_epoch)
         )
         sampler.set_epoch(epoch)
         return self.loader(self.train_set, collate, workers=data.workers, batch_size=data.batch_size, sampler=sampler)
@@ -182,7 +182,7 @@ class DataModule(BoundedLoading):
 
     def steps_per_epoch(self, world: int) -> int:
         """Optimiser steps of one pass over the training scans with ``world`` processes."""
-        return math.ceil(self._sampler(0, world).share / self._step)
+        return math.ceil(self._sampler(0, world).keys_per_epoch / self._step)
 
     def batches_per_epoch(self, world: int) -> int:
         """Batches of each of ``world`` processes in one pass of the loader: an epoch, or all steps of the run."""
@@ -198,8 +198,8 @@ class DataModule(BoundedLoading):
             self.config.seed,
             rank=rank,
             world=world,
-            multiple=self._step,
-            keys=None if self.config.steps is None else self.config.steps * self._step,
+            scans_per_step=self._step,
+            total_keys=None if self.config.steps is None else self.config.steps * self._step,
         )
 
     def _labelled_only_steps(self) -> int:

@@ -13,6 +13,7 @@ from elite.data.cutmix import occluded
 from elite.data.label_budget import LabelBudget
 from elite.data.object_paster import ObjectPaster
 from elite.data.provenance import check_provenance
+from elite.data.random_streams import RandomStream
 from elite.data.requirements import check_all_images, check_any_image, check_dense_labels
 from elite.data.sampler import SampleKey
 from elite.data.tolerant_reading import read_tolerantly
@@ -23,8 +24,6 @@ from elite.errors import DataError
 from elite.geometry import Volume, in_volume, nearest
 from elite.labels import NUM_CLASSES
 from elite.types import Frame, Sample, View
-
-_POINTS, _IMAGES, _OBJECTS = 1, 3, 4  # generators of a sample: one of them does not change the draws of another
 
 
 class TrainingSet(torch_data.Dataset[Sample]):
@@ -50,7 +49,7 @@ class TrainingSet(torch_data.Dataset[Sample]):
 
     Attributes:
         budget: the labels in use, and the frames that take part.
-        entries: number in ``frames`` of each sample of an epoch.
+        entries: index into ``frames`` of each sample of an epoch.
 
     Raises:
         DataError: no labels; no image or dense label although selected; a required image is missing.
@@ -78,7 +77,7 @@ class TrainingSet(torch_data.Dataset[Sample]):
         self.dense = DenseLabels(frames, dense_labels)
         self.budget = LabelBudget(frames, label_fraction, label_unit, unlabelled=unlabelled, seed=seed)
         self.paster = ObjectPaster(frames, self.budget, augment.cutmix, volume)
-        self.tolerance = 0 if faults is None else faults.tolerated(self.used)
+        self.tolerance = 0 if faults is None else faults.tolerated(self.frame_count)
         self.entries = self.budget.epoch(len(frames.labelled()) if repeat_labelled else 0)
         candidates = self.budget.labelled if unlabelled == "none" else range(len(frames))
         check_any_image(frames, candidates)
@@ -94,13 +93,13 @@ class TrainingSet(torch_data.Dataset[Sample]):
         return read_tolerantly(
             SampleKey.of(key),
             self._sample,
-            lambda key: str(self.frames.ids[self._position(key)]),
+            lambda key: str(self.frames.ids[self._frame_index(key)]),
             length=len(self),
             tolerance=self.tolerance,
         )
 
     @property
-    def used(self) -> int:
+    def frame_count(self) -> int:
         """Number of frames that take part, each counted once."""
         return len(self.budget.frames)
 
@@ -121,15 +120,15 @@ class TrainingSet(torch_data.Dataset[Sample]):
         return np.bincount(self._usable(i, labels.classes, len(labels.classes)), minlength=NUM_CLASSES)
 
     def _sample(self, key: SampleKey) -> Sample:
-        i = self._position(key)
+        i = self._frame_index(key)
         frame = self.frames[i]
         scan, labels = frame.scan, self._usable(i, frame.labels, len(frame.scan))
         rows = np.flatnonzero(_inside(frame, self.volume))
-        rng = self._generator(_POINTS, key)
+        rng = self._generator(RandomStream.POINTS, key)
         if self.augment.enabled:
             rows = rows[keep_points(len(rows), self.augment.drop, rng)]
-        paste = partial(self.paster.paste, i, self._number(key), frame, labels)
-        pasted = paste(self._generator(_OBJECTS, key)) if self.augment.enabled else []
+        paste = partial(self.paster.paste, i, self._sample_index(key), frame, labels)
+        pasted = paste(self._generator(RandomStream.OBJECTS, key)) if self.augment.enabled else []
         rows = rows[~occluded(scan.points[rows], pasted)]
         points = np.concatenate([scan.points[rows], *(cutout.points for cutout in pasted)])
         if self.augment.enabled:
@@ -139,21 +138,21 @@ class TrainingSet(torch_data.Dataset[Sample]):
             points,
             np.concatenate([scan.remission[rows], *(cutout.remission for cutout in pasted)]),
             np.concatenate([labels[rows], *(cutout.labels for cutout in pasted)]).astype(np.int64),
-            self._views(i, frame, rows, self._generator(_IMAGES, key)),
+            self._views(i, frame, rows, self._generator(RandomStream.IMAGES, key)),
         )
 
-    def _position(self, key: SampleKey) -> int:
-        """Number in ``frames`` of a sample."""
+    def _frame_index(self, key: SampleKey) -> int:
+        """Index into ``frames`` of a sample."""
         if key.labelled_only:
-            return self.budget.labelled[self._number(key) % len(self.budget.labelled)]
+            return self.budget.labelled[self._sample_index(key) % len(self.budget.labelled)]
         return int(self.entries[key.index])
 
-    def _number(self, key: SampleKey) -> int:
-        """Number of a sample within its epoch; labelled-only samples follow the ordinary ones."""
+    def _sample_index(self, key: SampleKey) -> int:
+        """Index of a sample within its epoch; labelled-only samples follow the ordinary ones."""
         return key.index + len(self) * key.labelled_only
 
-    def _generator(self, purpose: int, key: SampleKey) -> np.random.Generator:
-        return np.random.default_rng((self.seed, purpose, key.epoch, self._number(key)))
+    def _generator(self, stream: RandomStream, key: SampleKey) -> np.random.Generator:
+        return np.random.default_rng((self.seed, stream, key.epoch, self._sample_index(key)))
 
     def _usable(self, i: int, labels: np.ndarray | None, points: int) -> UInt8[np.ndarray, "n"]:
         return self.budget.usable(i, str(self.frames.ids[i]), labels, points)
@@ -175,7 +174,7 @@ class ScoringSet(torch_data.Dataset[Sample]):
         require_images: require an image of every camera for each scan.
 
     Attributes:
-        labelled: number in ``frames`` of each sample.
+        labelled: index into ``frames`` of each sample.
 
     Raises:
         DataError: a required image is missing.

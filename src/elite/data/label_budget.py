@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Int64, UInt8
 
+from elite.data.random_streams import RandomStream
 from elite.datasets import Dataset
 from elite.errors import DataError
 
@@ -17,15 +18,15 @@ class LabelBudget:
 
     Args:
         frames: the data set.
-        fraction: share of the scans, evenly spaced (0.01: numbers 0, 100, 200, ...), or of the labelled points of each
+        fraction: share of the scans, evenly spaced (0.01: indices 0, 100, 200, ...), or of the labelled points of each
             scan, the same ones in every epoch.
         unit: ``scans`` or ``points``.
         unlabelled: scans without usable labels that take part: none of them, those with an image, or all.
         seed: of the selection of points.
 
     Attributes:
-        labelled: numbers of the frames with usable labels.
-        unlabelled: numbers of the frames that take part without labels.
+        labelled: indices of the frames with usable labels.
+        unlabelled: indices of the frames that take part without labels.
 
     Raises:
         DataError: no scan has labels.
@@ -48,11 +49,11 @@ class LabelBudget:
 
     @property
     def frames(self) -> list[int]:
-        """Numbers of the frames that take part, each once."""
+        """Indices of the frames that take part, each once."""
         return [*self.labelled, *self.unlabelled]
 
     def epoch(self, least: int = 0) -> Int64[np.ndarray, "n"]:
-        """Numbers of the frames of an epoch.
+        """Indices of the frames of an epoch.
 
         The labelled scans are repeated to up to half of it; without unlabelled ones, to up to ``least`` scans.
         """
@@ -73,7 +74,7 @@ class LabelBudget:
 
 
 def labelled_scans(frames: Dataset, fraction: float) -> list[int]:
-    """Numbers of a fraction of the labelled scans, evenly spaced in the order of sequence and name.
+    """Indices of a fraction of the labelled scans, evenly spaced in the order of sequence and name.
 
     Raises:
         DataError: no scan has labels.
@@ -91,7 +92,7 @@ def usable_labels(labels: UInt8[np.ndarray, "n"], frame_id: str, fraction: float
     """Train ids of a scan, 0 except for a fraction of its labelled points: the same ones each time."""
     if fraction == 1:
         return labels
-    rng = np.random.default_rng((seed, 2, *frame_id.encode()))
+    rng = np.random.default_rng((seed, RandomStream.LABELS, *frame_id.encode()))
     return np.where(_keep_labels(labels, fraction, rng), labels, np.uint8(0))
 
 

@@ -26,15 +26,15 @@ class ObjectPaster:
         self.frames, self.budget, self.config, self.volume = frames, budget, config, volume
 
     def paste(
-        self, i: int, number: int, frame: Frame, labels: UInt8[np.ndarray, "n"], rng: np.random.Generator
+        self, i: int, sample_index: int, frame: Frame, labels: UInt8[np.ndarray, "n"], rng: np.random.Generator
     ) -> list[Cutout]:
         """Place objects of another labelled scan (of the same one if it is the only one) into frame ``i``.
 
         A scan that cannot be read provides no objects; it is reported when its own turn comes.
 
         Args:
-            i: number of the frame.
-            number: number of the sample; the other scan follows from it and ``rng``.
+            i: index of the frame.
+            sample_index: index of the sample; the other scan follows from it and ``rng``.
             frame: the frame.
             labels: its usable labels.
             rng: generator of the positions.
@@ -42,7 +42,7 @@ class ObjectPaster:
         if not self.config.objects or self.budget.hides(i):
             return []
         labelled = self.budget.labelled
-        donor = labelled[(number + int(rng.integers(1, max(len(labelled), 2)))) % len(labelled)]
+        donor = labelled[(sample_index + int(rng.integers(1, max(len(labelled), 2)))) % len(labelled)]
         try:
             source = self.frames.frame(donor, ())
         except DataError:

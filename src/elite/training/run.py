@@ -119,7 +119,7 @@ class _Run:
         make_folder(config.out)
         if first:
             self._open(lock, summary(training))
-        faults = FaultLog(config.faults, data.train_set.used, config.out / "faults.jsonl")
+        faults = FaultLog(config.faults, data.train_set.frame_count, config.out / "faults.jsonl")
         with named_errors(fabric.world_size):
             launch(fabric)
             data.join(fabric.global_rank, fabric.world_size, fabric.device.type)

@@ -1,0 +1,16 @@
+"""Random number streams of the training data."""
+
+from enum import IntEnum
+
+
+class RandomStream(IntEnum):
+    """Second entry of a generator's seed: draws of one stream do not change those of another.
+
+    The numbers determine the samples of a run, so they never change.
+    """
+
+    ORDER = 0  # of the samples in an epoch
+    POINTS = 1  # dropped points, and transformation of the scan
+    LABELS = 2  # labels in use when a fraction of the points is labelled
+    IMAGES = 3  # crop and augmentation of the images
+    OBJECTS = 4  # pasted objects
