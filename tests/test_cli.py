@@ -224,7 +224,7 @@ SCAN = "kitti/sequences/00/velodyne/000000.bin"
         (f"{TRAIN} --steps 5 --val_every 2", "val_every: expected a divisor of the run of 5 steps"),
         (f"{TRAIN} --out {STUDENT}/below", "Choose another output"),
         (f"{TRAIN} --data.val_sequences train,test --data.val_frames 99", "nothing to validate with.*or none"),
-        (f"{TRAIN} --student.classes 17", "student.classes must be 20"),
+        (f"{TRAIN} --student.classes 17", "student.classes: expected 20"),
         (f"{TRAIN} --devices 0", "devices: expected at least 1"),
         (f"evaluate {STUDENT}", "expected 'elite evaluate MODEL DATA'"),
         ("evaluate absent.ckpt kitti", "absent.ckpt"),

@@ -140,10 +140,10 @@ def test_train_overflow_lowers_the_scale_and_changes_nothing_else(scaled: TrainC
 
 
 def test_train_nonfinite_gradient_at_any_scale_ends_the_run(scaled: TrainConfig, monkeypatch) -> None:
-    """Six overflows from 64 down to 1, then as many steps in a row as in 32 bits."""
+    """Six overflows from 64 down to 1, then as many consecutive steps as in 32 bits."""
     spoil(monkeypatch, range(1000), lambda zero: zero.abs().sqrt().sum())
     endless = replace(scaled, steps=40, val_every=None, faults=FaultConfig(steps=3))
-    with pytest.raises(TrainingError, match="3 steps in a row"):
+    with pytest.raises(TrainingError, match="3 consecutive steps"):
         train(endless, progress=False)
     kinds = [fault["fault"] for fault in read_faults(scaled.out)]
     assert kinds == ["gradient too large for its scale"] * 6 + ["loss or gradient not finite"] * 3

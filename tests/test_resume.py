@@ -113,7 +113,7 @@ def test_resume_with_changed_settings_is_refused(tiny_kitti: Path, tmp_path: Pat
     train(moved, progress=False)  # it was finished, and stays so
     assert "backend auto then, torch now" in capsys.readouterr().out
     assert read_checkpoint(tmp_path)["global_step"] == 4
-    with pytest.raises(ConfigError, match="holds a run already"):
+    with pytest.raises(ConfigError, match="expected a folder without a run"):
         train(first, progress=False)
 
 
@@ -232,7 +232,9 @@ def test_resume_into_another_run_without_overwrite_is_refused(stopped: TrainConf
     for path, text in before.items():
         path.write_text(text)
     here = replace(stopped, out=other, resume=str(last))
-    with pytest.raises(ConfigError, match=r"other holds a run already .*last.ckpt is of another one.*--overwrite true"):
+    with pytest.raises(
+        ConfigError, match=r"other: .* found a run .*, which is not that of .*last.ckpt.*--overwrite to"
+    ):
         train(here, progress=False)
     assert {path: path.read_text() for path in other.rglob("*") if path.is_file()} == before
     train(replace(here, overwrite=True), progress=False)
@@ -330,7 +332,7 @@ def test_run_lock_without_file_system_support_is_reported(
 def test_train_in_a_folder_with_settings_only_is_refused(tiny_kitti: Path, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("seed: 1")  # as before the first checkpoint
     settings = student_run(tiny_kitti, tmp_path, steps=1)
-    with pytest.raises(ConfigError, match=r"holds a run already \(config.yaml\)"):
+    with pytest.raises(ConfigError, match=r"found a run \(config.yaml\)"):
         train(settings, progress=False)
     train(replace(settings, resume="last"), progress=False)
     assert yaml.safe_load((tmp_path / "config.yaml").read_text())["seed"] == 0
@@ -339,7 +341,7 @@ def test_train_in_a_folder_with_settings_only_is_refused(tiny_kitti: Path, tmp_p
 def test_train_init_from_the_replaced_run_is_refused(stopped: TrainConfig) -> None:
     best = stopped.out / "checkpoints" / "best.ckpt"
     again = replace(stopped, resume=None, overwrite=True, init=best.parent / ".." / "checkpoints" / "best.ckpt")
-    with pytest.raises(ConfigError, match=r"--init .*best.ckpt is a file of the run in .* Copy it elsewhere"):
+    with pytest.raises(ConfigError, match=r"--init: expected a file outside .*, found .*best.ckpt. Copy the file"):
         train(again, progress=False)
     assert best.exists()
 

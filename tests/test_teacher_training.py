@@ -268,7 +268,7 @@ def test_teacher_training_without_dense_labels_is_refused(tmp_path: Path, archit
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"data": {"root": None}}, ConfigError, "data.root is not set"),
+        ({"data": {"root": None}}, ConfigError, "Give DATA"),
         ({"data": {"cameras": "image_3"}}, DataError, "expected an image image_3/N.png"),
         ({"data": {"sequences": "0,3"}}, DataError, "expected sequence 03, found 00, 08"),
         ({"data": {"cameras": "none"}}, ConfigError, "data.cameras: .* found no camera"),

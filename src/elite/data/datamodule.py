@@ -71,7 +71,7 @@ class DataModule(BoundedLoading):
         super().__init__(config.data.timeout, stopping)
         data = config.data
         if data.root is None:
-            raise ConfigError("data.root is not set; give --data.root, the folder that holds 'sequences'.")
+            raise ConfigError("DATA: expected the folder that contains sequences/, found none. Give DATA.")
         self.config = config
         cameras = teacher_cameras(config)
         frames = SemanticKITTI(

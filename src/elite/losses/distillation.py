@@ -1,4 +1,4 @@
-"""What teaches the stages: labels of voxels and of pixels, the loss of a head, and the pull of teacher on student.
+"""Losses of the stage heads, labels of voxels and pixels, and the divergence between teacher and student.
 
 Source: ELiTe's patch-to-point multi-stage distillation (Zhang et al., ICME 2024), after 2DPASS (Yan et al., ECCV 2022).
 """
@@ -21,32 +21,32 @@ def voxel_majority(
     *,
     count_ignored: bool = True,
 ) -> Int64[Tensor, "voxels"]:
-    """The most frequent label among the points of each voxel; a tie goes to the smallest class.
+    """Majority label of the points in each voxel; the smallest class wins a tie.
 
-    Class 0 votes like any other, as in the published training: a voxel of mostly unlabelled points is ignored. With
-    ``count_ignored`` off only labelled points vote, and a voxel without one is 0. Labels are below ``classes``.
-    Takes voxels x classes counts of 8 bytes.
+    Class 0 counts like any other, as in the published training: a voxel with mostly unlabelled points is ignored.
+    Without ``count_ignored``, only labelled points count, and a voxel without one is 0. Labels are below ``classes``.
+    The counts take voxels x classes x 8 bytes.
     """
     counts = torch.bincount(point_to_voxel * classes + labels, minlength=voxels * classes).view(voxels, classes)
     if not count_ignored:
         counts[:, IGNORE] = 0
-    return counts.argmax(dim=1)  # the first maximum, by torch's promise
+    return counts.argmax(dim=1)  # torch returns the first maximum
 
 
 def segmentation_loss(
     logits: Float[Tensor, "n classes"], labels: Int64[Tensor, "n"], weights: Float[Tensor, "classes"] | None
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-    """(cross entropy, Lovasz) of a stage's head, to be added with weight 1 each; both zero if no row is labelled."""
+    """(cross entropy, Lovasz-softmax) of a stage head, each with weight 1; both are zero if no row is labelled."""
     return cross_entropy(logits, labels, weights), lovasz_softmax(logits, labels)
 
 
 def kl_divergence(
     teacher_logits: Float[Tensor, "p classes"], student_logits: Float[Tensor, "p classes"]
 ) -> Float[Tensor, ""]:
-    """KL(teacher || student), the mean over pairs **and** classes; no gradient reaches the teacher.
+    """KL(teacher || student), averaged over pairs **and** classes, without gradient for the teacher.
 
-    With 20 classes this is 1/20 of the usual mean over pairs: the published weight of 0.05 belongs to it. At least
-    float32 inside. Zero (with a gradient of zero) without pairs.
+    With 20 classes, this is 1/20 of the usual mean over pairs. The published weight of 0.05 refers to it. Computed in
+    float32 or float64. Zero, with a zero gradient, without pairs.
     """
     precision = torch.promote_types(student_logits.dtype, torch.float32)
     teacher = torch.log_softmax(teacher_logits.detach(), dim=1, dtype=precision)
@@ -56,9 +56,9 @@ def kl_divergence(
 
 
 def dense_pixels(views: Views, stride: int) -> tuple[Pixels, Int64[Tensor, "labelled"]]:
-    """Pixels whose dense label is known, of the images that have such, and the labels.
+    """Labelled pixels of the images with dense labels, and their labels.
 
-    In every ``stride``-th row and column, from ``stride // 2`` on.
+    Only every ``stride``-th row and column is used, starting at ``stride // 2``.
     """
     if views.labels is None:
         none = views.pairs.view[:0]
@@ -72,10 +72,13 @@ def dense_pixels(views: Views, stride: int) -> tuple[Pixels, Int64[Tensor, "labe
 def labelled_pairs(
     views: Views, point_labels: Int64[Tensor, "n"], *, everywhere: bool = False
 ) -> tuple[Int64[Tensor, "labelled"], Int64[Tensor, "labelled"]]:
-    """Which pairs have a labelled point, in the images without dense labels or ``everywhere``, and the labels."""
+    """Indices of the pairs with a labelled point, and the labels.
+
+    By default, only pairs in images without dense labels; with ``everywhere``, pairs in all images.
+    """
     labels = point_labels[views.pair_point]
     keep = labels != IGNORE
     if not everywhere:
         keep &= ~views.has_labels[views.pairs.view]
-    chosen = torch.nonzero(keep)[:, 0]
-    return chosen, labels[chosen]
+    indices = torch.nonzero(keep)[:, 0]
+    return indices, labels[indices]

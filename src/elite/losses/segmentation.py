@@ -1,4 +1,4 @@
-"""Weighted cross entropy, and the class weights."""
+"""Weighted cross entropy and class weights."""
 
 from collections.abc import Sequence
 
@@ -11,9 +11,9 @@ from elite.labels import IGNORE
 
 
 def class_weights(counts: Sequence[int]) -> Float[Tensor, "classes"]:
-    """(max f / f)^(1/3) for the classes 1, 2, ... with f points each; entry 0, the ignored class, is 0.
+    """Class weights (max f / f)^(1/3) from the point counts f of the classes 1, 2, ...; class 0 has weight 0.
 
-    A class without points gets 1: no term of the loss ever uses it.
+    A class without points has weight 1, which no loss uses.
     """
     f = torch.tensor(counts, dtype=torch.float64)
     weights = torch.where(f > 0, (f.max() / f.clamp(min=1)) ** (1 / 3), 1.0)
@@ -23,9 +23,9 @@ def class_weights(counts: Sequence[int]) -> Float[Tensor, "classes"]:
 def cross_entropy(
     logits: Float[Tensor, "n classes"], labels: Int64[Tensor, "n"], weights: Float[Tensor, "classes"] | None = None
 ) -> Float[Tensor, ""]:
-    """Mean over the batch, weighted by class, in at least float32. Rows labelled 0 are left out.
+    """Class-weighted mean cross entropy over the batch, in float32 or float64. Rows with label 0 are ignored.
 
-    Zero, with a gradient of zero, if no row is labelled.
+    Zero, with a zero gradient, if no row is labelled.
     """
     precision = torch.promote_types(logits.dtype, torch.float32)
     if not (labels != IGNORE).any():

@@ -24,7 +24,7 @@ class Images(BoundedLoading):
         super().__init__(config.data.timeout, stopping)
         self.config, data = config, config.data
         if data.root is None:
-            raise ConfigError("data.root is not set; give --data.root, the folder that holds 'sequences'.")
+            raise ConfigError("DATA: expected the folder that contains sequences/, found none. Give DATA.")
         self.train_set = self._pictures(data.sequences, data.frames, without=data.val_sequences, augment=True)
         validated = data.val_sequences != "none"
         self.val_set = self._pictures(data.val_sequences, data.val_frames, augment=False) if validated else None

@@ -1,4 +1,4 @@
-"""Patch-to-point multi-stage distillation: what training adds to the student (METHOD: PPMSKD)."""
+"""Patch-to-point multi-stage distillation (PPMSKD): heads on the stages of the student, and the teacher."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from elite.losses import dense_pixels, kl_divergence, labelled_pairs, segmentati
 from elite.sparse import gather_deterministic
 from elite.types import Batch, StageOutput, StudentOutput, TeacherOutput, Views
 
-if TYPE_CHECKING:  # its libraries are needed only where there is a teacher
+if TYPE_CHECKING:  # its libraries are required only with a teacher
     from elite.teacher import Teacher
 
 
@@ -30,11 +30,14 @@ class Distillation(nn.Module):
         self.config = config.distill
         self.classes = student.classes
         count = len(student.strides) - 1
-        chosen = range(count) if config.distill.stages is None else config.distill.stages
-        if max(chosen) >= count:
-            raise ConfigError(f"distill.stages {config.distill.stages} names a stage beyond the student's {count}.")
-        # The others weigh nothing, but take part: every parameter has a gradient, on which several processes rely.
-        self.shares = [float(i in chosen) for i in range(count)]
+        selected = range(count) if config.distill.stages is None else config.distill.stages
+        if max(selected) >= count:
+            raise ConfigError(
+                f"distill.stages: expected stages 0..{count - 1} of the student, found {config.distill.stages}. Remove "
+                "the others."
+            )
+        # Other stages have weight 0: several processes require a gradient of each parameter.
+        self.shares = [float(i in selected) for i in range(count)]
         self.student_heads = nn.ModuleList(
             nn.Sequential(
                 nn.Linear(student.channels, 2 * student.channels),
@@ -82,19 +85,19 @@ class Distillation(nn.Module):
     ) -> tuple[TeacherOutput, Tensor, TeacherOutput]:
         """Teacher logits at labelled pixels, their labels, and teacher logits at the pairs.
 
-        Labels are those of points, and the dense labels of images that have them. The pairs are computed once.
+        The labels are those of the points and, where available, the dense image labels. Pairs are evaluated once.
         """
-        chosen, labels = labelled_pairs(views, point_labels, everywhere=self.config.dense_pairs)
+        labelled, labels = labelled_pairs(views, point_labels, everywhere=self.config.dense_pairs)
         pixels, dense_labels = dense_pixels(views, self.config.dense_stride)
-        learns = len(chosen) > 0 or len(pixels) == 0  # else no gradient comes from the pairs: nothing is kept for it
-        with _gradients(learns, maps[0].device.type):
+        needs_gradients = len(labelled) > 0 or len(pixels) == 0  # otherwise the graph of the pairs is not needed
+        with _gradients(needs_gradients, maps[0].device.type):
             at_pairs = teacher.at(maps, views.pairs, views.size)
         if len(pixels) == 0:
-            return at_pairs.select(chosen), labels, at_pairs
+            return at_pairs.select(labelled), labels, at_pairs
         at_dense = teacher.at(maps, pixels, views.size)
-        if len(chosen) == 0:
+        if len(labelled) == 0:
             return at_dense, dense_labels, at_pairs
-        return at_pairs.select(chosen).concat(at_dense), torch.cat([labels, dense_labels]), at_pairs
+        return at_pairs.select(labelled).concat(at_dense), torch.cat([labels, dense_labels]), at_pairs
 
     def _teacher_terms(
         self, teacher_logits: TeacherOutput, labels: Tensor, weights: Tensor | None
@@ -109,7 +112,7 @@ class Distillation(nn.Module):
     def _divergences(
         self, teacher_logits: TeacherOutput, views: Views, voxel_logits: list[Tensor], output: StudentOutput
     ) -> dict[str, Tensor]:
-        """KL(teacher || student) at the pairs, labelled or not. A point that two cameras see counts twice."""
+        """KL(teacher || student) at all pairs, also unlabelled ones. A point in view of two cameras counts twice."""
         if self.config.kl == self.config.logits == 0:
             return {}
         share = self.config.kl / sum(self.shares)
@@ -135,10 +138,10 @@ def _named(name: str, losses: tuple[Tensor, Tensor], weight: float) -> dict[str,
 
 @contextmanager
 def _gradients(wanted: bool, device_type: str) -> Iterator[None]:
-    """Keep what gradients need only if ``wanted``.
+    """Record a graph for gradients only if ``wanted``.
 
-    Without them autocast caches no 16-bit copy of a weight: older versions of torch would use that copy, which has no
-    gradient, for the rest of the step (https://github.com/pytorch/pytorch/issues/112583).
+    Otherwise autocast also must not cache 16-bit copies of weights: older versions of torch would use these copies,
+    which have no gradient, for the rest of the step (https://github.com/pytorch/pytorch/issues/112583).
     """
     with (
         torch.set_grad_enabled(wanted and torch.is_grad_enabled()),
@@ -153,5 +156,5 @@ def _gradients(wanted: bool, device_type: str) -> Iterator[None]:
 
 
 def zero_gradient_anchor(module: nn.Module) -> Tensor:
-    """Zero with a zero gradient for every trained parameter, so that a batch without images joins a shared step."""
+    """Zero with a zero gradient for every trained parameter, which lets a batch without images join a shared step."""
     return torch.stack([p.sum() for p in module.parameters() if p.requires_grad]).sum() * 0

@@ -81,7 +81,7 @@ class TrainingLoop:
         """
         self.throughput.batch_arrived()
         self._begin_work()
-        self.step.faults.unreadable_frames(batch.faults, self.step.scheduled_steps)
+        self.step.faults.record_unreadable_frames(batch.faults, self.step.scheduled_steps)
         if self.plan.ends_step(self.batches):
             self.step.begin()
         last, epoch = self.plan.ends_step(self.batches + 1), self.epoch

@@ -1,4 +1,4 @@
-"""The optimiser and its schedule."""
+"""Optimiser and learning-rate schedule."""
 
 import math
 
@@ -9,12 +9,12 @@ from elite.config import OptimConfig
 
 
 def build_optimizer(model: nn.Module, teacher: nn.Module | None, config: OptimConfig) -> torch.optim.SGD:
-    """SGD with Nesterov momentum over what is trained; the parameters of ``teacher`` may have a rate of their own."""
-    of_teacher = [] if teacher is None else [p for p in teacher.parameters() if p.requires_grad]
-    theirs = {id(p) for p in of_teacher}
-    groups: list[dict] = [{"params": [p for p in model.parameters() if p.requires_grad and id(p) not in theirs]}]
-    if of_teacher:
-        groups.append({"params": of_teacher, "lr": config.teacher_lr or config.lr})
+    """SGD with Nesterov momentum over the trained parameters. ``config.teacher_lr`` is the rate of ``teacher``."""
+    teacher_parameters = [] if teacher is None else [p for p in teacher.parameters() if p.requires_grad]
+    teacher_ids = {id(p) for p in teacher_parameters}
+    groups: list[dict] = [{"params": [p for p in model.parameters() if p.requires_grad and id(p) not in teacher_ids]}]
+    if teacher_parameters:
+        groups.append({"params": teacher_parameters, "lr": config.teacher_lr or config.lr})
     return torch.optim.SGD(
         groups,
         lr=config.lr,
@@ -27,7 +27,7 @@ def build_optimizer(model: nn.Module, teacher: nn.Module | None, config: OptimCo
 def cosine(step: int, total: int, config: OptimConfig, *, stair: int = 1) -> float:
     """Factor on lr at an optimiser step: linear warm-up, then a half cosine down to final_lr at ``total``.
 
-    The cosine falls every ``stair`` steps: with every step, or once an epoch.
+    ``stair`` is the number of steps between two changes of the cosine: 1, or the steps of an epoch.
     """
     if step < config.warmup_steps:
         return (step + 1) / (config.warmup_steps + 1)

@@ -8,10 +8,10 @@ from elite.student import SPVCNN
 
 
 def freeze(student: SPVCNN, names: str) -> list[nn.Module]:
-    """Stop training the named parts (``stages.0,classifier``; none = all are trained), and return them.
+    """Freeze the named parts (such as ``stages.0,classifier``; none = train all), and return them.
 
     Raises:
-        ConfigError: the student has no such part, or nothing is left to train.
+        ConfigError: a part is unknown, or all parameters would be frozen.
     """
     parts = []
     for name in parse_names(names):
@@ -20,8 +20,11 @@ def freeze(student: SPVCNN, names: str) -> list[nn.Module]:
         except AttributeError as error:
             known = ["point_mlp", *(f"stages.{i}" for i in range(len(student.stages))), "classifier"]
             raise ConfigError(
-                f"freeze names '{name}', but the student's parts are {', '.join(known)}, and their parts."
+                f"freeze: expected parts of the student ({', '.join(known)}, or submodules of these), found '{name}'. "
+                "Correct the name."
             ) from error
     if not any(p.requires_grad for p in student.parameters()):
-        raise ConfigError(f"freeze '{names}' leaves nothing of the student to train; name fewer parts.")
+        raise ConfigError(
+            f"freeze: expected at least one trained part, found '{names}', the complete student. Name fewer."
+        )
     return parts

@@ -38,7 +38,7 @@ from elite.training.module import TrainingModule
 from elite.training.progress import Progress
 from elite.training.random_state import restore_random_state
 from elite.training.resume import ResumePoint, check_data, checkpoint_to_resume, summarise
-from elite.training.run_folder import check_folder, lock_path, open_folder, remove_halves
+from elite.training.run_folder import check_folder, lock_path, open_folder, remove_partial_checkpoints
 from elite.training.run_lock import RunLock
 from elite.training.saving import CheckpointFiles
 from elite.training.step import OptimizerStep
@@ -48,9 +48,9 @@ from elite.weights.torch_file import load_torch
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """Where the run's checkpoints are, and the best official validation mIoU.
+    """Checkpoints of a run and its best validation mIoU.
 
-    Without validation the score is None, and the best checkpoint is the last.
+    Without validation, the mIoU is None and the best checkpoint is the last one.
     """
 
     best: Path
@@ -62,15 +62,18 @@ def train(config: TrainConfig, *, progress: bool = True) -> TrainingResult:
     """Train the student as ``config`` says, with a teacher unless ``config.teacher.weights`` is none.
 
     Raises:
-        ConfigError, CheckpointError, OutputError: before the first step, if something does not fit.
-        DataError: the same, or later, when more frames are damaged than ``config.faults`` allows, or no batch comes
-            within ``config.data.timeout``.
-        TrainingError: too many steps in a row without finite numbers, no usable result, or a process is gone.
-        StoppedError: a signal asked it to stop (SIGTERM, SIGHUP, SIGUSR1, SIGUSR2); what is needed to resume is saved.
-        KeyboardInterrupt: the same by SIGINT.
+        ConfigError, CheckpointError, OutputError: a check before the first step failed.
+        DataError: a check of the data failed, more frames are damaged than ``config.faults`` allows, or no batch
+            arrived within ``config.data.timeout``.
+        TrainingError: too many consecutive steps were not finite, the result is not usable, or a process has ended.
+        StoppedError: SIGTERM, SIGHUP, SIGUSR1 or SIGUSR2 arrived. A checkpoint to resume from has been saved.
+        KeyboardInterrupt: SIGINT arrived. A checkpoint to resume from has been saved.
     """
     if config.student.classes != NUM_CLASSES:
-        raise ConfigError(f"student.classes must be {NUM_CLASSES} for SemanticKITTI, found {config.student.classes}.")
+        raise ConfigError(
+            f"student.classes: expected {NUM_CLASSES}, the classes of SemanticKITTI, found {config.student.classes}. "
+            "Remove --student.classes."
+        )
     run = _Run(_with_absolute_paths(config), progress)
     try:
         with run.stopping.listening(), RunLock(config.out, lock_path(config.out)) as lock:
@@ -153,7 +156,7 @@ class _Run:
         if point is None or not point.is_in(self.config.out):
             open_folder(self.config, point, parameters)
             say("\n".join(f"{name:28s} {count:>12,} parameters" for name, count in parameters.items()))
-        remove_halves(self.config.out)
+        remove_partial_checkpoints(self.config.out)
         if point is not None and point.best is not None:
             self._restore_best(point.best)
 
@@ -187,8 +190,8 @@ class _Run:
         skipped = faults.summary(training.total_steps)
         if self.files.best_score is None and faults.lost_scores:
             raise TrainingError(
-                f"no validation had finite predictions, so no checkpoint is the best; {skipped}. Lower --optim.lr, "
-                "and start again."
+                f"validation: expected finite predictions, found none, so there is no best checkpoint; {skipped}. "
+                "Lower --optim.lr, and start a new run."
             )
         if faults.skipped:
             say(f"{skipped}; {self.config.out / 'faults.jsonl'} lists them")
@@ -197,7 +200,7 @@ class _Run:
 
 
 def _with_absolute_paths(config: TrainConfig) -> TrainConfig:
-    """Settings that mean the same from any working folder."""
+    """Settings that do not depend on the working folder."""
     weights = config.teacher.weights
     if weights is None or not Path(weights).exists():
         return config

@@ -1,4 +1,4 @@
-"""The folder of a run: who may write into it, what an earlier run left there, what is recorded when a run begins."""
+"""Run folder: checks before a run writes to it, removal of an earlier run, and the files that record the new one."""
 
 import shutil
 from pathlib import Path
@@ -11,9 +11,9 @@ from elite.errors import ConfigError, OutputError
 from elite.files import atomic_file, write_bytes, write_json
 from elite.training.resume import ResumePoint
 
-_OF_A_RUN = ("config.yaml", "checkpoints/*.ckpt")  # any of these means that there is a run
-_REPLACED = (
-    *(*_OF_A_RUN, "versions.json", "parameters.json", "metrics.csv", "evaluation*.json", "faults.jsonl"),
+_RUN_FILES = ("config.yaml", "checkpoints/*.ckpt")  # one of these makes a folder a run folder
+_REPLACED_FILES = (
+    *(*_RUN_FILES, "versions.json", "parameters.json", "metrics.csv", "evaluation*.json", "faults.jsonl"),
     *("tensorboard/events.out.tfevents.*", "report/*.png", "report/*.html", "untrained.safetensors"),
 )
 
@@ -23,65 +23,67 @@ def lock_path(out: Path) -> Path:
 
 
 def check_folder(config: TrainConfig, point: ResumePoint | None) -> None:
-    """Check that the run that begins, or resumes from ``point``, may write into ``config.out``.
+    """Check that a new run, or one that resumes from ``point``, may write into ``config.out``.
 
     Raises:
-        ConfigError: an earlier run is there, and no leave to replace it, or the new one needs a file of it.
+        ConfigError: the folder contains another run that may not be replaced, or ``config.init`` is one of its files.
     """
     if point is not None and point.is_in(config.out):
         return
-    found = _found(config.out, _OF_A_RUN)
-    starts_again = config.resume == "last" and not _found(config.out, _OF_A_RUN[1:])  # stopped before a checkpoint
-    if found and not (starts_again or config.overwrite):
-        whose = "" if point is None else f", and {point.path} is of another one"
+    existing = _matching(config.out, _RUN_FILES)
+    is_restart = config.resume == "last" and not _matching(config.out, _RUN_FILES[1:])  # stopped before a checkpoint
+    if existing and not (is_restart or config.overwrite):
+        other = "" if point is None else f", which is not that of {point.path}"
         raise ConfigError(
-            f"{config.out} holds a run already ({found[0].name}){whose}. Choose another --out, give --resume last to "
-            "continue the run, or --overwrite true to replace it."
+            f"{config.out}: expected a folder without a run, found a run ({existing[0].name}){other}. Choose another "
+            "--out, use --resume last to continue the run, or --overwrite to replace it."
         )
-    if config.init is not None and any(_is_same(config.init, path) for path in _found(config.out, _REPLACED)):
+    if config.init is not None and any(_is_same(config.init, path) for path in _matching(config.out, _REPLACED_FILES)):
         raise ConfigError(
-            f"--init {config.init} is a file of the run in {config.out}, which the new run replaces. Copy it elsewhere "
-            "first, or choose another --out."
+            f"--init: expected a file outside {config.out}, which the new run replaces, found {config.init}. Copy the "
+            "file to another folder, or choose another --out."
         )
 
 
 def open_folder(config: TrainConfig, point: ResumePoint | None, parameters: dict[str, int]) -> None:
-    """Remove what an earlier run left, record settings, versions and sizes, bring along what belongs to ``point``.
+    """Remove the files of an earlier run, copy those that belong to ``point``, and record settings and versions.
 
     Raises:
         OutputError: the folder is not writable, or the disk is full.
     """
-    for path in _found(config.out, _REPLACED):
+    for path in _matching(config.out, _REPLACED_FILES):
         path.unlink(missing_ok=True)
     if point is not None:
-        _bring(point, config.out)
+        _copy_history(point, config.out)
     write_bytes(config.out / "config.yaml", yaml.safe_dump(plain(config), sort_keys=False).encode())
     write_json(config.out / "versions.json", describe() | {"seed": config.seed})
     write_json(config.out / "parameters.json", parameters)
 
 
-def remove_halves(out: Path) -> None:
+def remove_partial_checkpoints(out: Path) -> None:
     """Remove checkpoints that were being written when the run was killed. Only the holder of the lock may do this."""
     for path in (out / "checkpoints").glob(".*.ckpt.*"):
         path.unlink(missing_ok=True)
 
 
-def _bring(point: ResumePoint, out: Path) -> None:
-    """Copy what belongs to ``point`` from its own run, if that is where it lies."""
+def _copy_history(point: ResumePoint, out: Path) -> None:
+    """Copy the best checkpoint, the metrics and the faults of the run of ``point``, if it is in a run folder."""
     checkpoints = point.path.parent
     if checkpoints.name != "checkpoints":
         return
     for name in ("checkpoints/best.ckpt", "metrics.csv", "faults.jsonl"):
-        there = checkpoints.parent / name
-        if there.is_file():
+        path = checkpoints.parent / name
+        if path.is_file():
             try:
-                with there.open("rb") as source, atomic_file(out / name) as copy:
+                with path.open("rb") as source, atomic_file(out / name) as copy:
                     shutil.copyfileobj(source, copy)
             except OSError as error:
-                raise OutputError(f"cannot copy {there} to {out} ({error.strerror}). Check the storage.") from error
+                raise OutputError(
+                    f"{out}: expected to copy {path} into this folder, found {error.strerror}. Check the storage."
+                ) from error
 
 
-def _found(out: Path, patterns: tuple[str, ...]) -> list[Path]:
+def _matching(out: Path, patterns: tuple[str, ...]) -> list[Path]:
     return [path for pattern in patterns for path in sorted(out.glob(pattern))]
 
 

@@ -1,4 +1,4 @@
-"""A lock on a run folder: two runs that write into one folder would each lose their result."""
+"""Lock of a run folder, since two runs that write into one folder would destroy their results."""
 
 import errno
 import fcntl
@@ -17,10 +17,10 @@ _HELD = {errno.EACCES, errno.EAGAIN}
 
 
 class RunLock:
-    """The sole right to write to ``out``: a lock on the file ``path``, from ``acquire`` to the end of the block.
+    """Exclusive access to the run folder ``out``: a lock on ``path``, from ``acquire`` to the end of the block.
 
-    It is a record lock: it belongs to this process, and not to loader processes that outlive it for a moment. Where the
-    file system has no locks, the run continues without one, with a notice.
+    The record lock belongs to this process only, not to loader processes that may end a moment later. If the file
+    system does not support locks, the run prints a notice and continues.
     """
 
     def __init__(self, out: Path, path: Path) -> None:
@@ -33,12 +33,12 @@ class RunLock:
     def __exit__(self, *_: object) -> None:
         if self._descriptor is not None:
             with suppress(OSError):
-                self.path.unlink()  # still locked: nobody else can have taken it
+                self.path.unlink()  # while it is locked, so that no other process can have acquired it
             os.close(self._descriptor)
             self._descriptor = None
 
     def acquire(self) -> None:
-        """Take the lock, if this object does not hold it yet.
+        """Acquire the lock unless this object already holds it.
 
         Raises:
             ConfigError: another process holds it.
@@ -56,18 +56,18 @@ class RunLock:
                 if error.errno not in _HELD:
                     return self._warn(error)
                 raise ConfigError(
-                    f"{self.out}: expected a folder that no other run writes to, found the run of {holder}. Wait for "
-                    "its end, or choose another --out."
+                    f"{self.out}: expected a folder that no other run writes to, found the run of {holder}. Wait "
+                    "until it ends, or choose another --out."
                 ) from error
             if _is_file_at(descriptor, self.path):
                 self._descriptor = descriptor
                 _write_holder(descriptor)
             else:
-                os.close(descriptor)  # its holder has just removed it
+                os.close(descriptor)  # the previous holder has just removed this file
 
     def _warn(self, error: OSError) -> None:
         say(
-            f"{self.path} cannot be locked here ({error.strerror}): make sure that no other run writes to {self.out}",
+            f"{self.path} cannot be locked ({error.strerror}). Make sure that no other run writes to {self.out}",
             error=True,
         )
 

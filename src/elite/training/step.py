@@ -78,10 +78,10 @@ class OptimizerStep:
         if finite:
             self._update()
         if self.updates > updates:
-            self.faults.taken_step()
+            self.faults.record_step()
         else:
             self._norms.restore()
-            record = self.faults.overflowed_step if finite else self.faults.skipped_step
+            record = self.faults.record_overflow if finite else self.faults.record_skipped_step
             record(self._frames, self.scheduled_steps)
         self.optimizer.zero_grad()
         self.scheduled_steps += 1

@@ -69,7 +69,7 @@ class Validation:
 
     def _student_metrics(self, confusion: Confusion, non_finite_scans: int, step: int) -> dict[str, float]:
         if non_finite_scans:
-            self.faults.lost_score(non_finite_scans, step, report=self.fabric.is_global_zero)
+            self.faults.record_invalid_score(non_finite_scans, step, report=self.fabric.is_global_zero)
         result = score(confusion.total(self.fabric).numpy())
         factor = math.nan if non_finite_scans else 1.0
         return {
