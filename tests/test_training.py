@@ -192,7 +192,7 @@ def test_train_schedule_length_follows_the_data(tiny_kitti: Path, tmp_path: Path
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"data": DataConfig(root=None)}, ConfigError, r"--data\.root"),
+        ({"data": DataConfig(root=None)}, ConfigError, "Give DATA"),
         ({"data": DataConfig(root=Path("nowhere"))}, DataError, "expected a folder 'sequences'"),
         ({"data": "11"}, DataError, "training needs labels"),
         ({"val": "11"}, DataError, "none to train without validation"),
