@@ -52,7 +52,7 @@ def macs_of(points: Tensor, student: SPVCNN) -> dict[str, int]:
     levels = prepared.geometry.levels
     fine, coarse = sum(map(len, levels[:-1])), sum(map(len, levels[1:]))
     # Each pair counts in both directions, and each voxel is its own neighbour.
-    pairs = sum(2 * int(prepared.pairs(i).count.sum()) for i in range(len(levels) - 1)) + fine
+    pairs = sum(2 * int(prepared.neighbour_pairs(i).count.sum()) for i in range(len(levels) - 1)) + fine
     blocks, h, classes = sum(b.groups for b in prepared.geometry.blocks), c // 2, student.config.classes
     return {
         "3x3x3 convolutions": 4 * pairs * c * c,

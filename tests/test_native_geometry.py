@@ -71,7 +71,7 @@ def assert_equals_torch(
     assert_same(ours, theirs)
     for level, neighbours in zip(ours.levels, ours.neighbours, strict=False):
         assert isinstance(neighbours, NativeKernelMap)
-        assert_pairs_are_of(neighbours.pairs, level.coords)
+        assert_pairs_are_of(neighbours.neighbour_pairs, level.coords)
 
 
 def assert_pairs_are_of(pairs: NeighbourPairs, coords: Tensor) -> None:
@@ -144,7 +144,7 @@ def test_native_geometry_of_distant_scan_numbers_falls_back_to_torch():
 def test_native_kernel_map_pairs_worked_by_hand():
     found = NativeKernelMap.build(torch.tensor([[0, 0, 5, 0], [0, 0, 5, 1], [0, 1, 5, 0], [1, 0, 5, 2]]))
     assert found is not None
-    pairs = found.pairs
+    pairs = found.neighbour_pairs
     linked = {
         (k, pairs.first[k, p].item(), pairs.second[k, p].item()) for k in range(13) for p in range(pairs.count[k])
     }
@@ -160,4 +160,4 @@ def test_native_kernel_map_far_neighbours_equal_torch():
         found = NativeKernelMap.build(coords)
         assert (found is not None) == fits
         if found is not None:
-            assert_pairs_are_of(found.pairs, coords)
+            assert_pairs_are_of(found.neighbour_pairs, coords)

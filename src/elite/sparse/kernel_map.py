@@ -7,12 +7,12 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from elite.sparse.torch_conv import CENTRE, POSITIONS, PairBlock, convolve_blocks
+from elite.sparse.torch_conv import CENTRE, POSITIONS, PairChunk, convolve_chunks
 
 _INT64_MAX = (1 << 63) - 1
-# Voxels in one block of pairs. On the CPU their products then stay in cache, and no buffer is so large that the
+# Voxels in one chunk of pairs. On the CPU their products then stay in cache, and no buffer is so large that the
 # system hands out fresh pages for it every time (about 7 pairs per voxel: 15 MB at 64 channels).
-_BLOCK = 8192
+_CHUNK_VOXELS = 8192
 
 
 @dataclass(frozen=True)
@@ -24,24 +24,24 @@ class KernelMap:
     @classmethod
     def build(cls, coords: Int64[Tensor, "v 4"]) -> "KernelMap":
         """Find the neighbours within 3x3x3 of distinct voxels (batch, z, y, x) in ascending order."""
-        keys, (step_z, step_y) = pack(coords)
+        keys, (step_z, step_y) = voxel_keys(coords)
         return cls(_neighbours(keys, step_z, step_y))
 
     @cached_property
-    def blocks(self) -> tuple[PairBlock, ...]:
-        """The pairs, block by block; one block on a GPU."""
+    def chunks(self) -> tuple[PairChunk, ...]:
+        """The neighbour pairs in chunks; one chunk on a GPU."""
         count = len(self.neighbours)
-        size = _BLOCK if self.neighbours.device.type == "cpu" else max(1, count)
-        return tuple(PairBlock.build(self.neighbours[start : start + size], start) for start in range(0, count, size))
+        size = _CHUNK_VOXELS if self.neighbours.device.type == "cpu" else max(1, count)
+        return tuple(PairChunk.build(self.neighbours[start : start + size], start) for start in range(0, count, size))
 
     def convolve(
         self, feats: Float[Tensor, "v c_in"], weight: Float[Tensor, "27 c_in c_out"]
     ) -> Float[Tensor, "v c_out"]:
         """Compute ``submanifold_conv`` with its gradients."""
-        return convolve_blocks(feats, weight, self.blocks)
+        return convolve_chunks(feats, weight, self.chunks)
 
 
-def pack(coords: Int64[Tensor, "v 4"]) -> tuple[Int64[Tensor, "v"], tuple[int, int]]:
+def voxel_keys(coords: Int64[Tensor, "v 4"]) -> tuple[Int64[Tensor, "v"], tuple[int, int]]:
     """Return one int64 key per (batch, z, y, x), in that order of significance, and the key's steps along (z, y).
 
     Any index is allowed, including negative and huge ones. The occupied box keeps one empty cell on every side: a step

@@ -18,7 +18,7 @@ class NativeKernelMap:
     """Neighbouring voxels of a grid for the native kernels; ``coords`` as ``Level.coords``."""
 
     coords: Int64[Tensor, "v 4"]
-    pairs: NeighbourPairs
+    neighbour_pairs: NeighbourPairs
 
     @classmethod
     def build(
@@ -41,8 +41,8 @@ class NativeKernelMap:
         return cls(coords, NeighbourPairs(first, second, count)) if completed else None
 
     @cached_property
-    def float64_neighbours(self) -> KernelMap:
-        """The same neighbours for plain PyTorch."""
+    def torch_neighbours(self) -> KernelMap:
+        """The same neighbours for plain PyTorch, which float64 input requires."""
         return KernelMap.build(self.coords)
 
     def convolve(
@@ -50,11 +50,11 @@ class NativeKernelMap:
     ) -> Float[Tensor, "v c_out"]:
         """Compute ``submanifold_conv``: 16-bit input in float32, which is faster here; float64 by plain PyTorch."""
         if torch.float64 in (feats.dtype, weight.dtype):
-            return self.float64_neighbours.convolve(feats, weight)
+            return self.torch_neighbours.convolve(feats, weight)
         return convolve_with_gradients(
             feats.float().contiguous(),
             weight.float(),
-            self.pairs,
+            self.neighbour_pairs,
             product=native_product,
             weight_gradient=weight_gradient,
         )

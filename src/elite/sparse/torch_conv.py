@@ -16,7 +16,7 @@ CENTRE = 13  # kernel positions run over (dz, dy, dx) with dx fastest, so the vo
 
 
 @dataclass(frozen=True)
-class PairBlock:
+class PairChunk:
     """Pairs of the voxels start..end, sorted by kernel position. A voxel's pair with itself (position 13) is implied.
 
     Voxel target[p] has the neighbour source[p] at kernel position k, for splits[k] <= p < splits[k + 1].
@@ -32,7 +32,7 @@ class PairBlock:
     offsets: Int64[Tensor, "starts"]
 
     @classmethod
-    def build(cls, table: Int64[Tensor, "v 27"], start: int) -> "PairBlock":
+    def build(cls, table: Int64[Tensor, "v 27"], start: int) -> "PairChunk":
         """From the neighbour of each voxel at each kernel position, -1 for none; ``start`` is the first voxel."""
         by_position = table.T.contiguous()
         exists = by_position >= 0
@@ -56,33 +56,33 @@ class PairBlock:
                 yield k, start, end
 
 
-def convolve_blocks(
-    feats: Float[Tensor, "v c_in"], weight: Float[Tensor, "27 c_in c_out"], blocks: Sequence[PairBlock]
+def convolve_chunks(
+    feats: Float[Tensor, "v c_in"], weight: Float[Tensor, "27 c_in c_out"], chunks: Sequence[PairChunk]
 ) -> Float[Tensor, "v c_out"]:
     """Compute the convolution with its gradients; under autocast in its 16-bit type."""
     if torch.is_autocast_enabled(feats.device.type):
         feats = feats.to(torch.get_autocast_dtype(feats.device.type))
     return convolve_with_gradients(
-        feats, weight.to(feats.dtype), blocks, product=_gather_multiply_sum, weight_gradient=_weight_gradient
+        feats, weight.to(feats.dtype), chunks, product=_gather_multiply_sum, weight_gradient=_weight_gradient
     )
 
 
-def _gather_multiply_sum(feats: Tensor, weight: Tensor, blocks: Sequence[PairBlock]) -> Tensor:
+def _gather_multiply_sum(feats: Tensor, weight: Tensor, chunks: Sequence[PairChunk]) -> Tensor:
     out = torch.mm(feats, weight[CENTRE])
-    for block in blocks:
-        gathered = feats.index_select(0, block.source)
-        products = feats.new_empty(len(block.source), weight.shape[2])
-        for k, start, end in block.runs():
+    for chunk in chunks:
+        gathered = feats.index_select(0, chunk.source)
+        products = feats.new_empty(len(chunk.source), weight.shape[2])
+        for k, start, end in chunk.runs():
             torch.mm(gathered[start:end], weight[k], out=products[start:end])
-        out[block.start : block.end] += segment_sum(products, block.order, block.offsets)
+        out[chunk.start : chunk.end] += segment_sum(products, chunk.order, chunk.offsets)
     return out
 
 
-def _weight_gradient(feats: Tensor, grad: Tensor, blocks: Sequence[PairBlock]) -> Tensor:
+def _weight_gradient(feats: Tensor, grad: Tensor, chunks: Sequence[PairChunk]) -> Tensor:
     weight = feats.new_zeros(POSITIONS, feats.shape[1], grad.shape[1])
     torch.mm(feats.T, grad, out=weight[CENTRE])
-    for block in blocks:
-        inputs, outputs = feats.index_select(0, block.source), grad.index_select(0, block.target)
-        for k, start, end in block.runs():
+    for chunk in chunks:
+        inputs, outputs = feats.index_select(0, chunk.source), grad.index_select(0, chunk.target)
+        for k, start, end in chunk.runs():
             weight[k].addmm_(inputs[start:end].T, outputs[start:end])
     return weight

@@ -7,7 +7,7 @@ from jaxtyping import Float32, Int64
 from torch import Tensor
 
 from elite.sparse.backends import ResolvedBackend, find_neighbours
-from elite.sparse.kernel_map import pack
+from elite.sparse.kernel_map import voxel_keys
 from elite.sparse.pooling import Csr, Grouping, Pooling
 from elite.sparse.voxels import Geometry, Grid, Level
 
@@ -41,7 +41,7 @@ def build_torch_geometry(
 
 def _level(points: Tensor, batch_index: Tensor, grid: Grid, stride: int) -> Level:
     coords = torch.cat([batch_index[:, None], grid.coords(points, stride)], dim=1)
-    values, inverse = torch.unique(pack(coords)[0], return_inverse=True)
+    values, inverse = torch.unique(voxel_keys(coords)[0], return_inverse=True)
     distinct = coords.new_empty(len(values), 4)
     distinct[inverse] = coords  # all points of a voxel write the same row
     return Level(stride, distinct, Grouping(inverse, len(values)))
@@ -49,7 +49,7 @@ def _level(points: Tensor, batch_index: Tensor, grid: Grid, stride: int) -> Leve
 
 def _blocks(coords: Int64[Tensor, "v 4"]) -> Grouping:
     halved = torch.cat([coords[:, :1], coords[:, 1:] // 2], dim=1)
-    values, inverse = torch.unique(pack(halved)[0], return_inverse=True)
+    values, inverse = torch.unique(voxel_keys(halved)[0], return_inverse=True)
     return _sorted(Grouping(inverse, len(values)))
 
 

@@ -28,7 +28,7 @@ from elite.native import (
 from elite.sparse import Geometry, Grouping, Level, Pooling, build_native_geometry, voxel_points
 from elite.sparse.native_conv import NativeKernelMap
 from elite.student.blocks import SLOPE, PointEncoder, ResidualBlock
-from elite.student.folding import Affine, Scaling
+from elite.student.folding import FoldedLinear, Scaling
 from elite.student.spvcnn import SPVCNN
 
 Precision = Literal["fp32", "bf16"]
@@ -50,26 +50,26 @@ class Engine:
         self.config, self.grid = student.config, student.grid
         self.dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         with torch.no_grad():
-            self.hidden = Affine.from_linear(student.point_mlp.hidden).pack(torch.float32)
-            self.point_out = Affine.from_linear(student.point_mlp.out).pack(self.dtype)
+            self.hidden = FoldedLinear.from_linear(student.point_mlp.hidden).pack(torch.float32)
+            self.point_out = FoldedLinear.from_linear(student.point_mlp.out).pack(self.dtype)
             self.stages = [_FoldedStage(stage, self.dtype) for stage in student.stages]
             self._split_classifier(student.classifier)
         self._idle: list[Workspace] = []
 
     def _split_classifier(self, classifier: nn.Sequential) -> None:
         """Split the first Linear, over the rows of all stages, into a sum of one Linear per stage, run per voxel."""
-        first, last = Affine.from_linear(classifier[0]), Affine.from_linear(classifier[2])
+        first, last = FoldedLinear.from_linear(classifier[0]), FoldedLinear.from_linear(classifier[2])
         stages = len(self.stages)
         parts = first.weight.chunk(stages, dim=0)
         biases = [first.bias, *[torch.zeros_like(first.bias)] * (stages - 1)]
-        self.stage_classifiers = [Affine(w, b).pack(self.dtype) for w, b in zip(parts, biases, strict=True)]
+        self.stage_classifiers = [FoldedLinear(w, b).pack(self.dtype) for w, b in zip(parts, biases, strict=True)]
         self.last = last.pack(torch.float32)
 
     @torch.inference_mode()
     def __call__(
         self, points: Float32[Tensor, "n 3"], remission: Float32[Tensor, "n"]
     ) -> tuple[Float32[Tensor, "k classes"], Int64[Tensor, "n"]]:
-        """Return (logits of every group of points, group of every point) of one scan.
+        """Return (group logits, group of each point) of one scan.
 
         ``points`` are in metres, in the sensor frame, inside the student's volume.
         """
@@ -77,7 +77,10 @@ class Engine:
 
     @torch.inference_mode()
     def prepare(self, points: Float32[Tensor, "n 3"]) -> "ScanGeometry":
-        """Build the geometry of a scan; pass it to :meth:`logits` once."""
+        """Build the geometry of a scan.
+
+        Valid for one `logits` call, which recycles its buffers.
+        """
         try:
             workspace = self._idle.pop()  # a list hands out each to one thread
         except IndexError:
@@ -91,7 +94,7 @@ class Engine:
     def logits(
         self, points: Float32[Tensor, "n 3"], remission: Float32[Tensor, "n"], prepared: "ScanGeometry"
     ) -> tuple[Float32[Tensor, "k classes"], Int64[Tensor, "n"]]:
-        """Return the same as a call."""
+        """Return (group logits, group of each point)."""
         workspace, geometry = prepared.workspace, prepared.geometry
         feats = self._voxel_features(points, remission, geometry.levels[0], workspace)  # (V, C)
         starts = [0, *accumulate(len(level) for level in geometry.levels[1:])]
@@ -136,11 +139,11 @@ class ScanGeometry:
     geometry: Geometry
     workspace: Workspace
 
-    def pairs(self, level: int) -> NeighbourPairs:
+    def neighbour_pairs(self, level: int) -> NeighbourPairs:
         """Neighbours on a level."""
         neighbours = self.geometry.neighbours[level]
         assert isinstance(neighbours, NativeKernelMap)  # the volume bounds the keys
-        return neighbours.pairs
+        return neighbours.neighbour_pairs
 
 
 class _FoldedStage:
@@ -156,23 +159,23 @@ class _FoldedStage:
         The output of ``stage_classifier`` for the point features is written to ``stage_hidden`` (W, H).
         """
         workspace, geometry = prepared.workspace, prepared.geometry
-        pooling, pairs = geometry.pools[i], prepared.pairs(i)
+        pooling, pairs = geometry.pools[i], prepared.neighbour_pairs(i)
 
         def buffer(name: str, rows: int) -> Tensor:
             return workspace.buffer(name, rows, feats.shape[1], dtype=feats.dtype)
 
-        voxel, both = feats, buffer("both", len(feats))
+        voxel, stage_sum = feats, buffer("stage_sum", len(feats))
         for number, block in enumerate(self.blocks):
             out = buffer(f"voxel {number}", len(feats))
             is_last = block is self.blocks[-1]
-            block(voxel, pairs, out, workspace, **({"plus": feats, "total": both} if is_last else {}))
+            block(voxel, pairs, out, workspace, **({"plus": feats, "total": stage_sum} if is_last else {}))
             voxel = out
-        fused = self.encoder.fused(both, geometry.blocks[i], workspace)
-        pooled, following = buffer("pooled", pooling.targets), buffer("following", pooling.targets)
+        fused = self.encoder.fused(stage_sum, geometry.blocks[i], workspace)
+        pooled, next_feats = buffer("pooled", pooling.targets), buffer("next_feats", pooling.targets)
         pool(pooled, _pooled_rows(voxel, pooling))
-        out_layer = replace(self.encoder.out, plus=pooled, total=following)
+        out_layer = replace(self.encoder.out, plus=pooled, total=next_feats)
         fused_chain(stage_hidden, _pooled_rows(fused, pooling), [out_layer, stage_classifier])
-        return following
+        return next_feats
 
 
 class _FoldedBlock:
@@ -180,7 +183,7 @@ class _FoldedBlock:
 
     def __init__(self, block: ResidualBlock, dtype: torch.dtype) -> None:
         first, second = Scaling.from_norm(block.norm1), Scaling.from_norm(block.norm2)
-        shortcut = Scaling.from_norm(block.shortcut_norm).after(Affine.from_linear(block.shortcut))
+        shortcut = Scaling.from_norm(block.shortcut_norm).after(FoldedLinear.from_linear(block.shortcut))
         self.first = PackedWeight.pack((block.conv1.weight * first.scale).float(), dtype)
         self.second = PackedWeight.pack((block.conv2.weight * second.scale).float(), dtype)
         self.shortcut = PackedWeight.pack(shortcut.weight[None].float(), dtype)
@@ -208,17 +211,17 @@ class _FoldedEncoder:
 
     def __init__(self, encoder: PointEncoder, dtype: torch.dtype) -> None:
         down, norm_down, mid, norm_mid, up = (encoder.block[i] for i in (0, 2, 3, 5, 6))
-        fuse = Affine.from_linear(encoder.fuse)
+        fuse = FoldedLinear.from_linear(encoder.fuse)
         own_weight, context_weight = fuse.weight.chunk(2, dim=0)
         self.context = [
-            Affine.from_linear(down).pack(dtype, SLOPE),
-            Scaling.from_norm(norm_down).before(Affine.from_linear(mid)).pack(dtype, SLOPE),
-            Scaling.from_norm(norm_mid).before(Affine.from_linear(up)).pack(dtype, SLOPE),
-            Affine(context_weight, torch.zeros_like(fuse.bias)).pack(dtype),
+            FoldedLinear.from_linear(down).pack(dtype, SLOPE),
+            Scaling.from_norm(norm_down).before(FoldedLinear.from_linear(mid)).pack(dtype, SLOPE),
+            Scaling.from_norm(norm_mid).before(FoldedLinear.from_linear(up)).pack(dtype, SLOPE),
+            FoldedLinear(context_weight, torch.zeros_like(fuse.bias)).pack(dtype),
         ]
-        self.own = Affine.from_linear(encoder.own).pack(dtype, SLOPE)
-        self.fuse = Affine(own_weight, fuse.bias).pack(dtype, SLOPE)
-        self.out = Affine.from_linear(encoder.out).pack(dtype)
+        self.own = FoldedLinear.from_linear(encoder.own).pack(dtype, SLOPE)
+        self.fuse = FoldedLinear(own_weight, fuse.bias).pack(dtype, SLOPE)
+        self.out = FoldedLinear.from_linear(encoder.out).pack(dtype)
 
     def fused(self, feats: Tensor, blocks: Grouping, workspace: Workspace) -> Tensor:
         """Input of ``out`` per voxel (V, C); ``feats`` is the stage's input + the output of its voxel branch."""

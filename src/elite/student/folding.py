@@ -10,14 +10,14 @@ from elite.native import Layer, PackedWeight
 
 
 @dataclass(frozen=True)
-class Affine:
-    """x @ weight + bias."""
+class FoldedLinear:
+    """Linear layer with the batch norms next to it folded in: x @ weight + bias."""
 
     weight: Float[Tensor, "in_ out"]
     bias: Float[Tensor, "out"]
 
     @classmethod
-    def from_linear(cls, linear: nn.Module) -> "Affine":
+    def from_linear(cls, linear: nn.Module) -> "FoldedLinear":
         """From an ``nn.Linear``, with or without a bias."""
         assert isinstance(linear, nn.Linear)
         weight = linear.weight.detach().T.double()
@@ -45,10 +45,10 @@ class Scaling:
         scale = norm.weight.detach().double() / torch.sqrt(norm.running_var.double() + norm.eps)
         return cls(scale, norm.bias.detach().double() - norm.running_mean.double() * scale)
 
-    def after(self, layer: Affine) -> Affine:
+    def after(self, layer: FoldedLinear) -> FoldedLinear:
         """Return ``layer`` followed by this."""
-        return Affine(layer.weight * self.scale, layer.bias * self.scale + self.shift)
+        return FoldedLinear(layer.weight * self.scale, layer.bias * self.scale + self.shift)
 
-    def before(self, layer: Affine) -> Affine:
+    def before(self, layer: FoldedLinear) -> FoldedLinear:
         """Return this followed by ``layer``."""
-        return Affine(self.scale[:, None] * layer.weight, self.shift @ layer.weight + layer.bias)
+        return FoldedLinear(self.scale[:, None] * layer.weight, self.shift @ layer.weight + layer.bias)

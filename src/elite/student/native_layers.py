@@ -26,7 +26,7 @@ from elite.native import (
 from elite.sparse import Grouping
 
 
-def affine(
+def linear_leaky(
     x: Float32[Tensor, "r inner"],
     weight: Float32[Tensor, "outer inner"],
     bias: Float32[Tensor, "outer"] | None = None,
@@ -36,7 +36,7 @@ def affine(
     groups: Grouping | None = None,
 ) -> Float32[Tensor, "r outer"]:
     """leaky(x @ weight^T + bias + add[group of the row]); ``slope`` 1 = no leaky ReLU."""
-    return _Affine.apply(x, weight, bias, add, groups, slope)  # type: ignore[no-any-return]
+    return _LinearLeaky.apply(x, weight, bias, add, groups, slope)  # type: ignore[no-any-return]
 
 
 def voxel_means(linear: nn.Linear, inputs: VoxelPoints) -> Float32[Tensor, "v c"]:
@@ -54,16 +54,16 @@ def relu_of_sum(
 def multiply(x: Float32[Tensor, "r inner"], weight: Float32[Tensor, "inner outer"]) -> Float32[Tensor, "r outer"]:
     """x @ weight, without gradients."""
     out = x.new_empty(len(x), weight.shape[1])
-    fused_layer(out, dense=x, dense_weight=pack(weight))
+    fused_layer(out, dense=x, dense_weight=pack_weight(weight))
     return out
 
 
-def pack(weight: Float32[Tensor, "inner outer"]) -> PackedWeight:
+def pack_weight(weight: Float32[Tensor, "inner outer"]) -> PackedWeight:
     """One matrix in the layout of the kernels."""
     return PackedWeight.pack(weight[None])
 
 
-class _Affine(torch.autograd.Function):
+class _LinearLeaky(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
@@ -77,7 +77,7 @@ class _Affine(torch.autograd.Function):
         x = x.contiguous()
         out = x.new_empty(len(x), len(weight))
         row = None if groups is None else groups.group
-        fused_layer(out, dense=x, dense_weight=pack(weight.T), bias=bias, add=add, add_row=row, slope=slope)
+        fused_layer(out, dense=x, dense_weight=pack_weight(weight.T), bias=bias, add=add, add_row=row, slope=slope)
         ctx.save_for_backward(x, weight, out if slope != 1 else None)
         ctx.groups, ctx.slope = groups, slope
         return out
@@ -121,14 +121,14 @@ class _VoxelMeans(torch.autograd.Function):
         ctx.save_for_backward(weight, bias)
         ctx.inputs = inputs
         out = torch.empty(len(inputs.coords), len(bias))
-        point_means(out, PointMeanRows(inputs, pack(weight.T), bias))
+        point_means(out, PointMeanRows(inputs, pack_weight(weight.T), bias))
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
         weight, bias = ctx.saved_tensors
-        means = PointMeanRows(ctx.inputs, pack(weight.T), bias)
+        means = PointMeanRows(ctx.inputs, pack_weight(weight.T), bias)
         grad_weight, grad_bias = point_means_gradient(grad.contiguous(), means, weight.T.contiguous())
         return grad_weight.T, grad_bias, None
 

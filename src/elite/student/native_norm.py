@@ -40,7 +40,7 @@ class BatchStatistics:
         norm.running_var.lerp_((variance * (count / (count - 1))).float(), momentum)
         return cls(mean, (variance + norm.eps).rsqrt(), count)
 
-    def affine(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    def scale_and_shift(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
         """Return (scale, shift) of the norm: its output is input * scale + shift."""
         scale = self.inverse * weight
         return scale.float(), (bias - self.mean * scale).float()
@@ -65,7 +65,7 @@ class _BatchNorm1d(torch.autograd.Function):
         ctx.statistics = BatchStatistics.update(x, norm)
         ctx.save_for_backward(x, weight)
         out = torch.empty_like(x)
-        combine(out, x, *ctx.statistics.affine(weight, bias))
+        combine(out, x, *ctx.statistics.scale_and_shift(weight, bias))
         return out
 
     @staticmethod

@@ -18,7 +18,7 @@ from elite.sparse import Geometry, Grid, Grouping, Level, Neighbours, Pooling, v
 from elite.sparse.autograd import mirror
 from elite.sparse.native_conv import NativeKernelMap, native_product
 from elite.student.blocks import SLOPE, PointEncoder, ResidualBlock
-from elite.student.native_layers import affine, multiply, pack, relu_of_sum, voxel_means
+from elite.student.native_layers import linear_leaky, multiply, pack_weight, relu_of_sum, voxel_means
 from elite.student.native_norm import BatchStatistics, batch_norm
 from elite.student.point_mlp import PointMLP
 from elite.types import StageOutput, StudentOutput
@@ -49,7 +49,7 @@ def point_mlp(
 ) -> Float32[Tensor, "v c"]:
     """Compute ``mlp(points, remission, grid, level)``."""
     inputs = voxel_points(points, remission, grid, level)
-    return affine(voxel_means(mlp.hidden, inputs), mlp.out.weight, mlp.out.bias)
+    return linear_leaky(voxel_means(mlp.hidden, inputs), mlp.out.weight, mlp.out.bias)
 
 
 def from_voxels(
@@ -77,7 +77,7 @@ def residual_block(block: ResidualBlock, x: Float32[Tensor, "v c"], neighbours: 
         *(block.conv2.weight, block.norm2.weight, block.norm2.bias),
         *(block.shortcut.weight, block.shortcut_norm.weight, block.shortcut_norm.bias),
     ]
-    return _ResidualBlock.apply(x, *parameters, block, neighbours.pairs)  # type: ignore[no-any-return]
+    return _ResidualBlock.apply(x, *parameters, block, neighbours.neighbour_pairs)  # type: ignore[no-any-return]
 
 
 def point_encoder(
@@ -86,14 +86,14 @@ def point_encoder(
     """Compute ``encoder(feats, blocks, pool_points)``; the half of ``fuse`` for the block's features runs per block."""
     layers: Any = encoder.block
     down, norm_down, mid, norm_mid, up = (layers[i] for i in (0, 2, 3, 5, 6))
-    context = batch_norm(affine(blocks.mean(feats), down.weight, down.bias, slope=SLOPE), norm_down)
-    context = batch_norm(affine(context, mid.weight, mid.bias, slope=SLOPE), norm_mid)
-    context = affine(context, up.weight, up.bias, slope=SLOPE)
+    context = batch_norm(linear_leaky(blocks.mean(feats), down.weight, down.bias, slope=SLOPE), norm_down)
+    context = batch_norm(linear_leaky(context, mid.weight, mid.bias, slope=SLOPE), norm_mid)
+    context = linear_leaky(context, up.weight, up.bias, slope=SLOPE)
     own_weight, context_weight = encoder.fuse.weight.chunk(2, dim=1)
-    own = affine(feats, encoder.own.weight, encoder.own.bias, slope=SLOPE)
-    add = affine(context, context_weight)
-    fused = affine(own, own_weight, encoder.fuse.bias, slope=SLOPE, add=add, groups=blocks)
-    return affine(pool_points(fused), encoder.out.weight, encoder.out.bias)
+    own = linear_leaky(feats, encoder.own.weight, encoder.own.bias, slope=SLOPE)
+    add = linear_leaky(context, context_weight)
+    fused = linear_leaky(own, own_weight, encoder.fuse.bias, slope=SLOPE, add=add, groups=blocks)
+    return linear_leaky(pool_points(fused), encoder.out.weight, encoder.out.bias)
 
 
 def classify(
@@ -103,9 +103,9 @@ def classify(
     layers: Any = classifier
     first, last = layers[0], layers[2]
     weights = first.weight.chunk(len(point_feats), dim=1)
-    parts = [affine(x, w) for x, w in zip(point_feats, weights, strict=True)]
+    parts = [linear_leaky(x, w) for x, w in zip(point_feats, weights, strict=True)]
     hidden = relu_of_sum(first.bias, group_voxels, parts)
-    return affine(hidden, last.weight, last.bias)
+    return linear_leaky(hidden, last.weight, last.bias)
 
 
 # ---- residual block ---------------------------------------------------------------------------------------------
@@ -124,12 +124,13 @@ class _ResidualBlock(torch.autograd.Function):
         x = x.contiguous()
         y1 = native_product(x, conv1, pairs)
         first = BatchStatistics.update(y1, block.norm1)
-        hidden = _normalise(y1, first.affine(weight1, bias1))
+        hidden = _normalise(y1, first.scale_and_shift(weight1, bias1))
         y2 = native_product(hidden, conv2, pairs)
         second = BatchStatistics.update(y2, block.norm2)
         out = multiply(x, shortcut.T)
         third = BatchStatistics.update(out, block.shortcut_norm)
-        (scale, shift), (out_scale, out_shift) = second.affine(weight2, bias2), third.affine(weight3, bias3)
+        scale, shift = second.scale_and_shift(weight2, bias2)
+        out_scale, out_shift = third.scale_and_shift(weight3, bias3)
         combine(out, y2, scale, shift + out_shift, second=out, second_scale=out_scale, slope=SLOPE)
         ctx.save_for_backward(x, y1, y2, out, *parameters)
         ctx.statistics, ctx.pairs = (first, second, third), pairs
@@ -153,7 +154,7 @@ class _ResidualBlock(torch.autograd.Function):
         grad_y2 = torch.empty_like(y2)
         combine(grad_y2, grad, a, c, second=y2, second_scale=b, **signed)
 
-        hidden = _normalise(y1, first.affine(weight1, bias1))
+        hidden = _normalise(y1, first.scale_and_shift(weight1, bias1))
         grad_conv2 = weight_gradient(hidden, grad_y2, pairs) if needed[4] else None
         grad_y1 = native_product(grad_y2, mirror(conv2), pairs)
         del grad_y2
@@ -181,7 +182,7 @@ def _gradient_of_input(
         conv_weight=PackedWeight.pack(mirror(conv1)),
         pairs=pairs,
         dense=grad_shortcut,
-        dense_weight=pack(shortcut),
+        dense_weight=pack_weight(shortcut),
     )
     return out
 
