@@ -169,14 +169,14 @@ def gradient_functions(out: Tensor) -> set[str]:
 
 def test_native_training_in_evaluation_mode_is_unused():
     scan = cloud(400)
-    ours = {"_ResidualBlockBackward", "_AffineBackward", "_VoxelMeansBackward", "_ReluOfSumBackward"}
+    ours = {"_ResidualBlockBackward", "_LinearLeakyBackward", "_VoxelMeansBackward", "_ReluOfSumBackward"}
     student = student_of(8)
     assert ours <= gradient_functions(student(*scan).logits)
     student.stages[0].voxel[0].norm1.eval()  # takes no statistics of the batch
     assert not ours & gradient_functions(student(*scan).logits)
     assert not ours & gradient_functions(student.eval()(*scan).logits)
     with torch.autocast("cpu", torch.bfloat16):  # leaves the point MLP in float32
-        assert ours & gradient_functions(student_of(8)(*scan).logits) == {"_AffineBackward", "_VoxelMeansBackward"}
+        assert ours & gradient_functions(student_of(8)(*scan).logits) == {"_LinearLeakyBackward", "_VoxelMeansBackward"}
 
 
 def test_native_step_of_a_single_voxel_is_refused_as_by_torch():
