@@ -157,9 +157,7 @@ def test_records_are_complete_when_built() -> None:
 def test_lightning_stays_in_training() -> None:
     """Inference, evaluation and pseudo-labels must run where only the core packages are installed."""
     users = {str(p.relative_to(ROOT)) for p in modules() if "lightning" in {n.split(".")[0] for n in _all_imports(p)}}
-    assert all(
-        u.startswith(("training/", "teacher_training/")) or u in ("data/datamodule.py", "processes.py") for u in users
-    ), users
+    assert all(u.startswith(("training/", "teacher_training/")) or u == "processes.py" for u in users), users
 
 
 def _all_imports(path: Path) -> set[str]:

@@ -171,7 +171,7 @@ def by_segmenter(segmenter: Segmenter) -> Predictor:
 
 
 def saved_predictions(folder: Path) -> Predictor:
-    """Predictor that reads FOLDER/sequences/SS/predictions/N.label (raw ids), and N.confidence if it exists.
+    """Predictor that reads FOLDER/sequences/SS/predictions/NAME.label (raw ids), and NAME.confidence if it exists.
 
     Raises:
         DataError: the folder holds no predictions.

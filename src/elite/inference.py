@@ -26,8 +26,9 @@ _VIEWS_PER_GPU_BATCH = 4  # on a CPU a batch takes longer than its scans one by 
 
 @dataclass(frozen=True)
 class ScanCrop:
-    """A checked scan, and its points inside the student's volume."""
+    """A checked scan, and its points inside the student's volume; ``source`` is its name in messages."""
 
+    source: object
     all_points: Float32[np.ndarray, "n 3"]
     inside: Bool[np.ndarray, "n"]
     points: Float32[Tensor, "m 3"]
@@ -40,19 +41,19 @@ class Segmenter:
         segmenter = elite.Segmenter.load("best.ckpt")
         result = segmenter(points, remission)          # (N, 3) metres, (N,) -> labels (N,), confidence (N,)
 
-    It may be called from several threads at once, and its memory does not grow with the number of calls.
+    Several threads may call it at once. Its memory does not grow with the number of calls.
 
     Args:
         student: moved to ``device`` and set to eval mode.
         backend: auto (native on a CPU, spconv on CUDA), native, torch, or spconv.
-        precision: fp32 or bf16. bf16 takes 60 % of the time on AMD Zen 4 and Zen 5, is slower on some other processors,
-            and may change some labels.
+        precision: fp32 or bf16. bf16 takes 60 % of the time on AMD Zen 4 and Zen 5 and is slower on some other
+            processors. It may change some labels.
         votes: number of test-time-augmentation views (1 = off). Each view takes the time of a scan.
         vote_by: how the views are averaged: softmax, logits or released; see
             :class:`elite.test_time_augmentation.ViewEnsemble`.
         seed: of the rotations and shifts of the views.
-        report: receives a message about the first scan of each kind that the student probably does not expect (its
-            remission, height, axes, points without a return); by default a warning, DoubtfulInput.
+        report: called once per kind of doubtful scan (remission, height, axes, points without a return) with a message.
+            Default: DoubtfulInput warning.
         strict: raise a DataError for such scans instead.
 
     Raises:
@@ -123,7 +124,7 @@ class Segmenter:
     def __call__(
         self, points: Float32[np.ndarray, "n 3"], remission: Float32[np.ndarray, "n"], *, source: object = "the scan"
     ) -> SegmentationResult:
-        """Label every point: the student labels those inside its volume, the others get the nearest label.
+        """Label every point. Points outside the student's volume get the label of the nearest point inside.
 
         Args:
             points: metres, in the sensor frame (x forward, y left, z up).
@@ -131,8 +132,8 @@ class Segmenter:
             source: name of the scan in messages.
 
         Raises:
-            DataError: arrays of another shape, NaN or infinite numbers, no point inside the volume, numbers so large
-                that the network overflows, or (strict) a doubtful scan.
+            DataError: arrays of another shape, NaN or infinite numbers, or no point inside the volume. Also numbers so
+                large that the network overflows, and a doubtful scan if ``strict``.
         """
         crop = self.crop(points, remission, source)
         each = (self.predict_views(views, self.prepare(views)) for views in self.views(crop))
@@ -142,7 +143,9 @@ class Segmenter:
     def logits(
         self, points: Float32[np.ndarray, "n 3"], remission: Float32[np.ndarray, "n"]
     ) -> Float32[np.ndarray, "n classes"]:
-        """Logits of every point of one view, the scan itself; column 0, the ignored class, is never trained.
+        """Compute the logits of every point, without test-time augmentation.
+
+        Column 0, the ignored class, is never trained.
 
         Raises:
             DataError: as a call.
@@ -173,7 +176,7 @@ class Segmenter:
                 "Convert them to metres in the sensor frame, x forward, z up."
             )
         selected = (array.compress(inside, axis=0) for array in (points, remission))  # 4 times as fast as array[inside]
-        return ScanCrop(points, inside, *map(torch.from_numpy, selected))
+        return ScanCrop(source, points, inside, *map(torch.from_numpy, selected))
 
     def views(self, crop: ScanCrop) -> Iterator[list[ScanCrop]]:
         """Views of the scan, ``views_per_batch`` at a time."""
@@ -182,7 +185,7 @@ class Segmenter:
             yield batch
 
     def prepare(self, views: Sequence[ScanCrop]) -> ScanGeometry | None:
-        """The voxels and their neighbours; None without the native kernels, whose student builds them itself."""
+        """Voxels and their neighbours for the native kernels; None for other backends, which build them in forward."""
         return None if self.engine is None else self.engine.prepare(views[0].points)
 
     def predict_views(self, views: Sequence[ScanCrop], prepared: ScanGeometry | None) -> list[ViewLogits]:
@@ -198,7 +201,7 @@ class Segmenter:
         return [ViewLogits(part, np.arange(len(part))) for part in logits.split(lengths)]
 
     def combine(self, crop: ScanCrop, views: Iterable[ViewLogits]) -> SegmentationResult:
-        """Most probable class of every point, inside the volume or not, from the logits of all views.
+        """Combine the logits of all views into the most probable class of every point, inside the volume or not.
 
         Raises:
             DataError: the logits are not finite.
@@ -236,14 +239,14 @@ def _require_scan(points: np.ndarray, remission: np.ndarray, source: object) -> 
 
 
 def _check_finite(values: Float32[np.ndarray, "m *channels"], crop: ScanCrop) -> None:
-    """Check the network's output for the points inside the volume.
+    """Check the logits or confidences of the points inside the volume.
 
     Raises:
-        DataError: NaN or infinite numbers: values of the scan overflowed in the network.
+        DataError: NaN or infinite values, since numbers of the scan overflowed in the network.
     """
     if not np.isfinite(values).all():
         low, high = crop.remission.min().item(), crop.remission.max().item()
         raise DataError(
-            f"the network's output: expected finite numbers, found NaN or infinite ones; remission is between {low:g} "
-            f"and {high:g}. Check the scan's fourth column (0 to 1 is usual) and its layout, then the checkpoint."
+            f"{crop.source}: expected finite logits, found NaN or infinite ones (remission is between {low:g} and "
+            f"{high:g}). Check the scan's fourth column (0 to 1 is usual) and its layout, then the checkpoint."
         )

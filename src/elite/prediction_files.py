@@ -39,8 +39,8 @@ class PredictionSummary:
     points: int = 0
     outside: int = 0
 
-    def line(self) -> str:
-        """Share of the points outside the volume, for the user."""
+    def outside_summary(self) -> str:
+        """Line for the user with the share of points outside the volume."""
         share = self.outside / max(self.points, 1)
         return (
             f"{self.outside:,} of {self.points:,} points ({share:.1%}) are outside the student's volume and have the "

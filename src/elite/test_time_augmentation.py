@@ -37,8 +37,9 @@ class ViewEnsemble:
 
     Attributes:
         count: number of views; 1 = no augmentation.
-        by: softmax = mean of the class probabilities; logits = mean of the logits; released = mean of the logits of
-            rotated views only, without the scan itself (the published method, with 12 views).
+        by: softmax = mean of the class probabilities; logits = mean of the logits; released = mean of the logits of the
+            published views: all are rotated and shifted, and the scan itself is not one of them. The published code
+            uses 12.
         seed: of the rotations and shifts.
 
     Raises:
@@ -70,7 +71,7 @@ class ViewEnsemble:
     def mean(
         self, views: Iterable[ViewLogits | tuple[Tensor, np.ndarray]]
     ) -> tuple[Float[Tensor, "rows named"], Int64[np.ndarray, "n"]]:
-        """Return (probability of each class from 1 on, row of each point) from the output for each view.
+        """Return (probability of classes 1..19, row of each point) from the output for each view.
 
         The rows of two views belong to different groups of points. From the second view on, the sum has a row for
         every point.

@@ -112,7 +112,7 @@ class _Tensors:
     """Base of records that contain tensors and other such records, and move to a device as one."""
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
-        """Copy to ``device``; from pinned memory without waiting, which Lightning requests for bare tensors only."""
+        """Copy to ``device``, without waiting if the source is in pinned memory."""
         return self._replaced(lambda v: v.to(device, non_blocking=non_blocking or _is_pinned(v)))
 
     def pin_memory(self) -> Self:

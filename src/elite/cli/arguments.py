@@ -13,7 +13,7 @@ _COMPUTATION = "Computation"
 
 def add_model(parser: Parser, *, optional: bool = False) -> None:
     """Add the positional argument MODEL."""
-    text = "Student: checkpoint of a run (.ckpt) or exported student (.safetensors)."
+    text = "Student: run checkpoint (.ckpt), imported or exported student (.safetensors)."
     parser.add("model", type=expanded, check=check_model, metavar="MODEL", nargs="?" if optional else None, help=text)
 
 
@@ -86,7 +86,7 @@ def add_compute(parser: Parser) -> None:
     parser.add("--precision", choices=PRECISIONS, default="fp32", heading=_COMPUTATION, help=text)
     text = "Number of test-time-augmentation views (1 = off)."
     parser.add("--votes", type=int, default=1, metavar="N", heading=_COMPUTATION, help=text)
-    text = "Average of the views: softmax, logits, or released = logits of the rotated views only."
+    text = "Average of the views: softmax, logits, or released = logits of the published views, all rotated."
     ways = ("softmax", "logits", "released")
     parser.add("--vote-by", choices=ways, default="softmax", heading=_COMPUTATION, help=text)
     parser.add("--seed", type=int, default=0, metavar="N", heading=_COMPUTATION, help="Seed of the rotated views.")

@@ -159,7 +159,7 @@ EVALUATE = Command(
 
 
 def predict(args: Namespace) -> int:
-    """Label scans with a student. Only LiDAR is read."""
+    """Label scans with a student. Reads scans only."""
     from elite.files import make_folder
     from elite.prediction_files import predict_files
 
@@ -173,7 +173,7 @@ def predict(args: Namespace) -> int:
     kept = len(jobs) - len(todo)
     say(f"{done.written} scans labelled in {args.out}, {kept} skipped, {done.failed} failed")
     if done.outside:
-        say(done.line())
+        say(done.outside_summary())
     try:
         segmenter.guard.finish()
     except DataError as error:
@@ -186,10 +186,10 @@ def predict(args: Namespace) -> int:
 def _predict_arguments(parser: Parser) -> None:
     add_model(parser)
     add_scans(parser)
-    text = "Folder to write labels to: the layout of the data set, or N.label."
+    text = "Folder to write labels to: the layout of the data set, or NAME.label."
     parser.add("-o", "--out", type=expanded, required=True, metavar="OUT", help=text)
     add_selection(parser)
-    parser.add("--confidence", action=Flag, help="Also write N.confidence: float32 per point.")
+    parser.add("--confidence", action=Flag, help="Also write NAME.confidence: float32 per point.")
     parser.add("--skip-existing", action=Flag, help="Skip scans that have complete outputs.")
     add_compute(parser)
 

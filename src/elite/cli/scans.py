@@ -32,7 +32,7 @@ def load_segmenter(model: Path, args: Namespace) -> "Segmenter":
 def find_scans(inputs: list[Path], sequences: str | None, frames: str | None) -> list[tuple[Path, Path]]:
     """Find scans, each with the path of its labels below an output folder.
 
-    Labels of a data set keep its layout. Those of loose scans are N.label.
+    Labels of a data set keep its layout. Those of loose scans are NAME.label.
 
     Args:
         inputs: one data set, or folders of .bin files and .bin files.

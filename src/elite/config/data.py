@@ -30,7 +30,7 @@ class DataConfig:
         dense_labels: labels for the teacher: none = labels of the projected points, otherwise a folder of dense image
             labels, such as image_2_labels or image_2_pseudo. With few labels or another label folder, these must be
             pseudo-labels made from the same labels.
-        batch_size: scans per step and device.
+        batch_size: scans per batch and process.
         workers: number of loader processes.
         timeout: longest wait for a batch, in seconds (0 = no limit). After it, the run ends and names the open files.
     """

@@ -59,7 +59,7 @@ class PseudoLabelConfig:
         strategy: procedure: segments = that of elite; released = that of the published code, for comparison.
         batch: prompts per call of the proposer. Pixels that one call has covered are not prompted by the next.
         skip_purity: smallest purity of a region that covers the labelled pixels of its class (and object) in it.
-        lift: write point labels too, to labels_pseudo/N.label: the given labels, and for other points the label of
+        lift: write point labels too, to labels_pseudo/NAME.label: the given labels, and for other points the label of
             their pixel if the nearest labelled point in space has the same class.
         pictures: draw image, points, regions and result of each frame.
         overwrite: regenerate complete outputs.

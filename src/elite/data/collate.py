@@ -10,7 +10,10 @@ from elite.types import Batch, Pixels, Sample, View, Views
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
-    """Concatenate samples. Point indices (``cover``, pairs) are shifted by the points of the preceding samples."""
+    """Concatenate samples.
+
+    Point indices (``point_to_row``, pairs) are shifted by the points of the preceding samples.
+    """
     lengths = [len(s.points) for s in samples]
     starts = np.cumsum([0, *lengths])
     return Batch(
