@@ -214,7 +214,7 @@ def test_campaign_missing_data_set_ends_the_run(stage: FaultRuns) -> None:
 
 
 def test_campaign_damaged_validation_scan_ends_the_run(stage: FaultRuns) -> None:
-    """It is not left out: the score would be that of other scans, and nobody would see it."""
+    """Skipping it would change the score without notice."""
     kitti, out = stage.base / "scored", stage.new_run()
     shutil.copytree(stage.base / "kitti", kitti)
     path = Layout(kitti).scan("08", "000001")

@@ -75,7 +75,7 @@ def training_set(root: Path, objects: int, frames: str | None = None, seed: int 
 
 
 def pasted_into(frame: Frame, donor: Frame, seed: int, objects: int = 30) -> tuple[list[Cutout], list[Cutout]]:
-    """What could be pasted and what was."""
+    """Objects of the donor, and those that were pasted."""
     assert frame.labels is not None
     assert frame.objects is not None
     assert donor.objects is not None

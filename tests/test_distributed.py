@@ -100,7 +100,7 @@ def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def results(drive: Path) -> list[dict[str, Any]]:
-    """What each of the two processes says of its run."""
+    """Results that the two processes have written."""
     return [json.loads((drive / f"{rank}.json").read_text()) for rank in range(2)]
 
 

@@ -24,7 +24,7 @@ LENGTH, STEPS = {"epochs": 8, "val_every": 2, "accumulate": 2, "save_every": 1},
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with a drive, a foundation model, and the run that nobody stopped."""
+    """Folder with a drive, a foundation model, and the uninterrupted run."""
     base = tmp_path_factory.mktemp("killed")
     write_drive(base / "kitti", scans=24)
     write_foundation(base / "foundation")

@@ -97,7 +97,7 @@ def test_jitter_draws_each_factor_from_its_whole_range() -> None:
         return np.array([jitter(view, 0.4, rng).image[0] for _ in range(300)], float)
 
     def lead(values: np.ndarray, usual: float) -> np.ndarray:
-        """How far the largest value is from the smallest, relative to the mean and to the unjittered case."""
+        """Range of the values, relative to their mean and to the unjittered case."""
         flat = values.reshape(300, -1)
         return np.ptp(flat, axis=1) / flat.mean(axis=1) / usual
 

@@ -256,7 +256,7 @@ def test_released_procedure_worked_by_hand():
 
 
 def test_lift_fills_unlabelled_points_where_image_and_space_agree():
-    """Points 0, 1, 2 have labels; 3 is near 1, 4 near 2, 5 near 0, 6 is seen by nobody."""
+    """Points 0, 1, 2 have labels; 3 is near 1, 4 near 2, 5 near 0, 6 is not in view."""
     x = [0.0, 10.0, 20.0, 10.4, 20.4, 0.4, 10.2]
     points = np.array([[value, 0, 0] for value in x], np.float32)
     labels = np.array([ROAD, CAR, PERSON, 0, 0, 0, 0], np.uint8)

@@ -137,7 +137,7 @@ def test_borders_equal_a_slow_twin():
 
 
 def test_objects_worked_by_hand():
-    """A car found with IoU 3/4, a person missed, a car invented; one on unknown ground is nobody's mistake."""
+    """A car found with IoU 3/4, a person missed, a car invented; one on unknown ground is not counted."""
     true_label, true_instance = np.zeros((4, 10), np.uint8), np.zeros((4, 10), np.uint16)
     label, instance = true_label.copy(), true_instance.copy()
     true_label[:3] = ROAD
@@ -147,7 +147,7 @@ def test_objects_worked_by_hand():
     label[1, 0:2], instance[1, 0:2] = CAR, 2  # the person's pixels, wrong class
     label[2:, 5], instance[2:, 5] = CAR, 3  # half of it on unknown ground: 1 of 2 pixels, not most
     label[3, 7:9], instance[3, 7:9] = CAR, 4  # all of it
-    true_label[2, 8:], label[2, 8:], instance[2, 8:] = CAR, CAR, 5  # a car whose object nobody record
+    true_label[2, 8:], label[2, 8:], instance[2, 8:] = CAR, CAR, 5  # a car whose object is not recorded
     record = Objects.of(label, instance, true_label, true_instance)
     assert (record.matched[CAR], record.invented[CAR], record.missed[CAR]) == (1, 2, 0)
     assert (record.matched[PERSON], record.invented[PERSON], record.missed[PERSON]) == (0, 0, 1)

@@ -133,7 +133,7 @@ def test_load_sam_of_vit_b_restores_the_model(tmp_path: Path) -> None:
 
 
 def test_load_sam_of_the_published_file_equals_its_fixture(real_data: Path) -> None:
-    """What Meta's own code computed with the same file: blocks, embedding, masks from point and mask prompts."""
+    """Compare with results of Meta's code for the same file: blocks, embedding, masks from point and mask prompts."""
     model = load_sam(real_data / "published-sam" / "sam_narrow.pth")
     expected = np.load(real_data / "published-sam" / "expected.npz")
     given = {name: torch.from_numpy(expected[name]).float() for name in ("image", "points", "labels", "mask_prompts")}

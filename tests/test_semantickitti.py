@@ -261,7 +261,7 @@ CALIBRATIONS = {
     "odometry": f"P2: {P2}\nTr: {TR}\n".encode(),
     "tracking": f"P2: {P2}\nR_rect 1 0 0 0 1 0 0 0 1\nTr_velo_cam {TR}\nTr_imu_velo {TR}\n".encode(),
     "object": f"P2: {P2}\nR0_rect: 1 0 0 0 1 0 0 0 1\nTr_velo_to_cam: {TR}\n".encode(),
-    "lines that nobody needs": f"image_size: 160 48\nP2: {P2}\nbaseline: 0.54\nTr: {TR}\n".encode(),
+    "unused lines": f"image_size: 160 48\nP2: {P2}\nbaseline: 0.54\nTr: {TR}\n".encode(),
     "byte order mark and CRLF": f"P2: {P2}\r\nTr: {TR}\r\n".encode("utf-8-sig"),
     "UTF-16": f"P2: {P2}\nTr: {TR}\n".encode("utf-16"),
     "commas": f"P2: {P2}\nTr: {TR}\n".replace(" ", ", ").replace(":,", ":").encode(),

@@ -212,7 +212,7 @@ def test_teacher_parameters_without_a_tap_are_frozen(name: str, idle: str, metho
 
 
 def trained_by_a_gradient(teacher: Teacher) -> tuple[str, ...]:
-    """What is trained of the foundation model, all of which gets a gradient."""
+    """Names of the trained parameters of the foundation model; check that each gets a gradient."""
     maps = teacher.backbone(random_images(*teacher.backbone.smallest_size()))
     torch.stack([m.sum() for m in maps]).sum().backward()
     adapter, parameters = teacher.adapter, dict(teacher.backbone.model.named_parameters())
@@ -329,7 +329,7 @@ def test_sample_equals_the_enlarged_map_indexed_with_its_gradient(rows: int, col
 
 
 def test_sample_equals_grid_sample_at_full_size() -> None:
-    """What it replaces, which has no deterministic gradient on CUDA; four maps of two resolutions."""
+    """``grid_sample`` has no deterministic gradient on CUDA. Four maps of two resolutions."""
     height, width = 352, 1216
     maps = [torch.randn(3, 2, height // s, width // s, requires_grad=True) for s in (4, 4, 4, 8)]
     pixels = pixels_of(3, height, width, 2000)

@@ -74,7 +74,7 @@ def make_scan(folder: Path) -> list[Path]:
 
 
 def use_scan(folder: Path) -> None:
-    """What is read is finite and is projected without a complaint."""
+    """Check that a readable scan has finite points."""
     scan = read_scan(folder / "a.bin")
     assert np.isfinite(scan.points).all()
     assert len(scan.points) == len(scan.remission) > 0
@@ -323,7 +323,7 @@ def make_torch_files(folder: Path) -> list[Path]:
 
 
 def use_torch_files(folder: Path) -> None:
-    """What is read has no more numbers than the file has room for, and can be written out."""
+    """Check that a readable file has no more numbers than it has room for, and can be printed."""
     from elite.weights.torch_file import load_torch, open_torch
 
     for path in changed(*sorted(folder.glob("*.ckpt"))):

@@ -1,4 +1,4 @@
-"""What is tested with spconv itself, each case a function. ``python -m tests.support.spconv_cases`` runs all of them.
+"""Cases tested with spconv itself, each a function. ``python -m tests.support.spconv_cases`` runs all of them.
 
 They need a process of their own with OMP_NUM_THREADS=1: spconv's CPU build is exact on one thread only.
 """

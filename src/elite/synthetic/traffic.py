@@ -71,7 +71,7 @@ class Traffic:
             turn += 1
 
     def _walkers(self) -> None:
-        """Both ways on both sidewalks; people on one track share a speed, so nobody runs into another."""
+        """Both ways on both sidewalks; people on one track share a speed, so they never collide."""
         for side in (1, -1):
             for way, speed in ((1, self._rng.uniform(1.1, 1.5)), (-1, self._rng.uniform(1.1, 1.5))):
                 t = side * ((BAY_EDGE + SIDEWALK_EDGE) / 2 + 0.45 * way * side)

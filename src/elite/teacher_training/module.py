@@ -1,4 +1,4 @@
-"""What a teacher training optimises: a backbone under its objective."""
+"""Trained module of a teacher training: a backbone and its objective."""
 
 import torch
 from torch import Tensor, nn

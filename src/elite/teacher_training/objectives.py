@@ -20,11 +20,12 @@ _COLOUR_SCALE = 58.0  # about the standard deviation of natural images on 0..255
 
 
 class Objective(nn.Module):
-    """What the maps are asked for. Its layers are thrown away after pre-training, but for the objective classes.
+    """Prediction layers and losses on the backbone's feature maps.
 
-    Taps bring every map to a quarter of the image's size and are summed. On the sum stand 1 x 1 convolutions: for
-    masks a query and a key per cell, whose product says whether two cells are of one segment; one channel for
-    boundaries; colours for hidden patches. For classes they are the taps and heads of a teacher, and are kept.
+    Taps resize every map to a quarter of the image's size, and 1 x 1 convolutions read their sum. Masks need a query
+    and a key per cell, whose product predicts whether two cells belong to one segment. Boundaries need one channel,
+    hidden patches their colours. These layers are discarded after the training. The objective ``classes`` trains the
+    taps and heads of a teacher instead, and keeps them.
     """
 
     def __init__(self, config: TeacherTrainingConfig, backbone: Backbone) -> None:
@@ -43,7 +44,7 @@ class Objective(nn.Module):
 
     @property
     def paints(self) -> bool:
-        """Whether patches are hidden and their colours asked for."""
+        """Whether patches are hidden and their colours predicted."""
         return self.kind != "classes"
 
     def forward(
@@ -53,7 +54,7 @@ class Objective(nn.Module):
         hidden: Bool[Tensor, "b h w"],
         target: Int64[Tensor, "b h w"],
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """The terms of the loss, and scores that are not minimised."""
+        """Return the terms of the loss, and scores that are not minimised."""
         if self.kind == "classes":
             return self.class_terms(maps, target), {}
         fused = torch.stack([tap(m) for tap, m in zip(self.taps, maps, strict=True)]).sum(0)

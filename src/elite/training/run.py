@@ -190,7 +190,7 @@ class _Run:
         skipped = faults.summary(training.total_steps)
         if self.files.best_score is None and faults.lost_scores:
             raise TrainingError(
-                f"validation: expected finite predictions, found none, so there is no best checkpoint; {skipped}. "
+                f"validation: expected finite predictions, found none, so a best checkpoint does not exist; {skipped}. "
                 "Lower --optim.lr, and start a new run."
             )
         if faults.skipped:

@@ -46,14 +46,14 @@ _Check = Callable[[ServerConnection, Request], "Awaitable[Response | None] | Res
 
 @dataclass(frozen=True)
 class Gate:
-    """Which requests reach the viewer.
+    """Rule for the requests that reach the viewer.
 
-    A browser states the address that it connects to (Host) and, for a websocket, the page that asked for it (Origin).
+    A browser states the address that it connects to (Host) and, for a websocket, the page that opened it (Origin).
     No page can change either. A program can, so only the token keeps programs out.
 
     Attributes:
         local: the server listens on a loopback address, and Host must be one too. Otherwise any Host is accepted
-            together with the token, because the names of a machine in other networks are not known to it.
+            together with the token, because a machine cannot list its names in other networks.
         token: required in the page's address, or in the cookie that the page gets for it; None = not required.
     """
 
