@@ -43,7 +43,7 @@ def teacher_step(config: TeacherConfig, device: str, precision: torch.dtype) -> 
     def step() -> None:
         teacher.zero_grad(set_to_none=True)
         with torch.autocast(device, dtype=precision, enabled=precision is not torch.float32):
-            logits = teacher.at(teacher(images), pixels, SIZE)
+            logits = teacher.logits_at(teacher(images), pixels, SIZE)
         loss: Tensor = sum(
             (stage.float().square().mean() for stage in logits.stages), logits.multi_stage.float().mean()
         )

@@ -57,7 +57,7 @@ def teacher_probabilities(teacher: Teacher, view: View) -> Probabilities:
     """Probabilities by the head on all stages."""
     maps = teacher(torch.from_numpy(view.image.copy()).permute(2, 0, 1)[None])
     position = torch.from_numpy(view.pairs.pixel)
-    logits = teacher.at(maps, Pixels(torch.zeros_like(position[:, 0]), position), view.image.shape[:2])
+    logits = teacher.logits_at(maps, Pixels(torch.zeros_like(position[:, 0]), position), view.image.shape[:2])
     return logits.multi_stage[:, 1:].softmax(dim=1).numpy()
 
 

@@ -114,7 +114,7 @@ def test_teacher_loss_uses_each_label_at_its_pixel(
             mine = [i for i, v in enumerate(views.pairs.view.tolist()) if v == view]
             pixels += [(view, *views.pairs.position[i].tolist(), int(point_labels[views.pair_point[i]])) for i in mine]
     table = torch.tensor([pixel for pixel in pixels if pixel[-1]], dtype=torch.int64).reshape(-1, 4)
-    prediction = teacher.at(teacher(views.images), Pixels(table[:, 0], table[:, 1:3]), views.size)
+    prediction = teacher.logits_at(teacher(views.images), Pixels(table[:, 0], table[:, 1:3]), views.size)
     expected = {}
     for name, logits, share in [
         *((f"teacher{i}", s, 0.25) for i, s in enumerate(prediction.stages)),
@@ -325,8 +325,8 @@ assert main(["env"]) == 0
     ("changes", "error", "message"),
     [
         ({"teacher": TeacherConfig()}, ConfigError, r"--teacher\.weights.*sam_vit_b"),
-        ({"steps": 5}, ConfigError, r"at least 6 of them, found 5"),
-        ({"image": ImageConfig(crop=(350, 1216))}, ConfigError, r"350 x 1216 .*whole patches of 32"),
+        ({"steps": 5}, ConfigError, r"at least 6 optimiser steps, found 5"),
+        ({"image": ImageConfig(crop=(350, 1216))}, ConfigError, r"multiples of 32 pixels, found 350 x 1216"),
         ({"image": ImageConfig(crop=(384, 1216))}, DataError, r"(?s)384 x 1216 .*found 376 x 1241"),
         ({"cameras": "none"}, ConfigError, r"--data\.cameras image_2"),
         ({"cameras": "image_3"}, DataError, "1 training scans: expected an image"),
@@ -367,11 +367,11 @@ def test_load_teacher_with_a_changed_foundation_model_is_refused(kitti: Path, tm
     with torch.no_grad():
         model.vision_encoder.layers[1].mlp.lin1.weight += 0.1
     model.save_pretrained(moved)
-    with pytest.raises(CheckpointError, match="not the one that this teacher was trained with any more"):
+    with pytest.raises(CheckpointError, match=r"expected the foundation model of its training in .* found another one"):
         load_teacher(result.last)
 
 
 def test_load_teacher_of_a_run_without_teacher_is_refused(kitti: Path, tmp_path: Path) -> None:
     result = train(distillation_run(kitti, tmp_path, "none", steps=1), progress=False)
-    with pytest.raises(CheckpointError, match=r"holds no teacher.*--teacher\.weights"):
+    with pytest.raises(CheckpointError, match=r"expected a checkpoint with a teacher.*--teacher\.weights"):
         load_teacher(result.last)

@@ -194,7 +194,7 @@ def test_teacher_blocks_after_the_last_tap_are_not_adapted(narrow_folder: Path, 
     assert {name.split(".")[1] for name in trained if name.startswith("layers.")} == set("01234")
     assert len(teacher.adapter.ranks()) == (5 * 6 if method == "adalora" else 0)  # type: ignore[union-attr]
     beyond = TeacherConfig(**settings, adapter=AdapterConfig(method=method, first_block=5))
-    with pytest.raises(ConfigError, match="has 5 blocks up to its last tap"):
+    with pytest.raises(ConfigError, match=r"first_block: expected a block 0\.\.4"):
         Teacher.build(beyond, stages=4, classes=20, total_steps=60)
 
 
@@ -241,11 +241,11 @@ def test_load_backbone_of_another_image_size_is_refused(tmp_path: Path) -> None:
     AutoConfig.for_model("hiera", image_size=[64, 64], **blocks).save_pretrained(tmp_path / "hiera")
     backbone = load_backbone(TeacherConfig(weights="random", model=str(tmp_path / "hiera")), stages=4)
     assert [m.shape[1:] for m in backbone(random_images(64, 64))] == [(16, 16, 16), (32, 8, 8), (64, 4, 4), (128, 2, 2)]
-    with pytest.raises(ConfigError, match=r"HieraBackbone takes no images of 64 x 128 pixels .* made for 64 x 64"):
+    with pytest.raises(ConfigError, match=r"HieraBackbone: expected images of 64 x 64 pixels, found 64 x 128"):
         backbone.check_size(64, 128)
     vit = {"hidden_size": 48, "num_hidden_layers": 4, "num_attention_heads": 4, "image_size": [64, 48]}
     AutoConfig.for_model("vitpose_backbone", **vit).save_pretrained(tmp_path / "pose")
-    with pytest.raises(ConfigError, match="VitPoseBackbone gives no maps"):
+    with pytest.raises(ConfigError, match=r"VitPoseBackbone: expected maps \(b, c, h, w\), found"):
         load_backbone(TeacherConfig(weights="random", model=str(tmp_path / "pose")), stages=4)
 
 
@@ -281,7 +281,7 @@ def test_load_backbone_of_extra_blocks_is_refused(narrow_folder: Path, tmp_path:
     settings = json.loads((narrow_folder / "config.json").read_text()) | {"num_hidden_layers": 8}
     (tmp_path / "config.json").write_text(json.dumps(settings))
     (tmp_path / "model.safetensors").write_bytes((narrow_folder / "model.safetensors").read_bytes())
-    with pytest.raises(CheckpointError, match=r"has no place for.*layers\.10"):
+    with pytest.raises(CheckpointError, match=r"that its config.json describes, found .*layers\.10"):
         load_backbone(TeacherConfig(weights=str(tmp_path)), stages=4)
 
 
@@ -368,7 +368,7 @@ def test_teacher_with_recomputation_gives_the_same_gradients(narrow_folder: Path
     for recompute in (False, True):
         backbone = load_backbone(TeacherConfig(weights=str(narrow_folder)), stages=4)
         if recompute:
-            backbone.recompute()
+            backbone.checkpoint_activations()
         sum(m.square().mean() for m in backbone(images)).backward()  # type: ignore[union-attr]
         gradients.append(backbone.block_list()[0].mlp.lin1.weight.grad)  # type: ignore[union-attr]
     assert gradients[0].abs().max() > 0
@@ -391,7 +391,7 @@ def test_load_backbone_without_weights_names_the_remedy() -> None:
     ("settings", "message"),
     [
         ({"depths": (2, 5, 8, 12)}, r"blocks 0\.\.11.*found 2, 5, 8, 12"),
-        ({"depths": (2, 5)}, "4 of the foundation model's blocks"),
+        ({"depths": (2, 5)}, "expected 4 of the blocks"),
     ],
 )
 def test_tap_depths_beyond_the_model_are_refused(narrow_folder: Path, settings: dict, message: str) -> None:
@@ -401,9 +401,9 @@ def test_tap_depths_beyond_the_model_are_refused(narrow_folder: Path, settings: 
 
 def test_load_backbone_of_an_impossible_crop_is_refused(narrow_folder: Path) -> None:
     backbone = load_backbone(TeacherConfig(weights=str(narrow_folder)), stages=4)
-    with pytest.raises(ConfigError, match=r"whole patches of 16.*320 x 1024"):
+    with pytest.raises(ConfigError, match=r"multiples of 16 .*320 x 1024"):
         backbone.check_size(322, 1022)
-    with pytest.raises(ConfigError, match="reaches beyond the 1024 x 1024"):
+    with pytest.raises(ConfigError, match="expected at most 1024 x 1024"):
         backbone.check_size(320, 1040)
 
 
@@ -414,7 +414,7 @@ def test_load_backbone_with_a_missing_layer_is_refused(narrow_folder: Path, tmp_
     tensors = load_file(narrow_folder / "model.safetensors")
     del tensors["vision_encoder.layers.3.attn.qkv.weight"]
     save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
-    with pytest.raises(CheckpointError, match=r"lacks 1 weights.*layers\.3\.attn\.qkv\.weight"):
+    with pytest.raises(CheckpointError, match=r"found 1 missing.*layers\.3\.attn\.qkv\.weight"):
         load_backbone(TeacherConfig(weights=str(tmp_path)), stages=4)
 
 
@@ -423,15 +423,15 @@ def test_load_backbone_of_truncated_weights_is_refused(narrow_folder: Path, tmp_
     (tmp_path / "model.safetensors").write_bytes((narrow_folder / "model.safetensors").read_bytes()[:1000])
     with pytest.raises(CheckpointError, match=r"model\.safetensors: expected a safetensors file.*Copy it again"):
         load_backbone(TeacherConfig(weights=str(tmp_path)), stages=4)
-    with pytest.raises(CheckpointError, match=r"does not exist; give --teacher\.weights"):
+    with pytest.raises(CheckpointError, match=r"--teacher\.weights: .*does not exist"):
         load_backbone(TeacherConfig(weights=str(tmp_path / "nowhere")), stages=4)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"depths": [1, 10**400]}, "no model is so large"),
-        ({"stage_names": ["stem", "stage1", "stem", "stage1", "stage2"]}, "does not fit itself"),
+        ({"depths": [1, 10**400]}, "expected numbers up to"),
+        ({"stage_names": ["stem", "stage1", "stem", "stage1", "stage2"]}, "expected consistent stages"),
     ],
 )
 def test_load_backbone_of_an_impossible_config_is_refused(change: dict, message: str, tmp_path: Path) -> None:
@@ -458,13 +458,11 @@ def test_load_backbone_of_a_mistyped_path_is_not_requested_from_the_hub(
     Path("weights").mkdir()
     for path in ("sam.pth", "nowhere/model.safetensors", "weights/sam.pht", "~/sam", "a/b/c"):
         found = Path(path).expanduser()
-        with pytest.raises(CheckpointError, match=rf"'{found}' does not exist; give --teacher\.weights"):
+        with pytest.raises(CheckpointError, match=rf"--teacher\.weights: .* found '{found}', which does not exist"):
             load_backbone(TeacherConfig(weights=path), stages=4)
     assert asked == []
-    with pytest.raises(
-        CheckpointError, match=r"'some/model' is neither a file nor a folder here.*: no connection; check"
-    ):
+    with pytest.raises(CheckpointError, match=r"found 'some/model', which is none of them \(no connection\)"):
         load_backbone(TeacherConfig(weights="some/model"), stages=4)
-    with pytest.raises(CheckpointError, match="'weights' is not a transformers folder"):
+    with pytest.raises(CheckpointError, match=r"expected a transformers folder .* found 'weights'"):
         load_backbone(TeacherConfig(weights="weights"), stages=4)
     assert asked == ["some/model", "weights"]

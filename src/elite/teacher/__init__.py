@@ -1,4 +1,4 @@
-"""The camera network that teaches: a vision foundation model, adapted, with heads. Needed in training only."""
+"""Camera teacher: an adapted vision foundation model with heads. Only training requires it."""
 
 from elite.teacher.teacher import Teacher, load_teacher
 from elite.teacher.weights import load_backbone

@@ -1,8 +1,8 @@
-"""Vision foundation models as one thing: images in, maps at chosen depths out.
+"""Common interface of vision foundation models: feature maps of images at selected depths.
 
-Three small adapters to transformers: SAM (its crop path is ours, since transformers takes squares only), SAM 2, and
-whatever AutoBackbone offers (DINOv2, DINOv3, Swin, ConvNeXt, ...). Each lists its blocks, so that they can be
-adapted and checkpointed, and says the stride of its maps.
+Three wrappers of transformers models: SAM (with its own path for crops, since transformers supports squares only),
+SAM 2, and the models of AutoBackbone (DINOv2, DINOv3, Swin, ConvNeXt, ...). Each names its blocks, for adaptation and
+activation checkpointing, and the strides of its maps.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,19 +16,19 @@ from torch.utils.checkpoint import checkpoint
 
 from elite.errors import ConfigError, first_line
 
-# ImageNet's statistics on 0..255, which SAM and DINO were trained with.
+# ImageNet statistics on 0..255, with which SAM and DINO were trained.
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
 
 class Backbone(nn.Module):
-    """Images to maps: the part that every foundation model shares.
+    """Base class of the foundation models: images to maps.
 
     Attributes:
-        depths: blocks (or stages, of a model that has these) whose output is a map, counted from 0, rising.
-        channels, strides: of each map; a map has one cell per ``stride`` pixels either way.
-        blocks: dotted name within ``model`` of the list of its blocks.
-        rel_pos: how SAM's relative positions are taken; None for other models.
-        model: the transformers module.
+        depths: blocks (or stages of AutoBackbone models) whose output is a map, counted from 0, ascending.
+        channels, strides: channels and stride of each map; a cell of a map covers stride x stride pixels.
+        blocks: dotted name of the list of blocks within ``model``.
+        rel_pos: treatment of the relative positions of SAM on a crop; None for other models.
+        model: transformers module.
     """
 
     channels: tuple[int, ...]
@@ -46,10 +46,10 @@ class Backbone(nn.Module):
         self.register_buffer("std", torch.tensor(STD).view(3, 1, 1), persistent=False)
 
     def forward(self, images: UInt8[Tensor, "w 3 height width"]) -> list[Float[Tensor, "w _ _ _"]]:
-        """One (w, channels[i], height / strides[i], width / strides[i]) per depth, of RGB images in 0..255.
+        """Compute a map (w, channels[i], height / strides[i], width / strides[i]) per depth of RGB images in 0..255.
 
         Raises:
-            ConfigError: the images' size is not a multiple of the strides, or beyond the model's positions.
+            ConfigError: the image size is not a multiple of the strides, or exceeds the positions of the model.
         """
         self.check_size(*images.shape[2:])
         return self.maps((images - self.mean) / self.std)
@@ -58,23 +58,27 @@ class Backbone(nn.Module):
         raise NotImplementedError
 
     def check_size(self, height: int, width: int) -> None:
-        """Raises ConfigError if images of this size do not fit."""
+        """Check that the model accepts images of this size.
+
+        Raises:
+            ConfigError: it does not.
+        """
         stride = max(self.strides)
         if height % stride or width % stride:
             nearest = tuple(max(1, round(n / stride)) * stride for n in (height, width))
             raise ConfigError(
-                f"an image of {height} x {width} pixels is not whole patches of {stride}; set image.crop to multiples "
-                f"of {stride}, such as {nearest[0]} x {nearest[1]}."
+                f"image size: expected multiples of {stride} pixels, found {height} x {width}. Set image.crop to such "
+                f"as {nearest[0]} x {nearest[1]}."
             )
 
     def smallest_size(self) -> tuple[int, int]:
-        """Rows and columns of a small image that surely fits."""
+        """Rows and columns of a small image that the model accepts."""
         return max(self.strides), max(self.strides)
 
-    def reached(self) -> frozenset[str]:
-        """Names of the parameters of ``model`` that some map depends on.
+    def parameters_in_use(self) -> frozenset[str]:
+        """Names of the parameters of ``model`` that the maps depend on.
 
-        Not among them: blocks behind the last tap, output layers, a mask token that only pre-training uses.
+        Blocks after the last tap, output layers and mask tokens of pre-training are not among them.
         """
         needed_gradient = {p: p.requires_grad for p in self.model.parameters()}
         self.model.requires_grad_(True)
@@ -90,8 +94,8 @@ class Backbone(nn.Module):
         assert isinstance(blocks, nn.ModuleList)
         return blocks
 
-    def recompute(self) -> None:
-        """Keep no activations inside the blocks; the backward pass computes them again."""
+    def checkpoint_activations(self) -> None:
+        """Recompute the activations of the blocks in the backward pass, to save memory."""
         for block in self.block_list():
             block.forward = partial(_recomputed, block.forward)
 
@@ -103,23 +107,23 @@ def _recomputed(forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 
 def _leaves(outputs: Sequence[Tensor]) -> set[Any]:
-    """The tensors at the ends of the graph that ``outputs`` were computed with."""
+    """Leaf tensors of the graph of ``outputs``."""
     todo: list[Any] = [output.grad_fn for output in outputs]
     seen: set[Any] = set()
     while todo:
         node = todo.pop()
         if node is not None and node not in seen:
             seen.add(node)
-            todo += [before for before, _ in node.next_functions]
+            todo += [function for function, _ in node.next_functions]
     return {node.variable for node in seen if hasattr(node, "variable")}
 
 
 class SamBackbone(Backbone):
-    """SAM's encoder (ViT with windows), without its neck, on crops of any whole number of patches.
+    """Encoder of SAM (ViT with windows) without its neck, on crops of any number of patches.
 
-    The position embedding is sliced: a crop is the corner of the square that SAM was trained on. The tables of
-    relative positions are sliced too (``rel_pos`` slice), which gives exactly the square model's values for the same
-    offsets; transformers, and the released ELiTe, stretch them to the crop's size (``rel_pos`` interpolate).
+    The position embedding is sliced: a crop is a corner of the square that SAM was trained on. With ``rel_pos`` slice,
+    the tables of relative positions are sliced as well, which keeps the values of the square model for equal offsets.
+    With ``rel_pos`` interpolate, they are resampled to the size of the crop, as in transformers and the released ELiTe.
     """
 
     blocks = "layers"
@@ -146,20 +150,20 @@ class SamBackbone(Backbone):
         x = model.patch_embed.projection(pixels).permute(0, 2, 3, 1)  # (w, rows, columns, channels)
         if model.pos_embed is not None:
             x = x + model.pos_embed[:, : x.shape[1], : x.shape[2]]
-        return _run(self.block_list(), x, self.depths)
+        return _run_blocks(self.block_list(), x, self.depths)
 
 
 def sliced_rel_pos(q_size: int, k_size: int, rel_pos: Float[Tensor, "offsets c"]) -> Float[Tensor, "q k c"]:
-    """Row of the table for every offset of query and key; the middle row is offset 0."""
+    """Row of the table for each offset between query and key; the middle row is offset 0."""
     middle = len(rel_pos) // 2
-    # Slices, whose gradient is summed in one order; indexing would add it up in any.
+    # The gradient of slices is deterministic; that of indexing is not.
     return torch.stack([rel_pos[middle + q - k_size + 1 : middle + q + 1].flip(0) for q in range(q_size)])
 
 
 class Sam2Backbone(Backbone):
-    """SAM 2's encoder (Hiera), without its neck. Depths are blocks; deeper maps are coarser and wider.
+    """Encoder of SAM 2 (Hiera) without its neck. Depths are blocks; deeper maps are coarser and have more channels.
 
-    The position embedding is that of the size the model was trained at, sliced to the crop.
+    The position embedding has the training size of the model and is sliced to the crop.
     """
 
     blocks = "blocks"
@@ -185,11 +189,11 @@ class Sam2Backbone(Backbone):
         stride = pixels.shape[2] // x.shape[1]
         position = model._get_pos_embed(tuple(n // stride for n in self.largest))
         x = x + position[:, : x.shape[1], : x.shape[2]]
-        return _run(self.block_list(), x, self.depths)
+        return _run_blocks(self.block_list(), x, self.depths)
 
 
-def _run(blocks: nn.ModuleList, x: Tensor, depths: Sequence[int]) -> list[Tensor]:
-    """Blocks on (w, rows, columns, channels) up to the deepest tap; the taps as (w, channels, rows, columns)."""
+def _run_blocks(blocks: nn.ModuleList, x: Tensor, depths: Sequence[int]) -> list[Tensor]:
+    """Run the blocks on ``x`` (w, rows, columns, channels) and return the maps as (w, channels, rows, columns)."""
     taps = []
     for i, block in enumerate(blocks[: depths[-1] + 1]):
         x = block(x)
@@ -201,13 +205,13 @@ def _run(blocks: nn.ModuleList, x: Tensor, depths: Sequence[int]) -> list[Tensor
 def _check_positions(height: int, width: int, largest: int) -> None:
     if max(height, width) > largest:
         raise ConfigError(
-            f"an image of {height} x {width} pixels reaches beyond the {largest} x {largest} that the foundation model "
-            "has positions for; lower image.crop or image.scale."
+            f"image size: expected at most {largest} x {largest} pixels, the positions of the foundation model, found "
+            f"{height} x {width}. Lower image.crop or image.scale."
         )
 
 
-class AutoMaps(Backbone):
-    """Any model of transformers' AutoBackbone. Depths count its stages: the blocks of a plain ViT.
+class TransformersBackbone(Backbone):
+    """A model of the transformers AutoBackbone. Depths are its stages, which are the blocks of a plain ViT.
 
     Raises:
         ConfigError: the model's outputs are not feature maps.
@@ -215,33 +219,37 @@ class AutoMaps(Backbone):
 
     def __init__(self, model: nn.Module, depths: tuple[int, ...]) -> None:
         super().__init__(model, depths)
-        self.blocks = _largest_list(model)
-        self._smallest = (224, 224)  # a whole number of all strides in use: 4, 8, 14, 16, 32
+        self.blocks = _name_of_blocks(model)
+        self._smallest = (224, 224)  # a multiple of the usual strides 4, 8, 14, 16, 32
         try:
             probe = self._probe(*self._smallest)
         except ConfigError:
-            self._smallest = _own_size(model)
+            self._smallest = _native_size(model)
             probe = self._probe(*self._smallest)
         self.channels = tuple(m.shape[1] for m in probe)
         self.strides = tuple(self._smallest[0] // m.shape[2] for m in probe)
-        self._fitting = {self._smallest}
+        self._accepted_sizes = {self._smallest}
 
     def smallest_size(self) -> tuple[int, int]:
         return self._smallest
 
     def check_size(self, height: int, width: int) -> None:
-        """Tries every size once: some models are made for a single one."""
+        """Check a size by a trial, once per size: some models accept only one.
+
+        Raises:
+            ConfigError: the model does not accept it.
+        """
         super().check_size(height, width)
-        if (height, width) not in self._fitting:
+        if (height, width) not in self._accepted_sizes:
             self._probe(height, width)
-            self._fitting.add((height, width))
+            self._accepted_sizes.add((height, width))
 
     def maps(self, pixels: Tensor) -> list[Tensor]:
         return list(self.model(pixels).feature_maps)
 
     @torch.no_grad()
     def _probe(self, height: int, width: int) -> list[Tensor]:
-        """Maps of an empty image, by the model in eval mode: nothing in it changes."""
+        """Maps of an empty image, computed in eval mode, which leaves the model unchanged."""
         training = self.model.training
         try:
             maps = self.eval().maps(torch.zeros(1, 3, height, width, device=self.mean.device))
@@ -249,48 +257,56 @@ class AutoMaps(Backbone):
             raise
         except (ValueError, RuntimeError) as error:
             raise ConfigError(
-                f"{type(self.model).__name__} takes no images of {height} x {width} pixels ({first_line(error)}); it "
-                f"was made for {' x '.join(map(str, _own_size(self.model)))}, set image.crop to that or take another "
-                "foundation model."
+                f"{type(self.model).__name__}: expected images of {' x '.join(map(str, _native_size(self.model)))} "
+                f"pixels, found {height} x {width} ({first_line(error)}). Set image.crop to that size, or choose "
+                "another foundation model."
             ) from error
         finally:
             self.train(training)
         if any(m.ndim != 4 for m in maps):
-            raise ConfigError(f"{type(self.model).__name__} gives no maps (b, c, h, w); take another foundation model.")
+            raise ConfigError(
+                f"{type(self.model).__name__}: expected maps (b, c, h, w), found {maps[0].ndim} axes. Choose another "
+                "foundation model."
+            )
         return maps
 
 
-def _own_size(model: nn.Module) -> tuple[int, int]:
-    """Rows and columns that the model was made for, by its configuration."""
+def _native_size(model: nn.Module) -> tuple[int, int]:
+    """Rows and columns of the training images, from the configuration of the model."""
     config: Any = model.config
     size = getattr(config, "image_size", 224)
     return (size, size) if isinstance(size, int) else tuple(size)
 
 
-def _largest_list(model: nn.Module) -> str:
-    """Name of the ModuleList that holds most of the weights: the blocks, or the stages."""
+def _name_of_blocks(model: nn.Module) -> str:
+    """Name of the ModuleList with the most weights: the blocks, or the stages."""
     lists = {name: m for name, m in model.named_modules() if isinstance(m, nn.ModuleList)}
     return max(lists, key=lambda name: sum(p.numel() for p in lists[name].parameters()))
 
 
 def evenly_spaced(blocks: int, stages: int) -> tuple[int, ...]:
-    """The last block of each of ``stages`` equal parts: 2, 5, 8, 11 of 12 blocks in 4 stages."""
+    """Last block of each of ``stages`` equal parts: 2, 5, 8, 11 for 12 blocks and 4 stages.
+
+    Raises:
+        ConfigError: there are fewer blocks than stages.
+    """
     if blocks < stages:
         raise ConfigError(
-            f"the foundation model has {blocks} blocks, too few for the student's {stages} stages; take another one."
+            f"foundation model: expected at least {stages} blocks, one per stage of the student, found {blocks}. "
+            "Choose another model."
         )
     return tuple((i + 1) * blocks // stages - 1 for i in range(stages))
 
 
 def check_depths(depths: tuple[int, ...], blocks: int, stages: int) -> tuple[int, ...]:
-    """``depths`` if there is one per stage and each exists.
+    """Return ``depths`` after checking that there is one per stage and that each exists.
 
     Raises:
-        ConfigError: otherwise.
+        ConfigError: their number or a depth is wrong.
     """
     if len(depths) != stages or depths[-1] >= blocks:
         raise ConfigError(
-            f"teacher.depths must name {stages} of the foundation model's blocks 0..{blocks - 1}, one per stage of the "
-            f"student; found {', '.join(map(str, depths))}."
+            f"teacher.depths: expected {stages} of the blocks 0..{blocks - 1}, one per stage of the student, found "
+            f"{', '.join(map(str, depths))}. Correct them, or remove the setting."
         )
     return depths

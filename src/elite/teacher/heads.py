@@ -1,4 +1,4 @@
-"""From maps to logits at pixels: taps that refine the maps, and heads."""
+"""Taps that refine the maps of a foundation model, and heads that compute logits from their features."""
 
 import math
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ TARGET_STRIDE = 4
 
 
 class Tap(nn.Sequential):
-    """A map of the foundation model -> (w, channels, height / 4, width / 4).
+    """Refine a map of the foundation model to (w, channels, height / 4, width / 4).
 
     Transposed convolutions double the resolution until the stride is at most 4: twice for patches of 16 (stride 4) and
-    of 14 (3.5), channels -> 192 -> 96 at the defaults, LayerNorm over channels and GELU between, GELU after. A map
-    that is fine enough already gets a 1 x 1 convolution.
+    of 14 (stride 3.5). By default, the channels become 192, then 96, with LayerNorm and GELU after the first and GELU
+    after the last one. A map with a stride of at most 4 is refined by a 1 x 1 convolution.
     """
 
     def __init__(self, inputs: int, channels: int, stride: int) -> None:
@@ -33,7 +33,7 @@ class Tap(nn.Sequential):
 
 
 class ChannelNorm(nn.LayerNorm):
-    """LayerNorm over the channels of (w, channels, rows, columns), as SAM's LayerNorm2d."""
+    """LayerNorm over the channels of (w, channels, rows, columns), as LayerNorm2d of SAM."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, eps=1e-6)
@@ -43,25 +43,26 @@ class ChannelNorm(nn.LayerNorm):
 
 
 def mlp_head(inputs: int, hidden: int, classes: int) -> nn.Sequential:
+    """Two-layer perceptron of a head."""
     return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, classes))
 
 
 class TeacherHeads(nn.Module):
-    """A tap and a head per stage, and a head on all of them.
+    """A tap and a head per stage, and a multi-stage head on the concatenated features.
 
-    Linear(96, 192) ReLU Linear(192, classes) per stage, Linear(384, 192) ReLU Linear(192, classes) on all of them, at
-    the default width and four stages.
+    With four stages of the default width, the head of a stage is Linear(96, 192), ReLU, Linear(192, classes), and the
+    multi-stage head is Linear(384, 192), ReLU, Linear(192, classes).
     """
 
     def __init__(self, backbone: Backbone, *, channels: int = 96, classes: int = 20) -> None:
         super().__init__()
-        # What the weights below are good for, by the names of the settings.
-        self.made_for = {"depths": list(backbone.depths), "rel_pos": backbone.rel_pos, "channels": channels}
+        # Settings that the weights of taps and heads depend on.
+        self.tap_settings = {"depths": list(backbone.depths), "rel_pos": backbone.rel_pos, "channels": channels}
         self.taps = nn.ModuleList(Tap(c, channels, s) for c, s in zip(backbone.channels, backbone.strides, strict=True))
         self.heads = nn.ModuleList(mlp_head(channels, 2 * channels, classes) for _ in self.taps)
         self.multi_stage = mlp_head(channels * len(self.taps), 2 * channels, classes)
 
-    def answer(self, feats: Sequence[Float[Tensor, "p channels"]]) -> TeacherOutput:
-        """Logits of places whose features in every tap's map are given."""
+    def classify(self, feats: Sequence[Float[Tensor, "p channels"]]) -> TeacherOutput:
+        """Compute logits from the features of the same pixels in the map of each tap."""
         stages = tuple(head(f) for head, f in zip(self.heads, feats, strict=True))
         return TeacherOutput(stages, self.multi_stage(torch.cat(list(feats), dim=1)))

@@ -53,6 +53,6 @@ def _predict_pixels(
     size = (image.shape[0], image.shape[1])
     labels = []
     for position in torch.from_numpy(pixel).to(device).split(_PIXELS_PER_PASS):
-        logits = teacher.at(maps, Pixels(torch.zeros_like(position[:, 0]), position), size).multi_stage
+        logits = teacher.logits_at(maps, Pixels(torch.zeros_like(position[:, 0]), position), size).multi_stage
         labels.append(logits[:, IGNORE + 1 :].argmax(dim=1) + IGNORE + 1)
     return torch.cat(labels).cpu().numpy().astype(np.uint8)

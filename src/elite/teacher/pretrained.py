@@ -1,6 +1,6 @@
-"""Models of transformers: what a folder or a name on the hub describes, and its weights with nothing passed over.
+"""Pretrained transformers models from a folder or the hub: their architecture, and a strict report of their weights.
 
-The files of a folder are read here and not by transformers, which would take their sizes on trust.
+Elite reads the files of a folder itself, since transformers does not check their sizes.
 """
 
 import sys
@@ -19,7 +19,7 @@ from elite.files import TEXT_BYTES, open_regular, parse_json, read_file
 from elite.weights.safetensors_file import open_safetensors
 from elite.weights.torch_file import check_numbers, is_state_dict, open_torch, reading
 
-_LARGEST = 2**20  # no layer is so wide, and no list of words so long
+_MAX_NUMBER = 2**20  # larger than the width of any layer and the length of any vocabulary
 _WEIGHT_FILES = (
     "model.safetensors",
     "model.safetensors.index.json",
@@ -28,67 +28,73 @@ _WEIGHT_FILES = (
 )
 
 
-def described_by(source: str, *, option: str = "--teacher.weights") -> PretrainedConfig:
-    """Return the architecture of a folder or of a model on the hub (NAME or OWNER/NAME), which ``option`` named.
+def read_architecture(source: str, *, option: str = "--teacher.weights") -> PretrainedConfig:
+    """Return the architecture of a folder or of a model on the hub (NAME or OWNER/NAME); ``option`` named it.
 
     Raises:
-        CheckpointError: there is none of that name, or its config.json is faulty.
+        CheckpointError: it does not exist, or its config.json is invalid.
     """
-    here = Path(source).exists()
-    if not here and _is_path(source):
+    is_local = Path(source).exists()
+    if not is_local and _is_path(source):
         raise CheckpointError(
-            f"'{source}' does not exist; give {option} a SAM file, a transformers folder or a hub id."
+            f"{option}: expected a SAM file, a transformers folder or a hub id, found '{source}', which does not "
+            "exist. Correct the path."
         )
-    if here:
+    if is_local:
         for path in sorted(Path(source).glob("config*.json")) if Path(source).is_dir() else [Path(source)]:
-            with reading(path, "a description of a model"), open_regular(path, TEXT_BYTES):
-                pass  # transformers would wait for a pipe
+            with reading(path, "a model configuration"), open_regular(path, TEXT_BYTES):
+                pass  # checked here because transformers would wait for a pipe
     try:
-        described = AutoConfig.from_pretrained(source, trust_remote_code=False)
-    except Exception as error:  # a faulty config.json makes transformers stumble over anything
-        found = "is not a transformers folder (config.json and model.safetensors)"
-        if not here:
-            found = "is neither a file nor a folder here, nor a model that the hub answers for"
-        raise CheckpointError(f"'{source}' {found}: {first_line(error)}; check {option}.") from error
-    if (largest := _largest(described.to_dict())) > _LARGEST:
+        architecture = AutoConfig.from_pretrained(source, trust_remote_code=False)
+    except Exception as error:  # an invalid config.json can cause any error in transformers
+        expected, found = "a transformers folder with config.json and model.safetensors", f"'{source}'"
+        if not is_local:
+            expected, found = "a file, a folder or a model on the hub", f"'{source}', which is none of them"
         raise CheckpointError(
-            f"the config.json of '{source}' holds the number {largest:.3g}, and no model is so large; copy it again."
+            f"{option}: expected {expected}, found {found} ({first_line(error)}). Correct the name."
+        ) from error
+    if (largest := _largest_number(architecture.to_dict())) > _MAX_NUMBER:
+        raise CheckpointError(
+            f"config.json of '{source}': expected numbers up to {_MAX_NUMBER}, found {largest:.3g}. Copy the file "
+            "again."
         )
-    return described
+    return architecture
 
 
-def _largest(value: Any) -> float:
-    """The largest whole number anywhere in a description."""
+def _largest_number(value: Any) -> float:
+    """Largest integer at any depth of a configuration."""
     if isinstance(value, dict | list | tuple):
-        return max(map(_largest, value.values() if isinstance(value, dict) else value), default=0.0)
+        return max(map(_largest_number, value.values() if isinstance(value, dict) else value), default=0.0)
     return float(min(value, sys.float_info.max)) if isinstance(value, int) else 0.0
 
 
-def load_pretrained(cls: Any, described: PretrainedConfig, source: str) -> tuple[Any, list[str], list[str]]:
-    """Return (a ``cls`` as ``described``, in float32, with the weights of ``source``; names of the weights that it has
-    and the source lacks; names that the source holds and the model has no place for). The caller judges differences.
+def load_pretrained(cls: Any, architecture: PretrainedConfig, source: str) -> tuple[Any, list[str], list[str]]:
+    """Return a ``cls`` of this architecture in float32 with the weights of ``source``.
+
+    Also returns the names of weights that are missing in the source, and of weights that the model does not have. The
+    caller decides whether these are errors.
 
     Raises:
-        CheckpointError: the weights cannot be read, or not into such a model.
+        CheckpointError: the weights are unreadable or do not match the architecture.
     """
     logging.disable_progress_bar()
     load = _load_folder if Path(source).is_dir() else _load_from_hub
     try:
-        with _no_reports():
-            model, report = load(cls, described, source)
+        with _without_weight_tables():
+            model, report = load(cls, architecture, source)
     except CheckpointError:
         raise
-    except Exception as error:  # a faulty config.json makes transformers stumble over anything
+    except Exception as error:  # an invalid config.json can cause any error in transformers
         raise CheckpointError(
-            f"the weights in '{source}' cannot be loaded as {described.model_type} ({first_line(error)}); check its "
-            "config.json, or download them again."
+            f"'{source}': expected weights of a {architecture.model_type}, found others ({first_line(error)}). Correct "
+            "its config.json, or download the weights again."
         ) from error
     return model, sorted(report["missing_keys"]), sorted(report["unexpected_keys"])
 
 
 @contextmanager
-def _no_reports() -> Iterator[None]:
-    """Without the tables that transformers prints of names in a file: the caller names them, and escapes them."""
+def _without_weight_tables() -> Iterator[None]:
+    """Disable the tables of weight names that transformers prints; the caller prints names with escapes."""
     before = logging.get_verbosity()
     logging.set_verbosity_error()
     try:
@@ -97,20 +103,20 @@ def _no_reports() -> Iterator[None]:
         logging.set_verbosity(before)
 
 
-def _load_from_hub(cls: Any, described: PretrainedConfig, source: str) -> tuple[Any, dict[str, Any]]:
+def _load_from_hub(cls: Any, architecture: PretrainedConfig, source: str) -> tuple[Any, dict[str, Any]]:
     model, report = cls.from_pretrained(
-        source, config=described, output_loading_info=True, dtype=torch.float32, trust_remote_code=False
+        source, config=architecture, output_loading_info=True, dtype=torch.float32, trust_remote_code=False
     )
     check_numbers(dict(model.named_parameters()), f"'{source}'")
     return model, report
 
 
-def _load_folder(cls: Any, described: PretrainedConfig, source: str) -> tuple[Any, dict[str, Any]]:
-    """Load the weights of a folder, the first time with their shapes alone: only what fits the model is read."""
+def _load_folder(cls: Any, architecture: PretrainedConfig, source: str) -> tuple[Any, dict[str, Any]]:
+    """Load the weights of a folder. A first pass with shapes only determines which weights are read."""
 
     def fill(state: dict[str, Tensor]) -> tuple[Any, dict[str, Any]]:
         return cls.from_pretrained(
-            None, config=described, state_dict=state, output_loading_info=True, dtype=torch.float32
+            None, config=architecture, state_dict=state, output_loading_info=True, dtype=torch.float32
         )
 
     with ExitStack() as stack:
@@ -124,34 +130,33 @@ def _load_folder(cls: Any, described: PretrainedConfig, source: str) -> tuple[An
 
 
 def _zeros(shape: Tensor) -> Tensor:
-    """Zeros of a shape that take no memory, of the type that the model will have."""
+    """Zeros of a shape that take no memory, in the dtype of the model."""
     return torch.zeros((), dtype=torch.float32 if shape.is_floating_point() else shape.dtype).expand(shape.shape)
 
 
 def _open_weights(path: Path, stack: ExitStack) -> tuple[dict[str, Tensor], Callable[..., dict[str, Tensor]]]:
-    """Return the shapes in a file, and a function that reads tensors by their shapes."""
+    """Return the shapes in a file, and a function that reads the tensors of given shapes."""
     if path.suffix == ".safetensors":
         file = stack.enter_context(open_safetensors(path))
         return file.shapes, file.read
     file = stack.enter_context(open_torch(path))
     if not is_state_dict(file.content):
         raise CheckpointError(
-            f"{path}: expected weights by name alone, found other values. Save the model's state_dict alone with "
-            "torch.save."
+            f"{path}: expected a state_dict, found other values. Save only the state_dict of the model with torch.save."
         )
     return file.content, file.read
 
 
 def _weight_files(folder: Path) -> list[Path]:
-    """Return the files of a folder that together hold the weights, in the order of preference of transformers.
+    """Return the files that contain the weights of a folder, in the order of preference of transformers.
 
     Raises:
-        CheckpointError: there are none, or the index of their parts is damaged or names files elsewhere.
+        CheckpointError: the files are missing, or their index is damaged or names files in other folders.
     """
     if (folder / "adapter_config.json").exists():
         raise CheckpointError(
-            f"'{folder}': expected a whole model, found a peft adapter beside it. Merge the adapter into the model "
-            "with merge_and_unload and save that in a folder of its own."
+            f"'{folder}': expected a complete model, found a peft adapter. Merge the adapter into the model with "
+            "merge_and_unload, and save the result in another folder."
         )
     path = next((folder / name for name in _WEIGHT_FILES if (folder / name).exists()), None)
     if path is None:
@@ -169,7 +174,7 @@ def _weight_files(folder: Path) -> list[Path]:
 
 
 def _is_path(name: str) -> bool:
-    """Whether a name of nothing that exists is a mistyped path, and no hub id: offline, the hub keeps one waiting."""
+    """Whether a name that does not exist is a mistyped path, not a hub id. Offline, a request to the hub takes long."""
     owner, slash, _ = name.partition("/")
     return (
         name.startswith((".", "/", "~"))

@@ -1,4 +1,4 @@
-"""Fused attention projections taken apart, so that q, k and v are adapted each on its own, and put together again."""
+"""Split fused attention projections, for separate adaptation of q, k and v, and fuse them again."""
 
 import torch
 from jaxtyping import Float
@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class SplitQKV(nn.Module):
-    """Three Linears in the place of a fused one, with the same output."""
+    """Three Linears with the same output as a fused one."""
 
     def __init__(self, fused: nn.Linear) -> None:
         super().__init__()
@@ -17,6 +17,7 @@ class SplitQKV(nn.Module):
         return torch.cat([self.q(x), self.k(x), self.v(x)], dim=-1)
 
     def fused(self) -> nn.Linear:
+        """Return one Linear with the weights of the three."""
         parts = (self.q, self.k, self.v)
         assert all(type(part) is nn.Linear for part in parts), "merge the adapter before fusing q, k and v"
         bias = None if self.q.bias is None else torch.cat([part.bias for part in parts])
@@ -24,7 +25,7 @@ class SplitQKV(nn.Module):
 
 
 def _linear(weight: Float[Tensor, "e d"], bias: Float[Tensor, "e"] | None) -> nn.Linear:
-    """A Linear with copies of these values. Made on meta, so that no random number is drawn."""
+    """Linear with copies of these values, created on the meta device to draw no random numbers."""
     out_features, in_features = weight.shape
     layer = nn.Linear(in_features, out_features, bias=bias is not None, device="meta")
     layer.weight = nn.Parameter(weight.detach().clone())
@@ -34,9 +35,9 @@ def _linear(weight: Float[Tensor, "e d"], bias: Float[Tensor, "e"] | None) -> nn
 
 
 def split_qkv(model: nn.Module) -> None:
-    """Replace every Linear(d, 3 e) named ``qkv`` inside ``model`` by its three parts of e rows each.
+    """Replace each Linear(d, 3 e) named ``qkv`` in ``model`` by three Linears of e rows.
 
-    e is d but where a stage of SAM 2 widens.
+    e equals d, except where the width of SAM 2 increases.
     """
     for module in list(model.modules()):
         fused = getattr(module, "qkv", None)
@@ -45,7 +46,7 @@ def split_qkv(model: nn.Module) -> None:
 
 
 def fuse_qkv(model: nn.Module) -> None:
-    """Undo ``split_qkv``: the original modules and key names, with today's weights."""
+    """Undo ``split_qkv``: restore the original modules and key names, with the present weights."""
     for module in list(model.modules()):
         split = getattr(module, "qkv", None)
         if isinstance(split, SplitQKV):

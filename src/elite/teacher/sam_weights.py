@@ -1,7 +1,7 @@
-"""Meta's own SAM files (sam_vit_b, _l, _h .pth) as transformers' whole SamModel. Strict: every key is accounted for.
+"""SAM files of Meta (sam_vit_b, _l, _h .pth), loaded strictly into the SamModel of transformers.
 
-The configuration follows from the shapes, so any size of SAM is read, and nothing except the file is needed. Files of
-training scripts are read too: weights under "model" or another key, beside other values, with prefixes.
+The configuration follows from the shapes, so files of every size are supported. Files of training scripts are supported
+as well: weights under "model" or another key, together with other values, and with prefixes.
 """
 
 import re
@@ -19,9 +19,9 @@ from elite.weights.names import find_weights, foreign_note
 from elite.weights.torch_file import check_numbers, describe_kind, is_array, open_torch
 
 _FREQUENCIES = "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"
-# Starts of transformers' names and of Meta's; the first that fits counts. Beyond these, layer_norm is norm there.
+# Prefixes in transformers and in files of Meta; the first match is used. Also, layer_norm is called norm by Meta.
 _NAMES = (
-    # One matrix of random frequencies, for the image's positions and for the prompts': transformers names it twice.
+    # One matrix of random frequencies for positions of image and prompts; transformers has two names for it.
     ("shared_image_embedding.positional_embedding", _FREQUENCIES),
     ("prompt_encoder.shared_embedding.positional_embedding", _FREQUENCIES),
     ("prompt_encoder.point_embed.", "prompt_encoder.point_embeddings."),
@@ -43,8 +43,8 @@ _NAMES = (
     ("mask_decoder.upscale_conv2.", "mask_decoder.output_upscaling.3."),
     ("mask_decoder.", "mask_decoder."),
 )
-# Deliberate gaps: the normalisation of images, which is not a part of the network.
-_LEFT_OUT = {"pixel_mean", "pixel_std"}
+# The normalisation of images is not part of the network.
+_SKIPPED = {"pixel_mean", "pixel_std"}
 _POSITIONS = "image_encoder.pos_embed"
 _MARKER = re.compile(rf"(?<![^.]){re.escape(_POSITIONS)}$")
 _HYPERNETWORK_DEPTH = 3
@@ -52,19 +52,19 @@ _REMEDY = "Give sam_vit_b, sam_vit_l or sam_vit_h as Meta published it, or the m
 
 
 def load_sam(path: Path) -> SamModel:
-    """Return the whole SAM (image encoder, prompt encoder, mask decoder) of a file: float32, CPU, eval mode.
+    """Return the complete SAM (image encoder, prompt encoder, mask decoder) of a file: float32, CPU, eval mode.
 
-    Prefixes that were taken off, and objects that were not opened, are printed.
+    Prints removed prefixes and skipped objects.
 
     Raises:
-        CheckpointError: unreadable, not a SAM, or a key or a shape that does not fit the rest of the file.
+        CheckpointError: the file is unreadable or not a SAM, or a key or shape is inconsistent with the others.
 
     Source: Kirillov et al., Segment Anything, 2023; names and shapes of its released weights.
     """
     with open_torch(path) as file:
         expected = f"the key '{_POSITIONS}' of SAM"
         found = find_weights(file.content, _MARKER, path=path, expected=expected, remedy=_REMEDY)
-        shapes = {name: value for name, value in found.state.items() if name not in _LEFT_OUT}
+        shapes = {name: value for name, value in found.state.items() if name not in _SKIPPED}
         for name, value in shapes.items():
             if not is_array(value):
                 raise CheckpointError(
@@ -83,9 +83,9 @@ def load_sam(path: Path) -> SamModel:
 
 
 def _name_in_file(name: str, model: SamModel) -> str:
-    """Meta's name of a weight that transformers calls ``name``."""
+    """Name in files of Meta of the weight with this name in transformers."""
     match name.split("."):
-        # Meta numbers the layers of the mask decoder's small networks from first to last.
+        # Meta numbers the layers of the small networks in the mask decoder consecutively.
         case [*head, "proj_in", kind]:
             return ".".join([*head, "layers", "0", kind])
         case [*head, "layers", i, kind]:
@@ -110,8 +110,8 @@ def _check_fit(state: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ..
     if faults:
         more = f" and {len(faults) - 1} more differences" if len(faults) > 1 else ""
         raise CheckpointError(
-            f"{path}: expected the weights of the SAM that its shapes describe, found {faults[0]}{more}. {_REMEDY}: "
-            "this file may be a variant of SAM, or damaged."
+            f"{path}: expected the weights of the SAM that its shapes describe, found {faults[0]}{more}. {_REMEDY}. "
+            "The file may be a variant of SAM, or damaged."
         )
 
 
@@ -119,7 +119,7 @@ def _check_fit(state: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ..
 
 
 def _empty_model(state: Mapping[str, Tensor], path: Path) -> SamModel:
-    """A SamModel of the file's sizes whose weights take no memory yet."""
+    """SamModel with the sizes of the file, on the meta device."""
     vision = _vision_config(state, path)
     try:
         config = SamConfig(
@@ -139,7 +139,7 @@ def _vision_config(state: Mapping[str, Tensor], path: Path) -> SamVisionConfig:
     grid = shape(_POSITIONS, 4)[1]
     out = shape("image_encoder.neck.0.weight", 4)[0]
     blocks = _count(state, "image_encoder.blocks.")
-    # A table of relative positions has 2 n - 1 rows for windows of n x n patches; a global block's window is the grid.
+    # Windows of n x n patches have 2 n - 1 relative positions. The window of a global block is the complete grid.
     windows = [(shape(f"image_encoder.blocks.{i}.attn.rel_pos_h", 2)[0] + 1) // 2 for i in range(blocks)]
     return SamVisionConfig(
         hidden_size=width,
@@ -178,7 +178,7 @@ def _mask_decoder_config(state: Mapping[str, Tensor], width: int, path: Path) ->
         num_multimask_outputs=shape("mask_decoder.mask_tokens.weight", 2)[0] - 1,
         iou_head_depth=_count(state, "mask_decoder.iou_prediction_head.layers."),
         iou_head_hidden_dim=shape("mask_decoder.iou_prediction_head.layers.0.weight", 2)[0],
-        layer_norm_eps=1e-5,  # Meta's decoder keeps torch's default; that of transformers is 1e-6
+        layer_norm_eps=1e-5,  # the decoder of Meta has the default of torch; that of transformers is 1e-6
     )
 
 
@@ -192,5 +192,5 @@ def _shape(state: Mapping[str, Tensor], path: Path, name: str, axes: int) -> tup
 
 
 def _count(state: Mapping[str, Tensor], start: str) -> int:
-    """Return how many numbers follow ``start`` in the names."""
+    """Return the number of different indices that follow ``start`` in the names."""
     return len({name.removeprefix(start).split(".")[0] for name in state if name.startswith(start)})

@@ -1,6 +1,6 @@
-"""Features at pixels: bilinear sampling of maps, whose gradient is summed in one order.
+"""Bilinear sampling of maps at pixels, with a deterministic gradient.
 
-On CUDA the gradient of torch's ``grid_sample`` is added in any order, so results do not repeat.
+On CUDA, the gradient of ``grid_sample`` of torch is not deterministic.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from elite.types import Pixels
 def sample(
     maps: Sequence[Float[Tensor, "w channels _ _"]], pixels: Pixels, size: tuple[int, int]
 ) -> list[Float[Tensor, "p channels"]]:
-    """Sample each map at pixels of the images of ``size`` (rows, columns); 16-bit maps give float32."""
+    """Sample each map at pixels of images of ``size`` (rows, columns). The result of 16-bit maps is float32."""
     grids = [(len(m), m.shape[2], m.shape[3]) for m in maps]
     sampling = {grid: Sampling.build(pixels, size, grid) for grid in set(grids)}
     return [sampling[grid](m) for grid, m in zip(grids, maps, strict=True)]
@@ -28,9 +28,9 @@ def sample(
 
 @dataclass(frozen=True)
 class Sampling:
-    """The cells around each pixel with their bilinear weights; cells are numbered over all rows of all maps.
+    """Cells around each pixel and their bilinear weights; cells are numbered consecutively over all maps.
 
-    Equal to enlarging the maps bilinearly to the images (align_corners=False) and indexing, without doing so.
+    The result equals bilinear enlargement of the maps to the image size (align_corners=False), followed by indexing.
     """
 
     by_pixel: Csr
@@ -38,11 +38,11 @@ class Sampling:
 
     @classmethod
     def build(cls, pixels: Pixels, size: tuple[int, int], grid: tuple[int, int, int]) -> "Sampling":
-        """For maps of ``grid`` (count, rows, columns) of images of ``size`` (rows, columns)."""
+        """Build the sampling of maps of ``grid`` (count, rows, columns) for images of ``size`` (rows, columns)."""
         count, *extent = grid
         device = pixels.position.device
         cells = torch.tensor(extent, device=device)
-        # In double precision: in float32 the position in a map of 300 columns is off by 1e-5 of a cell.
+        # Double precision: in float32, positions in a map of 300 columns have an error of 1e-5 of a cell.
         place = (pixels.position.double() + 0.5) * cells / torch.tensor(size, device=device) - 0.5
         place = torch.minimum(place.clamp(min=0), (cells - 1).double())
         low = place.floor().long()
@@ -59,7 +59,7 @@ class Sampling:
 
     @cached_property
     def by_cell(self) -> Csr:
-        """The pixels that each cell contributes to."""
+        """Pixels to which each cell contributes."""
         pixel = torch.arange(len(self.by_pixel.columns), device=self.by_pixel.columns.device) // 4
         return Csr.build(self.by_pixel.columns, pixel, self.by_pixel.weight, self.cells)
 

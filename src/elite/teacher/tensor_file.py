@@ -1,4 +1,4 @@
-"""Safetensors files of ours: tensors, and one record of what they belong to."""
+"""Safetensors files of elite: tensors, and one record that identifies them."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -15,32 +15,32 @@ from elite.weights.safetensors_file import SafetensorsFile, open_safetensors
 
 
 def pack(tensors: Mapping[str, Tensor], entry: str, record: dict[str, Any]) -> bytes:
-    """Return the bytes of a file with ``record`` as the one ``entry`` of its metadata.
+    """Return the bytes of a file with ``record`` as the only ``entry`` of its metadata.
 
-    One, because safetensors writes several in any order: the same tensors give the same bytes.
+    safetensors writes several entries in any order, so only a single one makes the bytes reproducible.
     """
     return save(plain_tensors(tensors), {entry: json.dumps(record)})
 
 
 def plain_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors as safetensors takes them."""
+    """Return contiguous CPU tensors, as safetensors requires."""
     return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
 
 
 @contextmanager
 def unpack(path: Path, entry: str, *, expected: str, remedy: str) -> Iterator[tuple[dict[str, Any], SafetensorsFile]]:
-    """Open a file and return its record, {} if it has no such ``entry``, and its tensors to be read.
+    """Open a file; yields its record ({} without such an ``entry``) and its tensors.
 
     Raises:
-        CheckpointError: not readable as ``expected``; ``remedy`` says what to do.
+        CheckpointError: the file is unreadable. The message contains ``expected`` and ``remedy``.
     """
     with ExitStack() as stack:
         try:
             file = stack.enter_context(open_safetensors(path))
             record = parse_json(file.metadata.get(entry, "{}"))
             if not isinstance(record, dict):
-                raise ValueError(f"a {type(record).__name__} where its record should be")
+                raise ValueError(f"its record is a {type(record).__name__}")
         except (CheckpointError, ValueError) as error:
             reason = first_line(error).removeprefix(f"{path}: ")
-            raise CheckpointError(f"{path} holds no {expected} ({reason}). {remedy}.") from error
+            raise CheckpointError(f"{path}: expected {expected}, found another file ({reason}). {remedy}.") from error
         yield record, file

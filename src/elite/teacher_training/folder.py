@@ -17,7 +17,7 @@ from transformers.models.sam.modeling_sam import SamVisionEncoder
 
 from elite.errors import ConfigError, OutputError
 from elite.files import write_bytes, write_json
-from elite.teacher.backbone import AutoMaps, Backbone
+from elite.teacher.backbone import Backbone, TransformersBackbone
 from elite.teacher.heads import TeacherHeads
 from elite.teacher.teacher import HEADS_FILE, pack_heads
 from elite.teacher.tensor_file import plain_tensors
@@ -36,7 +36,7 @@ def whole_model(backbone: Backbone) -> PreTrainedModel:
         whole = SamVisionModel(model.config)
         whole.vision_encoder = model
         return whole
-    if isinstance(backbone, AutoMaps) and isinstance(model, PreTrainedModel):
+    if isinstance(backbone, TransformersBackbone) and isinstance(model, PreTrainedModel):
         return model
     raise ConfigError(
         f"--model: expected SAM's image encoder or a model of transformers' AutoBackbone, found "

@@ -73,7 +73,7 @@ class Objective(nn.Module):
         refined = [tap(m) for tap, m in zip(self.teacher.taps, maps, strict=True)]
         rows, columns = refined[0].shape[2:]
         labels = at_cells(target, rows, columns).flatten()
-        teacher_logits = self.teacher.answer([m.permute(0, 2, 3, 1).flatten(0, 2) for m in refined])
+        teacher_logits = self.teacher.classify([m.permute(0, 2, 3, 1).flatten(0, 2) for m in refined])
         terms = {}
         for i, logits in enumerate(teacher_logits.stages):
             terms[f"stage{i}"] = sum(segmentation_loss(logits, labels, None)) / len(teacher_logits.stages)

@@ -91,10 +91,10 @@ class Distillation(nn.Module):
         pixels, dense_labels = dense_pixels(views, self.config.dense_stride)
         needs_gradients = len(labelled) > 0 or len(pixels) == 0  # otherwise the graph of the pairs is not needed
         with _gradients(needs_gradients, maps[0].device.type):
-            at_pairs = teacher.at(maps, views.pairs, views.size)
+            at_pairs = teacher.logits_at(maps, views.pairs, views.size)
         if len(pixels) == 0:
             return at_pairs.select(labelled), labels, at_pairs
-        at_dense = teacher.at(maps, pixels, views.size)
+        at_dense = teacher.logits_at(maps, pixels, views.size)
         if len(labelled) == 0:
             return at_dense, dense_labels, at_pairs
         return at_pairs.select(labelled).concat(at_dense), torch.cat([labels, dense_labels]), at_pairs

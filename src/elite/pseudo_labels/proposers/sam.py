@@ -31,7 +31,7 @@ from elite.pseudo_labels.proposers.placement import (
     to_square,
 )
 from elite.pseudo_labels.records import Masks, Prompt, Seeds
-from elite.teacher.pretrained import described_by, load_pretrained
+from elite.teacher.pretrained import load_pretrained, read_architecture
 from elite.teacher.sam_weights import load_sam
 
 _MODELS: dict[str, type[PreTrainedModel]] = {
@@ -198,11 +198,11 @@ def _repeated(embedding: dict[str, Any], times: int) -> dict[str, Any]:
 
 
 def _load_folder(source: str) -> PreTrainedModel:
-    described = described_by(source, option="--weights")
-    kind = described.model_type
+    architecture = read_architecture(source, option="--weights")
+    kind = architecture.model_type
     if kind not in _MODELS:
         raise CheckpointError(f"{source}: expected a SAM, SAM 2 or SAM-HQ, found {_found(kind)}. {_REMEDY}.")
-    model, missing, unexpected = load_pretrained(_MODELS[kind], described, source)
+    model, missing, unexpected = load_pretrained(_MODELS[kind], architecture, source)
     for names, problem in ((missing, "missing"), (unexpected, "unknown")):
         if names:
             raise CheckpointError(
