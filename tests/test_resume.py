@@ -326,7 +326,7 @@ def test_run_lock_without_file_system_support_is_reported(
 
     monkeypatch.setattr(fcntl, "lockf", refuse)
     train(student_run(tiny_kitti, tmp_path / "run", steps=1), progress=False)
-    assert "cannot be locked here (No locks available)" in capsys.readouterr().err
+    assert "cannot be locked (No locks available)" in capsys.readouterr().err
 
 
 def test_train_in_a_folder_with_settings_only_is_refused(tiny_kitti: Path, tmp_path: Path) -> None:
