@@ -223,7 +223,7 @@ SCAN = "kitti/sequences/00/velodyne/000000.bin"
         ("train --config noise.yaml", "noise.yaml is not a readable configuration"),
         (f"{TRAIN} --steps 5 --val_every 2", "val_every: expected a divisor of the run of 5 steps"),
         (f"{TRAIN} --out {STUDENT}/below", "Choose another output"),
-        (f"{TRAIN} --data.val_sequences train,test --data.val_frames 99", "nothing to validate with.*or none"),
+        (f"{TRAIN} --data.val_sequences train,test --data.val_frames 99", "validation: .*or none"),
         (f"{TRAIN} --student.classes 17", "student.classes: expected 20"),
         (f"{TRAIN} --devices 0", "devices: expected at least 1"),
         (f"evaluate {STUDENT}", "expected 'elite evaluate MODEL DATA'"),

@@ -342,8 +342,8 @@ assert main(["env"]) == 0
         ),
         ({"dense_labels": "image_2_labels"}, DataError, "expected dense labels"),
         ({"precision": "16-mixed"}, ConfigError, "Set --precision bf16-mixed"),
-        ({"devices": 2}, ConfigError, r"2 processes cannot share 1 training scans.*--devices"),
-        ({"devices": 2, "frames": "0-1"}, ConfigError, "2 processes cannot share 1 validation scans"),
+        ({"devices": 2}, ConfigError, r"training scans: expected at least 2, one per process, found 1.*--devices"),
+        ({"devices": 2, "frames": "0-1"}, ConfigError, "validation scans: expected at least 2"),
     ],
 )
 def test_train_impossible_settings_are_refused(

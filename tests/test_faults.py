@@ -314,7 +314,7 @@ def test_stopping_shared_step_ends_after_the_grace_time(monkeypatch, in_wait: bo
     """The step may yet be completed and saved by all of its processes."""
     monkeypatch.setattr("elite.stopping.GRACE", 0.2)
     stopping, came = Stopping(), []
-    stopping.busy, stopping.resting = True, False
+    stopping.busy, stopping.interruptible = True, False
 
     def wait() -> None:
         with stopping.wait(0, TimeoutError):
@@ -359,7 +359,7 @@ def test_train_loader_without_shared_memory_ends_the_run(tiny_kitti: Path, tmp_p
 
     monkeypatch.setattr(TrainingSet, "_sample", limited)
     data = DataConfig(root=tiny_kitti, sequences="00", batch_size=1, workers=1)
-    with pytest.raises(TrainingError, match=r"cannot hand over its batch.*File too large.*/dev/shm.*--data.workers 0"):
+    with pytest.raises(TrainingError, match=r"cannot pass its batch.*File too large.*/dev/shm.*--data.workers 0"):
         train(student_run(tiny_kitti, tmp_path / "run", data=data), progress=False)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from elite.errors import ConfigError
-from elite.processes import Processes, is_first, launcher, sizes
+from elite.processes import Processes, is_first, launcher, process_counts
 
 TORCHRUN = {
     **{"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "4"},
@@ -58,7 +58,7 @@ def environ(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, str]], None]
 )
 def test_launcher_of_each_environment_is_recognised(environment, by, expected, first, environ) -> None:
     environ(environment)
-    assert (launcher(), sizes(2), is_first()) == (by, expected, first)
+    assert (launcher(), process_counts(2), is_first()) == (by, expected, first)
 
 
 @pytest.mark.parametrize(
@@ -66,22 +66,22 @@ def test_launcher_of_each_environment_is_recognised(environment, by, expected, f
     [
         (
             {"LOCAL_WORLD_SIZE": "2"},
-            "has LOCAL_WORLD_SIZE, expected RANK, WORLD_SIZE, LOCAL_RANK, .* Unset LOCAL_WORLD",
+            "expected RANK, WORLD_SIZE, LOCAL_RANK, .* with LOCAL_WORLD_SIZE, .* Unset LOCAL_WORLD",
         ),
-        (without(TORCHRUN, "WORLD_SIZE"), "expected WORLD_SIZE beside it"),
-        (TORCHRUN | {"WORLD_SIZE": "many"}, "WORLD_SIZE is 'many', expected a number"),
+        (without(TORCHRUN, "WORLD_SIZE"), "expected WORLD_SIZE with LOCAL_WORLD_SIZE"),
+        (TORCHRUN | {"WORLD_SIZE": "many"}, "WORLD_SIZE: expected a number, found 'many'"),
         (TORCHRUN | {"LOCAL_WORLD_SIZE": "3"}, "found RANK=5, WORLD_SIZE=8, LOCAL_RANK=1, LOCAL_WORLD_SIZE=3"),
         (TORCHRUN | {"LOCAL_WORLD_SIZE": "0"}, "LOCAL_WORLD_SIZE=0"),
-        ({"LOCAL_RANK": "1"}, "has LOCAL_RANK, expected NODE_RANK, WORLD_SIZE"),
+        ({"LOCAL_RANK": "1"}, "expected NODE_RANK, WORLD_SIZE, .* with LOCAL_RANK"),
         (without(SRUN, "SLURM_NTASKS_PER_NODE"), "Give --ntasks-per-node 2 .* to srun instead of --ntasks"),
         (SRUN | {"SLURM_NTASKS_PER_NODE": "4"}, "found SLURM_STEP_NUM_TASKS=6 with SLURM_NTASKS_PER_NODE=4"),
-        (without(SRUN, "SLURM_PROCID"), "expected SLURM_PROCID beside it"),
-        (SRUN | {"SLURM_STEP_NUM_TASKS": "?"}, "SLURM_STEP_NUM_TASKS is '\\?'"),
+        (without(SRUN, "SLURM_PROCID"), "expected SLURM_PROCID with SLURM_STEP"),
+        (SRUN | {"SLURM_STEP_NUM_TASKS": "?"}, "SLURM_STEP_NUM_TASKS: .* found '\\?'"),
     ],
 )
 def test_contradictory_variables_of_a_launcher_are_named(environment, message, environ) -> None:
     environ(environment)
-    for ask in (launcher, is_first, lambda: sizes(2)):
+    for ask in (launcher, is_first, lambda: process_counts(2)):
         with pytest.raises(ConfigError, match=message):
             ask()
 

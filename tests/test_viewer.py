@@ -217,29 +217,29 @@ def test_map_is_aligned_with_the_scan(tmp_path: Path):
     with open_window(source, first_choice(source), host="127.0.0.1", port=0) as viewer:
         viewer.panel.toggle("map")
         viewer.go_to(2)
-        moved = viewer.stage._map
+        moved = viewer.scene._map
         wait_until(lambda: viewer.shown == 2 and moved.visible and tuple(moved.position) != (0, 0, 0))
         placed = moved.points + np.array(moved.position)
     assert np.allclose(placed.min(0), [-4, 5, 0], atol=0.3)
     assert np.allclose(placed.max(0), [5, 5, 0], atol=0.3)
 
 
-def test_stage_camera_that_returns_has_its_picture_and_place(kitti: Path):
+def test_scene_view_camera_that_returns_has_its_picture_and_place(kitti: Path):
     source = open_data(kitti)
     frame = source.read(0).frame
     with open_window(source, first_choice(source), host="127.0.0.1", port=0) as viewer:
-        wait_until(lambda: "image_2" in viewer.stage._cameras)
-        style, stage = STYLE, viewer.stage
+        wait_until(lambda: "image_2" in viewer.scene._cameras)
+        style, scene = STYLE, viewer.scene
         cameras = {camera.name: camera for camera in frame.cameras}
-        stage.show_cameras(cameras, {}, style)
-        stage.show_cameras(cameras, frame.images, style)
-        handle = stage._cameras["image_2"][0]
+        scene.show_cameras(cameras, {}, style)
+        scene.show_cameras(cameras, frame.images, style)
+        handle = scene._cameras["image_2"][0]
         assert handle.image is not None
-        stage.show_cameras(cameras, frame.images, style)
-        assert stage._cameras["image_2"][0] is handle
+        scene.show_cameras(cameras, frame.images, style)
+        assert scene._cameras["image_2"][0] is handle
         shifted = {"image_2": Camera("image_2", cameras["image_2"].projection + np.eye(3, 4, 3) * 99.0)}
-        stage.show_cameras(shifted, frame.images, style)
-        assert not np.allclose(stage._cameras["image_2"][0].position, handle.position)
+        scene.show_cameras(shifted, frame.images, style)
+        assert not np.allclose(scene._cameras["image_2"][0].position, handle.position)
 
 
 def wait_until(condition) -> None:

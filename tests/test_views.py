@@ -268,7 +268,7 @@ def test_data_module_with_teacher_gives_views(drive: Path) -> None:
     scored = [batch.views for batch in cast(DataLoader[Any], module.val_dataloader())]
     assert [None if v is None else len(v.images) for v in scored] == [2, 1, None]
     assert all(v is None or (v.labels is None and v.size == IMAGE.crop) for v in scored)
-    with pytest.raises(ConfigError, match=r"data\.cameras is 'none', and a teacher needs images"):
+    with pytest.raises(ConfigError, match=r"data\.cameras: expected a camera for the teacher .*, found 'none'"):
         DataModule(run_config(drive, cameras="none"))
 
 

@@ -1,4 +1,4 @@
-"""Signals that stop a command: the first one ends it in order, a second one at once.
+"""Signals that stop a command: the first one raises an exception, a second one ends the process immediately.
 
 Any loop can use this module: it does not depend on a training framework.
 """
@@ -35,7 +35,7 @@ class Terminated(BaseException):
 def raise_on_signal() -> Iterator[None]:
     """Within the block, the first SIGTERM or SIGHUP raises Terminated and the first SIGINT KeyboardInterrupt.
 
-    A second signal of these ends the process at once, without any clean-up.
+    A second signal ends the process immediately, without clean-up.
     """
     with _handled({signal.SIGINT: _interrupt, **dict.fromkeys(STOPPING, _terminate)}):
         yield
@@ -45,7 +45,7 @@ def raise_on_signal() -> Iterator[None]:
 def call_on_signal(action: Action, signals: tuple[signal.Signals, ...] = STOPPING) -> Iterator[None]:
     """Within the block, the first of ``signals`` calls ``action(number)`` in the main thread; the action may raise.
 
-    A second one ends the process at once, without any clean-up.
+    A second signal ends the process immediately, without clean-up.
     """
     with _handled(dict.fromkeys(signals, action)):
         yield
@@ -53,7 +53,7 @@ def call_on_signal(action: Action, signals: tuple[signal.Signals, ...] = STOPPIN
 
 @contextmanager
 def _handled(actions: dict[signal.Signals, Action]) -> Iterator[None]:
-    """Install the actions and restore the handlers of before. Signals that are ignored (nohup) stay ignored."""
+    """Install the actions, and restore the previous handlers at the end. Ignored signals (nohup) stay ignored."""
     if threading.current_thread() is not threading.main_thread():
         yield  # Python handles signals in the main thread only
         return

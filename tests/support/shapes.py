@@ -6,8 +6,6 @@ from beartype import BeartypeConf, beartype
 
 # Functions that refuse wrong shapes and dtypes by an error of their own, which tests provoke.
 REFUSE_THEMSELVES = ("Segmenter.__call__", "Segmenter.crop", "write_dense")
-# The renderer's signatures give shapes that its broadcasting callers do not keep.
-UNCHECKED = "elite.synthetic."
 INT_IS_FLOAT = BeartypeConf(is_pep484_tower=True)
 
 
@@ -17,8 +15,7 @@ def check_shapes(function: Any) -> Any:
     Other annotations are the task of the static type checker: tests pass minimal fakes for records and services.
     """
     shapes = {name: hint for name, hint in function.__annotations__.items() if "jaxtyping." in repr(hint)}
-    unchecked = function.__qualname__ in REFUSE_THEMSELVES or function.__module__.startswith(UNCHECKED)
-    if unchecked or not shapes:
+    if function.__qualname__ in REFUSE_THEMSELVES or not shapes:
         return function
     function.__annotations__ = shapes
     return beartype(function, conf=INT_IS_FLOAT)

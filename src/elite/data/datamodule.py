@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 from elite.config import TrainConfig
 from elite.data.collate import collate
 from elite.data.dataset import ScoringSet, TrainingSet
-from elite.data.loading import BatchLoader, bytes_in_flight, kill, open_files, shared_bytes, too_late
+from elite.data.loading import BatchLoader, bytes_in_flight, kill, open_files, shared_bytes, timeout_error
 from elite.data.sampler import EpochSampler
 from elite.data.startup_samples import examine_scans, training_samples, validation_samples
 from elite.datasets import Selection, SemanticKITTI
@@ -24,7 +24,7 @@ from elite.types import Sample
 
 
 class BoundedLoading:
-    """Loaders and reads of a run that wait at most ``timeout`` seconds (0 = no limit), and that ``stopping`` ends."""
+    """Loaders of a run whose waits end after ``timeout`` seconds (0 = no limit), or when ``stopping`` gets a signal."""
 
     def __init__(self, timeout: float, stopping: Stopping | None) -> None:
         self.timeout, self.stopping = timeout, stopping or Stopping()
@@ -36,7 +36,7 @@ class BoundedLoading:
         self.rank, self.world, self.device_type = rank, world, device_type
 
     def loader(self, dataset: Dataset[Any], collate: Callable[[list[Any]], Any], **settings: Any) -> BatchLoader:
-        """Batches of ``dataset``, in page-locked memory if they go to a GPU: the copy then runs beside its work."""
+        """Batches of ``dataset``, in page-locked memory for a GPU, so that copies overlap with computation."""
         pinned = self.device_type == "cuda"
         loader = BatchLoader(
             dataset, collate=collate, limit=self.timeout, stopping=self.stopping, pin_memory=pinned, **settings
@@ -45,26 +45,23 @@ class BoundedLoading:
         return loader
 
     def close(self) -> None:
-        """End all loader processes: in order where nobody holds their loader any more, otherwise at once.
-
-        Processes that are left would hold up the end of the command.
-        """
+        """Kill all loader processes that are still alive, since they would delay the end of the command."""
         processes = {process for loader in self._loaders for process in loader.processes}
         self._loaders.clear()
         kill({process for process in processes if process.is_alive()})
 
     def read(self, step: Callable[[], Any]) -> Any:
-        """The result of a step that reads files in this process."""
+        """Run a step that reads files in this process, and return its result."""
         open_before = open_files()
-        with self.stopping.wait(self.timeout, lambda: too_late(self.timeout, open_before)):
+        with self.stopping.wait(self.timeout, lambda: timeout_error(self.timeout, open_before)):
             return step()
 
 
 class DataModule(BoundedLoading):
-    """Training and validation batches as ``config`` selects them. No validation with ``val_sequences: none``.
+    """Training and validation batches as ``config`` selects them. With ``val_sequences: none``, there is no validation.
 
-    Images are read only if there is a teacher to look at them; with it, scans without labels take part too, and in
-    self-training all of them do. A wait for a batch ends when ``stopping`` receives a signal.
+    Images are read only for a teacher. Unlabelled scans are used if they have an image for the teacher, or in
+    self-training. A wait for a batch ends when ``stopping`` receives a signal.
     """
 
     def __init__(self, config: TrainConfig, stopping: Stopping | None = None) -> None:
@@ -98,29 +95,29 @@ class DataModule(BoundedLoading):
         )
         if config.accumulate > 1 and len(self.train_set) < data.batch_size * config.accumulate:
             raise ConfigError(
-                f"{len(self.train_set)} training scans do not fill one optimiser step of {config.accumulate} batches "
-                f"of {data.batch_size}; lower --accumulate."
+                f"training scans: expected at least {data.batch_size * config.accumulate} for an optimiser step of "
+                f"{config.accumulate} batches of {data.batch_size}, found {len(self.train_set)}. Lower --accumulate."
             )
         self.val_set = _scoring_set(config, frames)
-        self._val_loader: BatchLoader | None = None  # its processes stay for the next validation
+        self._val_loader: BatchLoader | None = None  # its processes are reused in the next validation
 
     def train_dataloader(self, done: int = 0) -> DataLoader[Any]:
-        """Shuffled batches; scans that do not fill the last optimiser step of an epoch are dropped.
+        """Loader of shuffled batches. Scans that do not fill the last optimiser step of an epoch are dropped.
 
-        The first pass begins after ``done`` batches of the run: every sample depends on its epoch and its place only.
+        The first pass begins after ``done`` batches of the run: each sample depends only on its epoch and position.
         """
         data = self.config.data
         sampler = self._sampler(self.rank, self.world)
         epoch, batches = divmod(done, self.batches_per_epoch(self.world))
         sampler.skip = batches * data.batch_size
         sampler.labelled_only_keys = self._labelled_only_steps() * (
-            self._step if self.config.steps else min(self._step, sampler.keys_per_epoch)
+            self._scans_per_step if self.config.steps else min(self._scans_per_step, sampler.keys_per_epoch)
         )
         sampler.set_epoch(epoch)
         return self.loader(self.train_set, collate, workers=data.workers, batch_size=data.batch_size, sampler=sampler)
 
     def val_dataloader(self) -> Iterable[Any]:
-        """Each process scores its share of the scans, none of them twice."""
+        """Loader of the validation scans of this process. Each scan belongs to exactly one process."""
         if self.val_set is None:
             return []
         if self._val_loader is None:
@@ -129,18 +126,19 @@ class DataModule(BoundedLoading):
         return self._val_loader
 
     def close(self) -> None:
+        """Kill all loader processes, also those that were kept for the next validation."""
         self._val_loader = None
         super().close()
 
-    def look(self) -> int:
-        """Read a sample of each sequence, so that unreadable data is refused before anything is written.
+    def read_startup_samples(self) -> int:
+        """Read a sample of each sequence, to refuse unreadable data before any file is written.
 
         Returns:
             Bytes of shared memory that the loader processes of one training process take at a time.
 
         Raises:
-            DataError: an image is smaller than its crop, a calibration lacks a line, a file is damaged; of training
-                scans, more than ``config.faults`` allows.
+            DataError: an image is smaller than its crop, a calibration is incomplete, or a file is damaged. For
+                training scans, only if there are more than ``config.faults`` tolerates.
         """
         data = self.config.data
         needed = bytes_in_flight(_largest(training_samples(self.train_set, self.read)) * data.batch_size, data.workers)
@@ -172,24 +170,28 @@ class DataModule(BoundedLoading):
         }
 
     def check_processes(self, world: int) -> None:
-        """Raises ConfigError if one of ``world`` processes would have no scan."""
+        """Check that each of ``world`` processes has a scan.
+
+        Raises:
+            ConfigError: there are fewer scans than processes.
+        """
         for name, scans in (("training", self.train_set), ("validation", self.val_set)):
             if scans is not None and len(scans) < world:
                 raise ConfigError(
-                    f"{world} processes cannot share {len(scans)} {name} scans, each needs one; lower --devices, or "
-                    "select more scans, or show the labels of more of them."
+                    f"{name} scans: expected at least {world}, one per process, found {len(scans)}. Lower --devices, "
+                    "select more scans, or use more of their labels."
                 )
 
     def steps_per_epoch(self, world: int) -> int:
         """Optimiser steps of one pass over the training scans with ``world`` processes."""
-        return math.ceil(self._sampler(0, world).keys_per_epoch / self._step)
+        return math.ceil(self._sampler(0, world).keys_per_epoch / self._scans_per_step)
 
     def batches_per_epoch(self, world: int) -> int:
         """Batches of each of ``world`` processes in one pass of the loader: an epoch, or all steps of the run."""
         return math.ceil(len(self._sampler(0, world)) / self.config.data.batch_size)
 
     def total_steps(self, world: int) -> int:
-        """Optimiser steps of the whole run with ``world`` processes."""
+        """Optimiser steps of the run with ``world`` processes."""
         return self.config.steps or self.config.epochs * self.steps_per_epoch(world)
 
     def _sampler(self, rank: int, world: int) -> EpochSampler:
@@ -198,8 +200,8 @@ class DataModule(BoundedLoading):
             self.config.seed,
             rank=rank,
             world=world,
-            scans_per_step=self._step,
-            total_keys=None if self.config.steps is None else self.config.steps * self._step,
+            scans_per_step=self._scans_per_step,
+            total_keys=None if self.config.steps is None else self.config.steps * self._scans_per_step,
         )
 
     def _labelled_only_steps(self) -> int:
@@ -210,12 +212,12 @@ class DataModule(BoundedLoading):
         return math.ceil(config.self_training.start * self.total_steps(self.world))
 
     @property
-    def _step(self) -> int:
+    def _scans_per_step(self) -> int:
         """Scans of one optimiser step of a process."""
         return self.config.data.batch_size * self.config.accumulate
 
     def point_counts(self) -> list[int]:
-        """Count the usable labels of each class 1..19 in the training frames."""
+        """Number of usable labels per class 1..19 in the training frames."""
         counts = np.zeros(NUM_CLASSES, np.int64)
         for position in progress(self.train_set.budget.labelled, name="class counts"):
             counts += self.train_set.class_counts(position)
@@ -228,33 +230,37 @@ def _largest(samples: Iterable[Sample]) -> int:
 
 
 def teacher_cameras(config: TrainConfig) -> tuple[str, ...]:
-    """Cameras of the teacher; none without a teacher."""
+    """Cameras of the teacher; empty without a teacher.
+
+    Raises:
+        ConfigError: dense labels without a teacher, or a teacher without cameras.
+    """
     if config.teacher.weights in (None, "none"):
         if config.data.dense_labels != "none":
             raise ConfigError(
-                f"data.dense_labels {config.data.dense_labels} teaches the teacher, but there is none; give "
-                "--teacher.weights, or --data.dense_labels none."
+                f"data.dense_labels: expected none without a teacher, found {config.data.dense_labels}. Give "
+                "--teacher.weights, or --data.dense-labels none."
             )
         return ()
     cameras = parse_names(config.data.cameras)
     if not cameras:
         raise ConfigError(
-            f"teacher.weights is {config.teacher.weights} but data.cameras is '{config.data.cameras}', and a teacher "
-            "needs images; give --data.cameras image_2, or --teacher.weights none to train the student alone."
+            f"data.cameras: expected a camera for the teacher {config.teacher.weights}, found '{config.data.cameras}'. "
+            "Give --data.cameras image_2, or --teacher.weights none to train without a teacher."
         )
     return cameras
 
 
 def _scoring_set(config: TrainConfig, training: SemanticKITTI) -> ScoringSet | None:
-    """Validation frames; None if validation is switched off (``val_sequences: none``)."""
+    """Validation frames; None without validation (``val_sequences: none``)."""
     data = config.data
     if data.val_sequences == "none":
         return None
-    remedy = "Select other --data.val_sequences, or none to train without validation."
+    remedy = "Select other --data.val-sequences, or none to train without validation."
     try:
         frames = training.select(Selection(data.val_sequences, data.val_frames, cameras=training.cameras))
     except DataError as error:
-        raise DataError(f"nothing to validate with: {error} {remedy}") from error
+        raise DataError(f"validation: {error} {remedy}") from error
     if not frames.labelled():
         raise DataError(f"validation sequences {data.val_sequences}: expected scans with labels, found none. {remedy}")
     required = data.require_images and bool(frames.cameras)

@@ -20,13 +20,13 @@ from elite.errors import DataError, TrainingError, first_line
 from elite.stopping import SIGNALS, Stopping
 
 SHARED_MEMORY = Path("/dev/shm")
-_PREFETCH = 2  # batches that torch's loader processes prepare ahead, each
+_PREFETCH = 2  # batches that each loader process of torch prepares in advance
 _PAGE = 4096
 _QUEUES = 2**17  # bytes of the queues and locks of the loaders, which are in shared memory too
 _REMEDY = (
     "Enlarge /dev/shm (docker run --shm-size 8g, or --ipc=host), lower --data.batch-size, or give --data.workers 0."
 )
-_FOR_WANT_OF_SPACE = re.compile("shared memory|shm|no space left|file too large|too many open files", re.IGNORECASE)
+_OUT_OF_SPACE = re.compile("shared memory|shm|no space left|file too large|too many open files", re.IGNORECASE)
 _END = object()
 
 
@@ -35,7 +35,7 @@ class BatchLoader(DataLoader[Any]):
 
     Raises when iterated:
         DataError: no batch arrived in time. The message names the open files.
-        TrainingError: loader processes cannot be started, or cannot hand over a batch.
+        TrainingError: loader processes cannot be started, or cannot pass on a batch.
         Terminated: ``stopping`` has received a signal.
     """
 
@@ -51,12 +51,12 @@ class BatchLoader(DataLoader[Any]):
     ) -> None:
         super().__init__(
             dataset,
-            collate_fn=HandOver(collate),
+            collate_fn=SharedMemoryCollate(collate),
             num_workers=workers,
             persistent_workers=workers > 0,
-            worker_init_fn=outlive_first_signal,
+            worker_init_fn=survive_first_signal,
             timeout=limit if workers > 0 else 0,
-            generator=torch.Generator(),  # samples have generators of their own, so the run's generator is not used
+            generator=torch.Generator(),  # each sample has its own generator, so the global one stays unused
             **settings,
         )
         self.limit, self.stopping = limit, stopping
@@ -73,7 +73,7 @@ class BatchLoader(DataLoader[Any]):
             if not isinstance(error, OSError):
                 raise
             raise TrainingError(
-                f"cannot start {self.num_workers} loader processes ({error.strerror}): expected room for their queues "
+                f"cannot start {self.num_workers} loader processes ({error.strerror}): expected space for their queues "
                 f"in {SHARED_MEMORY}, free process ids and free memory. {_REMEDY}"
             ) from error
         self._processes |= set(active_children()) - before
@@ -94,35 +94,35 @@ class BatchLoader(DataLoader[Any]):
         If it fails, the loader processes are killed, since one that waits for a file would delay the end of the run.
         """
         try:
-            with self.stopping.wait(self.limit, self._too_late):
+            with self.stopping.wait(self.limit, self._timeout_error):
                 return step()
         except BaseException as error:
             # PyTorch's own limit holds in threads, where an alarm cannot be set.
             timed_out = isinstance(error, RuntimeError) and "DataLoader timed out" in str(error)
-            too_late = self._too_late() if timed_out else None
+            timeout_error = self._timeout_error() if timed_out else None
             kill(self._processes)
-            if too_late is not None:
-                raise too_late from error
+            if timeout_error is not None:
+                raise timeout_error from error
             raise
 
-    def _too_late(self) -> DataError:
+    def _timeout_error(self) -> DataError:
         pids = [process.pid for process in self._processes if process.pid]
-        return too_late(self.limit, self._open_before, *pids)
+        return timeout_error(self.limit, self._open_before, *pids)
 
 
-def too_late(limit: float, open_before: set[str], *pids: int) -> DataError:
-    """Return the error of data that did not arrive within ``limit`` seconds.
+def timeout_error(limit: float, open_before: set[str], *pids: int) -> DataError:
+    """Error for data that did not arrive within ``limit`` seconds.
 
     It names the files that the reading processes (default: this one) have opened since ``open_before``.
     """
     files = ", ".join(sorted(open_files(*pids) - open_before)) or "none"
     return DataError(
-        f"no data in {limit:g} s: expected a batch within data.timeout, found the loader still reading, with these "
-        f"files open: {files}. Check that storage, or raise --data.timeout (0 = no limit)."
+        f"no data in {limit:g} s: expected a batch within data.timeout, found the loader still reading these "
+        f"files: {files}. Check that storage, or raise --data.timeout (0 = no limit)."
     )
 
 
-class HandOver:
+class SharedMemoryCollate:
     """Collate function that moves its batch into shared memory in the loader process.
 
     The queue between the processes would do that in a thread, where an error is only printed and the batch is lost.
@@ -142,11 +142,11 @@ class HandOver:
             for tensor in tensors_of(batch):
                 tensor.share_memory_()
         except RuntimeError as error:
-            if not _FOR_WANT_OF_SPACE.search(str(error)):
+            if not _OUT_OF_SPACE.search(str(error)):
                 raise
             raise TrainingError(
-                f"a loader process cannot hand over its batch in shared memory ({first_line(error)}): expected room in "
-                f"{SHARED_MEMORY} and no limit on file sizes or open files (ulimit -f, -n). {_REMEDY}"
+                f"a loader process cannot pass its batch through shared memory ({first_line(error)}): expected space "
+                f"in {SHARED_MEMORY} and no limit on file sizes or open files (ulimit -f, -n). {_REMEDY}"
             ) from error
         return batch
 
@@ -194,7 +194,7 @@ def _megabytes(size: int) -> str:
     return f"{size / 2**20:.3g} MiB"
 
 
-def outlive_first_signal(_worker: int = 0) -> None:
+def survive_first_signal(_worker: int = 0) -> None:
     """Let a loader process survive the first signal to its process group: the run still needs it for its step."""
     if threading.current_thread() is threading.main_thread():
         for number in SIGNALS:

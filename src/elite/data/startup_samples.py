@@ -1,4 +1,4 @@
-"""Samples of each sequence that are read before a run, so that unusable data is refused before anything is written."""
+"""Samples of each sequence that are read before a run, to refuse unusable data before any file is written."""
 
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy

@@ -24,7 +24,9 @@ def grain(a: Float[np.ndarray, "n"], b: Float[np.ndarray, "n"], size: float, blu
     return field(blur)[i, j]
 
 
-def smooth(a: Float[np.ndarray, "..."], b: Float[np.ndarray, "..."], size: float) -> Float[np.ndarray, "..."]:
+def smooth(
+    a: Float[np.ndarray, "*n"] | float, b: Float[np.ndarray, "*n"] | float, size: float
+) -> Float[np.ndarray, "*n"] | float:
     """Continuous noise with features of about 3 ``size``, interpolated between texels."""
     a, b = np.asarray(a) / size, np.asarray(b) / size
     i, j = np.floor(a).astype(int), np.floor(b).astype(int)

@@ -59,8 +59,8 @@ class Caster:
     def __init__(self, *scenes: Scene) -> None:
         self._scenes = scenes
 
-    def cast(self, origins: Float[np.ndarray, "n 3"], directions: Float[np.ndarray, "n 3"]) -> Hits:
-        """Nearest hit of each ray; unit ``directions``. World frame."""
+    def cast(self, origins: Float[np.ndarray, "... 3"], directions: Float[np.ndarray, "n 3"]) -> Hits:
+        """Nearest hit of each ray, from one origin or one per ray; unit ``directions``. World frame."""
         origins, directions = _rays(origins, directions)
         n = len(directions)
         best, paint = np.full(n, np.inf, np.float32), np.full(n, -1, np.int32)
@@ -77,7 +77,7 @@ class Caster:
 
     def blocked(
         self,
-        origins: Float[np.ndarray, "#n 3"],
+        origins: Float[np.ndarray, "... 3"],
         directions: Float[np.ndarray, "n 3"],
         distance: Float[np.ndarray, "n"] | float,
     ) -> Bool[np.ndarray, "n"]:

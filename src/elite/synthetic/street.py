@@ -87,12 +87,14 @@ class Street:
         self.t_edges = _t_edges()
         self.cells = self._fill_cells()
 
-    def heading(self, s: Float[np.ndarray, "n"] | float) -> Float[np.ndarray, "n"]:
+    def heading(self, s: Float[np.ndarray, "*n"] | float) -> Float[np.ndarray, "*n"] | float:
         """Direction of the centre line, radians from the world's x axis."""
         amplitude, length, phase = self._bend
         return amplitude * np.sin(2 * np.pi * np.asarray(s) / length + phase)
 
-    def locate(self, s: Float[np.ndarray, "n"] | float, t: Float[np.ndarray, "n"] | float) -> Float[np.ndarray, "n 2"]:
+    def locate(
+        self, s: Float[np.ndarray, "*#n"] | float, t: Float[np.ndarray, "*#n"] | float
+    ) -> Float[np.ndarray, "*n 2"]:
         """Street coordinates -> world x, y."""
         heading = self.heading(s)
         x = np.interp(s, self._s, self._x) - np.sin(heading) * t
@@ -106,10 +108,10 @@ class Street:
 
     def height(
         self,
-        s: Float[np.ndarray, "..."] | float,
-        t: Float[np.ndarray, "..."] | float,
-        kind: Int8[np.ndarray, "..."] | int,
-    ) -> Float[np.ndarray, "..."]:
+        s: Float[np.ndarray, "*#n"] | float,
+        t: Float[np.ndarray, "*#n"] | float,
+        kind: Int8[np.ndarray, "*#n"] | int,
+    ) -> Float[np.ndarray, "*n"] | float:
         """World z of the ground, taken to be of ``kind`` there."""
         s, t = np.asarray(s, float), np.asarray(t, float)
         amplitude, length, phase = self._slope
@@ -126,7 +128,9 @@ class Street:
         return float(self.height(s, t, self.ground_at(s, t)))
 
     @staticmethod
-    def _rail_profile(t: Float[np.ndarray, "..."], kind: Int8[np.ndarray, "..."] | int) -> Float[np.ndarray, "..."]:
+    def _rail_profile(
+        t: Float[np.ndarray, "*#n"] | float, kind: Int8[np.ndarray, "*#n"] | int
+    ) -> Float[np.ndarray, "*n"] | float:
         """A rail bed is a low dam with sloping sides."""
         middle = (SIDEWALK_EDGE + RAIL_EDGE) / 2
         dam = np.clip(2.0 - np.abs(np.abs(t) - middle), 0, 0.6) * 0.6

@@ -44,7 +44,7 @@ class Images(BoundedLoading):
             self.val_set, default_collate, workers=min(1, self.config.data.workers), batch_size=1, sampler=keys
         )
 
-    def look(self) -> int:
+    def read_startup_samples(self) -> int:
         """Read the first picture of each set. Returns bytes of shared memory that the loader processes take at a time.
 
         Raises:

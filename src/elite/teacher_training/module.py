@@ -21,7 +21,7 @@ class TeacherTraining(nn.Module):
     def forward(self, batch: ImageSample) -> dict[str, Tensor]:
         """Terms of the loss, their sum ``loss``, and scores that are not minimised."""
         images, target = torch.as_tensor(batch.image), torch.as_tensor(batch.target)
-        hidden = draw_hidden(images, self.config.hidden if self.objective.paints else 0.0)
+        hidden = draw_hidden(images, self.config.hidden if self.objective.predicts_colours else 0.0)
         terms, scores = self.objective(self.backbone(hide(images, hidden)), images, hidden, target)
         return {"loss": torch.stack(list(terms.values())).sum(), **terms, **scores}
 

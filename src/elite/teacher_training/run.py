@@ -14,7 +14,7 @@ from elite.data.loading import check_shared_memory
 from elite.environment import describe
 from elite.errors import ConfigError
 from elite.files import make_folder
-from elite.processes import sizes
+from elite.processes import process_counts
 from elite.signals import Terminated
 from elite.stopping import Stopping
 from elite.teacher.weights import load_backbone
@@ -60,7 +60,7 @@ def train_teacher(config: TeacherTrainingConfig, *, progress: bool = True) -> Te
 
 
 def _train(config: TeacherTrainingConfig, progress: bool, stopping: Stopping) -> TeacherTrainingResult:
-    if sizes(1) != (1, 1):
+    if process_counts(1) != (1, 1):
         raise ConfigError("train-teacher trains in one process, found several. Start it without torchrun or srun.")
     check_out(config.out, overwrite=config.overwrite)
     seed_everything(config.seed, workers=True, verbose=False)
@@ -69,7 +69,7 @@ def _train(config: TeacherTrainingConfig, progress: bool, stopping: Stopping) ->
     backbone.check_size(*config.image.crop)
     model = whole_model(backbone)
     training = TeacherTraining(config, backbone)
-    check_shared_memory(data.look())
+    check_shared_memory(data.read_startup_samples())
     make_folder(config.out.parent)
     fabric = build_fabric(accelerator=config.accelerator, devices=1, precision=config.precision, flags="--accelerator")
     with RunLock(config.out, config.out.with_name(f".{config.out.name}.lock")) as lock:

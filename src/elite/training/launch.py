@@ -9,7 +9,7 @@ import torch
 from lightning.fabric import Fabric
 
 from elite.errors import ConfigError, first_line
-from elite.processes import Devices, cluster_environment, leave_group_at_exit, sizes
+from elite.processes import Devices, cluster_environment, leave_group_at_exit, process_counts
 
 _CUBLAS_WORKSPACE = ":4096:8"  # https://docs.nvidia.com/cuda/cublas/#results-reproducibility
 
@@ -23,7 +23,7 @@ def build_fabric(*, accelerator: str, devices: Devices, precision: Any, flags: s
     """
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
     environment: Any = cluster_environment()
-    here, machines = sizes(devices)
+    here, machines = process_counts(devices)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*AMP with fp16 is not supported on CPU.*")  # an error below
@@ -45,7 +45,7 @@ def build_fabric(*, accelerator: str, devices: Devices, precision: Any, flags: s
 
 def processes_here(fabric: Fabric, devices: Devices) -> int:
     """Number of processes on this machine."""
-    return fabric.world_size // sizes(devices)[1]
+    return fabric.world_size // process_counts(devices)[1]
 
 
 def require_deterministic(required: bool) -> None:

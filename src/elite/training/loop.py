@@ -119,7 +119,7 @@ class TrainingLoop:
         return {"train/miou_present": score(confusion).miou_present} if confusion.any() else {}
 
     def _validate(self) -> dict[str, float]:
-        self.stopping.resting = True
+        self.stopping.interruptible = True
         self.throughput.pause()
         metrics = self.validation.run(self.data.val_dataloader(), step=self.step.scheduled_steps)
         self.throughput.resume()
@@ -135,7 +135,7 @@ class TrainingLoop:
 
     def _begin_work(self) -> None:
         """From now on, a signal waits for the end of the step."""
-        self.stopping.busy, self.stopping.resting = True, False
+        self.stopping.busy, self.stopping.interruptible = True, False
         self._is_between_steps = False
 
     def _stop_after_signal(self) -> None:
@@ -147,11 +147,14 @@ class TrainingLoop:
             self.stopping.request()  # the next wait ends the run
         else:
             # A wait may end at once if no other process takes part in the step that follows.
-            self._is_between_steps = self.stopping.resting = self.fabric.world_size == 1
+            self._is_between_steps = self.stopping.interruptible = self.fabric.world_size == 1
 
     def _save_after_failed_wait(self) -> None:
         """Save the state after the last step if a signal or a time limit ended the wait for the next batch."""
-        if not (self.stopping.left and self._is_between_steps) or self.files.saved_step == self.step.scheduled_steps:
+        if (
+            not (self.stopping.wait_failed and self._is_between_steps)
+            or self.files.saved_step == self.step.scheduled_steps
+        ):
             return
         try:
             self._save()

@@ -147,7 +147,7 @@ class _Run:
             data.examine(notice)
         if self.point is not None:
             check_data(self.point, summarise(data.ids()), allow_other=self.config.allow_other_data)
-        return data.look()
+        return data.read_startup_samples()
 
     def _open(self, lock: RunLock, parameters: dict[str, int]) -> None:
         point = self.point

@@ -16,8 +16,8 @@ from elite.viewer.gate import GuardedServer
 from elite.viewer.keys import bind
 from elite.viewer.painter import WORST, Painter
 from elite.viewer.panel import Choice, Panel
+from elite.viewer.scene_view import ABOVE, BEHIND, SceneView
 from elite.viewer.source import Source
-from elite.viewer.stage import ABOVE, BEHIND, Stage
 
 _REST = 0.5  # seconds between two checks for new results
 
@@ -42,7 +42,7 @@ class Viewer:
         self._wake, self._ended = threading.Event(), threading.Event()
         self._advanced = 0.0  # when the frame changed last
         self.cache = FrameCache(source, self.wake, self._fail)
-        self.stage = Stage(server)
+        self.scene = SceneView(server)
         actions = {
             "frame": lambda: self.go_to(self._span()[0] + int(self.panel.frame.value)),
             "sequence": lambda: self.go_to(self._span(self.panel.sequence.value)[0]),
@@ -51,11 +51,11 @@ class Viewer:
             "previous": lambda: self.step(-1),
             "rank": self._rank,
             "next_worst": self.next_worst,
-            "behind": lambda: self.stage.move_camera(*BEHIND),
-            "above": lambda: self.stage.move_camera(*ABOVE),
+            "behind": lambda: self.scene.move_camera(*BEHIND),
+            "above": lambda: self.scene.move_camera(*ABOVE),
         }
         self.panel = Panel(server, choice, source, live, self.wake, actions)
-        self.painter = Painter(self.stage, self.panel, self.cache)
+        self.painter = Painter(self.scene, self.panel, self.cache)
         bind(server, self.panel, actions)
         server.scene.on_click()(self._click)
         self._thread = threading.Thread(target=self._work, daemon=True)

@@ -13,22 +13,22 @@ from elite.viewer.colors import Mode, Style, classes_of, make_style, missing, po
 from elite.viewer.frame_cache import FrameCache, FrameState
 from elite.viewer.images import REGIONS, Overlay, draw_labels, draw_points, draw_regions
 from elite.viewer.panel import Choice, Panel
+from elite.viewer.scene_view import SceneView
 from elite.viewer.source import Scene
-from elite.viewer.stage import Stage
 
 WORST = 10  # frames in the list
 _NOTHING = -1, np.zeros((0, 3), np.float32), np.zeros(0, np.int64)
 
 
 class Painter:
-    """Fills stage and panel.
+    """Fills scene and panel.
 
     Attributes:
         drawn: (frame, visible points, their rows in the cloud).
     """
 
-    def __init__(self, stage: Stage, panel: Panel, cache: FrameCache) -> None:
-        self.stage, self.panel, self.cache = stage, panel, cache
+    def __init__(self, scene: SceneView, panel: Panel, cache: FrameCache) -> None:
+        self.scene, self.panel, self.cache = scene, panel, cache
         self.drawn = _NOTHING
         self._drawn: dict[str, tuple[Hashable, ...]] = {}
 
@@ -80,11 +80,11 @@ class Painter:
     def _cloud(self, cloud: Cloud | None, choice: Choice, style: Style) -> None:
         if cloud is None:
             self.drawn = _NOTHING
-            self.stage.show_cloud(_NOTHING[1], np.zeros((0, 3), np.uint8), size=choice.size)
+            self.scene.show_cloud(_NOTHING[1], np.zeros((0, 3), np.uint8), size=choice.size)
             return
         colors, drawn = _colors(cloud, choice, style)
         self.drawn = choice.index, cloud.points[drawn], np.flatnonzero(drawn)
-        self.stage.show_cloud(self.drawn[1], colors[drawn], size=choice.size)
+        self.scene.show_cloud(self.drawn[1], colors[drawn], size=choice.size)
 
     def _legend(self, cloud: Cloud | None, mode: Mode, style: Style) -> None:
         if cloud is None:
@@ -104,15 +104,15 @@ class Painter:
     def _cameras(self, scene: Scene | None, choice: Choice, style: Style) -> None:
         images = scene.frame.images if scene is not None and choice.cameras else {}
         cameras = {camera.name: camera for camera in scene.frame.cameras} if scene is not None else {}
-        self.stage.show_cameras(cameras, images, style)
+        self.scene.show_cameras(cameras, images, style)
 
     def _point(self, state: FrameState, choice: Choice, style: Style) -> None:
         cloud, (frame, i) = state.cloud, choice.picked or (-1, 0)
         if cloud is None or state.scene is None or frame != choice.index:
-            self.stage.mark(None, style)
+            self.scene.mark(None, style)
             self.panel.point.content = text.plain("Click a point to show its values.")
             return
-        self.stage.mark(cloud.points[i], style)
+        self.scene.mark(cloud.points[i], style)
         pixels = {
             camera: tuple(pairs.pixel[pairs.point == i][0].tolist())
             for camera, pairs in state.scene.pairs.items()
@@ -162,16 +162,16 @@ class Painter:
             return
         value = result.value
         T_velo_map = np.linalg.inv(value.poses[choice.index])
-        self._once("map place", (result, choice.index), lambda: self.stage.place_map(T_velo_map))
+        self._once("map place", (result, choice.index), lambda: self.scene.place_map(T_velo_map))
         self._once("map", (result, *key), lambda: self._show_map(value.cloud, choice, style))
 
     def _show_map(self, cloud: Cloud | None, choice: Choice, style: Style) -> None:
         if cloud is None:
-            self.stage.show_map(_NOTHING[1], np.zeros((0, 3), np.uint8), size=choice.size)
+            self.scene.show_map(_NOTHING[1], np.zeros((0, 3), np.uint8), size=choice.size)
             return
         available = choice if not missing(cloud, choice.mode) else replace(choice, mode=Mode.GROUND_TRUTH)
         colors, drawn = _colors(cloud, available, style)
-        self.stage.show_map(cloud.points[drawn], colors[drawn], size=1.5 * choice.size)
+        self.scene.show_map(cloud.points[drawn], colors[drawn], size=1.5 * choice.size)
 
     def _progress(self, choice: Choice) -> str:
         """Progress of the search for the worst frames; empty if there is none."""

@@ -16,7 +16,7 @@ ABOVE = ((-1.0, 0.0, 75.0), (0.0, 0.0, 0.0))
 _FRUSTUM = 1.6  # metres from the centre of a camera to its image
 
 
-class Stage:
+class SceneView:
     """Objects of the scene; each method replaces one of them.
 
     Call the methods within ``server.atomic()``: points and their colours must change in one step.
