@@ -30,6 +30,7 @@ from elite.student import load_student
 from elite.training import train
 from elite.training.loop import TrainingLoop
 from elite.training.module import TrainingModule
+from elite.training.saving import CheckpointFiles
 from elite.training.step import OptimizerStep, all_finite
 from elite.training.validation import Validation
 from tests.support.processes import Trial
@@ -281,6 +282,24 @@ def test_train_signal_at_any_moment_keeps_the_completed_steps(
         assert out.exists() == (moment is in_the_start_of_loaders)
     else:
         assert read_checkpoint(out)["global_step"] == saved
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_train_signal_after_the_last_validation_ends_as_complete(
+    tiny_kitti: Path, tmp_path: Path, monkeypatch, workers: int
+) -> None:
+    save = CheckpointFiles.save_last
+
+    def interrupted(files: CheckpointFiles, step: int, state: Any, *, writes: bool) -> None:
+        save(files, step, state, writes=writes)
+        if step == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(CheckpointFiles, "save_last", interrupted)
+    data = DataConfig(root=tiny_kitti, sequences="00", batch_size=1, workers=workers)
+    result = train(student_run(tiny_kitti, tmp_path / "run", data=data), progress=False)
+    assert result.miou is not None
+    assert read_checkpoint(tmp_path / "run")["global_step"] == 4
 
 
 def test_stopping_second_signal_ends_the_process_at_once() -> None:
