@@ -7,7 +7,7 @@ import pytest
 from tools.check_language import findings, main
 
 # The phrases are built from parts, because the check reads this file as well.
-WORD, PHRASE = "to" + "ld", "are" + " no"
+WORD, PHRASE, START = "to" + "ld", "are" + " no", "Wh" + "at"
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,8 @@ WORD, PHRASE = "to" + "ld", "are" + " no"
         ("a.py", f'raise ValueError(f"{{x}} {PHRASE.split()[0]} "\n    "no labels")\n', [(1, f"{PHRASE} labels")]),
         ("a.py", f"{WORD} = 1\n", []),
         ("a.yaml", f"key: 1 # {WORD.upper()}\n", [(1, WORD.upper())]),
+        ("a.py", f'def f():\n    """{START} it returns."""\n', [(2, f'"""{START}')]),
+        ("a.py", f'"""Report.\n\n{START} it returns."""\n', []),
         ("a.md", "There are not any. It is normal.\n", []),
     ],
 )

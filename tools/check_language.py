@@ -16,9 +16,10 @@ ROOT = Path(__file__).resolve().parents[1]
 SUFFIXES = {".md", ".py", ".pyi", ".yaml", ".yml", ".toml", ".cff", ".cpp", ".h", ".html", ".css", ".js", ".j2", ".txt"}
 PHRASES = (
     r"tells?|told|serves|goes on|makes again|made again|stands in|anew|so-many|puts? up with|(?:is|are) no \w+"
-    r"|not to be had|knows nothing"
+    r"|not to be had|knows nothing|in hand|nobody"
 )
 EXCLUDED = re.compile(rf"\b(?:{PHRASES})\b".replace(" ", r"\s+"), re.IGNORECASE)
+DOCSTRING_START = re.compile(r'^[ \t]*"""(?:What|How|Which|Where|Who)\b', re.MULTILINE)
 NAMES = ("LICENSE", "tools/check_language.py")  # a text of others, and the list itself
 TEXT_TOKENS = {getattr(tokenize, f"FSTRING_{part}", tokenize.STRING) for part in ("START", "MIDDLE", "END")}
 TEXT_TOKENS |= {tokenize.STRING, tokenize.COMMENT}
@@ -55,10 +56,13 @@ def prose_of(path: Path) -> str:
 
 
 def findings(path: Path) -> Iterator[tuple[int, str]]:
-    """Line number and words of each excluded phrase."""
-    prose = prose_of(path)
-    for match in EXCLUDED.finditer(prose):
-        yield prose.count("\n", 0, match.start()) + 1, " ".join(match[0].split())
+    """Line number and words of each excluded phrase, and of each docstring that starts with a free relative."""
+    texts = [(EXCLUDED, prose_of(path))]
+    if path.suffix in (".py", ".pyi"):
+        texts.append((DOCSTRING_START, path.read_text(encoding="utf-8")))
+    for excluded, text in texts:
+        for match in excluded.finditer(text):
+            yield text.count("\n", 0, match.start()) + 1, " ".join(match[0].split())
 
 
 def main(arguments: list[str]) -> int:
