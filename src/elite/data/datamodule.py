@@ -58,7 +58,7 @@ class BoundedLoading:
 
 
 class DataModule(BoundedLoading):
-    """Training and validation batches as ``config`` selects them. With ``val_sequences: none``, there is no validation.
+    """Training and validation batches as ``config`` selects them. ``val_sequences: none`` disables validation.
 
     Images are read only for a teacher. Unlabelled scans are used if they have an image for the teacher, or in
     self-training. A wait for a batch ends when ``stopping`` receives a signal.

@@ -65,7 +65,7 @@ class FaultLog:
         self.skipped += 1
         self._write(step=step, fault="gradient too large for its scale", frames=frames)
 
-    def record_step(self) -> None:
+    def record_update(self) -> None:
         """Record a step that changed the weights."""
         self.in_a_row = 0
 
@@ -79,14 +79,13 @@ class FaultLog:
                 error=True,
             )
 
-    def check_end(self, taken: int, total: int) -> None:
-        """Check that a run of ``total`` steps, of which ``taken`` changed the weights, has a usable result.
+    def check_end(self, updates: int, total: int) -> None:
+        """Check that a run of ``total`` steps, of which ``updates`` changed the weights, has a usable result.
 
         Raises:
             TrainingError: no step changed the weights, or the second half of the run was skipped.
         """
-        broken = taken == 0 or self.in_a_row * 2 >= total
-        if broken:
+        if updates == 0 or self.in_a_row * 2 >= total:
             raise TrainingError(
                 f"the run has no usable result: {self.summary(total)}, including the last {self.in_a_row}. "
                 "Lower --optim.lr or raise --optim.warmup-steps, and start a new run."

@@ -78,7 +78,7 @@ class OptimizerStep:
         if finite:
             self._update()
         if self.updates > updates:
-            self.faults.record_step()
+            self.faults.record_update()
         else:
             self._norms.restore()
             record = self.faults.record_overflow if finite else self.faults.record_skipped_step
