@@ -112,7 +112,7 @@ class TrainingLoop:
         if steps < self.plan.total_steps:
             self._stop_after_signal()
         else:
-            self.stopping.resting = False  # a signal from now on does not stop a complete run
+            self.stopping.interruptible = False  # a signal from now on does not stop a complete run
 
     def _training_score(self) -> dict[str, float]:
         """Score of the training predictions since the last score; empty if there are none."""
