@@ -1,4 +1,4 @@
-"""The folder that a teacher training writes: a transformers model for ``load_backbone``, and a record of the run.
+"""Folder that a teacher training writes: a transformers model for ``load_backbone``, and a record of the run.
 
 ::
 
@@ -25,17 +25,17 @@ from elite.teacher.tensor_file import plain_tensors
 _FILES = {"config.json", "model.safetensors", "training.json", HEADS_FILE}
 
 
-def whole_model(backbone: Backbone) -> PreTrainedModel:
-    """The transformers model around ``backbone``, sharing its weights, that ``load_backbone`` reads again.
+def transformers_model(backbone: Backbone) -> PreTrainedModel:
+    """Transformers model that contains ``backbone`` and shares its weights, in a form that ``load_backbone`` reads.
 
     Raises:
-        ConfigError: an architecture of which only a part is trained.
+        ConfigError: the backbone is only a part of its architecture.
     """
     model = backbone.model
     if isinstance(model, SamVisionEncoder):
-        whole = SamVisionModel(model.config)
-        whole.vision_encoder = model
-        return whole
+        complete = SamVisionModel(model.config)
+        complete.vision_encoder = model
+        return complete
     if isinstance(backbone, TransformersBackbone) and isinstance(model, PreTrainedModel):
         return model
     raise ConfigError(

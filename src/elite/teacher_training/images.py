@@ -1,4 +1,4 @@
-"""The images of a teacher training, and their loaders."""
+"""Images of a teacher training, and their loaders."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -18,18 +18,19 @@ _TARGETS: dict[str, Target] = {"segments": "segments", "classes": "classes", "re
 
 
 class Images(BoundedLoading):
-    """Shuffled training pictures, as many as the steps take, and held-out ones in order if there are any."""
+    """Loaders of shuffled training images, one per step and batch position, and of held-out images in order."""
 
     def __init__(self, config: TeacherTrainingConfig, stopping: Stopping | None = None) -> None:
         super().__init__(config.data.timeout, stopping)
         self.config, data = config, config.data
         if data.root is None:
             raise ConfigError("DATA: expected the folder that contains sequences/, found none. Give DATA.")
-        self.train_set = self._pictures(data.sequences, data.frames, without=data.val_sequences, augment=True)
+        self.train_set = self._image_set(data.sequences, data.frames, without=data.val_sequences, augment=True)
         validated = data.val_sequences != "none"
-        self.val_set = self._pictures(data.val_sequences, data.val_frames, augment=False) if validated else None
+        self.val_set = self._image_set(data.val_sequences, data.val_frames, augment=False) if validated else None
 
     def train_dataloader(self) -> DataLoader[ImageSample]:
+        """Loader of the training images, in random order."""
         data = self.config.data
         keys = shuffled_keys(len(self.train_set), self.config.steps * data.batch_size, self.config.seed)
         return self.loader(
@@ -37,6 +38,7 @@ class Images(BoundedLoading):
         )
 
     def val_dataloader(self) -> Iterable[ImageSample]:
+        """Loader of the held-out images; empty without a held-out set."""
         if self.val_set is None:
             return []
         keys = [(0, i) for i in range(len(self.val_set))]
@@ -45,18 +47,20 @@ class Images(BoundedLoading):
         )
 
     def read_startup_samples(self) -> int:
-        """Read the first picture of each set. Returns bytes of shared memory that the loader processes take at a time.
+        """Read the first image of each set. Returns bytes of shared memory that the loader processes take at a time.
 
         Raises:
-            DataError: it is damaged, or smaller than the crop.
+            DataError: the image is damaged, or smaller than the crop.
         """
         data = self.config.data
         first = [self.read(partial(p.__getitem__, (0, 0))) if p else None for p in (self.train_set, self.val_set)]
-        sizes = [shared_bytes(default_collate([picture])) if picture else 0 for picture in first]
+        sizes = [shared_bytes(default_collate([image])) if image else 0 for image in first]
         training = bytes_in_flight(sizes[0] * data.batch_size, data.workers)
         return training + (bytes_in_flight(sizes[1], min(1, data.workers)) if self.val_set else 0)
 
-    def _pictures(self, sequences: str | None, frames: str | None, *, without: str = "none", augment: bool) -> ImageSet:
+    def _image_set(
+        self, sequences: str | None, frames: str | None, *, without: str = "none", augment: bool
+    ) -> ImageSet:
         config, cameras = self.config, parse_names(self.config.data.cameras)
         assert config.data.root is not None
         selected = SemanticKITTI(

@@ -1,4 +1,4 @@
-"""The loop of a teacher training, in one process and without checkpoints: runs take minutes."""
+"""Loop of a teacher training: one process, without checkpoints, since runs take minutes."""
 
 import time
 from collections import deque

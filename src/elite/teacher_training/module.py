@@ -10,7 +10,7 @@ from elite.teacher_training.objectives import Objective, draw_hidden, hide
 
 
 class TeacherTraining(nn.Module):
-    """A backbone and its objective."""
+    """Backbone and objective of a teacher training."""
 
     def __init__(self, config: TeacherTrainingConfig, backbone: Backbone) -> None:
         super().__init__()

@@ -18,7 +18,7 @@ from elite.processes import process_counts
 from elite.signals import Terminated
 from elite.stopping import Stopping
 from elite.teacher.weights import load_backbone
-from elite.teacher_training.folder import check_out, save_model, whole_model
+from elite.teacher_training.folder import check_out, save_model, transformers_model
 from elite.teacher_training.images import Images
 from elite.teacher_training.loop import score_backbone, train_backbone
 from elite.teacher_training.module import TeacherTraining
@@ -32,7 +32,7 @@ _STAGES = 4
 
 @dataclass(frozen=True)
 class TeacherTrainingResult:
-    """The model folder and its scores: means over the last tenth of the steps, and ``val/...`` on held-out images."""
+    """Model folder and scores: means over the last tenth of the steps, and ``val/...`` on held-out images."""
 
     folder: Path
     scores: dict[str, float]
@@ -67,7 +67,7 @@ def _train(config: TeacherTrainingConfig, progress: bool, stopping: Stopping) ->
     data = Images(config, stopping)
     backbone = load_backbone(TeacherConfig(weights="random", model=config.model), _STAGES)
     backbone.check_size(*config.image.crop)
-    model = whole_model(backbone)
+    model = transformers_model(backbone)
     training = TeacherTraining(config, backbone)
     check_shared_memory(data.read_startup_samples())
     make_folder(config.out.parent)

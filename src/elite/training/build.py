@@ -1,4 +1,4 @@
-"""The parts of a training run, built from its configuration."""
+"""Parts of a training run, built from its configuration."""
 
 from typing import Any
 

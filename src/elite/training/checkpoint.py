@@ -28,7 +28,7 @@ from elite.training.module import TrainingModule
 from elite.training.random_state import random_states
 from elite.training.step import OptimizerStep
 
-if TYPE_CHECKING:  # its libraries are needed only where there is a teacher
+if TYPE_CHECKING:  # its libraries are required only with a teacher
     from elite.teacher import Teacher
 
 TEACHER = "distillation.teacher."  # prefix of the teacher in ``state_dict``

@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # its libraries are required only with a teacher
 
 
 class Distillation(nn.Module):
-    """A head on every stage of the student, and a teacher whose heads they follow.
+    """Heads on the stages of the student, and a teacher whose logits they approximate.
 
     Without a teacher, only the student heads are trained. An exported student contains none of them.
     """

@@ -39,7 +39,7 @@ def named_errors(processes: int) -> Iterator[None]:
 
 
 def _named(error: Exception, processes: int) -> BaseException | None:
-    """The library's error for ``error`` or for one of its causes, if there is one."""
+    """Error of elite for ``error`` or one of its causes, or None."""
     for cause in _causes(error):
         if isinstance(cause, EliteError):
             return _without_traceback(cause)
@@ -56,7 +56,7 @@ def _named(error: Exception, processes: int) -> BaseException | None:
 
 
 def _without_traceback(error: EliteError) -> EliteError:
-    """The original error: from a loader process, an error arrives with that process's traceback in its text."""
+    """Original error, without the traceback of a loader process that its text may contain."""
     _, marker, text = str(error).rpartition(f"{type(error).__module__}.{type(error).__name__}: ")
     return type(error)(text.strip()) if marker and str(error).startswith("Caught ") else error
 
@@ -80,6 +80,6 @@ def _lost_process(message: str, processes: int) -> str | None:
 
 
 def _without_deterministic_form(message: str) -> str | None:
-    """The operation that torch refuses in deterministic mode, if the message is about one."""
+    """Operation that torch refuses in deterministic mode according to the message, or None."""
     found = re.match(r"(\w+) does not have a deterministic implementation", message)
     return found and found[1]

@@ -1,4 +1,4 @@
-"""The training loop: batches, steps, validation, checkpoints, and the orderly end of a run."""
+"""Training loop: batches, steps, validation, checkpoints, and the end of a run at a signal."""
 
 from collections.abc import Iterator
 
@@ -43,7 +43,7 @@ class TrainingLoop:
         self.fabric = step.fabric
         self.batches = 0
         self.throughput = Throughput(self.fabric.world_size)
-        self._is_between_steps = False  # the state is complete, and this process can save it by itself
+        self._is_between_steps = False  # the state is complete, and this process can save it without the others
 
     def run(self) -> None:
         """Train, validate and save until the plan is complete.
@@ -148,7 +148,7 @@ class TrainingLoop:
                 self._save()
             self.stopping.request()  # the next wait ends the run
         else:
-            # A wait may end at once if no other process takes part in the step that follows.
+            # A wait may end immediately if no other process takes part in the next step.
             self._is_between_steps = self.stopping.interruptible = self.fabric.world_size == 1
 
     def _save_after_failed_wait(self) -> None:

@@ -18,7 +18,7 @@ from elite.training.parts import freeze
 from elite.training.self_training import rotated_probabilities, select_pseudo_labels
 from elite.types import Batch, StudentOutput
 
-if TYPE_CHECKING:  # its libraries are needed only where there is a teacher
+if TYPE_CHECKING:  # its libraries are required only with a teacher
     from elite.teacher import Teacher
 
 

@@ -1,4 +1,4 @@
-"""The generators that a training step draws from: their state for a checkpoint, and back."""
+"""State of the random generators of a training step: save it in a checkpoint, and restore it."""
 
 from collections.abc import Sequence
 
@@ -24,10 +24,10 @@ def random_states(device: torch.device) -> list[RandomState]:
 
 
 def restore_random_state(states: Sequence[RandomState] | Tensor, device: torch.device) -> None:
-    """Set the generators of this process to what ``random_states`` read.
+    """Restore the generators of this process from the states that ``random_states`` returned.
 
-    Without a state for its GPU (the run was on a CPU) that generator is left alone. A tensor is what older versions
-    saved: the first process's state on the CPU.
+    Without a state for the GPU (from a run on a CPU), the generator of the GPU does not change. Older versions saved a
+    tensor, the CPU state of the first process.
     """
     if isinstance(states, Tensor):
         states = [{"cpu": states}] * (distributed.get_world_size() if _distributed() else 1)

@@ -45,7 +45,7 @@ class ResumePoint:
 
 
 def checkpoint_to_resume(config: TrainConfig) -> ResumePoint | None:
-    """The checkpoint that ``config.resume`` names; None = start from the beginning.
+    """Checkpoint that ``config.resume`` names; None = start from the beginning.
 
     Raises:
         CheckpointError: it is damaged, or not a training checkpoint.
@@ -98,7 +98,7 @@ def best_score(checkpoint: dict[str, Any]) -> float | None:
 
 
 def _data(found: Any) -> DataSummary | None:
-    """The value if it has the form of ``summarise``, else None: a file may contain anything."""
+    """Return the value if it has the form of ``summarise``, otherwise None: a file may contain anything."""
     if not isinstance(found, dict):
         return None
     parts = [(name, part.get("count"), part.get("digest")) for name, part in found.items() if isinstance(part, dict)]

@@ -1,4 +1,4 @@
-"""A training run: from its configuration to the files in its run folder.
+"""Training run, from its configuration to the files in its run folder.
 
 ::
 
