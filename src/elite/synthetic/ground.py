@@ -38,7 +38,7 @@ def _cells_mesh(street: Street, cells: Bool[np.ndarray, "i j"], kind: Ground) ->
     i, j = np.nonzero(cells)
     s = np.stack([street.s_edges[i], street.s_edges[i + 1], street.s_edges[i + 1], street.s_edges[i]], 1)
     t = np.stack([street.t_edges[j], street.t_edges[j], street.t_edges[j + 1], street.t_edges[j + 1]], 1)
-    corners = np.concatenate([street.locate(s, t), street.height(s, t, kind)[..., None]], axis=2)
+    corners = np.dstack([street.locate(s, t), street.height(s, t, kind)])
     normals, uv = _normals(street, s, t, kind), np.stack([s, t], axis=2)
     halves = [[0, 1, 2], [0, 2, 3]]
     pick = [np.concatenate([values[:, half] for half in halves]) for values in (corners, normals, uv)]
