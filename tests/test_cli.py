@@ -38,7 +38,7 @@ def test_get_started_small_settings_runs(tmp_path: Path, monkeypatch, capsys) ->
     commands = documented_commands()
     assert [c[0] for c in commands] == [
         "synth", "check", "synth", "train-teacher", "train", "evaluate", "predict", "evaluate", "report",
-        "view", "export",
+        "export", "view",
     ]  # fmt: skip
     for command in commands:
         extra = shlex.split(SMALLER.get(command[0], ""))
