@@ -29,7 +29,7 @@ SMALLER = {
 def documented_commands() -> list[list[str]]:
     block = re.search(r"## Train on a rendered street\n.*?```\n(.*?)```", GET_STARTED.read_text(), re.S)
     assert block is not None
-    return [shlex.split(line)[1:] for line in block.group(1).splitlines()]
+    return [shlex.split(line, comments=True)[1:] for line in block.group(1).splitlines()]
 
 
 def test_get_started_small_settings_runs(tmp_path: Path, monkeypatch, capsys) -> None:

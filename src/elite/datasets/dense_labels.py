@@ -106,7 +106,7 @@ class DenseLabels:
         """Read the settings that the dense labels of each image of a frame were generated with."""
         return [read_provenance(self._files(i, camera).record) for camera in self.cameras(i)]
 
-    def read(self, i: int, images: Mapping[str, np.ndarray]) -> dict[str, UInt8[np.ndarray, "h w"]]:
+    def read(self, i: int, images: Mapping[str, np.ndarray]) -> dict[str, UInt8[np.ndarray, "_ _"]]:
         """Read train ids by camera, 0 = unknown.
 
         Raises:

@@ -18,7 +18,7 @@ from elite.report.results import Evaluation
 from elite.report.teacher_views import Models, TeacherComparison, compare_with_teacher
 from elite.types import Camera, Frame, PointPixelPairs
 
-Labels = UInt8[np.ndarray, "n"]
+Labels = UInt8[np.ndarray, "_"]  # of one frame; each has its own number of points
 
 _BEV_SIZE = 720  # pixels
 _PHOTO_WIDTH = 960  # pixels, at most

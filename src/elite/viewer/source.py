@@ -35,8 +35,8 @@ class Scene:
 
     frame: Frame
     pairs: dict[str, PointPixelPairs] = field(default_factory=dict)
-    dense: dict[str, UInt8[np.ndarray, "h w"]] = field(default_factory=dict)
-    regions: dict[str, UInt32[np.ndarray, "h w"]] = field(default_factory=dict)
+    dense: dict[str, UInt8[np.ndarray, "_ _"]] = field(default_factory=dict)
+    regions: dict[str, UInt32[np.ndarray, "_ _"]] = field(default_factory=dict)
 
     def cloud(self, prediction: PointPrediction | None) -> Cloud:
         frame = self.frame
