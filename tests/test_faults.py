@@ -198,16 +198,24 @@ def test_train_signal_while_waiting_for_a_batch_saves_the_last_step(
 ) -> None:
     data = DataConfig(root=tiny_kitti, sequences="00", batch_size=1, workers=workers)
     stopped = student_run(tiny_kitti, tmp_path / "stopped", data=data, steps=6, val_every=3, resume="last")
-    read, run = TrainingSet._sample, os.getpid()
+    read, run, train_batch = TrainingSet._sample, os.getpid(), TrainingLoop.train_batch
+    four_steps = tmp_path / "four_steps"
+
+    def counted(self: TrainingLoop, batch: Any) -> None:
+        train_batch(self, batch)
+        if self.batches == 4:
+            four_steps.touch()
 
     def stalled(self: TrainingSet, key: SampleKey) -> Any:
         if key.epoch == 2:  # the fifth and the sixth step; a loader process is ahead of the run
-            time.sleep(1 if os.getpid() != run else 0)
+            while not four_steps.exists():
+                time.sleep(0.05)
             hang(lambda: os.kill(run, signal.SIGTERM))
         return read(self, key)
 
     with monkeypatch.context() as patch:
         patch.setattr(TrainingSet, "_sample", stalled)
+        patch.setattr(TrainingLoop, "train_batch", counted)
         with pytest.raises(StoppedError, match=r"SIGTERM after step 4; saved in .*--resume last"):
             train(stopped, progress=False)
     assert read_checkpoint(stopped.out)["global_step"] == 4
