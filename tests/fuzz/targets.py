@@ -201,7 +201,7 @@ def use_dense_record(folder: Path) -> None:
     frames = SemanticKITTI(folder)
     for settings in DenseLabels(frames, "image_2_pseudo").provenance(0):
         settings.get("label_fraction")
-    Store(frames.layout, "pseudo").dense("08", "000000", "image_2").whole({"settings": {}})
+    Store(frames.layout, "pseudo").dense("08", "000000", "image_2").is_complete({"settings": {}})
 
 
 def make_whole_drive(folder: Path) -> list[Path]:
@@ -212,7 +212,7 @@ def make_whole_drive(folder: Path) -> list[Path]:
 
 
 def use_whole_drive(folder: Path) -> None:
-    """``elite check-data``, which counts faults and raises none."""
+    """``elite check``, which counts faults and raises none."""
     (report,) = check(SemanticKITTI(folder), threads=1)
     assert report.scans == 1
     json.dumps(report.to_dict())

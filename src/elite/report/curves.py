@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from elite.report.results import damaged, read_text
+from elite.report.results import damaged
 
 _AXES = ("step", "epoch")
 _CURVES = (
@@ -98,7 +98,7 @@ def _logged(curves: dict[str, Curve]) -> dict[str, Curve]:
 
 def _read_rows(path: Path) -> list[list[str]]:
     try:
-        rows = list(csv.reader(read_text(path).splitlines(), strict=True))
+        rows = list(csv.reader(read_utf8(path).splitlines(), strict=True))
     except csv.Error as error:
         raise damaged(path, f"expected comma-separated values, found {error}") from error
     if not rows:

@@ -312,7 +312,7 @@ def damaged(path: Path, problem: object) -> DataError:
     )
 
 
-def read_text(path: Path) -> str:
+def read_utf8(path: Path) -> str:
     """Return the text of a file, empty if the file is missing.
 
     Raises:
@@ -335,7 +335,7 @@ def read_json(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        values = parse_json(read_text(path))
+        values = parse_json(read_utf8(path))
     except ValueError as error:
         raise damaged(path, f"expected JSON, found {error}") from error
     if not isinstance(values, dict):

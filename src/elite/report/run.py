@@ -16,7 +16,7 @@ from elite.report.results import (
     damaged,
     read_json,
     read_record,
-    read_text,
+    read_utf8,
 )
 
 Config = TypeVar("Config")
@@ -65,7 +65,7 @@ def read_run(folder: Path) -> Run:
             f"{folder}: expected a run folder with at least one of {', '.join(_PARTS)}, found "
             f"{found or 'an empty folder'}. Give the folder that 'elite train' wrote to."
         )
-    config = read_text(folder / "config.yaml")
+    config = read_utf8(folder / "config.yaml")
     settings = _Settings(config, folder / "config.yaml")
     weights = settings.read(TeacherConfig, "teacher", "weights").weights
     return Run(
