@@ -528,7 +528,7 @@ class Stripes(Teacher):
     def forward(self, images: Tensor) -> Any:
         return images
 
-    def at(self, maps: Any, pixels: Pixels, size: tuple[int, int]) -> TeacherOutput:
+    def logits_at(self, maps: Any, pixels: Pixels, size: tuple[int, int]) -> TeacherOutput:
         place = (pixels.position * torch.tensor([1, 3])).sum(dim=1) % 19 + 1
         logits = nn.functional.one_hot(place, NUM_CLASSES).float()
         logits[:, 0] = 9
@@ -622,7 +622,7 @@ def test_report_names_the_reason_for_a_missing_teacher(
     checkpoint = torch.load(run / "checkpoints" / "best.ckpt")
     checkpoint["elite_config"]["teacher"]["weights"] = str(tmp_path / "moved")
     torch.save(checkpoint, run / "checkpoints" / "best.ckpt")
-    assert re.search(r"No images of the teacher: .*moved.*give --teacher\.weights", page_after(run))
+    assert re.search(r"No images of the teacher: .*moved.*Give --teacher\.weights", page_after(run))
     monkeypatch.setattr("elite.errors.find_spec", lambda package: None if package == "peft" else object())
     assert "No images of the teacher: peft is not installed" in page_after(run)
 
