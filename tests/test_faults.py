@@ -370,7 +370,7 @@ def test_train_stalled_file_ends_in_time_and_is_named(
 
     monkeypatch.setattr(TrainingSet, "_sample", wait)
     data = DataConfig(root=tiny_kitti, sequences="00", batch_size=1, workers=workers, timeout=0.5)
-    with pytest.raises(DataError, match=r"no data in 0.5 s.*open: .*stalled.bin.*--data.timeout"):
+    with pytest.raises(DataError, match=r"no data in 0.5 s.*still reading these files: .*stalled.bin.*--data.timeout"):
         train(student_run(tiny_kitti, tmp_path / "run", data=data), progress=False)
     assert read_checkpoint(tmp_path / "run")["global_step"] == 2  # what was done is saved
 

@@ -84,13 +84,13 @@ def test_teacher_without_gradient_under_autocast_caches_no_weight(
     assert views is not None
     dense = torch.randint(20, (len(views.images), *views.size), dtype=torch.uint8)
     views = replace(views, labels=dense, has_labels=torch.ones_like(views.has_labels))
-    passes, at = [], teacher.at
+    passes, logits_at = [], teacher.logits_at
 
     def recorded(*args: Any) -> Any:
         passes.append((torch.is_grad_enabled(), torch.is_autocast_enabled("cpu"), torch.is_autocast_cache_enabled()))
-        return at(*args)
+        return logits_at(*args)
 
-    monkeypatch.setattr(teacher, "at", recorded)
+    monkeypatch.setattr(teacher, "logits_at", recorded)
     with torch.autocast("cpu", torch.bfloat16):
         output = module.student(batch.points, batch.remission, batch.batch_index)
         torch.stack(list(module.losses(output, replace(batch, views=views)).values())).sum().backward()

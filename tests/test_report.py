@@ -622,7 +622,7 @@ def test_report_names_the_reason_for_a_missing_teacher(
     checkpoint = torch.load(run / "checkpoints" / "best.ckpt")
     checkpoint["elite_config"]["teacher"]["weights"] = str(tmp_path / "moved")
     torch.save(checkpoint, run / "checkpoints" / "best.ckpt")
-    assert re.search(r"No images of the teacher: .*moved.*Give --teacher\.weights", page_after(run))
+    assert re.search(r"No images of the teacher: --teacher\.weights: .*moved.*Correct the path", page_after(run))
     monkeypatch.setattr("elite.errors.find_spec", lambda package: None if package == "peft" else object())
     assert "No images of the teacher: peft is not installed" in page_after(run)
 

@@ -134,7 +134,7 @@ def test_train_accumulated_steps_are_complete_and_scored(tiny_kitti: Path, tmp_p
     result = train(student_run(tiny_kitti, tmp_path / "run", steps=3, accumulate=2), progress=False)
     assert result.miou is not None
     assert load_student(result.best).config == SMALL
-    with pytest.raises(ConfigError, match="lower --accumulate"):
+    with pytest.raises(ConfigError, match="Lower --accumulate"):
         train(student_run(tiny_kitti, tmp_path / "other", accumulate=3), progress=False)
 
 
