@@ -376,7 +376,7 @@ def test_foundation_folder_with_impossible_weights_is_refused_before_allocation(
     with pytest.raises(CheckpointError, match=r"found neither\. Save the model there with save_pretrained"):
         load_folder(resnet)
     (resnet / "adapter_config.json").write_text("{}")
-    with pytest.raises(CheckpointError, match="found a peft adapter beside it"):
+    with pytest.raises(CheckpointError, match="found a peft adapter"):
         load_folder(resnet)
 
 
