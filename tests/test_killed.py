@@ -87,7 +87,7 @@ def kill_in_the_writing(moment: str, number: int) -> None:
         file.close()
         return temporary, Halved(temporary, "w")
 
-    create = files._create_beside
+    create = files._create_temporary
 
     def written(path: Path, data: bytes, *, verify: bool = False) -> None:
         nonlocal count
@@ -95,7 +95,7 @@ def kill_in_the_writing(moment: str, number: int) -> None:
         if count == number and path.suffix == ".ckpt":
             match moment:
                 case "opened":
-                    files._create_beside = halve  # type: ignore[assignment]
+                    files._create_temporary = halve  # type: ignore[assignment]
                 case "written":
                     os.fsync = hit
                 case "read back":
