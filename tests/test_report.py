@@ -25,7 +25,7 @@ from elite.labels import COLORS, NUM_CLASSES
 from elite.layout import Layout
 from elite.pictures import BACKGROUND, CORRECT, UNSCORED, WRONG, EncodedImage, encode_jpeg, encode_png, fit_width
 from elite.report import bev, class_colors, error_colors, overlay, report_run, write_report
-from elite.report.results import Confusion, Evaluation, FrameScore
+from elite.report.evaluation import Confusion, Evaluation, FrameScore
 from elite.report.run import read_run
 from elite.report.teacher_views import Models, compare_with_teacher
 from elite.student import SPVCNN, save_student

@@ -3,8 +3,8 @@
 from elite.labels import IGNORE
 from elite.pictures import EncodedImage
 from elite.report.curve_charts import loss_chart, score_chart, small_term_chart, term_chart
+from elite.report.evaluation import Evaluation
 from elite.report.matrix_charts import class_distance_chart, confusion_chart
-from elite.report.results import Evaluation
 from elite.report.run import Run
 from elite.report.score_charts import calibration_chart, class_chart, distance_chart
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from elite.report.results import damaged, read_utf8
+from elite.report.result_files import damaged, read_utf8
 
 _AXES = ("step", "epoch")
 _CURVES = (

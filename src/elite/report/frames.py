@@ -13,8 +13,8 @@ from elite.geometry import Volume, point_pixel_pairs
 from elite.labels import IGNORE
 from elite.metrics import confusion_matrix, score
 from elite.pictures import class_colors, encode_jpeg, encode_png, error_colors, fit_width, overlay
+from elite.report.evaluation import Evaluation
 from elite.report.page import Figure, FrameFigures, TeacherFigures
-from elite.report.results import Evaluation
 from elite.report.teacher_views import Models, TeacherComparison, compare_with_teacher
 from elite.types import Camera, Frame, PointPixelPairs
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from elite.formatting import count, percent
-from elite.report.results import Evaluation
+from elite.report.evaluation import Evaluation
 from elite.report.run import Run
 
 

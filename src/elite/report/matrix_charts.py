@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from elite.pictures import EncodedImage
 from elite.report import canvas
 from elite.report.canvas import INK, MUTED, PALE, SMALL
-from elite.report.results import Evaluation
+from elite.report.evaluation import Evaluation
 
 
 def confusion_chart(rates: Float[np.ndarray, "n n"], names: Sequence[str]) -> EncodedImage:

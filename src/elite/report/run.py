@@ -9,15 +9,9 @@ import yaml
 from elite.config import DataConfig, ImageConfig, StudentConfig, TeacherConfig, from_plain
 from elite.errors import ConfigError, DataError
 from elite.report.curves import Curves, read_curves
-from elite.report.results import (
-    Evaluation,
-    Latency,
-    PseudoLabelScores,
-    damaged,
-    read_json,
-    read_record,
-    read_utf8,
-)
+from elite.report.evaluation import Evaluation
+from elite.report.measurements import Latency, PseudoLabelScores
+from elite.report.result_files import damaged, read_json, read_record, read_utf8
 
 Config = TypeVar("Config")
 

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from elite.pictures import PALETTE, EncodedImage
 from elite.report import canvas
 from elite.report.canvas import ACCENT, BAR, GRID, INK, MUTED, PALE, SMALL
-from elite.report.results import Calibration, DistanceBand, Evaluation
+from elite.report.evaluation import Calibration, DistanceBand, Evaluation
 
 
 def class_chart(evaluation: Evaluation, before: Evaluation | None) -> EncodedImage:
