@@ -294,7 +294,7 @@ def test_campaign_signal_at_a_random_moment_then_resume_is_bit_identical(stage: 
         assert trial.wait() == status, trial.output()[-3000:]
         assert "Traceback" not in trial.output()
         stage.assert_resumes_identically(out)
-        outcome = "ended with a named error" if number != signal.SIGKILL else "ended, the run went on"
+        outcome = "ended with a named error" if number != signal.SIGKILL else "ended, the run continued"
         stage.record(f"{signal.Signals(number).name} to the run", outcome)
 
 
@@ -316,7 +316,7 @@ def test_campaign_signal_at_the_start_then_resume_is_bit_identical(stage: FaultR
     trial.kill(signal.SIGTERM)
     assert trial.wait() in (STOPPED, -signal.SIGTERM)  # the latter before the command has taken over
     stage.assert_resumes_identically(out)
-    stage.record("SIGTERM while it starts", "ended, the run went on")
+    stage.record("SIGTERM while it starts", "ended, the run continued")
 
 
 def test_campaign_killed_loader_then_resume_is_bit_identical(stage: FaultRuns) -> None:

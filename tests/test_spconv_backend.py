@@ -94,7 +94,7 @@ def test_resolve_backend_with_a_useless_spconv_refuses_it_or_falls_back_with_a_n
         resolve_backend("spconv", CUDA)
     with pytest.warns(RuntimeWarning, match=f"{message}.*plain PyTorch"):
         assert resolve_backend("auto", CUDA) == "torch"
-    assert resolve_backend("auto", CUDA) == "torch"  # and says so once
+    assert resolve_backend("auto", CUDA) == "torch"  # and reports it once
 
 
 def test_resolve_backend_without_spconv_falls_back_silently(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,11 +27,11 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here (apt-get install chromium)"),
 ]
-# Software rendering; and nothing that the browser would style up by itself.
+# Software rendering, and no background services of the browser.
 FLAGS = [
     *("--headless", "--no-sandbox", "--enable-unsafe-swiftshader", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-    "--host-resolver-rules=MAP evil.example 127.0.0.1",  # a site of somebody else, as far as the browser knows
+    "--host-resolver-rules=MAP evil.example 127.0.0.1",  # for the browser, another site
 ]
 SIZE = {"width": 960, "height": 600}
 CAR, ROAD, BUILDING = (CLASS_ID[name] for name in ("car", "road", "building"))
