@@ -25,10 +25,10 @@ from elite.datasets import SemanticKITTI
 from elite.geometry import in_volume
 from elite.inference import Segmenter
 from elite.labels import NUM_CLASSES
-from elite.metrics import confusion_matrix, score
+from elite.metrics import confusion_matrix
 from elite.teacher import Teacher, load_teacher
 from elite.types import Frame, Pixels
-from experiments.runs import append_row
+from experiments.runs import report_score
 
 Probabilities = Float32[np.ndarray, "pairs classes"]  # of classes 1..19
 
@@ -89,13 +89,9 @@ def main() -> None:
         for name, probabilities in predictions.items():
             labels = (probabilities.argmax(axis=1) + 1).astype(np.uint8)
             confusions[name] += confusion_matrix(labels, frame.labels[view.pairs.point])
+    scans = " ".join(f"{drive.name}:{args.sequence}" for drive in args.drives)
     for name, confusion in confusions.items():
-        result = score(confusion)
-        row = {"prediction": name, "scans": " ".join(f"{drive.name}:{args.sequence}" for drive in args.drives)}
-        row |= {"miou": f"{100 * result.miou_present:.1f}", "accuracy": f"{100 * result.accuracy:.1f}"}
-        print(f"{name}: {row['miou']} / {row['accuracy']}", flush=True)
-        if args.results:
-            append_row(args.results, row)
+        report_score(name, {"prediction": name, "scans": scans}, confusion, args.results)
 
 
 if __name__ == "__main__":

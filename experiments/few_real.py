@@ -13,8 +13,6 @@ measure generalisation.
 
 import argparse
 import csv
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +24,7 @@ from elite.environment import describe
 from elite.inference import Segmenter
 from elite.labels import NUM_CLASSES
 from elite.metrics import confusion_matrix, score
+from experiments.ablation.data import elite
 from experiments.ablation.table import cell, markdown
 from experiments.runs import append_row
 
@@ -63,10 +62,6 @@ def linked(root: Path, out: Path) -> Path:
         if not (target / path.name).exists():
             (target / path.name).symlink_to(path)
     return out / "root"
-
-
-def elite(command: str) -> None:
-    subprocess.run([sys.executable, "-m", "elite", *command.split()], check=True)
 
 
 def fit(task: Task, row: str, seed: int) -> Path:

@@ -1,4 +1,4 @@
-"""One CSV row per run: how it was made, its scores, its seconds per step."""
+"""CSV files of results. A run of the ablation is one row: how it was made, its scores, its seconds per step."""
 
 import csv
 import fcntl
@@ -6,6 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+
+from elite.metrics import score
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -81,6 +85,15 @@ def append_row(path: Path, row: Mapping[str, object]) -> None:
         if file.tell() == 0:
             writer.writeheader()
         writer.writerow(row)
+
+
+def report_score(name: str, row: Mapping[str, object], confusion: np.ndarray, results: Path | None) -> None:
+    """Print mIoU of the classes present / accuracy in %; append them after the values of ``row`` to ``results``."""
+    found = score(confusion)
+    miou, accuracy = f"{100 * found.miou_present:.1f}", f"{100 * found.accuracy:.1f}"
+    print(f"{name}: {miou} / {accuracy}", flush=True)
+    if results:
+        append_row(results, {**row, "miou": miou, "accuracy": accuracy})
 
 
 def _text(value: object) -> str:

@@ -20,10 +20,10 @@ from elite.datasets import SemanticKITTI
 from elite.datasets.dense_labels import DenseLabels
 from elite.geometry import in_volume
 from elite.labels import NUM_CLASSES
-from elite.metrics import confusion_matrix, score
+from elite.metrics import confusion_matrix
 from elite.teacher import load_teacher
 from elite.teacher.prediction import predict_view
-from experiments.runs import append_row
+from experiments.runs import report_score
 
 NEAR = 4  # pixels
 STRIDE = 2  # pixels between two scored ones
@@ -70,12 +70,7 @@ def main() -> None:
     args = parser.parse_args()
     for run in args.runs:
         for part, confusion in confusions(run, args.drives, args.every_frame).items():
-            result = score(confusion)
-            row = {"labels": run.name, "pixels": part}
-            row |= {"miou": f"{100 * result.miou_present:.1f}", "accuracy": f"{100 * result.accuracy:.1f}"}
-            print(f"{run.name}, {part}: {row['miou']} / {row['accuracy']}", flush=True)
-            if args.results:
-                append_row(args.results, row)
+            report_score(f"{run.name}, {part}", {"labels": run.name, "pixels": part}, confusion, args.results)
 
 
 if __name__ == "__main__":

@@ -59,10 +59,10 @@ def table(runs: Sequence[Run], block: str) -> str:
     """All rows of a block that have runs."""
     lines = []
     for name, row in BLOCKS[block].items():
-        asked = [run for run in runs if (run.block, run.row) == (block, name)]
-        finished = [run for run in asked if not run.failed]
-        if asked:
-            failed = f" ({len(asked) - len(finished)} failed)" if len(asked) > len(finished) else ""
+        of_row = [run for run in runs if (run.block, run.row) == (block, name)]
+        finished = [run for run in of_row if not run.failed]
+        if of_row:
+            failed = f" ({len(of_row) - len(finished)} failed)" if len(of_row) > len(finished) else ""
             baseline = "" if row.baseline == f"{block}-{name}" else row.baseline
             lines.append([row.title, f"{len(finished)}{failed}", *cells_of(finished, runs, baseline, COLUMNS)])
     return markdown(["", "n", *COLUMNS], lines)
