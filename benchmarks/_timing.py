@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -164,19 +164,17 @@ class Gemm:
         return 2e-9 / min(self.seconds_per_mac)
 
 
+def process_memory(field: Literal["VmRSS", "VmHWM"]) -> int:
+    """Bytes of this process: resident now, or at the peak (``ru_maxrss`` includes the memory of the parent process)."""
+    return 1024 * int(Path("/proc/self/status").read_text().split(f"{field}:")[1].split()[0])
+
+
 def memory_above(run: Callable[[], object]) -> int:
-    """Bytes by which ``run`` raises the peak memory of this process.
-
-    Read from the kernel's VmHWM after a reset, because ``ru_maxrss`` includes the memory of the parent process.
-    """
-
-    def memory(name: str) -> int:
-        return 1024 * int(Path("/proc/self/status").read_text().split(f"{name}:")[1].split()[0])
-
-    Path("/proc/self/clear_refs").write_text("5")
-    before = memory("VmRSS")
+    """Bytes by which ``run`` raises the peak memory of this process."""
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
+    before = process_memory("VmRSS")
     run()
-    return memory("VmHWM") - before
+    return process_memory("VmHWM") - before
 
 
 def memory_of(script: str, name: str, clouds: Sequence[Raw]) -> float:

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from _timing import conditions, restart, scans, varied_student
+from _timing import conditions, process_memory, restart, scans, varied_student
 
 from elite.inference import Segmenter
 
@@ -21,17 +21,12 @@ MB = 1 << 20
 LINE = "{:>8}{:>10}{:>18}{:>12}{:>18}"
 
 
-def resident() -> int:
-    """Resident memory of the process in bytes."""
-    return 1024 * int(Path("/proc/self/status").read_text().split("VmRSS:")[1].split()[0])
-
-
 def main(folder: Path | None, count: int) -> None:
     clouds, rng = scans(folder, 5), np.random.default_rng(0)
     segmenter = Segmenter(varied_student(clouds[0]), "cpu")
     for raw in clouds:
         segmenter(raw[:, :3], raw[:, 3])  # buffers now have the size of the largest scan
-    start_bytes, per_point = resident(), []
+    start_bytes, per_point = process_memory("VmRSS"), []
     print(LINE.format("scans", "MiB", "above the start", "us/point", "99th percentile"))
     for i in range(1, count + 1):
         raw = clouds[i % len(clouds)]
@@ -42,7 +37,7 @@ def main(folder: Path | None, count: int) -> None:
         if size >= LARGE:
             per_point.append(1e6 * (time.perf_counter() - start) / size)
         if i % max(1, count // 10) == 0:
-            now, (middle, slow) = resident(), np.percentile(per_point, (50, 99))
+            now, (middle, slow) = process_memory("VmRSS"), np.percentile(per_point, (50, 99))
             print(LINE.format(i, *(f"{x:.2f}" for x in (now / MB, (now - start_bytes) / MB, middle, slow))), flush=True)
             per_point = []
 

@@ -11,11 +11,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
 
 import torch
-from _timing import conditions, crop, scans
+from _timing import conditions, crop, process_memory, scans
 from torch import Tensor
 
 from elite.config import AdapterConfig, TeacherConfig
@@ -84,12 +83,6 @@ def peak(name: str, device: str) -> float:
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
 
 
-def resident_peak() -> float:
-    """Peak memory of this program in GiB. Unlike getrusage, it excludes the process before the start of the program."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 2**20
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
@@ -100,8 +93,10 @@ def main() -> None:
     precision = torch.bfloat16 if args.bf16 else torch.float32
     if args.peak:
         make(args.peak, args.device, precision)()
-        print(torch.cuda.max_memory_allocated() / 2**30 if args.device == "cuda" else resident_peak())
+        peak_bytes = torch.cuda.max_memory_allocated() if args.device == "cuda" else process_memory("VmHWM")
+        print(peak_bytes / 2**30)
         return
+    print(f"{conditions()}\n{args.device}, {precision}; one image of {SIZE[0]} x {SIZE[1]}, one scan")
     names = ["student", *VARIANTS]
     steps = {name: make(name, args.device, precision) for name in names}
     times: dict[str, list[float]] = {name: [] for name in names}
@@ -110,7 +105,6 @@ def main() -> None:
             seconds = timed(step, args.device)
             times[name] += [seconds] if i else []  # the first round warms up
     one = median(times["student"])
-    print(f"{conditions()}\n{args.device}, {precision}; one image of {SIZE[0]} x {SIZE[1]}, one scan")
     for name in names:
         seconds = median(times[name])
         print(
