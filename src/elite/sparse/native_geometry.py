@@ -56,8 +56,7 @@ def voxel_points(
     points: Float32[Tensor, "n 3"], remission: Float[Tensor, "n"], grid: Grid, level: Level
 ) -> VoxelPoints:
     """The points of each voxel as the kernels of the point MLP read them; ``level`` has stride 1."""
-    low, high = torch.tensor(grid.volume, dtype=torch.float32)
-    size = (high - low) / torch.tensor(grid.cells, dtype=torch.float32)
+    corner, size = grid.low_corner_and_cell_size("cpu")
     members = level.points.members
     return VoxelPoints(
         points=points.contiguous(),
@@ -65,7 +64,7 @@ def voxel_points(
         order=members.columns.int(),
         offsets=members.offsets,
         coords=level.coords.contiguous(),
-        corner=low,
+        corner=corner,
         size=size,
     )
 

@@ -33,9 +33,13 @@ class Grid:
 
     def corners(self, coords: Int64[Tensor, "n 3"]) -> Float32[Tensor, "n 3"]:
         """Low corner (x, y, z; m) of stride-1 cells (z, y, x)."""
-        low, high = torch.tensor(self.volume, dtype=torch.float32, device=coords.device)
-        size = (high - low) / torch.tensor(self.cells, dtype=torch.float32, device=coords.device)
+        low, size = self.low_corner_and_cell_size(coords.device)
         return coords.flip(1) * size + low
+
+    def low_corner_and_cell_size(self, device: torch.device | str) -> tuple[Float32[Tensor, "3"], Float32[Tensor, "3"]]:
+        """Low corner of the volume, and size of a stride-1 cell (x, y, z; m)."""
+        low, high = torch.tensor(self.volume, dtype=torch.float32, device=device)
+        return low, (high - low) / torch.tensor(self.cells, dtype=torch.float32, device=device)
 
 
 @dataclass(frozen=True)
