@@ -5,7 +5,6 @@ stage's input and output grid, K = groups of points.
 """
 
 from dataclasses import dataclass, replace
-from itertools import accumulate
 from typing import Literal
 
 import torch
@@ -29,6 +28,7 @@ from elite.sparse import Geometry, Grouping, Level, Pooling, build_native_geomet
 from elite.sparse.native_conv import NativeKernelMap
 from elite.student.blocks import SLOPE, PointEncoder, ResidualBlock
 from elite.student.folding import FoldedLinear, Scaling
+from elite.student.native_layers import relu_of_stage_sums
 from elite.student.spvcnn import SPVCNN
 
 Precision = Literal["fp32", "bf16"]
@@ -97,16 +97,13 @@ class Engine:
         """Return (group logits, group of each point)."""
         workspace, geometry = prepared.workspace, prepared.geometry
         feats = self._voxel_features(points, remission, geometry.levels[0], workspace)  # (V, C)
-        starts = [0, *accumulate(len(level) for level in geometry.levels[1:])]
-        hidden = workspace.buffer("hidden", starts[-1], 2 * feats.shape[1], dtype=torch.float32)  # (sum of W, H)
-        for i, stage in enumerate(self.stages):
-            stage_hidden = hidden[starts[i] : starts[i + 1]]
-            feats = stage(feats, prepared, i, self.stage_classifiers[i], stage_hidden)  # (W, C)
-        voxels = [v.group + start for v, start in zip(geometry.group_voxels, starts, strict=False)]
-        columns = torch.stack(voxels, dim=1)  # (K, stages)
-        ends = torch.arange(0, columns.numel() + 1, columns.shape[1])
-        logits = torch.empty(len(columns), self.config.classes)
-        fused_chain(logits, PooledRows(hidden, ends, columns.view(-1), slope=0.0), [self.last])
+        voxels = [len(level) for level in geometry.levels[1:]]
+        hidden = workspace.buffer("hidden", sum(voxels), 2 * feats.shape[1], dtype=torch.float32)  # (sum of W, H)
+        for i, stage_hidden in enumerate(hidden.split(voxels)):
+            feats = self.stages[i](feats, prepared, i, self.stage_classifiers[i], stage_hidden)  # (W, C)
+        sums = relu_of_stage_sums(hidden, geometry.group_voxels)
+        logits = torch.empty(len(sums), self.config.classes)
+        fused_chain(logits, sums, [self.last])
         point_group = geometry.point_groups.group.clone()
         self._idle.append(workspace)
         return logits, point_group

@@ -3,6 +3,7 @@
 Every sum is made in one order, for any number of threads. V = voxels, K = groups of points, C = channels.
 """
 
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -49,6 +50,14 @@ def relu_of_sum(
 ) -> Float32[Tensor, "k c"]:
     """relu(bias + sum over the stages of the row of ``parts`` that each group of points has there)."""
     return _ReluOfSum.apply(bias, group_voxels, *parts)  # type: ignore[no-any-return]
+
+
+def relu_of_stage_sums(rows: Float32[Tensor, "_ c"], group_voxels: tuple[Grouping, ...]) -> PooledRows:
+    """relu(sum over the stages of the row that each group of points has there); ``rows`` are those of all stages."""
+    starts = accumulate((voxels.groups for voxels in group_voxels), initial=0)
+    columns = torch.stack([v.group + start for v, start in zip(group_voxels, starts, strict=False)], dim=1)
+    offsets = torch.arange(0, columns.numel() + 1, columns.shape[1])
+    return PooledRows(rows, offsets, columns.view(-1), slope=0.0)
 
 
 def multiply(x: Float32[Tensor, "r inner"], weight: Float32[Tensor, "inner outer"]) -> Float32[Tensor, "r outer"]:
@@ -136,14 +145,9 @@ class _VoxelMeans(torch.autograd.Function):
 class _ReluOfSum(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, bias: Tensor, group_voxels: tuple[Grouping, ...], *parts: Tensor) -> Tensor:
-        starts = [0]
-        for part in parts:
-            starts.append(starts[-1] + len(part))
-        columns = torch.stack([g.group + start for g, start in zip(group_voxels, starts, strict=False)], dim=1)
-        out = bias.new_empty(len(columns), len(bias))
-        ends = torch.arange(0, columns.numel() + 1, len(parts))
-        with_bias = torch.cat([parts[0] + bias, *parts[1:]])
-        pool(out, PooledRows(with_bias, ends, columns.view(-1), slope=0.0))
+        sums = relu_of_stage_sums(torch.cat([parts[0] + bias, *parts[1:]]), group_voxels)
+        out = bias.new_empty(len(sums), len(bias))
+        pool(out, sums)
         ctx.save_for_backward(out)
         ctx.group_voxels = group_voxels
         return out
