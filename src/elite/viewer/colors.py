@@ -32,12 +32,8 @@ RANGES: dict[Mode, tuple[float, float, str]] = {
     Mode.CONFIDENCE: (0.0, 1.0, ""),
     Mode.PROBABILITY: (0.0, 1.0, ""),
 }
-GROUND_TRUTH_MODES = (
-    Mode.HEIGHT,
-    Mode.REMISSION,
-    Mode.GROUND_TRUTH,
-    Mode.ERROR,
-)  # with the classes of the ground truth
+# Modes with the classes of the ground truth.
+GROUND_TRUTH_MODES = (Mode.HEIGHT, Mode.REMISSION, Mode.GROUND_TRUTH, Mode.ERROR)
 _RAMP = np.array([(58, 62, 148), (40, 112, 166), (38, 158, 137), (124, 197, 82), (248, 222, 60)], np.uint8)
 
 

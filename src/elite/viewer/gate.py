@@ -36,7 +36,7 @@ _QUERY = re.compile(r"(token=[A-Za-z0-9_-]*)?")
 # The browser itself keeps the page from connecting elsewhere, and other pages from showing it in a frame.
 _POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'self'"
 
-# Whoever scans ports would otherwise fill the terminal with tracebacks: without handlers Python prints errors.
+# Without a handler, Python prints errors: a port scan would fill the terminal with tracebacks.
 _LOG = logging.getLogger("elite.viewer.server")
 _LOG.addHandler(logging.NullHandler())
 
@@ -178,7 +178,7 @@ def _guarded_start(listener: socket.socket, gate: Gate) -> Iterator[Callable[[],
         async with original(handler, process_request=gate.before(process_request), **options) as server:
             guarded.set()
             yield server
-        rich.get_console().begin_capture()  # this thread has one more line to print, which says that it ends
+        rich.get_console().begin_capture()  # at its end, this thread prints one more line
 
     def serve(handler: Any, *address: Any, **options: Any) -> Any:
         if getattr(handler, "__module__", "") != viser.infra.WebsockServer.__module__:

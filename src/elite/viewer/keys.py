@@ -1,6 +1,7 @@
 """Keys of the window. Each is a command, which the command palette (Ctrl or Cmd and K) lists."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import viser
 
@@ -25,14 +26,10 @@ def bind(server: viser.ViserServer, panel: Panel, actions: Mapping[str, Callable
             ("Next of the worst frames", "X", actions["next_worst"]),
             ("Map of the sequence", "M", lambda: panel.toggle("map")),
         ]
-    commands += [(f"Colours: {m.value}", str(k), _colors(panel, m)) for k, m in enumerate(Mode, 1)]
+    commands += [(f"Colours: {m.value}", str(k), partial(panel.set_mode, m)) for k, m in enumerate(Mode, 1)]
     for label, key, action in commands:
         command = server.gui.add_command(label, hotkey=key)  # type: ignore[arg-type]  # a Literal of all keys
         command.on_trigger(_trigger(action))
-
-
-def _colors(panel: Panel, mode: Mode) -> Callable[[], None]:
-    return lambda: panel.set_mode(mode)
 
 
 def _trigger(action: Callable[[], None]) -> Callable[[object], None]:

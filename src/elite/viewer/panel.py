@@ -79,13 +79,13 @@ class Panel:
             self.point = gui.add_html(text.plain("Click a point to show its values."))
         if not self.live:
             with gui.add_folder("Worst frames", expand_by_default=False):
-                self.rank = self._button("Find the worst frames", "rank")
+                self._button("Find the worst frames", "rank")
                 self.worst = gui.add_html("")
                 self._button("Show the next one", "next_worst")
         with gui.add_folder("View", expand_by_default=False):
             self._add_view()
         with gui.add_folder("Keys", expand_by_default=False):
-            gui.add_html(text.keys())
+            gui.add_html(text.keys(live=self.live))
         if self.source.cameras:
             self._add_image()
 
@@ -93,9 +93,9 @@ class Panel:
         gui, choice = self.server.gui, self.choice
         sequences = list(dict.fromkeys(sequence for sequence, _ in self.source.ids))
         self.sequence = gui.add_dropdown("Sequence", sequences or [""], visible=len(sequences) > 1)
-        self.sequence.on_update(self._when(lambda: self.actions["sequence"]()))
+        self.sequence.on_update(self._when(self.actions["sequence"]))
         self.frame = gui.add_slider("Frame", min=0, max=1, step=1, initial_value=0)
-        self.frame.on_update(self._when(lambda: self.actions["frame"]()))
+        self.frame.on_update(self._when(self.actions["frame"]))
         self.play = self._button("Play", "play", icon=viser.Icon.PLAYER_PLAY)
         if self.live:
             self._checkbox("Follow", "follow", "Show each new scan.")

@@ -89,7 +89,7 @@ class TeacherPredictor:
             DataError: the frame has no image, or it is too small.
         """
         if not frame.images:
-            raise DataError(f"frame {frame.id} has no image for the teacher to style at.")
+            raise DataError(f"frame {frame.id}: expected an image for the teacher, found none. Select another frame.")
         network, config = self._load()
         (view,) = frame_views(frame, np.arange(len(frame.scan)), config)
         from elite.teacher.prediction import predict_view

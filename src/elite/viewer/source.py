@@ -209,7 +209,7 @@ class ScanSource:
         return PointPrediction(to_train(raw, source=labels))
 
     def predict_teacher(self, i: int, camera: str) -> TeacherPrediction:
-        raise DataError("a stream of scans has no images.")
+        raise DataError("a stream of scans: expected images for a teacher, found none. Use elite view with a data set.")
 
     def score(self, i: int) -> Score | None:
         return None

@@ -5,6 +5,7 @@ from html import escape
 
 import numpy as np
 from jaxtyping import Int64
+from scipy.special import softmax
 
 from elite.formatting import count, percent
 from elite.labels import CLASS_NAMES, IGNORE, to_raw
@@ -16,15 +17,14 @@ KEYS = (
     ("Space", "play or pause"),
     ("N / B", "next or previous frame"),
     ("1 ... 7", "colours: height, remission, ..."),
-    ("X", "next of the worst frames"),
     ("C", "view from behind the car"),
     ("V", "view from above"),
-    ("M", "map of the whole sequence"),
     ("F", "cameras"),
     ("O", "colour-blind-safe colours"),
     ("L", "light or dark background"),
     ("WASD, QE", "move; arrows rotate"),
 )
+DATA_KEYS = (("X", "next of the worst frames"), ("M", "map of the sequence"))  # not for a stream
 
 
 def status(title: str, cloud: Cloud | None, note: str = "") -> str:
@@ -130,7 +130,7 @@ def _logits(cloud: Cloud, i: int, most: int = 5) -> str:
     if cloud.prediction is None or cloud.prediction.logits is None:
         return ""
     logits = cloud.prediction.logits[i, IGNORE + 1 :]
-    shares = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+    shares = softmax(logits)
     rows = "".join(
         f"<tr><td style='padding-right:1em'>{CLASS_NAMES[k + 1]}</td><td style='text-align:right'>{logits[k]:.2f}</td>"
         f"<td style='text-align:right;padding-left:1em'>{percent(float(shares[k]))}</td></tr>"
@@ -154,10 +154,10 @@ def worst(ranked: Sequence[tuple[str, float, float]], done: int, of: int) -> str
     return _block(f"{progress}<table style='border-spacing:0'>{head}{rows}</table>")
 
 
-def keys() -> str:
+def keys(*, live: bool) -> str:
     rows = "".join(
         f"<tr><td style='padding-right:1em;white-space:nowrap'><b>{key}</b></td><td>{meaning}</td></tr>"
-        for key, meaning in KEYS
+        for key, meaning in (KEYS if live else KEYS + DATA_KEYS)
     )
     return _block(f"<table style='border-spacing:0'>{rows}</table>")
 
