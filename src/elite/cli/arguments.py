@@ -95,8 +95,3 @@ def add_compute(parser: Parser) -> None:
 
 def add_strict(parser: Parser) -> None:
     parser.add("--strict", action=Flag, help="Doubtful inputs are errors instead of warnings.")
-
-
-def names(text: str) -> tuple[str, ...]:
-    """Words of a list such as ``image_2,image_3``; none for ``none``."""
-    return () if text in ("", "none") else tuple(name.strip() for name in text.split(","))

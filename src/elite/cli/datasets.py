@@ -12,13 +12,13 @@ from elite.cli.arguments import (
     add_output,
     add_selection,
     add_strict,
-    names,
     output_path,
 )
 from elite.cli.outputs import FAULTY, save_json
 from elite.cli.parser import Command, Flag, Parser, check_data, count
 from elite.cli.settings import add_settings, configuration
 from elite.errors import ConfigError
+from elite.layout import parse_names
 from elite.paths import expanded, require_existing
 from elite.terminal import progress, say
 
@@ -34,7 +34,7 @@ def check(args: Namespace) -> int:
     from elite.datasets.check import check as run
 
     dataset = SemanticKITTI(
-        args.data, args.sequences, frames=args.frames, labels=args.labels, cameras=names(args.cameras)
+        args.data, args.sequences, frames=args.frames, labels=args.labels, cameras=parse_names(args.cameras)
     )
     reports = run(dataset, progress=lambda items, total: progress(items, total, name="check"))
     doubtful = [line for report in reports for line in report.doubtful]

@@ -3,10 +3,11 @@
 from argparse import Namespace
 from pathlib import Path
 
-from elite.cli.arguments import add_cameras, add_device, add_json, names
+from elite.cli.arguments import add_cameras, add_device, add_json
 from elite.cli.outputs import save_json
 from elite.cli.parser import Command, Parser, count
 from elite.errors import ConfigError
+from elite.layout import parse_names
 from elite.paths import expanded, require_existing
 from elite.terminal import say
 
@@ -17,7 +18,7 @@ def report(args: Namespace) -> int:
 
     options = {"data": args.data, "frames": args.frames, "device": args.device}
     if args.cameras is not None:
-        options["cameras"] = names(args.cameras)
+        options["cameras"] = parse_names(args.cameras)
     scored = {"predictions": args.predictions, "checkpoint": args.model}
     if args.run.is_file():
         say(report_evaluation(args.run, **options, **scored))

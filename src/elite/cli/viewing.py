@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from elite.cli.arguments import add_cameras, add_compute, add_data, add_labels, add_model, add_selection, names
+from elite.cli.arguments import add_cameras, add_compute, add_data, add_labels, add_model, add_selection
 from elite.cli.parser import Command, Flag, Parser
 from elite.cli.scans import load_segmenter, report_unused
 from elite.errors import ConfigError, require_extra
+from elite.layout import parse_names
 from elite.paths import expanded
 from elite.terminal import say
 
@@ -45,7 +46,7 @@ def view(args: Namespace) -> int:
         sequences=args.sequences,
         frames=args.frames,
         labels=args.labels,
-        cameras=None if args.cameras is None else names(args.cameras),
+        cameras=None if args.cameras is None else parse_names(args.cameras),
         pseudo=args.pseudo,
         derived=args.derived,
         predictor=predictor,
