@@ -16,7 +16,7 @@ from elite.cli.arguments import (
 )
 from elite.cli.outputs import FAULTY, save_json
 from elite.cli.parser import Command, Flag, Parser, check_data, count
-from elite.cli.settings import add_settings, configuration
+from elite.cli.settings import add_settings, configuration, list_settings
 from elite.errors import ConfigError
 from elite.layout import parse_names
 from elite.paths import expanded, require_existing
@@ -122,7 +122,6 @@ def synth(args: Namespace) -> int:
 
 
 def _synth_arguments(parser: Parser) -> None:
-    from elite.cli.settings import list_settings
     from elite.synthetic.config import DriveConfig
 
     add_output(parser, "Folder to write the data set to.", "OUT")

@@ -19,7 +19,10 @@ from elite.cli.outputs import FAULTY, percent, save_json
 from elite.cli.parser import Command, Flag, Parser, check_model
 from elite.cli.scans import find_scans, load_segmenter, report_unused
 from elite.cli.settings import add_settings, configuration
+from elite.config import TrainConfig
 from elite.errors import ConfigError, DataError, EliteError, OutputError, require_extra
+from elite.files import make_folder
+from elite.layout import Layout
 from elite.paths import expanded, require_existing
 from elite.terminal import notice, progress, say
 
@@ -45,8 +48,6 @@ def train(args: Namespace) -> int:
 
     Settings come from --config files and from options. Options override files.
     """
-    from elite.config import TrainConfig
-
     config = configuration(args, TrainConfig)
     for path in (config.data.root, config.init):
         if path is not None:
@@ -61,8 +62,6 @@ def train(args: Namespace) -> int:
 
 
 def _train_arguments(parser: Parser) -> None:
-    from elite.config import TrainConfig
-
     add_data(parser, optional=True)
     add_settings(parser, TrainConfig, _TRAIN_SETTINGS, data="data.root")
 
@@ -123,8 +122,6 @@ def _evaluate_arguments(parser: Parser) -> None:
 
 def _report_unscored(predictions: Path, scored: tuple[str, ...]) -> None:
     """Report predictions of sequences that are not part of the split."""
-    from elite.layout import Layout
-
     others = [s for s in Layout(predictions).sequences_with("predictions") if s not in scored]
     if others:
         notice(f"{predictions}: predictions of the sequences {', '.join(others)} are not scored; see --split.")
@@ -160,7 +157,6 @@ EVALUATE = Command(
 
 def predict(args: Namespace) -> int:
     """Label scans with a student. Reads scans only."""
-    from elite.files import make_folder
     from elite.prediction_files import predict_files
 
     jobs = _jobs(args.data, args.out, args.sequences, args.frames, args.confidence)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from elite.errors import OutputError
-from elite.files import TEXT_BYTES, parse_json, read_file, refuse_inputs
+from elite.files import TEXT_BYTES, parse_json, read_file, refuse_inputs, write_json
 
 FAULTY = 1  # exit status of a command that ran and found faults
 _OUTPUTS = ("out", "positional_out", "json")
@@ -50,7 +50,6 @@ def save_json(args: Namespace, result: dict[str, Any]) -> None:
     if args.json is None:
         return
     from elite.environment import describe
-    from elite.files import write_json
 
     write_json(args.json, {**result, "command": args.command_line, "versions": describe()})
 

@@ -9,6 +9,7 @@ from elite.cli.arguments import add_data, add_json
 from elite.cli.outputs import FAULTY, percent, save_json
 from elite.cli.parser import Command, Parser
 from elite.cli.settings import add_settings, configuration
+from elite.config import PseudoLabelConfig
 from elite.errors import ConfigError, EliteError
 from elite.terminal import progress, say
 
@@ -25,8 +26,6 @@ _SCORE_SETTINGS = {"Data": ("sequences", "frames", "labels", "cameras"), **_REGI
 
 def pseudo_label(args: Namespace) -> int:
     """Generate dense labels of camera images from the labels of LiDAR points."""
-    from elite.config import PseudoLabelConfig
-
     config = configuration(args, PseudoLabelConfig)
 
     from elite.processes import Processes
@@ -68,8 +67,6 @@ def pseudo_label(args: Namespace) -> int:
 
 
 def _generate_arguments(parser: Parser) -> None:
-    from elite.config import PseudoLabelConfig
-
     add_data(parser)
     add_json(parser)
     add_settings(parser, PseudoLabelConfig, _GENERATE_SETTINGS)
@@ -85,8 +82,6 @@ PSEUDO_LABEL = Command(
 
 def pseudo_label_score(args: Namespace) -> int:
     """Score pseudo-labels against held-out points, and against dense ground truth where it exists."""
-    from elite.config import PseudoLabelConfig
-
     config = configuration(args, PseudoLabelConfig, skip=_UNSCORED)
 
     from elite.pseudo_labels import open_proposer
@@ -108,8 +103,6 @@ def pseudo_label_score(args: Namespace) -> int:
 
 
 def _score_arguments(parser: Parser) -> None:
-    from elite.config import PseudoLabelConfig
-
     add_data(parser)
     text = "Held-out points: rings:K keeps every K-th laser ring, points:S hides that share, none; several by commas."
     parser.add("--holdout", default="rings:2", metavar="RULES", help=text)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from elite.errors import ConfigError, DataError
+from elite.layout import Layout, is_root
 from elite.terminal import notice
 
 if TYPE_CHECKING:
@@ -44,7 +45,6 @@ def find_scans(inputs: list[Path], sequences: str | None, frames: str | None) ->
         DataError: no scan found.
     """
     from elite.datasets import SemanticKITTI
-    from elite.layout import Layout, is_root
 
     if len(inputs) == 1 and is_root(inputs[0]):
         dataset, below = SemanticKITTI(inputs[0], sequences, frames=frames, cameras=()), Layout(Path())

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import docstring_parser
+import yaml
 
 from elite.cli.aliases import current_words
 from elite.cli.config_file import IMPORTS, all_settings, config_settings, settings_of, typed_value
@@ -245,8 +246,6 @@ def _nested(name: str, value: Any) -> dict[str, Any]:
 
 
 def _print_config(config: Any) -> None:
-    import yaml
-
     say(yaml.safe_dump(plain(config), sort_keys=False).rstrip())
     raise SystemExit(0)
 

@@ -5,6 +5,7 @@ from argparse import Namespace
 from elite.cli.arguments import add_data
 from elite.cli.parser import Command, Parser
 from elite.cli.settings import add_settings, configuration
+from elite.config import TeacherTrainingConfig
 from elite.errors import require_extra
 from elite.paths import require_existing
 from elite.terminal import say
@@ -18,8 +19,6 @@ _SETTINGS = {
 
 def train_teacher(args: Namespace) -> int:
     """Train a small vision foundation model on camera images, for --teacher.weights of 'elite train'."""
-    from elite.config import TeacherTrainingConfig
-
     config = configuration(args, TeacherTrainingConfig)
     if config.data.root is not None:
         require_existing(config.data.root, "a data set")
@@ -34,8 +33,6 @@ def train_teacher(args: Namespace) -> int:
 
 
 def _arguments(parser: Parser) -> None:
-    from elite.config import TeacherTrainingConfig
-
     add_data(parser, optional=True)
     add_settings(parser, TeacherTrainingConfig, _SETTINGS, data="data.root")
 
