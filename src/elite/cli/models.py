@@ -56,7 +56,7 @@ def train(args: Namespace) -> int:
     from elite.training import train as run
 
     result = run(config)
-    score = "" if result.miou is None else f", validation mIoU {percent(result.miou).strip()}"
+    score = "" if result.miou is None else f", validation mIoU {percent(result.miou)}"
     say(f"best checkpoint {result.best}{score}")
     return 0
 
@@ -132,12 +132,12 @@ def _print_score(result: dict[str, Any]) -> None:
 
     for i, (name, iou) in enumerate(zip(CLASS_NAMES, result["iou"], strict=True)):
         if i:
-            say(f"  {name:14s} {percent(iou) if i in result['present'] else 'absent'}")
-    bands = "  ".join(f"{b['from']:.0f}-{b['to']:.0f} m {percent(b['miou']).strip()}" for b in result["by_distance"])
+            say(f"  {name:14s} {percent(iou) if i in result['present'] else 'absent':>5s}")
+    bands = "  ".join(f"{b['from']:.0f}-{b['to']:.0f} m {percent(b['miou'])}" for b in result["by_distance"])
     say(f"mIoU by distance: {bands}")
     say(
-        f"mIoU {percent(result['miou']).strip()}   over the {len(result['present'])} classes present "
-        f"{percent(result['miou_present']).strip()}   accuracy {percent(result['accuracy']).strip()}   "
+        f"mIoU {percent(result['miou'])}   over the {len(result['present'])} classes present "
+        f"{percent(result['miou_present'])}   accuracy {percent(result['accuracy'])}   "
         f"({result['frames']} scans)"
     )
     if result["unlabelled"]:

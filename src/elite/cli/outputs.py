@@ -55,5 +55,5 @@ def save_json(args: Namespace, result: dict[str, Any]) -> None:
 
 
 def percent(value: float) -> str:
-    """A share as a percentage of five characters."""
-    return f"{100 * value:5.1f}"
+    """A share as a percentage, such as 63.1."""
+    return f"{100 * value:.1f}"

@@ -115,7 +115,7 @@ def _print_test(test: str, methods: dict[str, dict[str, Any]]) -> None:
     columns += ["boundary_f", "pq", "leak"] if test == "dense" else []
     say(f"\n{test:20s} " + " ".join(f"{name:>12s}" for name in (*columns, "prompts", "seconds")))
     for method, scores in methods.items():
-        cells = [" " * 7 + percent(scores[c]) if scores[c] is not None else f"{'-':>12s}" for c in columns]
+        cells = [f"{'-' if scores[c] is None else percent(scores[c]):>12s}" for c in columns]
         cost = f"{scores['prompts_per_image']:12.1f} {scores['seconds_per_image']:12.2f}"
         say(f"{method:20s} " + " ".join(cells) + f" {cost}")
 
