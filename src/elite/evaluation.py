@@ -98,31 +98,16 @@ class ScoreCounts:
 
     def report(self) -> dict[str, Any]:
         """Scores as plain values, in the format of ``elite evaluate --json``."""
-        overall = score(self.total)
         return {
-            "miou": overall.miou,
-            "miou_present": overall.miou_present,
-            "accuracy": overall.accuracy,
-            "iou": overall.iou.tolist(),
-            "present": list(overall.present),
+            **score(self.total).to_dict(),
             "classes": list(CLASS_NAMES),
             "by_distance": [
-                {
-                    "from": low,
-                    "to": high,
-                    "miou": s.miou,
-                    "miou_present": s.miou_present,
-                    "accuracy": s.accuracy,
-                    "points": s.points,
-                    "iou": s.iou.tolist(),
-                    "present": list(s.present),
-                }
-                for (low, high), s in zip(BANDS, map(score, self.bands), strict=True)
+                {"from": low, "to": high, **score(confusion).to_dict()}
+                for (low, high), confusion in zip(BANDS, self.bands, strict=True)
             ],
             "calibration": self.calibration.report(),
             "confusion": self.total.tolist(),
             "frames": self.frames,
-            "points": overall.points,
         }
 
 

@@ -5,6 +5,7 @@ prediction of 0 for a labelled point is a false negative. The IoU of an absent c
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int64, Integer
@@ -33,6 +34,17 @@ class Score:
     accuracy: float
     present: tuple[int, ...]
     points: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Scores as plain values, means first."""
+        return {
+            "miou": self.miou,
+            "miou_present": self.miou_present,
+            "accuracy": self.accuracy,
+            "points": self.points,
+            "iou": self.iou.tolist(),
+            "present": list(self.present),
+        }
 
 
 def confusion_matrix(
