@@ -1,6 +1,7 @@
 """The command ``elite``. One function per command; heavy packages are imported when a command runs."""
 
 import os
+import shlex
 import sys
 from argparse import Namespace
 
@@ -8,7 +9,7 @@ from elite.cli.aliases import VERBS, current_words
 from elite.cli.datasets import CHECK, SUBMIT, SYNTH
 from elite.cli.exits import exit_status
 from elite.cli.models import EVALUATE, EXPORT, IMPORT, PREDICT, TRAIN
-from elite.cli.outputs import check_outputs, command_line
+from elite.cli.outputs import check_outputs
 from elite.cli.parser import Command, Parser
 from elite.cli.pseudo_labels import PSEUDO_LABEL, SCORE_PSEUDO_LABELS
 from elite.cli.results import ENV, REPORT
@@ -76,7 +77,7 @@ def _parse(words: list[str]) -> tuple[Parser, Command, Namespace]:
         raise ConfigError(f"'{verb}' is not a command; expected one of {', '.join(all_commands())}.")
     parser = Parser(verb, command, show_all="--help-all" in words)
     args = parser.parse(current_words(verb, words[1:], parser.flags))
-    args.command_line = command_line(words)
+    args.command_line = shlex.join(["elite", *words])
     return parser, command, args
 
 

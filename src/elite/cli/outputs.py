@@ -1,6 +1,5 @@
 """Files that commands write their results to."""
 
-import shlex
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -38,11 +37,6 @@ def _check_replaceable(path: Path) -> None:
         raise OutputError(f"{expected}, found {reason}. Choose another file.") from error
     if not (isinstance(found, dict) and (not found or str(found.get("command")).startswith("elite "))):
         raise OutputError(f"{expected}, found other JSON. Choose another file.")
-
-
-def command_line(words: list[str]) -> str:
-    """The words of a command as one would type them."""
-    return shlex.join(["elite", *words])
 
 
 def save_json(args: Namespace, result: dict[str, Any]) -> None:
