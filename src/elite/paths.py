@@ -19,8 +19,8 @@ def expanded(path: str | Path) -> Path:
         raise ConfigError(f"'{path}': expected a home folder for '~', found none. Write the full path.") from error
 
 
-def require_existing(path: Path, expected: str) -> Path:
-    """Check that a path exists, and return it.
+def require_existing(path: Path, expected: str) -> None:
+    """Check that a path exists.
 
     Args:
         path: a file or a folder.
@@ -31,4 +31,3 @@ def require_existing(path: Path, expected: str) -> Path:
     """
     if not path.exists():
         raise DataError(f"{path}: expected {expected}, found no such file or folder. Check the path.")
-    return path

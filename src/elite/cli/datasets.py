@@ -1,7 +1,7 @@
 """Commands about data sets: check one, render one, submit predictions."""
 
 from argparse import Namespace
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from elite.cli.arguments import (
@@ -162,16 +162,13 @@ def submit(args: Namespace) -> int:
 
 def _submit_arguments(parser: Parser) -> None:
     text = "Folder written by 'elite predict'."
-    parser.add("predictions", type=expanded, check=_check_predictions, nargs="?", metavar="PREDICTIONS", help=text)
+    check = partial(require_existing, expected="a folder of predictions")
+    parser.add("predictions", type=expanded, check=check, nargs="?", metavar="PREDICTIONS", help=text)
     parser.add("data", type=expanded, check=check_data, metavar="DATA", help="Data set with the test scans.")
     parser.add("-o", "--out", type=expanded, metavar="ZIP", help="Zip file to write.")
     parser.add("--check", type=expanded, metavar="ZIP", help="Zip file to check, instead of writing one.")
     parser.add("--partial", action=Flag, help="Accept a data set that lacks test scans.")
     add_json(parser)
-
-
-def _check_predictions(path: Path) -> Path:
-    return require_existing(path, "a folder of predictions")
 
 
 SUBMIT = Command(

@@ -60,7 +60,7 @@ class Parser(ArgumentParser):
         self.documented: dict[str, list[Action]] = {}
         self.flags: set[str] = set()
         self._headings: dict[str, Any] = {}
-        self._checks: dict[str, Callable[[Path], Path]] = {}
+        self._checks: dict[str, Callable[[Path], None]] = {}
         self._show_all = show_all
         self._has_advanced = False
         self._known: list[str] = []
@@ -73,7 +73,7 @@ class Parser(ArgumentParser):
         self,
         *names: str,
         heading: str = "",
-        check: Callable[[Path], Path] | None = None,
+        check: Callable[[Path], None] | None = None,
         hidden: bool = False,
         advanced: bool = False,
         **options: Any,
@@ -172,7 +172,7 @@ def count(text: str) -> int:
     return value
 
 
-def check_model(path: Path) -> Path:
+def check_model(path: Path) -> None:
     """Check that a checkpoint or a student file exists.
 
     Raises:
@@ -181,19 +181,18 @@ def check_model(path: Path) -> Path:
     require_existing(path, "a checkpoint (.ckpt) or a student (.safetensors)")
     if path.is_dir():
         raise DataError(f"{path}: expected a checkpoint, found a folder. Give a file in it.")
-    return path
 
 
-def check_data(path: Path) -> Path:
+def check_data(path: Path) -> None:
     """Check that a data set, a folder of scans or a scan exists.
 
     Raises:
         DataError: the file or folder does not exist.
     """
-    return require_existing(path, "a data set, a folder of scans or a scan")
+    require_existing(path, "a data set, a folder of scans or a scan")
 
 
-def check_folder(path: Path) -> Path:
+def check_folder(path: Path) -> None:
     """Check that a folder exists.
 
     Raises:
@@ -202,4 +201,3 @@ def check_folder(path: Path) -> Path:
     require_existing(path, "a folder")
     if not path.is_dir():
         raise DataError(f"{path}: expected a folder, found a file. Give the folder that contains it.")
-    return path

@@ -1,7 +1,7 @@
 """Commands about results: the report of a run, the environment it was made in."""
 
 from argparse import Namespace
-from pathlib import Path
+from functools import partial
 
 from elite.cli.arguments import add_cameras, add_device, add_json
 from elite.cli.outputs import save_json
@@ -34,7 +34,8 @@ def report(args: Namespace) -> int:
 
 def _report_arguments(parser: Parser) -> None:
     text = "Folder of a training run, or JSON file of 'elite evaluate'."
-    parser.add("run", type=expanded, check=_check_run, metavar="RUN", help=text)
+    check = partial(require_existing, expected="a run or the JSON file of an evaluation")
+    parser.add("run", type=expanded, check=check, metavar="RUN", help=text)
     parser.add("--data", type=expanded, metavar="DATA", help="Data set for the pictures (default: that of the run).")
     text = "Predictions that the evaluation has scored."
     parser.add("--predictions", type=expanded, metavar="FOLDER", help=text)
@@ -42,10 +43,6 @@ def _report_arguments(parser: Parser) -> None:
     add_cameras(parser, None, " (default: those of the teacher, otherwise image_2)")
     parser.add("--frames", type=count, default=3, metavar="N", help="Number of frames with pictures.")
     add_device(parser)
-
-
-def _check_run(path: Path) -> Path:
-    return require_existing(path, "a run or the JSON file of an evaluation")
 
 
 REPORT = Command(report, _report_arguments, "RUN [options]", "elite report runs/first")
