@@ -7,7 +7,7 @@ from argparse import SUPPRESS, Action
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from elite.cli import COMMANDS
+from elite.cli import all_commands
 from elite.cli.parser import Command, Parser
 from elite.cli.settings import Setting, list_settings, metavar, packaged_names, packaged_path
 from elite.config import PseudoLabelConfig, TeacherTrainingConfig, TrainConfig
@@ -35,15 +35,10 @@ def _cli() -> Iterator[str]:
     yield "The form of a command is `elite VERB [MODEL] DATA -o OUT`. `elite VERB --help` shows the same texts."
     yield "The [configuration reference](configuration.md) lists all settings of the commands that train or label."
     yield "\n| Command | Purpose |\n| --- | --- |"
-    for verb, command in _commands():
+    for verb, command in all_commands().items():
         yield f"| [`elite {verb}`](#elite-{verb}) | {_cell(command.summary)} |"
-    for verb, command in _commands():
+    for verb, command in all_commands().items():
         yield from _command(verb, command)
-
-
-def _commands() -> Iterator[tuple[str, Command]]:
-    for group in COMMANDS.values():
-        yield from group.items()
 
 
 def _command(verb: str, command: Command) -> Iterator[str]:
