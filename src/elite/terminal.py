@@ -47,16 +47,14 @@ def one_line(error: object) -> str:
 # ---- progress -----------------------------------------------------------------------------------------------------
 
 
-def progress(
-    items: Iterable[Item], total: int | None = None, *, unit: str = "scan", name: str = "", enabled: bool = True
-) -> Iterator[Item]:
+def progress(items: Iterable[Item], total: int | None = None, *, unit: str = "scan", name: str = "") -> Iterator[Item]:
     """Iterate over ``items`` and report the progress, as ``progress_bar`` does.
 
     ``total`` is needed for items without a length, to report the time left.
     """
     if total is None and isinstance(items, Sized):
         total = len(items)
-    with progress_bar(total, unit=unit, name=name, enabled=enabled) as advance:
+    with progress_bar(total, unit=unit, name=name) as advance:
         for item in items:
             yield item
             advance(1)
