@@ -80,7 +80,7 @@ PSEUDO_LABEL = Command(
 )
 
 
-def pseudo_label_score(args: Namespace) -> int:
+def score_pseudo_labels(args: Namespace) -> int:
     """Score pseudo-labels against held-out points, and against dense ground truth where it exists."""
     config = configuration(args, PseudoLabelConfig, skip=_UNSCORED)
 
@@ -121,7 +121,7 @@ def _print_test(test: str, methods: dict[str, dict[str, Any]]) -> None:
 
 
 SCORE_PSEUDO_LABELS = Command(
-    pseudo_label_score,
+    score_pseudo_labels,
     _score_arguments,
     "DATA [options]",
     "elite score-pseudo-labels kitti --sequences valid --holdout rings:2",
