@@ -8,6 +8,7 @@ from jaxtyping import Float32, UInt8
 
 from elite.config import StudentConfig
 from elite.errors import require_extra
+from elite.formatting import hex_color
 from elite.geometry import Volume, in_volume
 from elite.labels import CLASS_NAMES
 from elite.pictures import BACKGROUND, INK, PALETTE, RING, paint
@@ -30,7 +31,7 @@ class PixelCanvas:
         # A hundredth of a pixel more, because matplotlib rounds the size down.
         size = (width + 0.01) / _DPI, (height + 0.01) / _DPI
         self.height, self.width = height, width
-        self.figure = Figure(figsize=size, dpi=_DPI, facecolor=_hex(background))
+        self.figure = Figure(figsize=size, dpi=_DPI, facecolor=hex_color(background))
         self.canvas = FigureCanvasAgg(self.figure)
         self.axes: Axes = self.figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
         self.axes.axis("off")
@@ -41,7 +42,7 @@ class PixelCanvas:
 
     def text(self, x: float, y: float, text: str, size: float, **style: Any) -> None:
         """Write text of ``size`` pixels at (x, y)."""
-        style = {"color": _hex(INK), "va": "center", "parse_math": False} | style
+        style = {"color": hex_color(INK), "va": "center", "parse_math": False} | style
         self.axes.text(x, y, text, fontsize=points(size), **style)
 
     def pixels(self) -> UInt8[np.ndarray, "h w 3"]:
@@ -93,7 +94,7 @@ def bev(
 def _draw_rings(canvas: PixelCanvas, sensor: tuple[float, float], step: float) -> None:
     """Circles around the sensor (x, y), ``step`` pixels apart."""
     for i in range(1, int(np.hypot(canvas.height, canvas.width) / step) + 1):
-        circle = Circle(sensor, i * step, fill=False, edgecolor=_hex(RING), linewidth=points(1.5), zorder=-1)
+        circle = Circle(sensor, i * step, fill=False, edgecolor=hex_color(RING), linewidth=points(1.5), zorder=-1)
         canvas.axes.add_patch(circle)
 
 
@@ -101,7 +102,7 @@ def _draw_marks(canvas: PixelCanvas, sensor: tuple[float, float], ring: float, s
     """The sensor as an arrow head that points forward, the distances of the rings, and the axes."""
     unit = max(canvas.height, canvas.width) / 960
     head = np.array(sensor) + unit * np.array([(0, -13), (9, 11), (0, 6), (-9, 11)])
-    canvas.axes.add_patch(Polygon(head, facecolor=_hex(INK), edgecolor=_hex(BACKGROUND), linewidth=points(1)))
+    canvas.axes.add_patch(Polygon(head, facecolor=hex_color(INK), edgecolor=hex_color(BACKGROUND), linewidth=points(1)))
     if ring > 0:
         _draw_distances(canvas, sensor, ring, scale, unit)
     _draw_axes(canvas, unit)
@@ -121,15 +122,21 @@ def _draw_axes(canvas: PixelCanvas, unit: float) -> None:
     origin = 84 * unit, canvas.height - 28 * unit
     for name, (dx, dy) in {"x": (0, -1), "y": (-1, 0)}.items():
         tip = origin[0] + 46 * unit * dx, origin[1] + 46 * unit * dy
-        arrow = {"arrowstyle": "-|>", "color": _hex(INK), "linewidth": points(2.5 * unit), "shrinkA": 0, "shrinkB": 0}
-        arrow["mutation_scale"] = points(16 * unit)
+        arrow = {
+            "arrowstyle": "-|>",
+            "color": hex_color(INK),
+            "linewidth": points(2.5 * unit),
+            "shrinkA": 0,
+            "shrinkB": 0,
+            "mutation_scale": points(16 * unit),
+        }
         canvas.axes.annotate("", tip, origin, arrowprops=arrow)
         _label(canvas, tip[0] + 16 * unit * dx, tip[1] + 18 * unit * dy, name, unit)
 
 
 def _label(canvas: PixelCanvas, x: float, y: float, text: str, unit: float) -> None:
     """Text with a dark outline, which is readable on points."""
-    outline = [withStroke(linewidth=points(8 * unit), foreground=_hex(BACKGROUND))]
+    outline = [withStroke(linewidth=points(8 * unit), foreground=hex_color(BACKGROUND))]
     canvas.text(x, y, text, 28 * unit, ha="center", path_effects=outline)
 
 
@@ -164,9 +171,5 @@ def _draw_legend(canvas: PixelCanvas, classes: Sequence[int], columns: int) -> N
         handletextpad=0.5,
         columnspacing=1.4,
         fontsize=points(14),
-        labelcolor=_hex(INK),
+        labelcolor=hex_color(INK),
     )
-
-
-def _hex(color: tuple[int, int, int]) -> str:
-    return "#" + bytes(color).hex()

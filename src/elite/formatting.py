@@ -1,4 +1,6 @@
-"""Numbers as text for pages and windows."""
+"""Numbers and colours as text for pages and windows."""
+
+from collections.abc import Iterable
 
 
 def percent(share: float, digits: int = 1) -> str:
@@ -9,3 +11,8 @@ def percent(share: float, digits: int = 1) -> str:
 def count(number: int) -> str:
     """An integer with its thousands separated."""
     return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def hex_color(color: Iterable[int]) -> str:
+    """An RGB colour (0..255) as in CSS, such as #ff453a."""
+    return "#" + bytes([*color]).hex()

@@ -4,18 +4,19 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median_high
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
-from elite.formatting import count, percent
+from elite.formatting import count, hex_color, percent
 from elite.labels import CLASS_NAMES, IGNORE
 from elite.pictures import CORRECT, PALETTE, UNSCORED, WRONG, EncodedImage
 from elite.report.headline import key_figures
 from elite.report.run import Run
 
-Color = tuple[str, str]  # name, CSS colour
+_ERRORS = {"correct": CORRECT, "wrong": WRONG, "no label, not scored": UNSCORED}
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,9 @@ def render(run: Run, images: Images | None = None) -> str:
         images=images,
         charts=images.charts,
         sections=_sections(run, images),
-        classes=[(name, _css(PALETTE[i])) for i, name in enumerate(CLASS_NAMES)],
+        classes=[(name, hex_color(PALETTE[i])) for i, name in enumerate(CLASS_NAMES)],
         ignored=IGNORE,
-        errors=[("correct", _css(CORRECT)), ("wrong", _css(WRONG)), ("no label, not scored", _css(UNSCORED))],
+        errors=[(name, hex_color(color)) for name, color in _ERRORS.items()],
     )
 
 
@@ -123,7 +124,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": percent, "count": count, "median": _median}
+    environment.filters |= {"percent": percent, "count": count, "median": median_high}
     environment.globals["image"] = _image
     return environment
 
@@ -132,11 +133,3 @@ def _image(image: EncodedImage, alt: str) -> Markup:
     width, height = Image.open(io.BytesIO(image.data)).size
     source = f"data:image/{image.format};base64,{base64.b64encode(image.data).decode()}"
     return Markup('<img src="{}" width="{}" height="{}" alt="{}">').format(source, width, height, alt)
-
-
-def _median(values: Sequence[float]) -> float:
-    return sorted(values)[len(values) // 2]
-
-
-def _css(color: Sequence[int]) -> str:
-    return "#" + bytes(int(c) for c in color).hex()

@@ -1,18 +1,17 @@
 """Texts of the window, as HTML and as labels. Text from files is escaped."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 
 import numpy as np
 from jaxtyping import Int64
 from scipy.special import softmax
 
-from elite.formatting import count, percent
+from elite.formatting import count, hex_color, percent
 from elite.labels import CLASS_NAMES, IGNORE, to_raw
 from elite.viewer.cloud import Cloud
 from elite.viewer.colors import RANGES, Mode, Style
 
-RGB = Sequence[int]
 KEYS = (
     ("Space", "play or pause"),
     ("N / B", "next or previous frame"),
@@ -68,7 +67,7 @@ def legend_head(cloud: Cloud, mode: Mode, style: Style) -> str:
 
 def _gradient(mode: Mode, style: Style) -> str:
     low, high, unit = RANGES[mode]
-    colors = ",".join(_css(color) for color in style.ramp.tolist())
+    colors = ",".join(hex_color(color) for color in style.ramp)
     return (
         f"<div style='height:0.7em;border-radius:3px;background:linear-gradient(90deg,{colors})'></div>"
         f"<div style='display:flex;justify-content:space-between'><span>{low:g}{unit}</span>"
@@ -83,9 +82,7 @@ def legend_css(ids: dict[str, int], style: Style) -> str:
     """
     labels = {f"label[for='{element}']": i for element, i in ids.items()}
     every = ",".join(labels)
-    swatches = "".join(
-        f"{label}::before {{background:{_css(style.classes[i].tolist())}}}" for label, i in labels.items()
-    )
+    swatches = "".join(f"{label}::before {{background:{hex_color(style.classes[i])}}}" for label, i in labels.items())
     return (
         f"<style>:is({every}) {{white-space:pre; tab-size:9.5em; cursor:pointer; display:block; letter-spacing:0;"
         "color:var(--mantine-color-text)}"
@@ -170,11 +167,6 @@ def _block(html: str) -> str:
     return f"<div style='padding:0 .75em .5em;font-size:.875em;line-height:1.45'>{html}</div>"
 
 
-def _swatch(color: RGB) -> str:
-    return (
-        f"<span style='display:inline-block;width:.8em;height:.8em;border-radius:3px;background:{_css(color)}'></span>"
-    )
-
-
-def _css(color: RGB) -> str:
-    return "#" + bytes(color).hex()
+def _swatch(color: Iterable[int]) -> str:
+    shape = "display:inline-block;width:.8em;height:.8em;border-radius:3px"
+    return f"<span style='{shape};background:{hex_color(color)}'></span>"
