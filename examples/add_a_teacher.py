@@ -32,7 +32,7 @@ def main(out: Path, frames: int, steps: int) -> None:
     fast = "--data.workers 0 --data.batch-size 2 --image.crop [64,64] --data.sequences 00"
     run(f"train-teacher {drive} -o {teacher} --config synthetic-teacher --steps {steps} --overwrite {fast}")
 
-    # --teacher.weights adds the teacher; `none` would train the student alone. Its weights stay frozen, except for
+    # --teacher.weights adds the teacher; `none` trains the student without one. Its weights stay frozen, except for
     # low-rank updates (--teacher.adapter.method: adalora, lora, dora, full or frozen).
     length = f"--steps {steps} --val-every {steps} --overwrite --data.workers 0 --image.crop [64,288]"
     run(f"train {drive} -o {student} --config synthetic --teacher.weights {teacher} {length}")
