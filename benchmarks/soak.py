@@ -37,7 +37,7 @@ def main(folder: Path | None, count: int) -> None:
         if size >= LARGE:
             per_point.append(1e6 * (time.perf_counter() - start) / size)
         if i % max(1, count // 10) == 0:
-            now, (middle, slow) = process_memory("VmRSS"), np.percentile(per_point, (50, 99))
+            now, (middle, slow) = process_memory("VmRSS"), np.percentile(per_point or [np.nan], (50, 99))
             print(LINE.format(i, *(f"{x:.2f}" for x in (now / MB, (now - start_bytes) / MB, middle, slow))), flush=True)
             per_point = []
 
