@@ -19,7 +19,7 @@ from elite.student import SPVCNN, save_student
 from elite.student.engine import Precision
 from tests.support.scans import random_scan
 
-LOOKS = 6  # at the clock, for a scan in plain torch: two for reading, a start and three stages
+CLOCK_READINGS = 6  # for a scan in plain torch: two for the file, a start and three stages
 BACKENDS = ["torch", pytest.param("native", marks=pytest.mark.skipif(native.library() is None, reason="not built"))]
 
 
@@ -47,12 +47,12 @@ def test_latency_timed_path_equals_the_segmenter(backend: Backend) -> None:
     expected = segmenter(values[:, :3], values[:, 3])
     np.testing.assert_array_equal(result.labels, expected.labels)
     np.testing.assert_array_equal(result.confidence, expected.confidence)
-    apart = ["geometry"] if backend == "native" else []  # plain torch finds the voxels as it goes
+    apart = ["geometry"] if backend == "native" else []  # plain torch finds the voxels in the network
     assert [*times] == ["crop", *apart, "network", "labels"]
 
 
 def test_latency_stages_add_up_without_reading(scans: list[Path]) -> None:
-    """The looks at the clock during a scan are 100, 1, 2, 3, 4 ms apart, and 5 ms from one scan to the next."""
+    """Clock readings during a scan are 100, 1, 2, 3, 4 ms apart, and 5 ms from one scan to the next."""
     clock = (t / 1000 for t in accumulate(cycle([100, 1, 2, 3, 4, 5]), initial=0))
     report = measure(small_segmenter("torch"), scans, rounds=3, clock=lambda: next(clock))
     assert (report.scans, report.points, report.runs) == (2, 50, 6)
@@ -65,7 +65,7 @@ def test_latency_stages_add_up_without_reading(scans: list[Path]) -> None:
 
 
 def test_latency_excludes_the_warm_up(scans: list[Path]) -> None:
-    clock = accumulate(chain(repeat(1000.0, LOOKS * WARM_UP), repeat(0.001)))
+    clock = accumulate(chain(repeat(1000.0, CLOCK_READINGS * WARM_UP), repeat(0.001)))
     report = measure(small_segmenter("torch"), scans, rounds=1, clock=lambda: next(clock))
     assert report.runs == 2
     assert report.whole.p99 == pytest.approx(3)

@@ -40,7 +40,7 @@ def cloud(count: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def student_of(channels: int) -> SPVCNN:
-    """In training, with batch norms that do something of their own."""
+    """Student in training mode, with random batch norms."""
     student = SPVCNN(channels=channels, **SMALL)
     for module in student.modules():
         if isinstance(module, nn.BatchNorm1d):
@@ -105,7 +105,7 @@ def test_native_running_statistics_equal_torch():
 
 
 def test_native_input_gradients_of_block_and_encoder_equal_torch():
-    """The whole student asks for none of its very first input."""
+    """The student needs no gradient of its input. Its parts are compared instead."""
     student = student_of(10)
     points, _, batch_index = cloud(2000)
     for part in (student.stages[0].voxel[0], student.stages[0].point):
@@ -172,7 +172,7 @@ def test_native_training_in_evaluation_mode_is_unused():
     ours = {"_ResidualBlockBackward", "_LinearLeakyBackward", "_VoxelMeansBackward", "_ReluOfSumBackward"}
     student = student_of(8)
     assert ours <= gradient_functions(student(*scan).logits)
-    student.stages[0].voxel[0].norm1.eval()  # takes no statistics of the batch
+    student.stages[0].voxel[0].norm1.eval()  # uses its running statistics
     assert not ours & gradient_functions(student(*scan).logits)
     assert not ours & gradient_functions(student.eval()(*scan).logits)
     with torch.autocast("cpu", torch.bfloat16):  # leaves the point MLP in float32

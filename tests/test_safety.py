@@ -63,7 +63,7 @@ def test_checkpoint_with_code_never_runs_it(wrap, tmp_path):
 
 
 def test_foundation_folder_with_code_never_runs_it(tmp_path):
-    """Neither a pickle among the weights nor a program beside them."""
+    """Neither a pickle among the weights nor a program in the folder."""
     from transformers import ResNetConfig, ResNetModel
     from transformers.utils import logging
 

@@ -1,6 +1,6 @@
 """The spconv backend against plain torch, and which backend is chosen where spconv is missing, broken or another build.
 
-Cases that need spconv run together in one process of their own (``spconv_cases``).
+Cases that need spconv share one separate process (``spconv_cases``).
 """
 
 import importlib.util
@@ -49,7 +49,7 @@ def test_spconv(faults: dict[str, str | None], case: str) -> None:
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Puts a package in spconv's place: what its distribution is called, and what importing it does."""
+    """Replace spconv by a package with this distribution name, which runs this code when it is imported."""
 
     def put(distribution: str, on_import: str) -> None:
         package = tmp_path / "spconv"

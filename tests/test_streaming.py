@@ -140,7 +140,7 @@ def test_stream_once_labels_all_files_in_order_as_predict_does(world: World) -> 
     for name, points in {"000002": 5, "000000": 7, "000001": 6}.items():
         world.put(name, points)
     (world.folder / "notes.txt").write_text("no scan")
-    (world.folder / ".000003.bin").write_bytes(b"somebody's temporary file")
+    (world.folder / ".000003.bin").write_bytes(b"a temporary file")
     world.during_label = lambda: world.put("000009", 3)  # too late for --once
     summary = world.stream().run(once=True)
     assert (summary.labelled, summary.failed) == (3, 0)
@@ -283,10 +283,10 @@ def test_stream_keeps_labels_that_exist_at_the_start(world: World) -> None:
     assert "1.label: replaced" in world.lines[-1]
 
 
-@pytest.mark.parametrize("beside", [False, True], ids=["elsewhere", "beside the scans"])
-def test_stream_keeps_and_reports_labels_of_scans_that_come_later(world: World, beside: bool) -> None:
+@pytest.mark.parametrize("among", [False, True], ids=["elsewhere", "among the scans"])
+def test_stream_keeps_and_reports_labels_of_scans_that_come_later(world: World, among: bool) -> None:
     """Ground truth, or the labels of an earlier drive with the same names."""
-    if beside:
+    if among:
         world.out = world.folder
     world.out.mkdir(exist_ok=True)
     truth = np.arange(10, dtype="<u4").tobytes()
@@ -355,16 +355,16 @@ def test_stream_sleeps_while_nothing_comes(world: World) -> None:
 
 
 @reported_only
-def test_stream_looks_at_no_file_that_was_handled(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever is in the folder: a new scan costs looks at this scan only."""
+def test_stream_reads_no_attributes_of_files_that_were_labelled(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With any number of files in the folder, a new scan costs calls of stat for this scan only."""
     for i in range(50):
         world.put(f"{i:02}", 3)
-    looks: list[str] = []
-    look = Path.stat
+    checked: list[str] = []
+    read_stat = Path.stat
 
     def stat(path: Path, **options: bool) -> os.stat_result:
-        looks.append(path.name)
-        return look(path, **options)
+        checked.append(path.name)
+        return read_stat(path, **options)
 
     def new() -> None:
         world.rename_in("new", 4)
@@ -372,12 +372,12 @@ def test_stream_looks_at_no_file_that_was_handled(world: World, monkeypatch: pyt
 
     world.events = {2 * PATIENCE_S: new, 2 * PATIENCE_S + 1: monkeypatch.undo}
     assert world.stream().run(idle=3 * PATIENCE_S).labelled == 51
-    assert "new.bin" in looks
-    assert not [name for name in looks if name.endswith(".bin") and name != "new.bin"]
+    assert "new.bin" in checked
+    assert not [name for name in checked if name.endswith(".bin") and name != "new.bin"]
 
 
 def test_stream_forgets_files_that_are_gone(world: World) -> None:
-    """A name that comes again is a new scan; a file that goes unread does not count as a failure."""
+    """A name that reappears is a new scan; a file that is removed unread does not count as a failure."""
     path = world.folder / "ring.bin"
     world.put("ring", 10)
     world.events = {

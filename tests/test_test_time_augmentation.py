@@ -90,17 +90,17 @@ def test_predict_of_views_equals_the_mean_of_single_views(by: VoteBy) -> None:
     result = voting(*scan(0))
     np.testing.assert_array_equal(result.labels[crop.inside], label + 1)
     np.testing.assert_allclose(result.confidence[crop.inside], confidence, rtol=1e-5)
-    assert len(result.labels) == len(crop.inside) > crop.inside.sum()  # those outside answer too
+    assert len(result.labels) == len(crop.inside) > crop.inside.sum()  # those outside have labels too
 
 
 @pytest.mark.parametrize("together", [2, 5, 8])
 def test_predict_of_batched_views_equals_single_views(together: int) -> None:
     one, other = segmenter("torch", votes=5), segmenter("torch", votes=5)
     other.views_per_batch = together
-    asked, forward = [], other.student.forward
-    other.student.forward = lambda *given: asked.append(int(given[2].max()) + 1) or forward(*given)
+    batch_sizes, forward = [], other.student.forward
+    other.student.forward = lambda *given: batch_sizes.append(int(given[2].max()) + 1) or forward(*given)
     alone, batched = one(*scan(0)), other(*scan(0))
-    assert asked == {2: [2, 2, 1], 5: [5], 8: [5]}[together]
+    assert batch_sizes == {2: [2, 2, 1], 5: [5], 8: [5]}[together]
     np.testing.assert_allclose(alone.confidence, batched.confidence, atol=1e-5)
     assert (alone.labels == batched.labels).mean() > 0.999
 
@@ -151,7 +151,7 @@ def test_segmenter_impossible_votes_are_refused(votes, message: str) -> None:
 
 
 def test_commands_with_votes_use_them(tiny_kitti: Path, tmp_path: Path, capsys) -> None:
-    """Predictions by vote score what the vote scores, whatever else is predicted, and not what a single look does."""
+    """Predicted files with votes score as an evaluation with votes does, and differ from a single view."""
     student, out = tmp_path / "student.safetensors", tmp_path / "out"
     save_student(SPVCNN(channels=4, cells=(50, 50, 10)), student)
     votes = ["--votes", "3", "--vote-by", "logits", "--seed", "7"]
@@ -168,7 +168,7 @@ def test_commands_with_votes_use_them(tiny_kitti: Path, tmp_path: Path, capsys) 
     assert confusion["votes"] == confusion["files"] != confusion["alone"]
     assert [found["votes"][key] for key in ("votes", "vote_by", "seed")] == [3, "logits", 7]
     assert found["alone"]["votes"] == 1
-    assert "votes" not in found["files"]  # whoever wrote them knows
+    assert "votes" not in found["files"]  # label files do not contain it
     submit = ["submit", str(out), "--data", str(tiny_kitti), "-o", str(tmp_path / "x.zip"), "--partial"]
     assert main(submit) == 0
     for argv, message in {

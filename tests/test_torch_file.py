@@ -123,7 +123,7 @@ def test_open_torch_accepts_every_way_an_object_is_pickled(tmp_path: Path) -> No
         __slots__ = ("a",)
 
     class Chain(list):
-        """Items of its own, and a state."""
+        """A list with a state."""
 
     slots, chain = Slots(), Chain([1, 2])
     slots.a = 1
@@ -196,7 +196,7 @@ def test_open_torch_of_members_larger_than_the_file_is_refused(tmp_path: Path) -
 
 
 def test_open_torch_of_a_stream_larger_than_the_file_is_refused(tmp_path: Path) -> None:
-    """The older format says how many numbers follow in its pickle, and again before them."""
+    """The older format stores the number count in its pickle, and again before the numbers."""
     path = write(tmp_path / "a.pt", {"a": torch.zeros(7001)}, _use_new_zipfile_serialization=False)
     claimed = path.read_bytes().replace(struct.pack("<H", 7001), struct.pack("<H", 65535))
     path.write_bytes(claimed.replace(struct.pack("<Q", 7001), struct.pack("<Q", 65535)))

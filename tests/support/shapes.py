@@ -4,7 +4,7 @@ from typing import Any
 
 from beartype import BeartypeConf, beartype
 
-# Functions that refuse wrong shapes and dtypes by an error of their own, which tests provoke.
+# Functions whose own errors for wrong shapes and dtypes are tested.
 REFUSE_THEMSELVES = ("Segmenter.__call__", "Segmenter.crop", "write_dense")
 INT_IS_FLOAT = BeartypeConf(is_pep484_tower=True)
 

@@ -1,6 +1,6 @@
 """Cases tested with spconv itself, each a function. ``python -m tests.support.spconv_cases`` runs all of them.
 
-They need a process of their own with OMP_NUM_THREADS=1: spconv's CPU build is exact on one thread only.
+They need a separate process with OMP_NUM_THREADS=1: spconv's CPU build is exact on one thread only.
 """
 
 import json
