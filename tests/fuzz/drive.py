@@ -16,18 +16,18 @@ from elite.errors import EliteError
 from tests.fuzz.mutate import mutate, mutate_inside
 from tests.fuzz.targets import Target
 
-SECONDS = 5.0  # that one input may take
-MEMORY = 2**29  # bytes that it may use, beyond what the process has used already
-ADDRESSES = 2**33  # bytes that it may ask for
+SECONDS = 5.0  # limit per input
+MEMORY = 2**29  # limit of its memory in bytes, above the earlier peak of the process
+ADDRESSES = 2**33  # limit of its address space in bytes
 
 
 class Hang(BaseException):
-    """An input took too long. No Exception, so that no reader can catch it."""
+    """An input took too long. Readers catch Exception, so this is none."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """An input that a reader answered with something else than a result or a named error."""
+    """An input for which a reader neither returned a result nor raised an EliteError."""
 
     number: int
     file: str
@@ -37,13 +37,13 @@ class Finding:
 
 
 def drive(target: Target, folder: Path, *, count: int, seed: int = 0, start: int = 0) -> Iterator[Finding | None]:
-    """Inputs ``start``, ``start + 1``, ... of ``seed``, each by itself: it depends on its number alone.
+    """Yield the finding of each of the inputs ``start``, ``start + 1``, ... of ``seed``, None without one.
 
-    What was found out with each of them is yielded, None if all was well.
+    An input depends only on the seed and its number.
     """
     files = target.make(folder)
     whole = {path: path.read_bytes() for path in files}
-    target.read(folder)  # what is undamaged is read without any error
+    target.read(folder)  # undamaged files are read without any error
     for number in range(start, start + count):
         rng = np.random.default_rng((seed, number))
         path = files[rng.integers(len(files))]
@@ -68,7 +68,7 @@ def _read(target: Target, folder: Path) -> None:
 
 
 def _peak() -> int:
-    """Bytes of memory that the process has used at most; what is asked for and never touched takes none."""
+    """Peak memory of the process in bytes; memory that is allocated and never touched does not count."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 

@@ -48,13 +48,13 @@ def put(path: Path, content: bytes) -> Path:
 
 
 def remembered(*files: Path) -> list[Path]:
-    """``files``, of which ``changed`` will know what was in them."""
+    """Return ``files``, and keep their contents for ``changed``."""
     SHARED.update({path: path.read_bytes() for path in files})
     return list(files)
 
 
 def changed(*files: Path) -> list[Path]:
-    """Those that are not what they were; all of them if none is. Reading the others again would show nothing."""
+    """Files with other contents than at first, or all if there are none. Undamaged files need no second reading."""
     return [path for path in files if path.read_bytes() != SHARED[path]] or list(files)
 
 
@@ -127,7 +127,7 @@ def make_layouts(folder: Path) -> list[Path]:
 
 
 def use_layouts(folder: Path) -> None:
-    """Named or not, whatever is said of it is a text; what is read is examined without a complaint."""
+    """An encoding that is found has a name; a scan that is read is examined without an error."""
     for path in changed(folder / "five.bin", folder / "double.bin"):
         found = find_other_encoding(path.read_bytes())
         assert found is None or found
@@ -237,7 +237,7 @@ def make_submission(folder: Path) -> list[Path]:
         put(Layout(folder).prediction(sequence, "000000"), np.full(POINTS, 40, "<u4").tobytes())
     write_submission(folder, layout.root, folder / "x.zip", partial=True)
     with zipfile.ZipFile(folder / "x.zip", "a") as archive:
-        archive.writestr("description.txt", b"name: somebody's", zipfile.ZIP_DEFLATED)
+        archive.writestr("description.txt", b"name: unknown", zipfile.ZIP_DEFLATED)
     return [folder / "x.zip"]
 
 
@@ -349,7 +349,7 @@ def make_pickle(folder: Path) -> list[Path]:
 
 
 def use_pickle(folder: Path) -> None:
-    """It gives values that can be written out, or says that it is damaged."""
+    """Convert the values to text; only PickleFault may be raised."""
     from elite.weights.inert_pickle import InertUnpickler, PickleFault
     from elite.weights.lazy_tensors import LazyTensors
     from elite.weights.torch_formats import known_globals
@@ -495,7 +495,7 @@ def use_teacher(folder: Path) -> None:
 
 
 def make_heads(folder: Path) -> list[Path]:
-    """Trained taps and heads, and an adapter, both beside a foundation model."""
+    """Trained taps and heads, and an adapter, both next to a foundation model."""
     from elite.teacher import Teacher
     from elite.teacher.heads import TeacherHeads
     from elite.teacher.teacher import pack_heads
