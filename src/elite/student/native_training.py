@@ -17,7 +17,7 @@ from elite.native import NeighbourPairs, PackedWeight, column_sums, combine, fus
 from elite.sparse import Geometry, Grid, Grouping, Level, Neighbours, Pooling, voxel_points
 from elite.sparse.autograd import mirror
 from elite.sparse.native_conv import NativeKernelMap, native_product
-from elite.student.blocks import SLOPE, PointEncoder, ResidualBlock
+from elite.student.blocks import SLOPE, PointEncoder, ResidualBlock, Stage
 from elite.student.native_layers import linear_leaky, multiply, pack_weight, relu_of_sum, voxel_means
 from elite.student.native_norm import BatchStatistics, batch_norm
 from elite.student.point_mlp import PointMLP
@@ -27,18 +27,18 @@ from elite.types import StageOutput, StudentOutput
 def supports(student: nn.Module, points: Tensor, geometry: Geometry) -> bool:
     """Whether the functions below can replace the modules of ``student`` for this batch.
 
-    They require training mode, native neighbours, float32 parameters, points without gradients, and batch norms that
-    use the statistics of a batch. A grid of a single row is left to PyTorch, whose error explains it.
+    They require training mode, native neighbours, float32 parameters, points without gradients, and plain batch norms.
+    A grid of a single row is left to PyTorch, whose error explains it.
     """
     if not student.training or points.requires_grad:
         return False
     if not all(isinstance(neighbours, NativeKernelMap) for neighbours in geometry.neighbours):
         return False
     norms = [m for m in student.modules() if isinstance(m, _BatchNorm)]
-    uses_batch = all(type(n) is nn.BatchNorm1d and n.training and n.affine and n.track_running_stats for n in norms)
+    is_plain = all(type(n) is nn.BatchNorm1d and n.affine and n.track_running_stats for n in norms)
     is_float32 = all(p.dtype is torch.float32 for p in student.parameters())
     rows = [*(len(level) for level in geometry.levels[:-1]), *(blocks.groups for blocks in geometry.blocks)]
-    return uses_batch and is_float32 and min(rows) > 1
+    return is_plain and is_float32 and min(rows) > 1
 
 
 # ---- modules ----------------------------------------------------------------------------------------------------
@@ -55,18 +55,30 @@ def point_mlp(
 def from_voxels(
     stages: nn.ModuleList, classifier: nn.Sequential, feats: Float32[Tensor, "v c"], geometry: Geometry
 ) -> StudentOutput:
-    """Compute the network after the point MLP."""
+    """Compute the network after the point MLP. A stage with frozen statistics runs its own modules."""
     outputs, point_feats = [], []
-    for i, stage in enumerate(stages):
-        voxel, pool_points = feats, geometry.pools[i]
-        for block in stage.voxel:  # type: ignore[union-attr]
-            voxel = residual_block(block, voxel, geometry.neighbours[i])
-        point = point_encoder(stage.point, feats + voxel, geometry.blocks[i], pool_points)  # type: ignore[arg-type]
+    for i, module in enumerate(stages):
+        inputs = feats, geometry.neighbours[i], geometry.blocks[i], geometry.pools[i]
+        voxel, point, feats = stage(module, *inputs) if _uses_batch_statistics(module) else module(*inputs)
         outputs.append(StageOutput(voxel, geometry.levels[i].point_to_voxel))
         point_feats.append(point)
-        feats = point + pool_points(voxel)
     logits = classify(classifier, point_feats, geometry.group_voxels)
     return StudentOutput(geometry.point_groups.broadcast(logits), tuple(outputs))
+
+
+def stage(
+    module: Stage, feats: Float32[Tensor, "v c"], neighbours: Neighbours, blocks: Grouping, pool_points: Pooling
+) -> tuple[Float32[Tensor, "v c"], Float32[Tensor, "w c"], Float32[Tensor, "w c"]]:
+    """Compute ``module(feats, neighbours, blocks, pool_points)``."""
+    voxel = feats
+    for block in module.voxel:
+        voxel = residual_block(block, voxel, neighbours)  # type: ignore[arg-type]
+    point = point_encoder(module.point, feats + voxel, blocks, pool_points)
+    return voxel, point, point + pool_points(voxel)
+
+
+def _uses_batch_statistics(module: nn.Module) -> bool:
+    return all(norm.training for norm in module.modules() if isinstance(norm, _BatchNorm))
 
 
 def residual_block(block: ResidualBlock, x: Float32[Tensor, "v c"], neighbours: Neighbours) -> Float32[Tensor, "v c"]:
