@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from elite.cli import main
-from elite.cli.settings import parse_settings
 from elite.config import PseudoLabelConfig, TrainConfig
 from elite.errors import ConfigError
+from tests.support.settings import parse_settings
 
 
 def read(path: Path, text: str, *argv: str, cls: type = TrainConfig) -> object:

@@ -13,10 +13,12 @@ import pytest
 
 from elite.cli import main
 from elite.cli.exits import exit_status
+from elite.config import TrainConfig
 from elite.errors import DataError, StoppedError
 from elite.files import atomic_file, read_file, write_bytes
 from elite.signals import Terminated, raise_on_signal
 from elite.terminal import printable, say
+from tests.support.settings import parse_settings
 
 
 def raising(error: BaseException) -> Callable[[], int]:
@@ -253,9 +255,6 @@ def test_commands_with_an_output_that_is_an_input_are_refused(
 
 
 def test_home_folder_is_expanded_in_arguments_and_configurations(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
-    from elite.cli.settings import parse_settings
-    from elite.config import TrainConfig
-
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "a.yaml").write_text("data: {root: ~/kitti}\nteacher: {weights: ~/sam.pth}\n")
     config = parse_settings(["--config", "~/a.yaml", "--out=~/run"], TrainConfig)

@@ -10,7 +10,6 @@ import pytest
 import yaml
 
 from elite.cli import main
-from elite.cli.settings import parse_settings
 from elite.config import DataConfig, TeacherConfig, TrainConfig
 from elite.data.datamodule import DataModule
 from elite.datasets import SemanticKITTI
@@ -18,6 +17,7 @@ from elite.errors import ConfigError
 from elite.student import SPVCNN, load_student, save_student
 from elite.synthetic import DriveConfig, render_drive
 from tests.support.scans import RAW_IDS, random_scan, write_frame
+from tests.support.settings import parse_settings
 
 RECIPES = ("semantickitti", "semantickitti-student", "synthetic", "synthetic-student")
 SHAPE = ("--student.channels", "8", "--student.cells", "[50,50,10]")

@@ -16,7 +16,6 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from elite.cli.settings import parse_settings
 from elite.config import TrainConfig
 from elite.datasets.dense_labels import encode_ids, read_dense
 from elite.datasets.formats import read_image
@@ -27,6 +26,7 @@ from elite.student import SPVCNN, load_student, save_student
 from elite.student.checkpoint import FORMAT
 from elite.weights.safetensors_file import open_safetensors
 from elite.weights.torch_file import load_torch
+from tests.support.settings import parse_settings
 
 
 class Attack:

@@ -522,7 +522,7 @@ def use_heads(folder: Path) -> None:
 def make_config(folder: Path) -> list[Path]:
     import yaml
 
-    from elite.cli.settings import parse_settings, settings_parser
+    from tests.support.settings import parse_settings, settings_parser
 
     path = put(folder / "whole.yaml", b"# every setting\n" + yaml.safe_dump(plain(TrainConfig())).encode())
     SHARED[folder] = settings_parser(TrainConfig)
@@ -531,7 +531,7 @@ def make_config(folder: Path) -> list[Path]:
 
 
 def use_config(folder: Path) -> None:
-    from elite.cli.settings import parse_settings
+    from tests.support.settings import parse_settings
 
     parse_settings([f"--config={folder / 'whole.yaml'}"], TrainConfig, parser=SHARED[folder])
 

@@ -9,9 +9,8 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 import docstring_parser
 import yaml
 
-from elite.cli.aliases import current_words
 from elite.cli.config_file import IMPORTS, all_settings, config_settings, settings_of, typed_value
-from elite.cli.parser import Command, Parser, is_negation, with_negations
+from elite.cli.parser import Parser, is_negation, with_negations
 from elite.config import from_plain, is_union, plain
 from elite.errors import ConfigError
 from elite.paths import expanded
@@ -174,24 +173,6 @@ class _FlagAction(_SettingAction):
 
 
 # ---- values -------------------------------------------------------------------------------------------------------
-
-
-def parse_settings(
-    words: list[str], cls: type[Config], *, skip: Collection[str] = (), parser: Parser | None = None
-) -> Config:
-    """Parse a command line of settings only, such as ``--config NAME --data.workers 0``.
-
-    Raises:
-        ConfigError: as ``configuration``, or an unknown option.
-    """
-    parser = parser or settings_parser(cls, skip=skip)
-    return configuration(parser.parse(current_words("", words, parser.flags)), cls, skip=skip)
-
-
-def settings_parser(cls: type, *, skip: Collection[str] = ()) -> Parser:
-    """Parser for ``parse_settings``."""
-    command = Command(lambda _: 0, lambda parser: add_settings(parser, cls, {}, skip=skip), "", "")
-    return Parser("settings", command)
 
 
 def configuration(args: Namespace, cls: type[Config], *, skip: Collection[str] = ()) -> Config:
