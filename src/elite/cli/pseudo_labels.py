@@ -82,7 +82,7 @@ PSEUDO_LABEL = Command(
 
 def score_pseudo_labels(args: Namespace) -> int:
     """Score pseudo-labels against held-out points, and against dense ground truth where it exists."""
-    config = configuration(args, PseudoLabelConfig, skip=_UNSCORED)
+    config = configuration(args, PseudoLabelConfig)
 
     from elite.pseudo_labels import open_proposer
     from elite.pseudo_labels.holdout import parse_holdout

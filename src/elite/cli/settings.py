@@ -100,7 +100,8 @@ def add_settings(
         data: setting that the positional argument DATA gives.
         from_files: also add --config, --print-config and, where a setting can name a class, --allow-import.
     """
-    parser.set_defaults(settings=[], config=[], allow_import=[], print_config=False, data=None, data_setting=data)
+    parser.set_defaults(settings=[], config=[], allow_import=[], print_config=False, data=None)
+    parser.set_defaults(data_setting=data, skip=skip)
     settings = {s.name: s for s in list_settings(cls()) if s.name.partition(".")[0] not in skip}
     if from_files:
         _add_files(parser, any(f.metadata.get(IMPORTS) for f in fields(cls)))
@@ -175,7 +176,7 @@ class _FlagAction(_SettingAction):
 # ---- values -------------------------------------------------------------------------------------------------------
 
 
-def configuration(args: Namespace, cls: type[Config], *, skip: Collection[str] = ()) -> Config:
+def configuration(args: Namespace, cls: type[Config]) -> Config:
     """Settings of a command: those of ``--config`` files in order, then the typed ones.
 
     Raises:
@@ -185,7 +186,7 @@ def configuration(args: Namespace, cls: type[Config], *, skip: Collection[str] =
     values: dict[str, Any] = {}
     for name in args.config:
         path = _config_path(name)
-        _merge(values, config_settings(path, cls, skip=skip, importable=args.allow_import))
+        _merge(values, config_settings(path, cls, skip=args.skip, importable=args.allow_import))
     kinds = dict(all_settings(cls))
     for name, text in _typed(args):
         _merge(values, _nested(name, _typed_value(text, kinds[name], name)))
