@@ -132,11 +132,9 @@ def test_evaluate_broken_file_is_named(tiny_kitti: Path, student: Path, capsys, 
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_check_data_broken_file_is_counted_and_others_are_read(
-    tiny_kitti: Path, capsys, tmp_path: Path, kind: str
-) -> None:
+def test_check_broken_file_is_counted_and_others_are_read(tiny_kitti: Path, capsys, tmp_path: Path, kind: str) -> None:
     path = broken(tiny_kitti, kind)
-    assert main(["check-data", str(tiny_kitti), "--json", str(tmp_path / "check.json")]) == 1
+    assert main(["check", str(tiny_kitti), "--json", str(tmp_path / "check.json")]) == 1
     result = json.loads((tmp_path / "check.json").read_text())
     assert result["faults"] == 1
     by_sequence = {s["sequence"]: s for s in result["sequences"]}
@@ -161,7 +159,7 @@ def test_predict_broken_scan_is_skipped_and_named(
     assert sorted(p.name for p in out.rglob("*.label")) == ["000000.label", "000001.label"]
 
 
-def test_check_data_damaged_image_and_calibration_are_reported(tiny_kitti: Path, capsys, tmp_path: Path) -> None:
+def test_check_damaged_image_and_calibration_are_reported(tiny_kitti: Path, capsys, tmp_path: Path) -> None:
     image = tiny_kitti / "sequences" / "00" / "image_2" / "000000.png"
     image.parent.mkdir()
     image.write_bytes(b"\x89PNG\r\n\x1a\n")
@@ -171,7 +169,7 @@ def test_check_data_damaged_image_and_calibration_are_reported(tiny_kitti: Path,
     points.tofile(scan)
     calibration = tiny_kitti / "sequences" / "00" / "calib.txt"
     calibration.write_text(calibration.read_text().replace("P2:", "P9:"))
-    assert main(["check-data", str(tiny_kitti), "--sequences", "train"]) == 1
+    assert main(["check", str(tiny_kitti), "--sequences", "train"]) == 1
     out = capsys.readouterr().out
     assert re.search(r"doubtful: .*1.bin: expected remission in 0..1, found \S+ to 255\. Divide .*in 1 of 2 scans", out)
     assert "absent sequences: 01, 02, 03, 04, 05, 06, 07, 09, 10\n00: 1 of 2 images are missing" in out
@@ -236,11 +234,11 @@ SCAN = "kitti/sequences/00/velodyne/000000.bin"
         (f"predict {STUDENT} {SCAN} -o out --device quantum", "quantum"),
         (f"predict {STUDENT} {SCAN} -o out --frames 0", "within a data set"),
         ("submit kitti", "elite submit PREDICTIONS DATA"),
-        ("check-data kitti --cameras image_9", "image_9"),
-        ("check-data kitti --frames 0-9999999999", "at most 6 digits"),
-        ("check-data kitti --labels calib.txt", "cannot be listed"),
-        ("check-data stamped", "in the sequences 00.*00/velodyne: 1 files are not read .*; expected names such as 0"),
-        (f"import-checkpoint {STUDENT} out --weight-layout ABCD", "invalid choice: .ABCD"),
+        ("check kitti --cameras image_9", "image_9"),
+        ("check kitti --frames 0-9999999999", "at most 6 digits"),
+        ("check kitti --labels calib.txt", "cannot be listed"),
+        ("check stamped", "in the sequences 00.*00/velodyne: 1 files are not read .*; expected names such as 0"),
+        (f"import {STUDENT} -o out --weight-layout ABCD", "invalid choice: .ABCD"),
         ("report nothing", "nothing: expected a run"),
     ],
 )
@@ -267,11 +265,9 @@ def test_train_damaged_scan_with_any_worker_count_ends_with_one_line(tiny_kitti:
         assert line.startswith(f"elite: error: {scan}: expected a multiple of 16 bytes")
 
 
-def test_check_data_sequences_folder_is_a_valid_root(
-    tiny_kitti: Path, student: Path, tmp_path: Path, monkeypatch
-) -> None:
+def test_check_sequences_folder_is_a_valid_root(tiny_kitti: Path, student: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tiny_kitti / "sequences")
-    assert main(["check-data", "."]) == 0
+    assert main(["check", "."]) == 0
     assert main(["predict", str(student), ".", "--sequences", "08", "-o", str(tmp_path / "out")]) == 0
     assert (tmp_path / "out" / "sequences" / "08" / "predictions" / "000000.label").exists()
 

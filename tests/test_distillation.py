@@ -310,7 +310,7 @@ for name in ("lightning", "torchmetrics", "tensorboard", "transformers", "peft",
 from elite.cli import main
 assert main(["evaluate", {str(result.best)!r}, {str(kitti)!r}, "--device", "cpu"]) == 0
 assert main(["predict", {str(result.best)!r}, {str(kitti)!r}, "--sequences", "11", "-o", {str(out)!r}]) == 0
-assert main(["export-student", {str(result.best)!r}, {str(tmp_path / "alone.safetensors")!r}]) == 0
+assert main(["export", {str(result.best)!r}, "-o", {str(tmp_path / "alone.safetensors")!r}]) == 0
 assert main(["env"]) == 0
 """
     output = subprocess.run(

@@ -86,9 +86,9 @@ def test_main_with_a_full_disk_behind_stdout_ends_with_2() -> None:
     assert process.returncode == 2
 
 
-def test_check_data_without_standard_streams_does_its_work(tiny_kitti: Path, tmp_path: Path) -> None:
+def test_check_without_standard_streams_does_its_work(tiny_kitti: Path, tmp_path: Path) -> None:
     """A service may start it without stdout and stderr; no file may take their numbers."""
-    command = f'exec "{sys.executable}" -m elite check-data "{tiny_kitti}" --json "{tmp_path}/r.json" >&- 2>&-'
+    command = f'exec "{sys.executable}" -m elite check "{tiny_kitti}" --json "{tmp_path}/r.json" >&- 2>&-'
     assert subprocess.run(["sh", "-c", command], timeout=120).returncode == 0
     assert (tmp_path / "r.json").exists()
 
@@ -239,9 +239,9 @@ def test_commands_with_an_output_that_is_an_input_are_refused(
     record.write_text('{"seed": 0}')
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     commands = [
-        ("export-student", student, student),
-        ("export-student", student, link),
-        ("import-checkpoint", student, link),
+        ("export", student, "-o", student),
+        ("export", student, "-o", link),
+        ("import", student, "-o", link),
         ("evaluate", student, tiny_kitti, "--json", link),
         ("evaluate", student, tiny_kitti, "--json", velodyne / "000000.bin"),
         ("evaluate", student, tiny_kitti, "--json", record),
@@ -261,7 +261,7 @@ def test_home_folder_is_expanded_in_arguments_and_configurations(tiny_kitti: Pat
     assert (config.data.root, config.out) == (tmp_path / "kitti", tmp_path / "run")
     assert config.teacher.weights == str(tmp_path / "sam.pth")
     assert TrainConfig(out=Path("~/run")).out == tmp_path / "run"
-    assert main(["check-data", "~/kitti", "--json=~/result.json"]) == 0
+    assert main(["check", "~/kitti", "--json=~/result.json"]) == 0
     assert (tmp_path / "result.json").exists()
 
 

@@ -477,7 +477,7 @@ def test_score_pseudo_labels_compares_methods_on_the_same_pixels(drive: Path, tm
     report, config = tmp_path / "score.json", tmp_path / "few.yaml"
     config.write_text("sequences: '00'\nframes: 0,2\n")
     options = ["--holdout", "rings:2,points:0.5", "--config", str(config), "--json", str(report)]
-    assert main(["pseudo-label-score", str(drive), *options]) == 0
+    assert main(["score-pseudo-labels", str(drive), *options]) == 0
     result = json.loads(report.read_text())
     assert (result["frames"], result["images"]) == (2, 2)
     assert set(result["tests"]) == {"rings:2", "points:0.5", "dense"}
