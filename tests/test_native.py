@@ -18,6 +18,7 @@ from elite.geometry import in_volume
 from elite.sparse import KernelMap, build_geometry, find_neighbours, resolve_backend, submanifold_conv
 from elite.student import SPVCNN
 from elite.student.engine import Engine
+from tests.support.students import with_random_norms
 
 pytestmark = pytest.mark.skipif(native.library() is None, reason=native.describe())
 library = import_module("elite.native.loader")
@@ -55,20 +56,13 @@ def cloud(count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
     return points, torch.rand(count, generator=generator)
 
 
-def lively(student: SPVCNN) -> SPVCNN:
-    """With batch norms as training leaves them, and logits of the size that trained ones have."""
+def with_trained_scale(student: SPVCNN) -> SPVCNN:
+    """Student in eval mode with random batch norms, and with logits as large as trained ones."""
     torch.manual_seed(0)
-    for module in student.modules():
-        if isinstance(module, torch.nn.BatchNorm1d):
-            assert module.running_mean is not None
-            assert module.running_var is not None
-            module.running_mean.normal_(0, 0.2)
-            module.running_var.uniform_(0.5, 2)
-            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
-            torch.nn.init.normal_(module.bias, 0, 0.2)
+    with_random_norms(student, std=0.2)
     torch.nn.init.normal_(student.classifier[2].weight, std=1.0)  # type: ignore[arg-type]
     student.backend = "torch"
-    return student.eval()
+    return student
 
 
 @torch.no_grad()
@@ -111,7 +105,7 @@ def test_native_convolution_any_thread_count_gives_the_same_bits():
     coords, feats = voxels(6000), torch.randn(6000, 24)
     weight = torch.randn(27, 24, 40, requires_grad=True)
     feats = feats[: len(coords)].requires_grad_()
-    student = lively(SPVCNN(channels=16, strides=(1, 2, 4), **SMALL))
+    student = with_trained_scale(SPVCNN(channels=16, strides=(1, 2, 4), **SMALL))
     points, remission = cloud(9000)
     found = []
     for count in (1, 2, 4):
@@ -129,7 +123,7 @@ def test_native_convolution_any_thread_count_gives_the_same_bits():
 
 @pytest.mark.parametrize("channels", [16, 22, 64])
 def test_engine_equals_the_plain_student(instructions: str, channels: int):
-    student = lively(SPVCNN(channels=channels, strides=(1, 2, 4, 8), **SMALL))
+    student = with_trained_scale(SPVCNN(channels=channels, strides=(1, 2, 4, 8), **SMALL))
     points, remission = cloud(3000)
     expected = plain_logits(student, points, remission)
     logits, point_group = Engine(student)(points, remission)
@@ -137,7 +131,7 @@ def test_engine_equals_the_plain_student(instructions: str, channels: int):
 
 
 def test_engine_with_many_points_per_voxel_equals_the_student(instructions: str):
-    student = lively(SPVCNN(channels=16, strides=(1, 2, 4), **SMALL))
+    student = with_trained_scale(SPVCNN(channels=16, strides=(1, 2, 4), **SMALL))
     points, remission = cloud(3000)
     points *= 0.1
     expected = plain_logits(student, points, remission)
@@ -146,7 +140,7 @@ def test_engine_with_many_points_per_voxel_equals_the_student(instructions: str)
 
 
 def test_engine_on_real_scans_equals_the_student(real_kitti: Path):
-    student = lively(SPVCNN())
+    student = with_trained_scale(SPVCNN())
     engine = Engine(student)
     for path in sorted((real_kitti / "sequences" / "00" / "velodyne").glob("*.bin"))[:2]:
         scan = read_scan(path)
@@ -159,7 +153,7 @@ def test_engine_on_real_scans_equals_the_student(real_kitti: Path):
 
 @pytest.mark.skipif(not native.has_bf16(), reason="this processor does not multiply bfloat16")
 def test_engine_bfloat16_is_close_and_returns_float32():
-    student = lively(SPVCNN(channels=32, strides=(1, 2, 4, 8), **SMALL))
+    student = with_trained_scale(SPVCNN(channels=32, strides=(1, 2, 4, 8), **SMALL))
     points, remission = cloud(3000)
     expected = plain_logits(student, points, remission)
     logits, point_group = Engine(student, "bf16")(points, remission)
@@ -175,7 +169,7 @@ def test_engine_bfloat16_odd_channel_half_is_refused():
 
 
 def test_engine_in_several_threads_keeps_its_buffers():
-    engine = Engine(lively(SPVCNN(channels=16, strides=(1, 2, 4), **SMALL)))
+    engine = Engine(with_trained_scale(SPVCNN(channels=16, strides=(1, 2, 4), **SMALL)))
     clouds = [cloud(500 + 700 * (i % 4), seed=i) for i in range(12)]
     alone = [engine(*c)[0] for c in clouds]
     kept = {name: t.data_ptr() for name, t in engine._idle[0]._buffers.items()}

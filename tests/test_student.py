@@ -13,6 +13,7 @@ from elite.geometry import in_volume
 from elite.native import describe, library
 from elite.sparse import build_torch_geometry
 from elite.student import SPVCNN
+from tests.support.students import with_random_norms
 
 SMALL = {"channels": 16, "strides": (1, 2, 4), "cells": (40, 40, 12), "classes": 7}
 
@@ -22,17 +23,6 @@ def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     if request.param == "native" and library() is None:
         pytest.skip(describe())
     monkeypatch.setattr(SPVCNN, "backend", request.param)
-
-
-def lived_in(student: SPVCNN) -> SPVCNN:
-    """In eval mode, with batch norms that have seen something: their order in the network matters."""
-    for module in student.modules():
-        if isinstance(module, nn.BatchNorm1d):
-            nn.init.normal_(module.running_mean, std=0.3)
-            nn.init.uniform_(module.running_var, 0.5, 2)
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias, std=0.3)
-    return student.eval()
 
 
 def scan(n: int = 300) -> tuple[Tensor, Tensor]:
@@ -127,7 +117,7 @@ def plain_forward(
     ids=["three-grids", "five-grids", "odd-strides"],
 )
 def test_student_equals_its_description_written_out(settings):
-    student = lived_in(SPVCNN(**settings))
+    student = with_random_norms(SPVCNN(**settings), std=0.3)
     points, remission = scan()
     batch = torch.arange(len(points)) // 180
     logits, stages = plain_forward(student, points, remission, batch)
@@ -153,7 +143,7 @@ def test_student_parameter_counts_are_those_of_the_paper():
 
 @torch.no_grad()
 def test_student_permuted_points_permute_the_logits():
-    student = lived_in(SPVCNN(**SMALL))
+    student = with_random_norms(SPVCNN(**SMALL), std=0.3)
     points, remission = scan()
     order = torch.randperm(len(points))
     batch = one_batch(len(points))
@@ -163,7 +153,7 @@ def test_student_permuted_points_permute_the_logits():
 
 @torch.no_grad()
 def test_student_scans_of_a_batch_are_independent():
-    student = lived_in(SPVCNN(**SMALL))
+    student = with_random_norms(SPVCNN(**SMALL), std=0.3)
     scans = [scan(200), scan(120)]
     scans[1][0][:100] = scans[0][0][:100]  # same places, so only the batch index keeps them apart
     alone = torch.cat([student(p, r, one_batch(len(p))).logits for p, r in scans])
