@@ -34,8 +34,8 @@ FILES: dict[str, Callable[[Layout, str], Path]] = {
     "scan": lambda layout, name: layout.scan("00", name),
     "labels": lambda layout, name: layout.labels("00", name),
     "image": lambda layout, name: layout.image("00", name, "image_2"),
-    "pseudo-label": lambda layout, name: layout.dense_labels("00", name, "image_2_pseudo", "semantic"),
-    "pseudo-label's instances": lambda layout, name: layout.dense_labels("00", name, "image_2_pseudo", "instance"),
+    "pseudo-label": lambda layout, name: layout.dense_files("00", name, "image_2_pseudo").semantic,
+    "pseudo-label's instances": lambda layout, name: layout.dense_files("00", name, "image_2_pseudo").instance,
 }
 
 

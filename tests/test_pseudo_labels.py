@@ -312,9 +312,9 @@ def test_generate_rerun_makes_missing_damaged_or_outdated_files_only(drive: Path
     assert (counts["made"], counts["kept"], counts["failures"]) == (8, 0, [])
     assert len(first) == 3 * 8
 
-    layout.dense_labels("00", "000001", "image_2_pseudo", "instance").write_bytes(b"half a PNG")
-    layout.dense_record("00", "000002", "image_2_pseudo").unlink()
-    layout.dense_labels("08", "000000", "image_2_pseudo", "semantic").unlink()
+    layout.dense_files("00", "000001", "image_2_pseudo").instance.write_bytes(b"half a PNG")
+    layout.dense_files("00", "000002", "image_2_pseudo").record.unlink()
+    layout.dense_files("08", "000000", "image_2_pseudo").semantic.unlink()
     assert run(drive, out, "--lift", "true", "--json", str(report)) == 0
     assert [json.loads(report.read_text())[key] for key in ("made", "kept")] == [3, 5]
     assert contents(out) == first
@@ -326,7 +326,7 @@ def test_generate_rerun_makes_missing_damaged_or_outdated_files_only(drive: Path
 
 def test_generate_writes_provenance_and_small_files(drive: Path, tmp_path: Path):
     run(drive, tmp_path, "--frames", "0")
-    record = json.loads(Layout(tmp_path).dense_record("00", "000000", "image_2_pseudo").read_text())
+    record = json.loads(Layout(tmp_path).dense_files("00", "000000", "image_2_pseudo").record.read_text())
     assert record["settings"]["proposer"]["name"] == "watershed"
     assert record["settings"]["strategy"] == "segments"
     assert {"elite", "commit"} <= set(record["versions"])
@@ -390,7 +390,7 @@ def test_generate_changed_image_or_calibration_regenerates_the_label(own_drive: 
 
 def test_generate_foreign_labels_are_never_overwritten(own_drive: Path):
     layout = Layout(own_drive)
-    mine = layout.dense_labels("00", "000000", "image_2_mine", "semantic")
+    mine = layout.dense_files("00", "000000", "image_2_mine").semantic
     mine.parent.mkdir(parents=True)
     mine.write_bytes(b"by hand")
     with pytest.raises(ConfigError, match="may be ground truth"):

@@ -175,8 +175,8 @@ def png_of_size(width: int, height: int) -> bytes:
 @pytest.mark.parametrize("size", [(10_000, 9_000), (100_000, 100_000), (2**31 - 1, 2**31 - 1)])
 def test_read_image_of_too_many_pixels_is_refused(size, tmp_path):
     layout = Layout(tmp_path)
-    for kind in ("semantic", "instance"):
-        path = layout.dense_labels("00", "000000", "x", kind)
+    files = layout.dense_files("00", "000000", "x")
+    for path in (files.semantic, files.instance):
         path.parent.mkdir(parents=True)
         path.write_bytes(png_of_size(*size))
     for read in (lambda: read_image(path), lambda: read_dense(layout, "00", "000000", "x")):

@@ -380,7 +380,7 @@ def test_dense_labels_round_trip_is_exact(dense):
 
 def test_dense_labels_damaged_are_refused(dense):
     layout, *_ = dense
-    path = layout.dense_labels("04", "000009", "image_2_labels", "instance")
+    path = layout.dense_files("04", "000009", "image_2_labels").instance
     assert_truncations_are_refused(path, lambda _: read_dense(layout, "04", "000009", "image_2_labels"))
     path.unlink()
     with pytest.raises(DataError, match=r"000009\.png"):
@@ -392,7 +392,7 @@ def test_dense_labels_of_eight_bits_are_refused(mode, dense):
     layout, *_ = dense
     buffer = io.BytesIO()
     Image.new(mode, (7, 5)).save(buffer, "PNG")
-    layout.dense_labels("04", "000009", "image_2_labels", "semantic").write_bytes(buffer.getvalue())
+    layout.dense_files("04", "000009", "image_2_labels").semantic.write_bytes(buffer.getvalue())
     with pytest.raises(DataError, match="16-bit"):
         read_dense(layout, "04", "000009", "image_2_labels")
 

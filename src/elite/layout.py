@@ -45,6 +45,11 @@ class DenseFiles(NamedTuple):
         return self.folder / "instance" / f"{self.name}.png"
 
     @property
+    def picture(self) -> Path:
+        """Picture of how they were generated."""
+        return self.folder / "pictures" / f"{self.name}.png"
+
+    @property
     def record(self) -> Path:
         """Record of their provenance, if they were generated."""
         return self.folder / f"{self.name}.json"
@@ -74,14 +79,6 @@ class Layout:
 
     def image(self, sequence: str, name: str, camera: str) -> Path:
         return self.sequence(sequence) / camera / f"{name}.png"
-
-    def dense_labels(self, sequence: str, name: str, folder: str, kind: str) -> Path:
-        """``kind`` is semantic or instance (for generated ones also pictures)."""
-        return self.sequence(sequence) / folder / kind / f"{name}.png"
-
-    def dense_record(self, sequence: str, name: str, folder: str) -> Path:
-        """Record of the provenance of generated labels."""
-        return self.sequence(sequence) / folder / f"{name}.json"
 
     def dense_files(self, sequence: str, name: str, folder: str) -> DenseFiles:
         """All files of the dense labels of one image."""

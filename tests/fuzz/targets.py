@@ -175,10 +175,9 @@ def use_images(folder: Path) -> None:
 
 
 def make_dense(folder: Path) -> list[Path]:
-    layout, rng = Layout(folder), np.random.default_rng(0)
-    ids = rng.choice(RAW_IDS, (2, 6, 8)).astype(np.uint16)
-    kinds = zip(("semantic", "instance"), ids, strict=True)
-    return [put(layout.dense_labels("00", "000000", "x", kind), encode_ids(values)) for kind, values in kinds]
+    files, rng = Layout(folder).dense_files("00", "000000", "x"), np.random.default_rng(0)
+    semantic, instance = rng.choice(RAW_IDS, (2, 6, 8)).astype(np.uint16)
+    return [put(files.semantic, encode_ids(semantic)), put(files.instance, encode_ids(instance))]
 
 
 def use_dense(folder: Path) -> None:
@@ -190,9 +189,9 @@ def use_dense(folder: Path) -> None:
 def make_dense_record(folder: Path) -> list[Path]:
     layout = make_drive(folder)
     put(layout.image("08", "000000", "image_2"), image_bytes("RGB", "PNG"))
-    put(layout.dense_labels("08", "000000", "image_2_pseudo", "semantic"), b"")
+    put(layout.dense_files("08", "000000", "image_2_pseudo").semantic, b"")
     record = {"settings": {"label_fraction": 0.1, "seed": 0}, "files": {"semantic": "0123456789abcdef"}, "prompts": 3}
-    return [put(layout.dense_record("08", "000000", "image_2_pseudo"), json.dumps(record).encode())]
+    return [put(layout.dense_files("08", "000000", "image_2_pseudo").record, json.dumps(record).encode())]
 
 
 def use_dense_record(folder: Path) -> None:

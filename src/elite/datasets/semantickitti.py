@@ -143,7 +143,7 @@ class SemanticKITTI(Dataset):
 
     def label_record(self, i: int) -> Path:
         """Return the record of the provenance of the point labels, which generated ones have."""
-        return self.labels_layout.dense_record(*self.ids[i], self.selection.labels)
+        return self.labels_layout.dense_files(*self.ids[i], self.selection.labels).record
 
     def layout_of(self, folder: str) -> Layout:
         """Return the layout that has a folder of labels.

@@ -80,7 +80,7 @@ def measure(
                 rng = np.random.default_rng((config.seed, *frame.id.encode()))
                 _score_holdout(tallies[str(rule)], view, hidden_points(view.points, rule, rng), proposer, config)
             folder = f"{camera.name}_labels"
-            if frames.layout.dense_labels(frame.sequence, frame.name, folder, "semantic").exists():
+            if frames.layout.dense_files(frame.sequence, frame.name, folder).semantic.exists():
                 raw, instance = read_dense(frames.layout, frame.sequence, frame.name, folder)
                 _score_dense(tallies[DENSE], view, DenseLabel(to_train(raw), instance, 0), proposer, config)
     return {

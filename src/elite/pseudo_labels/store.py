@@ -55,18 +55,17 @@ class Store:
 
     def dense(self, sequence: str, name: str, camera: str) -> Output:
         """Files of one image: semantic and instance."""
-        folder, at = f"{camera}_{self.folder}", self.layout
-        files = {kind: at.dense_labels(sequence, name, folder, kind) for kind in ("semantic", "instance")}
-        return Output(files, at.dense_record(sequence, name, folder))
+        files = self.layout.dense_files(sequence, name, f"{camera}_{self.folder}")
+        return Output({"semantic": files.semantic, "instance": files.instance}, files.record)
 
     def lifted(self, sequence: str, name: str) -> Output:
         """File of the lifted labels of one scan."""
         folder, at = f"labels_{self.folder}", self.layout
-        return Output({"labels": at.labels(sequence, name, folder)}, at.dense_record(sequence, name, folder))
+        return Output({"labels": at.labels(sequence, name, folder)}, at.dense_files(sequence, name, folder).record)
 
     def picture(self, sequence: str, name: str, camera: str) -> Path:
         """File of the picture of one image, which has no record."""
-        return self.layout.dense_labels(sequence, name, f"{camera}_{self.folder}", "pictures")
+        return self.layout.dense_files(sequence, name, f"{camera}_{self.folder}").picture
 
     def refuse_foreign(self, sequences: tuple[str, ...], cameras: tuple[str, ...]) -> None:
         """Check that no output folder contains labels that elite did not generate.

@@ -62,7 +62,7 @@ def _existing(dataset: SemanticKITTI, sequences: tuple[str, ...], folders: tuple
     """Folders of dense labels that exist in at least one sequence."""
 
     def has(sequence: str, folder: str) -> bool:
-        return dataset.layout_of(folder).dense_labels(sequence, "0", folder, "semantic").parent.is_dir()
+        return dataset.layout_of(folder).dense_files(sequence, "0", folder).semantic.parent.is_dir()
 
     return [folder for folder in folders if any(has(sequence, folder) for sequence in sequences)]
 
