@@ -27,11 +27,11 @@ _DPI = 100
 class PixelCanvas:
     """A figure whose data coordinates are pixels: x to the right, y down, (0, 0) at the upper left corner."""
 
-    def __init__(self, height: int, width: int, background: tuple[int, int, int] = BACKGROUND) -> None:
+    def __init__(self, height: int, width: int) -> None:
         # A hundredth of a pixel more, because matplotlib rounds the size down.
         size = (width + 0.01) / _DPI, (height + 0.01) / _DPI
         self.height, self.width = height, width
-        self.figure = Figure(figsize=size, dpi=_DPI, facecolor=hex_color(background))
+        self.figure = Figure(figsize=size, dpi=_DPI, facecolor=hex_color(BACKGROUND))
         self.canvas = FigureCanvasAgg(self.figure)
         self.axes: Axes = self.figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
         self.axes.axis("off")

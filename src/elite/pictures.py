@@ -14,6 +14,8 @@ from PIL import Image
 from elite.labels import COLORS, IGNORE
 from elite.types import PointPixelPairs
 
+RGB = tuple[int, int, int]
+
 BACKGROUND = (17, 19, 24)
 RING = (62, 68, 80)
 INK = (214, 219, 228)
@@ -48,17 +50,35 @@ def class_colors(labels: Integer[np.ndarray, "n"]) -> UInt8[np.ndarray, "n 3"]:
 
 
 def error_colors(
-    ground_truth: Integer[np.ndarray, "n"], prediction: Integer[np.ndarray, "n"]
+    ground_truth: Integer[np.ndarray, "n"],
+    prediction: Integer[np.ndarray, "n"],
+    *,
+    correct: RGB = CORRECT,
+    wrong: RGB = WRONG,
+    unscored: RGB = UNSCORED,
 ) -> UInt8[np.ndarray, "n 3"]:
-    """Return grey for correct points, red for wrong ones, and faint grey without ground truth."""
-    colors = np.array([WRONG, CORRECT], np.uint8)[(ground_truth == prediction).astype(np.int64)]
-    colors[ground_truth == IGNORE] = UNSCORED
+    """Return the colours of correct points, of wrong ones, and of those without ground truth."""
+    colors = np.array([wrong, correct], np.uint8)[(ground_truth == prediction).astype(np.int64)]
+    colors[ground_truth == IGNORE] = unscored
     return colors
 
 
 def luminance(image: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w"]:
     """Return the brightness of each pixel, 0..255."""
     return image @ _LUMA
+
+
+def dimmed(image: UInt8[np.ndarray, "h w 3"], brightness: float = 0.6) -> Float[np.ndarray, "h w 3"]:
+    """Return the grey image at a share (0..1) of its brightness, as a dark background for colours."""
+    return np.repeat(brightness * luminance(image)[..., None], 3, axis=2)
+
+
+def dot_size(area: float, count: int, *, smallest: int, largest: int) -> int:
+    """Side (pixels) of the dots of ``count`` points on an ``area`` (pixels), which keeps some of the image visible.
+
+    It is two thirds of the mean distance between points.
+    """
+    return int(np.clip(round(0.67 * np.sqrt(area / max(1, count))), smallest, largest))
 
 
 def paint(

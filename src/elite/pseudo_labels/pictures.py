@@ -2,10 +2,11 @@
 
 import numpy as np
 from jaxtyping import UInt8
+from scipy.ndimage import binary_erosion
 
 from elite.figures import stack_panels
 from elite.labels import CLASS_NAMES
-from elite.pictures import CORRECT, PALETTE, WRONG, luminance, overlay, tinted
+from elite.pictures import CORRECT, PALETTE, WRONG, dimmed, overlay, tinted
 from elite.pseudo_labels.records import DenseLabel, Seeds
 from elite.pseudo_labels.vote import Regions, nearest_entity
 from elite.types import PointPixelPairs
@@ -31,18 +32,14 @@ def picture(
 
 def _outlined(image: UInt8[np.ndarray, "h w 3"], regions: Regions) -> UInt8[np.ndarray, "h w 3"]:
     """Regions in random colours with a light outline; higher scores cover lower ones."""
-    canvas = np.repeat(0.6 * luminance(image)[..., None], 3, axis=2)
+    canvas = dimmed(image)
     colors = np.random.default_rng(0).uniform(60, 255, (len(regions), 3))
     for i in np.argsort(regions.score, kind="stable"):
         inside = regions.inside[i]
-        outline = inside & ~(_shifted(inside, 0) & _shifted(inside, 1))
+        outline = inside & ~binary_erosion(inside)
         canvas[inside] = 0.5 * canvas[inside] + 0.5 * colors[i]
         canvas[outline] = 255
     return canvas.round().astype(np.uint8)
-
-
-def _shifted(inside: np.ndarray, axis: int) -> np.ndarray:
-    return np.roll(inside, 1, axis) & np.roll(inside, -1, axis)
 
 
 def _disagreement(
@@ -51,7 +48,7 @@ def _disagreement(
     nearest = seeds.entity_label[nearest_entity(seeds)] if len(seeds) else label
     differs = (label > 0) & (label != nearest)
     agrees = (label > 0) & ~differs
-    grey = np.repeat(0.6 * luminance(image)[..., None], 3, axis=2)
+    grey = dimmed(image)
     grey[agrees] = 0.5 * grey[agrees] + 0.5 * np.array(CORRECT)
     grey[differs] = 0.3 * grey[differs] + 0.7 * np.array(WRONG)
     return grey.round().astype(np.uint8)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float, UInt8
 
 from elite.config import ImageConfig
 from elite.data.views import frame_views
 from elite.geometry import Volume, in_volume
 from elite.labels import IGNORE
-from elite.pictures import class_colors, fit_width, overlay, tinted
+from elite.pictures import class_colors, dot_size, fit_width, overlay, tinted
 from elite.types import Frame, PointPixelPairs, Scan, SegmentationResult, View
 
 if TYPE_CHECKING:  # needs the extra `teacher`
@@ -121,7 +121,8 @@ class _Canvas:
         self.size = np.array(self.image.shape[:2]) / view.image.shape[:2]
         self.pixel = ((view.pairs.pixel + 0.5) * self.size).astype(np.int64)
         self.far_first = np.argsort(-distance, kind="stable")
-        self.dot = _dot_size(self.pixel)
+        extent = (np.ptp(self.pixel, axis=0) + 1).prod() if len(self.pixel) else 0
+        self.dot = dot_size(float(extent), len(self.pixel), smallest=3, largest=7)
 
     def pixels(self, labels: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "y x 3"]:
         """Class colours over the image."""
@@ -134,11 +135,3 @@ class _Canvas:
         """A dot in its class colour for each pair."""
         pairs = PointPixelPairs(self.far_first, self.pixel[self.far_first])
         return overlay(self.image, pairs, class_colors(labels), dot=self.dot)
-
-
-def _dot_size(pixel: Int64[np.ndarray, "m 2"], *, smallest: int = 3, largest: int = 7) -> int:
-    """Two thirds of the mean distance between points, which keeps some of the image visible between them."""
-    if not len(pixel):
-        return smallest
-    extent = (np.ptp(pixel, axis=0) + 1).prod()
-    return int(np.clip(round(0.67 * np.sqrt(extent / len(pixel))), smallest, largest))

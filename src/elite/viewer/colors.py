@@ -7,10 +7,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from elite.labels import COLORS, IGNORE, SAFE_COLORS
-from elite.pictures import brighten, darken
+from elite.pictures import RGB, brighten, darken, error_colors
 from elite.viewer.cloud import Cloud
-
-RGB = tuple[int, int, int]
 
 
 class Mode(StrEnum):
@@ -115,10 +113,8 @@ def missing(cloud: Cloud, mode: Mode) -> str:
 def _errors(cloud: Cloud, style: Style) -> UInt8[np.ndarray, "n 3"] | None:
     if cloud.ground_truth is None or cloud.prediction is None:
         return None
-    table = np.array([style.wrong, style.correct], np.uint8)
-    colors = table[(cloud.ground_truth == cloud.prediction.labels).astype(np.int64)]
-    colors[cloud.ground_truth == IGNORE] = style.unscored
-    return colors
+    fixed = {"correct": style.correct, "wrong": style.wrong, "unscored": style.unscored}
+    return error_colors(cloud.ground_truth, cloud.prediction.labels, **fixed)
 
 
 def _values(cloud: Cloud, mode: Mode, class_id: int) -> Float[np.ndarray, "n"] | None:

@@ -3,11 +3,11 @@
 from enum import StrEnum
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8, UInt32
+from jaxtyping import Bool, UInt8, UInt32
 
 from elite.geometry import point_pixel_pairs
 from elite.labels import IGNORE
-from elite.pictures import luminance, overlay, tinted
+from elite.pictures import dimmed, dot_size, overlay, tinted
 from elite.types import Camera, Frame, PointPixelPairs
 from elite.viewer.colors import Style
 
@@ -41,8 +41,7 @@ def draw_points(
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Draw the selected points (``drawn``) on the grey image."""
     kept = drawn[pairs.point]
-    # Two thirds of the mean distance between points keep some of the image visible.
-    dot = int(np.clip(round(0.67 * np.sqrt(image.shape[0] * image.shape[1] / max(1, len(pairs)))), 2, 5))
+    dot = dot_size(image.shape[0] * image.shape[1], len(pairs), smallest=2, largest=5)
     return overlay(image, PointPixelPairs(pairs.point[kept], pairs.pixel[kept]), colors, dot=dot)
 
 
@@ -55,7 +54,7 @@ def draw_labels(
 
 def draw_regions(image: UInt8[np.ndarray, "h w 3"], regions: UInt32[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
     """Draw regions (0 = none) in random colours with a light outline; equal numbers have equal colours."""
-    canvas: Float[np.ndarray, "h w 3"] = np.repeat(0.6 * luminance(image)[..., None], 3, axis=2)
+    canvas = dimmed(image)
     numbers, index = np.unique(regions, return_inverse=True)
     colors = np.array([np.random.default_rng(int(number)).uniform(60, 255, 3) for number in numbers])
     inside = regions != 0
