@@ -119,6 +119,7 @@ def _sections(run: Run, images: Images) -> list[Section]:
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("elite.report"),
+        extensions=["jinja2.ext.do"],
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
