@@ -79,18 +79,18 @@ def open_world(config: DriveConfig, sequence: str) -> World:
 def render_drive(
     out: str | Path, config: DriveConfig, *, workers: int | None = None, progress: bool = True
 ) -> DriveSummary:
-    """Render a synthetic drive into ``out``; frames that are already there are kept.
+    """Render a synthetic drive into ``out``; complete frames are kept.
 
     Args:
-        out: root of the data set to make; files go where ``elite.layout`` says.
-        config: what to make. It is recorded in ``out``/synth.json.
+        out: root of the data set, in the layout of ``elite.layout``.
+        config: settings, which are recorded in ``out``/synth.json.
         workers: processes, by default one per CPU. The files do not depend on it.
         progress: report the progress.
 
     Raises:
-        ConfigError: ``out`` holds a drive with other settings, or other files; or workers < 1.
+        ConfigError: ``out`` contains a drive with other settings, or other files; or workers < 1.
         MissingExtraError: trimesh or embreex is not installed.
-        OutputError: ``out`` cannot be written to.
+        OutputError: ``out`` is not writable.
     """
     workers = workers or os.cpu_count() or 1 if workers is None else workers
     if workers < 1:
@@ -102,7 +102,7 @@ def render_drive(
     counts = config.frame_counts()
     for sequence in counts:
         _write_sequence_files(layout, config, sequence)
-    todo = [(s, [i for i in range(n) if not _complete(layout, config, s, i)]) for s, n in counts.items()]
+    todo = [(s, [i for i in range(n) if not _is_complete(layout, s, i)]) for s, n in counts.items()]
     missing = sum(len(frames) for _, frames in todo)
     with progress_bar(missing, unit="frame", name="synthetic drive", enabled=progress) as advance:
         _run(layout, config, _parts(todo, missing, workers), workers, advance)
@@ -170,7 +170,7 @@ def _run(
                 "run the command again: it keeps complete frames."
             ) from error
         except BaseException:
-            # A part takes minutes, which a signal should not wait for; a frame counts once its last file is there.
+            # A part takes minutes, so a signal does not wait for it. A frame without its last file is rendered again.
             for process in set(multiprocessing.active_children()) - before:
                 process.kill()
             pool.shutdown(cancel_futures=True)
@@ -178,8 +178,8 @@ def _run(
         advance(counter.value - counted)
 
 
-def _watch(jobs: "list[Future[None]]") -> "Iterator[set[Future[None]]]":
-    """Yield the number of finished frames a few times per second until all are finished."""
+def _watch(jobs: list[Future[None]]) -> Iterator[set[Future[None]]]:
+    """Yield the jobs that have just finished, a few times per second, until all have."""
     left = set(jobs)
     while left:
         done, left = wait(left, timeout=0.2)
@@ -234,7 +234,7 @@ def scan_frame(
     return scan(caster, world.paints, pose, beams=config.beams, azimuths=config.azimuths, rng=rng)
 
 
-def _complete(layout: Layout, config: DriveConfig, sequence: str, index: int) -> bool:
+def _is_complete(layout: Layout, sequence: str, index: int) -> bool:
     return layout.scan(sequence, frame_name(index)).is_file()
 
 

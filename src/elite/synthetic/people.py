@@ -47,7 +47,7 @@ def person(rng: np.random.Generator, *, stride: float) -> list[Part]:
         arms += [tube((0, side * 0.20, shoulder - 0.04), elbow, 0.055, 0.045)]
         arms.append(tube(elbow, (-foot * 0.8 + 0.08, side * 0.25, 0.88 * size), 0.042, 0.035))
     torso = [_torso((0, 0, hip - 0.08), (0.01, 0, shoulder), size), *arms]
-    parts = [Part(merged(torso), _clothes(rng)), Part(merged(legs), _trousers(rng)), *_head((0.02, 0, head), size, rng)]
+    parts = [Part(merged(torso), _clothes(rng)), Part(merged(legs), _trousers(rng)), *_head((0.02, 0, head), rng)]
     if rng.random() < 0.35:
         parts.append(Part(box((0.16, 0.30, 0.42), (-0.2, 0, 1.2 * size)), _clothes(rng)))
     return parts
@@ -61,7 +61,7 @@ def _torso(low: Point, high: Point, size: float) -> Mesh:
     return merged([chest, belly])
 
 
-def _head(at: Point, size: float, rng: np.random.Generator, *, helmet: bool = False) -> list[Part]:
+def _head(at: Point, rng: np.random.Generator, *, helmet: bool = False) -> list[Part]:
     x, y, z = at
     face = merged([ellipsoid((x + 0.01, y, z), (0.095, 0.08, 0.12)), tube((x - 0.01, y, z - 0.2), (x, y, z), 0.055)])
     if helmet:
@@ -172,4 +172,4 @@ def _rider(
     body = [_torso(np.asarray(hip) - (0, 0, 0.06), shoulder, 1.0), *limbs]
     at = (shoulder[0] + 0.08, 0, shoulder[2] + 0.21)
     wears = helmet or rng.random() < 0.4
-    return [Part(merged(body), _clothes(rng)), Part(merged(legs), _trousers(rng)), *_head(at, 1.0, rng, helmet=wears)]
+    return [Part(merged(body), _clothes(rng)), Part(merged(legs), _trousers(rng)), *_head(at, rng, helmet=wears)]
