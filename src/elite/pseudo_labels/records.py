@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int64, UInt8, UInt16
@@ -15,7 +15,7 @@ from elite.types import Camera, Frame
 class Addable:
     """A record whose fields (counts, lists, other such records) are added one by one."""
 
-    def __add__(self: "_Addable", other: "_Addable") -> "_Addable":
+    def __add__(self, other: Self) -> Self:
         return type(self)(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))  # type: ignore[arg-type]
 
 
@@ -25,24 +25,20 @@ class Columns:
     def __len__(self) -> int:
         return len(getattr(self, fields(self)[0].name))  # type: ignore[arg-type]
 
-    def select(self: "_Columns", rows: Int64[np.ndarray, "kept"] | Bool[np.ndarray, "all"]) -> "_Columns":
+    def select(self, rows: Int64[np.ndarray, "kept"] | Bool[np.ndarray, "all"]) -> Self:
         """Return some of the rows."""
         return type(self)(*(getattr(self, f.name)[rows] for f in fields(self)))  # type: ignore[arg-type]
 
     @classmethod
-    def concat(cls: "type[_Columns]", parts: "Sequence[_Columns]", size: tuple[int, int]) -> "_Columns":
+    def concat(cls, parts: Sequence[Self], size: tuple[int, int]) -> Self:
         """Concatenate the rows of all parts, which belong to an image of ``size``. Without parts, return no rows."""
         parts = parts or [cls.empty(size)]
         return cls(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)))  # type: ignore[arg-type]
 
     @classmethod
-    def empty(cls: "type[_Columns]", size: tuple[int, int]) -> "_Columns":
+    def empty(cls, size: tuple[int, int]) -> Self:
         """Return a record without rows, for an image of ``size``."""
         raise NotImplementedError
-
-
-_Addable = TypeVar("_Addable", bound=Addable)
-_Columns = TypeVar("_Columns", bound=Columns)
 
 
 @dataclass(frozen=True)
