@@ -52,7 +52,7 @@ class TeacherFigures:
 
 
 @dataclass(frozen=True)
-class Images:
+class PageImages:
     """All images of a page.
 
     Attributes:
@@ -85,9 +85,9 @@ class Section:
     title: str
 
 
-def render(run: Run, images: Images | None = None) -> str:
+def render(run: Run, images: PageImages | None = None) -> str:
     """Return the HTML text of the page."""
-    images = images or Images()
+    images = images or PageImages()
     page = _environment().get_template("page.html")
     return page.render(
         run=run,
@@ -101,7 +101,7 @@ def render(run: Run, images: Images | None = None) -> str:
     )
 
 
-def _sections(run: Run, images: Images) -> list[Section]:
+def _sections(run: Run, images: PageImages) -> list[Section]:
     sections = (
         (not run.is_evaluation, Section("training", "Training")),
         (bool(run.teacher), Section("teacher", "Teacher and student")),

@@ -35,7 +35,7 @@ class Models:
 
 
 @dataclass(frozen=True)
-class Panel:
+class ComparisonPanel:
     """One image with its title and caption; ``accuracy`` on the labelled points in view, None if not applicable."""
 
     key: str
@@ -56,7 +56,7 @@ class TeacherComparison:
 
     id: str
     camera: str
-    panels: tuple[Panel, ...]
+    panels: tuple[ComparisonPanel, ...]
     classes: tuple[int, ...]
     points: int
 
@@ -88,9 +88,9 @@ def compare_with_teacher(
         students = {"untrained": ("Student before training", untrained)} | students
     canvas = _Canvas(view, np.linalg.norm(frame.scan.points[point], axis=1))
     panels = (
-        Panel("image", "Camera image", "the crop that the teacher receives", canvas.image),
-        Panel("ground_truth", "Ground truth", "labels of the points in view", canvas.points(truth)),
-        Panel(
+        ComparisonPanel("image", "Camera image", "the crop that the teacher receives", canvas.image),
+        ComparisonPanel("ground_truth", "Ground truth", "labels of the points in view", canvas.points(truth)),
+        ComparisonPanel(
             "teacher",
             "Teacher",
             "from the image only",
@@ -98,7 +98,7 @@ def compare_with_teacher(
             _accuracy(teacher.points, truth),
         ),
         *(
-            Panel(key, title, "from the LiDAR only", canvas.points(labels), _accuracy(labels, truth))
+            ComparisonPanel(key, title, "from the LiDAR only", canvas.points(labels), _accuracy(labels, truth))
             for key, (title, labels) in students.items()
         ),
     )

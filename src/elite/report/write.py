@@ -12,7 +12,7 @@ from elite.inference import Segmenter
 from elite.layout import parse_names
 from elite.report.charts import draw_charts
 from elite.report.frames import draw_frame, draw_teacher, select_frames
-from elite.report.page import Images, render
+from elite.report.page import PageImages, render
 from elite.report.run import Run, read_evaluation, read_run
 from elite.report.teacher_views import Models
 from elite.types import Frame
@@ -127,14 +127,14 @@ def _draw(
     dataset: SemanticKITTI | None,
     frames: int,
     load_teacher: Callable[[], Models] | None,
-) -> Images:
+) -> PageImages:
     charts = draw_charts(run)
     positions, are_worst = select_frames(dataset, frames, run.after)
     predicted = [(frame, predict(frame).labels) for frame in (dataset[i] for i in positions)] if dataset else []
     volume = run.student.volume
     figures = [draw_frame(frame, labels, volume) for frame, labels in predicted]
     teacher, no_teacher = draw_teacher(predicted, load_teacher, volume) if run.teacher else ([], "")
-    return Images(charts, figures, _why_no_frames(dataset), teacher, no_teacher, are_worst)
+    return PageImages(charts, figures, _why_no_frames(dataset), teacher, no_teacher, are_worst)
 
 
 def _load_models(run: Path, checkpoint: Path, record: Run, device: str) -> Models:

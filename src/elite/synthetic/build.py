@@ -5,7 +5,7 @@ import numpy as np
 from elite.synthetic.ground import ground_parts
 from elite.synthetic.mesh import soup
 from elite.synthetic.populate import Populator
-from elite.synthetic.raycast import Scene
+from elite.synthetic.raycast import TriangleScene
 from elite.synthetic.street import Street
 from elite.synthetic.traffic import Traffic
 from elite.synthetic.world import Light, World, collect_paints
@@ -23,7 +23,7 @@ def build_world(seed: int, sequence: str, path_length: float, speed: float) -> W
     traffic.fill(speed)
     return World(
         street=street,
-        static=Scene(soup(standing, 0)),
+        static=TriangleScene(soup(standing, 0)),
         movers=tuple(traffic.movers),
         paints=collect_paints(standing + traffic.parts),
         light=_light(rng, float(street.heading(path_length / 2))),

@@ -36,7 +36,7 @@ def load_embree() -> tuple[Any, Any]:
     return EmbreeScene, TriangleMesh
 
 
-class Scene:
+class TriangleScene:
     """One set of triangles, prepared for ray casting."""
 
     def __init__(self, soup: Soup) -> None:
@@ -56,7 +56,7 @@ class Scene:
 class Caster:
     """Casts rays against all triangles of one frame."""
 
-    def __init__(self, *scenes: Scene) -> None:
+    def __init__(self, *scenes: TriangleScene) -> None:
         self._scenes = scenes
 
     def cast(self, origins: Float[np.ndarray, "... 3"], directions: Float[np.ndarray, "n 3"]) -> Hits:

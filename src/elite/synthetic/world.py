@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int32
 
 from elite.synthetic.mesh import Part, Soup
-from elite.synthetic.raycast import Caster, Scene
+from elite.synthetic.raycast import Caster, TriangleScene
 from elite.synthetic.street import Street
 
 SENSOR_HEIGHT = 1.73
@@ -66,7 +66,7 @@ class World:
     """All objects that the sensors of one sequence can measure. ``speed`` is that of the ego vehicle (m/s)."""
 
     street: Street
-    static: Scene
+    static: TriangleScene
     movers: tuple[Mover, ...]
     paints: Paints
     light: Light
@@ -85,7 +85,7 @@ class World:
             if abs(s - ego) < _SIGHT:
                 at = stand(self.street, s, mover.lane, yaw, mover.length)
                 near.append(_moved_soup(mover.soup, at))
-        return Caster(self.static, Scene(_joined(near))) if near else Caster(self.static)
+        return Caster(self.static, TriangleScene(_joined(near))) if near else Caster(self.static)
 
 
 def ego_pose(street: Street, s: float) -> Float[np.ndarray, "4 4"]:
