@@ -1,6 +1,6 @@
 """Documentation: commands parse, links exist, examples run."""
 
-import importlib
+import pkgutil
 import re
 import shlex
 from pathlib import Path
@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import elite
 from elite.cli import parse
 from elite.cli.settings import configuration
 from elite.config import TrainConfig
@@ -69,14 +68,10 @@ def test_links_of_a_page_exist(page: Path) -> None:
 
 def is_importable(dotted: str) -> bool:
     """Whether a name such as ``elite.module.Class`` exists."""
-    found = elite
-    for word in dotted.split(".")[1:]:
-        try:
-            found = (
-                getattr(found, word) if hasattr(found, word) else importlib.import_module(f"{found.__name__}.{word}")
-            )
-        except ImportError:
-            return False
+    try:
+        pkgutil.resolve_name(dotted)
+    except (ImportError, AttributeError):
+        return False
     return True
 
 
@@ -97,10 +92,10 @@ def test_architecture_names_every_module() -> None:
 
 
 def test_index_links_every_page() -> None:
-    linked = {(DOCS / link.partition("#")[0]).resolve() for link in LINK.findall((DOCS / "README.md").read_text())}
-    folders = ("", "datasets", "guides", "reference", "explanation")
-    pages = {page for folder in folders for page in (DOCS / folder).glob("*.md")}
-    assert not {name(page) for page in pages - linked - {DOCS / "README.md"}}
+    indexes = (DOCS / "README.md", DOCS / "experiments/README.md")
+    links = [(page.parent, link.partition("#")[0]) for page in indexes for link in LINK.findall(page.read_text())]
+    linked = {(folder / file).resolve() for folder, file in links}
+    assert not {name(page) for page in {*DOCS.rglob("*.md")} - linked - {DOCS / "README.md"}}
 
 
 def test_readme_has_at_most_130_lines() -> None:
