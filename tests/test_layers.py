@@ -8,11 +8,11 @@ import elite
 
 ROOT = Path(elite.__file__).parent
 LAYERS = (
-    ("version", "types", "config", "errors", "paths"),
+    ("version", "types", "config", "errors", "paths", "formatting"),
     (
         *("geometry", "pixels", "labels", "layout", "files", "metrics", "terminal", "signals", "plugins"),
         *("folder_watch", "arrivals", "stopping"),
-        *("environment", "device", "native", "sparse", "pictures", "figures", "formatting", "processes"),
+        *("environment", "device", "native", "sparse", "pictures", "figures", "processes"),
     ),
     ("weights",),
     ("datasets", "synthetic", "student", "teacher", "losses"),

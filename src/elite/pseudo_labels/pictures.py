@@ -36,7 +36,7 @@ def _outlined(image: UInt8[np.ndarray, "h w 3"], regions: Regions) -> UInt8[np.n
     colors = np.random.default_rng(0).uniform(60, 255, (len(regions), 3))
     for i in np.argsort(regions.score, kind="stable"):
         inside = regions.inside[i]
-        outline = inside & ~binary_erosion(inside)
+        outline = inside & np.logical_not(binary_erosion(inside))
         canvas[inside] = 0.5 * canvas[inside] + 0.5 * colors[i]
         canvas[outline] = 255
     return canvas.round().astype(np.uint8)

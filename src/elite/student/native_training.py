@@ -58,6 +58,7 @@ def from_voxels(
     """Compute the network after the point MLP. A stage with frozen statistics runs its own modules."""
     outputs, point_feats = [], []
     for i, module in enumerate(stages):
+        assert isinstance(module, Stage)
         inputs = feats, geometry.neighbours[i], geometry.blocks[i], geometry.pools[i]
         voxel, point, feats = stage(module, *inputs) if _uses_batch_statistics(module) else module(*inputs)
         outputs.append(StageOutput(voxel, geometry.levels[i].point_to_voxel))
