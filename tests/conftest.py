@@ -30,7 +30,7 @@ UNIT = (
     *("checkpoint", "config_file", "cutmix", "dataset", "distillation_losses", "evaluation", "geometry", "guard"),
     *("inference", "labels_layout", "language", "layers", "losses", "metrics", "native_geometry", "pixels"),
     *("properties", "pseudo_score", "real_frames", "safety", "sam_weights", "semantickitti", "sparse", "streaming"),
-    *("submission", "suite", "terminal", "torch_file", "viewer", "viewer_gate", "watershed"),
+    *("submission", "suite", "taxonomy", "terminal", "torch_file", "viewer", "viewer_gate", "watershed"),
 )
 
 REAL_DATA = Path(os.environ.get("ELITE_REAL_DATA", Path(__file__).parents[2] / "shared" / "data"))

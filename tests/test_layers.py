@@ -9,8 +9,10 @@ import elite
 ROOT = Path(elite.__file__).parent
 LAYERS = (
     ("version", "types", "config", "errors", "paths", "formatting"),
+    ("files",),
+    ("taxonomy", "sensor"),
     (
-        *("geometry", "pixels", "labels", "layout", "files", "metrics", "terminal", "signals", "plugins"),
+        *("geometry", "pixels", "labels", "layout", "metrics", "terminal", "signals", "plugins"),
         *("folder_watch", "arrivals", "stopping"),
         *("environment", "device", "native", "sparse", "pictures", "figures", "processes"),
     ),

@@ -10,9 +10,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import yaml
 from PIL import Image, UnidentifiedImageError
+from yaml.nodes import MappingNode
 
-from elite.errors import DataError, OutputError
+from elite.errors import ConfigError, DataError, OutputError
 
 SCAN_BYTES = 2**30  # limit of a scan, of its labels, and of other arrays per point
 TEXT_BYTES = 2**26  # limit of calibrations, YAML and JSON
@@ -69,6 +71,36 @@ def parse_json(text: str | bytes) -> Any:
         return json.loads(text)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+
+
+def parse_yaml(text: str | bytes, source: str) -> Any:
+    """Parse a YAML text of plain values; ``source`` names it in messages.
+
+    Raises:
+        ConfigError: not YAML, a key that occurs twice in a mapping, a class to construct, or an alias (with ``&a`` and
+            ``*a`` a few lines contain any number of values).
+    """
+    try:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=_PlainLoader)):
+            raise ConfigError(f"{source}: expected plain values, found an alias (*name). Write the value out.")
+        return yaml.load(text, Loader=_PlainLoader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{source} is not YAML: {' '.join(str(error).split())[:300]}. Correct the line.") from error
+
+
+class _PlainLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Safe loader that refuses a key which occurs twice; YAML's own keeps the last value."""
+
+
+def _construct_mapping(loader: Any, node: MappingNode) -> dict[Any, Any]:
+    keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
+    for i, key in enumerate(keys):
+        if key in keys[:i]:
+            raise yaml.constructor.ConstructorError(None, None, f"found '{key}' twice", node.value[i][0].start_mark)
+    return loader.construct_mapping(node, deep=True)
+
+
+_PlainLoader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)
 
 
 @contextmanager

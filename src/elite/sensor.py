@@ -1,0 +1,124 @@
+"""Sensors: the order and units of a point in the files of a LiDAR, its axes, and the directions of its beams."""
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Float64
+
+from elite.config import from_plain, plain
+from elite.errors import ConfigError
+from elite.files import parse_yaml, read_file
+from elite.paths import expanded
+
+_PACKAGED = Path(__file__).parent / "sensors"
+_FILE_BYTES = 2**20
+_AXIS = re.compile(r"([+-]?)([xyz])")
+_REQUIRED = ("x", "y", "z")
+
+
+@dataclass(frozen=True)
+class SensorSpec:
+    """A LiDAR, as far as the library depends on it.
+
+    Attributes:
+        name: such as ``hdl-64e``.
+        columns: names of the numbers of a point, in the order of the file. ``x``, ``y`` and ``z`` are required; without
+            ``remission`` it is 0.
+        remission_max: value in the files that becomes a remission of 1.
+        axes: axes of the files that point forward, left and up, such as ``("y", "-x", "z")``.
+        elevations: of the beams, in degrees above the horizon, ascending; none = unknown.
+        azimuth_step: angle between two firings, in degrees; None = unknown.
+        height: of the sensor above the ground, in metres; None = unknown.
+
+    Raises:
+        ConfigError: impossible values.
+    """
+
+    name: str
+    columns: tuple[str, ...] = ("x", "y", "z", "remission")
+    remission_max: float = 1.0
+    axes: tuple[str, str, str] = ("x", "y", "z")
+    elevations: tuple[float, ...] = ()
+    azimuth_step: float | None = None
+    height: float | None = None
+
+    def __post_init__(self) -> None:
+        missing = [column for column in _REQUIRED if self.columns.count(column) != 1]
+        self._require(not missing, "columns with x, y and z once", self.columns)
+        self._require(len(set(self.columns)) == len(self.columns), "columns that differ", self.columns)
+        self._require(0 < self.remission_max < float("inf"), "a positive remission_max", self.remission_max)
+        matched = [_AXIS.fullmatch(axis) for axis in self.axes]
+        is_frame = all(matched) and {m[2] for m in matched if m} == set(_REQUIRED)
+        self._require(is_frame, "axes such as [y, -x, z] for forward, left and up", self.axes)
+        self._require(np.linalg.det(self.to_ours) > 0, "right-handed axes", self.axes)
+        rises = all(a < b for a, b in zip(self.elevations, self.elevations[1:], strict=False))
+        within = all(-90 < angle < 90 for angle in self.elevations)
+        self._require(rises and within, "ascending elevations in (-90, 90) degrees", self.elevations)
+        step = self.azimuth_step
+        self._require(step is None or 0 < step < 90, "an azimuth_step in (0, 90) degrees", step)
+        self._require(self.height is None or 0 < self.height < 100, "a height in (0, 100) m", self.height)
+
+    def _require(self, condition: bool, expected: str, found: Any) -> None:
+        if not condition:
+            raise ConfigError(f"sensor {self.name}: expected {expected}, found {found}. Change the value.")
+
+    @cached_property
+    def to_ours(self) -> Float64[np.ndarray, "3 3"]:
+        """Rotation from the axes of the files to x forward, y left, z up."""
+        signs = [-1.0 if axis.startswith("-") else 1.0 for axis in self.axes]
+        return np.array(
+            [[sign * axis.endswith(other) for other in _REQUIRED] for sign, axis in zip(signs, self.axes, strict=True)]
+        )
+
+    def points_of(self, rows: Float32[np.ndarray, "n columns"]) -> Float32[np.ndarray, "n 3"]:
+        """Coordinates of the rows of a file, x forward, y left, z up."""
+        xyz = rows[:, [self.columns.index(axis) for axis in _REQUIRED]]
+        return xyz if self.axes == _REQUIRED else (xyz @ self.to_ours.T.astype(np.float32))
+
+    def remission_of(self, rows: Float32[np.ndarray, "n columns"]) -> Float32[np.ndarray, "n"]:
+        """Remission (0 to 1) of the rows of a file."""
+        if "remission" not in self.columns:
+            return np.zeros(len(rows), np.float32)
+        return rows[:, self.columns.index("remission")] / np.float32(self.remission_max)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for files and checkpoints; see ``sensor_from``."""
+        return plain(self)
+
+
+def sensor_from(values: Any, source: str) -> SensorSpec:
+    """Build a sensor from the plain values of a file; ``source`` names it.
+
+    Raises:
+        ConfigError: other values.
+    """
+    try:
+        return from_plain(SensorSpec, values)
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error}") from error
+
+
+def load_sensor(name: str | Path) -> SensorSpec:
+    """Load a packaged sensor by its name, or the one of a YAML file.
+
+    Raises:
+        ConfigError: an unknown name, or a file that describes no sensor.
+    """
+    packaged = packaged_sensors()
+    path = _PACKAGED / f"{name}.yaml" if str(name) in packaged else expanded(name)
+    if path.suffix not in (".yaml", ".yml"):
+        raise ConfigError(f"sensor: expected {', '.join(packaged)}, or a YAML file, found '{name}'. Correct the name.")
+    try:
+        data = read_file(path, _FILE_BYTES)
+    except OSError as error:
+        raise ConfigError(f"{path}: expected a readable sensor, found {error.strerror}. Check the path.") from error
+    return sensor_from(parse_yaml(data, str(path)), str(path))
+
+
+def packaged_sensors() -> list[str]:
+    """Names of the sensors in the package."""
+    return sorted(path.stem for path in _PACKAGED.glob("*.yaml"))

@@ -1,0 +1,346 @@
+"""Taxonomies: the classes of a data set, and the ids that its files store for them.
+
+Two kinds of ids occur. *Raw* ids are those of files: SemanticKITTI stores 10 for a car and 252 for a moving one.
+*Train* ids number the classes from 1 on; 0 is everything that is neither trained nor scored. Only readers and writers
+of files know raw ids.
+"""
+
+import colorsys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from jaxtyping import Bool, Integer, UInt8, UInt16
+
+from elite.config import from_plain, plain
+from elite.errors import ConfigError, DataError
+from elite.files import parse_yaml, read_file
+from elite.paths import expanded
+
+IGNORE = 0
+Color = tuple[int, int, int]
+
+_PACKAGED = Path(__file__).parent / "taxonomies"
+_FILE_BYTES = 2**20
+_MOST_CLASSES = 255  # train ids are bytes
+_MOST_RAW = 2**16  # label files have 16 bits for them
+
+
+@dataclass(frozen=True)
+class ClassSpec:
+    """A class of points.
+
+    Attributes:
+        name: in messages, tables and pictures.
+        raw_ids: ids of the class in files. Predictions are written with the first one.
+        color: RGB; None = chosen by the number of the class.
+        safe_color: RGB that differs from those of all other classes for every colour vision; None = ``color``.
+        thing: whether its objects are countable, as vehicles and people are.
+        ground: whether objects can stand on it.
+        stands_on: names of the ground classes on which its objects occur (for cutmix).
+        points: labelled points of the class in the training split, for class weights.
+    """
+
+    name: str
+    raw_ids: tuple[int, ...]
+    color: Color | None = None
+    safe_color: Color | None = None
+    thing: bool = False
+    ground: bool = False
+    stands_on: tuple[str, ...] = ()
+    points: int | None = None
+
+
+@dataclass(frozen=True)
+class Taxonomy:
+    """Classes in the order of their train ids; the first one is ignored.
+
+    Attributes:
+        name: such as ``semantickitti``.
+        classes: one per train id.
+
+    Raises:
+        ConfigError: impossible classes, such as two with one raw id.
+    """
+
+    name: str
+    classes: tuple[ClassSpec, ...]
+
+    def __post_init__(self) -> None:
+        _check_classes(self.name, self.classes)
+
+    def __len__(self) -> int:
+        """Return the number of train ids, 0 included."""
+        return len(self.classes)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        return tuple(c.name for c in self.classes)
+
+    @cached_property
+    def train_id(self) -> Mapping[str, int]:
+        """Train id of each name."""
+        return {name: i for i, name in enumerate(self.names)}
+
+    @cached_property
+    def colors(self) -> UInt8[np.ndarray, "classes 3"]:
+        """RGB of each class."""
+        return np.array([c.color or _default_color(i) for i, c in enumerate(self.classes)], np.uint8)
+
+    @cached_property
+    def safe_colors(self) -> UInt8[np.ndarray, "classes 3"]:
+        """RGB of each class, for red-green colour blindness."""
+        return np.array([c.safe_color or c.color or _default_color(i) for i, c in enumerate(self.classes)], np.uint8)
+
+    @cached_property
+    def things(self) -> tuple[int, ...]:
+        """Train ids of the classes with countable objects."""
+        return tuple(i for i, c in enumerate(self.classes) if c.thing)
+
+    @cached_property
+    def is_ground(self) -> Bool[np.ndarray, "classes"]:
+        return np.array([c.ground for c in self.classes])
+
+    @cached_property
+    def point_counts(self) -> tuple[int, ...] | None:
+        """Labelled points of the classes 1..; None if any is unknown."""
+        counts = tuple(c.points for c in self.classes[1:])
+        return None if None in counts else counts  # type: ignore[return-value]
+
+    @cached_property
+    def _train_of_raw(self) -> UInt8[np.ndarray, "raw"]:
+        """Train id of each raw id, or the number of classes for an undefined one."""
+        table = np.full(_MOST_RAW, len(self), np.uint8)
+        for train_id, spec in enumerate(self.classes):
+            table[list(spec.raw_ids)] = train_id
+        return table
+
+    @cached_property
+    def _raw_of_train(self) -> UInt16[np.ndarray, "classes"]:
+        return np.array([c.raw_ids[0] for c in self.classes], np.uint16)
+
+    def unknown_raw_ids(self, raw: Integer[np.ndarray, "..."]) -> list[int]:
+        """Return the ids that the taxonomy does not define, sorted."""
+        return [int(i) for i in np.unique(raw) if not 0 <= i < _MOST_RAW or self._train_of_raw[i] == len(self)]
+
+    def to_train(self, raw: Integer[np.ndarray, "*shape"], *, source: object = "labels") -> UInt8[np.ndarray, "*shape"]:
+        """Convert raw ids to train ids; ``source`` names their file in error messages.
+
+        Raises:
+            DataError: an id that the taxonomy does not define.
+        """
+        in_range = raw.size == 0 or (int(raw.max()) < _MOST_RAW and int(raw.min()) >= 0)
+        train = self._train_of_raw[raw] if in_range else None
+        if train is None or (train == len(self)).any():
+            raise DataError(
+                f"{source}: expected label ids of {self.name} ({self._some_raw_ids()}), found "
+                f"{self.unknown_raw_ids(raw)[:5]}. Map other ids to these, or give the taxonomy of the labels."
+            )
+        return train
+
+    def to_raw(self, train: Integer[np.ndarray, "*shape"]) -> UInt16[np.ndarray, "*shape"]:
+        """Convert train ids to raw ids, as prediction files contain them."""
+        return self._raw_of_train[train]
+
+    def matches(self, other: Self) -> bool:
+        """Return whether the classes have the same names and raw ids, in the same order; colours may differ."""
+        return [(c.name, set(c.raw_ids)) for c in self.classes] == [(c.name, set(c.raw_ids)) for c in other.classes]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for files and checkpoints; see ``taxonomy_from``."""
+        return {"name": self.name, "classes": [plain(c) for c in self.classes]}
+
+    def _some_raw_ids(self) -> str:
+        defined = sorted(i for c in self.classes for i in c.raw_ids)
+        return ", ".join(map(str, defined)) if len(defined) <= 6 else f"{_list(defined[:3])}, ..., {defined[-1]}"
+
+
+def load_taxonomy(name: str | Path) -> Taxonomy:
+    """Load a packaged taxonomy by its name, or the one of a YAML file.
+
+    Raises:
+        ConfigError: an unknown name, or a file that describes no taxonomy.
+    """
+    if (packaged := _PACKAGED / f"{name}.yaml").is_file() and str(name) in packaged_taxonomies():
+        return _load_file(packaged)
+    path = expanded(name)
+    if path.suffix not in (".yaml", ".yml"):
+        raise ConfigError(
+            f"taxonomy: expected {_list(packaged_taxonomies())}, or a YAML file, found '{name}'. Correct the name."
+        )
+    return _load_file(path)
+
+
+def packaged_taxonomies() -> list[str]:
+    """Names of the taxonomies in the package."""
+    return sorted(path.stem for path in _PACKAGED.glob("*.yaml"))
+
+
+def taxonomy_from(values: Any, source: str) -> Taxonomy:
+    """Build a taxonomy from plain values in one of two forms; ``source`` names their file.
+
+    ``name`` and ``classes``, a list with the attributes of ``ClassSpec``; or the form of the SemanticKITTI tools (see
+    ``_from_label_mapping``).
+
+    Raises:
+        ConfigError: other values.
+    """
+    try:
+        if isinstance(values, dict) and "labels" in values:
+            return _from_label_mapping(_MappingFile(**_known_keys(values)), Path(source).stem)
+        return from_plain(Taxonomy, values)
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error}") from error
+
+
+@lru_cache(maxsize=16)
+def _load_packaged(path: Path) -> Taxonomy:
+    return taxonomy_from(parse_yaml(path.read_bytes(), str(path)), str(path))
+
+
+def _load_file(path: Path) -> Taxonomy:
+    if path.parent == _PACKAGED:
+        return _load_packaged(path)
+    try:
+        data = read_file(path, _FILE_BYTES)
+    except OSError as error:
+        raise ConfigError(f"{path}: expected a readable taxonomy, found {error.strerror}. Check the path.") from error
+    return taxonomy_from(parse_yaml(data, str(path)), str(path))
+
+
+# ---- files of the SemanticKITTI tools -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _MappingFile:
+    """Keys of a label mapping, as in semantic-kitti.yaml of the SemanticKITTI tools, 2DPASS and Cylinder3D.
+
+    Only ``labels`` is required. ``things``, ``ground`` and ``ignore`` are additions of elite.
+    """
+
+    labels: dict[int, str]  # raw id -> name
+    learning_map: dict[int, int] | None = None  # raw id -> train id
+    learning_map_inv: dict[int, int] | None = None  # train id -> raw id
+    learning_ignore: dict[int, bool] | None = None  # train id -> not scored
+    color_map: dict[int, tuple[int, ...]] | None = None  # raw id -> BLUE, green, red
+    ignore: tuple[int, ...] = (0,)  # raw ids that are ignored without a learning_map
+    things: tuple[str, ...] = ()
+    ground: tuple[str, ...] = ()
+    labels_16: dict[int, str] | None = None  # train id -> name, in mappings of nuScenes
+    name: str | None = None
+    content: Any = None  # share of the points of each raw id: unused
+    split: Any = None  # sequences of the splits: data.train and data.val select them here
+
+
+_KINDS: dict[str, tuple[type, type]] = {
+    "labels": (int, str),
+    "labels_16": (int, str),
+    "learning_map": (int, int),
+    "learning_map_inv": (int, int),
+    "learning_ignore": (int, bool),
+    "color_map": (int, list),
+}
+
+
+def _known_keys(values: dict[Any, Any]) -> dict[str, Any]:
+    """Check the keys and the types of their values."""
+    known = _MappingFile.__dataclass_fields__
+    if unknown := [str(key) for key in values if key not in known]:
+        raise ConfigError(f"expected keys among {_list(known)}, found {_list(unknown)}. Correct the names.")
+    for key, (key_type, value_type) in _KINDS.items():
+        table = values.get(key, {})
+        if not isinstance(table, dict) or not all(
+            type(k) is key_type and type(v) is value_type for k, v in table.items()
+        ):
+            raise ConfigError(f"{key}: expected 'ID: value' lines with whole numbers as ids, found other contents.")
+    for key, kind in (("ignore", int), ("things", str), ("ground", str)):
+        items = values.get(key, [])
+        if not isinstance(items, list) or not all(type(item) is kind for item in items):
+            raise ConfigError(f"{key}: expected a list of {'ids' if kind is int else 'class names'}, found {items}.")
+    return values
+
+
+def _from_label_mapping(file: _MappingFile, name: str) -> Taxonomy:
+    """Build a taxonomy from a label mapping. Train ids that ``learning_ignore`` names become part of class 0.
+
+    Without a ``learning_map``, each raw id is a class of its own, in the order of the ids, except those of ``ignore``.
+    """
+    to_train = file.learning_map
+    if to_train is None:
+        kept = [raw for raw in sorted(file.labels) if raw not in file.ignore]
+        to_train = dict.fromkeys(file.ignore, IGNORE) | {raw: i for i, raw in enumerate(kept, 1)}
+    if unnamed := sorted(to_train.keys() - file.labels.keys() - set(file.ignore)):
+        raise ConfigError(f"learning_map: expected ids that 'labels' names, found {_list(unnamed)}. Name them there.")
+    if unmapped := sorted(file.labels.keys() - to_train.keys()):
+        raise ConfigError(f"learning_map: expected a train id for each of 'labels', found none for {_list(unmapped)}.")
+    ignored = {train for train, is_ignored in (file.learning_ignore or {}).items() if is_ignored} | {IGNORE}
+    kept_train = [IGNORE, *sorted(set(to_train.values()) - ignored)]
+    classes = []
+    for train in kept_train:
+        members = sorted(raw for raw, t in to_train.items() if (t in ignored if train == IGNORE else t == train))
+        written = (file.learning_map_inv or {}).get(train, members[0] if members else 0)
+        if members and written not in members:
+            raise ConfigError(f"learning_map_inv: expected one of {members} for {train}, found {written}.")
+        classes.append(_class_of(file, train, (written, *(m for m in members if m != written))))
+    things, ground = set(file.things), set(file.ground)
+    if unknown := sorted((things | ground) - {c.name for c in classes}):
+        raise ConfigError(f"things, ground: expected names of classes, found {_list(unknown)}.")
+    return Taxonomy(
+        file.name or name, tuple(replace(c, thing=c.name in things, ground=c.name in ground) for c in classes)
+    )
+
+
+def _class_of(file: _MappingFile, train: int, raw_ids: tuple[int, ...]) -> ClassSpec:
+    name = (file.labels_16 or {}).get(train) or file.labels.get(raw_ids[0], "unlabelled")
+    color = None
+    if (bgr := (file.color_map or {}).get(raw_ids[0])) is not None:
+        if len(bgr) != 3 or not all(type(c) is int for c in bgr):
+            raise ConfigError(f"color_map: expected blue, green and red of {raw_ids[0]} in 0..255, found {bgr}.")
+        color = (bgr[2], bgr[1], bgr[0])
+    return ClassSpec(name, raw_ids, color)
+
+
+# ---- checks -------------------------------------------------------------------------------------------------------
+
+
+def _check_classes(name: str, classes: tuple[ClassSpec, ...]) -> None:
+    if not 2 <= len(classes) <= _MOST_CLASSES:
+        raise ConfigError(f"{name}: expected 2 to {_MOST_CLASSES} classes with the ignored one, found {len(classes)}.")
+    ground, names, owner = {c.name for c in classes if c.ground}, set[str](), dict[int, str]()
+    for spec in classes:
+        if not spec.name.strip() or not spec.name.isprintable():
+            raise ConfigError(f"{name}: expected printable class names, found {spec.name!r}. Correct the name.")
+        if spec.name in names:
+            raise ConfigError(f"{name}: expected class names that differ, found '{spec.name}' twice. Rename one.")
+        names.add(spec.name)
+        if not spec.raw_ids:
+            raise ConfigError(f"{name}: expected raw ids for '{spec.name}', found none. Give at least one.")
+        for raw in spec.raw_ids:
+            if not 0 <= raw < _MOST_RAW:
+                raise ConfigError(f"{name}: expected raw ids in 0..{_MOST_RAW - 1}, found {raw} in '{spec.name}'.")
+            if raw in owner:
+                raise ConfigError(
+                    f"{name}: expected one class for each raw id, found {raw} in '{owner[raw]}' and in "
+                    f"'{spec.name}'. Remove one."
+                )
+            owner[raw] = spec.name
+        if missing := sorted(set(spec.stands_on) - ground):
+            raise ConfigError(f"{name}: '{spec.name}' stands on {_list(missing)}, expected ground classes.")
+        for color in filter(None, (spec.color, spec.safe_color)):
+            if not all(0 <= c <= 255 for c in color):
+                raise ConfigError(f"{name}: expected RGB in 0..255 for '{spec.name}', found {color}.")
+
+
+def _default_color(train_id: int) -> Color:
+    """Colours without a name: hues by the golden ratio, which differ for any number of classes; 0 is black."""
+    if train_id == IGNORE:
+        return 0, 0, 0
+    rgb = colorsys.hsv_to_rgb(train_id * 0.618034 % 1, 0.75 - 0.3 * (train_id % 2), 0.95 - 0.25 * (train_id % 3 == 0))
+    return tuple(round(255 * c) for c in rgb)  # type: ignore[return-value]
+
+
+def _list(items: Any) -> str:
+    return ", ".join(map(str, items))
