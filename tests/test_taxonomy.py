@@ -81,7 +81,7 @@ def test_to_train_unknown_ids_are_named_with_their_source(raw):
     unknown = sorted(set(raw.tolist()) - {10})
     with pytest.raises(DataError) as caught:
         KITTI.to_train(raw, source="a/b.label")
-    assert str(caught.value).startswith("a/b.label: expected label ids of semantickitti (0, 1, 10, ..., 259)")
+    assert str(caught.value).startswith("a/b.label: expected raw label ids of semantickitti (0, 1, 10, ..., 259)")
     assert f"found {unknown}" in str(caught.value)
 
 
@@ -142,7 +142,7 @@ def test_mapping_file_without_learning_map_has_one_class_per_id():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"lables": {}}, "found lables"),
+        ({"label": {}}, "found label"),
         ({"learning_map": {10: 1}}, "found none for 0, 1, 11"),
         ({"learning_map": RAW_TO_TRAIN | {7: 1}}, "'labels' names, found 7"),
         ({"learning_map": RAW_TO_TRAIN | {10: "car"}}, "learning_map: expected 'ID: value'"),

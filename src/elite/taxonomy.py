@@ -136,7 +136,7 @@ class Taxonomy:
         train = self._train_of_raw[raw] if in_range else None
         if train is None or (train == len(self)).any():
             raise DataError(
-                f"{source}: expected label ids of {self.name} ({self._some_raw_ids()}), found "
+                f"{source}: expected raw label ids of {self.name} ({self._some_raw_ids()}), found "
                 f"{self.unknown_raw_ids(raw)[:5]}. Map other ids to these, or give the taxonomy of the labels."
             )
         return train

@@ -10,6 +10,8 @@ from jaxtyping import Float, UInt8, UInt32
 
 from elite.datasets.formats import read_image
 from elite.layout import DenseFiles
+from elite.sensor import SensorSpec
+from elite.taxonomy import Taxonomy
 from elite.types import Camera, Frame, Scan
 
 
@@ -67,11 +69,15 @@ class Dataset(Protocol):
     A frame without labels or images is legal.
 
     Attributes:
+        taxonomy: classes of its labels. Frames have train ids; only the reader knows the ids in the files.
+        sensor: LiDAR of its scans. Frames have points in our axes, and remission in 0..1.
         selection: part of the data set that was selected.
         cameras: names of the selected cameras.
         ids: frame ids in the order of the frames.
     """
 
+    taxonomy: Taxonomy
+    sensor: SensorSpec
     selection: Selection
     cameras: tuple[str, ...]
     ids: Sequence[FrameId]

@@ -13,8 +13,10 @@ from elite.datasets.base import Dataset, ImageRef, PointLabels, Selection
 from elite.datasets.formats import count_points, read_cameras, read_labels, read_poses, read_scan
 from elite.datasets.frame_files import list_frames
 from elite.errors import ConfigError, DataError
-from elite.labels import object_ids, to_train
+from elite.labels import object_ids
 from elite.layout import CAMERAS, DenseFiles, Layout, open_layout, parse_frames, parse_sequences, select_sequences
+from elite.sensor import SensorSpec, load_sensor
+from elite.taxonomy import Taxonomy, load_taxonomy
 from elite.types import Camera, Scan
 
 
@@ -24,6 +26,8 @@ class SemanticKITTI(Dataset):
     Args:
         root: folder that contains ``sequences``.
         derived: root of generated labels that were written elsewhere (see ``layout_of``).
+        taxonomy: classes of the labels; None = those of the single-scan benchmark.
+        sensor: LiDAR of the scans; None = KITTI's HDL-64E.
 
     The other arguments are those of ``Selection``.
 
@@ -49,7 +53,11 @@ class SemanticKITTI(Dataset):
         without: str = "none",
         frame_files: Literal["scans", "images"] = "scans",
         derived: Path | None = None,
+        taxonomy: Taxonomy | None = None,
+        sensor: SensorSpec | None = None,
     ) -> None:
+        self.taxonomy = taxonomy or load_taxonomy("semantickitti")
+        self.sensor = sensor or load_sensor("hdl-64e")
         self.layout = open_layout(root)
         self.derived_layout = None if derived is None else open_derived(derived)
         self._open(Selection(sequences, frames, labels, tuple(cameras), without, frame_files))
@@ -109,7 +117,7 @@ class SemanticKITTI(Dataset):
             return None
         path, scan = self.label_path(i), self.scan_path(i)
         raw, instance = read_labels(path, scan, count_points(scan))
-        classes = to_train(raw, source=path)
+        classes = self.taxonomy.to_train(raw, source=path)
         return PointLabels(classes, object_ids(classes, instance))
 
     def image_cameras(self, i: int) -> tuple[str, ...]:
