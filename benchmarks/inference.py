@@ -53,13 +53,13 @@ def macs_of(points: Tensor, student: SPVCNN) -> dict[str, int]:
     fine, coarse = sum(map(len, levels[:-1])), sum(map(len, levels[1:]))
     # Each pair counts in both directions, and each voxel is its own neighbour.
     pairs = sum(2 * int(prepared.neighbour_pairs(i).count.sum()) for i in range(len(levels) - 1)) + fine
-    blocks, h, classes = sum(b.groups for b in prepared.geometry.blocks), c // 2, student.config.classes
+    blocks, h, classes = sum(b.group_count for b in prepared.geometry.blocks), c // 2, student.config.classes
     return {
         "3x3x3 convolutions": 4 * pairs * c * c,
         "shortcuts": 2 * fine * c * c,
         "point MLP": len(points) * 10 * c + len(levels[0]) * c * c,
         "point branch": 2 * fine * c * c + blocks * (c * h + h * h + h * c + c * c) + coarse * c * c,
-        "classifier": coarse * c * 2 * c + prepared.geometry.point_groups.groups * 2 * c * classes,
+        "classifier": coarse * c * 2 * c + prepared.geometry.point_groups.group_count * 2 * c * classes,
     }
 
 

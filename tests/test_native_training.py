@@ -211,7 +211,7 @@ def test_native_step_of_two_voxels_in_one_block_equals_torch():
     student = student_of(8)
     points = torch.tensor([[0.05, 0.05, 0.05], [0.15, 0.05, 0.05]])
     geometry = geometry_of(student, points, torch.zeros(2, dtype=torch.int64), "native")
-    assert geometry.blocks[0].groups == 1
+    assert geometry.blocks[0].group_count == 1
     block: ResidualBlock = student.stages[0].voxel[0]
     x = torch.randn(2, 8, requires_grad=True)
     found = torch.autograd.grad(native_training.residual_block(block, x, geometry.neighbours[0]).square().sum(), x)[0]

@@ -262,7 +262,7 @@ def test_geometry_blocks_group_voxels_with_equal_halved_indices():
     expected = torch.empty_like(feats)
     for rows in members.values():
         expected[rows] = feats[rows].mean(dim=0)
-    assert blocks.groups == len(members)
+    assert blocks.group_count == len(members)
     torch.testing.assert_close(blocks.mean(feats)[blocks.group], expected)
 
 

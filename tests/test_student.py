@@ -197,7 +197,7 @@ def test_geometry_of_a_real_frame_has_known_voxel_counts(real_kitti):
         torch.from_numpy(points), one_batch(len(points)), student.grid, student.config.strides
     )
     assert [len(level) for level in geometry.levels] == [58_510, 30_227, 13_170, 5_260, 1_882]
-    assert len(np.unique(geometry.point_groups.group)) == geometry.point_groups.groups
+    assert len(np.unique(geometry.point_groups.group)) == geometry.point_groups.group_count
 
 
 def test_student_gradients_with_two_threads_repeat_bit_for_bit() -> None:

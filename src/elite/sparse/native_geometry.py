@@ -57,7 +57,7 @@ def voxel_points(
 ) -> VoxelPoints:
     """The points of each voxel as the kernels of the point MLP read them; ``level`` has stride 1."""
     corner, size = grid.low_corner_and_cell_size("cpu")
-    members = level.points.members
+    members = level.points_by_voxel.members
     return VoxelPoints(
         points=points.contiguous(),
         remission=remission.float().contiguous(),

@@ -41,20 +41,20 @@ class Csr:
 
 @dataclass(frozen=True)
 class Grouping:
-    """Rows in groups: row i belongs to ``group[i]``, which is below ``groups``.
+    """Rows in groups: row i belongs to ``group[i]``, which is below ``group_count``.
 
     Attributes:
         known_members: the rows of each group, ascending, if they are known already.
     """
 
     group: Int64[Tensor, "n"]
-    groups: int
+    group_count: int
     known_members: Csr | None = None
 
     @cached_property
     def members(self) -> Csr:
         """The rows of each group, ascending."""
-        return self.known_members or group_members(self.group, self.groups)
+        return self.known_members or group_members(self.group, self.group_count)
 
     @cached_property
     def sizes(self) -> Int64[Tensor, "groups 1"]:
@@ -114,12 +114,12 @@ class Pooling:
         return _WeightedMean.apply(feats, self)  # type: ignore[no-any-return]
 
 
-def group_members(group: Int64[Tensor, "n"], groups: int) -> Csr:
+def group_members(group: Int64[Tensor, "n"], group_count: int) -> Csr:
     """The rows of each group, ascending; on a CPU by the native kernels where available, with the same result."""
     if group.device.type != "cpu" or library() is None:
-        return Csr.build(group, torch.arange(len(group), device=group.device), None, groups)
-    order, offsets = torch.empty_like(group), group.new_empty(groups + 1)
-    completed = call("elite_group", group.contiguous(), len(group), groups, order, offsets)
+        return Csr.build(group, torch.arange(len(group), device=group.device), None, group_count)
+    order, offsets = torch.empty_like(group), group.new_empty(group_count + 1)
+    completed = call("elite_group", group.contiguous(), len(group), group_count, order, offsets)
     assert completed  # a counting sort has no limits
     return Csr(offsets, order)
 

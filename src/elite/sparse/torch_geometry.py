@@ -21,7 +21,7 @@ def build_torch_geometry(
 ) -> Geometry:
     """Build the geometry; arguments as in :func:`elite.sparse.build_geometry`, ``backend`` of the neighbours."""
     finest, *coarser = (_level(points, batch_index, grid, stride) for stride in strides)
-    levels = (Level(finest.stride, finest.coords, _sorted(finest.points)), *coarser)
+    levels = (Level(finest.stride, finest.coords, _sorted(finest.points_by_voxel)), *coarser)
     fine = levels[:-1]
     point_to_group = coarser[0].point_to_voxel
     for level in coarser[1:]:
@@ -56,7 +56,7 @@ def _blocks(coords: Int64[Tensor, "v 4"]) -> Grouping:
 def _sorted(grouping: Grouping) -> Grouping:
     """With its members, which every forward pass needs."""
     rows = torch.arange(len(grouping.group), device=grouping.group.device)
-    return Grouping(grouping.group, grouping.groups, Csr.build(grouping.group, rows, None, grouping.groups))
+    return Grouping(grouping.group, grouping.group_count, Csr.build(grouping.group, rows, None, grouping.group_count))
 
 
 def _pool(fine: Level, coarse: Level) -> Pooling:

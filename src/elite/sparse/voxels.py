@@ -48,7 +48,7 @@ class Level:
 
     stride: int
     coords: Int64[Tensor, "v 4"]
-    points: Grouping
+    points_by_voxel: Grouping
 
     def __len__(self) -> int:
         return len(self.coords)
@@ -56,7 +56,7 @@ class Level:
     @property
     def point_to_voxel(self) -> Int64[Tensor, "n"]:
         """The voxel of each point."""
-        return self.points.group
+        return self.points_by_voxel.group
 
 
 @dataclass(frozen=True)

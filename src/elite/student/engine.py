@@ -222,7 +222,7 @@ class _FoldedEncoder:
 
     def fused(self, feats: Tensor, blocks: Grouping, workspace: Workspace) -> Tensor:
         """Input of ``out`` per voxel (V, C); ``feats`` is the stage's input + the output of its voxel branch."""
-        context = workspace.buffer("context", blocks.groups, feats.shape[1], dtype=feats.dtype)
+        context = workspace.buffer("context", blocks.group_count, feats.shape[1], dtype=feats.dtype)
         means = PooledRows(feats, blocks.members.offsets, blocks.members.columns, total=blocks.sizes)
         fused_chain(context, means, self.context)
         fused = workspace.buffer("fused", *feats.shape, dtype=feats.dtype)

@@ -54,7 +54,7 @@ def relu_of_sum(
 
 def relu_of_stage_sums(rows: Float32[Tensor, "_ c"], group_voxels: tuple[Grouping, ...]) -> PooledRows:
     """relu(sum over the stages of the row that each group of points has there); ``rows`` are those of all stages."""
-    starts = accumulate((voxels.groups for voxels in group_voxels), initial=0)
+    starts = accumulate((voxels.group_count for voxels in group_voxels), initial=0)
     columns = torch.stack([v.group + start for v, start in zip(group_voxels, starts, strict=False)], dim=1)
     offsets = torch.arange(0, columns.numel() + 1, columns.shape[1])
     return PooledRows(rows, offsets, columns.view(-1), slope=0.0)
@@ -117,7 +117,7 @@ def _before_leaky(grad: Tensor, out: Tensor | None, slope: float) -> Tensor:
 
 
 def _group_sums(x: Tensor, groups: Grouping) -> Tensor:
-    out = x.new_empty(groups.groups, x.shape[1])
+    out = x.new_empty(groups.group_count, x.shape[1])
     pool(out, PooledRows(x, groups.members.offsets, groups.members.columns))
     return out
 

@@ -37,7 +37,7 @@ def supports(student: nn.Module, points: Tensor, geometry: Geometry) -> bool:
     norms = [m for m in student.modules() if isinstance(m, _BatchNorm)]
     is_plain = all(type(n) is nn.BatchNorm1d and n.affine and n.track_running_stats for n in norms)
     is_float32 = all(p.dtype is torch.float32 for p in student.parameters())
-    rows = [*(len(level) for level in geometry.levels[:-1]), *(blocks.groups for blocks in geometry.blocks)]
+    rows = [*(len(level) for level in geometry.levels[:-1]), *(blocks.group_count for blocks in geometry.blocks)]
     return is_plain and is_float32 and min(rows) > 1
 
 

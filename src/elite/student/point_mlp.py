@@ -31,8 +31,8 @@ class PointMLP(nn.Module):
             return self._full_precision(points, remission, grid, level)
 
     def _full_precision(self, points: Tensor, remission: Tensor, grid: Grid, level: Level) -> Tensor:
-        voxels = level.points
-        to_mean = points - voxels.mean(points)[voxels.group]
-        to_corner = points - grid.corners(level.coords[:, 1:])[voxels.group]
-        features = torch.cat([points, remission[:, None], to_mean, to_corner], dim=1)
-        return self.out(voxels.mean(torch.relu(self.hidden(features))))
+        by_voxel = level.points_by_voxel
+        to_mean = points - by_voxel.mean(points)[level.point_to_voxel]
+        to_corner = points - grid.corners(level.coords[:, 1:])[level.point_to_voxel]
+        features = torch.cat([points, remission[:, None], to_mean, to_corner], dim=1)  # (n, 10)
+        return self.out(by_voxel.mean(torch.relu(self.hidden(features))))
