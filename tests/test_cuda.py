@@ -73,7 +73,7 @@ def test_batch_is_copied_without_waiting_from_pinned_memory_only(monkeypatch: py
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_loaders_pin_batches_for_cuda_only(tiny_kitti: Path, tmp_path: Path, device: str) -> None:
     data = DataModule(student_run(tiny_kitti, tmp_path))
-    data.join(0, 1, device)
+    data.assign_process(0, 1, device)
     assert data.train_dataloader().pin_memory == data.val_dataloader().pin_memory == (device == "cuda")  # type: ignore[union-attr]
 
 

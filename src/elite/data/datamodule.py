@@ -31,7 +31,7 @@ class BoundedLoading:
         self.rank, self.world, self.device_type = 0, 1, "cpu"
         self._loaders: list[BatchLoader] = []
 
-    def join(self, rank: int, world: int, device_type: str) -> None:
+    def assign_process(self, rank: int, world: int, device_type: str) -> None:
         """Load the batches of process ``rank`` of ``world``, which computes on a device of this type."""
         self.rank, self.world, self.device_type = rank, world, device_type
 

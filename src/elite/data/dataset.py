@@ -1,6 +1,5 @@
 """Frames as samples: cropped to the volume, augmented for training, complete for scoring."""
 
-from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -9,7 +8,7 @@ from torch.utils import data as torch_data
 
 from elite.config import AugmentConfig, FaultConfig, ImageConfig
 from elite.data.augment import keep_points, transform_points
-from elite.data.cutmix import occluded
+from elite.data.cutmix import Cutout, occluded
 from elite.data.label_budget import LabelBudget
 from elite.data.object_paster import ObjectPaster
 from elite.data.provenance import check_provenance
@@ -127,8 +126,10 @@ class TrainingSet(torch_data.Dataset[Sample]):
         rng = self._generator(RandomStream.POINTS, key)
         if self.augment.enabled:
             rows = rows[keep_points(len(rows), self.augment.drop, rng)]
-        paste = partial(self.paster.paste, i, self._sample_index(key), frame, labels)
-        pasted = paste(self._generator(RandomStream.OBJECTS, key)) if self.augment.enabled else []
+        pasted: list[Cutout] = []
+        if self.augment.enabled:
+            place_rng = self._generator(RandomStream.OBJECTS, key)
+            pasted = self.paster.paste(i, self._sample_index(key), frame, labels, place_rng)
         rows = rows[~occluded(scan.points[rows], pasted)]
         points = np.concatenate([scan.points[rows], *(cutout.points for cutout in pasted)])
         if self.augment.enabled:
@@ -158,7 +159,7 @@ class TrainingSet(torch_data.Dataset[Sample]):
         return self.budget.usable(i, str(self.frames.ids[i]), labels, points)
 
     def _views(self, i: int, frame: Frame, rows: np.ndarray, rng: np.random.Generator) -> tuple[View, ...]:
-        dense = {} if self.budget.hides(i) else self.dense.read(i, frame.images)
+        dense = {} if self.budget.is_unlabelled(i) else self.dense.read(i, frame.images)
         return frame_views(frame, rows, self.image, rng if self.augment.enabled else None, dense)
 
 

@@ -53,22 +53,24 @@ class LabelBudget:
         return [*self.labelled, *self.unlabelled]
 
     def epoch(self, least: int = 0) -> Int64[np.ndarray, "n"]:
-        """Indices of the frames of an epoch.
+        """Indices of the frames of an epoch: the labelled ones, repeated as a block, then each unlabelled one once.
 
-        The labelled scans are repeated to up to half of it; without unlabelled ones, to up to ``least`` scans.
+        The labelled ones are repeated as often as they fit into the number of unlabelled ones, so they are about half
+        of the epoch. Without unlabelled ones, they are repeated as often as they fit into ``least``. Each is present
+        at least once.
         """
         repeats = max(1, (len(self.unlabelled) or least) // len(self.labelled))
         return np.array([*self.labelled * repeats, *self.unlabelled])
 
-    def hides(self, i: int) -> bool:
-        """Return whether a participating frame has no usable label."""
+    def is_unlabelled(self, i: int) -> bool:
+        """Return whether a frame takes part without usable labels."""
         return i in self._unlabelled
 
     def usable(
         self, i: int, frame_id: str, labels: UInt8[np.ndarray, "n"] | None, points: int
     ) -> UInt8[np.ndarray, "n"]:
         """Train ids of the points of a frame, 0 where the label is missing or hidden."""
-        if labels is None or self.hides(i):
+        if labels is None or self.is_unlabelled(i):
             return np.zeros(points, np.uint8)
         return usable_labels(labels, frame_id, self.point_fraction, self.seed)
 
@@ -106,5 +108,5 @@ def evenly_spaced(count: int, fraction: float) -> Int64[np.ndarray, "chosen"]:
 def _keep_labels(labels: UInt8[np.ndarray, "n"], fraction: float, rng: np.random.Generator) -> Bool[np.ndarray, "n"]:
     """Mask of the points that keep their label, drawn independently; at least one labelled point, if there is any."""
     chance = rng.random(len(labels))
-    luckiest = chance[labels > 0].min(initial=1)
-    return (chance < fraction) | (chance == luckiest)
+    smallest = chance[labels > 0].min(initial=1)
+    return (chance < fraction) | (chance == smallest)

@@ -39,7 +39,7 @@ class ObjectPaster:
             labels: its usable labels.
             rng: generator of the positions.
         """
-        if not self.config.objects or self.budget.hides(i):
+        if not self.config.objects or self.budget.is_unlabelled(i):
             return []
         labelled = self.budget.labelled
         donor = labelled[(sample_index + int(rng.integers(1, max(len(labelled), 2)))) % len(labelled)]

@@ -84,7 +84,7 @@ def _train(config: TeacherTrainingConfig, progress: bool, stopping: Stopping) ->
 
 def _fit(fabric: Fabric, training: TeacherTraining, data: Images, enabled: bool) -> dict[str, float]:
     launch(fabric)
-    data.join(fabric.global_rank, fabric.world_size, fabric.device.type)
+    data.assign_process(fabric.global_rank, fabric.world_size, fabric.device.type)
     progress = Progress(training.config.steps, enabled=enabled)
     try:
         training.to(fabric.device)

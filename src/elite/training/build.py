@@ -17,7 +17,7 @@ from elite.training.plan import Plan
 
 
 def build_plan(config: TrainConfig, data: DataModule) -> Plan:
-    """Plan of a run for the processes that ``data`` has joined."""
+    """Plan of a run for the number of processes that was assigned to ``data``."""
     every = config.val_every or 1
     if config.steps is not None:
         validate_every = config.val_every or config.steps

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from elite.config import TrainConfig
@@ -36,8 +36,7 @@ class Distillation(nn.Module):
                 f"distill.stages: expected stages 0..{count - 1} of the student, found {config.distill.stages}. Remove "
                 "the others."
             )
-        # Other stages have weight 0: several processes require a gradient of each parameter.
-        self.shares = [float(i in selected) for i in range(count)]
+        self.selected_stages = frozenset(selected)
         self.student_heads = nn.ModuleList(
             nn.Sequential(
                 nn.Linear(student.channels, 2 * student.channels),
@@ -60,7 +59,7 @@ class Distillation(nn.Module):
         if batch.views is None:
             return terms | {"no_image": zero_gradient_anchor(self.teacher)}
         maps = self.teacher(batch.views.images)
-        labelled_logits, labels, at_pairs = self._at_labels(self.teacher, maps, batch.views, batch.labels)
+        labelled_logits, labels, at_pairs = self._teacher_logits(self.teacher, maps, batch.views, batch.labels)
         terms |= self._teacher_terms(labelled_logits, labels, weights)
         return terms | self._divergences(at_pairs, batch.views, voxel_logits, output)
 
@@ -76,21 +75,22 @@ class Distillation(nn.Module):
                 self.classes,
                 count_ignored=self.config.voxel_majority == "all",
             )
-            weight = self.shares[i] * self.config.student_heads
-            terms |= _named(f"student{i}", segmentation_loss(logits, labels, weights), weight)
+            weight = self.config.student_heads if i in self.selected_stages else 0.0
+            terms |= _weighted(f"student{i}", segmentation_loss(logits, labels, weights), weight)
         return terms
 
-    def _at_labels(
-        self, teacher: "Teacher", maps: tuple[Tensor, ...], views: Views, point_labels: Tensor
-    ) -> tuple[TeacherOutput, Tensor, TeacherOutput]:
-        """Teacher logits at labelled pixels, their labels, and teacher logits at the pairs.
+    def _teacher_logits(
+        self, teacher: "Teacher", maps: tuple[Tensor, ...], views: Views, point_labels: Int64[Tensor, "n"]
+    ) -> tuple[TeacherOutput, Int64[Tensor, "labelled"], TeacherOutput]:
+        """Return (teacher logits at labelled pixels, their labels, teacher logits at the pairs).
 
         The labels are those of the points and, where available, the dense image labels. Pairs are evaluated once.
         """
         labelled, labels = labelled_pairs(views, point_labels, everywhere=self.config.dense_pairs)
         pixels, dense_labels = dense_pixels(views, self.config.dense_stride)
-        needs_gradients = len(labelled) > 0 or len(pixels) == 0  # otherwise the graph of the pairs is not needed
-        with _gradients(needs_gradients, maps[0].device.type):
+        # Labels give the teacher its gradient. Without any, the pairs keep its parameters in the graph.
+        needs_gradients = len(labelled) > 0 or len(pixels) == 0
+        with _gradients_if(needs_gradients, maps[0].device.type):
             at_pairs = teacher.logits_at(maps, views.pairs, views.size)
         if len(pixels) == 0:
             return at_pairs.select(labelled), labels, at_pairs
@@ -102,12 +102,12 @@ class Distillation(nn.Module):
     def _teacher_terms(
         self, teacher_logits: TeacherOutput, labels: Tensor, weights: Tensor | None
     ) -> dict[str, Tensor]:
-        share = self.config.teacher_heads / sum(self.shares)
         terms: dict[str, Tensor] = {}
         for i, logits in enumerate(teacher_logits.stages):
-            terms |= _named(f"teacher{i}", segmentation_loss(logits, labels, weights), self.shares[i] * share)
+            weight = self._stage_share(i, self.config.teacher_heads)
+            terms |= _weighted(f"teacher{i}", segmentation_loss(logits, labels, weights), weight)
         multi_stage = segmentation_loss(teacher_logits.multi_stage, labels, weights)
-        return terms | _named("teacher", multi_stage, self.config.multi_stage)
+        return terms | _weighted("teacher", multi_stage, self.config.multi_stage)
 
     def _divergences(
         self, teacher_logits: TeacherOutput, views: Views, voxel_logits: list[Tensor], output: StudentOutput
@@ -115,15 +115,22 @@ class Distillation(nn.Module):
         """KL(teacher || student) at all pairs, also unlabelled ones. A point in view of two cameras counts twice."""
         if self.config.kl == self.config.logits == 0:
             return {}
-        share = self.config.kl / sum(self.shares)
         terms: dict[str, Tensor] = {}
         for i, (logits, stage) in enumerate(zip(voxel_logits, output.stages, strict=True)):
             paired = gather_deterministic(logits, stage.point_to_voxel[views.pair_point])
-            terms[f"kl{i}"] = self.shares[i] * share * kl_divergence(teacher_logits.stages[i], paired)
+            divergence = kl_divergence(teacher_logits.stages[i], paired)
+            terms[f"kl{i}"] = self._stage_share(i, self.config.kl) * divergence
         if self.config.logits > 0:
             paired = gather_deterministic(output.logits, views.pair_point)
             terms["kl"] = self.config.logits * kl_divergence(teacher_logits.multi_stage, paired)
         return terms
+
+    def _stage_share(self, i: int, total: float) -> float:
+        """Weight of stage i if the selected stages share ``total`` equally.
+
+        The other stages have terms of weight 0, because several processes require a gradient of each parameter.
+        """
+        return total / len(self.selected_stages) if i in self.selected_stages else 0.0
 
     def _adapter_terms(self, teacher: "Teacher") -> dict[str, Tensor]:
         if teacher.adapter is None or teacher.adapter.config.method != "adalora":
@@ -131,13 +138,13 @@ class Distillation(nn.Module):
         return {"orthogonality": teacher.adapter.config.orthogonality * teacher.adapter.orthogonality()}
 
 
-def _named(name: str, losses: tuple[Tensor, Tensor], weight: float) -> dict[str, Tensor]:
+def _weighted(name: str, losses: tuple[Tensor, Tensor], weight: float) -> dict[str, Tensor]:
     cross_entropy, lovasz = losses
     return {f"{name}/cross_entropy": weight * cross_entropy, f"{name}/lovasz": weight * lovasz}
 
 
 @contextmanager
-def _gradients(wanted: bool, device_type: str) -> Iterator[None]:
+def _gradients_if(wanted: bool, device_type: str) -> Iterator[None]:
     """Record a graph for gradients only if ``wanted``.
 
     Otherwise autocast also must not cache 16-bit copies of weights: older versions of torch would use these copies,

@@ -79,7 +79,7 @@ def train(config: TrainConfig, *, progress: bool = True) -> TrainingResult:
         with run.stopping.listening(), RunLock(config.out, lock_path(config.out)) as lock:
             return run.execute(lock)
     except Terminated as error:
-        message = f"stopped by {signal.Signals(error.number).name} {run.saved()}"
+        message = f"stopped by {signal.Signals(error.number).name} {run.describe_saved()}"
         if error.number == signal.SIGINT:
             say(message, error=True)
             raise KeyboardInterrupt from error
@@ -92,7 +92,7 @@ class _Run:
     def __init__(self, config: TrainConfig, progress: bool) -> None:
         self.config, self.progress, self.stopping = config, progress, Stopping()
         self.files = CheckpointFiles(config.out / "checkpoints")
-        self.point: ResumePoint | None = None
+        self.resume_point: ResumePoint | None = None
         self.has_begun = False
         self.updates = 0  # steps that changed the weights
 
@@ -101,9 +101,9 @@ class _Run:
         config, first = self.config, is_first()
         if first and config.out.is_dir():
             lock.acquire()  # before the newest checkpoint is searched
-        self.point = checkpoint_to_resume(config)
+        self.resume_point = checkpoint_to_resume(config)
         if first:
-            check_folder(config, self.point)
+            check_folder(config, self.resume_point)
         seed_everything(config.seed, workers=True, verbose=False)
         require_deterministic(config.deterministic)
         data = DataModule(config, self.stopping)
@@ -116,7 +116,7 @@ class _Run:
         )
         data.check_processes(fabric.world_size)
         check_shared_memory(bytes_in_flight * processes_here(fabric, config.devices))
-        resolve_backend(config.backend, fabric.strategy.root_device)
+        resolve_backend(config.backend, fabric.strategy.root_device)  # refuses one that is not available
         training = build_training(config, data, fabric.world_size)
         self.has_begun = True  # not before all checks have passed
         make_folder(config.out)
@@ -125,16 +125,17 @@ class _Run:
         faults = FaultLog(config.faults, data.train_set.frame_count, config.out / "faults.jsonl")
         with named_errors(fabric.world_size):
             launch(fabric)
-            data.join(fabric.global_rank, fabric.world_size, fabric.device.type)
+            data.assign_process(fabric.global_rank, fabric.world_size, fabric.device.type)
             self._train(fabric, data, training, faults)
         return self._result(training, faults)
 
-    def saved(self) -> str:
-        """Description of the files that a stopped run has left."""
+    def describe_saved(self) -> str:
+        """Describe the files that a stopped run has left."""
         if self.files.saved_step is not None:
             return f"after step {self.files.saved_step}; saved in {self.files.last}. Resume with --resume last."
-        if self.point is not None:
-            return f"before its next checkpoint; {self.point.path} is the last one. Resume with the same command."
+        if self.resume_point is not None:
+            path = self.resume_point.path
+            return f"before its next checkpoint; {path} is the last one. Resume with the same command."
         if self.has_begun:
             return "before its first checkpoint. Use --resume last to start from the beginning."
         return "before it began; nothing was written."
@@ -145,20 +146,21 @@ class _Run:
             for line in unused_data(data.train_set, data.val_set):
                 say(line)
             data.examine(notice)
-        if self.point is not None:
-            check_data(self.point, summarise(data.ids()), allow_other=self.config.allow_other_data)
+        if self.resume_point is not None:
+            check_data(self.resume_point, summarise(data.ids()), allow_other=self.config.allow_other_data)
         return data.read_startup_samples()
 
     def _open(self, lock: RunLock, parameters: dict[str, int]) -> None:
-        point = self.point
+        """Lock and prepare the run folder, and read the best score of a resumed run."""
+        resume_point = self.resume_point
         lock.acquire()
-        check_folder(self.config, point)  # another run may have begun meanwhile
-        if point is None or not point.is_in(self.config.out):
-            open_folder(self.config, point, parameters)
+        check_folder(self.config, resume_point)  # another run may have begun meanwhile
+        if resume_point is None or not resume_point.is_in(self.config.out):
+            open_folder(self.config, resume_point, parameters)
             say("\n".join(f"{name:28s} {count:>12,} parameters" for name, count in parameters.items()))
         remove_partial_checkpoints(self.config.out)
-        if point is not None and point.best is not None:
-            self._restore_best(point.best)
+        if resume_point is not None and resume_point.best is not None:
+            self._restore_best(resume_point.best)
 
     def _restore_best(self, score: float) -> None:
         if self.files.best.exists():
@@ -168,17 +170,17 @@ class _Run:
 
     def _train(self, fabric: Fabric, data: DataModule, training: TrainingModule, faults: FaultLog) -> None:
         """Build the loop, restore the checkpoint if the run resumes, and run it."""
-        config, point, plan = self.config, self.point, build_plan(self.config, data)
+        config, resume_point, plan = self.config, self.resume_point, build_plan(self.config, data)
         self.files.best_score = fabric.broadcast(self.files.best_score)  # the first process has read it
         step = OptimizerStep(fabric, training, faults, steps_per_epoch=data.steps_per_epoch(fabric.world_size))
         layout = CheckpointLayout(step, summarise(data.ids()))
-        begun = 0 if point is None else point.step
+        begun = 0 if resume_point is None else resume_point.step
         progress = Progress(plan.total_steps, done=begun, enabled=self.progress and fabric.is_global_zero)
         log = MetricsLog(config.out, progress, step=begun, writes=fabric.is_global_zero)
         validation = Validation(fabric, training, faults)
         loop = TrainingLoop(plan, data, step, validation, layout, self.files, log, self.stopping)
-        if point is not None:
-            checkpoint = load_torch(point.path)
+        if resume_point is not None:
+            checkpoint = load_torch(resume_point.path)
             loop.batches = layout.restore(checkpoint)
             restore_random_state(checkpoint["elite_progress"]["random"], fabric.device)
         loop.run()

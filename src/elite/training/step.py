@@ -1,6 +1,6 @@
 """One optimiser step: forward and backward over its batches, then an update unless a value is not finite."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from typing import Any, cast
 
@@ -34,7 +34,7 @@ class OptimizerStep:
         self.steps_per_epoch = steps_per_epoch
         self.model = fabric.strategy.setup_module(fabric.to_device(training))
         self.optimizer = build_optimizer(training, training.teacher, training.config.optim)
-        self.optimizer.register_step_post_hook(self._after_update)  # a gradient scaler may skip the update
+        self.optimizer.register_step_post_hook(self._after_update)
         self.confusion = Confusion(training.student.config.classes)
         self.scheduled_steps = self.updates = 0
         self._peak_rates = [group["lr"] for group in self.optimizer.param_groups]
@@ -73,27 +73,35 @@ class OptimizerStep:
             TrainingError: too many steps in a row were skipped.
         """
         rates = self._set_rates()
-        updates = self.updates
-        finite = self._is_finite()
-        if finite:
-            self._update()
-        if self.updates > updates:
-            self.faults.record_update()
+        if not self._is_finite():
+            self._skip(self.faults.record_skipped_step)
+        elif not self._update():
+            self._skip(self.faults.record_overflow)
         else:
-            self._norms.restore()
-            record = self.faults.record_overflow if finite else self.faults.record_skipped_step
-            record(self._frames, self.scheduled_steps)
+            self.faults.record_update()
         self.optimizer.zero_grad()
         self.scheduled_steps += 1
         return rates
 
-    def _update(self) -> None:
-        precision, optim = self.fabric.strategy.precision, self.training.config.optim
+    def _update(self) -> bool:
+        """Update the weights, unless a gradient scaler skips the update, because a scaled gradient overflowed.
+
+        Returns:
+            Whether the weights were updated.
+        """
+        precision, optim, before = self.fabric.strategy.precision, self.training.config.optim, self.updates
         precision.unscale_gradients(self.optimizer)
         clip_gradients(self.optimizer, optim.clip, together=optim.clip_together)
         precision.optimizer_step(cast(Any, self.optimizer))
+        return self.updates > before
+
+    def _skip(self, record: Callable[[list[str], int], None]) -> None:
+        """Restore the batch norms, and ``record`` the frames of the step."""
+        self._norms.restore()
+        record(self._frames, self.scheduled_steps)
 
     def _after_update(self, *_: Any) -> None:
+        """Called by the optimiser after each update."""
         self.updates += 1
         self.training.after_optimizer_step(self.updates)
 
