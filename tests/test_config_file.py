@@ -9,6 +9,8 @@ import pytest
 from elite.cli import main
 from elite.config import PseudoLabelConfig, TrainConfig
 from elite.errors import ConfigError
+from elite.plugins import make_plugin
+from elite.pseudo_labels.records import Proposer
 from tests.support.settings import parse_settings
 
 
@@ -128,6 +130,29 @@ def test_class_on_the_command_line_is_imported_and_checked(evil: Path, tiny_kitt
     assert main(["pseudo-label", str(tiny_kitti), "--proposer", "evilmod:Half"]) == 2
     assert "'evilmod:Half' is not a Proposer (it lacks open, describe)" in capsys.readouterr().err
     assert evil.exists()
+
+
+@pytest.mark.parametrize(
+    ("body", "expected", "message"),
+    [
+        ("raise ValueError('no licence')", ValueError, "^no licence$"),
+        ("raise AttributeError('part')", AttributeError, "^part$"),
+        ("pass", ConfigError, "'fragile:Proposer' is not a Proposer .it lacks max_prompts, open, describe"),
+    ],
+)
+def test_make_plugin_whose_constructor_fails_keeps_its_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, expected: type[Exception], message: str
+) -> None:
+    (tmp_path / "fragile.py").write_text(f"class Proposer:\n    def __init__(self):\n        {body}\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "fragile", raising=False)
+    with pytest.raises(expected, match=message):
+        make_plugin("fragile:Proposer", Proposer)
+
+
+def test_make_plugin_of_a_class_with_required_arguments_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"'elite\.layout:Layout' is not a Proposer .missing a required argument"):
+        make_plugin("elite.layout:Layout", Proposer)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from elite.cli import main
 from elite.cli.exits import exit_status
@@ -38,7 +39,9 @@ def raising(error: BaseException) -> Callable[[], int]:
         (KeyboardInterrupt(), 130, "elite: interrupted"),
         (PermissionError(errno.EACCES, "Permission denied", "/data/a"), 2, "cannot access /data/a (Permission denied)"),
         (OSError(errno.ENOSPC, "No space left on device"), 2, "elite: error: No space left on device"),
-        (MemoryError(), 2, "elite: error: not enough memory"),
+        (MemoryError(), 2, "elite: error: not enough memory. "),
+        (torch.OutOfMemoryError("CUDA out of memory."), 2, "elite: error: not enough memory on the GPU. "),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 2, "elite: error: not enough memory. "),
         (DataError("\x1b]0;owned\x07"), 2, r"elite: error: \x1b]0;owned\x07"),
     ],
 )
@@ -49,9 +52,10 @@ def test_exit_status_of_an_outside_cause_is_one_line(error: BaseException, statu
     assert printed.count("\n") == 1
 
 
-def test_exit_status_of_a_program_error_keeps_its_traceback() -> None:
-    with pytest.raises(ZeroDivisionError):
-        exit_status(raising(ZeroDivisionError()))
+@pytest.mark.parametrize("error", [ZeroDivisionError(), RuntimeError("a size does not match")])
+def test_exit_status_of_a_program_error_keeps_its_traceback(error: Exception) -> None:
+    with pytest.raises(type(error)):
+        exit_status(raising(error))
 
 
 def test_exit_status_prints_a_warning_as_one_line(capsys) -> None:

@@ -19,6 +19,7 @@ from elite.config import DataConfig, FaultConfig, OptimConfig, SelfTrainingConfi
 from elite.errors import CheckpointError, ConfigError
 from elite.training import saving, train
 from elite.training.loop import TrainingLoop
+from elite.training.module import TrainingModule
 from elite.training.resume import best_score
 from elite.training.run_lock import RunLock
 from elite.weights.torch_file import load_torch
@@ -177,6 +178,22 @@ def test_resume_of_a_moved_run_keeps_its_best_checkpoint(stopped: TrainConfig, t
         assert (result.best, result.miou) == (moved / "checkpoints" / "best.ckpt", 0.99)
         assert result.best.read_bytes() == best
     assert not stopped.out.exists()
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory."), torch.AcceleratorError("CUDA error: unspecified")]
+)
+def test_resume_without_memory_or_gpu_does_not_blame_the_checkpoint(stopped: TrainConfig, error: Exception) -> None:
+    with patch.object(TrainingModule, "load_state_dict", side_effect=error), pytest.raises(type(error)):
+        train(stopped, progress=False)
+
+
+def test_resume_with_a_state_of_another_shape_is_refused(stopped: TrainConfig) -> None:
+    path = stopped.out / "checkpoints" / "last.ckpt"
+    state = load_torch(path)["state_dict"]
+    edit(path, state_dict=state | {name: value[:1] for name, value in state.items() if value.ndim > 1})
+    with pytest.raises(CheckpointError, match=r"the checkpoint does not fit the run .*size mismatch"):
+        train(stopped, progress=False)
 
 
 def test_resume_without_best_checkpoint_writes_the_next_best(stopped: TrainConfig, capsys) -> None:

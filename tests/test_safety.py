@@ -184,6 +184,16 @@ def test_read_image_of_too_many_pixels_is_refused(size, tmp_path):
             read()
 
 
+def test_read_image_without_memory_names_the_cause(tmp_path, monkeypatch):
+    def load(_):
+        raise MemoryError
+
+    Image.new("RGB", (8, 6)).save(tmp_path / "a.png")
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", load)
+    with pytest.raises(DataError, match=r"a\.png: .*found one that does not fit in memory"):
+        read_image(tmp_path / "a.png")
+
+
 def test_submission_zip_bomb_is_refused(tiny_kitti, tmp_path, monkeypatch):
     """Zip member that claims the right size and unpacks to a thousand times as much."""
     from elite import submission

@@ -4,6 +4,7 @@ import json
 import math
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock, patch
 
 import pytest
 import torch
@@ -243,6 +244,11 @@ def test_load_backbone_of_another_image_size_is_refused(tmp_path: Path) -> None:
     assert [m.shape[1:] for m in backbone(random_images(64, 64))] == [(16, 16, 16), (32, 8, 8), (64, 4, 4), (128, 2, 2)]
     with pytest.raises(ConfigError, match=r"HieraBackbone: expected images of 64 x 64 pixels, found 64 x 128"):
         backbone.check_size(64, 128)
+    with (
+        patch.object(type(backbone), "maps", side_effect=torch.OutOfMemoryError("CUDA out of memory.")),
+        pytest.raises(torch.OutOfMemoryError),
+    ):
+        backbone.check_size(128, 64)
     vit = {"hidden_size": 48, "num_hidden_layers": 4, "num_attention_heads": 4, "image_size": [64, 48]}
     AutoConfig.for_model("vitpose_backbone", **vit).save_pretrained(tmp_path / "pose")
     with pytest.raises(ConfigError, match=r"VitPoseBackbone: expected maps \(b, c, h, w\), found"):
@@ -444,6 +450,16 @@ def test_load_backbone_of_an_impossible_config_is_refused(change: dict, message:
         load_backbone(TeacherConfig(weights=str(tmp_path)), stages=3)
 
 
+def test_load_backbone_without_memory_does_not_blame_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers import ResNetConfig, ResNetModel
+
+    ResNetModel(ResNetConfig(embedding_size=4, hidden_sizes=[4, 4], depths=[1, 1])).save_pretrained(tmp_path)
+    error = RuntimeError("DefaultCPUAllocator: can't allocate memory")
+    monkeypatch.setattr("elite.teacher.pretrained._load_folder", Mock(side_effect=error))
+    with pytest.raises(CheckpointError, match=rf"'{tmp_path}': expected weights that fit in memory"):
+        load_backbone(TeacherConfig(weights=str(tmp_path)), stages=2)
+
+
 def test_load_backbone_of_a_mistyped_path_is_not_requested_from_the_hub(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -461,7 +477,7 @@ def test_load_backbone_of_a_mistyped_path_is_not_requested_from_the_hub(
         with pytest.raises(CheckpointError, match=rf"--teacher\.weights: .* found '{found}', which does not exist"):
             load_backbone(TeacherConfig(weights=path), stages=4)
     assert asked == []
-    with pytest.raises(CheckpointError, match=r"found 'some/model', which is none of them \(no connection\)"):
+    with pytest.raises(CheckpointError, match=r"found 'some/model', which cannot be read \(no connection\)"):
         load_backbone(TeacherConfig(weights="some/model"), stages=4)
     with pytest.raises(CheckpointError, match=r"expected a transformers folder .* found 'weights'"):
         load_backbone(TeacherConfig(weights="weights"), stages=4)

@@ -1,6 +1,7 @@
 """Files of torch.save: exact content, no imports, no execution, checked sizes."""
 
 import collections
+import errno
 import io
 import os
 import pickle
@@ -421,6 +422,26 @@ def test_load_torch_without_memory_is_an_error_of_the_file(tmp_path: Path, monke
 
     monkeypatch.setattr("elite.weights.lazy_tensors.np.empty", empty)
     with pytest.raises(CheckpointError, match=r"a\.pt: expected weights that fit in memory"):
+        load_torch(path)
+
+
+@pytest.mark.parametrize(
+    ("place", "error", "message"),
+    [
+        ("lazy_tensors.np.empty", RuntimeError("can't allocate memory"), "expected weights that fit in memory"),
+        ("inert_pickle.pickletools.genops", OSError(errno.EIO, "I/O error"), r"cannot read a checkpoint \(I/O error\)"),
+    ],
+)
+def test_load_torch_with_a_fault_of_the_machine_is_not_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, error: Exception, message: str
+) -> None:
+    path = write(tmp_path / "a.pt", {"a": torch.ones(3)})
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(f"elite.weights.{place}", fail)
+    with pytest.raises(CheckpointError, match=message):
         load_torch(path)
 
 

@@ -51,6 +51,19 @@ def require_extra(package: str, extra: str, *, needed_for: str = "") -> None:
         raise MissingExtraError(package, extra, needed_for=needed_for)
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether the memory of the machine or of a GPU does not suffice, whatever library reports it."""
+    if isinstance(error, RuntimeError):  # PyTorch: a class of its own on a GPU, a plain RuntimeError on a CPU
+        return type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+    return isinstance(error, MemoryError)
+
+
+def is_machine_fault(error: BaseException) -> bool:
+    """Whether memory does not suffice or a GPU has failed, so that no file and no setting is at fault."""
+    has_failed = type(error).__name__ == "AcceleratorError" or "CUDA error" in str(error)
+    return (isinstance(error, RuntimeError) and has_failed) or is_out_of_memory(error)
+
+
 def first_line(error: Exception) -> str:
     """Return the first line of another library's error, short enough for a message of elite."""
     return (str(error).splitlines() or [type(error).__name__])[0][:160]

@@ -131,6 +131,8 @@ def open_image(path: Path, *formats: str, remedy: str) -> Iterator[Image.Image]:
 
 def _reason(error: Exception) -> str:
     """Reason of an error, without Pillow's memory address of the open file."""
+    if isinstance(error, MemoryError):
+        return "one that does not fit in memory"
     return "an unknown format" if isinstance(error, UnidentifiedImageError) else str(error)
 
 

@@ -4,10 +4,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from elite.datasets.formats import read_scan
-from elite.errors import DataError, EliteError
+from elite.errors import DataError, EliteError, is_out_of_memory
 from elite.files import write_bytes
 from elite.inference import Segmenter
 from elite.labels import to_raw
@@ -77,8 +75,7 @@ def _failure(scan: Path, error: Exception) -> DataError:
     """The failure of one scan as an error that names it; other errors are raised again."""
     if isinstance(error, DataError):
         return with_name(error, scan)
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
-        # On a CPU torch raises a plain RuntimeError.
+    if is_out_of_memory(error):
         return DataError(f"{scan}: expected a scan that fits in memory, found too little memory. Split the scan.")
     raise error
 

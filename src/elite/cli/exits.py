@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from elite.errors import EliteError, StoppedError
+from elite.errors import EliteError, StoppedError, is_out_of_memory
 from elite.signals import Terminated, raise_on_signal
 from elite.terminal import notice, one_line, say
 
@@ -18,7 +18,7 @@ USAGE, INTERRUPTED, PIPE_GONE, STOPPED = 2, 130, 141, 143
 def exit_status(run: Callable[[], int]) -> int:
     """Run a command and return its exit status. Report an outside cause of failure in one line on stderr.
 
-    Errors of the program itself (neither EliteError, OSError nor MemoryError) pass through.
+    Errors of the program itself (neither EliteError, OSError nor lack of memory) pass through.
     """
     _open_standard_streams()
     try:
@@ -27,7 +27,9 @@ def exit_status(run: Callable[[], int]) -> int:
     except BrokenPipeError:
         _discard_output()
         return PIPE_GONE
-    except (Terminated, KeyboardInterrupt, EliteError, OSError, MemoryError) as error:
+    except (Terminated, KeyboardInterrupt, EliteError, OSError, MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not is_out_of_memory(error):
+            raise
         return _report_error(error)
 
 
@@ -82,7 +84,9 @@ def _describe(error: BaseException) -> tuple[str, int]:
             remedy = " Free the disk." if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
             return f"error: {one_line(error.strerror or error)}.{remedy}", USAGE
         case _:
-            return "error: not enough memory. Use smaller inputs, fewer --workers, or a larger machine.", USAGE
+            where = " on the GPU" if "CUDA" in str(error) else ""
+            remedy = "Use smaller inputs or batches, fewer --workers, or a larger machine."
+            return f"error: not enough memory{where}. {remedy}", USAGE
 
 
 def _open_standard_streams() -> None:

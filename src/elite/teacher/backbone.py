@@ -14,7 +14,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from elite.errors import ConfigError, first_line
+from elite.errors import ConfigError, first_line, is_machine_fault
 
 # ImageNet statistics on 0..255, with which SAM and DINO were trained.
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
@@ -253,9 +253,9 @@ class TransformersBackbone(Backbone):
         training = self.model.training
         try:
             maps = self.eval().maps(torch.zeros(1, 3, height, width, device=self.mean.device))
-        except torch.OutOfMemoryError:
-            raise
         except (ValueError, RuntimeError) as error:
+            if is_machine_fault(error):
+                raise
             raise ConfigError(
                 f"{type(self.model).__name__}: expected images of {' x '.join(map(str, _native_size(self.model)))} "
                 f"pixels, found {height} x {width} ({first_line(error)}). Set image.crop to that size, or choose "

@@ -14,10 +14,10 @@ from torch import Tensor
 from transformers import AutoConfig, PretrainedConfig
 from transformers.utils import logging
 
-from elite.errors import CheckpointError, first_line
+from elite.errors import CheckpointError, first_line, is_out_of_memory
 from elite.files import TEXT_BYTES, open_regular, parse_json, read_file
 from elite.weights.safetensors_file import open_safetensors
-from elite.weights.torch_file import check_numbers, is_state_dict, open_torch, reading
+from elite.weights.torch_file import check_numbers, is_state_dict, open_torch, reading, too_large
 
 _MAX_NUMBER = 2**20  # larger than the width of any layer and the length of any vocabulary
 _WEIGHT_FILES = (
@@ -47,11 +47,11 @@ def read_architecture(source: str, *, option: str = "--teacher.weights") -> Pret
     try:
         architecture = AutoConfig.from_pretrained(source, trust_remote_code=False)
     except Exception as error:  # an invalid config.json can cause any error in transformers
-        expected, found = "a transformers folder with config.json and model.safetensors", f"'{source}'"
+        expected, remedy = "a transformers folder with config.json and model.safetensors", "Correct the name"
         if not is_local:
-            expected, found = "a file, a folder or a model on the hub", f"'{source}', which is none of them"
+            expected, remedy = "a file, a folder or a model on the hub", f"{remedy}, or check the connection to the hub"
         raise CheckpointError(
-            f"{option}: expected {expected}, found {found} ({first_line(error)}). Correct the name."
+            f"{option}: expected {expected}, found '{source}', which cannot be read ({first_line(error)}). {remedy}."
         ) from error
     if (largest := _largest_number(architecture.to_dict())) > _MAX_NUMBER:
         raise CheckpointError(
@@ -85,6 +85,8 @@ def load_pretrained(cls: Any, architecture: PretrainedConfig, source: str) -> tu
     except CheckpointError:
         raise
     except Exception as error:  # an invalid config.json can cause any error in transformers
+        if is_out_of_memory(error):
+            raise too_large(f"'{source}'") from error
         raise CheckpointError(
             f"'{source}': expected weights of a {architecture.model_type}, found others ({first_line(error)}). Correct "
             "its config.json, or download the weights again."

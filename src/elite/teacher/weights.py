@@ -20,7 +20,7 @@ from transformers import (
 )
 
 from elite.config import TeacherConfig
-from elite.errors import CheckpointError, ConfigError, first_line
+from elite.errors import CheckpointError, ConfigError, first_line, is_out_of_memory
 from elite.teacher.backbone import (
     Backbone,
     Sam2Backbone,
@@ -32,6 +32,7 @@ from elite.teacher.backbone import (
 from elite.teacher.pretrained import load_pretrained, read_architecture
 from elite.teacher.sam_weights import load_sam
 from elite.terminal import say
+from elite.weights.torch_file import too_large
 
 _DOWNLOAD = "https://dl.fbaipublicfiles.com/segment_anything/sam_vit_b_01ec64.pth"
 
@@ -181,6 +182,8 @@ def _build_random(cls: Any, architecture: PretrainedConfig) -> nn.Module:
     try:
         model = cls(architecture).float()
     except Exception as error:  # a config.json can cause any error
+        if is_out_of_memory(error):
+            raise too_large(f"model {architecture.model_type}") from error
         raise CheckpointError(
             f"config.json: expected a valid {architecture.model_type}, found an invalid one ({first_line(error)}). "
             "Correct --teacher.model."

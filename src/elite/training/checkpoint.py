@@ -23,7 +23,7 @@ from lightning.fabric import Fabric
 
 from elite.config import plain
 from elite.environment import describe
-from elite.errors import CheckpointError
+from elite.errors import CheckpointError, is_machine_fault
 from elite.training.module import TrainingModule
 from elite.training.random_state import random_states
 from elite.training.step import OptimizerStep
@@ -100,8 +100,11 @@ class CheckpointLayout:
                 step.confusion.matrix = progress["confusion"].clone()
             return progress["batches"] if "batches" in progress else checkpoint["DataModule"]["batches"]
         except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
+            if is_machine_fault(error):
+                raise
+            reason = " ".join(str(error).split())[:160]
             raise CheckpointError(
-                f"the checkpoint does not fit the run ({error}). Use --init to start a new run from its student."
+                f"the checkpoint does not fit the run ({reason}). Use --init to start a new run from its student."
             ) from error
 
     def _teacher_state(self, teacher: "Teacher") -> dict[str, Any]:

@@ -70,6 +70,7 @@ class InertUnpickler:
 
         Raises:
             PickleFault: damaged, an unusual opcode, too long, nested too deeply, or containing itself.
+            OSError: unreadable.
         """
         self._stack, self._marks, self._memo = [], [], {}
         try:
@@ -78,7 +79,7 @@ class InertUnpickler:
                     raise PickleFault(f"more than {_MAX_STEPS} steps")
                 self._run(opcode.name, argument)
             result = self._stack.pop()
-        except PickleFault:
+        except (PickleFault, OSError):
             raise
         except Exception as error:  # steps of a damaged pickle fail in many ways
             raise PickleFault(f"damaged pickle ({type(error).__name__}: {str(error)[:80]})") from error

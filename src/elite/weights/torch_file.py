@@ -8,7 +8,7 @@ from typing import Any, TypeGuard
 import torch
 from torch import Tensor
 
-from elite.errors import CheckpointError, first_line
+from elite.errors import CheckpointError, first_line, is_out_of_memory
 from elite.files import open_regular
 from elite.weights.inert_pickle import Foreign
 from elite.weights.lazy_tensors import LazyTensors
@@ -29,6 +29,13 @@ def unreadable(path: Path, error: OSError) -> CheckpointError:
     return CheckpointError(f"{path}: cannot read a checkpoint ({error.strerror or first_line(error)}). Check the path.")
 
 
+def too_large(source: object) -> CheckpointError:
+    """Error of weights that do not fit in memory."""
+    return CheckpointError(
+        f"{source}: expected weights that fit in memory, found more. Check the size of the model, or free memory."
+    )
+
+
 @contextmanager
 def reading(path: Path, expected: str) -> Iterator[None]:
     """Convert every error of a reader into one about the file.
@@ -42,11 +49,9 @@ def reading(path: Path, expected: str) -> Iterator[None]:
         raise
     except OSError as error:
         raise unreadable(path, error) from error
-    except MemoryError as error:
-        raise CheckpointError(
-            f"{path}: expected weights that fit in memory, found more. Check the size of the file, or free memory."
-        ) from error
     except Exception as error:  # readers of a damaged file fail in many ways
+        if is_out_of_memory(error):
+            raise too_large(path) from error
         raise CheckpointError(
             f"{path}: expected {expected}, found damage or another kind of file ({first_line(error)}). "
             "Copy it again, because it may be truncated."
