@@ -213,6 +213,7 @@ SCAN = "kitti/sequences/00/velodyne/000000.bin"
     ("command", "message"),
     [
         ("fly", "not a command; expected one of synth, check"),
+        ("predicts", r"not a command \(did you mean predict\?\); expected"),
         ("train --data.rot x", "data.rot.*did you mean --data.root"),
         ("train --optim.lr fast", "optim.lr"),
         ("train --config typo.yaml", "'optim.lrr' is not a setting of this command; did you mean optim.lr,"),

@@ -4,6 +4,7 @@ import os
 import shlex
 import sys
 from argparse import Namespace
+from difflib import get_close_matches
 
 from elite.cli.aliases import VERBS, current_words
 from elite.cli.datasets import CHECK, SUBMIT, SYNTH
@@ -74,7 +75,9 @@ def _parse(words: list[str]) -> tuple[Parser, Command, Namespace]:
     verb = VERBS.get(words[0], words[0])
     command = all_commands().get(verb)
     if command is None:
-        raise ConfigError(f"'{verb}' is not a command; expected one of {', '.join(all_commands())}.")
+        close = get_close_matches(verb, all_commands(), 1)
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        raise ConfigError(f"'{verb}' is not a command{hint}; expected one of {', '.join(all_commands())}.")
     parser = Parser(verb, command, show_all="--help-all" in words)
     args = parser.parse(current_words(verb, words[1:], parser.flags))
     args.command_line = shlex.join(["elite", *words])

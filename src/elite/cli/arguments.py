@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from elite.cli.parser import Flag, Parser, check_data, check_model
+from elite.cli.parser import Flag, Parser, check_data, check_model, check_scans
 from elite.errors import ConfigError
 from elite.paths import expanded
 
@@ -26,7 +26,7 @@ def add_data(parser: Parser, *, optional: bool = False) -> None:
 def add_scans(parser: Parser) -> None:
     """Add the positional argument DATA: a data set or scans."""
     text = "Data set, folder of .bin files, or .bin files."
-    parser.add("data", type=expanded, check=check_data, metavar="DATA", nargs="+", help=text)
+    parser.add("data", type=expanded, check=check_scans, metavar="DATA", nargs="+", help=text)
 
 
 def add_output(parser: Parser, text: str, metavar: str) -> None:

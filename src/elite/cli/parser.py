@@ -184,6 +184,15 @@ def check_model(path: Path) -> None:
 
 
 def check_data(path: Path) -> None:
+    """Check that the folder of a data set exists.
+
+    Raises:
+        DataError: the folder does not exist.
+    """
+    require_existing(path, "the folder of a data set")
+
+
+def check_scans(path: Path) -> None:
     """Check that a data set, a folder of scans or a scan exists.
 
     Raises:
