@@ -1,5 +1,6 @@
 """Student files and published checkpoints: exact round trips, and refusals of any other file."""
 
+import json
 import pickle
 import re
 from argparse import Namespace
@@ -12,15 +13,18 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from elite.config import StudentConfig
+from elite.config import StudentConfig, plain
 from elite.datasets.formats import read_scan
 from elite.errors import CheckpointError
 from elite.geometry import in_volume
+from elite.sensor import SensorSpec
 from elite.student import SPVCNN, load_student, save_student
 from elite.student.published import ImportReport, import_published
+from elite.taxonomy import load_taxonomy
 from tests.support.published import UNUSED_ENTRIES, published_state
 from tests.support.torch_files import published_bytes
 
+NUSCENES = load_taxonomy("nuscenes-lidarseg")
 LAYOUTS = ("KRSC", "RSKC", "RSCK")
 SMALL = {"channels": 2, "strides": (1, 2)}
 
@@ -350,6 +354,38 @@ def test_student_file_round_trip_is_bit_identical(tmp_path):
     loaded = load_student(tmp_path / "student.safetensors")
     assert_same_student(loaded, original)
     assert not loaded.training
+
+
+def test_student_file_contains_taxonomy_and_sensor(tmp_path):
+    sensor = SensorSpec("own", ("x", "y", "z"), height=1.2)
+    original = SPVCNN(channels=4, cells=(50, 50, 10), classes=17, taxonomy=NUSCENES, sensor=sensor)
+    save_student(original, tmp_path / "student.safetensors")
+    loaded = load_student(tmp_path / "student.safetensors")
+    assert (loaded.taxonomy, loaded.sensor) == (NUSCENES, sensor)
+
+
+def test_student_file_of_an_earlier_version_means_semantickitti(tmp_path):
+    original = student(channels=4)
+    about = json.dumps({"config": plain(original.config), "version": "0.1"})
+    save_file(original.state_dict(), tmp_path / "student.safetensors", {"elite-student-1": about})
+    loaded = load_student(tmp_path / "student.safetensors")
+    assert (loaded.taxonomy.name, loaded.sensor.name) == ("semantickitti", "hdl-64e")
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"taxonomy": {"name": "own"}}, "expected settings among name, classes"),
+        ({"taxonomy": NUSCENES.to_dict()}, "expected 17, the classes of nuscenes-lidarseg"),
+        ({"sensor": {"name": "own", "columns": ["x"]}}, "columns with x, y and z"),
+    ],
+)
+def test_load_student_of_another_taxonomy_or_sensor_is_refused(entry, message, tmp_path):
+    original = student(channels=4)
+    about = json.dumps({"config": plain(original.config), **entry})
+    save_file(original.state_dict(), tmp_path / "student.safetensors", {"elite-student-1": about})
+    with pytest.raises(CheckpointError, match=message):
+        load_student(tmp_path / "student.safetensors")
 
 
 def test_load_student_of_a_training_checkpoint_gives_its_student(tmp_path):

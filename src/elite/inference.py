@@ -12,9 +12,8 @@ from torch import Tensor
 
 from elite.datasets.input_guard import InputGuard, warn
 from elite.device import pick_device
-from elite.errors import CheckpointError, DataError
+from elite.errors import DataError
 from elite.geometry import in_volume, nearest
-from elite.labels import NUM_CLASSES
 from elite.sparse import Backend, resolve_backend
 from elite.student import SPVCNN, load_student
 from elite.student.engine import Engine, Precision, ScanGeometry
@@ -56,6 +55,10 @@ class Segmenter:
             Default: DoubtfulInput warning.
         strict: raise a DataError for such scans instead.
 
+    Attributes:
+        taxonomy: classes of the labels; ``taxonomy.names[label]`` is the name of one.
+        sensor: LiDAR of the training scans.
+
     Raises:
         ConfigError: a backend or a precision that is not available, or invalid views.
     """
@@ -78,6 +81,7 @@ class Segmenter:
         self.device = torch.device(device)
         self.precision = precision
         self.student = student.to(self.device).eval()
+        self.taxonomy, self.sensor = student.taxonomy, student.sensor
         self.student.backend = resolve_backend(backend, self.device)
         self.engine = Engine(student, precision) if self.student.backend == "native" else None
         self.views_per_batch = 1 if self.device.type == "cpu" else _VIEWS_PER_GPU_BATCH
@@ -99,17 +103,11 @@ class Segmenter:
         """Load a training checkpoint, an imported or an exported student; arguments as in the class.
 
         Raises:
-            CheckpointError: another kind of file, a damaged one, or a student with other classes.
+            CheckpointError: another kind of file, or a damaged one.
             ConfigError: a ``device``, ``backend`` or ``precision`` that is not available, or invalid views.
         """
-        student = load_student(Path(path))
-        if student.config.classes != NUM_CLASSES:
-            raise CheckpointError(
-                f"{path}: expected a student of SemanticKITTI's {NUM_CLASSES} classes (with the ignored one), found "
-                f"{student.config.classes} classes. Use a checkpoint trained on SemanticKITTI's."
-            )
         return cls(
-            student,
+            load_student(Path(path)),
             pick_device(device),
             backend=backend,
             precision=precision,

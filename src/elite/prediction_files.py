@@ -8,7 +8,6 @@ from elite.datasets.formats import read_scan
 from elite.errors import DataError, EliteError, is_out_of_memory
 from elite.files import write_bytes
 from elite.inference import Segmenter
-from elite.labels import to_raw
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ def predict_files(
             continue
         if job.confidence is not None:
             write_bytes(job.confidence, result.confidence.astype("<f4").tobytes())
-        write_bytes(job.labels, to_raw(result.labels).astype("<u4").tobytes())
+        write_bytes(job.labels, segmenter.taxonomy.to_raw(result.labels).astype("<u4").tobytes())
         summary.written += 1
         summary.points += len(result.labels)
         summary.outside += result.outside

@@ -9,6 +9,7 @@ import colorsys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Self
 
@@ -194,6 +195,29 @@ def taxonomy_from(values: Any, source: str) -> Taxonomy:
         return from_plain(Taxonomy, values)
     except ConfigError as error:
         raise ConfigError(f"{source}: {error}") from error
+
+
+def default_taxonomy(classes: int) -> Taxonomy:
+    """Return the taxonomy of a student whose file names none: SemanticKITTI's, or numbers for other counts."""
+    if classes == len(kitti := load_taxonomy("semantickitti")):
+        return kitti
+    names = ("unlabelled", *(f"class {i}" for i in range(1, classes)))
+    return Taxonomy(f"{classes - 1} unnamed classes", tuple(ClassSpec(name, (i,)) for i, name in enumerate(names)))
+
+
+def require_equal_taxonomies(model: Taxonomy, data: Taxonomy, model_name: object) -> None:
+    """Check that a model and a data set have the same classes.
+
+    Raises:
+        ConfigError: they differ; the message names both.
+    """
+    if model.matches(data):
+        return
+    differ = [f"'{a}' and '{b}'" for a, b in zip_longest(model.names, data.names, fillvalue="none") if a != b]
+    raise ConfigError(
+        f"{model_name}: expected the classes of the data, {data.name}, found those of {model.name}"
+        f"{f' (such as {differ[0]})' if differ else ' with other raw ids'}. Give a model that was trained on them."
+    )
 
 
 @lru_cache(maxsize=16)

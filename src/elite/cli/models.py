@@ -245,10 +245,14 @@ def import_checkpoint(args: Namespace) -> int:
 
     from elite.student import save_student
     from elite.student.published import import_published
+    from elite.taxonomy import load_taxonomy
 
-    student, report = import_published(args.model, layout=args.weight_layout)
+    taxonomy = None if args.taxonomy is None else load_taxonomy(args.taxonomy)
+
+    student, report = import_published(args.model, layout=args.weight_layout, taxonomy=taxonomy)
     save_student(student, out)
     say("\n".join(report.lines()))
+    say(f"classes of {student.taxonomy.name}; --taxonomy selects others")
     say(f"{sum(p.numel() for p in student.parameters()):,} parameters written to {out}")
     return 0
 
@@ -265,6 +269,7 @@ def _export_arguments(parser: Parser) -> None:
 def _import_arguments(parser: Parser) -> None:
     _conversion_arguments(parser, "Published checkpoint (.ckpt).")
     text = "Weight layout: KRSC, RSKC (spconv 2.0 and 2.1) or RSCK (spconv 1.x) (default: detected)."
+    parser.add("--taxonomy", metavar="NAME|YAML", help="Classes of the logits (default: by their number).")
     parser.add("--weight-layout", choices=("KRSC", "RSKC", "RSCK"), help=text)
 
 

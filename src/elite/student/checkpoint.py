@@ -7,7 +7,7 @@ only this package.
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from safetensors.torch import save
@@ -16,7 +16,9 @@ from torch import Tensor
 from elite.config import StudentConfig, from_plain, plain
 from elite.errors import CheckpointError, ConfigError
 from elite.files import open_regular, parse_json, write_bytes
+from elite.sensor import SensorSpec, sensor_from
 from elite.student.spvcnn import SPVCNN
+from elite.taxonomy import Taxonomy, taxonomy_from
 from elite.version import __version__
 from elite.weights.safetensors_file import open_safetensors
 from elite.weights.torch_file import check_numbers, is_state_dict, open_torch, unreadable
@@ -33,7 +35,8 @@ def save_student(student: SPVCNN, path: Path) -> None:
     """
     tensors = {name: value.detach().cpu().contiguous() for name, value in student.state_dict().items()}
     # One entry, because safetensors writes several in any order.
-    metadata = {FORMAT: json.dumps({"config": plain(student.config), "version": __version__})}
+    about = {"config": plain(student.config), **domain_entries(student), "version": __version__}
+    metadata = {FORMAT: json.dumps(about)}
     write_bytes(path, save(tensors, metadata))
 
 
@@ -70,7 +73,8 @@ def _load_safetensors(path: Path) -> SPVCNN:
                 "one with 'elite import' or 'elite export'."
             )
         try:
-            values = parse_json(file.metadata[FORMAT])["config"]
+            about = parse_json(file.metadata[FORMAT])
+            values = about["config"]
         except (ValueError, TypeError, KeyError) as error:
             raise CheckpointError(
                 f"{path}: expected the student's configuration in its metadata, found damage ({error}). Export the "
@@ -78,7 +82,7 @@ def _load_safetensors(path: Path) -> SPVCNN:
             ) from error
         config = student_config(values, path)
         check_fit(config, file.shapes, path, remedy="Export the student again")
-        return student_from(config, file.read(), path)
+        return student_from(config, file.read(), path, **domain_of(about, path))
 
 
 def _load_training_checkpoint(path: Path) -> SPVCNN:
@@ -94,7 +98,36 @@ def _load_training_checkpoint(path: Path) -> SPVCNN:
         prefix = AVERAGE if has_average else "student."
         shapes = {name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)}
         check_fit(config, shapes, path, remedy="Give another checkpoint of the run")
-        return student_from(config, file.read(shapes), path)
+        return student_from(config, file.read(shapes), path, **domain_of(file.content, path, "elite_"))
+
+
+class Domain(TypedDict, total=False):
+    """What a student was trained for: the classes of its logits, and the sensor of its scans."""
+
+    taxonomy: Taxonomy
+    sensor: SensorSpec
+
+
+def domain_entries(student: SPVCNN, prefix: str = "") -> dict[str, Any]:
+    """Return taxonomy and sensor of a student as plain entries of a file."""
+    return {f"{prefix}taxonomy": student.taxonomy.to_dict(), f"{prefix}sensor": student.sensor.to_dict()}
+
+
+def domain_of(values: Mapping[str, Any], path: Path, prefix: str = "") -> Domain:
+    """Return taxonomy and sensor of a file. Files of before version 0.2 have none, and mean SemanticKITTI.
+
+    Raises:
+        CheckpointError: damaged entries.
+    """
+    domain = Domain()
+    try:
+        if (taxonomy := values.get(f"{prefix}taxonomy")) is not None:
+            domain["taxonomy"] = taxonomy_from(taxonomy, str(path))
+        if (sensor := values.get(f"{prefix}sensor")) is not None:
+            domain["sensor"] = sensor_from(sensor, str(path))
+    except ConfigError as error:
+        raise CheckpointError(f"{error} Use the version of elite that wrote it.") from error
+    return domain
 
 
 # ---- shared with published checkpoints --------------------------------------------------------------------------
@@ -139,13 +172,22 @@ def check_fit(config: StudentConfig, shapes: Mapping[str, Tensor], source: objec
         )
 
 
-def student_from(config: StudentConfig, state: Mapping[str, Tensor], source: object) -> SPVCNN:
+def student_from(
+    config: StudentConfig,
+    state: Mapping[str, Tensor],
+    source: object,
+    taxonomy: Taxonomy | None = None,
+    sensor: SensorSpec | None = None,
+) -> SPVCNN:
     """Return a student with weights that fit it, in eval mode.
 
     Raises:
-        CheckpointError: a weight is not finite.
+        CheckpointError: a weight is not finite, or the classes do not fit the taxonomy.
     """
     check_numbers(state, source)
-    student = SPVCNN.from_config(config)
+    try:
+        student = SPVCNN.from_config(config, taxonomy, sensor)
+    except ConfigError as error:
+        raise CheckpointError(f"{source}: {error}") from error
     student.load_state_dict(dict(state), strict=True)
     return student.eval()

@@ -12,6 +12,7 @@ from elite.config import StudentConfig
 from elite.errors import CheckpointError
 from elite.student.checkpoint import check_fit, student_config, student_from
 from elite.student.spvcnn import SPVCNN
+from elite.taxonomy import Taxonomy, default_taxonomy, load_taxonomy
 from elite.weights.names import NamedWeights, find_weights, foreign_note
 from elite.weights.torch_file import check_numbers, describe_kind, is_array, open_torch
 
@@ -68,7 +69,11 @@ _POINT_PARTS = {"layer_in.0": "own", "layer_out.0": "fuse", "layer_out.2": "out"
 
 
 def import_published(
-    path: Path, *, layout: WeightLayout | None = None, config: StudentConfig | None = None
+    path: Path,
+    *,
+    layout: WeightLayout | None = None,
+    config: StudentConfig | None = None,
+    taxonomy: Taxonomy | None = None,
 ) -> tuple[SPVCNN, ImportReport]:
     """Convert a checkpoint of 2DPASS or the released ELiTe into a student in eval mode.
 
@@ -77,6 +82,7 @@ def import_published(
             (z, y, x, a, b) may be RSKC (out, in; spconv 2.0, 2.1) or RSCK (in, out; spconv 1.x), which equal channels
             do not distinguish. This argument is then required.
         config: by default the published student with the channels and classes in the file.
+        taxonomy: classes of the logits; None = SemanticKITTI's for 20 classes, nuScenes' for 17.
 
     Raises:
         CheckpointError: not such a checkpoint, an unknown or missing key, or an ambiguous layout.
@@ -93,7 +99,13 @@ def import_published(
         check_fit(config, shapes, path, remedy="Give the complete state_dict of its training, and its configuration")
         state = file.read(published)
     check_numbers(state, path)
-    return student_from(config, _converted(state, report.weight_layout, path), path), report
+    weights, taxonomy = _converted(state, report.weight_layout, path), taxonomy or _published_taxonomy(config.classes)
+    return student_from(config, weights, path, taxonomy), report
+
+
+def _published_taxonomy(classes: int) -> Taxonomy:
+    nuscenes = load_taxonomy("nuscenes-lidarseg")
+    return nuscenes if classes == len(nuscenes) else default_taxonomy(classes)
 
 
 def _student_keys(found: NamedWeights, report: ImportReport, path: Path) -> dict[str, Tensor]:

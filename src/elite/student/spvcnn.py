@@ -5,10 +5,13 @@ from jaxtyping import Float, Float32, Int64
 from torch import Tensor, nn
 
 from elite.config import StudentConfig
+from elite.errors import ConfigError
+from elite.sensor import SensorSpec, load_sensor
 from elite.sparse import Backend, Geometry, Grid, build_geometry
 from elite.student import native_training
 from elite.student.blocks import Stage
 from elite.student.point_mlp import PointMLP
+from elite.taxonomy import Taxonomy, default_taxonomy
 from elite.types import StageOutput, StudentOutput
 
 
@@ -17,6 +20,9 @@ class SPVCNN(nn.Module):
 
     Keyword arguments as in :class:`elite.config.StudentConfig`. The attribute ``backend`` (auto, native, torch, spconv)
     may be set at any time. It is not saved with the weights, and changes logits by at most about 1e-5.
+
+    Files contain the ``taxonomy`` of the logits and the ``sensor`` of the training scans. Neither changes the network.
+    By default they are SemanticKITTI's; classes of other counts are numbered.
     """
 
     backend: Backend = "auto"
@@ -29,9 +35,17 @@ class SPVCNN(nn.Module):
         volume: tuple[tuple[float, float, float], tuple[float, float, float]] = StudentConfig.volume,
         cells: tuple[int, int, int] = (1000, 1000, 60),
         classes: int = 20,
+        taxonomy: Taxonomy | None = None,
+        sensor: SensorSpec | None = None,
     ) -> None:
         super().__init__()
         self.config = StudentConfig(channels=channels, strides=strides, volume=volume, cells=cells, classes=classes)
+        self.taxonomy, self.sensor = taxonomy or default_taxonomy(classes), sensor or load_sensor("hdl-64e")
+        if len(self.taxonomy) != classes:
+            raise ConfigError(
+                f"student.classes: expected {len(self.taxonomy)}, the classes of {self.taxonomy.name} with the ignored "
+                f"one, found {classes}. Remove --student.classes."
+            )
         self.grid = Grid(self.config.volume, self.config.cells)
         self.point_mlp = PointMLP(channels)
         self.stages = nn.ModuleList(Stage(channels) for _ in strides[1:])
@@ -40,9 +54,11 @@ class SPVCNN(nn.Module):
         )
 
     @classmethod
-    def from_config(cls, config: StudentConfig) -> "SPVCNN":
+    def from_config(
+        cls, config: StudentConfig, taxonomy: Taxonomy | None = None, sensor: SensorSpec | None = None
+    ) -> "SPVCNN":
         """Return an untrained student."""
-        return cls(**vars(config))
+        return cls(**vars(config), taxonomy=taxonomy, sensor=sensor)
 
     def forward(
         self, points: Float32[Tensor, "n 3"], remission: Float[Tensor, "n"], batch_index: Int64[Tensor, "n"]

@@ -7,6 +7,7 @@
     MixedPrecision      state of the gradient scaler, in a run with one
     epoch, global_step  position; global_step counts skipped steps
     elite_config        settings            elite_versions  versions that wrote the file
+    elite_taxonomy, elite_sensor  classes and sensor of the student
     elite_data          summary of the data (``elite.training.resume``)
     elite_best          best validation mIoU so far, or None
     elite_teacher       allocator of AdaLoRA and a digest of the foundation model, in a run with a teacher
@@ -24,6 +25,7 @@ from lightning.fabric import Fabric
 from elite.config import plain
 from elite.environment import describe
 from elite.errors import CheckpointError, is_machine_fault
+from elite.student.checkpoint import domain_entries
 from elite.training.module import TrainingModule
 from elite.training.random_state import random_states
 from elite.training.step import OptimizerStep
@@ -59,6 +61,7 @@ class CheckpointLayout:
             "global_step": step.scheduled_steps,
             "elite_config": plain(training.config),
             "elite_versions": self._versions,
+            **domain_entries(training.student, "elite_"),
             "elite_data": self.data,
             "elite_best": best,
             "elite_progress": {
