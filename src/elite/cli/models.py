@@ -90,6 +90,7 @@ def evaluate(args: Namespace) -> int:
     from elite.datasets import SemanticKITTI
     from elite.evaluation import by_segmenter, saved_predictions
     from elite.evaluation import evaluate as run
+    from elite.taxonomy import require_equal_taxonomies
 
     dataset = SemanticKITTI(args.data, args.split, frames=args.frames, labels=args.labels, cameras=())
     report_unused(dataset)
@@ -100,6 +101,7 @@ def evaluate(args: Namespace) -> int:
     else:
         made_with = {"votes": args.votes, "vote_by": args.vote_by, "seed": args.seed}
         segmenter = load_segmenter(args.model, args)
+        require_equal_taxonomies(segmenter.taxonomy, dataset.taxonomy, args.model)
         predict = by_segmenter(segmenter)
     result = run(dataset, predict, lambda items: progress(items, name="evaluate"))
     if not args.predictions:

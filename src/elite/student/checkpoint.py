@@ -102,7 +102,7 @@ def _load_training_checkpoint(path: Path) -> SPVCNN:
 
 
 class Domain(TypedDict, total=False):
-    """What a student was trained for: the classes of its logits, and the sensor of its scans."""
+    """Classes of the logits of a student, and sensor of its training scans."""
 
     taxonomy: Taxonomy
     sensor: SensorSpec
