@@ -22,8 +22,9 @@ figures: install     ## pictures and tables of the docs; requires the folder of 
 	$(BIN)/python docs/figures/pseudo_label.py
 	$(BIN)/python -m experiments.tables
 
+# A test file runs in one process, with the fixtures of its module.
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: install
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

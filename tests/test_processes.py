@@ -10,6 +10,7 @@ import pytest
 
 from elite.errors import ConfigError
 from elite.processes import Processes, is_first, launcher, process_counts
+from tests.support.waiting import PATIENCE_S
 
 TORCHRUN = {
     **{"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "4"},
@@ -102,7 +103,7 @@ def test_processes_leave_their_group_before_exit(tmp_path: Path):
         "processes = Processes(2, 'cpu')\n"
         "assert sorted(processes.gather(processes.rank)) == [0, 1]\n"
     )
-    done = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 0, done.stderr
     assert "left" in done.stdout
     assert "still in" not in done.stdout

@@ -33,6 +33,7 @@ from elite.synthetic import DriveConfig, render_drive
 from elite.types import Camera, PointPixelPairs
 from tests.support.processes import Trial
 from tests.support.scans import CALIBRATION, random_scan, write_frame
+from tests.support.waiting import PATIENCE_S
 
 CAR, PERSON, ROAD, BUILDING = (CLASS_ID[name] for name in ("car", "person", "road", "building"))
 
@@ -445,7 +446,7 @@ def test_pseudo_label_with_two_processes_equals_one(drive: Path, tmp_path: Path)
     one, two = tmp_path / "one", tmp_path / "two"
     run(drive, one)
     command = [sys.executable, "-m", "elite", *pseudo_label_argv(drive, two)]
-    done = subprocess.run([*command, "--devices", "2"], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([*command, "--devices", "2"], capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("8 images labelled") == 1
     assert contents(two) == contents(one)

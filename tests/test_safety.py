@@ -398,7 +398,7 @@ def test_foundation_folder_with_a_pipe_is_refused(name, resnet, time_limit):
         (resnet / "model.safetensors").unlink()
     (resnet / name).unlink(missing_ok=True)
     os.mkfifo(resnet / name)
-    time_limit(20)
+    time_limit(120)
     with pytest.raises(CheckpointError, match="found a pipe"):
         load_folder(resnet)
 
@@ -412,7 +412,7 @@ def test_weights_that_are_a_pipe_are_refused(tmp_path, time_limit):
 
     path = tmp_path / "pipe"
     os.mkfifo(path)
-    time_limit(20)
+    time_limit(120)
     readers = [load_torch, load_student, import_published, load_sam, load_teacher]
     readers += [lambda path: unpack(path, "a", expected="file", remedy="Copy it").__enter__()]
     readers += [load_folder, lambda path: Sam.load(str(path))]

@@ -18,6 +18,7 @@ from elite import environment
 from elite.errors import ConfigError, MissingExtraError
 from elite.sparse import backends, resolve_backend, spconv_conv
 from tests.support.spconv_cases import CASES
+from tests.support.waiting import PATIENCE_S
 
 CUDA = torch.device("cuda")
 
@@ -31,7 +32,7 @@ def faults() -> dict[str, str | None]:
         [sys.executable, "-W", "ignore", "-m", "tests.support.spconv_cases"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         cwd=Path(__file__).parents[1],
     )

@@ -197,8 +197,9 @@ def endless(*_: object) -> None:
 def test_render_drive_signal_ends_its_processes_at_once(tmp_path: Path, monkeypatch) -> None:
     """Not after their part of the drive, which takes minutes."""
     monkeypatch.setattr(rendering, "_render_part", endless)
-    threading.Timer(1, os.kill, (os.getpid(), signal.SIGTERM)).start()
     parts = [("00", [0]), ("00", [1])]
-    with raise_on_signal(), pytest.raises(Terminated):
-        rendering._run(Layout(tmp_path), TINY, parts, 2, lambda count: None)
+    with raise_on_signal():
+        threading.Timer(1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        with pytest.raises(Terminated):
+            rendering._run(Layout(tmp_path), TINY, parts, 2, lambda count: None)
     assert not multiprocessing.active_children()

@@ -365,8 +365,8 @@ def test_teacher_training_stalled_image_ends_in_time(
         return read(self, key)
 
     monkeypatch.setattr(ImageSet, "__getitem__", wait)
-    settings = configured(streets, tmp_path / "model", architecture, data={"workers": 1, "timeout": 0.5})
-    with pytest.raises(DataError, match=r"no data in 0.5 s.*--data.timeout"):
+    settings = configured(streets, tmp_path / "model", architecture, data={"workers": 1, "timeout": 2.0})
+    with pytest.raises(DataError, match=r"no data in 2 s.*--data.timeout"):
         train_teacher(settings, progress=False)
 
 

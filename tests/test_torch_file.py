@@ -250,7 +250,7 @@ def test_open_torch_of_a_pickle_bomb_is_refused_or_read_in_bounds(
 ) -> None:
     path = write(tmp_path / "a.pt", {})
     rewritten(path, lambda found, data: PICKLES[kind] if found.filename.endswith("data.pkl") else data)
-    time_limit(20)
+    time_limit(120)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     if kind == "a place far away in the memo":
         assert load_torch(path) == {}
@@ -397,7 +397,7 @@ def test_weight_files_that_are_pipes_folders_or_devices_are_refused(
     from elite.weights.safetensors_file import open_safetensors
 
     os.mkfifo(tmp_path / "pipe")
-    time_limit(20)
+    time_limit(120)
     readers = (load_torch, load_student, lambda path: open_safetensors(path).__enter__())
     for path, found in ((tmp_path / "pipe", "a pipe"), (Path("/dev/zero"), "a pipe"), (tmp_path, "found a folder")):
         for read in readers:

@@ -34,6 +34,7 @@ from elite.training.throughput import Throughput
 from elite.types import Batch
 from tests.support.runs import SMALL, student_run
 from tests.support.scans import random_scan, write_frame
+from tests.support.waiting import PATIENCE_S
 
 
 @pytest.fixture
@@ -280,7 +281,7 @@ segment = elite.Segmenter.load({str(trained / "checkpoints" / "best.ckpt")!r})
 result = segment(np.zeros((5, 3), np.float32), np.ones(5, np.float32))
 assert result.labels.shape == result.confidence.shape == (5,) and result.labels.min() >= 1
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE_S)
 
 
 def test_throughput_waiting_excludes_validation(monkeypatch) -> None:

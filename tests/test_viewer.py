@@ -1,7 +1,6 @@
 """The viewer without a browser: colours, picking, texts, sources, background work."""
 
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from elite.viewer.images import draw_labels, draw_regions
 from elite.viewer.text import legend_label, picked, status, worst
 from elite.viewer.window import first_choice, open_window
 from tests.support.scans import random_scan, write_frame
+from tests.support.waiting import PATIENCE_S, wait_until
 
 STYLE = make_style(dark=True, safe=False)
 
@@ -242,13 +242,6 @@ def test_scene_view_camera_that_returns_has_its_picture_and_place(kitti: Path):
         assert not np.allclose(scene._cameras["image_2"][0].position, handle.position)
 
 
-def wait_until(condition) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def test_data_source_with_a_removed_scan_reports_a_data_error(tiny_kitti: Path, tmp_path: Path):
     source, live = open_data(tiny_kitti), ScanSource("live")
     source.dataset.scan_path(0).unlink()
@@ -298,7 +291,7 @@ def test_viewer_damaged_scan_is_reported_and_the_next_shown(tiny_kitti: Path):
     cache = FrameCache(DataSource(SemanticKITTI(tiny_kitti)), news.set, failures.append)
     for i in (0, 1):
         while not cache.frame(i, []).complete:
-            assert news.wait(10)
+            assert news.wait(PATIENCE_S)
             news.clear()
     assert "000000.bin: expected a multiple of 16 bytes" in cache.frame(0, []).fault
     assert cache.frame(0, []).cloud is None
@@ -312,18 +305,18 @@ def test_background_work_drops_outdated_requests_and_results():
 
     def make(key: int) -> int:
         begun.set()
-        assert go.wait(10)
+        assert go.wait(PATIENCE_S)
         made.append(key)
         return key
 
     done = threading.Semaphore(0)
     work = Background(make, keep=2, done=done.release, failed=lambda error: None)
     work.request([1, 2, 3])
-    assert begun.wait(10)
+    assert begun.wait(PATIENCE_S)
     work.request([1, 4, 5])  # 1 is in progress, 2 and 3 are dropped
     go.set()
     for _ in range(3):
-        assert done.acquire(timeout=10)
+        assert done.acquire(timeout=PATIENCE_S)
     work.close()
     assert made == [1, 4, 5]
     assert [work.get(key) is not None for key in (1, 2, 4, 5)] == [False, False, True, True]
@@ -342,7 +335,7 @@ def test_rank_frames_puts_the_worst_first(tiny_kitti: Path, tmp_path: Path):
     assert cache.ranking() == ([], 0, 3)
     cache.rank()
     for _ in range(3):
-        assert news.acquire(timeout=10)
+        assert news.acquire(timeout=PATIENCE_S)
     ranked, done, of = cache.ranking()
     cache.close()
     assert ([i for i, _ in ranked], done, of) == ([1, 0, 2], 3, 3)
@@ -369,7 +362,7 @@ def test_window_with_a_read_that_never_ends_closes(tiny_kitti: Path, monkeypatch
 
     def open_and_close() -> None:
         with open_window(source, first_choice(source), host="127.0.0.1", port=0):
-            assert begun.wait(10)
+            assert begun.wait(PATIENCE_S)
 
     monkeypatch.setattr(source, "read", stall)
     thread = threading.Thread(target=open_and_close)

@@ -20,6 +20,7 @@ from elite.labels import CLASS_ID, COLORS, SAFE_COLORS
 from elite.viewer import DataSource, ScanSource, Viewer, first_choice, open_window
 from elite.viewer.source import Source
 from tests.support.scans import write_frame
+from tests.support.waiting import PATIENCE_S, wait_until
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -93,7 +94,7 @@ class Window:
         return int((scene == COLORS[class_id]).all(axis=2).sum())
 
     def wait_for(self, condition: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_S
         while not condition():
             assert time.monotonic() < deadline, f"waited in vain: {what}"
             self.page.wait_for_timeout(100)
@@ -266,10 +267,7 @@ def shown(drive) -> Iterator[Viewer]:
     """A viewer that has drawn a frame, without a page."""
     source = DataSource(SemanticKITTI(drive))
     with open_window(source, first_choice(source), host="127.0.0.1", port=0) as viewer:
-        deadline = time.monotonic() + 30
-        while viewer.shown < 0:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_until(lambda: viewer.shown >= 0, "a frame is drawn")
         yield viewer
 
 

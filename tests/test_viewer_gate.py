@@ -29,6 +29,7 @@ from elite.student import SPVCNN, save_student
 from elite.viewer import ScanSource, Viewer, first_choice, open_data, open_window
 from elite.viewer.gate import MESSAGE_BYTES, Gate, GuardedServer, listen
 from tests.support.scans import random_scan
+from tests.support.waiting import PATIENCE_S, wait_until
 
 PROTOCOL = f"viser-v{viser.__version__}"
 TOKEN = "right-token_0"
@@ -131,13 +132,6 @@ def test_gate_exposed_requires_the_token_in_query_or_cookie(host):
 # ---- the server -----------------------------------------------------------------------------------------------
 
 
-def wait_until(condition) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def opened(folder: Path, **options) -> Viewer:
     """A viewer on one scan, drawn."""
     random_scan(np.random.default_rng(0)).tofile(folder / "0.bin")
@@ -165,7 +159,7 @@ def exchange(viewer: Viewer, headers: dict[str, str], path: str = "/") -> tuple[
     """(status, headers, what follows them): all until the server closes, or as many bytes as the scene has."""
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     received = b""
-    with socket.create_connection(("127.0.0.1", viewer.server.get_port()), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", viewer.server.get_port()), timeout=PATIENCE_S) as connection:
         connection.sendall(f"GET {path} HTTP/1.1\r\n{lines}\r\n".encode("latin-1"))
         while len(received) < SCENE_BYTES and (chunk := connection.recv(65536)):
             received += chunk
@@ -254,8 +248,8 @@ def test_server_share_request_opens_no_tunnel(local, monkeypatch):
     with dial(local) as client:
         send(client, type="ShareUrlRequest")
         send(client, type="ShareUrlDisconnect")
-        assert asked.acquire(timeout=10)
-        assert asked.acquire(timeout=10)
+        assert asked.acquire(timeout=PATIENCE_S)
+        assert asked.acquire(timeout=PATIENCE_S)
     assert local.server._share_tunnel is None
 
 
@@ -270,7 +264,7 @@ def test_server_connection_without_a_request_is_closed(tmp_path, monkeypatch):
     monkeypatch.setattr("elite.viewer.gate.REQUEST_S", 0.1)
     with (
         opened(tmp_path, host="127.0.0.1") as viewer,
-        socket.create_connection(("127.0.0.1", viewer.server.get_port()), timeout=5) as connection,
+        socket.create_connection(("127.0.0.1", viewer.server.get_port()), timeout=PATIENCE_S) as connection,
     ):
         assert connection.recv(1) == b""
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 
 from elite.types import Batch
+from tests.support.waiting import PATIENCE_S
 
 Fault = Callable[[], None]
 BATCH = "batch {} of this process begins"
@@ -63,7 +64,7 @@ class ForkedProcess:
         found = Path(f"/proc/{self._process.pid}/task").glob("*/children")
         return [int(number) for path in found for number in path.read_text().split()]
 
-    def wait(self, timeout_s: float = 120) -> int:
+    def wait(self, timeout_s: float = PATIENCE_S) -> int:
         """Exit status; negative after a signal.
 
         Raises:
@@ -75,7 +76,7 @@ class ForkedProcess:
             raise TimeoutError(f"still running after {timeout_s} s: {self.output()[-2000:]}")
         return self._process.exitcode
 
-    def wait_for(self, text: str, timeout_s: float = 120) -> None:
+    def wait_for(self, text: str, timeout_s: float = PATIENCE_S) -> None:
         """Wait until the text is printed, the process has ended, or the time is over."""
         while text not in self.output() and self.is_running() and time.monotonic() - self.started_at < timeout_s:
             time.sleep(0.005)
@@ -120,13 +121,19 @@ def _command(argv: list[str], fault: Fault | None) -> None:
     sys.exit(main(argv))
 
 
+def free_port() -> int:
+    """Free port outside the range from which the system chooses, so that no other test is given it meanwhile."""
+    for port in count(10_000 + os.getpid() % 10_000):
+        with socket.socket() as one, suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError
+
+
 def two_machines() -> list[dict[str, str]]:
     """Environment variables of two torchrun processes, each on its own machine."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     shared = {"WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 1, "LOCAL_RANK": 0, "TORCHELASTIC_RUN_ID": "test"}
-    shared |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": 1}
+    shared |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "OMP_NUM_THREADS": 1}
     ranks = [{"RANK": rank, "GROUP_RANK": rank} for rank in range(2)]
     return [{name: str(value) for name, value in (shared | variables).items()} for variables in ranks]
 
