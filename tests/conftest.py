@@ -13,14 +13,13 @@ os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the command does
 import numpy as np
 import pytest
 import torch
-from jaxtyping import install_import_hook
 from PIL import Image
 
-from tests.support import shapes
+from tests.support.shapes import install_shape_checks
 
 # Shapes and dtypes in signatures are checked in tests only: the checks are too slow for training. The hook precedes
 # every import of elite.
-install_import_hook("elite", f"{shapes.__name__}.check_shapes")
+install_shape_checks()
 
 from tests.support.foundation import write_foundation
 from tests.support.scans import write_tiny_kitti
@@ -29,8 +28,8 @@ from tests.support.scans import write_tiny_kitti
 UNIT = (
     *("checkpoint", "config_file", "cutmix", "dataset", "distillation_losses", "evaluation", "geometry", "guard"),
     *("inference", "labels_layout", "language", "layers", "losses", "metrics", "native_geometry", "pixels"),
-    *("properties", "pseudo_score", "real_frames", "safety", "sam_weights", "semantickitti", "sparse", "streaming"),
-    *("submission", "suite", "taxonomy", "terminal", "torch_file", "viewer", "viewer_gate", "watershed"),
+    *("properties", "pseudo_score", "real_frames", "safety", "sam_weights", "semantickitti", "shapes", "sparse"),
+    *("streaming", "submission", "suite", "taxonomy", "terminal", "torch_file", "viewer", "viewer_gate", "watershed"),
 )
 
 REAL_DATA = Path(os.environ.get("ELITE_REAL_DATA", Path(__file__).parents[2] / "shared" / "data"))

@@ -127,13 +127,6 @@ def test_convolution_of_one_voxel_equals_the_centre_weight():
     torch.testing.assert_close(out, feats @ weight[13])
 
 
-def test_wrong_shape_in_tests_is_refused():
-    with pytest.raises(TypeError, match="weight"):
-        submanifold_conv(
-            torch.randn(1, 3), torch.randn(26, 3, 4), KernelMap.build(torch.zeros(1, 4, dtype=torch.int64))
-        )
-
-
 # ---- poolings -------------------------------------------------------------------------------------------------
 
 

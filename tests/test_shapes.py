@@ -1,0 +1,27 @@
+"""The shape checks that run in all tests."""
+
+import numpy as np
+import pytest
+import torch
+from beartype.roar import BeartypeCallHintViolation
+
+from elite.losses import lovasz_softmax
+from elite.types import Scan
+
+
+@pytest.mark.parametrize("n", [3, 4])
+def test_shape_check_of_matching_arguments_passes(n: int) -> None:
+    lovasz_softmax(torch.zeros(n, 20), torch.ones(n, dtype=torch.int64))
+    Scan(np.zeros((n, 3), np.float32), np.zeros(n, np.float32))
+
+
+@pytest.mark.parametrize(("rows", "dtype"), [(4, torch.int64), (3, torch.int32)])
+def test_shape_check_of_another_length_or_dtype_fails(rows: int, dtype: torch.dtype) -> None:
+    with pytest.raises(BeartypeCallHintViolation, match="labels"):
+        lovasz_softmax(torch.zeros(3, 20), torch.ones(rows, dtype=dtype))
+
+
+@pytest.mark.parametrize(("count", "dtype"), [(4, np.float32), (3, np.float64)])
+def test_shape_check_of_a_record_with_another_length_or_dtype_fails(count: int, dtype: type) -> None:
+    with pytest.raises(BeartypeCallHintViolation, match="remission"):
+        Scan(np.zeros((3, 3), np.float32), np.zeros(count, dtype))
