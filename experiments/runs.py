@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from elite.files import remove_partial_line
 from elite.metrics import score
 
 RESULTS = Path(__file__).parent / "results"
@@ -81,6 +82,7 @@ def append_row(path: Path, row: Mapping[str, object]) -> None:
     """Append one row, after a header in a new file."""
     with path.open("a", newline="") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        remove_partial_line(path)  # of a process that was killed
         writer = csv.DictWriter(file, list(row), lineterminator="\n")
         if file.tell() == 0:
             writer.writeheader()

@@ -16,7 +16,7 @@ from elite.cli import main
 from elite.cli.exits import exit_status
 from elite.config import TrainConfig
 from elite.errors import DataError, StoppedError
-from elite.files import atomic_file, read_file, write_bytes
+from elite.files import atomic_file, read_file, remove_partial_line, write_bytes
 from elite.signals import Terminated, raise_on_signal
 from elite.terminal import printable, say
 from tests.support.settings import parse_settings
@@ -188,6 +188,15 @@ def test_package_reads_files_through_bounded_readers_only() -> None:
         if call in path.read_text() and str(path.relative_to(package)) not in own
     }
     assert not found
+
+
+@pytest.mark.parametrize(
+    ("content", "kept"), [(b"a\r\nb\r\n", b"a\r\nb\r\n"), (b"a\nb", b"a\n"), (b"a", b""), (b"", b"")]
+)
+def test_remove_partial_line_keeps_complete_lines(tmp_path: Path, content: bytes, kept: bytes) -> None:
+    (tmp_path / "a").write_bytes(content)
+    remove_partial_line(tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == kept
 
 
 def test_atomic_file_needs_no_chmod(tmp_path: Path, monkeypatch) -> None:

@@ -464,6 +464,12 @@ def test_scores_show_rates_and_confused_classes() -> None:
     assert found.top_confusions(points=101) == []
 
 
+def test_curves_of_a_killed_run_end_before_its_partial_row(run: Path) -> None:
+    (run / "metrics.csv").write_text("step,train/loss\n4,2.5\n9,1.5\n14,0.")
+    curve = read_run(run).curves.columns["train/loss"]
+    assert (curve.x.tolist(), curve.y.tolist()) == ([4, 9], [2.5, 1.5])
+
+
 def test_curves_sum_the_loss_terms(run: Path) -> None:
     """The second row is of a batch without images: its teacher has no sum, its student has."""
     (run / "metrics.csv").write_text(

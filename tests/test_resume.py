@@ -196,6 +196,17 @@ def test_resume_with_a_state_of_another_shape_is_refused(stopped: TrainConfig) -
         train(stopped, progress=False)
 
 
+def test_resume_after_a_kill_within_a_line_removes_the_line(stopped: TrainConfig) -> None:
+    """The row of step 12 may be cut to that of step 1, which the checkpoint includes."""
+    names = (stopped.out / "metrics.csv").read_text().splitlines()[0].split(",")
+    for name, line in (("metrics.csv", "," * names.index("step") + "1"), ("faults.jsonl", '{"step": 1, "fau')):
+        with (stopped.out / name).open("a") as file:
+            file.write(line)
+    train(stopped, progress=False)
+    assert "1" not in [row["step"] for row in read_metrics(stopped.out)]
+    assert (stopped.out / "faults.jsonl").read_text() == ""
+
+
 def test_resume_without_best_checkpoint_writes_the_next_best(stopped: TrainConfig, capsys) -> None:
     edit(stopped.out / "checkpoints" / "last.ckpt", elite_best=0.99)
     (stopped.out / "checkpoints" / "best.ckpt").unlink()

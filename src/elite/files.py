@@ -224,6 +224,14 @@ def _plain(value: Any) -> Any:
     return to_list() if to_list else str(value)
 
 
+def remove_partial_line(path: Path) -> None:
+    """Remove the last line of a file if it has no end, because the process that appended it was killed."""
+    with open_regular(path, None) as file:
+        content = file.read()
+    if not content.endswith(b"\n"):
+        os.truncate(path, content.rfind(b"\n") + 1)
+
+
 def refuse_inputs(out: Path, *inputs: Path) -> None:
     """Check that writing ``out`` does not replace an input: by path, by link or by another name of the same file.
 

@@ -70,6 +70,8 @@ class Curves:
 def read_curves(path: Path) -> Curves:
     """Read metrics.csv, in which most cells of a row are empty. A missing file has no curves.
 
+    A last row without its end is not read, since the run was killed as it wrote the row.
+
     Raises:
         DataError: the file is damaged.
     """
@@ -97,8 +99,9 @@ def _logged(curves: dict[str, Curve]) -> dict[str, Curve]:
 
 
 def _read_rows(path: Path) -> list[list[str]]:
+    text = read_utf8(path)
     try:
-        rows = list(csv.reader(read_utf8(path).splitlines(), strict=True))
+        rows = list(csv.reader(text[: text.rfind("\n") + 1].splitlines(), strict=True))
     except csv.Error as error:
         raise damaged(path, f"expected comma-separated values, found {error}") from error
     if not rows:

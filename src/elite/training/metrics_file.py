@@ -12,7 +12,10 @@ Row = dict[str, Any]
 
 
 class MetricsFile:
-    """Appends to FOLDER/metrics.csv. A run that resumes at ``step`` keeps the earlier rows and replaces the others."""
+    """Appends to FOLDER/metrics.csv. A run that resumes at ``step`` keeps the earlier rows and replaces the others.
+
+    A last row without its end is expected to have been removed, since its step may be cut short to an earlier one.
+    """
 
     def __init__(self, folder: Path, *, step: int = 0) -> None:
         self.path = folder / "metrics.csv"
@@ -44,7 +47,7 @@ class MetricsFile:
         return self._columns
 
     def _read(self) -> list[Row]:
-        """Rows of the file. A row that a kill cut short lacks its last columns, among them its step."""
+        """Rows of the file; empty cells are ''."""
         if not self.path.exists():
             return []
         try:

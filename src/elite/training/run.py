@@ -38,7 +38,7 @@ from elite.training.module import TrainingModule
 from elite.training.progress import Progress
 from elite.training.random_state import restore_random_state
 from elite.training.resume import ResumePoint, check_data, checkpoint_to_resume, summarise
-from elite.training.run_folder import check_folder, lock_path, open_folder, remove_partial_checkpoints
+from elite.training.run_folder import check_folder, lock_path, open_folder, remove_partial_output
 from elite.training.run_lock import RunLock
 from elite.training.saving import CheckpointFiles
 from elite.training.step import OptimizerStep
@@ -158,7 +158,7 @@ class _Run:
         if resume_point is None or not resume_point.is_in(self.config.out):
             open_folder(self.config, resume_point, parameters)
             say("\n".join(f"{name:28s} {count:>12,} parameters" for name, count in parameters.items()))
-        remove_partial_checkpoints(self.config.out)
+        remove_partial_output(self.config.out)
         if resume_point is not None and resume_point.best is not None:
             self._restore_best(resume_point.best)
 

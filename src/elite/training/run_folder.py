@@ -8,12 +8,13 @@ import yaml
 from elite.config import TrainConfig, plain
 from elite.environment import describe
 from elite.errors import ConfigError, OutputError
-from elite.files import atomic_file, write_bytes, write_json
+from elite.files import atomic_file, remove_partial_line, write_bytes, write_json
 from elite.training.resume import ResumePoint
 
 _RUN_FILES = ("config.yaml", "checkpoints/*.ckpt")  # one of these makes a folder a run folder
+_APPENDED_FILES = ("metrics.csv", "faults.jsonl")
 _REPLACED_FILES = (
-    *(*_RUN_FILES, "versions.json", "parameters.json", "metrics.csv", "evaluation*.json", "faults.jsonl"),
+    *(*_RUN_FILES, *_APPENDED_FILES, "versions.json", "parameters.json", "evaluation*.json"),
     *("tensorboard/events.out.tfevents.*", "report/*.png", "report/*.html", "untrained.safetensors"),
 )
 
@@ -60,10 +61,12 @@ def open_folder(config: TrainConfig, point: ResumePoint | None, parameters: dict
     write_json(config.out / "parameters.json", parameters)
 
 
-def remove_partial_checkpoints(out: Path) -> None:
-    """Remove checkpoints that were being written when the run was killed. Only the holder of the lock may do this."""
+def remove_partial_output(out: Path) -> None:
+    """Remove checkpoints and lines that were being written as the run was killed. Only the holder of the lock may."""
     for path in (out / "checkpoints").glob(".*.ckpt.*"):
         path.unlink(missing_ok=True)
+    for path in _matching(out, _APPENDED_FILES):
+        remove_partial_line(path)
 
 
 def _copy_history(point: ResumePoint, out: Path) -> None:
@@ -71,7 +74,7 @@ def _copy_history(point: ResumePoint, out: Path) -> None:
     checkpoints = point.path.parent
     if checkpoints.name != "checkpoints":
         return
-    for name in ("checkpoints/best.ckpt", "metrics.csv", "faults.jsonl"):
+    for name in ("checkpoints/best.ckpt", *_APPENDED_FILES):
         path = checkpoints.parent / name
         if path.is_file():
             try:
