@@ -37,7 +37,7 @@ from elite.training.metrics_log import MetricsLog
 from elite.training.module import TrainingModule
 from elite.training.progress import Progress
 from elite.training.random_state import restore_random_state
-from elite.training.resume import ResumePoint, check_data, checkpoint_to_resume, summarise
+from elite.training.resume import DataSummary, ResumePoint, check_data, checkpoint_to_resume, summarise
 from elite.training.run_folder import check_folder, lock_path, open_folder, remove_partial_output
 from elite.training.run_lock import RunLock
 from elite.training.saving import CheckpointFiles
@@ -107,7 +107,8 @@ class _Run:
         seed_everything(config.seed, workers=True, verbose=False)
         require_deterministic(config.deterministic)
         data = DataModule(config, self.stopping)
-        bytes_in_flight = self._check_data(data)
+        data_summary = summarise(data.ids())
+        bytes_in_flight = self._check_data(data, data_summary)
         fabric = build_fabric(
             accelerator=config.accelerator,
             devices=config.devices,
@@ -126,7 +127,7 @@ class _Run:
         with named_errors(fabric.world_size):
             launch(fabric)
             data.assign_process(fabric.global_rank, fabric.world_size, fabric.device.type)
-            self._train(fabric, data, training, faults)
+            self._train(fabric, data, data_summary, training, faults)
         return self._result(training, faults)
 
     def describe_saved(self) -> str:
@@ -140,14 +141,14 @@ class _Run:
             return "before its first checkpoint. Use --resume last to start from the beginning."
         return "before it began; nothing was written."
 
-    def _check_data(self, data: DataModule) -> int:
+    def _check_data(self, data: DataModule, data_summary: DataSummary) -> int:
         """Report doubtful data and refuse unusable data. Returns bytes of shared memory that the loaders need."""
         if is_first():
             for line in unused_data(data.train_set, data.val_set):
                 say(line)
             data.examine(notice)
         if self.resume_point is not None:
-            check_data(self.resume_point, summarise(data.ids()), allow_other=self.config.allow_other_data)
+            check_data(self.resume_point, data_summary, allow_other=self.config.allow_other_data)
         return data.read_startup_samples()
 
     def _open(self, lock: RunLock, parameters: dict[str, int]) -> None:
@@ -168,12 +169,19 @@ class _Run:
         else:
             say(f"{self.files.best} is missing, so the best score starts again with the next validation")
 
-    def _train(self, fabric: Fabric, data: DataModule, training: TrainingModule, faults: FaultLog) -> None:
+    def _train(
+        self,
+        fabric: Fabric,
+        data: DataModule,
+        data_summary: DataSummary,
+        training: TrainingModule,
+        faults: FaultLog,
+    ) -> None:
         """Build the loop, restore the checkpoint if the run resumes, and run it."""
         config, resume_point, plan = self.config, self.resume_point, build_plan(self.config, data)
         self.files.best_score = fabric.broadcast(self.files.best_score)  # the first process has read it
         step = OptimizerStep(fabric, training, faults, steps_per_epoch=data.steps_per_epoch(fabric.world_size))
-        layout = CheckpointLayout(step, summarise(data.ids()))
+        layout = CheckpointLayout(step, data_summary)
         begun = 0 if resume_point is None else resume_point.step
         progress = Progress(plan.total_steps, done=begun, enabled=self.progress and fabric.is_global_zero)
         log = MetricsLog(config.out, progress, step=begun, writes=fabric.is_global_zero)
