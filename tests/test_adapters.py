@@ -118,7 +118,7 @@ def test_adapt_full_frozen_or_first_block_trains_those_parameters() -> None:
 
 
 def test_adapt_targets_match_exact_names_only() -> None:
-    """A layer elsewhere whose name ends like a target's is left alone."""
+    """A layer elsewhere whose name ends like a target's is unchanged."""
     model = nn.ModuleDict({"layers": stack(2), "head": nn.ModuleDict({"layers": stack(2)})})
     adapter = adapt(model, "layers", AdapterConfig(method="lora", targets=("hidden",)))
     assert {name.split(".lora_")[0] for name in adapter.trained} == {"layers.0.hidden", "layers.1.hidden"}

@@ -251,7 +251,9 @@ def test_cutmix_without_instances_pastes_nothing(drive: Path) -> None:
     np.testing.assert_array_equal(without[(0, 0)].points, training_set(drive, 0, "1")[(0, 0)].points)
     assert not without.paster.finds_objects()
     assert training_set(drive, 8).paster.finds_objects()
-    from_donor = training_set(drive, 8, "0-1")  # sample 0 asks scan 1, which has none; sample 1 gets some of scan 0
+    from_donor = training_set(
+        drive, 8, "0-1"
+    )  # the donor of sample 0 is scan 1, which has none; sample 1 gets some of scan 0
     assert (from_donor[(0, 0)].remission < 1 / 5).all()
     assert (from_donor[(0, 1)].remission < 1 / 5).any()
 

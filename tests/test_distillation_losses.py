@@ -221,7 +221,7 @@ def labelled_by_loop(views: Views, point_labels: Tensor, stride: int, pairs: boo
 
 
 def test_labelled_pixels_of_two_cameras_worked_by_hand() -> None:
-    """The first camera has dense labels, so its pairs say nothing unless asked; the second has only its pairs."""
+    """The first camera has dense labels, so its pairs are used only on request; the second has only its pairs."""
     dense = torch.zeros(2, 2, 4, dtype=torch.uint8)
     dense[0] = torch.tensor([[9, 9, 0, 9], [9, 15, 9, 0]])
     dense[1] = 3  # not a label: the second image has none

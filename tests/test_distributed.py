@@ -122,7 +122,7 @@ def test_train_two_processes_equal_one_with_accumulation(drive: Path, results: l
 
 
 def test_train_two_processes_score_as_one(drive: Path, results: list[dict[str, Any]]) -> None:
-    """An odd number of scans, none of them scored twice: exactly what one process says of the same checkpoint."""
+    """An odd number of scans, none of them scored twice: the score is exactly that of one process."""
     assert SCORED % 2
     segmenter = Segmenter.load(drive / "two" / "checkpoints" / "best.ckpt", "cpu", backend="torch")
     frames = SemanticKITTI(drive / "kitti", "08", cameras=())

@@ -25,7 +25,7 @@ Change = Callable[[np.ndarray], np.ndarray]
 
 
 def street(seed: int = 0, points: int = 6000, *, parked: int = 900) -> np.ndarray:
-    """A level road at z = -1.73 with cars parked beside it: (n, 4) float32 x y z remission."""
+    """A level road at z = -1.73 with cars parked along it: (n, 4) float32 x y z remission."""
     rng = np.random.default_rng(seed)
 
     def box(low: tuple[float, ...], high: tuple[float, ...], count: int) -> np.ndarray:

@@ -89,7 +89,7 @@ def test_jitter_changes_colours_only() -> None:
 
 
 def test_jitter_draws_each_factor_from_its_whole_range() -> None:
-    """An even grey shows brightness alone, two greys contrast too, and an even red contrast times saturation."""
+    """An even grey shows brightness only, two greys contrast too, and an even red contrast times saturation."""
     rng, no_pairs = np.random.default_rng(0), PointPixelPairs(np.empty(0, np.int64), np.empty((0, 2), np.int64))
 
     def jittered(*colours: tuple[int, int, int]) -> np.ndarray:

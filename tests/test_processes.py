@@ -95,7 +95,7 @@ def test_processes_of_one_gather_its_value(environ) -> None:
 
 def test_processes_leave_their_group_before_exit(tmp_path: Path):
     """Otherwise gloo's threads may abort it, now and then."""
-    program = tmp_path / "program.py"  # a file: the launcher starts it once more
+    program = tmp_path / "program.py"  # a file: the launcher starts it again
     program.write_text(
         "import atexit, torch.distributed as d\n"
         "atexit.register(lambda: print('left' if not d.is_initialized() else 'still in'))\n"  # runs last of all

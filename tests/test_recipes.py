@@ -133,7 +133,7 @@ def test_train_on_scribbles_scores_on_full_labels(drive: Path, tmp_path: Path) -
 
 
 def test_pseudo_labels_of_scribbles_use_scribbles_only(drive: Path) -> None:
-    """Those made from all labels, or true ones, are refused; those made from the scribbles, and lifted ones, serve."""
+    """Labels made from all labels, or true ones, are refused; those of the scribbles, and lifted ones, are accepted."""
     scribble(drive)
 
     def module(labels: str, dense: str) -> DataModule:

@@ -40,7 +40,7 @@ from tests.support.scans import write_tiny_kitti
     ("workers", "changes"),
     [
         (2, {"steps": None, "epochs": 3, "save_every": 1}),  # epochs of two steps
-        (0, {"steps": None, "epochs": 3, "save_every": 100}),  # saved at the ends of epochs alone
+        (0, {"steps": None, "epochs": 3, "save_every": 100}),  # saved only at the ends of epochs
         (0, {"steps": 7, "val_every": 7, "save_every": 2}),
         (0, {"steps": 6, "val_every": 3, "save_every": 1}),
         (0, {"steps": 4, "val_every": 2, "accumulate": 2, "save_every": 1}),

@@ -191,7 +191,7 @@ def test_sam_proposer_batch_equals_single_prompts() -> None:
 
 @pytest.mark.parametrize("make", [small_sam, small_sam_hq, small_sam2], ids=["sam", "sam_hq", "sam2"])
 def test_sam_proposer_of_every_architecture_proposes_masks(make: Any) -> None:
-    """The image is encoded once, whatever is asked; all prompts get three answers, each its own."""
+    """The image is encoded once for all prompts; each prompt has its own three masks."""
     rng = np.random.default_rng(3)
     sam, (image, seeds) = Sam(make(), batch=2), scene((20, 50), rng)
     runs: list[int] = []

@@ -70,7 +70,7 @@ def test_load_sam_round_trip_restores_every_weight(tmp_path: Path, nested: str) 
 def test_load_sam_of_a_training_script_reads_the_weights_and_names_the_rest(
     tmp_path: Path, where: str, prefix: str, capsys: pytest.CaptureFixture
 ) -> None:
-    """With the optimiser's state, a numpy number and argparse's settings beside them."""
+    """With the optimiser's state, a numpy number and argparse's settings in the same file."""
     model = small_sam()
     state = {f"{prefix}{name}": value for name, value in meta_state(model).items()}
     content = {where: state, "optimizer": {"lr": np.float64(0.1)}, "args": Namespace(lr=0.1), "epoch": 3}
@@ -107,7 +107,7 @@ def test_load_sam_of_half_precision_is_full_precision(tmp_path: Path) -> None:
 def test_load_sam_of_published_sizes_infers_the_configuration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int, blocks: int, heads: int, global_blocks: list[int]
 ) -> None:
-    """Structure alone: each weight is one number, stored once and seen at full shape."""
+    """Structure only: each weight is one number, stored once and seen at full shape."""
     monkeypatch.setattr("elite.teacher.sam_weights.check_numbers", lambda state, source: None)
     config = full_config(width, blocks, heads, global_blocks)
     with torch.device("meta"):

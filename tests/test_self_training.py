@@ -64,7 +64,7 @@ def test_self_training_predictions_are_the_mean_softmax_of_views() -> None:
 def test_self_training_uses_unlabelled_scans_from_the_start(
     tiny_kitti: Path, tmp_path: Path, monkeypatch, length: str, batch: int, broken: int
 ) -> None:
-    """Without any image: the second of the two scans shows no label. Steps that are left out count as well, and so
+    """Without any image: the second of the two scans shows no label. Skipped steps count as well, and so
     do epochs that are shorter than a step.
     """
     data = DataConfig(root=tiny_kitti, sequences="00", batch_size=batch, workers=0, label_fraction=0.5)

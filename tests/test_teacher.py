@@ -62,7 +62,7 @@ def test_backbone_of_a_square_image_equals_transformers(narrow_folder: Path) -> 
 
 @torch.no_grad()
 def test_backbone_of_a_crop_equals_sliced_position_tables() -> None:
-    """20 x 64 patches against attention written out: every pair of tokens looks its offset up in the square's table."""
+    """20 x 64 patches against attention written out: the offset of each pair indexes the table."""
     model = narrow_sam(positions=2.0)
     images = random_images(320, 1024)
     taps = SamBackbone(model.vision_encoder, (2, 5, 8, 11))(images)

@@ -336,7 +336,7 @@ def test_teacher_training_by_classes_initialises_taps_and_heads(
     (named / "teacher.safetensors").write_bytes(pack(saved, HEADS_FORMAT, {"depths": [0, 1, 2, 4]}))
     with pytest.raises(CheckpointError, match=r"with teacher\.depths 0, 1, 2, 3, found teacher\.depths 0, 1, 2, 4"):
         built(named, "pretrained")
-    save_file(saved, named / "teacher.safetensors")  # as older versions wrote it: the shapes alone are compared
+    save_file(saved, named / "teacher.safetensors")  # as older versions wrote it: only the shapes are compared
     built(named, "pretrained", rel_pos="interpolate")
     with pytest.raises(CheckpointError, match="of another shape"):
         built(named, "pretrained", channels=4)

@@ -69,7 +69,7 @@ def browser() -> Iterator["sync_api.Browser"]:
 
 
 class Window:
-    """A page that is open on a viewer, what it asked for and complained about."""
+    """A page that is open on a viewer, its requests and its errors."""
 
     def __init__(self, page: "sync_api.Page", viewer: Viewer, address: str = "") -> None:
         self.page, self.viewer = page, viewer
@@ -229,7 +229,7 @@ def test_window_looks_as_in_the_reference_screenshot(window):
         return float(np.abs(window.small() - expected).mean())
 
     window.page.add_style_tag(content=".mantine-Notifications-root { display: none }")  # of software rendering
-    window.wait_for(lambda: difference() < 2, "it looks as it did")  # 2.6 without the scene, 7 without the panel
+    window.wait_for(lambda: difference() < 2, "the first picture again")  # 2.6 without the scene, 7 without the panel
 
 
 # ---- other pages, other machines ------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ EXCLUDED = re.compile(f"{PHRASES}|{DOCSTRING_START}", re.IGNORECASE | re.MULTILI
 
 
 def tracked_files() -> list[Path]:
-    """Text files that git knows."""
+    """Text files that git tracks."""
     listed = subprocess.run(["git", "grep", "-Il", ""], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     return [ROOT / name for name in listed.splitlines()]
 

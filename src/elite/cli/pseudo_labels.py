@@ -13,7 +13,7 @@ from elite.config import PseudoLabelConfig
 from elite.errors import ConfigError, EliteError
 from elite.terminal import progress, say
 
-# Settings of the output, of the processes, and those that the score itself decides.
+# Settings of the output, of the processes, and those that the score sets.
 _UNSCORED = ("out", "folder", "lift", "pictures", "overwrite", "devices", "label_fraction", "label_unit", "strategy")
 _REGIONS = {"Regions": ("proposer", "weights", "device", "precision")}
 _GENERATE_SETTINGS = {

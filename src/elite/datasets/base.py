@@ -69,7 +69,7 @@ class Dataset(Protocol):
     A frame without labels or images is legal.
 
     Attributes:
-        taxonomy: classes of its labels. Frames have train ids; only the reader knows the ids in the files.
+        taxonomy: classes of its labels. Frames have train ids; only the reader uses the ids in the files.
         sensor: LiDAR of its scans. Frames have points in our axes, and remission in 0..1.
         selection: part of the data set that was selected.
         cameras: names of the selected cameras.

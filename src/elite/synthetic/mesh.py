@@ -17,7 +17,7 @@ Point = tuple[float, float, float] | Float[np.ndarray, "3"]
 
 @dataclass(frozen=True)
 class Mesh:
-    """Loose triangles: corners, unit normals there, and texture coordinates (metres unless a shape says otherwise)."""
+    """Loose triangles: corners, unit normals there, and texture coordinates (metres, or another unit of the shape)."""
 
     corners: Float[np.ndarray, "f 3 3"]
     normals: Float[np.ndarray, "f 3 3"]

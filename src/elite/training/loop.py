@@ -98,7 +98,7 @@ class TrainingLoop:
             self._after_step(epoch)
 
     def _after_step(self, epoch: int) -> None:
-        """Validate, log and save if the plan says so; stop if a signal has arrived."""
+        """Validate, log and save as planned; stop if a signal has arrived."""
         steps = self.step.scheduled_steps
         validates, epoch_ends = self.plan.validates(steps), self.plan.ends_epoch(self.batches)
         if validates or epoch_ends:

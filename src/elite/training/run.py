@@ -59,7 +59,7 @@ class TrainingResult:
 
 
 def train(config: TrainConfig, *, progress: bool = True) -> TrainingResult:
-    """Train the student as ``config`` says, with a teacher unless ``config.teacher.weights`` is none.
+    """Train the student, with a teacher unless ``config.teacher.weights`` is none.
 
     Raises:
         ConfigError, CheckpointError, OutputError: a check before the first step failed.

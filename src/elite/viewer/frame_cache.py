@@ -44,7 +44,7 @@ class FrameCache:
         open_ = partial(Background[Any, Any], done=done, failed=failed)
         self._scenes = open_(source.read, keep=_KEPT)
         self._predictions = open_(source.predict, keep=_KEPT)
-        self._teacher = open_(lambda asked: source.predict_teacher(*asked), keep=8)
+        self._teacher = open_(lambda key: source.predict_teacher(*key), keep=8)
         self._maps = open_(source.sequence_map, keep=2)
         self._scores = open_(source.score, keep=1_000_000)
         self._last: tuple[tuple[object, ...], FrameState] = (), FrameState()

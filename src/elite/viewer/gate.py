@@ -1,4 +1,4 @@
-"""The gate in front of the viewer: it checks every request before viser sees it.
+"""The gate in front of the viewer: it checks every request before viser receives it.
 
 Any web page can make a browser connect to this machine, and viser checks neither Host nor Origin. It has no public
 interface for that. This is the only module that depends on how viser starts its server: ``pyproject.toml`` bounds

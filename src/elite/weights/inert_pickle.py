@@ -1,6 +1,6 @@
 """Pickles as plain data: no module is imported, no class is created, and no function of the file is called.
 
-``pickletools`` decodes the opcodes. Objects of classes that the reader does not know become a ``Foreign``.
+``pickletools`` decodes the opcodes. Objects of other classes become a ``Foreign``.
 """
 
 import pickletools
