@@ -28,7 +28,19 @@ from tests.support.scans import write_tiny_kitti
 UNIT = (
     *("checkpoint", "config_file", "cutmix", "dataset", "distillation_losses", "evaluation", "geometry", "guard"),
     *("inference", "labels_layout", "language", "layers", "losses", "metrics", "native_geometry", "pixels"),
-    *("properties", "pseudo_score", "real_frames", "safety", "sam_weights", "semantickitti", "shapes", "sparse"),
+    *(
+        "nuscenes",
+        "nuscenes_real",
+        "nuscenes_tables",
+        "properties",
+        "pseudo_score",
+        "real_frames",
+        "safety",
+        "sam_weights",
+        "semantickitti",
+        "shapes",
+        "sparse",
+    ),
     *("streaming", "submission", "suite", "taxonomy", "terminal", "torch_file", "viewer", "viewer_gate", "watershed"),
 )
 

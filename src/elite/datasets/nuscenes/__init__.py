@@ -1,0 +1,5 @@
+"""nuScenes: reader, splits and tables."""
+
+from elite.datasets.nuscenes.reader import NuScenes
+
+__all__ = ["NuScenes"]

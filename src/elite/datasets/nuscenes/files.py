@@ -1,0 +1,128 @@
+"""Readers of nuScenes' files: scans, lidarseg and panoptic labels."""
+
+import io
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8, UInt16
+
+from elite.errors import DataError
+from elite.files import SCAN_BYTES, open_regular, read_file
+from elite.sensor import SensorSpec
+from elite.types import Scan
+
+_HEADER = 2**12  # limit of the bytes before the numbers of an array
+_INSTANCES = 1000  # a panoptic label is 1000 * category + instance
+
+
+def read_scan(path: Path, sensor: SensorSpec) -> Scan:
+    """Read a scan: float32 numbers, as many for each point as the sensor has columns. The points are in our axes.
+
+    Raises:
+        DataError: missing, truncated, empty, or with NaN or infinite numbers.
+    """
+    data, columns = _read(path, "a scan", SCAN_BYTES), len(sensor.columns)
+    if len(data) % (4 * columns) or not data:
+        raise DataError(
+            f"{path}: expected {4 * columns} bytes for each point (float32 {' '.join(sensor.columns)}), found "
+            f"{len(data)} bytes. Extract the file again."
+        )
+    rows = np.frombuffer(data, "<f4").reshape(-1, columns)
+    if bad := int((~np.isfinite(rows)).any(axis=1).sum()):
+        raise DataError(
+            f"{path}: expected finite numbers, found NaN or infinity in {bad} of {len(rows)} points. Extract the file "
+            "again."
+        )
+    return Scan(np.ascontiguousarray(sensor.points_of(rows)), np.ascontiguousarray(sensor.remission_of(rows)))
+
+
+def count_points(path: Path, sensor: SensorSpec) -> int:
+    """Count the points of a scan from the size of its file.
+
+    Raises:
+        DataError: the file is missing.
+    """
+    try:
+        return path.stat().st_size // (4 * len(sensor.columns))
+    except OSError as error:
+        raise _unreadable(path, "a scan", error) from error
+
+
+def read_lidarseg(path: Path, points: int) -> UInt8[np.ndarray, "n"]:
+    """Read the category of each of the ``points`` of a scan.
+
+    Raises:
+        DataError: missing, or another number of labels.
+    """
+    data = _read(path, "labels", SCAN_BYTES)
+    if len(data) != points:
+        size = f" ({len(data) / points:g} bytes a point)" if points and len(data) % points == 0 else ""
+        raise DataError(
+            f"{path}: expected {points} labels, one byte for each point of the scan, found {len(data)} bytes{size}. "
+            "Extract the file again; labels of 4 bytes need a conversion to uint8."
+        )
+    return np.frombuffer(data, np.uint8)
+
+
+def read_panoptic(path: Path, points: int) -> UInt16[np.ndarray, "n"]:
+    """Read the panoptic label of each of the ``points`` of a scan: 1000 * category + instance.
+
+    Raises:
+        DataError: missing, damaged, or another number of labels.
+    """
+    try:
+        with open_regular(path, SCAN_BYTES) as file, zipfile.ZipFile(file) as archive:
+            info = archive.getinfo("data.npy")
+            if info.file_size > 2 * points + _HEADER:
+                raise ValueError(f"{info.file_size} bytes")
+            with archive.open(info) as member:
+                labels = _uint16(io.BytesIO(member.read(2 * points + _HEADER + 1)), points)
+    except OSError as error:
+        raise _unreadable(path, "panoptic labels", error) from error
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, SyntaxError) as error:
+        raise DataError(
+            f"{path}: expected an npz file with {points} uint16 labels in 'data', one for each point of the scan, "
+            f"found {str(error)[:120]}. Extract the file again."
+        ) from error
+    return labels
+
+
+def _uint16(file: io.BytesIO, points: int) -> UInt16[np.ndarray, "n"]:
+    """Parse an array. Its header is checked before numbers are read, since it may claim any size.
+
+    Raises:
+        ValueError: another type or shape.
+    """
+    version = np.lib.format.read_magic(file)
+    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read_header(file)
+    if shape != (points,) or dtype != np.uint16:
+        raise ValueError(f"{dtype} numbers of shape {shape}")
+    data = file.read()
+    if len(data) != 2 * points:
+        raise ValueError(f"{len(data)} bytes of numbers")
+    return np.frombuffer(data, dtype)
+
+
+def instances_of(panoptic: UInt16[np.ndarray, "n"]) -> UInt16[np.ndarray, "n"]:
+    """Number the objects of a panoptic scan; 0 = none.
+
+    Instances count from 1 in each category, so that an adult and a child can have the same number. Therefore the number
+    of an object is its whole label.
+    """
+    return np.where(panoptic % _INSTANCES > 0, panoptic, 0).astype(np.uint16)
+
+
+def _read(path: Path, what: str, limit: int) -> bytes:
+    try:
+        return read_file(path, limit)
+    except OSError as error:
+        raise _unreadable(path, what, error) from error
+
+
+def _unreadable(path: Path, what: str, error: OSError) -> DataError:
+    return DataError(
+        f"{path}: expected {what}, found {error.strerror or error}. Extract the archive of nuScenes that contains it."
+    )

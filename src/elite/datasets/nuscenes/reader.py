@@ -1,0 +1,342 @@
+"""nuScenes with the labels of nuScenes-lidarseg."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from copy import copy
+from pathlib import Path
+from typing import Literal, NamedTuple, Self
+
+import numpy as np
+from jaxtyping import Float64, UInt32
+
+from elite.datasets.base import Dataset, FrameId, ImageRef, PointLabels, Selection
+from elite.datasets.formats import read_labels
+from elite.datasets.frame_files import file_names
+from elite.datasets.nuscenes import files, poses
+from elite.datasets.nuscenes.splits import select_scenes, splits
+from elite.datasets.nuscenes.table_cache import open_tables
+from elite.datasets.nuscenes.tables import CAMERAS, CHANNELS, Recordings, Tables, read_scene_names
+from elite.errors import ConfigError, DataError
+from elite.labels import object_ids
+from elite.layout import DenseFiles, Layout, parse_frames, parse_names
+from elite.paths import expanded
+from elite.sensor import SensorSpec, load_sensor
+from elite.taxonomy import Taxonomy, load_taxonomy
+from elite.types import Camera, Scan
+
+_PREFERENCE = ("v1.0-trainval", "v1.0-test", "v1.0-mini")  # of tables that contain the same scene
+_DERIVED = "elite"  # folder below the root for what the library writes
+_MOST_SWEEPS = 10  # past ones, 0.5 s: the limit of the challenge
+_NEAR = 2.7  # metres: points of the car itself and missing returns, which would leave a trace in moved sweeps
+
+
+class _Keyframe(NamedTuple):
+    """A row of tables, and the properties that depend on files."""
+
+    tables: Tables
+    row: int
+    label: str  # path below the root; "" = none
+    panoptic: str  # likewise
+    cameras: tuple[str, ...]
+
+
+class NuScenes(Dataset):
+    """Keyframes of nuScenes, by scene and by the sample_data token of their scan.
+
+    Axes are turned to x forward, y left, z up, and intensities scaled to 0..1. Objects come from the panoptic labels.
+    Projections include the motion of the car between the times of scan and image.
+
+    Args:
+        root: folder that contains ``samples`` and folders of tables such as ``v1.0-trainval``.
+        sequences: splits (train, val, test, mini_train, mini_val) and scenes, separated by commas; None = all.
+        frames: numbers of the keyframes within each scene.
+        labels: ``labels`` for lidarseg, otherwise the name of a folder below ``derived``.
+        cameras: names such as CAM_FRONT; None = all six.
+        derived: root of generated labels, in the layout of ``elite.layout``; None = the folder ``elite`` of the root.
+        sweeps: past scans between keyframes to append, moved into the keyframe; their points have no labels.
+        taxonomy: classes of the labels; None = those of the nuScenes-lidarseg challenge.
+        sensor: LiDAR of the scans; None = the HDL-32E of nuScenes.
+
+    The other arguments are those of ``Selection``.
+
+    Attributes:
+        sequences: names of the selected scenes.
+        absent: scenes of a selected split that the tables lack.
+        missing: files that the tables name and the root lacks, one line for each kind. Keyframes without a scan are not
+            part of the data set.
+        keyframes: number of keyframes of the selected scenes, those without a scan too.
+
+    Raises:
+        DataError: no tables, or damaged ones; nothing selected.
+        ConfigError: an invalid selection, or an unknown camera.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        sequences: str | None = None,
+        *,
+        frames: str | None = None,
+        labels: str = "labels",
+        cameras: Sequence[str] | None = None,
+        without: str = "none",
+        frame_files: Literal["scans", "images"] = "scans",
+        derived: Path | None = None,
+        sweeps: int = 0,
+        taxonomy: Taxonomy | None = None,
+        sensor: SensorSpec | None = None,
+    ) -> None:
+        self.taxonomy = taxonomy or load_taxonomy("nuscenes-lidarseg")
+        self.sensor = sensor or load_sensor("nuscenes-hdl-32e")
+        self.root = expanded(root)
+        self.layout = Layout(self.root / _DERIVED if derived is None else derived)
+        if not 0 <= sweeps <= _MOST_SWEEPS:
+            raise ConfigError(f"sweeps: expected 0 to {_MOST_SWEEPS}, the limit of the challenge, found {sweeps}.")
+        self.sweeps = sweeps
+        self._scenes = {folder: read_scene_names(folder) for folder in table_folders(self.root)}
+        self._tables: dict[Path, Tables] = {}
+        chosen = CAMERAS if cameras is None else tuple(cameras)
+        self._open(Selection(sequences, frames, labels, chosen, without, frame_files))
+
+    def select(self, selection: Selection) -> Self:
+        other = copy(self)
+        other._open(selection)
+        return other
+
+    def _open(self, selection: Selection) -> None:
+        """Check the selection and list its keyframes."""
+        self.selection, self.cameras = selection, selection.cameras
+        _check_cameras(selection)
+        folder_of = self._folder_of_scene(selection.sequences)
+        named, self.absent = select_scenes(selection.sequences, folder_of, self.root)
+        excluded = () if selection.without == "none" else select_scenes(selection.without, folder_of, self.root)[0]
+        self.sequences = tuple(scene for scene in named if scene not in excluded)
+        listing = _Listing(self.root)
+        wanted = parse_frames(selection.frames)
+        rows = [row for scene in self.sequences for row in self._rows(folder_of[scene], scene, wanted)]
+        self.keyframes = len(rows)
+        found = [(row, self._keyframe(*row, listing)) for row in rows]
+        self._frames = [keyframe for _, keyframe in found if keyframe is not None]
+        self.ids = [FrameId(_scene(k), _text(k.tables.tokens[k.row])) for k in self._frames]
+        self.missing = listing.missing()
+        if not self.ids:
+            raise self._nothing_selected()
+
+    def _folder_of_scene(self, sequences: str | None) -> dict[str, Path]:
+        """Choose the tables of each scene: those of the selected splits, since other tables may have the scene too."""
+        chosen = [splits()[part].tables for part in parse_names(sequences or "") if part in splits()]
+        order = [*chosen, *_PREFERENCE]
+        folders = sorted(self._scenes, key=lambda f: (order.index(f.name) if f.name in order else len(order), f.name))
+        return {scene: folder for folder in reversed(folders) for scene in self._scenes[folder]}
+
+    def _rows(self, folder: Path, scene: str, wanted: frozenset[int] | None) -> Iterator[tuple[Tables, int]]:
+        if folder not in self._tables:
+            self._tables[folder] = open_tables(folder)
+        tables = self._tables[folder]
+        number = int(np.flatnonzero(tables.scenes == scene.encode())[0])
+        first, end = np.searchsorted(tables.scene_of_frame, [number, number + 1])
+        return ((tables, row) for row in range(first, end) if wanted is None or row - first in wanted)
+
+    def _keyframe(self, tables: Tables, row: int, listing: "_Listing") -> _Keyframe | None:
+        """Return a keyframe with the files that exist; None without a scan (or image, if these make a frame)."""
+        names = tables.keyframes.files[row]
+        cameras = tuple(c for c in self.cameras if listing.has(_text(names[CHANNELS.index(c)])))
+        has_scan = listing.has(_text(names[0]))
+        if not (cameras if self.selection.frame_files == "images" else has_scan):
+            return None
+        panoptic = _text(tables.panoptic[row])
+        return _Keyframe(
+            tables, row, self._label_file(tables, row, listing), panoptic if listing.has(panoptic) else "", cameras
+        )
+
+    def _label_file(self, tables: Tables, row: int, listing: "_Listing") -> str:
+        if self.selection.labels == "labels":
+            name = _text(tables.labels[row])
+        else:
+            scene, token = _text(tables.scenes[tables.scene_of_frame[row]]), _text(tables.tokens[row])
+            name = str(self.layout.labels(scene, token, self.selection.labels))
+        return name if listing.has(name) else ""
+
+    def _nothing_selected(self) -> DataError:
+        by_scan = self.selection.frame_files == "scans"
+        absent = f" (the tables lack {len(self.absent)} scenes, such as {self.absent[0]})" if self.absent else ""
+        return DataError(
+            f"{self.root}: expected keyframes with {'a scan' if by_scan else 'an image'} in "
+            f"{self.selection.sequences or 'all scenes'}"
+            f"{'' if self.selection.without == 'none' else f' without {self.selection.without}'}, frames "
+            f"{self.selection.frames or 'all'}, found none among {self.keyframes} keyframes{absent}. Extract the "
+            f"archives with their files, or change the selection.{''.join(f' {line}.' for line in self.missing)}"
+        )
+
+    # ---- scans and labels ----
+
+    def scan_path(self, i: int) -> Path:
+        return self._path(self._frames[i], 0)
+
+    def scan(self, i: int) -> Scan:
+        scan = files.read_scan(self.scan_path(i), self.sensor)
+        past = [self._moved(i, row) for row in self._past_rows(i)]
+        points, remission = zip((scan.points, scan.remission), *past, strict=True)
+        return Scan(np.concatenate(points), np.concatenate(remission)) if past else scan
+
+    def keyframe_points(self, i: int) -> int:
+        """Count the points of the scan without sweeps: the first ones of ``scan``, and those that predictions need."""
+        return files.count_points(self.scan_path(i), self.sensor)
+
+    def label_path(self, i: int) -> Path:
+        """Return the file of the point labels."""
+        return self.root / self._frames[i].label
+
+    def has_labels(self, i: int) -> bool:
+        return bool(self._frames[i].label)
+
+    def labels(self, i: int) -> PointLabels | None:
+        if not self.has_labels(i):
+            return None
+        path, points = self.label_path(i), self.keyframe_points(i)
+        if self.selection.labels == "labels":
+            raw, objects = files.read_lidarseg(path, points), None
+        else:
+            raw, objects = read_labels(path, self.scan_path(i), points)
+        classes = self.taxonomy.to_train(raw, source=path)
+        labels = PointLabels(classes, self._panoptic(i, classes) if objects is None else object_ids(classes, objects))
+        past = len(self.scan(i)) - points if self.sweeps else 0
+        return PointLabels(*(np.pad(values, (0, past)) for values in labels))
+
+    def _panoptic(self, i: int, classes: np.ndarray) -> UInt32[np.ndarray, "n"]:
+        if not (name := self._frames[i].panoptic):
+            return np.zeros(len(classes), np.uint32)
+        return object_ids(classes, files.instances_of(files.read_panoptic(self.root / name, len(classes))))
+
+    # ---- cameras ----
+
+    def image_cameras(self, i: int) -> tuple[str, ...]:
+        return self._frames[i].cameras
+
+    def images(self, i: int) -> tuple[ImageRef, ...]:
+        keyframe = self._frames[i]
+        return tuple(ImageRef(c, self._path(keyframe, CHANNELS.index(c))) for c in keyframe.cameras)
+
+    def frame_cameras(self, i: int) -> tuple[Camera, ...]:
+        tables, row = self._frames[i].tables, self._frames[i].row
+        T_global_lidar, cameras = self.pose(i), []
+        for name in self.cameras:
+            column = CHANNELS.index(name)
+            sensor = tables.keyframes.sensors[row, column]
+            if sensor >= 0:
+                T_cam_global = poses.inverse(_global_pose(tables, tables.keyframes, (row, column)))
+                cameras.append(Camera(name, tables.intrinsics[sensor] @ (T_cam_global @ T_global_lidar)[:3]))
+        return tuple(cameras)
+
+    def pose(self, i: int) -> Float64[np.ndarray, "4 4"]:
+        """Return T_global_lidar, from points in our axes at the time of the scan to the map."""
+        keyframe = self._frames[i]
+        return self._turned(_global_pose(keyframe.tables, keyframe.tables.keyframes, (keyframe.row, 0)))
+
+    def derived(self, i: int, kind: str, camera: str) -> DenseFiles:
+        return self.layout.dense_files(*self.ids[i], f"{camera}_{kind}")
+
+    # ---- sweeps ----
+
+    def _past_rows(self, i: int) -> range:
+        """Rows of the scans before the keyframe, in its scene; the latest last."""
+        tables, row = self._frames[i].tables, self._frames[i].row
+        scene = tables.scene_of_frame[row]
+        first, end = np.searchsorted(tables.scene_of_scan, [scene, scene + 1])
+        now = first + np.searchsorted(tables.scans.times[first:end], tables.keyframes.times[row, 0])
+        return range(max(int(first), int(now) - self.sweeps), int(now))
+
+    def _moved(self, i: int, row: int) -> tuple[np.ndarray, np.ndarray]:
+        """Points and remission of a scan between keyframes, in the frame of the keyframe."""
+        scans = self._frames[i].tables.scans
+        path = self.root / _text(scans.files[row])
+        if not path.exists():
+            raise DataError(
+                f"{path}: expected a sweep, found none. Extract the archives of sweeps, or set sweeps to 0."
+            )
+        scan = files.read_scan(path, self.sensor)
+        far = np.linalg.norm(scan.points, axis=1) > _NEAR
+        move = poses.inverse(self.pose(i)) @ self._turned(_global_pose(self._frames[i].tables, scans, row))
+        points = scan.points[far] @ move[:3, :3].T + move[:3, 3]
+        return points.astype(np.float32), scan.remission[far]
+
+    def _turned(self, T_global_lidar: Float64[np.ndarray, "4 4"]) -> Float64[np.ndarray, "4 4"]:
+        """Transform of points in our axes instead of those of the files."""
+        return T_global_lidar @ poses.turn(self.sensor.to_ours.T)
+
+    def _path(self, keyframe: _Keyframe, column: int) -> Path:
+        return self.root / _text(keyframe.tables.keyframes.files[keyframe.row, column])
+
+
+class _Listing:
+    """Files below a root, found by one listing of each folder; counts those that are missing."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._names: dict[str, set[str]] = {}
+        self._asked: Counter[str] = Counter()
+        self._missing: dict[str, list[str]] = {}
+
+    def has(self, file: str) -> bool:
+        """Return whether a file (path below the root, or absolute) exists; "" does not."""
+        if not file:
+            return False
+        folder, _, name = file.rpartition("/")
+        if folder not in self._names:
+            self._names[folder] = file_names(self._root / folder)
+        self._asked[folder] += 1
+        if name in self._names[folder]:
+            return True
+        self._missing.setdefault(folder, []).append(name)
+        return False
+
+    def missing(self) -> list[str]:
+        """Describe the missing files of each folder that the tables name."""
+        return [
+            f"{folder}: {len(names)} of {self._asked[folder]} files are missing ({names[0]}"
+            f"{', ...' if len(names) > 1 else ''})"
+            for folder, names in self._missing.items()
+            if not folder.startswith("/")
+        ]
+
+
+def table_folders(root: Path) -> list[Path]:
+    """Return the folders of tables below a root, such as v1.0-mini.
+
+    Raises:
+        DataError: there is none.
+    """
+    try:
+        found = sorted(path.parent for path in root.glob("v1.0-*/sample_data.json"))
+    except OSError as error:
+        raise DataError(
+            f"{root}: expected a readable folder, found {error.strerror}. Check its permissions."
+        ) from error
+    if not found:
+        raise DataError(
+            f"{root}: expected tables of nuScenes (v1.0-trainval/sample_data.json, ...), found none. Extract the "
+            "metadata archive there, or give the folder that contains it."
+        )
+    return found
+
+
+def _check_cameras(selection: Selection) -> None:
+    unknown = [camera for camera in selection.cameras if camera not in CAMERAS]
+    if unknown or (selection.frame_files == "images" and not selection.cameras):
+        raise ConfigError(
+            f"data.cameras: expected some of {', '.join(CAMERAS)}, found {', '.join(unknown) or 'no camera'}. Change "
+            "the selection."
+        )
+
+
+def _global_pose(tables: Tables, recordings: Recordings, at: int | tuple[int, int]) -> Float64[np.ndarray, "4 4"]:
+    """T_global_sensor at the time of a recording, in the axes of the sensor."""
+    return poses.matrix(recordings.ego_poses[at]) @ poses.matrix(tables.sensor_poses[recordings.sensors[at]])
+
+
+def _scene(keyframe: _Keyframe) -> str:
+    return _text(keyframe.tables.scenes[keyframe.tables.scene_of_frame[keyframe.row]])
+
+
+def _text(name: bytes) -> str:
+    return name.decode()
