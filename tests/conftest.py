@@ -27,21 +27,10 @@ from tests.support.scans import write_tiny_kitti
 # Files whose tests take milliseconds and start no training run: pytest -m unit.
 UNIT = (
     *("checkpoint", "config_file", "cutmix", "dataset", "distillation_losses", "evaluation", "geometry", "guard"),
-    *("inference", "labels_layout", "language", "layers", "losses", "metrics", "native_geometry", "pixels"),
-    *(
-        "nuscenes",
-        "nuscenes_real",
-        "nuscenes_tables",
-        "properties",
-        "pseudo_score",
-        "real_frames",
-        "safety",
-        "sam_weights",
-        "semantickitti",
-        "shapes",
-        "sparse",
-    ),
-    *("streaming", "submission", "suite", "taxonomy", "terminal", "torch_file", "viewer", "viewer_gate", "watershed"),
+    *("inference", "labels_layout", "language", "layers", "losses", "metrics", "native_geometry", "nuscenes"),
+    *("nuscenes_real", "nuscenes_tables", "open_dataset", "pixels", "properties", "pseudo_score", "real_frames"),
+    *("safety", "sam_weights", "semantickitti", "shapes", "sparse", "streaming", "submission", "suite", "taxonomy"),
+    *("terminal", "torch_file", "viewer", "viewer_gate", "watershed"),
 )
 
 REAL_DATA = Path(os.environ.get("ELITE_REAL_DATA", Path(__file__).parents[2] / "shared" / "data"))

@@ -2,6 +2,16 @@
 
 from elite.datasets.base import Dataset, FrameId, ImageRef, PointLabels, Selection
 from elite.datasets.nuscenes import NuScenes
+from elite.datasets.opening import open_dataset
 from elite.datasets.semantickitti import SemanticKITTI
 
-__all__ = ["Dataset", "FrameId", "ImageRef", "NuScenes", "PointLabels", "Selection", "SemanticKITTI"]
+__all__ = [
+    "Dataset",
+    "FrameId",
+    "ImageRef",
+    "NuScenes",
+    "PointLabels",
+    "Selection",
+    "SemanticKITTI",
+    "open_dataset",
+]

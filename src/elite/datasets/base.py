@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol, Self
+from typing import Literal, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, UInt8, UInt32
@@ -63,6 +63,7 @@ class Selection:
     frame_files: Literal["scans", "images"] = "scans"
 
 
+@runtime_checkable
 class Dataset(Protocol):
     """Frames of a selection, numbered from 0 and read on request.
 

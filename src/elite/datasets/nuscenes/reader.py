@@ -320,6 +320,14 @@ def table_folders(root: Path) -> list[Path]:
     return found
 
 
+def is_nuscenes(root: Path) -> bool:
+    """Return whether a folder contains tables of nuScenes."""
+    try:
+        return bool(table_folders(root))
+    except DataError:
+        return False
+
+
 def _check_cameras(selection: Selection) -> None:
     unknown = [camera for camera in selection.cameras if camera not in CAMERAS]
     if unknown or (selection.frame_files == "images" and not selection.cameras):
