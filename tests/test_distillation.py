@@ -41,7 +41,7 @@ def test_losses_total_equals_the_sum_of_the_paper(kitti: Path, tmp_path: Path, f
     settings = distillation_run(kitti, tmp_path, foundation)
     module, batch = module_and_batch(settings)
     assert batch.views is not None
-    assert len(batch.views.pairs) > 20
+    assert len(batch.views.pair_pixel) > 20
     output = module.student.eval()(batch.points, batch.remission, batch.batch_index)
     terms = module.losses(output, batch)
     distillation, teacher, weights = module.distillation, module.teacher, module.class_weights
@@ -52,7 +52,7 @@ def test_losses_total_equals_the_sum_of_the_paper(kitti: Path, tmp_path: Path, f
 
     total = ce(output.logits, batch.labels) + 0.1 * lovasz_softmax(output.logits, batch.labels)
     maps = [F.interpolate(m, CROP, mode="bilinear") for m in teacher(batch.views.images)]
-    row, column = batch.views.pairs.position.T
+    row, column = batch.views.pair_pixel.position.T
     seen = batch.labels[batch.views.pair_point]
     at_pixels = [m[0, :, row, column].T for m in maps]
     for i in range(4):
@@ -96,10 +96,10 @@ def test_teacher_loss_uses_each_label_at_its_pixel(
     assert teacher is not None
     assert one is not None
     count = len(one.images)
-    seen = [Pixels(one.pairs.view + i * count, one.pairs.position) for i in range(2)]
+    seen = [Pixels(one.pair_pixel.view + i * count, one.pair_pixel.position) for i in range(2)]
     views = Views(
         images=torch.cat([one.images, one.images.flip(3)]),
-        pairs=Pixels(torch.cat([p.view for p in seen]), torch.cat([p.position for p in seen])),
+        pair_pixel=Pixels(torch.cat([p.view for p in seen]), torch.cat([p.position for p in seen])),
         pair_point=one.pair_point.repeat(2),
         labels=torch.randint(0, 20, (2 * count, *one.size), dtype=torch.uint8),
         has_labels=torch.tensor(dense).repeat_interleave(count),
@@ -112,8 +112,10 @@ def test_teacher_loss_uses_each_label_at_its_pixel(
             grid = [(row, column) for row in range(16, CROP[0], 32) for column in range(16, CROP[1], 32)]
             pixels += [(view, row, column, int(views.labels[view, row, column])) for row, column in grid]
         if pairs or not views.has_labels[view]:
-            mine = [i for i, v in enumerate(views.pairs.view.tolist()) if v == view]
-            pixels += [(view, *views.pairs.position[i].tolist(), int(point_labels[views.pair_point[i]])) for i in mine]
+            mine = [i for i, v in enumerate(views.pair_pixel.view.tolist()) if v == view]
+            pixels += [
+                (view, *views.pair_pixel.position[i].tolist(), int(point_labels[views.pair_point[i]])) for i in mine
+            ]
     table = torch.tensor([pixel for pixel in pixels if pixel[-1]], dtype=torch.int64).reshape(-1, 4)
     prediction = teacher.logits_at(teacher(views.images), Pixels(table[:, 0], table[:, 1:3]), views.size)
     expected = {}

@@ -181,7 +181,7 @@ def views_of(
     table = torch.tensor(pairs, dtype=torch.int64).reshape(-1, 4)
     return Views(
         images=torch.zeros(len(has_labels), 3, *size, dtype=torch.uint8),
-        pairs=Pixels(view=table[:, 0], position=table[:, 1:3]),
+        pair_pixel=Pixels(view=table[:, 0], position=table[:, 1:3]),
         pair_point=table[:, 3],
         labels=labels,
         has_labels=torch.tensor(has_labels),
@@ -198,9 +198,9 @@ def labelled_pixels(views: Views, labels: Tensor, stride: int, *, pairs: bool = 
     """All labels of the teacher, by image."""
     dense, dense_labels = dense_pixels(views, stride)
     chosen, paired_labels = labelled_pairs(views, labels, everywhere=pairs)
-    view = torch.cat([dense.view, views.pairs.view[chosen]])
+    view = torch.cat([dense.view, views.pair_pixel.view[chosen]])
     order = torch.argsort(view, stable=True)
-    position = torch.cat([dense.position, views.pairs.position[chosen]])
+    position = torch.cat([dense.position, views.pair_pixel.position[chosen]])
     return Pixels(view[order], position[order]), torch.cat([dense_labels, paired_labels])[order]
 
 
@@ -215,8 +215,8 @@ def labelled_by_loop(views: Views, point_labels: Tensor, stride: int, pairs: boo
                     found.append((view, row, column, grid[row][column]))
         if pairs or not views.has_labels[view]:
             for i, point in enumerate(views.pair_point.tolist()):
-                if views.pairs.view[i] == view:
-                    found.append((view, *views.pairs.position[i].tolist(), int(point_labels[point])))
+                if views.pair_pixel.view[i] == view:
+                    found.append((view, *views.pair_pixel.position[i].tolist(), int(point_labels[point])))
     return [pixel for pixel in found if pixel[-1]]
 
 

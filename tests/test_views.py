@@ -169,7 +169,7 @@ def test_collate_of_frames_with_and_without_images_joins_views(drive: Path) -> N
         points = [p for view in sample.views for p in view.pairs.point.tolist()]
         twice += len(points) - len(set(points))
         start += len(sample.points)
-    found = torch.cat([views.pairs.view[:, None], views.pairs.position, views.pair_point[:, None]], dim=1)
+    found = torch.cat([views.pair_pixel.view[:, None], views.pair_pixel.position, views.pair_point[:, None]], dim=1)
     assert found.tolist() == expected
     assert twice > 20
     assert len(views.pair_point) - len(views.pair_point.unique()) == twice

@@ -70,7 +70,7 @@ class ViewEnsemble:
 
     def mean(
         self, views: Iterable[ViewLogits | tuple[Tensor, np.ndarray]]
-    ) -> tuple[Float[Tensor, "rows named"], Int64[np.ndarray, "n"]]:
+    ) -> tuple[Float[Tensor, "rows trained"], Int64[np.ndarray, "n"]]:
         """Return (probability of classes 1..19, row of each point) from the output for each view.
 
         The rows of two views belong to different groups of points. From the second view on, the sum has a row for
@@ -87,9 +87,9 @@ class ViewEnsemble:
         mean = total / count
         return (mean if self.by == "softmax" else torch.softmax(mean, dim=1)), row
 
-    def _score(self, logits: Float[Tensor, "k classes"]) -> Float[Tensor, "k named"]:
-        named = logits[:, 1:].float()  # class 0, ignored, is never predicted
-        return torch.softmax(named, dim=1) if self.by == "softmax" else named
+    def _score(self, logits: Float[Tensor, "k classes"]) -> Float[Tensor, "k trained"]:
+        trained = logits[:, 1:].float()  # class 0, ignored, is never trained
+        return torch.softmax(trained, dim=1) if self.by == "softmax" else trained
 
 
 def _gather(scores: Tensor, row: Int64[np.ndarray, "n"]) -> Tensor:

@@ -144,13 +144,14 @@ class Pixels(_Tensors):
 class Views(_Tensors):
     """The W images of a batch, all of one size, with their pairs of pixels and points, and dense labels.
 
-    Pair i links the point ``pair_point[i]`` (a row of ``Batch.points``) to pixel i of ``pairs``. A point in view of two
-    cameras has two pairs. ``labels`` are dense train ids, 0 = unknown, of the images with ``has_labels``; None if no
-    image of the batch has any.
+    Attributes:
+        pair_pixel: the pixel of each pair.
+        pair_point: the point of each pair, a row of ``Batch.points``. A point in view of two cameras has two pairs.
+        labels: dense train ids, 0 = unknown, of the images with ``has_labels``; None if no image of the batch has any.
     """
 
     images: UInt8[Tensor, "w 3 height width"]
-    pairs: Pixels
+    pair_pixel: Pixels
     pair_point: Int64[Tensor, "p"]
     labels: UInt8[Tensor, "w height width"] | None
     has_labels: Bool[Tensor, "w"]

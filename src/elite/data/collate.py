@@ -38,7 +38,7 @@ def _views(views: Sequence[tuple[View, int]]) -> Views | None:
     pairs = [view.pairs for view, _ in views]
     return Views(
         images=torch.from_numpy(np.stack([view.image for view, _ in views])).permute(0, 3, 1, 2).contiguous(),
-        pairs=Pixels(
+        pair_pixel=Pixels(
             view=torch.repeat_interleave(torch.arange(len(views)), torch.tensor([len(p) for p in pairs])),
             position=_cat([p.pixel for p in pairs]),
         ),

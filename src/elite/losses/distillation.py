@@ -61,8 +61,8 @@ def dense_pixels(views: Views, stride: int) -> tuple[Pixels, Int64[Tensor, "labe
     Only every ``stride``-th row and column is used, starting at ``stride // 2``.
     """
     if views.labels is None:
-        none = views.pairs.view[:0]
-        return Pixels(none, views.pairs.position[:0]), none
+        none = views.pair_pixel.view[:0]
+        return Pixels(none, views.pair_pixel.position[:0]), none
     start = stride // 2
     grid = views.labels[:, start::stride, start::stride]
     view, row, column = torch.nonzero((grid != IGNORE) & views.has_labels[:, None, None], as_tuple=True)
@@ -79,6 +79,6 @@ def labelled_pairs(
     labels = point_labels[views.pair_point]
     keep = labels != IGNORE
     if not everywhere:
-        keep &= ~views.has_labels[views.pairs.view]
+        keep &= ~views.has_labels[views.pair_pixel.view]
     indices = torch.nonzero(keep)[:, 0]
     return indices, labels[indices]

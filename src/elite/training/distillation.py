@@ -91,7 +91,7 @@ class Distillation(nn.Module):
         # Labels give the teacher its gradient. Without any, the pairs keep its parameters in the graph.
         needs_gradients = len(labelled) > 0 or len(pixels) == 0
         with _gradients_if(needs_gradients, maps[0].device.type):
-            at_pairs = teacher.logits_at(maps, views.pairs, views.size)
+            at_pairs = teacher.logits_at(maps, views.pair_pixel, views.size)
         if len(pixels) == 0:
             return at_pairs.select(labelled), labels, at_pairs
         at_dense = teacher.logits_at(maps, pixels, views.size)

@@ -14,7 +14,7 @@ Row = dict[str, Any]
 class MetricsFile:
     """Appends to FOLDER/metrics.csv. A run that resumes at ``step`` keeps the earlier rows and replaces the others.
 
-    A last row without its end is expected to have been removed, since its step may be cut short to an earlier one.
+    The file must end with a complete row: a truncated one could contain the number of an earlier step.
     """
 
     def __init__(self, folder: Path, *, step: int = 0) -> None:

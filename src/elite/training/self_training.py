@@ -15,7 +15,7 @@ from elite.types import Batch
 
 
 @torch.no_grad()
-def rotated_probabilities(student: nn.Module, batch: Batch, views: int) -> Float[Tensor, "n named"]:
+def rotated_probabilities(student: nn.Module, batch: Batch, views: int) -> Float[Tensor, "n trained"]:
     """Probabilities of the classes 1.. for each point: mean softmax over ``views`` random rotations of each scan."""
     total = torch.zeros((), device=batch.points.device)
     for _ in range(views):
@@ -34,7 +34,7 @@ def rotate_scans(points: Float32[Tensor, "n 3"], batch_index: Int64[Tensor, "n"]
 
 
 def select_pseudo_labels(
-    probabilities: Float[Tensor, "n named"], labels: Int64[Tensor, "n"], confidence: float
+    probabilities: Float[Tensor, "n trained"], labels: Int64[Tensor, "n"], confidence: float
 ) -> Int64[Tensor, "n"]:
     """Most probable class of each unlabelled point, if its probability reaches ``confidence``; 0 elsewhere."""
     highest, favoured = probabilities.max(dim=1)

@@ -64,7 +64,7 @@ class Validation:
     def _score_teacher(self, confusion: Confusion, batch: Batch) -> None:
         teacher, views = self.training.teacher, batch.views
         if teacher is not None and views is not None:
-            teacher_logits = teacher.logits_at(teacher(views.images), views.pairs, views.size).multi_stage
+            teacher_logits = teacher.logits_at(teacher(views.images), views.pair_pixel, views.size).multi_stage
             confusion.update(predicted_classes(teacher_logits), batch.labels[views.pair_point])
 
     def _student_metrics(self, confusion: Confusion, non_finite_scans: int, step: int) -> dict[str, float]:
