@@ -18,6 +18,16 @@ def official_score(prediction: np.ndarray, truth: np.ndarray, classes: int = 20)
     return (tp[include] / union[include]).mean(), tp / union, tp.sum() / (tp[include].sum() + fp[include].sum() + 1e-15)
 
 
+def official_nuscenes_score(prediction: np.ndarray, truth: np.ndarray) -> tuple[float, np.ndarray, float]:
+    """Mean IoU, per-class IoU and frequency-weighted IoU by the rule of the nuScenes-lidarseg devkit."""
+    conf = np.zeros((17, 17), dtype=np.int64)  # rows are the ground truth
+    np.add.at(conf, (truth, prediction), 1)
+    conf[0, :] = conf[:, 0] = 0
+    with np.errstate(invalid="ignore"):
+        iou = np.diagonal(conf) / (conf.sum(axis=1) + conf.sum(axis=0) - np.diagonal(conf))
+    return float(np.nanmean(iou)), iou, float(np.nansum(conf.sum(axis=1) * iou) / conf.sum())
+
+
 def lovasz_by_loop(logits: torch.Tensor, labels: torch.Tensor) -> float:
     """Lovász-softmax: per class, sort errors and weight each by the growth of 1 - IoU when its point becomes wrong."""
     keep = labels != 0
