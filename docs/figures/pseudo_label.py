@@ -26,13 +26,14 @@ def main(out: Path, width: int, seed: int) -> None:
         (path,) = Path(drive).glob("sequences/08/image_2_pseudo/pictures/*.png")
         picture = Image.open(path).convert("RGB")
     height = round(picture.height * width / picture.width)
-    picture.resize((width, height), Image.Resampling.LANCZOS).quantize(256).save(out, optimize=True)
+    # A palette of 256 colours would merge the colours of classes.
+    picture.resize((width, height), Image.Resampling.LANCZOS).save(out, quality=86, subsampling=0)
     print(out)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("docs/images/pseudo_label.png"))
+    parser.add_argument("--out", type=Path, default=Path("docs/images/pseudo_label.jpg"))
     parser.add_argument("--width", type=int, default=827, help="pixels")
     parser.add_argument("--seed", type=int, default=3, help="seed of the street")
     args = parser.parse_args()

@@ -13,7 +13,9 @@ from PIL import Image
 
 import elite
 from elite.datasets import SemanticKITTI
+from elite.figures import stack_panels
 from elite.geometry import Volume
+from elite.labels import NUM_CLASSES
 from elite.report import bev, class_colors, error_colors
 from elite.synthetic import DriveConfig
 from elite.synthetic.camera import photograph
@@ -22,6 +24,7 @@ from elite.synthetic.sensors import camera
 
 VOLUME: Volume = ((-24.0, -24.0, -4.0), (24.0, 24.0, 2.0))  # metres, in the view from above
 SPACE = 12  # pixels between views
+TITLE = "Scan from above: ground truth, prediction, errors in red"
 
 
 def camera_image(sequence: str, frame: int, frames: int, seed: int) -> np.ndarray:
@@ -49,18 +52,17 @@ def main(demo: Path, out: Path, frame: int) -> None:
     dataset = SemanticKITTI(demo / "drive", "08", cameras=())
     above = Image.fromarray(views_from_above(dataset, frame, demo / "run" / "checkpoints" / "best.ckpt"))
     front = Image.fromarray(camera_image("08", frame, len(dataset), seed=0))
-    below = above.resize((front.width, round(above.height * front.width / above.width)), Image.Resampling.BOX)
-    picture = Image.new("RGB", (front.width, front.height + 8 + below.height), "white")
-    picture.paste(front, (0, 0))
-    picture.paste(below, (0, front.height + 8))
-    picture.quantize(256).save(out, optimize=True)
+    strip = above.resize((front.width, round(above.height * front.width / above.width)), Image.Resampling.BOX)
+    below = stack_panels({TITLE: np.asarray(strip)}, range(1, NUM_CLASSES))
+    # A palette of 256 colours would merge the colours of classes.
+    Image.fromarray(np.vstack([np.asarray(front), below])).save(out, quality=86, subsampling=0)
     print(out)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--demo", type=Path, default=Path("demo"), help="folder of make demo")
-    parser.add_argument("--out", type=Path, default=Path("docs/images/street.png"))
+    parser.add_argument("--out", type=Path, default=Path("docs/images/street.jpg"))
     parser.add_argument("--frame", type=int, default=22, help="frame of sequence 08")
     args = parser.parse_args()
     main(args.demo, args.out, args.frame)

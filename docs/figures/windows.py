@@ -58,6 +58,7 @@ def viewer_picture(browser: Browser, address: str, frame: int) -> bytes:
 def report_picture(browser: Browser, demo: Path) -> bytes:
     """Screenshot of the scores by class."""
     page = open_page(browser, (demo / "run" / "report" / "index.html").resolve().as_uri())
+    page.add_style_tag(content="#classes { border: none; margin: 0 -24px; padding: 24px }")
     return page.locator("#classes").screenshot()
 
 
