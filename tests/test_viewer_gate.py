@@ -1,5 +1,6 @@
 """Access to the viewer: raw HTTP and websocket requests of other pages, machines and users."""
 
+import asyncio
 import logging
 import os
 import re
@@ -17,6 +18,8 @@ import pytest
 import viser
 import viser.infra._infra
 import websockets.asyncio.server
+from websockets.asyncio.client import connect as asyncio_connect
+from websockets.asyncio.server import serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosedError
 from websockets.http11 import Request
@@ -27,7 +30,7 @@ from elite.errors import ConfigError
 from elite.streaming import Stream
 from elite.student import SPVCNN, save_student
 from elite.viewer import ScanSource, Viewer, first_choice, open_data, open_window
-from elite.viewer.gate import MESSAGE_BYTES, Gate, GuardedServer, listen
+from elite.viewer.gate import MESSAGE_BYTES, Gate, GuardedServer, MeteredConnection, listen
 from tests.support.scans import random_scan
 from tests.support.waiting import PATIENCE_S, wait_until
 
@@ -258,6 +261,61 @@ def test_server_large_message_ends_its_connection(local):
         client.send(b"\0" * (MESSAGE_BYTES + 1))
         with pytest.raises(ConnectionClosedError, match="1009"):
             list(client)
+
+
+CAMERA = {
+    "type": "ViewerCameraMessage",
+    **{"wxyz": (1.0, 0.0, 0.0, 0.0), "position": (1.0, 2.0, 3.0), "look_at": (0.0, 0.0, 0.0)},
+    **{"up_direction": (0.0, 0.0, 1.0), "fov": 1.0, "near": 0.1, "far": 9.0, "image_height": 10, "image_width": 10},
+}
+
+
+def test_server_upload_is_not_kept(local):
+    """viser would keep a file of any size for any control."""
+    server, moved = local.server, threading.Event()
+    upload = {"source_component_uuid": next(iter(server.gui._gui_input_handle_from_uuid)), "transfer_uuid": "a"}
+    about = {"filename": "a", "mime_type": "text/plain", "part_count": 1000, "size_bytes": 10**9}
+    before = set(server.get_clients())
+    with dial(local) as page:
+        send(page, **CAMERA)
+        wait_until(lambda: set(server.get_clients()) - before)
+        (number,) = set(server.get_clients()) - before
+        client = server.get_clients()[number]
+        client.camera.on_update(lambda _: moved.set())
+        send(page, type="FileTransferStartUpload", **upload, **about)
+        for i in range(20):
+            send(page, type="FileTransferPart", **upload, part_index=i, content=bytes(1000))
+        send(page, **CAMERA | {"position": (4.0, 5.0, 6.0)})
+        assert moved.wait(10)  # the messages before have been handled
+        assert isinstance(server._websock_server._live_connections[number], MeteredConnection)
+        assert server.gui._current_file_upload_states == {}
+        assert client.gui._current_file_upload_states == {}
+
+
+@pytest.mark.parametrize(("count", "size", "least_s"), [(60, 1, 0.45), (10, 10_000, 0.75)], ids=["messages", "bytes"])
+def test_metered_connection_reads_no_faster_than_its_rates(count, size, least_s, monkeypatch):
+    """At 100 messages and 100,000 bytes per second, except for those of 0.1 s."""
+    for name, value in (("MESSAGES_PER_S", 100), ("BYTES_PER_S", 100_000), ("BURST_S", 0.1)):
+        monkeypatch.setattr(f"elite.viewer.gate.{name}", value)
+
+    async def seconds_to_read() -> float:
+        all_read = asyncio.Event()
+
+        async def read(connection) -> None:
+            for _ in range(count):
+                await connection.recv()
+            all_read.set()
+
+        async with serve(read, "127.0.0.1", 0, create_connection=MeteredConnection) as server:
+            port = server.sockets[0].getsockname()[1]
+            async with asyncio_connect(f"ws://127.0.0.1:{port}") as client:
+                began = time.monotonic()
+                for _ in range(count):
+                    await client.send(bytes(size))
+                await all_read.wait()
+                return time.monotonic() - began
+
+    assert least_s < asyncio.run(seconds_to_read()) < 10
 
 
 def test_server_connection_without_a_request_is_closed(tmp_path, monkeypatch):

@@ -5,12 +5,14 @@ interface for that. This is the only module that depends on how viser starts its
 viser's version, and ``tests/test_viewer_gate.py`` fails when a release can be reached around the gate.
 """
 
+import asyncio
 import inspect
 import logging
 import re
 import secrets
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -22,12 +24,15 @@ import rich
 import viser
 import viser.infra
 import websockets.asyncio.server
+from viser._messages import FileTransferPart, FileTransferStartUpload
 from websockets.asyncio.server import Server, ServerConnection
 from websockets.http11 import Request, Response
 
 from elite.errors import ConfigError
 
 MESSAGE_BYTES = 2**20  # of one message from a page; they are clicks, camera poses and values of controls
+MESSAGES_PER_S, BYTES_PER_S = 500, 2**22  # of one connection; a page sends at most one message per drawn picture
+BURST_S = 2.0  # a connection may send what belongs to so many seconds at once
 REQUEST_S = 10.0  # time limit of the request of a new connection
 
 _LOOPBACK = re.compile(r"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]{1,5})?")
@@ -106,8 +111,24 @@ class Gate:
         return f"elite-token-{port[1] if port else 'default'}={self.token}"
 
 
+class MeteredConnection(ServerConnection):
+    """Connection that reads at most MESSAGES_PER_S and BYTES_PER_S, so that a page that sends more has to wait.
+
+    viser starts tasks for each message that it reads, however many are running.
+    """
+
+    _paid = 0.0  # time at which the messages up to now are within the rates
+
+    async def recv(self, decode: bool | None = None) -> Any:  # type: ignore[override]
+        await asyncio.sleep(max(0.0, self._paid - time.monotonic() - BURST_S))
+        message = await super().recv(decode)
+        cost = max(1 / MESSAGES_PER_S, len(message) / BYTES_PER_S)
+        self._paid = max(self._paid, time.monotonic()) + cost
+        return message
+
+
 class GuardedServer(viser.ViserServer):
-    """viser's server behind a gate, without tunnels to other machines.
+    """viser's server behind a gate, without uploads and without tunnels to other machines.
 
     Attributes:
         url: the address for a browser, with the token if one is required.
@@ -128,6 +149,8 @@ class GuardedServer(viser.ViserServer):
         # viser prints where it listens; the console's capture holds for this thread alone.
         with _guarded_start(listener, Gate(local, token)) as is_guarded, rich.get_console().capture():
             super().__init__(host, port, verbose=False)
+        for kind in (FileTransferStartUpload, FileTransferPart):  # viser would keep any number of files in memory
+            self._websock_server.unregister_handler(kind)
         if not is_guarded():
             self.stop()
             listener.close()
@@ -175,6 +198,7 @@ def _guarded_start(listener: socket.socket, gate: Gate) -> Iterator[Callable[[],
     @asynccontextmanager
     async def start(handler: Any, process_request: _Check, options: dict[str, Any]) -> AsyncIterator[Server]:
         options |= {"sock": listener, "max_size": MESSAGE_BYTES, "open_timeout": REQUEST_S, "logger": _LOG}
+        options["create_connection"] = MeteredConnection
         async with original(handler, process_request=gate.before(process_request), **options) as server:
             guarded.set()
             yield server
