@@ -120,6 +120,18 @@ def test_bench_latency_prints_a_table_and_writes_json(tmp_path: Path, scans: lis
         assert message in capsys.readouterr().err
 
 
+def test_bench_latency_names_the_files_that_it_does_not_read(tmp_path: Path, tiny_kitti: Path, capsys) -> None:
+    student = tmp_path / "student.safetensors"
+    save_student(SPVCNN(channels=8, cells=(50, 50, 10)), student)
+    (tiny_kitti / "sequences/00/velodyne/notes.txt").touch()
+    for data, line in (
+        ((tiny_kitti, "--sequences=00"), "00/velodyne: 1 files are not read (notes.txt, ...)"),
+        ((tiny_kitti / "sequences/00/velodyne",), "velodyne: 1 files are not read (notes.txt, ...)"),
+    ):
+        assert main([*map(str, ("bench", "latency", student, *data, "--rounds", 1))]) == 0
+        assert line in capsys.readouterr().err
+
+
 def test_bench_latency_impossible_options_are_refused() -> None:
     for backend in (name for literal in get_args(Backend) for name in get_args(literal)):
         for precision in get_args(Precision):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from elite import submission
+from elite.cli import main
 from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import DataError, OutputError
 from elite.submission import check_submission, write_submission
@@ -67,6 +68,22 @@ def test_check_submission_complete_is_accepted(predictions, tiny_kitti, tmp_path
         assert len(archive.namelist()) == 34
         assert archive.read(MEMBER) == (predictions / MEMBER).read_bytes()
         assert all(archive.getinfo(folder).is_dir() for folder in FOLDERS)
+
+
+def test_write_submission_names_the_data_that_is_not_in_the_zip(predictions, tiny_kitti, tmp_path, complete, capsys):
+    (tiny_kitti / "sequences/12/velodyne/notes.txt").touch()
+    for name in ("08/predictions/000000.label", "13/predictions/000007.label"):
+        path = predictions / "sequences" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert main(["submit", str(predictions), str(tiny_kitti), "-o", str(tmp_path / "a.zip")]) == 0
+    expected = [
+        "12/velodyne: 1 files are not read (notes.txt, ...)",
+        "predictions of the sequences 08 are not in the zip",
+        "13/predictions: 1 predictions have no scan (000007.label, ...)",
+    ]
+    printed = capsys.readouterr().err.splitlines()
+    assert [text in line for text, line in zip(expected, printed, strict=True)] == [True] * 3
 
 
 def test_check_submission_partial_names_missing_scans(predictions, tiny_kitti, tmp_path):

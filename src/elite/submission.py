@@ -7,13 +7,14 @@ server also refuses archives without all scans, so the known counts are checked.
 
 import zipfile
 import zlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from elite.datasets.formats import read_labels
+from elite.datasets.frame_files import file_names
 from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import DataError, OutputError
 from elite.files import SCAN_BYTES, atomic_file, open_regular, read_file
@@ -38,12 +39,18 @@ _POINT_BYTES, _LABEL_BYTES = 16, 4
 
 @dataclass(frozen=True)
 class SubmissionReport:
-    """Contents of a checked zip. ``missing`` lists the sequences with missing scans (empty = complete)."""
+    """Contents of a checked zip.
+
+    Attributes:
+        missing: sequences with missing scans (empty = complete).
+        unused: present data that is not in the zip, one line for each kind.
+    """
 
     path: Path
     scans: int
     points: int
     missing: tuple[str, ...]
+    unused: tuple[str, ...] = ()
 
     @property
     def accepted(self) -> bool:
@@ -74,7 +81,8 @@ def write_submission(predictions: Path, data: Path, out: Path, *, partial: bool 
         for frame_id in dataset.ids:
             labels = read_file(layout.prediction(*frame_id), SCAN_BYTES)
             archive.writestr(_entry(_member(*frame_id)), labels, zipfile.ZIP_DEFLATED)
-    return check_submission(out, data, partial=partial)
+    report = check_submission(out, data, partial=partial)
+    return replace(report, unused=(*report.unused, *_unused_predictions(layout, dataset)))
 
 
 def check_submission(path: Path, data: Path, *, partial: bool = False) -> SubmissionReport:
@@ -98,7 +106,7 @@ def check_submission(path: Path, data: Path, *, partial: bool = False) -> Submis
         raise DataError(f"{path}: {faults[0]}{more}. Write it again with 'elite submit'.")
     missing = _missing_scans(dataset)
     _require_complete(missing, partial)
-    return SubmissionReport(path, len(expected), sum(expected.values()), missing)
+    return SubmissionReport(path, len(expected), sum(expected.values()), missing, tuple(dataset.unused))
 
 
 def _zip_faults(path: Path, archive: zipfile.ZipFile, expected: dict[str, int]) -> Iterable[str]:
@@ -159,6 +167,19 @@ def _missing_scans(dataset: SemanticKITTI) -> tuple[str, ...]:
         for sequence, count in TEST_SCANS.items()
         if found[sequence] != count
     )
+
+
+def _unused_predictions(predictions: Layout, dataset: SemanticKITTI) -> Iterator[str]:
+    """Describe predictions of other sequences, and of scans that the data set lacks."""
+    present = predictions.sequences_with("predictions")
+    if others := [sequence for sequence in present if sequence not in dataset.sequences]:
+        yield f"{predictions.root}: predictions of the sequences {', '.join(others)} are not in the zip"
+    scans = {(sequence, f"{name}.label") for sequence, name in dataset.ids}
+    for sequence in (sequence for sequence in present if sequence in dataset.sequences):
+        folder = predictions.prediction(sequence, "0").parent
+        names = sorted(name for name in file_names(folder) if name.endswith(".label"))
+        if without_scan := [name for name in names if (sequence, name) not in scans]:
+            yield f"{folder}: {len(without_scan)} predictions have no scan ({without_scan[0]}, ...)"
 
 
 def _require_complete(missing: tuple[str, ...], partial: bool) -> None:

@@ -20,7 +20,7 @@ from elite.cli.settings import add_settings, configuration, list_settings
 from elite.errors import ConfigError
 from elite.layout import parse_names
 from elite.paths import expanded, require_existing
-from elite.terminal import progress, say
+from elite.terminal import notice, progress, say
 
 _MAX_FAULTS = 20  # printed; --json has all
 
@@ -149,6 +149,8 @@ def submit(args: Namespace) -> int:
             "expected 'elite submit PREDICTIONS DATA -o ZIP' or 'elite submit DATA --check ZIP', found another "
             "combination. Give one of the two."
         )
+    for line in report.unused:
+        notice(line)
     say(f"{report.path}: {report.scans} scans, {report.points} labels, well-formed")
     for line in report.missing:
         say(f"  {line}")
