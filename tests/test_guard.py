@@ -280,3 +280,16 @@ def test_train_reports_doubtful_scans_and_strict_refuses_them(tmp_path: Path, ca
     assert capsys.readouterr().err.count("Divide 0..255 by 255") == 1
     assert main([*argv, "--out", str(tmp_path / "strict"), "--strict"]) == 2
     assert not (tmp_path / "strict").exists()
+
+
+def test_pseudo_label_commands_report_doubtful_scans_and_strict_refuses_them(
+    kitti: Path, tmp_path: Path, capsys
+) -> None:
+    for path in kitti.glob("sequences/00/velodyne/*.bin"):
+        (np.fromfile(path, "<f4").reshape(-1, 4) * (1, 1, 1, 255)).astype("<f4").tofile(path)
+    generate = ("pseudo-label", str(kitti), "--sequences=00", "-o", str(tmp_path / "out"))
+    for argv in (generate, ("score-pseudo-labels", str(kitti), "--sequences=00")):
+        assert main([*argv]) == 0
+        assert capsys.readouterr().err.count("Divide 0..255 by 255") == 1
+        assert main([*argv, "--strict"]) == 2
+        assert "error" in capsys.readouterr().err

@@ -314,6 +314,37 @@ def test_report_of_an_evaluation_shows_its_predictions(tmp_path: Path, dataset: 
     assert f"<h3>Frame {worst['frame']}</h3>" in page
 
 
+@pytest.mark.usefixtures("blank_charts")
+def test_report_of_doubtful_scans_warns_once_and_strict_refuses_them(run: Path, tmp_path: Path, capsys) -> None:
+    dataset = write_drive(tmp_path / "drive")
+    for i in range(len(dataset)):
+        values = np.fromfile(dataset.scan_path(i), "<f4").reshape(-1, 4) * (1, 1, 1, 255)
+        values.astype("<f4").tofile(dataset.scan_path(i))
+    student = tmp_path / "student.safetensors"
+    save_student(SPVCNN(channels=4, cells=(50, 50, 10)), student)
+    argv = ["report", str(run / "evaluation.json"), "--data", str(tmp_path / "drive"), "--model", str(student)]
+    assert main(argv) == 0
+    assert capsys.readouterr().err.count("Divide 0..255 by 255") == 1
+    assert main([*argv, "--strict"]) == 2
+    assert "Divide 0..255 by 255" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("blank_charts")
+def test_report_names_the_data_that_it_does_not_use(run: Path, dataset: SemanticKITTI, tmp_path: Path, capsys) -> None:
+    drive, file = write_drive(tmp_path / "drive").layout.root, run / "evaluation.json"
+    (drive / "sequences/08/velodyne/a.pcd").touch()
+    data = ("--data", str(drive))
+    for argv, line in (
+        ((file, *data), f"{drive} is not used: pictures of frames need --data, and --predictions or --model"),
+        ((run, *data), f"{drive} is not used: {run / 'checkpoints'} has no checkpoint"),
+    ):
+        assert main(["report", *map(str, argv)]) == 0
+        assert line in capsys.readouterr().err
+    page_of(run, SemanticKITTI(drive, "08"))
+    assert "08/velodyne: 1 files are not read (a.pcd, ...)" in capsys.readouterr().err
+    assert main(["report", str(run), "--data", str(tmp_path / "missing")]) == 2
+
+
 def test_report_reads_files_of_its_run_only(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(run), "--checkpoint", "other.ckpt"]) == 2
     assert "found a run. Leave the option out" in capsys.readouterr().err

@@ -17,11 +17,11 @@ from elite.terminal import progress, say
 _UNSCORED = ("out", "folder", "lift", "pictures", "overwrite", "devices", "label_fraction", "label_unit", "strategy")
 _REGIONS = {"Regions": ("proposer", "weights", "device", "precision")}
 _GENERATE_SETTINGS = {
-    "Data": ("sequences", "frames", "labels", "label_fraction", "label_unit", "cameras"),
+    "Data": ("sequences", "frames", "labels", "label_fraction", "label_unit", "cameras", "strict"),
     **_REGIONS,
     "Output": ("out", "folder", "lift", "pictures", "overwrite", "devices"),
 }
-_SCORE_SETTINGS = {"Data": ("sequences", "frames", "labels", "cameras"), **_REGIONS}
+_SCORE_SETTINGS = {"Data": ("sequences", "frames", "labels", "cameras", "strict"), **_REGIONS}
 
 
 def pseudo_label(args: Namespace) -> int:

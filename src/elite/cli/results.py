@@ -3,9 +3,9 @@
 from argparse import Namespace
 from functools import partial
 
-from elite.cli.arguments import add_cameras, add_device, add_json
+from elite.cli.arguments import add_cameras, add_device, add_json, add_strict
 from elite.cli.outputs import save_json
-from elite.cli.parser import Command, Parser, count
+from elite.cli.parser import Command, Parser, check_data, count
 from elite.errors import ConfigError
 from elite.layout import parse_names
 from elite.paths import expanded, require_existing
@@ -16,7 +16,7 @@ def report(args: Namespace) -> int:
     """Write a self-contained page with curves, scores and pictures to RUN/report/index.html."""
     from elite.report import report_evaluation, report_run
 
-    options = {"data": args.data, "frames": args.frames, "device": args.device}
+    options = {"data": args.data, "frames": args.frames, "device": args.device, "strict": args.strict}
     if args.cameras is not None:
         options["cameras"] = parse_names(args.cameras)
     scored = {"predictions": args.predictions, "checkpoint": args.model}
@@ -36,13 +36,15 @@ def _report_arguments(parser: Parser) -> None:
     text = "Folder of a training run, or JSON file of 'elite evaluate'."
     check = partial(require_existing, expected="a run or the JSON file of an evaluation")
     parser.add("run", type=expanded, check=check, metavar="RUN", help=text)
-    parser.add("--data", type=expanded, metavar="DATA", help="Data set for the pictures (default: that of the run).")
+    text = "Data set for the pictures (default: that of the run)."
+    parser.add("--data", type=expanded, check=check_data, metavar="DATA", help=text)
     text = "Predictions that the evaluation has scored."
     parser.add("--predictions", type=expanded, metavar="FOLDER", help=text)
     parser.add("--model", type=expanded, metavar="MODEL", help="Student that the evaluation has scored.")
     add_cameras(parser, None, " (default: those of the teacher, otherwise image_2)")
     parser.add("--frames", type=count, default=3, metavar="N", help="Number of frames with pictures.")
     add_device(parser)
+    add_strict(parser)
 
 
 REPORT = Command(report, _report_arguments, "RUN [options]", "elite report runs/first")

@@ -64,6 +64,7 @@ class PseudoLabelConfig:
         pictures: draw image, points, regions and result of each frame.
         overwrite: regenerate complete outputs.
         devices: number of processes on this machine.
+        strict: doubtful inputs (remission, height, axes, points without a return) are errors instead of warnings.
     """
 
     out: Path | None = None
@@ -87,6 +88,7 @@ class PseudoLabelConfig:
     pictures: bool = False
     overwrite: bool = False
     devices: int = 1
+    strict: bool = False
 
     def __post_init__(self) -> None:
         expand_home(self)

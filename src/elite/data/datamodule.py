@@ -12,9 +12,9 @@ from elite.data.collate import collate
 from elite.data.dataset import ScoringSet, TrainingSet
 from elite.data.loading import BatchLoader, bytes_in_flight, kill, open_files, shared_bytes, timeout_error
 from elite.data.sampler import EpochSampler
-from elite.data.startup_samples import examine_scans, training_samples, validation_samples
+from elite.data.startup_samples import training_samples, validation_samples
 from elite.datasets import Selection, SemanticKITTI
-from elite.datasets.input_guard import InputGuard
+from elite.datasets.input_guard import InputGuard, examine_scans
 from elite.errors import ConfigError, DataError
 from elite.labels import NUM_CLASSES
 from elite.layout import parse_names

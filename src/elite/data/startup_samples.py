@@ -1,20 +1,16 @@
 """Samples of each sequence that are read before a run, to refuse unusable data before any file is written."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
 from functools import partial
-from typing import Any
 
 from elite.data.dataset import ScoringSet, TrainingSet
 from elite.datasets import Dataset
-from elite.datasets.formats import read_scan
-from elite.datasets.input_guard import InputGuard
+from elite.datasets.input_guard import Read
 from elite.errors import DataError
 from elite.types import Sample
 
 _SEQUENCES = 24  # maximum number of sequences that are read
-_EXAMINED = 10  # scans that the input guard examines
-Read = Callable[[Callable[[], Any]], Any]  # runs a step that reads files, and returns its result
 
 
 def training_samples(scans: TrainingSet, read: Read) -> Iterator[Sample]:
@@ -45,21 +41,6 @@ def validation_samples(scans: ScoringSet, read: Read) -> Iterator[Sample]:
     """
     for places in _by_sequence(scans.frames, scans.labelled):
         yield read(partial(scans.__getitem__, places[0]))
-
-
-def examine_scans(frames: Dataset, positions: Sequence[int], guard: InputGuard, read: Read) -> None:
-    """Examine some of the scans, evenly spaced. Damaged ones are skipped; training reports them.
-
-    Raises:
-        DataError: a scan is doubtful, and the guard is strict.
-    """
-    for position in positions[:: -(-len(positions) // _EXAMINED) or 1]:
-        try:
-            scan = read(partial(read_scan, frames.scan_path(position)))
-        except DataError:
-            continue
-        guard.examine(scan, frames.scan_path(position))
-    guard.finish()
 
 
 def _first_readable(scans: TrainingSet, places: Sequence[int], read: Read) -> Sample:

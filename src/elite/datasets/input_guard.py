@@ -5,15 +5,19 @@ doubtful properties, once per run and kind, with the expected and the found valu
 """
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from operator import call
+from typing import Any, Literal
 
+from elite.datasets.base import Dataset
 from elite.datasets.surroundings import Ground, ground_plane, obstacles, sees_all_around
 from elite.errors import DataError
 from elite.geometry import Volume, in_volume, pinhole
 from elite.types import Camera, Scan
 
+Read = Callable[[Callable[[], Any]], Any]  # runs a step that reads files, and returns its result
 Kind = Literal["no-returns", "remission", "height", "axes", "volume"]
 
 SENSOR_HEIGHT = 1.73  # metres above the road: SemanticKITTI's sensor, for which the default volume was chosen
@@ -28,6 +32,7 @@ _SAME_SCENE = 0.2  # relative change of the numbers of obstacle points between t
 _OFF_CENTRE = 0.2  # of the image's width and height
 _FEWEST = 500  # points: fewer suffice neither for the ground nor for a range of remission
 _EVERY, _FIRST = 20, 10  # the ground is fitted in the first ten scans, then in every twentieth scan
+_EXAMINED = 10  # scans of a data set
 _TURNED = 5  # votes for obstacles along x in excess of four times those along y
 
 
@@ -156,6 +161,21 @@ class InputGuard:
         if doubt.kind not in self._reported:
             self._reported.add(doubt.kind)
             self.report(source + doubt.message)
+
+
+def examine_scans(frames: Dataset, positions: Sequence[int], guard: InputGuard, read: Read = call) -> None:
+    """Examine some of the scans, evenly spaced. Damaged ones are skipped: the run reports them.
+
+    Raises:
+        DataError: a scan is doubtful, and the guard is strict.
+    """
+    for position in positions[:: -(-len(positions) // _EXAMINED) or 1]:
+        try:
+            scan = read(partial(frames.scan, position))
+        except DataError:
+            continue
+        guard.examine(scan, frames.scan_path(position))
+    guard.finish()
 
 
 def _outside(scan: Scan, volume: Volume) -> Iterator[Doubt]:

@@ -18,10 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from elite.config import PseudoLabelConfig, plain
+from elite.config import PseudoLabelConfig, StudentConfig, plain
 from elite.data.label_budget import labelled_scans, usable_labels
 from elite.datasets import SemanticKITTI
 from elite.datasets.dense_labels import encode_ids, read_dense
+from elite.datasets.input_guard import InputGuard, examine_scans
 from elite.environment import describe
 from elite.errors import ConfigError, EliteError, OutputError, first_line
 from elite.files import make_folder, write_bytes
@@ -100,7 +101,7 @@ def generate(
         progress: wraps the iteration over the frames.
 
     Raises:
-        DataError: no frames, or none with labels.
+        DataError: no frames, or none with labels; or doubtful scans, and ``config.strict`` is set.
         ConfigError: no frame has an image of the cameras, or the output folder contains labels of another origin.
         MissingExtraError: ``config.pictures`` without matplotlib.
         OutputError: the output cannot be written.
@@ -112,6 +113,7 @@ def generate(
     chosen = choose(frames, config.label_fraction if config.label_unit == "scans" else 1.0)
     if rank == 0:
         _report_unused(frames, chosen)
+        examine_inputs(frames, chosen, config)
     labeller = FrameLabeller(frames, store, config, proposer)
     return sum((labeller.run(i) for i in progress(chosen[rank::world])), Summary())
 
@@ -158,6 +160,15 @@ def choose(frames: SemanticKITTI, fraction: float) -> list[int]:
             f"{','.join(frames.cameras) or 'none'}, found none. Give other cameras, or extract the image archive."
         )
     return chosen
+
+
+def examine_inputs(frames: SemanticKITTI, chosen: list[int], config: PseudoLabelConfig) -> None:
+    """Report scans that probably do not match the input of a student that is trained with these labels.
+
+    Raises:
+        DataError: a scan is doubtful, and ``config.strict`` is set.
+    """
+    examine_scans(frames, chosen, InputGuard(StudentConfig().volume, notice, strict=config.strict))
 
 
 class FrameLabeller:

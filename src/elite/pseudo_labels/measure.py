@@ -16,7 +16,7 @@ from jaxtyping import Bool
 from elite.config import PseudoLabelConfig
 from elite.datasets.dense_labels import read_dense
 from elite.labels import to_train
-from elite.pseudo_labels.generate import choose, open_frames
+from elite.pseudo_labels.generate import choose, examine_inputs, open_frames
 from elite.pseudo_labels.holdout import Holdout, hidden_pixels, hidden_points
 from elite.pseudo_labels.label_image import label_view
 from elite.pseudo_labels.records import Addable, DenseLabel, LabelledView, Proposer, view_of
@@ -64,11 +64,12 @@ def measure(
     receive all labels of the points.
 
     Raises:
-        DataError: no frame has labels, or a file is damaged.
+        DataError: no frame has labels, or a file is damaged; or doubtful scans, and ``config.strict`` is set.
         ConfigError: no labelled frame has an image of the cameras.
     """
     frames = open_frames(root, config)
     chosen = choose(frames, 1.0)
+    examine_inputs(frames, chosen, config)
     tallies: dict[str, MethodTallies] = defaultdict(lambda: defaultdict(MethodTally))
     images = 0
     for i in progress(chosen):

@@ -15,6 +15,7 @@ from elite.report.frames import draw_frame, draw_teacher, select_frames
 from elite.report.page import PageImages, render
 from elite.report.run import Run, read_evaluation, read_run
 from elite.report.teacher_views import Models
+from elite.terminal import notice
 from elite.types import Frame
 
 
@@ -63,6 +64,7 @@ def report_run(
     cameras: Sequence[str] | None = None,
     frames: int = 3,
     device: str = "auto",
+    strict: bool = False,
 ) -> Path:
     """Write the report of a training run, with frames that its best checkpoint labels.
 
@@ -74,13 +76,16 @@ def report_run(
         cameras: image folders; None = those of the teacher, or image_2 for a run without a teacher.
         frames: number of frames.
         device: auto, cpu, cuda.
+        strict: doubtful scans (see ``elite.datasets.input_guard``) are a DataError instead of a warning.
     """
     record = read_run(run)
     root = data or record.data.root
     checkpoint = next((p for name in ("best", "last") if (p := run / "checkpoints" / f"{name}.ckpt").exists()), None)
     if root is None or not root.exists() or checkpoint is None:
+        if data is not None:
+            notice(f"{data} is not used: {run / 'checkpoints'} has no checkpoint that labels its scans.")
         return write_report(run, _no_prediction, None)
-    segmenter = Segmenter.load(checkpoint, device)
+    segmenter = Segmenter.load(checkpoint, device, report=notice, strict=strict)
     selection = None if record.data.val_sequences == "none" else record.data.val_sequences
     if cameras is None:
         cameras = parse_names(record.data.cameras) if record.teacher else ("image_2",)
@@ -103,18 +108,24 @@ def report_evaluation(
     cameras: Sequence[str] = ("image_2",),
     frames: int = 3,
     device: str = "auto",
+    strict: bool = False,
 ) -> Path:
     """Write the report of a result of ``elite evaluate --json``.
 
-    Frames need the data set, and the predictions or the checkpoint that were scored.
+    Frames need the data set, and the predictions or the checkpoint that were scored; the other arguments are those of
+    ``report_run``.
     """
     if data is None or not (predictions or checkpoint):
+        for given in filter(None, (data, predictions, checkpoint)):
+            notice(f"{given} is not used: pictures of frames need --data, and --predictions or --model.")
         return write_report(file, _no_prediction, None)
     if predictions:
         predict = saved_predictions(predictions)
+        if checkpoint is not None:
+            notice(f"{checkpoint} is not used: the pictures show the predictions in {predictions}.")
     else:
         assert checkpoint is not None
-        predict = by_segmenter(Segmenter.load(checkpoint, device))
+        predict = by_segmenter(Segmenter.load(checkpoint, device, report=notice, strict=strict))
     evaluation = read_evaluation(file).after
     scored = [score.frame.partition("/")[0] for score in (evaluation.by_frame if evaluation else ())]
     sequences = ",".join(dict.fromkeys(scored)) or None
@@ -128,6 +139,8 @@ def _draw(
     frames: int,
     load_teacher: Callable[[], Models] | None,
 ) -> PageImages:
+    for line in dataset.unused if dataset else ():
+        notice(line)
     charts = draw_charts(run)
     positions, are_worst = select_frames(dataset, frames, run.after)
     predicted = [(frame, predict(frame).labels) for frame in (dataset[i] for i in positions)] if dataset else []
@@ -150,8 +163,10 @@ def _load_models(run: Path, checkpoint: Path, record: Run, device: str) -> Model
 
     teacher = load_teacher(checkpoint).to(pick_device(device))
     untrained = run / "untrained.safetensors"
-    before = Segmenter.load(untrained, device).segment if untrained.exists() else None
-    return Models(teacher, record.image, before)
+    if not untrained.exists():
+        return Models(teacher, record.image)
+    before = Segmenter.load(untrained, device, report=lambda _: None)  # the trained student reports doubtful scans
+    return Models(teacher, record.image, before.segment)
 
 
 def _no_prediction(frame: Frame) -> Prediction:
