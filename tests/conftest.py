@@ -28,9 +28,9 @@ from tests.support.scans import write_tiny_kitti
 UNIT = (
     *("checkpoint", "config_file", "cutmix", "dataset", "distillation_losses", "evaluation", "geometry", "guard"),
     *("inference", "labels_layout", "language", "layers", "losses", "metrics", "native_geometry", "nuscenes"),
-    *("nuscenes_real", "nuscenes_tables", "open_dataset", "pixels", "properties", "pseudo_score", "real_frames"),
-    *("safety", "sam_weights", "semantickitti", "shapes", "sparse", "streaming", "submission", "suite", "taxonomy"),
-    *("terminal", "torch_file", "viewer", "viewer_gate", "watershed"),
+    *("nuscenes_real", "nuscenes_submission", "nuscenes_tables", "open_dataset", "pixels", "properties"),
+    *("pseudo_score", "real_frames", "safety", "sam_weights", "semantickitti", "shapes", "sparse", "streaming"),
+    *("submission", "suite", "taxonomy", "terminal", "torch_file", "viewer", "viewer_gate", "watershed"),
 )
 
 REAL_DATA = Path(os.environ.get("ELITE_REAL_DATA", Path(__file__).parents[2] / "shared" / "data"))

@@ -276,7 +276,7 @@ def test_missing_images_are_named_and_frames_keep_the_others(dataset: NuScenes) 
     frame = dataset[2]
     assert tuple(frame.images) == CAMERAS[2:]
     assert {image.shape for image in frame.images.values()} == {(*SIZE, 3)}
-    assert [line.partition(" (")[0] for line in dataset.missing] == [
+    assert [line.partition(" (")[0] for line in dataset.unused] == [
         f"samples/{camera}: 2 of 4 files are missing" for camera in CAMERAS[:2]
     ]
 
@@ -286,7 +286,7 @@ def test_missing_scans_are_named_and_their_frames_left_out(root: Path) -> None:
     path.unlink()
     dataset = NuScenes(root, cameras=())
     assert (len(dataset), dataset.keyframes) == (3, 4)
-    assert dataset.missing == [f"samples/LIDAR_TOP: 1 of 4 files are missing ({path.name})"]
+    assert dataset.unused == [f"samples/LIDAR_TOP: 1 of 4 files are missing ({path.name})"]
     with pytest.raises(DataError, match=rf"none among 1 keyframes.*{path.name}"):
         NuScenes(root, "scene-0061", frames="1", cameras=())
 

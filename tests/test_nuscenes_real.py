@@ -36,7 +36,7 @@ def test_keyframes_of_both_tables_are_listed(frames: NuScenes) -> None:
     assert frames.labelled() == [0, 1, 2, 3, 4]
     assert frames.image_cameras(0) == ("CAM_BACK_LEFT",)
     assert frames.image_cameras(1) == ()
-    assert frames.missing == []
+    assert frames.unused == []
     assert len(frames.select(frames.selection).ids) == 5
 
 

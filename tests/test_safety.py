@@ -196,9 +196,9 @@ def test_read_image_without_memory_names_the_cause(tmp_path, monkeypatch):
 
 def test_submission_zip_bomb_is_refused(tiny_kitti, tmp_path, monkeypatch):
     """Zip member that claims the right size and unpacks to a thousand times as much."""
-    from elite import submission
+    from elite.submission import check_submission, semantickitti
 
-    monkeypatch.setattr(submission, "TEST_SCANS", dict.fromkeys(submission.TEST_SCANS, 1))
+    monkeypatch.setattr(semantickitti, "TEST_SCANS", dict.fromkeys(semantickitti.TEST_SCANS, 1))
     member, buffer = "sequences/11/predictions/000000.label", io.BytesIO()
     packed = zlib.compress(bytes(50_000_000), 9, -15)
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -212,7 +212,7 @@ def test_submission_zip_bomb_is_refused(tiny_kitti, tmp_path, monkeypatch):
     (tmp_path / "x.zip").write_bytes(content)
     tracemalloc.start()
     with pytest.raises(DataError, match=r"x\.zip"):
-        submission.check_submission(tmp_path / "x.zip", tiny_kitti)
+        check_submission(tmp_path / "x.zip", tiny_kitti)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 5_000_000

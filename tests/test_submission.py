@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from elite import submission
 from elite.cli import main
 from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import DataError, OutputError
-from elite.submission import check_submission, write_submission
+from elite.submission import check_submission, semantickitti, write_submission
 
 TEST = [f"{i}" for i in range(11, 22)]
 FOLDERS = ["sequences/", *(f"sequences/{s}/{tail}" for s in TEST for tail in ("", "predictions/"))]
@@ -34,7 +33,7 @@ def predictions(tiny_kitti, tmp_path) -> Path:
 @pytest.fixture
 def complete(monkeypatch) -> None:
     """A benchmark with one scan in every test sequence."""
-    monkeypatch.setattr(submission, "TEST_SCANS", dict.fromkeys(TEST, 1))
+    monkeypatch.setattr(semantickitti, "TEST_SCANS", dict.fromkeys(TEST, 1))
 
 
 @pytest.fixture
@@ -54,8 +53,8 @@ def make_zip(tmp_path) -> Callable[..., Path]:
 
 
 def test_scan_counts_equal_those_of_the_test_split():
-    assert list(submission.TEST_SCANS) == TEST
-    assert sum(submission.TEST_SCANS.values()) == 20_351
+    assert list(semantickitti.TEST_SCANS) == TEST
+    assert sum(semantickitti.TEST_SCANS.values()) == 20_351
 
 
 def test_check_submission_complete_is_accepted(predictions, tiny_kitti, tmp_path, complete):
@@ -94,7 +93,7 @@ def test_check_submission_partial_names_missing_scans(predictions, tiny_kitti, t
 
 
 def test_write_submission_incomplete_without_partial_is_refused(predictions, tiny_kitti, tmp_path, make_zip):
-    shortage = r"11 has 1 of 921 scans \(and 10 more sequences\).*--partial"
+    shortage = r"11 has 1 of 921 scans \(and 10 more\).*--partial"
     with pytest.raises(DataError, match=shortage):
         write_submission(predictions, tiny_kitti, tmp_path / "x.zip")
     assert not (tmp_path / "x.zip").exists()

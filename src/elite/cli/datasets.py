@@ -137,13 +137,20 @@ SYNTH = Command(synth, _synth_arguments, "-o OUT [options]", "elite synth -o dri
 
 
 def submit(args: Namespace) -> int:
-    """Write or check the zip file of a submission to the SemanticKITTI server."""
+    """Write or check the zip file of a submission to the server of SemanticKITTI or nuScenes-lidarseg."""
     from elite.submission import check_submission, write_submission
 
     if args.check and not args.predictions:
-        report = check_submission(args.check, args.data, partial=args.partial)
+        report = check_submission(args.check, args.data, split=args.split, partial=args.partial)
     elif args.predictions and args.out and not args.check:
-        report = write_submission(args.predictions, args.data, args.out, partial=args.partial)
+        report = write_submission(
+            args.predictions,
+            args.data,
+            args.out,
+            split=args.split,
+            inputs=parse_names(args.inputs),
+            partial=args.partial,
+        )
     else:
         raise ConfigError(
             "expected 'elite submit PREDICTIONS DATA -o ZIP' or 'elite submit DATA --check ZIP', found another "
@@ -157,7 +164,7 @@ def submit(args: Namespace) -> int:
     if report.accepted:
         say("complete: ready for the server")
     else:
-        say("NOT accepted by the server: the test split is not complete")
+        say("NOT accepted by the server: the split is not complete")
     save_json(args, {"scans": report.scans, "points": report.points, "accepted": report.accepted})
     return 0
 
@@ -169,7 +176,11 @@ def _submit_arguments(parser: Parser) -> None:
     parser.add("data", type=expanded, check=check_data, metavar="DATA", help="Data set with the test scans.")
     parser.add("-o", "--out", type=expanded, metavar="ZIP", help="Zip file to write.")
     parser.add("--check", type=expanded, metavar="ZIP", help="Zip file to check, instead of writing one.")
-    parser.add("--partial", action=Flag, help="Accept a data set that lacks test scans.")
+    text = "Split of the predictions, nuScenes only: test, val, train, mini_val, mini_train (default: test)."
+    parser.add("--split", metavar="SPLIT", help=text)
+    text = "Inputs of the network, nuScenes only: some of camera, lidar, radar, map, external (default: lidar)."
+    parser.add("--inputs", default="lidar", metavar="NAMES", help=text)
+    parser.add("--partial", action=Flag, help="Accept a data set that lacks scans of the split.")
     add_json(parser)
 
 

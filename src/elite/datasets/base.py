@@ -75,6 +75,9 @@ class Dataset(Protocol):
         selection: part of the data set that was selected.
         cameras: names of the selected cameras.
         ids: frame ids in the order of the frames.
+        sequences: names of the selected sequences.
+        absent: sequences of a selected split that the data set lacks.
+        unused: data that the reader skips, and files that it lacks, one line for each kind.
     """
 
     taxonomy: Taxonomy
@@ -82,6 +85,9 @@ class Dataset(Protocol):
     selection: Selection
     cameras: tuple[str, ...]
     ids: Sequence[FrameId]
+    sequences: tuple[str, ...]
+    absent: tuple[str, ...]
+    unused: Sequence[str]
 
     def select(self, selection: Selection) -> Self:
         """Return another part of the same data set."""

@@ -46,10 +46,15 @@ def open_dataset(root: str | Path, format: str | None = None, **options: Any) ->
         return make_plugin(format, Dataset, path, **options)
     if format is not None and format not in FORMATS:
         raise ConfigError(f"format: expected {', '.join(FORMATS)} or package.module:Class, found '{format}'.")
-    return FORMATS[format or _recognise(path)].reader(path, **options)  # type: ignore[call-arg]
+    return FORMATS[format or recognise_format(path)].reader(path, **options)  # type: ignore[call-arg]
 
 
-def _recognise(root: Path) -> str:
+def recognise_format(root: Path) -> str:
+    """Return the name of the format of a data set.
+
+    Raises:
+        DataError: none of ``FORMATS``, or more than one.
+    """
     found = [name for name, format in FORMATS.items() if format.matches(root)]
     if len(found) == 1:
         return found[0]

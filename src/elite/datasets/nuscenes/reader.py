@@ -62,7 +62,7 @@ class NuScenes(Dataset):
     Attributes:
         sequences: names of the selected scenes.
         absent: scenes of a selected split that the tables lack.
-        missing: files that the tables name and the root lacks, one line for each kind. Keyframes without a scan are not
+        unused: files that the tables name and the root lacks, one line for each kind. Keyframes without a scan are not
             part of the data set.
         keyframes: number of keyframes of the selected scenes, those without a scan too.
 
@@ -118,7 +118,7 @@ class NuScenes(Dataset):
         found = [(row, self._keyframe(*row, listing)) for row in rows]
         self._frames = [keyframe for _, keyframe in found if keyframe is not None]
         self.ids = [FrameId(_scene(k), _text(k.tables.tokens[k.row])) for k in self._frames]
-        self.missing = listing.missing()
+        self.unused = listing.missing()
         if not self.ids:
             raise self._nothing_selected()
 
@@ -165,7 +165,7 @@ class NuScenes(Dataset):
             f"{self.selection.sequences or 'all scenes'}"
             f"{'' if self.selection.without == 'none' else f' without {self.selection.without}'}, frames "
             f"{self.selection.frames or 'all'}, found none among {self.keyframes} keyframes{absent}. Extract the "
-            f"archives with their files, or change the selection.{''.join(f' {line}.' for line in self.missing)}"
+            f"archives with their files, or change the selection.{''.join(f' {line}.' for line in self.unused)}"
         )
 
     # ---- scans and labels ----
