@@ -270,7 +270,7 @@ def test_teacher_of_sam_vit_b_starts_as_sam_vit_b() -> None:
     assert all(m.std() > 0.01 for m in maps[0])
     assert all((a - b).abs().max() < 1e-4 for a, b in zip(*maps, strict=True))
     assert sizes[1]["foundation model, trained"] == 1_991_520
-    assert sizes[1]["taps, trained"] == 2_656_896
+    assert sizes[1]["teacher taps, trained"] == 2_656_896
     assert sizes[0]["foundation model, trained"] == 0
 
 

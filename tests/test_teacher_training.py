@@ -303,7 +303,7 @@ def test_train_teacher_command_prints_the_model_folder(
     assert "expected at most 96 x 96 pixels" in capsys.readouterr().err  # the packaged crop is for larger images
     small = ["--image.crop", "[56, 80]", "--steps", "1", "--data.workers", "0", "--warmup-steps", "0"]
     assert main([*given, "--model", architecture, *small]) == 0
-    assert f"foundation model {tmp_path / 'o'}" in capsys.readouterr().out
+    assert f"foundation model written to {tmp_path / 'o'}" in capsys.readouterr().out
     assert main([*given, "--data.colour", "red"]) == 2
 
 

@@ -28,7 +28,7 @@ def train_teacher(args: Namespace) -> int:
 
     result = run(config)
     scores = ", ".join(f"{name} {value:.3f}" for name, value in result.scores.items())
-    say(f"foundation model {result.folder} ({scores})")
+    say(f"foundation model written to {result.folder}; means over the last tenth of the steps: {scores}")
     return 0
 
 

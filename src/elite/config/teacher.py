@@ -75,7 +75,7 @@ class TeacherConfig:
         depths: blocks with an output, one per stage of the student, counted from 0; by default evenly spaced (2, 5, 8,
             11 for the 12 blocks of SAM ViT-B).
         rel_pos: relative positions of SAM on a crop: slice = those of the square model; interpolate = resampled.
-        channels: channels of the taps.
+        channels: channels of the taps, the layers that upsample maps of the foundation model for the heads.
         heads: initial taps and heads: new, or pretrained = those of elite train-teacher --objective classes, in the
             folder of the weights. These have learned labels of other streets.
         checkpointing: recompute activations in the backward pass, to save memory.

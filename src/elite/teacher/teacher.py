@@ -113,8 +113,8 @@ class Teacher(TeacherHeads):
         return {
             "foundation model, frozen": sum(p.numel() for p in self.backbone.parameters()) - trained,
             "foundation model, trained": trained,
-            "taps, trained": sum(p.numel() for p in self.taps.parameters()),
-            "heads, trained": sum(p.numel() for head in heads for p in head.parameters()),
+            "teacher taps, trained": sum(p.numel() for p in self.taps.parameters()),
+            "teacher heads, trained": sum(p.numel() for head in heads for p in head.parameters()),
         }
 
     def trained_state(self) -> dict[str, Tensor]:
