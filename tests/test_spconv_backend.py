@@ -128,7 +128,9 @@ def test_version_of_the_cuda_build_of_spconv_names_its_package(install, monkeypa
         return "2.3.8"
 
     install("spconv-cu126", "")
+    environment._version.cache_clear()
     monkeypatch.setattr(environment, "version", version)
     monkeypatch.setattr(environment, "packages_distributions", lambda: {"spconv": ["spconv-cu126"]})
     assert environment._version("spconv") == "spconv-cu126 2.3.8"
     assert environment._version("a_package_that_does_not_exist") is None
+    environment._version.cache_clear()

@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,8 +28,12 @@ def describe() -> dict[str, Any]:
     }
 
 
+@cache
 def git_commit() -> str | None:
-    """Return the commit of the checkout of this package, with ``-dirty`` if files differ from it."""
+    """Return the commit of the checkout of this package, with ``-dirty`` if files differ from it.
+
+    A process reads it once, because its code does not change any more.
+    """
     folder = Path(__file__).parent
     git = ["git", "-C", str(folder)]
     try:
@@ -42,6 +47,7 @@ def git_commit() -> str | None:
     return commit.stdout.strip() + ("-dirty" if dirty else "")
 
 
+@cache
 def _version(package: str) -> str | None:
     """Version of a package, with the name of its distribution if that differs: spconv-cu126 installs spconv."""
     try:
