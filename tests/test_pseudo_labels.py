@@ -2,11 +2,10 @@
 
 import json
 import os
+import shutil
 import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +30,8 @@ from elite.pseudo_labels.seeds import find_seeds, group, row_gap
 from elite.pseudo_labels.vote import Regions, accept_regions, paint_regions
 from elite.synthetic import DriveConfig, render_drive
 from elite.types import Camera, PointPixelPairs
-from tests.support.processes import Trial
+from tests.support.processes import Trial, start_two
 from tests.support.scans import CALIBRATION, random_scan, write_frame
-from tests.support.waiting import PATIENCE_S
 
 CAR, PERSON, ROAD, BUILDING = (CLASS_ID[name] for name in ("car", "person", "road", "building"))
 
@@ -288,7 +286,7 @@ def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def own_drive(drive: Path, tmp_path: Path) -> Path:
     root = tmp_path / "drive"
-    subprocess.run(["cp", "-r", str(drive), str(root)], check=True)
+    shutil.copytree(drive, root)
     return root
 
 
@@ -428,37 +426,50 @@ def test_training_set_with_pseudo_labels_of_another_fraction_is_refused(drive: P
     assert shown.views[0].labels.any()
 
 
-def test_pseudo_label_killed_then_rerun_completes_the_files(drive: Path, tmp_path: Path):
-    whole, out = tmp_path / "whole", tmp_path / "out"
-    run(drive, whole)
-    process = Trial(pseudo_label_argv(drive, out), tmp_path / "log")
-    deadline = time.monotonic() + 60
-    while not list(out.rglob("*.png")) and time.monotonic() < deadline:
-        time.sleep(0.005)
-    process.kill()
-    assert process.wait() == -signal.SIGKILL
-    assert 0 < len(contents(out)) < len(contents(whole))
+@pytest.fixture(scope="module")
+def complete(drive: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Contents of the files of one undisturbed run."""
+    out = tmp_path_factory.mktemp("complete")
     assert run(drive, out) == 0
-    assert contents(out) == contents(whole)
+    return contents(out)
 
 
-def test_pseudo_label_with_two_processes_equals_one(drive: Path, tmp_path: Path):
-    one, two = tmp_path / "one", tmp_path / "two"
-    run(drive, one)
-    command = [sys.executable, "-m", "elite", *pseudo_label_argv(drive, two)]
-    done = subprocess.run([*command, "--devices", "2"], capture_output=True, text=True, timeout=PATIENCE_S)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("8 images labelled") == 1
-    assert contents(two) == contents(one)
+def kill_at_the_eighth_file() -> None:
+    """In the process of a command, before it begins."""
+    put_in_place, files = Path.replace, count(1)
+
+    def killed(path: Path, target: Path) -> Path:
+        if next(files) == 8:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return put_in_place(path, target)
+
+    Path.replace = killed  # type: ignore[method-assign, assignment]
 
 
-def test_pseudo_label_two_runs_on_one_folder_write_the_same_files(drive: Path, tmp_path: Path):
-    one, two = tmp_path / "one", tmp_path / "two"
-    run(drive, one)
-    both = [Trial(pseudo_label_argv(drive, two), tmp_path / f"log{i}") for i in range(2)]
-    assert [p.wait(120) for p in both] == [0, 0]
-    assert contents(two) == contents(one)
-    assert not [p for p in two.rglob(".*") if p.is_file()]  # nothing half-written is left
+def test_pseudo_label_killed_then_rerun_completes_the_files(drive: Path, tmp_path: Path, complete: dict[str, bytes]):
+    out = tmp_path / "out"
+    process = Trial(pseudo_label_argv(drive, out), tmp_path / "log", kill_at_the_eighth_file)
+    assert process.wait() == -signal.SIGKILL, process.output()
+    assert 0 < len(contents(out)) < len(complete)
+    assert run(drive, out) == 0
+    assert contents(out) == complete
+
+
+def test_pseudo_label_with_two_processes_equals_one(drive: Path, tmp_path: Path, complete: dict[str, bytes]):
+    both = start_two(pseudo_label_argv(drive, tmp_path / "out"), tmp_path / "log")
+    assert [process.wait() for process in both] == [0, 0], [process.output() for process in both]
+    assert sum(process.output().count("8 images labelled") for process in both) == 1
+    assert contents(tmp_path / "out") == complete
+
+
+def test_pseudo_label_two_runs_on_one_folder_write_the_same_files(
+    drive: Path, tmp_path: Path, complete: dict[str, bytes]
+):
+    out = tmp_path / "out"
+    both = [Trial(pseudo_label_argv(drive, out), tmp_path / f"log{i}") for i in range(2)]
+    assert [process.wait() for process in both] == [0, 0]
+    assert contents(out) == complete
+    assert not [path for path in out.rglob(".*") if path.is_file()]  # nothing half-written is left
 
 
 def test_pseudo_label_failing_frame_is_reported_and_others_are_made(own_drive: Path, tmp_path: Path, capsys: Any):

@@ -78,14 +78,23 @@ def test_train_resumed_past_the_first_pruning_is_bit_identical(
     assert read_checkpoint(whole.out)["elite_teacher"]["allocator"]["masks"]
 
 
+@pytest.fixture(scope="module")
+def four_epochs(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
+    """An uninterrupted run of four epochs of two steps, which saves after each step."""
+    base = tmp_path_factory.mktemp("epochs")
+    whole = student_run(
+        write_tiny_kitti(base / "kitti"), base / "whole", steps=None, epochs=4, val_every=2, save_every=1
+    )
+    train(whole, progress=False)
+    return whole
+
+
 @pytest.mark.parametrize("written", [2, 5, 6])
 def test_train_killed_after_writing_a_checkpoint_resumes_bit_identical(
-    tiny_kitti: Path, tmp_path: Path, monkeypatch, written: int
+    four_epochs: TrainConfig, tmp_path: Path, monkeypatch, written: int
 ) -> None:
     """After an epoch, after a score, after a step that is logged: its row of metrics.csv is there."""
-    data = DataConfig(root=tiny_kitti, sequences="00", batch_size=1, workers=0)
-    whole = student_run(tiny_kitti, tmp_path / "whole", data=data, steps=None, epochs=4, val_every=2, save_every=1)
-    train(whole, progress=False)
+    whole = four_epochs
     stopped, write, count = replace(whole, out=tmp_path / "stopped", resume="last"), saving.write_bytes, 0
 
     def killed(path: Path, content: memoryview, *, verify: bool) -> None:

@@ -29,7 +29,7 @@ from elite.types import Batch
 from elite.weights.torch_file import load_torch
 
 SMALL = StudentConfig(channels=8, cells=(100, 100, 12))
-CROP = (352, 1216)
+CROP = (192, 1216)
 
 
 def student_run(root: Path, run: Path, **changes) -> TrainConfig:
