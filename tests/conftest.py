@@ -29,7 +29,17 @@ UNIT = (
     *("checkpoint", "config_file", "cutmix", "dataset", "distillation_losses", "evaluation", "geometry", "guard"),
     *("inference", "labels_layout", "language", "layers", "losses", "metrics", "native_geometry", "nuscenes"),
     *("nuscenes_real", "nuscenes_submission", "nuscenes_tables", "open_dataset", "pixels", "properties"),
-    *("pseudo_score", "real_frames", "safety", "sam_weights", "semantickitti", "shapes", "sparse", "streaming"),
+    *(
+        "package_files",
+        "pseudo_score",
+        "real_frames",
+        "safety",
+        "sam_weights",
+        "semantickitti",
+        "shapes",
+        "sparse",
+        "streaming",
+    ),
     *("submission", "suite", "taxonomy", "terminal", "torch_file", "viewer", "viewer_gate", "watershed"),
 )
 
