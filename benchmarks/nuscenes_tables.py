@@ -161,7 +161,7 @@ def main() -> None:
     for name in ("tables", "compact copy"):
         print(f"{name}: ", end="", flush=True)
         subprocess.run([sys.executable, __file__, "--out", str(given.out), "--child"], check=True)
-    print(f"compact copy: {(folder / 'elite-keyframes.npz').stat().st_size / 1e6:.0f} MB")
+    print(f"compact copy: {(folder / 'elite-keyframes.cache').stat().st_size / 1e6:.0f} MB")
 
 
 if __name__ == "__main__":

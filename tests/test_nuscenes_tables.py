@@ -282,7 +282,7 @@ def _assert_equal(found: object, expected: object) -> None:
 
 def test_copy_equals_the_tables(folder: Path, copied: list[Path]) -> None:
     first = open_tables(folder)
-    assert (folder / "elite-keyframes.npz").exists()
+    assert (folder / "elite-keyframes.cache").exists()
     _assert_equal(open_tables(folder), first)
     assert copied == [folder]
 
@@ -301,7 +301,7 @@ def test_copy_of_changed_tables_is_replaced(folder: Path, copied: list[Path]) ->
 
 def test_damaged_copy_is_replaced(folder: Path, copied: list[Path]) -> None:
     expected = open_tables(folder)
-    path = folder / "elite-keyframes.npz"
+    path = folder / "elite-keyframes.cache"
     whole = path.read_bytes()
     for content in (b"", b"PK", whole[: len(whole) // 2], whole[:3000] + b"xyz" + whole[3003:]):
         path.write_bytes(content)
@@ -323,13 +323,13 @@ def test_copy_of_a_read_only_folder_is_in_the_cache_folder(
     real = os.access
     monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != folder and real(path, mode))
     first = open_tables(folder)
-    assert not (folder / "elite-keyframes.npz").exists()
+    assert not (folder / "elite-keyframes.cache").exists()
     (kept,) = (tmp_path / "cache" / "elite").iterdir()
-    assert kept.name.endswith("-elite-keyframes.npz")
+    assert kept.name.endswith("-elite-keyframes.cache")
     _assert_equal(open_tables(folder), first)
     assert copied == [folder]
 
 
 def test_small_tables_have_no_copy(folder: Path) -> None:
     open_tables(folder)
-    assert not (folder / "elite-keyframes.npz").exists()
+    assert not (folder / "elite-keyframes.cache").exists()

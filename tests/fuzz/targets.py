@@ -246,6 +246,99 @@ def use_submission(folder: Path) -> None:
     check_submission(folder / "x.zip", folder / "data", partial=True)
 
 
+def make_nuscenes_rows(folder: Path) -> list[Path]:
+    from tests.support.nuscenes import make_tables
+
+    return [put(folder / "a.json", json.dumps(make_tables()["sample_data"][:4], indent=0).encode())]
+
+
+def use_nuscenes_rows(folder: Path) -> None:
+    """Rows are those of the json module."""
+    from elite.datasets.nuscenes.json_rows import read_rows
+
+    rows = list(read_rows(folder / "a.json"))
+    assert repr(rows) == repr(json.loads((folder / "a.json").read_text("utf-8")))
+
+
+def make_nuscenes(folder: Path) -> list[Path]:
+    """The tables of a data set."""
+    from tests.support.nuscenes import write_nuscenes
+
+    write_nuscenes(folder)
+    return sorted((folder / "v1.0-mini").glob("*.json"))
+
+
+def use_nuscenes(folder: Path) -> None:
+    """Check that calibrations are finite and poses rigid."""
+    from elite.datasets import NuScenes
+
+    for frames in (NuScenes(folder), NuScenes(folder, "scene-0061", sweeps=1)):
+        for i in range(len(frames)):
+            assert np.isfinite(frames.pose(i)).all()
+            assert abs(np.linalg.det(frames.pose(i)[:3, :3]) - 1) < 1e-6
+            assert all(np.isfinite(camera.projection).all() for camera in frames.frame_cameras(i))
+            frames.labels(i)
+
+
+def make_nuscenes_frame(folder: Path) -> list[Path]:
+    """The files of a keyframe."""
+    from elite.datasets import NuScenes
+
+    make_nuscenes(folder)
+    frames = NuScenes(folder, "mini_train")
+    panoptic = sorted((folder / "panoptic" / "v1.0-mini").glob("*.npz"))
+    return [frames.scan_path(1), frames.label_path(1), frames.images(1)[2].path, *panoptic]
+
+
+def use_nuscenes_frame(folder: Path) -> None:
+    from elite.datasets import NuScenes
+
+    frames = NuScenes(folder)
+    for i in range(len(frames)):
+        frame = frames[i]
+        assert frame.labels is not None
+        assert frame.labels.max() <= 16
+        assert len(frame.labels) == len(frame.scan)
+        assert np.isfinite(frame.scan.points).all()
+
+
+def make_nuscenes_copy(folder: Path) -> list[Path]:
+    """A compact copy of tables."""
+    from elite.datasets.nuscenes import table_cache
+    from elite.datasets.nuscenes.tables import read_tables
+
+    make_nuscenes(folder)
+    tables, copy = folder / "v1.0-mini", folder / "copy.cache"
+    SHARED[folder] = table_cache._key(tables)
+    table_cache._save(copy, SHARED[folder], read_tables(tables))
+    return remembered(copy)
+
+
+def use_nuscenes_copy(folder: Path) -> None:
+    """A copy is whole, or it is not used."""
+    from elite.datasets.nuscenes import table_cache
+
+    tables = table_cache._load(folder / "copy.cache", SHARED[folder])
+    assert tables is None or len(tables) == 4
+
+
+def make_nuscenes_submission(folder: Path) -> list[Path]:
+    from elite.datasets import NuScenes
+    from elite.submission import write_submission
+
+    make_nuscenes(folder / "data")
+    for frame_id in NuScenes(folder / "data", "mini_val").ids:
+        put(Layout(folder).prediction(*frame_id), np.full(60, 17, "<u4").tobytes())
+    write_submission(folder, folder / "data", folder / "x.zip", split="mini_val", partial=True)
+    return [folder / "x.zip"]
+
+
+def use_nuscenes_submission(folder: Path) -> None:
+    from elite.submission import check_submission
+
+    check_submission(folder / "x.zip", folder / "data", split="mini_val", partial=True)
+
+
 class Stub:
     """A student that calls everything a car."""
 
@@ -661,6 +754,11 @@ TARGETS: dict[str, Target] = {
     "drive": Target(make_whole_drive, use_whole_drive),
     "predictions": Target(make_predictions, use_predictions),
     "submission": Target(make_submission, use_submission),
+    "nuscenes-rows": Target(make_nuscenes_rows, use_nuscenes_rows),
+    "nuscenes-tables": Target(make_nuscenes, use_nuscenes),
+    "nuscenes-frame": Target(make_nuscenes_frame, use_nuscenes_frame),
+    "nuscenes-copy": Target(make_nuscenes_copy, use_nuscenes_copy),
+    "nuscenes-submission": Target(make_nuscenes_submission, use_nuscenes_submission),
     "stream": Target(make_stream, use_stream),
     "student": Target(make_student, use_student),
     "training-checkpoint": Target(make_training_checkpoint, use_student),

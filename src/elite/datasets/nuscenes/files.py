@@ -1,6 +1,7 @@
 """Readers of nuScenes' files: scans, lidarseg and panoptic labels."""
 
 import io
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -13,6 +14,10 @@ from elite.files import SCAN_BYTES, open_regular, read_file
 from elite.sensor import SensorSpec
 from elite.types import Scan
 
+_DAMAGED = (
+    *(ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error),
+    *(SyntaxError, tokenize.TokenError),  # of the header of an array
+)
 _HEADER = 2**12  # limit of the bytes before the numbers of an array
 _INSTANCES = 1000  # a panoptic label is 1000 * category + instance
 
@@ -81,7 +86,7 @@ def read_panoptic(path: Path, points: int) -> UInt16[np.ndarray, "n"]:
                 labels = _uint16(io.BytesIO(member.read(2 * points + _HEADER + 1)), points)
     except OSError as error:
         raise _unreadable(path, "panoptic labels", error) from error
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, SyntaxError) as error:
+    except _DAMAGED as error:
         raise DataError(
             f"{path}: expected an npz file with {points} uint16 labels in 'data', one for each point of the scan, "
             f"found {str(error)[:120]}. Extract the file again."

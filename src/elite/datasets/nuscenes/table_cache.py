@@ -1,10 +1,9 @@
 """Compact copies of large tables, since reading those of v1.0-trainval takes about a minute."""
 
 import hashlib
+import io
 import json
 import os
-import zipfile
-import zlib
 from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
@@ -14,12 +13,12 @@ import numpy as np
 
 from elite.datasets.nuscenes.tables import LABEL_TABLES, TABLES, Recordings, Tables, read_tables
 from elite.errors import DataError, OutputError
-from elite.files import atomic_file, open_regular
+from elite.files import open_regular, write_bytes
 
 _VERSION = 1  # of the copy; others are ignored
 _SMALLEST = 2**25  # bytes of tables; smaller ones are read in a second
-_NAME = "elite-keyframes.npz"
-_DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+_NAME = "elite-keyframes.cache"
+_DIGEST_BYTES = 32
 
 
 def open_tables(folder: Path) -> Tables:
@@ -53,8 +52,8 @@ def _places(folder: Path) -> tuple[Path, Path]:
 
 
 def _key(folder: Path) -> dict[str, Any]:
-    """Identify the contents of the tables by their sizes and times."""
-    tables = []
+    """Identify the tables by their sizes and times."""
+    tables = list[Any]()
     for name in (*TABLES, *LABEL_TABLES):
         try:
             found = (folder / f"{name}.json").stat()
@@ -70,20 +69,31 @@ def _key(folder: Path) -> dict[str, Any]:
 
 
 def _save(path: Path, key: dict[str, Any], tables: Tables) -> None:
-    with atomic_file(path) as file:
-        np.savez(file, key=np.frombuffer(json.dumps(key).encode(), np.uint8), **_flat(tables))
+    """Write a copy: a digest, and an npz file of the arrays."""
+    content = io.BytesIO()
+    np.savez(content, **_flat(tables))
+    write_bytes(path, _digest(key, content.getbuffer()) + content.getbuffer())
 
 
 def _load(path: Path, key: dict[str, Any]) -> Tables | None:
     """Return the tables of a copy; None if there is none, it is damaged, or it is of other tables."""
     try:
-        with open_regular(path, None) as file, np.load(file, allow_pickle=False) as arrays:
-            if json.loads(arrays["key"].tobytes()) != key:
-                return None
-            parts = {name: _nested(arrays, name) for name in ("keyframes", "scans")}
-            return Tables(**parts, **{f.name: arrays[f.name] for f in fields(Tables) if f.name not in parts})
-    except _DAMAGED:
+        with open_regular(path, None) as file:
+            content = memoryview(file.read())
+    except OSError:
         return None
+    if content[:_DIGEST_BYTES] != _digest(key, content[_DIGEST_BYTES:]):
+        return None
+    with np.load(io.BytesIO(content[_DIGEST_BYTES:]), allow_pickle=False) as arrays:
+        parts = {name: _nested(arrays, name) for name in ("keyframes", "scans")}
+        return Tables(**parts, **{f.name: arrays[f.name] for f in fields(Tables) if f.name not in parts})
+
+
+def _digest(key: dict[str, Any], content: memoryview) -> bytes:
+    """Digest of a copy and of the tables that it was made of."""
+    digest = hashlib.blake2b(json.dumps(key).encode(), digest_size=_DIGEST_BYTES)
+    digest.update(content)
+    return digest.digest()
 
 
 def _flat(tables: Tables) -> dict[str, np.ndarray]:
