@@ -26,6 +26,7 @@ from elite.geometry import pinhole, project
 from elite.labels import to_train
 from elite.layout import SPLITS, Layout, parse_frames, parse_names, parse_sequences
 from elite.student import SPVCNN, load_student, save_student
+from elite.taxonomy import load_taxonomy
 from elite.types import Scan, SegmentationResult
 from tests.support.scans import CALIBRATION, RAW_IDS, random_scan, write_frame
 
@@ -341,6 +342,8 @@ def use_nuscenes_submission(folder: Path) -> None:
 
 class Stub:
     """A student that calls everything a car."""
+
+    taxonomy = load_taxonomy("semantickitti")
 
     def segment(self, scan: Scan, source: object = "") -> SegmentationResult:
         return SegmentationResult(np.ones(len(scan), np.uint8), np.ones(len(scan), np.float32))
