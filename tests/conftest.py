@@ -29,18 +29,8 @@ UNIT = (
     *("checkpoint", "config_file", "cutmix", "dataset", "distillation_losses", "evaluation", "geometry", "guard"),
     *("inference", "labels_layout", "language", "layers", "losses", "metrics", "native_geometry", "nuscenes"),
     *("nuscenes_real", "nuscenes_submission", "nuscenes_tables", "open_dataset", "pixels", "properties"),
-    *(
-        "package_files",
-        "pseudo_score",
-        "real_frames",
-        "safety",
-        "sam_weights",
-        "semantickitti",
-        "shapes",
-        "sparse",
-        "streaming",
-    ),
-    *("submission", "suite", "taxonomy", "terminal", "torch_file", "viewer", "viewer_gate", "watershed"),
+    *("package_files", "pseudo_score", "real_frames", "safety", "sam_weights", "semantickitti", "shapes", "sparse"),
+    *("streaming", "submission", "suite", "taxonomy", "terminal", "torch_file", "viewer", "viewer_gate", "watershed"),
 )
 
 REAL_DATA = Path(os.environ.get("ELITE_REAL_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -56,6 +46,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def _seed() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def threads() -> Iterator[None]:
+    """Restore PyTorch's number of threads."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

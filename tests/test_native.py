@@ -37,13 +37,6 @@ def instructions(request: pytest.FixtureRequest) -> Iterator[str]:
     opened.elite_limit(b"avx512bf16")
 
 
-@pytest.fixture
-def threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
-
-
 def voxels(count: int, seed: int = 0) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randint(0, 14, (count, 4), generator=generator) - torch.tensor([0, 5, 5, 5])

@@ -28,13 +28,6 @@ def instructions(request: pytest.FixtureRequest) -> Iterator[None]:
     opened.elite_limit(b"avx512bf16")
 
 
-@pytest.fixture
-def threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
-
-
 def cloud(count: int) -> tuple[Tensor, Tensor, Tensor]:
     """Points, remission and batch index of two scans."""
     return torch.randn(count, 3).clamp(-1.9, 1.9), torch.rand(count), (torch.arange(count) > count // 3).long()
