@@ -222,7 +222,7 @@ def require_equal_taxonomies(model: Taxonomy, data: Taxonomy, model_name: object
 
 @lru_cache(maxsize=16)
 def _load_packaged(path: Path) -> Taxonomy:
-    return taxonomy_from(parse_yaml(path.read_bytes(), str(path)), str(path))
+    return taxonomy_from(parse_yaml(read_file(path, _FILE_BYTES), str(path)), str(path))
 
 
 def _load_file(path: Path) -> Taxonomy:

@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 
 from elite.errors import ConfigError, DataError
+from elite.files import TEXT_BYTES, read_file
 from elite.layout import parse_names
 
 
@@ -29,7 +30,7 @@ class Split:
 @cache
 def splits() -> Mapping[str, Split]:
     """Return the splits by name."""
-    values = yaml.safe_load((Path(__file__).parent / "splits.yaml").read_text())
+    values = yaml.safe_load(read_file(Path(__file__).parent / "splits.yaml", TEXT_BYTES))
     return {
         name: Split(split["tables"], split["keyframes"], tuple(f"scene-{number:04d}" for number in split["scenes"]))
         for name, split in values.items()
