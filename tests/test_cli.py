@@ -120,7 +120,7 @@ BROKEN = {
     "empty scan": "expected at least one point",
     "NaN point": "finite numbers.*Remove them",
     "label count": "expected 500 labels.*found 499. Re-extract",
-    "unknown id": r"raw label ids .*\[77\]. Map other classes",
+    "unknown id": r"raw label ids .*\[77\]. Map other ids",
 }
 
 

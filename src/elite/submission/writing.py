@@ -210,7 +210,7 @@ def _unused_predictions(predictions: Layout, dataset: Dataset) -> Iterator[str]:
 
 
 def _require_complete(missing: tuple[str, ...], split: str, partial: bool) -> None:
-    if missing and not partial:
+    if len(missing) > 0 and not partial:
         more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
         raise DataError(
             f"{split} split: expected all its scans, which the server requires, but {missing[0]}{more}. Download the "
