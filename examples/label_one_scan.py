@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 import elite
-from elite.labels import CLASS_NAMES, to_raw
 
 
 def main(student: Path, scan: Path, out: Path) -> None:
@@ -29,10 +28,10 @@ def main(student: Path, scan: Path, out: Path) -> None:
     for class_id in np.unique(result.labels):
         chosen = result.labels == class_id
         confidence = result.confidence[chosen].mean()
-        print(f"{CLASS_NAMES[class_id]:15} {chosen.sum():7,} points, mean confidence {confidence:.2f}")
+        print(f"{result.names[class_id]:15} {chosen.sum():7,} points, mean confidence {confidence:.2f}")
 
-    # SemanticKITTI stores other class numbers in its files, as one uint32 per point.
-    to_raw(result.labels).astype("<u4").tofile(out)
+    # Label files store the raw ids of the data set, as one uint32 per point: SemanticKITTI's car is 10.
+    segmenter.taxonomy.to_raw(result.labels).astype("<u4").tofile(out)
     print(f"labels: {out}")
 
 

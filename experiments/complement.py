@@ -24,10 +24,10 @@ from elite.data.views import View, frame_views
 from elite.datasets import SemanticKITTI
 from elite.geometry import in_volume
 from elite.inference import Segmenter
-from elite.labels import NUM_CLASSES
 from elite.metrics import confusion_matrix
 from elite.teacher import Teacher, load_teacher
 from elite.types import Frame, Pixels
+from experiments.classes import KITTI
 from experiments.runs import report_score
 
 Probabilities = Float32[np.ndarray, "pairs classes"]  # of classes 1..19
@@ -78,7 +78,7 @@ def main() -> None:
     student, other = (Segmenter.load(run / "checkpoints" / "last.ckpt", "cpu") for run in (args.student, args.other))
     teachers = {run.name: load_teacher(run / "checkpoints" / "last.ckpt") for run in args.teachers}
     image = from_plain(ImageConfig, yaml.safe_load((args.teachers[0] / "config.yaml").read_text())["image"])
-    confusions: dict[str, np.ndarray] = defaultdict(lambda: np.zeros((NUM_CLASSES, NUM_CLASSES), np.int64))
+    confusions: dict[str, np.ndarray] = defaultdict(lambda: np.zeros((len(KITTI), len(KITTI)), np.int64))
     for frame, view in frames_and_views(args.drives, args.sequence, args.every_frame, image, student):
         assert frame.labels is not None
         of_student = student_probabilities(student, frame, view)
@@ -88,7 +88,7 @@ def main() -> None:
             predictions |= {name: of_teacher, f"student + {name}": of_student + of_teacher}
         for name, probabilities in predictions.items():
             labels = (probabilities.argmax(axis=1) + 1).astype(np.uint8)
-            confusions[name] += confusion_matrix(labels, frame.labels[view.pairs.point])
+            confusions[name] += confusion_matrix(labels, frame.labels[view.pairs.point], len(KITTI))
     scans = " ".join(f"{drive.name}:{args.sequence}" for drive in args.drives)
     for name, confusion in confusions.items():
         report_score(name, {"prediction": name, "scans": scans}, confusion, args.results)

@@ -22,10 +22,10 @@ from elite.data.label_budget import usable_labels
 from elite.datasets import SemanticKITTI
 from elite.environment import describe
 from elite.inference import Segmenter
-from elite.labels import NUM_CLASSES
 from elite.metrics import confusion_matrix, score
 from experiments.ablation.data import elite
 from experiments.ablation.table import cell, markdown
+from experiments.classes import KITTI
 from experiments.runs import append_row
 
 SEQUENCE, SHARE = "00", 0.01
@@ -84,12 +84,12 @@ def scores(task: Task, checkpoint: Path, seed: int) -> dict[str, float]:
     """mIoU and accuracy in % on hidden labels and on the other frames."""
     segmenter, found = Segmenter.load(checkpoint, "cpu"), {}
     for part, frames, folder in (("hidden", task.frames, "labels"), ("others", task.others, "labels_partial")):
-        confusion = np.zeros((NUM_CLASSES, NUM_CLASSES), np.int64)
+        confusion = np.zeros((len(KITTI), len(KITTI)), np.int64)
         for frame in SemanticKITTI(task.root, SEQUENCE, frames=frames, labels=folder, cameras=()):
             assert frame.labels is not None
             known = usable_labels(frame.labels, frame.id, SHARE, seed) if part == "hidden" else 0
             truth = np.where(known == 0, frame.labels, 0)
-            confusion += confusion_matrix(segmenter.segment(frame.scan).labels, truth)
+            confusion += confusion_matrix(segmenter.segment(frame.scan).labels, truth, len(confusion))
         result = score(confusion)
         found |= {f"{part}_miou": 100 * result.miou_present, f"{part}_accuracy": 100 * result.accuracy}
     return found

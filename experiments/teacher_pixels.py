@@ -19,10 +19,10 @@ from elite.data.views import frame_views
 from elite.datasets import SemanticKITTI
 from elite.datasets.dense_labels import DenseLabels
 from elite.geometry import in_volume
-from elite.labels import NUM_CLASSES
 from elite.metrics import confusion_matrix
 from elite.teacher import load_teacher
 from elite.teacher.prediction import predict_view
+from experiments.classes import KITTI
 from experiments.runs import report_score
 
 NEAR = 4  # pixels
@@ -35,7 +35,7 @@ def confusions(run: Path, drives: list[Path], every_frame: int) -> dict[str, np.
     teacher = load_teacher(run / "checkpoints" / "last.ckpt")
     settings = yaml.safe_load((run / "config.yaml").read_text())
     image, volume = from_plain(ImageConfig, settings["image"]), from_plain(StudentConfig, settings["student"]).volume
-    at_points, near, elsewhere = np.zeros((3, NUM_CLASSES, NUM_CLASSES), np.int64)
+    at_points, near, elsewhere = np.zeros((3, len(KITTI), len(KITTI)), np.int64)
     for drive in drives:
         frames = SemanticKITTI(drive, "08")
         dense = DenseLabels(frames, "image_2_labels")
@@ -48,9 +48,9 @@ def confusions(run: Path, drives: list[Path], every_frame: int) -> dict[str, np.
             prediction = predict_view(teacher, view, stride=STRIDE)
             is_near = (distance_to_points(view.labels.shape, view.pairs.pixel) <= NEAR)[::STRIDE, ::STRIDE]
             predicted, truth = prediction.image[::STRIDE, ::STRIDE], view.labels[::STRIDE, ::STRIDE]
-            at_points += confusion_matrix(prediction.points, frame.labels[rows[view.pairs.point]])
-            near += confusion_matrix(predicted[is_near], truth[is_near])
-            elsewhere += confusion_matrix(predicted[~is_near], truth[~is_near])
+            at_points += confusion_matrix(prediction.points, frame.labels[rows[view.pairs.point]], len(at_points))
+            near += confusion_matrix(predicted[is_near], truth[is_near], len(near))
+            elsewhere += confusion_matrix(predicted[~is_near], truth[~is_near], len(near))
     return dict(zip(PARTS, (at_points, near, elsewhere), strict=True))
 
 

@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from elite.config import ImageConfig, TeacherConfig
 from elite.data.image_set import ImageSet
 from elite.datasets import SemanticKITTI
-from elite.labels import CLASS_NAMES, NUM_CLASSES
 from elite.metrics import score
 from elite.teacher.backbone import Backbone
 from elite.teacher.weights import load_backbone
 from elite.teacher_training.objectives import at_cells
 from elite.training.confusion import Confusion, predicted_classes
+from experiments.classes import KITTI
 from experiments.runs import append_row
 
 STRIDE = 4
@@ -50,8 +50,8 @@ def fit(feats: Tensor, labels: Tensor, steps: int) -> nn.Module:
     some = feats[torch.randperm(len(feats))[:50_000]].float()
     norm = nn.BatchNorm1d(feats.shape[1], affine=False)
     norm.running_mean, norm.running_var = some.mean(0), some.var(0)
-    layer = nn.Linear(feats.shape[1], NUM_CLASSES)
-    counts = labels.bincount(minlength=NUM_CLASSES).clamp(min=1).float()
+    layer = nn.Linear(feats.shape[1], len(KITTI))
+    counts = labels.bincount(minlength=len(KITTI)).clamp(min=1).float()
     weights = (counts.max() / counts) ** (1 / 3)
     optimizer = torch.optim.Adam(layer.parameters(), lr=0.01)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
@@ -74,11 +74,11 @@ def probe(config: TeacherConfig, root: Path, train: str, test: str, image: Image
     with torch.enable_grad():
         layer = fit(*cells(backbone, root, train, image), steps)
     feats, labels = cells(backbone, root, test, image)
-    confusion = Confusion()
+    confusion = Confusion(len(KITTI))
     for f, y in zip(feats.split(1 << 16), labels.split(1 << 16), strict=True):
         confusion.update(predicted_classes(layer(f.float())), y)
     result = score(confusion.matrix.numpy())
-    print("  ".join(f"{CLASS_NAMES[c]} {100 * result.iou[c]:.0f}" for c in result.present))
+    print("  ".join(f"{KITTI.names[c]} {100 * result.iou[c]:.0f}" for c in result.present))
     print(f"{config.weights}: mIoU of the classes present {100 * result.miou_present:.1f}")
     return 100 * result.miou_present
 

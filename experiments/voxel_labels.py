@@ -14,16 +14,16 @@ import torch
 from elite.config import StudentConfig
 from elite.datasets import SemanticKITTI
 from elite.geometry import in_volume
-from elite.labels import CLASS_ID, NUM_CLASSES
 from elite.losses import voxel_majority
 from elite.metrics import confusion_matrix, score
+from experiments.classes import KITTI
 from experiments.runs import append_row
 
 
 def confusions(frames: SemanticKITTI, config: StudentConfig) -> dict[int, np.ndarray]:
     """Confusion matrix of the majority labels for each stride of the student."""
     low, high = (np.array(corner) for corner in config.volume)
-    matrices = {stride: np.zeros((NUM_CLASSES, NUM_CLASSES), np.int64) for stride in config.strides[:-1]}
+    matrices = {stride: np.zeros((len(KITTI), len(KITTI)), np.int64) for stride in config.strides[:-1]}
     for frame in frames:
         assert frame.labels is not None
         inside = in_volume(frame.scan.points, config.volume)
@@ -32,8 +32,8 @@ def confusions(frames: SemanticKITTI, config: StudentConfig) -> dict[int, np.nda
             size = (high - low) / config.cells * stride
             voxels, of_point = np.unique((points - low) // size, axis=0, return_inverse=True)
             point_labels, voxel = torch.from_numpy(labels.astype(np.int64)), torch.from_numpy(of_point.ravel())
-            majority = voxel_majority(point_labels, voxel, len(voxels), NUM_CLASSES).numpy()[of_point.ravel()]
-            matrix += confusion_matrix(majority, labels)
+            majority = voxel_majority(point_labels, voxel, len(voxels), len(KITTI)).numpy()[of_point.ravel()]
+            matrix += confusion_matrix(majority, labels, len(matrix))
     return matrices
 
 
@@ -52,7 +52,11 @@ def main() -> None:
     print("stage  voxel, m   mIoU  accuracy  IoU of poles")
     for stage, (stride, matrix) in enumerate(confusions(frames, config).items()):
         result = score(matrix)
-        miou, accuracy, pole = 100 * result.miou_present, 100 * result.accuracy, 100 * result.iou[CLASS_ID["pole"]]
+        miou, accuracy, pole = (
+            100 * result.miou_present,
+            100 * result.accuracy,
+            100 * result.iou[KITTI.train_id["pole"]],
+        )
         print(f"{stage:5d} {width * stride:9.1f} {miou:6.1f} {accuracy:9.1f} {pole:13.1f}")
         if args.results:
             row = {"scans": args.root, "stage": stage, "voxel_m": f"{width * stride:.1f}"}

@@ -27,7 +27,7 @@ from tests.support.scans import write_tiny_kitti
 # Files whose tests take milliseconds and start no training run: pytest -m unit.
 UNIT = (
     *("checkpoint", "config_file", "cutmix", "dataset", "distillation_losses", "evaluation", "geometry", "guard"),
-    *("inference", "labels_layout", "language", "layers", "losses", "metrics", "native_geometry", "nuscenes"),
+    *("inference", "language", "layers", "layout", "losses", "metrics", "native_geometry", "nuscenes"),
     *("nuscenes_real", "nuscenes_submission", "nuscenes_tables", "open_dataset", "pixels", "properties"),
     *("package_files", "pseudo_score", "real_frames", "safety", "sam_weights", "semantickitti", "shapes", "sparse"),
     *("streaming", "submission", "suite", "taxonomy", "terminal", "torch_file", "viewer", "viewer_gate", "watershed"),

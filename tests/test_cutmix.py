@@ -12,12 +12,12 @@ from elite.data.cutmix import Cutout, extract_objects, footprint, occluded, over
 from elite.data.dataset import TrainingSet
 from elite.datasets import SemanticKITTI
 from elite.errors import ConfigError
-from elite.labels import CLASS_ID, CLASS_NAMES
 from elite.types import Frame, Scan
 from tests.support.scans import write_frame
+from tests.support.semantickitti import KITTI
 
 VOLUME = StudentConfig().volume
-GROUND = [CLASS_ID[name] for name in ("road", "parking", "sidewalk", "other-ground", "terrain")]
+GROUND = [KITTI.train_id[name] for name in ("road", "parking", "sidewalk", "other-ground", "terrain")]
 ROAD, SIDEWALK, BUILDING, CAR, BUS, PERSON = 40, 48, 50, 10, 13, 30  # raw ids
 
 
@@ -82,7 +82,7 @@ def pasted_into(frame: Frame, donor: Frame, seed: int, objects: int = 30) -> tup
     cutouts = extract_objects(donor.scan, donor.objects, 20)
     rng = np.random.default_rng(seed)
     config = CutmixConfig(objects=objects)
-    return cutouts, paste(cutouts, frame.scan.points, frame.labels, frame.objects, config, VOLUME, rng)
+    return cutouts, paste(cutouts, frame.scan.points, frame.labels, frame.objects, KITTI, config, VOLUME, rng)
 
 
 def rectangle(points: np.ndarray) -> np.ndarray:
@@ -135,7 +135,7 @@ def assert_stands(cutout: Cutout, frame: Frame) -> None:
     beneath = ground & footprint(cutout.points).contains(points, 0.5)
     assert abs(low - np.median(points[beneath, 2])) < 0.2
     wanted = {"car", "truck", "other-vehicle", "motorcyclist"}
-    allowed = [CLASS_ID[n] for n in ("road", "parking")] if CLASS_NAMES[cutout.label] in wanted else GROUND
+    allowed = [KITTI.train_id[n] for n in ("road", "parking")] if KITTI.names[cutout.label] in wanted else GROUND
     assert np.isin(labels[beneath], allowed).mean() >= 0.75
     here = footprint(cutout.points).contains(points) & (points[:, 2] < cutout.points[:, 2].max())
     assert not (here & ~ground & (labels > 0)).any()
@@ -202,7 +202,9 @@ def test_cutmix_draws_rare_classes_as_often_as_common_ones(drive: Path) -> None:
     for seed in range(40):
         draw = np.random.default_rng(seed)
         nothing = np.zeros_like(frame.objects)
-        first += paste([bus, *people], frame.scan.points, frame.labels, nothing, CutmixConfig(objects=1), VOLUME, draw)
+        first += paste(
+            [bus, *people], frame.scan.points, frame.labels, nothing, KITTI, CutmixConfig(objects=1), VOLUME, draw
+        )
     assert 0.25 < np.mean([cutout.label == 5 for cutout in first]) < 0.75
 
 
@@ -222,7 +224,7 @@ def test_cutmix_keeps_the_rest_of_the_sample(drive: Path, moves: dict[str, Any])
     np.testing.assert_array_equal(mixed.remission[:n], plain.remission[kept])
     np.testing.assert_array_equal(mixed.labels[:n], plain.labels[kept])
     np.testing.assert_allclose(mixed.points[:n], plain.points[kept], atol=1e-4)
-    assert set(mixed.labels[n:]) == {CLASS_ID[name] for name in ("car", "other-vehicle", "person")}
+    assert set(mixed.labels[n:]) == {KITTI.train_id[name] for name in ("car", "other-vehicle", "person")}
     again = training_set(drive, 8, frames, **moves)
     np.testing.assert_array_equal(again[(3, 0)].points, mixed.points)
     assert again[(4, 0)].points.shape != mixed.points.shape

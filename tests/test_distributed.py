@@ -24,6 +24,7 @@ from elite.types import Batch
 from tests.support.foundation import write_foundation
 from tests.support.processes import ForkedProcess, two_machines
 from tests.support.scans import RAW_IDS, random_scan, write_frame
+from tests.support.semantickitti import KITTI
 
 EPOCHS, SCANS, SCORED, WITH_IMAGE = 3, 5, 3, (0, 1)  # 2 steps of two scans an epoch; the fifth scan is left over
 CROP = (64, 512)
@@ -126,7 +127,7 @@ def test_train_two_processes_score_as_one(drive: Path, results: list[dict[str, A
     assert SCORED % 2
     segmenter = Segmenter.load(drive / "two" / "checkpoints" / "best.ckpt", "cpu", backend="torch")
     frames = SemanticKITTI(drive / "kitti", "08", cameras=())
-    scored = evaluate(frames, by_segmenter(segmenter))
+    scored = evaluate(frames, by_segmenter(segmenter, KITTI))
     assert results[0]["miou"] == results[1]["miou"] == scored["miou"]
 
 

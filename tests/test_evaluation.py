@@ -8,8 +8,8 @@ import pytest
 from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import DataError
 from elite.evaluation import BANDS, CONFIDENCE_BINS, Prediction, ScoreCounts, evaluate, saved_predictions
-from elite.labels import CLASS_NAMES, to_raw
 from tests.support.oracles import official_score
+from tests.support.semantickitti import KITTI
 
 
 def save_predictions(dataset: SemanticKITTI, out: Path, predict) -> None:
@@ -23,7 +23,7 @@ def save_predictions(dataset: SemanticKITTI, out: Path, predict) -> None:
 def often_right(frame) -> np.ndarray:
     rng = np.random.default_rng(int(frame.name))
     guess = rng.integers(0, 20, len(frame.scan), dtype=np.uint8)
-    return to_raw(np.where(rng.random(len(guess)) < 0.5, frame.labels, guess))
+    return KITTI.to_raw(np.where(rng.random(len(guess)) < 0.5, frame.labels, guess))
 
 
 @pytest.fixture
@@ -33,9 +33,9 @@ def labelled(tiny_kitti):
 
 def test_evaluate_saved_predictions_score_by_the_official_rule(labelled, tmp_path):
     save_predictions(labelled, tmp_path / "out", often_right)
-    report = evaluate(labelled, saved_predictions(tmp_path / "out"))
+    report = evaluate(labelled, saved_predictions(tmp_path / "out", KITTI))
 
-    read = saved_predictions(tmp_path / "out")
+    read = saved_predictions(tmp_path / "out", KITTI)
     prediction = np.concatenate([read(frame).labels for frame in labelled])
     truth = np.concatenate([frame.labels for frame in labelled])
     distance = np.concatenate([np.linalg.norm(frame.scan.points, axis=1) for frame in labelled])
@@ -50,7 +50,7 @@ def test_evaluate_saved_predictions_score_by_the_official_rule(labelled, tmp_pat
         assert (band["miou"], band["accuracy"]) == (band_miou, band_accuracy)
         assert (band["from"], band["to"], band["points"]) == (near, far, (truth[within] != 0).sum())
     assert report["points"] == (truth != 0).sum()
-    assert (report["frames"], report["unlabelled"], report["classes"]) == (3, [], list(CLASS_NAMES))
+    assert (report["frames"], report["unlabelled"], report["classes"]) == (3, [], list(KITTI.names))
     assert np.array(report["confusion"])[7, 3] == ((prediction == 7) & (truth == 3)).sum()
 
 
@@ -58,7 +58,7 @@ def test_evaluate_distance_bands_exclude_both_ends():
     x = np.array([0, 1e-9, 1e-3, 9.999, 10, 10.001, 20, 25, 30, 40, 49.999, 50, 60], np.float32)
     points = np.stack([np.zeros_like(x), x, np.zeros_like(x)], axis=1)
     ones = np.ones(len(x), np.uint8)
-    tally = ScoreCounts()
+    tally = ScoreCounts(KITTI)
     tally.add(Prediction(ones), ones, points)
     assert [band["points"] for band in tally.report()["by_distance"]] == [2, 1, 1, 0, 1]
     assert tally.report()["points"] == len(x)
@@ -66,7 +66,7 @@ def test_evaluate_distance_bands_exclude_both_ends():
 
 def test_evaluate_distance_is_three_dimensional():
     ones = np.ones(1, np.uint8)
-    tally = ScoreCounts()
+    tally = ScoreCounts(KITTI)
     tally.add(Prediction(ones), ones, np.array([[6.0, 6.0, 6.0]], np.float32))  # 8.5 m on the ground, 10.4 m in space
     assert [band["points"] for band in tally.report()["by_distance"]] == [0, 1, 0, 0, 0]
     assert len(BANDS) == 5
@@ -75,8 +75,8 @@ def test_evaluate_distance_is_three_dimensional():
 def test_evaluate_moving_classes_map_to_static_ones(labelled, tmp_path):
     moving = {10: 252, 30: 254, 31: 253, 32: 255, 18: 258, 20: 259}
     fold = np.vectorize(lambda raw: moving.get(int(raw), int(raw)))
-    save_predictions(labelled, tmp_path / "out", lambda frame: fold(to_raw(frame.labels)) | (5 << 16))
-    report = evaluate(labelled, saved_predictions(tmp_path / "out"))
+    save_predictions(labelled, tmp_path / "out", lambda frame: fold(KITTI.to_raw(frame.labels)) | (5 << 16))
+    report = evaluate(labelled, saved_predictions(tmp_path / "out", KITTI))
     assert report["miou"] == pytest.approx(1)
     assert report["accuracy"] == pytest.approx(1)
 
@@ -86,19 +86,19 @@ def test_evaluate_missing_prediction_is_refused(labelled, tmp_path):
     lost = tmp_path / "out" / "sequences" / "00" / "predictions" / "000001.label"
     lost.unlink()
     with pytest.raises(DataError, match=str(lost)):
-        evaluate(labelled, saved_predictions(tmp_path / "out"))
+        evaluate(labelled, saved_predictions(tmp_path / "out", KITTI))
 
 
 @pytest.mark.parametrize("change", [lambda raw: raw[:-1], lambda raw: np.append(raw, 10), lambda raw: raw * 0 + 7])
 def test_evaluate_prediction_of_wrong_length_or_ids_is_refused(change, labelled, tmp_path):
     save_predictions(labelled, tmp_path / "out", lambda frame: change(often_right(frame)))
     with pytest.raises(DataError, match=r"000000\.label"):
-        evaluate(labelled, saved_predictions(tmp_path / "out"))
+        evaluate(labelled, saved_predictions(tmp_path / "out", KITTI))
 
 
 def test_evaluate_missing_predictions_folder_is_refused(tmp_path):
     with pytest.raises(DataError, match="sequences"):
-        saved_predictions(tmp_path)
+        saved_predictions(tmp_path, KITTI)
 
 
 def test_evaluate_scans_without_labels_are_listed_and_skipped(tiny_kitti, tmp_path):
@@ -130,7 +130,7 @@ def test_evaluate_progress_counts_every_labelled_frame(labelled):
 def test_calibration_error_worked_by_hand():
     truth = np.array([1, 1, 1, 1, 2, 0], np.uint8)  # the last one is not scored
     prediction = Prediction(np.array([1, 1, 1, 3, 3, 3], np.uint8), np.array([1, 0.9, 0.9, 0.9, 0.3, 0.3], np.float32))
-    tally = ScoreCounts()
+    tally = ScoreCounts(KITTI)
     tally.add(prediction, truth, np.zeros((6, 3), np.float32))
     found = tally.report()["calibration"]
     # 0.3 in its bin, all wrong; three of 0.9 in theirs, two right; 1 in the last, right
@@ -143,22 +143,22 @@ def test_calibration_error_worked_by_hand():
 
 def test_evaluate_saved_confidences_are_used_where_present(labelled, tmp_path):
     save_predictions(labelled, tmp_path / "out", often_right)
-    assert evaluate(labelled, saved_predictions(tmp_path / "out"))["calibration"] is None
+    assert evaluate(labelled, saved_predictions(tmp_path / "out", KITTI))["calibration"] is None
     frame = labelled[0]
     path = tmp_path / "out" / "sequences" / "00" / "predictions" / "000000.confidence"
     np.full(len(frame.scan), 0.5, "<f4").tofile(path)
-    report = evaluate(labelled, saved_predictions(tmp_path / "out"))
+    report = evaluate(labelled, saved_predictions(tmp_path / "out", KITTI))
     assert sum(row["points"] for row in report["calibration"]["bins"]) == (frame.labels != 0).sum()
     np.full(len(frame.scan), 1.5, "<f4").tofile(path)
     with pytest.raises(DataError, match=r"000000\.confidence: expected a share"):
-        evaluate(labelled, saved_predictions(tmp_path / "out"))
+        evaluate(labelled, saved_predictions(tmp_path / "out", KITTI))
 
 
 def test_evaluate_returns_a_score_per_frame(labelled, tmp_path):
     save_predictions(labelled, tmp_path / "out", often_right)
-    report = evaluate(labelled, saved_predictions(tmp_path / "out"))
+    report = evaluate(labelled, saved_predictions(tmp_path / "out", KITTI))
     assert [row["frame"] for row in report["by_frame"]] == ["00/000000", "00/000001", "08/000000"]
     frame = labelled[1]
-    read = saved_predictions(tmp_path / "out")
+    read = saved_predictions(tmp_path / "out", KITTI)
     _, _, accuracy = official_score(read(frame).labels, frame.labels)
     assert report["by_frame"][1]["accuracy"] == accuracy

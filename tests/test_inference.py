@@ -8,10 +8,10 @@ import torch
 
 from elite.errors import ConfigError, DataError
 from elite.inference import Segmenter
-from elite.labels import to_raw
 from elite.prediction_files import PredictionJob, predict_files
 from elite.student import SPVCNN
 from tests.support.scans import random_scan
+from tests.support.semantickitti import KITTI
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_predict_files_damaged_scan_is_skipped_and_named(segmenter: Segmenter, t
     assert "1.bin" in failed[0][1]
     assert [job.is_done() for job in jobs] == [True, False, True]
     expected = segmenter(scans[2][:, :3], scans[2][:, 3])
-    np.testing.assert_array_equal(np.fromfile(jobs[2].labels, "<u4"), to_raw(expected.labels))
+    np.testing.assert_array_equal(np.fromfile(jobs[2].labels, "<u4"), KITTI.to_raw(expected.labels))
     np.testing.assert_array_equal(np.fromfile(tmp_path / "2.confidence", "<f4"), expected.confidence)
 
 

@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 
 from elite import native
-from elite.labels import POINT_COUNTS
 from elite.losses import class_weights, cross_entropy, lovasz_softmax
 from elite.losses.lovasz import _jaccard_steps
 from tests.support.oracles import lovasz_by_loop
+from tests.support.semantickitti import KITTI
 
 
 def test_lovasz_equals_its_definition() -> None:
@@ -85,6 +85,6 @@ def test_cross_entropy_equals_the_weighted_mean_of_labelled_rows() -> None:
 def test_class_weights_of_known_counts_are_published_ones() -> None:
     weights = class_weights((8, 1, 0))
     assert weights.tolist() == pytest.approx([0, 1, 2, 1])
-    published = class_weights(POINT_COUNTS)
+    published = class_weights(KITTI.point_counts)
     assert published[15] == 1  # vegetation, the most frequent
     assert published[8].item() == pytest.approx((476491114 / 78858) ** (1 / 3), rel=1e-6)

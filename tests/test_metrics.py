@@ -12,7 +12,7 @@ from tests.support.oracles import official_nuscenes_score, official_score
 
 def test_score_of_three_points_worked_by_hand():
     # Truth car, car, road; predicted car, unlabelled, car.
-    confusion = confusion_matrix(np.array([1, 0, 1]), np.array([1, 1, 9]))
+    confusion = confusion_matrix(np.array([1, 0, 1]), np.array([1, 1, 9]), 20)
     assert confusion[1, 1] == confusion[0, 1] == confusion[1, 9] == 1
     assert confusion.sum() == 3
     result = score(confusion)
@@ -32,7 +32,7 @@ def test_score_equals_the_official_script_exactly(seed):
     truth = rng.choice(present, 2000)
     prediction = np.where(rng.random(2000) < 0.6, truth, rng.integers(0, 20, 2000))  # 0 among them
     miou, iou, accuracy = official_score(prediction, truth)
-    ours = score(confusion_matrix(prediction.astype(np.uint8), truth.astype(np.uint8)))
+    ours = score(confusion_matrix(prediction.astype(np.uint8), truth.astype(np.uint8), 20))
     assert ours.miou == miou
     assert ours.accuracy == accuracy
     np.testing.assert_array_equal(ours.iou[1:], iou[1:])
@@ -42,19 +42,19 @@ def test_score_equals_the_official_script_exactly(seed):
 
 def test_score_ignores_predictions_on_unlabelled_points():
     truth = np.array([1, 2, 0, 0])
-    assert score(confusion_matrix(np.array([1, 2, 5, 1]), truth)).miou == pytest.approx(2 / 19)
+    assert score(confusion_matrix(np.array([1, 2, 5, 1]), truth, 20)).miou == pytest.approx(2 / 19)
 
 
 def test_score_of_some_perfect_classes_is_one_on_those_only():
     truth = np.array([3, 4, 4, 0])
-    result = score(confusion_matrix(truth, truth))
+    result = score(confusion_matrix(truth, truth, 20))
     assert result.miou == pytest.approx(2 / 19)
     assert result.miou_present == pytest.approx(1)
     assert result.accuracy == pytest.approx(1)
 
 
 def test_score_without_labels_is_zero():
-    result = score(confusion_matrix(np.array([4, 5]), np.array([0, 0])))
+    result = score(confusion_matrix(np.array([4, 5]), np.array([0, 0]), 20))
     assert (result.miou, result.miou_present, result.accuracy, result.points) == (0, 0, 0, 0)
     assert result.present == ()
 
@@ -62,9 +62,9 @@ def test_score_without_labels_is_zero():
 def test_confusion_matrix_of_parts_adds_up():
     rng = np.random.default_rng(0)
     prediction, truth = rng.integers(0, 20, (2, 500))
-    halves = confusion_matrix(prediction[:200], truth[:200]) + confusion_matrix(prediction[200:], truth[200:])
-    np.testing.assert_array_equal(halves, confusion_matrix(prediction, truth))
-    assert confusion_matrix(np.array([], np.int64), np.array([], np.int64)).sum() == 0
+    halves = confusion_matrix(prediction[:200], truth[:200], 20) + confusion_matrix(prediction[200:], truth[200:], 20)
+    np.testing.assert_array_equal(halves, confusion_matrix(prediction, truth, 20))
+    assert confusion_matrix(np.array([], np.int64), np.array([], np.int64), 20).sum() == 0
 
 
 # ---- nuScenes ---------------------------------------------------------------------------------------------------
@@ -113,7 +113,7 @@ def test_nuscenes_score_as_plain_values_has_no_nan():
     assert plain["iou"][4] == 0.5
     assert list(plain)[:3] == ["miou", "miou_present", "fw_iou"]
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
-    assert "fw_iou" not in score(confusion_matrix(np.array([1]), np.array([1]))).to_dict()
+    assert "fw_iou" not in score(confusion_matrix(np.array([1]), np.array([1]), 20)).to_dict()
 
 
 def test_nuscenes_score_without_labels_is_zero():

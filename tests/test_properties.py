@@ -220,7 +220,7 @@ def test_kl_is_not_negative_and_ignores_a_shift(given_answers, shift):
 @given(st.lists(st.tuples(st.integers(0, 19), st.integers(0, 19)), max_size=40))
 def test_score_equals_the_official_rule(pairs):
     prediction, truth = np.array(pairs, np.int64).reshape(-1, 2).T
-    confusion = confusion_matrix(prediction, truth)
+    confusion = confusion_matrix(prediction, truth, 20)
     for p in range(20):
         for t in range(20):
             assert confusion[p, t] == pairs.count((p, t))

@@ -19,7 +19,6 @@ from elite.data.dataset import TrainingSet
 from elite.datasets import SemanticKITTI
 from elite.datasets.dense_labels import read_dense
 from elite.errors import ConfigError, DataError, OutputError
-from elite.labels import CLASS_ID, to_train
 from elite.layout import Layout
 from elite.pseudo_labels import generate, label_image, open_proposer
 from elite.pseudo_labels.lift import lift
@@ -32,8 +31,9 @@ from elite.synthetic import DriveConfig, render_drive
 from elite.types import Camera, PointPixelPairs
 from tests.support.processes import Trial, start_two
 from tests.support.scans import CALIBRATION, random_scan, write_frame
+from tests.support.semantickitti import KITTI
 
-CAR, PERSON, ROAD, BUILDING = (CLASS_ID[name] for name in ("car", "person", "road", "building"))
+CAR, PERSON, ROAD, BUILDING = (KITTI.train_id[name] for name in ("car", "person", "road", "building"))
 
 
 class Oracle:
@@ -338,7 +338,7 @@ def test_generate_writes_provenance_and_small_files(drive: Path, tmp_path: Path)
 def test_lifted_labels_keep_known_labels_and_add_those_of_the_image(drive: Path, tmp_path: Path):
     run(drive, tmp_path, "--frames", "0", "--lift", "true", "--label-fraction", "0.05", "--label-unit", "points")
     truth, lifted = (
-        to_train(np.fromfile(Layout(root).labels("00", "000000", folder), np.uint32) & 0xFFFF)
+        KITTI.to_train(np.fromfile(Layout(root).labels("00", "000000", folder), np.uint32) & 0xFFFF)
         for root, folder in ((drive, "labels"), (tmp_path, "labels_pseudo"))
     )
     known = lifted > 0
@@ -354,7 +354,7 @@ def test_generate_with_few_labels_keeps_small_objects(drive: Path, tmp_path: Pat
     counts = {}
     for name in ("few", "three"):
         raw, _ = read_dense(Layout(tmp_path / name), "00", "000003", "image_2_pseudo")
-        counts[name] = np.bincount(to_train(raw).ravel(), minlength=20)[1:]
+        counts[name] = np.bincount(KITTI.to_train(raw).ravel(), minlength=20)[1:]
     seen = counts["few"] > 0
     assert (counts["few"][seen] > 10).mean() > 0.8
     assert (counts["three"][seen] > 10).mean() < 0.5
@@ -503,7 +503,7 @@ def test_score_pseudo_labels_compares_methods_on_the_same_pixels(drive: Path, tm
             assert methods[method]["coverage"] == methods[f"nearest_at_{method}"]["coverage"] > 0
         assert methods["segments_at_released"]["coverage"] <= methods["released"]["coverage"]
         assert ("pq" in methods["segments"]) == (test == "dense")
-    assert result["tests"]["dense"]["nearest"]["pixels"] == sum(int((to_train(t) > 0).sum()) for t in truth)
+    assert result["tests"]["dense"]["nearest"]["pixels"] == sum(int((KITTI.to_train(t) > 0).sum()) for t in truth)
 
 
 def test_holdout_removes_points_with_their_labels(drive: Path):

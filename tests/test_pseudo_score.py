@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from elite.errors import ConfigError
-from elite.labels import CLASS_ID, THINGS
 from elite.pseudo_labels.holdout import hidden_pixels, hidden_points, parse_holdout, ring_of_point
 from elite.pseudo_labels.records import DenseLabel, LabelledView, Seeds
 from elite.pseudo_labels.score import (
@@ -17,8 +16,9 @@ from elite.pseudo_labels.score import (
     nearest_labelled,
 )
 from elite.types import Camera
+from tests.support.semantickitti import KITTI
 
-CAR, PERSON, ROAD, POLE = (CLASS_ID[name] for name in ("car", "person", "road", "pole"))
+CAR, PERSON, ROAD, POLE = (KITTI.train_id[name] for name in ("car", "person", "road", "pole"))
 
 
 def turns(counts: list[int]) -> np.ndarray:
@@ -76,7 +76,7 @@ def test_holdout_judges_visible_points_only():
 def test_agreement_worked_by_hand():
     truth = np.array([1, 1, 1, 2, 2, 3, 0, 0], np.uint8)
     answer = np.array([1, 1, 2, 2, 0, 0, 4, 0], np.uint8)
-    record = Agreement.of(answer, truth).to_dict()
+    record = Agreement.of(answer, truth, KITTI).to_dict(KITTI)
     assert record["pixels"] == 6
     assert record["coverage"] == pytest.approx(4 / 6)
     assert record["accuracy"] == pytest.approx(3 / 4)
@@ -90,9 +90,9 @@ def test_agreement_worked_by_hand():
 def test_agreement_adds_up_and_is_none_when_empty():
     rng = np.random.default_rng(0)
     answer, truth = rng.integers(0, 20, (2, 2, 500), dtype=np.uint8)
-    parts = sum((Agreement.of(a, t) for a, t in zip(answer, truth, strict=True)), Agreement())
-    assert parts.to_dict() == Agreement.of(answer, truth).to_dict()
-    nothing = Agreement().to_dict()
+    parts = sum((Agreement.of(a, t, KITTI) for a, t in zip(answer, truth, strict=True)), Agreement())
+    assert parts.to_dict(KITTI) == Agreement.of(answer, truth, KITTI).to_dict(KITTI)
+    nothing = Agreement().to_dict(KITTI)
     assert (nothing["coverage"], nothing["accuracy"], nothing["leak"]) == (None, None, None)
 
 
@@ -148,15 +148,15 @@ def test_objects_worked_by_hand():
     label[2:, 5], instance[2:, 5] = CAR, 3  # half of it on unknown ground: 1 of 2 pixels, not most
     label[3, 7:9], instance[3, 7:9] = CAR, 4  # all of it
     true_label[2, 8:], label[2, 8:], instance[2, 8:] = CAR, CAR, 5  # a car whose object is not recorded
-    record = Objects.of(label, instance, true_label, true_instance)
+    record = Objects.of(label, instance, true_label, true_instance, KITTI)
     assert (record.matched[CAR], record.invented[CAR], record.missed[CAR]) == (1, 2, 0)
     assert (record.matched[PERSON], record.invented[PERSON], record.missed[PERSON]) == (0, 0, 1)
-    assert record.to_dict()["pq_of"] == pytest.approx({"car": 0.75 / 2, "person": 0})
-    assert record.to_dict()["pq"] == pytest.approx(0.75 / 4)
+    assert record.to_dict(KITTI)["pq_of"] == pytest.approx({"car": 0.75 / 2, "person": 0})
+    assert record.to_dict(KITTI)["pq"] == pytest.approx(0.75 / 4)
     twice = (record + record).to_dict()
-    assert twice["pq"] == record.to_dict()["pq"]
+    assert twice["pq"] == record.to_dict(KITTI)["pq"]
     assert twice["objects"] == 4
-    assert Objects().to_dict()["pq"] is None
+    assert Objects().to_dict(KITTI)["pq"] is None
 
 
 def slow_pq(label: np.ndarray, instance: np.ndarray, true_label: np.ndarray, true_instance: np.ndarray) -> dict:
@@ -165,7 +165,7 @@ def slow_pq(label: np.ndarray, instance: np.ndarray, true_label: np.ndarray, tru
     def objects(kinds: np.ndarray, ids: np.ndarray) -> dict[tuple[int, int], set]:
         found: dict[tuple[int, int], set] = {}
         for p in np.ndindex(kinds.shape):
-            if ids[p] and int(kinds[p]) in THINGS:
+            if ids[p] and int(kinds[p]) in KITTI.things:
                 found.setdefault((int(kinds[p]), int(ids[p])), set()).add(p)
         return found
 
@@ -181,7 +181,7 @@ def slow_pq(label: np.ndarray, instance: np.ndarray, true_label: np.ndarray, tru
         if len(a & (void | {p for p in a if true_label[p] == m[0] and not true_instance[p]})) > len(a) / 2
     }
     scores = {}
-    for kind in THINGS:
+    for kind in KITTI.things:
         tp = [iou for (m, _), iou in matched.items() if m[0] == kind]
         fp = [m for m in mine if m[0] == kind and m not in spared and m not in {a for a, _ in matched}]
         fn = [t for t in theirs if t[0] == kind and t not in {b for _, b in matched}]
@@ -197,10 +197,10 @@ def test_objects_equal_a_slow_twin():
     noise = rng.random(true_label.shape) < 0.2
     label = np.where(noise, rng.choice(np.array([0, CAR, PERSON], np.uint8), noise.shape), true_label)
     instance = np.where(np.roll(noise, 3), 1, true_instance).astype(np.uint16)
-    record = Objects.of(label, instance, true_label, true_instance)
+    record = Objects.of(label, instance, true_label, true_instance, KITTI)
     slow = slow_pq(label, instance, true_label, true_instance)
     assert record.matched.sum() > 1
-    assert record.to_dict()["pq"] == pytest.approx(np.mean(list(slow.values())))
+    assert record.to_dict(KITTI)["pq"] == pytest.approx(np.mean(list(slow.values())))
 
 
 def test_baseline_equals_brute_force_at_equal_coverage():

@@ -33,6 +33,7 @@ from elite.teacher import Teacher
 from elite.teacher.prediction import predict_view
 from elite.types import Frame, Pixels, PointPixelPairs, Scan, SegmentationResult, TeacherOutput, View
 from tests.support.scans import RAW_IDS, random_scan, write_frame
+from tests.support.semantickitti import KITTI
 
 VIEWS = ("ground_truth", "prediction", "error")
 VOLUME = ((-10.0, -20.0, -4.0), (10.0, 20.0, 2.0))
@@ -49,7 +50,7 @@ epoch,lr,step,train/loss,val/accuracy,val/miou,val/miou_present
 
 def road(scan: Scan) -> SegmentationResult:
     """Road everywhere: right for some points of the random scans, wrong for most."""
-    return SegmentationResult(np.full(len(scan), 9, np.uint8), np.ones(len(scan), np.float32))
+    return SegmentationResult(np.full(len(scan), 9, np.uint8), np.ones(len(scan), np.float32), KITTI.names)
 
 
 def predict(frame: Frame) -> Prediction:
@@ -58,7 +59,7 @@ def predict(frame: Frame) -> Prediction:
 
 def evaluation(seed: int = 0) -> dict[str, Any]:
     """A result as ``elite evaluate`` writes it; class 19 is absent from the truth."""
-    rng, tally = np.random.default_rng(seed), ScoreCounts()
+    rng, tally = np.random.default_rng(seed), ScoreCounts(KITTI)
     truth = rng.integers(0, 19, 4000).astype(np.uint8)
     prediction = np.where(rng.random(4000) < 0.7, truth, rng.integers(1, 19, 4000)).astype(np.uint8)
     tally.add(

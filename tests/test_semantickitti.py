@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from elite.datasets.base import object_ids
 from elite.datasets.dense_labels import read_dense, write_dense
-from elite.datasets.formats import read_cameras, read_image, read_poses, read_scan
+from elite.datasets.formats import read_cameras, read_image, read_poses, read_scan, split_label
 from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import ConfigError, DataError
 from elite.layout import Layout
@@ -416,3 +417,14 @@ def test_frame_of_real_data_has_its_known_content(real_kitti):
     assert frame.images["image_3"].shape == (376, 1241, 3)
     assert dataset.pose(0).shape == (4, 4)
     assert 0 <= frame.scan.remission.min() < frame.scan.remission.max() <= 1
+
+
+def test_split_label_gives_class_and_instance():
+    semantic, instance = split_label(np.array([0xFFFE_00FC, 40, 0x0001_0000], np.uint32))
+    assert semantic.tolist() == [252, 40, 0]
+    assert instance.tolist() == [0xFFFE, 0, 1]
+
+
+def test_object_ids_combine_class_and_instance():
+    ids = object_ids(np.array([1, 6, 1, 0], np.uint8), np.array([7, 7, 0, 7], np.uint16))
+    assert ids.tolist() == [0x1_0007, 0x6_0007, 0, 0]

@@ -19,11 +19,12 @@ from elite.cli import main
 from elite.errors import ConfigError, DataError, OutputError
 from elite.folder_watch import CHECK_S, POLL_S, Inotify, _checked
 from elite.inference import Segmenter
-from elite.labels import to_raw
 from elite.streaming import Stream, StreamSummary
 from elite.student import SPVCNN, save_student
+from elite.taxonomy import Taxonomy
 from elite.types import Scan, SegmentationResult
 from tests.support.scans import random_scan
+from tests.support.semantickitti import KITTI
 
 Action = Callable[[], object]
 
@@ -41,6 +42,7 @@ class World:
     labelled: list[int] = field(default_factory=list)  # points of each scan that was labelled
     seconds_a_scan: float = 0.0
     during_label: Action = lambda: None
+    taxonomy: Taxonomy = KITTI
 
     def sleep(self, seconds: float) -> None:
         """An event ends the sleep, as a report of the system does."""
@@ -57,7 +59,7 @@ class World:
         self.labelled.append(len(scan))
         self.now += self.seconds_a_scan
         self.during_label()
-        return SegmentationResult(np.ones(len(scan), np.uint8), np.ones(len(scan), np.float32))
+        return SegmentationResult(np.ones(len(scan), np.uint8), np.ones(len(scan), np.float32), KITTI.names)
 
     def stream(self, *, drop: bool = False) -> Stream:
         return Stream(
@@ -146,7 +148,7 @@ def test_stream_once_labels_all_files_in_order_as_predict_does(world: World) -> 
     assert (summary.labelled, summary.failed) == (3, 0)
     assert world.labelled == [7, 6, 5]
     assert world.outputs() == {"000000.label": 7, "000001.label": 6, "000002.label": 5}
-    assert np.fromfile(world.out / "000000.label", "<u4").tolist() == to_raw(np.ones(7, np.uint8)).tolist()
+    assert np.fromfile(world.out / "000000.label", "<u4").tolist() == KITTI.to_raw(np.ones(7, np.uint8)).tolist()
 
 
 def test_stream_labels_renamed_and_closed_files(world: World) -> None:
@@ -527,7 +529,7 @@ def test_stream_command_labels_and_ends_with_a_summary(world: World, command: li
     scan = np.fromfile(world.put("a", 30), "<f4").reshape(-1, 4)
     assert main([*command, "--once"]) == 0
     expected = Segmenter.load(command[3])(scan[:, :3], scan[:, 3])
-    np.testing.assert_array_equal(np.fromfile(world.out / "a.label", "<u4"), to_raw(expected.labels))
+    np.testing.assert_array_equal(np.fromfile(world.out / "a.label", "<u4"), KITTI.to_raw(expected.labels))
     assert capsys.readouterr().out.startswith(
         "1 scans labelled, 0 had labels already, 0 dropped, 0 failed, 0 still waiting; from"
     )

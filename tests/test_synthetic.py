@@ -16,10 +16,11 @@ from PIL import Image
 
 from elite import geometry
 from elite.datasets.dense_labels import read_dense
+from elite.datasets.formats import split_label
 from elite.errors import ConfigError
-from elite.labels import CLASS_NAMES, split_label, to_train
 from elite.layout import Layout
 from elite.signals import Terminated, raise_on_signal
+from tests.support.semantickitti import KITTI
 
 pytest.importorskip("trimesh")
 pytest.importorskip("embreex")
@@ -52,7 +53,7 @@ def full_frame():
     caster, view = world.caster(time), camera(FULL, "image_2")
     points, label = scan_frame(world, caster, FULL, sequence, index)
     seen = true_visibility(caster, world.ego_pose(time), points[:, :3], view)
-    return points, to_train(split_label(label)[0]), seen, view
+    return points, KITTI.to_train(split_label(label)[0]), seen, view
 
 
 def digests(root: Path) -> dict[str, str]:
@@ -68,7 +69,7 @@ def test_render_drive_writes_semantickitti_files(drive):
             semantic, instance = split_label(label)
             assert 1000 < len(points) == len(label) <= 16 * 180
             assert ((points[:, 3] >= 0) & (points[:, 3] < 1)).all()
-            train = to_train(semantic)  # raises on an unknown id
+            train = KITTI.to_train(semantic)  # raises on an unknown id
             assert (train > 0).all()
             assert ((instance > 0) == (train <= 8)).all()
             image = np.array(Image.open(drive.image(sequence, name, "image_2")))
@@ -138,7 +139,7 @@ def test_frame_counts_assign_validation_and_test_sequences():
 def test_raw_id_of_moving_things_maps_to_their_class():
     for name in ("car", "truck", "other-vehicle", "person", "bicyclist", "motorcyclist"):
         ids = np.array([raw_id(name), raw_id(name, moving=True)])
-        assert [CLASS_NAMES[i] for i in to_train(ids)] == [name, name]
+        assert [KITTI.names[i] for i in KITTI.to_train(ids)] == [name, name]
         assert ids[1] > 250
 
 
@@ -185,7 +186,7 @@ def test_camera_and_lidar_labels_agree(full_frame):
         world, caster, pose, view, height=FULL.image_height, width=FULL.image_width, rng=np.random.default_rng(0)
     )
     index, pixel, _ = visible_pairs(points, view)
-    same = to_train(semantic)[tuple(pixel.T)] == train[index]
+    same = KITTI.to_train(semantic)[tuple(pixel.T)] == train[index]
     assert same[seen[index]].mean() > 0.95
     assert same[~seen[index]].mean() < 0.5
 

@@ -9,9 +9,8 @@ from elite.files import parse_yaml
 from elite.sensor import SensorSpec, load_sensor, packaged_sensors, sensor_from
 from elite.taxonomy import ClassSpec, Taxonomy, load_taxonomy, packaged_taxonomies, taxonomy_from
 from tests.support.colors import nearest_colors
-from tests.support.semantickitti import RAW_TO_TRAIN, TRAIN_TO_RAW
+from tests.support.semantickitti import KITTI, RAW_TO_TRAIN, TRAIN_TO_RAW
 
-KITTI = load_taxonomy("semantickitti")
 NUSCENES = load_taxonomy("nuscenes-lidarseg")
 # The devkit's FINE_TO_COARSE, as published.
 FINE_TO_COARSE = (0, 0, 7, 7, 7, 0, 7, 0, 0, 1, 0, 0, 8, 0, 2, 3, 3, 4, 5, 0, 0, 6, 9, 10, 11, 12, 13, 14, 15, 0, 16, 0)

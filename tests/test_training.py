@@ -34,6 +34,7 @@ from elite.training.throughput import Throughput
 from elite.types import Batch
 from tests.support.runs import SMALL, student_run
 from tests.support.scans import random_scan, write_frame
+from tests.support.semantickitti import KITTI
 from tests.support.waiting import PATIENCE_S
 
 
@@ -84,7 +85,7 @@ def test_train_validation_score_equals_evaluation(tiny_kitti: Path, tmp_path: Pa
     """The score in the training log is the official one, points outside the volume included."""
     result = train(student_run(tiny_kitti, tmp_path / "run", steps=2), progress=False)
     segmenter = Segmenter.load(result.best, "cpu")
-    scored = evaluate(SemanticKITTI(tiny_kitti, "08", cameras=()), by_segmenter(segmenter))
+    scored = evaluate(SemanticKITTI(tiny_kitti, "08", cameras=()), by_segmenter(segmenter, KITTI))
     assert result.miou == pytest.approx(scored["miou"], abs=1e-6)
 
 

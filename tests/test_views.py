@@ -29,11 +29,11 @@ from elite.datasets.dense_labels import DenseLabels, write_dense
 from elite.datasets.formats import count_points
 from elite.errors import ConfigError, DataError
 from elite.geometry import in_volume, point_pixel_pairs, project
-from elite.labels import to_train
 from elite.layout import Layout
 from elite.pseudo_labels import training_options
 from elite.types import View
 from tests.support.scans import RAW_IDS, random_scan, write_frame
+from tests.support.semantickitti import KITTI
 
 VOLUME = StudentConfig().volume
 HEIGHT, WIDTH = 370, 1226
@@ -358,7 +358,7 @@ def test_dense_labels_generated_are_read_from_the_derived_root(drive: Path, tmp_
     assert (frames[0].labels == 1).all()
     images = frames[0].images
     read = DenseLabels(frames, "image_2_pseudo").read(0, images)
-    assert (read["image_2"] == to_train(ids)).all()
+    assert (read["image_2"] == KITTI.to_train(ids)).all()
     true = DenseLabels(frames, "image_2_labels").read(0, images)
     assert (true["image_2"] == DenseLabels(before, "image_2_labels").read(0, images)["image_2"]).all()
     frames = SemanticKITTI(drive, "00", cameras=("image_2",), derived=made.root)

@@ -13,8 +13,8 @@ from elite.datasets import SemanticKITTI
 from elite.environment import describe
 from elite.geometry import in_image, project
 from elite.inference import Segmenter
-from elite.labels import CLASS_ID, NUM_CLASSES
 from elite.metrics import Score, confusion_matrix, score
+from experiments.classes import KITTI
 
 THIN = ("bicycle", "motorcycle", "fence", "trunk", "pole", "traffic-sign")
 RARE = ("bicycle", "motorcycle", "person", "bicyclist", "motorcyclist", "traffic-sign")  # < 0.1 % of KITTI's points
@@ -40,14 +40,14 @@ def measure(run: Path, drives: Iterable[Path]) -> dict[str, Any]:
 def scores(checkpoint: Path, drives: Iterable[Path]) -> dict[str, float]:
     """Scores by the benchmark's rule, over all points and separately inside and outside the camera's view."""
     segmenter = Segmenter.load(checkpoint, "cpu")
-    in_view, out_of_view = np.zeros((2, NUM_CLASSES, NUM_CLASSES), np.int64)
+    in_view, out_of_view = np.zeros((2, len(KITTI), len(KITTI)), np.int64)
     for frame in (frame for drive in drives for frame in SemanticKITTI(drive, "08")):
         assert frame.labels is not None
         uv, _ = project(frame.scan.points, frame.cameras[0])
         seen = in_image(uv, *frame.images["image_2"].shape[:2])
         prediction = segmenter.segment(frame.scan).labels
-        in_view += confusion_matrix(prediction[seen], frame.labels[seen])
-        out_of_view += confusion_matrix(prediction[~seen], frame.labels[~seen])
+        in_view += confusion_matrix(prediction[seen], frame.labels[seen], len(in_view))
+        out_of_view += confusion_matrix(prediction[~seen], frame.labels[~seen], len(in_view))
     every = score(in_view + out_of_view)
     return {
         "miou": every.miou_present,
@@ -60,7 +60,7 @@ def scores(checkpoint: Path, drives: Iterable[Path]) -> dict[str, float]:
 
 
 def _mean_iou(result: Score, names: Iterable[str]) -> float:
-    return float(np.mean([result.iou[CLASS_ID[name]] for name in names]))
+    return float(np.mean([result.iou[KITTI.train_id[name]] for name in names]))
 
 
 def _last(rows: list[dict[str, str]], name: str) -> float | None:

@@ -9,13 +9,13 @@ from tqdm import tqdm
 
 from elite.datasets.dense_labels import read_dense
 from elite.datasets.semantickitti import SemanticKITTI
-from elite.labels import to_train
 from elite.layout import label_folder
 from elite.pixels import jitter
 from elite.pseudo_labels.proposers.placement import Placement
 from elite.pseudo_labels.records import Prompt, Seeds, view_of
 from elite.pseudo_labels.seeds import find_seeds
 from elite.types import Frame, PointPixelPairs, View
+from experiments.classes import KITTI
 
 CAMERA = "image_2"
 FINER = 2  # target masks are finer than the network's, or it would learn the steps of their cells
@@ -47,7 +47,7 @@ def read_examples(root: Path, sequences: list[str]) -> list[Example]:
 
 def read_example(data: SemanticKITTI, frame: Frame) -> Example:
     raw, instance = read_dense(data.layout, frame.sequence, frame.name, label_folder(CAMERA))
-    truth, view = to_train(raw), view_of(frame, frame.cameras[0])
+    truth, view = KITTI.to_train(raw), view_of(frame, frame.cameras[0])
     seeds = find_seeds(view)
     regions = number_regions(truth, instance)
     return Example(view.image, seeds, regions, tuple(targets_of(seeds, truth, instance, regions)))

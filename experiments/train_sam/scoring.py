@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from elite.labels import CLASS_NAMES
 from elite.pseudo_labels.proposers.sam import Sam
 from elite.pseudo_labels.records import Prompt
+from experiments.classes import KITTI
 from experiments.train_sam.examples import MIN_SEEDS, Example
 
 
@@ -33,7 +33,7 @@ def evaluate(sam: Sam, examples: list[Example], most: int) -> dict[str, Any]:
     names = ("iou", "iou_best_of_three", "iou_predicted", "stability")
     means = dict(zip(names, table[:, 1:].mean(axis=0).round(4).tolist(), strict=True))
     by_class = {
-        CLASS_NAMES[c]: [round(float(table[table[:, 0] == c, 1].mean()), 3), int((table[:, 0] == c).sum())]
+        KITTI.names[c]: [round(float(table[table[:, 0] == c, 1].mean()), 3), int((table[:, 0] == c).sum())]
         for c in np.unique(table[:, 0]).astype(int)
     }
     return {"prompts": len(rows), **means, "iou_and_prompts_by_class": by_class}

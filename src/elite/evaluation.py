@@ -13,9 +13,9 @@ from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import DataError
 from elite.files import SCAN_BYTES, read_file
 from elite.inference import Segmenter
-from elite.labels import CLASS_NAMES, IGNORE, NUM_CLASSES, to_train
 from elite.layout import Layout
 from elite.metrics import Score, confusion_matrix, score
+from elite.taxonomy import IGNORE, Taxonomy, require_equal_taxonomies
 from elite.types import Frame
 
 # Open intervals of the distance from the sensor (m). Farther points belong to no band.
@@ -73,26 +73,27 @@ class ConfidenceBins:
         }
 
 
-@dataclass
 class ScoreCounts:
     """Confusion matrices of the scans that were added: all points, and by distance band."""
 
-    frames: int = 0
-    total: np.ndarray = field(default_factory=lambda: np.zeros((NUM_CLASSES, NUM_CLASSES), np.int64))
-    bands: np.ndarray = field(default_factory=lambda: np.zeros((len(BANDS), NUM_CLASSES, NUM_CLASSES), np.int64))
-    calibration: ConfidenceBins = field(default_factory=ConfidenceBins)
+    def __init__(self, taxonomy: Taxonomy) -> None:
+        self.taxonomy, self.frames, classes = taxonomy, 0, len(taxonomy)
+        self.total = np.zeros((classes, classes), np.int64)
+        self.bands = np.zeros((len(BANDS), classes, classes), np.int64)
+        self.calibration = ConfidenceBins()
 
     def add(
         self, prediction: Prediction, ground_truth: UInt8[np.ndarray, "n"], points: Float32[np.ndarray, "n 3"]
     ) -> Score:
-        """Add one scan (train ids 0..19). Returns its score."""
+        """Add one scan (train ids). Returns its score."""
         self.frames += 1
-        labels, confusion = prediction.labels, confusion_matrix(prediction.labels, ground_truth)
+        labels, classes = prediction.labels, len(self.taxonomy)
+        confusion = confusion_matrix(labels, ground_truth, classes)
         self.total += confusion
         distance = np.linalg.norm(points, axis=1)
         for band, (low, high) in zip(self.bands, BANDS, strict=True):
             within = (distance > low) & (distance < high)
-            band += confusion_matrix(labels[within], ground_truth[within])
+            band += confusion_matrix(labels[within], ground_truth[within], classes)
         self.calibration.add(prediction, ground_truth)
         return score(confusion)
 
@@ -100,7 +101,8 @@ class ScoreCounts:
         """Scores as plain values, in the format of ``elite evaluate --json``."""
         return {
             **score(self.total).to_dict(),
-            "classes": list(CLASS_NAMES),
+            "taxonomy": self.taxonomy.name,
+            "classes": list(self.taxonomy.names),
             "by_distance": [
                 {"from": low, "to": high, **score(confusion).to_dict()}
                 for (low, high), confusion in zip(BANDS, self.bands, strict=True)
@@ -125,7 +127,7 @@ def evaluate(
             f"sequences {','.join(dataset.sequences)}: expected scans with a file in '{dataset.selection.labels}', "
             "found none. Select other sequences (test sequences have no public labels)."
         )
-    counts, by_frame = ScoreCounts(), []
+    counts, by_frame = ScoreCounts(dataset.taxonomy), []
     for i in progress(labelled):
         frame = dataset[i]
         assert frame.labels is not None
@@ -138,15 +140,20 @@ def evaluate(
         by_frame.append({"frame": frame.id, **figures})
     if not counts.total[:, 1:].any():
         raise DataError(
-            f"'{dataset.selection.labels}' of {counts.frames} scans: expected points of the classes 1..19, found "
-            "none. Select other sequences or another label folder."
+            f"'{dataset.selection.labels}' of {counts.frames} scans: expected points of classes of "
+            f"{dataset.taxonomy.name}, found none. Select other sequences or another label folder."
         )
     unlabelled = [str(frame_id) for i, frame_id in enumerate(dataset.ids) if not dataset.has_labels(i)]
     return counts.report() | {"by_frame": by_frame, "unlabelled": unlabelled}
 
 
-def by_segmenter(segmenter: Segmenter) -> Predictor:
-    """Predictor that segments each scan."""
+def by_segmenter(segmenter: Segmenter, taxonomy: Taxonomy) -> Predictor:
+    """Predictor that segments each scan of a data set with these classes.
+
+    Raises:
+        ConfigError: the segmenter has others.
+    """
+    require_equal_taxonomies(segmenter.taxonomy, taxonomy, "MODEL")
 
     def label(frame: Frame) -> Prediction:
         result = segmenter.segment(frame.scan, frame.id)
@@ -155,7 +162,7 @@ def by_segmenter(segmenter: Segmenter) -> Predictor:
     return label
 
 
-def saved_predictions(folder: Path) -> Predictor:
+def saved_predictions(folder: Path, taxonomy: Taxonomy) -> Predictor:
     """Predictor that reads FOLDER/sequences/SS/predictions/NAME.label (raw ids), and NAME.confidence if it exists.
 
     Raises:
@@ -173,7 +180,7 @@ def saved_predictions(folder: Path) -> Predictor:
         if not path.exists():
             raise DataError(f"{path}: expected a prediction for each labelled scan, found none. Predict the scan.")
         raw, _ = read_labels(path, Path(f"scan {frame.id}"), len(frame.scan), remedy="Predict the scan again")
-        return Prediction(to_train(raw, source=path), _confidence(layout, frame))
+        return Prediction(taxonomy.to_train(raw, source=path), _confidence(layout, frame))
 
     return read
 

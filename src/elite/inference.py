@@ -209,7 +209,8 @@ class Segmenter:
         _check_finite(confidence, crop)
         nearest_inside = nearest(crop.all_points, crop.inside)
         outside = len(crop.inside) - len(crop.points)
-        return SegmentationResult((label + 1).astype(np.uint8)[nearest_inside], confidence[nearest_inside], outside)
+        labels, names = (label + 1).astype(np.uint8)[nearest_inside], self.taxonomy.names
+        return SegmentationResult(labels, confidence[nearest_inside], names, outside)
 
 
 def _require_scan(points: np.ndarray, remission: np.ndarray, source: object) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,6 @@ import numpy as np
 from jaxtyping import Float, Int64, Integer
 
 from elite.errors import DataError
-from elite.labels import NUM_CLASSES
 
 _EPS = 1e-15
 
@@ -74,7 +73,7 @@ class Score:
 
 
 def confusion_matrix(
-    prediction: Integer[np.ndarray, "n"], ground_truth: Integer[np.ndarray, "n"], classes: int = NUM_CLASSES
+    prediction: Integer[np.ndarray, "n"], ground_truth: Integer[np.ndarray, "n"], classes: int
 ) -> Int64[np.ndarray, "classes classes"]:
     """Count the pairs (prediction, ground truth) of train ids in [0, classes)."""
     flat = prediction.astype(np.int64) * classes + ground_truth

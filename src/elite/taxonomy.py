@@ -106,6 +106,15 @@ class Taxonomy:
         return np.array([c.ground for c in self.classes])
 
     @cached_property
+    def is_upright(self) -> Bool[np.ndarray, "classes"]:
+        """Neither ground nor ignored."""
+        return ~self.is_ground & (np.arange(len(self)) != IGNORE)
+
+    def ground_of(self, train_id: int) -> Bool[np.ndarray, "classes"]:
+        """Classes on which the objects of a class stand."""
+        return np.isin(self.names, self.classes[train_id].stands_on)
+
+    @cached_property
     def point_counts(self) -> tuple[int, ...] | None:
         """Labelled points of the classes 1..; None if any is unknown."""
         counts = tuple(c.points for c in self.classes[1:])

@@ -222,11 +222,13 @@ class SegmentationResult:
     """Prediction of one scan.
 
     Attributes:
-        labels: train ids 1..19.
+        labels: train ids 1...
         confidence: softmax probability of the label.
+        names: name of each train id; ``names[labels[i]]`` is the class of point i.
         outside: number of points outside the student's volume, which have the label of their nearest neighbour inside.
     """
 
     labels: UInt8[np.ndarray, "n"]
     confidence: Float32[np.ndarray, "n"]
+    names: tuple[str, ...]
     outside: int = 0

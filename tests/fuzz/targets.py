@@ -23,12 +23,11 @@ from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import CheckpointError, DataError
 from elite.evaluation import Prediction, ScoreCounts, evaluate, saved_predictions
 from elite.geometry import pinhole, project
-from elite.labels import to_train
 from elite.layout import SPLITS, Layout, parse_frames, parse_names, parse_sequences
 from elite.student import SPVCNN, load_student, save_student
-from elite.taxonomy import load_taxonomy
 from elite.types import Scan, SegmentationResult
 from tests.support.scans import CALIBRATION, RAW_IDS, random_scan, write_frame
+from tests.support.semantickitti import KITTI
 
 POINTS = 12
 SHARED: dict[Path, Any] = {}  # what takes long to build, by its folder
@@ -87,7 +86,7 @@ def make_labels(folder: Path) -> list[Path]:
 
 def use_labels(folder: Path) -> None:
     raw, _ = read_labels(folder / "a.label", folder / "a.bin", POINTS)
-    assert to_train(raw).max() < 20
+    assert KITTI.to_train(raw).max() < 20
 
 
 def make_calibration(folder: Path) -> list[Path]:
@@ -184,7 +183,7 @@ def make_dense(folder: Path) -> list[Path]:
 def use_dense(folder: Path) -> None:
     semantic, instance = read_dense(Layout(folder), "00", "000000", "x")
     assert semantic.dtype == instance.dtype == np.uint16
-    to_train(semantic)
+    KITTI.to_train(semantic)
 
 
 def make_dense_record(folder: Path) -> list[Path]:
@@ -224,7 +223,7 @@ def make_predictions(folder: Path) -> list[Path]:
 
 
 def use_predictions(folder: Path) -> None:
-    evaluate(SemanticKITTI(folder, "valid", cameras=()), saved_predictions(folder))
+    evaluate(SemanticKITTI(folder, "valid", cameras=()), saved_predictions(folder, KITTI))
 
 
 def make_submission(folder: Path) -> list[Path]:
@@ -343,10 +342,10 @@ def use_nuscenes_submission(folder: Path) -> None:
 class Stub:
     """A student that calls everything a car."""
 
-    taxonomy = load_taxonomy("semantickitti")
+    taxonomy = KITTI
 
     def segment(self, scan: Scan, source: object = "") -> SegmentationResult:
-        return SegmentationResult(np.ones(len(scan), np.uint8), np.ones(len(scan), np.float32))
+        return SegmentationResult(np.ones(len(scan), np.uint8), np.ones(len(scan), np.float32), KITTI.names)
 
 
 def make_stream(folder: Path) -> list[Path]:
@@ -639,7 +638,7 @@ LATENCY = {"scans": 3, "points": 12.5, "whole": TIMES, "stages": {"crop": TIMES}
 def make_run(folder: Path) -> list[Path]:
     import yaml
 
-    counts, rng = ScoreCounts(), np.random.default_rng(0)
+    counts, rng = ScoreCounts(KITTI), np.random.default_rng(0)
     truth = rng.integers(0, 20, 40).astype(np.uint8)
     prediction = Prediction(truth[::-1], rng.random(40, np.float32))
     counts.add(prediction, truth, rng.normal(0, 15, (40, 3)).astype(np.float32))

@@ -1,4 +1,8 @@
-"""Learning map of the SemanticKITTI single-scan benchmark, as published."""
+"""Classes of the SemanticKITTI single-scan benchmark, and its learning map as published."""
+
+from elite.taxonomy import load_taxonomy
+
+KITTI = load_taxonomy("semantickitti")
 
 RAW_TO_TRAIN = {
     **dict.fromkeys((0, 1, 52, 99), 0),

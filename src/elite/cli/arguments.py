@@ -62,6 +62,11 @@ def add_labels(parser: Parser) -> None:
     parser.add("--labels", default="labels", metavar="NAME", help="Label folder: labels, labels_partial, scribbles.")
 
 
+def add_taxonomy(parser: Parser) -> None:
+    text = "Classes of the labels: a packaged taxonomy or a YAML file (default: semantickitti)."
+    parser.add("--taxonomy", default="semantickitti", metavar="NAME|YAML", help=text)
+
+
 def add_cameras(parser: Parser, default: str | None, text: str = "") -> None:
     """Add --cameras; ``text`` describes a default that is computed."""
     text = f"Image folders, such as image_2,image_3, or none{text}."

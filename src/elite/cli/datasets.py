@@ -12,6 +12,7 @@ from elite.cli.arguments import (
     add_output,
     add_selection,
     add_strict,
+    add_taxonomy,
     output_path,
 )
 from elite.cli.outputs import FAULTY, save_json
@@ -32,9 +33,15 @@ def check(args: Namespace) -> int:
     """Check all files of a data set. Exit status 1 if there are faults."""
     from elite.datasets import SemanticKITTI
     from elite.datasets.check import check as run
+    from elite.taxonomy import load_taxonomy
 
     dataset = SemanticKITTI(
-        args.data, args.sequences, frames=args.frames, labels=args.labels, cameras=parse_names(args.cameras)
+        args.data,
+        args.sequences,
+        frames=args.frames,
+        labels=args.labels,
+        cameras=parse_names(args.cameras),
+        taxonomy=load_taxonomy(args.taxonomy),
     )
     reports = run(dataset, progress=lambda items, total: progress(items, total, name="check"))
     doubtful = [line for report in reports for line in report.doubtful]
@@ -54,6 +61,7 @@ def _check_arguments(parser: Parser) -> None:
     add_data(parser)
     add_selection(parser)
     add_labels(parser)
+    add_taxonomy(parser)
     add_cameras(parser, "image_2")
     add_strict(parser)
     add_json(parser)
@@ -67,7 +75,7 @@ def _print_check(reports: list[Any], dataset: Any, faults: list[str]) -> None:
         inside, projected = ("-" if s is None else f"{100 * s:.1f} %" for s in (r.share_inside, r.share_projected))
         cells = "  ".join(f"{getattr(r, c):>{len(h)}}" for c, h in zip(columns, heads, strict=True))
         say(f"{r.sequence:8s}  {'yes' if r.calibrated else '-':5s}  {inside:>9s}  {projected:>8s}  {cells}")
-    _print_classes({r.sequence: r.classes for r in reports if r.classes.any()})
+    _print_classes({r.sequence: r.classes for r in reports if r.classes.any()}, dataset.taxonomy.names)
     _print_notes(reports, dataset)
     say(f"\n{len(faults)} faults" if faults else "\nno faults")
     for fault in faults[:_MAX_FAULTS]:
@@ -90,14 +98,12 @@ def _print_notes(reports: list[Any], dataset: Any) -> None:
         say("\n" + "\n".join(lines))
 
 
-def _print_classes(histograms: dict[str, Any]) -> None:
+def _print_classes(histograms: dict[str, Any], names: tuple[str, ...]) -> None:
     """Print the labelled points per class, and the share of each class per sequence."""
-    from elite.labels import CLASS_NAMES
-
     if not histograms:
         return
     say(f"\n{'labelled points':14s} {'all':>14s}" + "".join(f"{s:>8s}" for s in histograms))
-    for i, name in enumerate(CLASS_NAMES):
+    for i, name in enumerate(names):
         shares = "".join(f"{100 * h[i] / h.sum():6.2f} %" for h in histograms.values())
         say(f"  {name:14s} {sum(int(h[i]) for h in histograms.values()):>12,} {shares}")
 

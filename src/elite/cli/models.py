@@ -13,6 +13,7 @@ from elite.cli.arguments import (
     add_output,
     add_scans,
     add_selection,
+    add_taxonomy,
     output_path,
 )
 from elite.cli.outputs import FAULTY, percent, save_json
@@ -90,19 +91,21 @@ def evaluate(args: Namespace) -> int:
     from elite.datasets import SemanticKITTI
     from elite.evaluation import by_segmenter, saved_predictions
     from elite.evaluation import evaluate as run
-    from elite.taxonomy import require_equal_taxonomies
+    from elite.taxonomy import load_taxonomy
 
-    dataset = SemanticKITTI(args.data, args.split, frames=args.frames, labels=args.labels, cameras=())
+    taxonomy = load_taxonomy(args.taxonomy)
+    dataset = SemanticKITTI(
+        args.data, args.split, frames=args.frames, labels=args.labels, cameras=(), taxonomy=taxonomy
+    )
     report_unused(dataset)
     made_with: dict[str, Any] = {}
     if args.predictions:
-        predict = saved_predictions(args.predictions)
+        predict = saved_predictions(args.predictions, dataset.taxonomy)
         _report_unscored(args.predictions, dataset.sequences)
     else:
         made_with = {"votes": args.votes, "vote_by": args.vote_by, "seed": args.seed}
         segmenter = load_segmenter(args.model, args)
-        require_equal_taxonomies(segmenter.taxonomy, dataset.taxonomy, args.model)
-        predict = by_segmenter(segmenter)
+        predict = by_segmenter(segmenter, dataset.taxonomy)
     result = run(dataset, predict, lambda items: progress(items, name="evaluate"))
     if not args.predictions:
         segmenter.guard.finish()
@@ -118,6 +121,7 @@ def _evaluate_arguments(parser: Parser) -> None:
     parser.add("--predictions", type=expanded, metavar="FOLDER", help=text)
     add_selection(parser, split=True)
     add_labels(parser)
+    add_taxonomy(parser)
     add_json(parser)
     add_compute(parser)
 
@@ -130,9 +134,7 @@ def _report_unscored(predictions: Path, scored: tuple[str, ...]) -> None:
 
 
 def _print_score(result: dict[str, Any]) -> None:
-    from elite.labels import CLASS_NAMES
-
-    for i, (name, iou) in enumerate(zip(CLASS_NAMES, result["iou"], strict=True)):
+    for i, (name, iou) in enumerate(zip(result["classes"], result["iou"], strict=True)):
         if i:
             say(f"  {name:14s} {percent(iou) if i in result['present'] else 'absent':>5s}")
     bands = "  ".join(f"{b['from']:.0f}-{b['to']:.0f} m {percent(b['miou'])}" for b in result["by_distance"])

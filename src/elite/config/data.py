@@ -30,6 +30,8 @@ class DataConfig:
         dense_labels: labels for the teacher: none = labels of the projected points, otherwise a folder of dense image
             labels, such as image_2_labels or image_2_pseudo. With few labels or another label folder, these must be
             pseudo-labels made from the same labels.
+        taxonomy: classes of the labels: a packaged taxonomy (semantickitti, semantickitti-multiscan, rellis), or a YAML
+            file, such as a label mapping of the SemanticKITTI tools.
         batch_size: scans per batch and process.
         workers: number of loader processes.
         timeout: longest wait for a batch, in seconds (0 = no limit). After it, the run ends and names the open files.
@@ -48,6 +50,7 @@ class DataConfig:
     cameras: str = "image_2"
     require_images: bool = False
     dense_labels: str = "none"
+    taxonomy: str = "semantickitti"
     batch_size: int = 4
     workers: int = 2
     timeout: float = 300.0

@@ -88,12 +88,12 @@ class LossConfig:
 
     Attributes:
         lovasz: weight of the Lovasz term.
-        class_weights: class weights of the cross entropy: semantickitti = from the published point counts; data =
-            from the training frames; none.
+        class_weights: class weights of the cross entropy: taxonomy = from the point counts of ``data.taxonomy`` (for
+            SemanticKITTI, the published ones; earlier name: semantickitti); data = from the training frames; none.
     """
 
     lovasz: float = 0.1
-    class_weights: Literal["semantickitti", "data", "none"] = "semantickitti"
+    class_weights: Literal["taxonomy", "semantickitti", "data", "none"] = "taxonomy"
 
     def __post_init__(self) -> None:
         require_at_least(0, self, "loss.", "lovasz")

@@ -14,22 +14,8 @@ from jaxtyping import Bool, Float, Float32, Int64, UInt8, UInt32
 from elite.config import CutmixConfig
 from elite.data.augment import rotation_z
 from elite.geometry import Volume, in_volume
-from elite.labels import CLASS_NAMES, IGNORE, NUM_CLASSES
+from elite.taxonomy import Taxonomy
 from elite.types import Scan
-
-SUPPORT_CLASSES = {
-    "car": ("road", "parking"),
-    "bicycle": ("road", "parking", "sidewalk", "other-ground"),
-    "motorcycle": ("road", "parking", "sidewalk"),
-    "truck": ("road", "parking"),
-    "other-vehicle": ("road", "parking"),
-    "person": ("road", "parking", "sidewalk", "other-ground", "terrain"),
-    "bicyclist": ("road", "sidewalk", "other-ground"),
-    "motorcyclist": ("road", "parking"),
-}
-_GROUND = ("road", "parking", "sidewalk", "other-ground", "terrain")
-_IS_GROUND = np.array([name in _GROUND for name in CLASS_NAMES])
-_IS_UPRIGHT = ~_IS_GROUND & (np.arange(NUM_CLASSES) != IGNORE)
 
 _MARGIN = 0.2  # m around an object without other points
 _AROUND = 0.5  # m around an object in which the height of the ground is measured
@@ -125,6 +111,7 @@ def paste(
     points: Float32[np.ndarray, "n 3"],
     labels: UInt8[np.ndarray, "n"],
     objects: UInt32[np.ndarray, "n"],
+    taxonomy: Taxonomy,
     config: CutmixConfig,
     volume: Volume,
     rng: np.random.Generator,
@@ -136,6 +123,7 @@ def paste(
         points: points of the scan (m).
         labels: their train ids.
         objects: their objects, which must stay free.
+        taxonomy: classes of the labels. An object is placed on the ground that its class stands on.
         config: number of objects, and of tries for each.
         volume: low and high corner of the student's volume (m). Objects without a place inside are skipped.
         rng: generator of order and places.
@@ -147,19 +135,19 @@ def paste(
     corners = [footprint(points[rows]).corners() for rows in _rows_of_objects(objects)]
     occupied = np.array(corners).reshape(-1, 4, 2)
     pasted: list[Cutout] = []
-    for cutout in _shuffled(cutouts, rng):
+    for cutout in _shuffled(cutouts, len(taxonomy), rng):
         if len(pasted) == config.objects:
             break
         away = np.hypot(cutout.points[:, 0], cutout.points[:, 1])
         ring = np.flatnonzero((distance > away.min() - _RING) & (distance < away.max() + _RING))
-        places = _places(cutout, points[ring], labels[ring], pasted, occupied, config.tries, rng)
+        places = _places(cutout, points[ring], labels[ring], taxonomy, pasted, occupied, config.tries, rng)
         pasted += list(islice((c for c in places if in_volume(c.points, volume).all()), 1))
     return pasted
 
 
-def _shuffled(cutouts: Sequence[Cutout], rng: np.random.Generator) -> list[Cutout]:
+def _shuffled(cutouts: Sequence[Cutout], classes: int, rng: np.random.Generator) -> list[Cutout]:
     """Random order in which objects of a rare class are as early as those of a frequent one."""
-    counts = np.bincount([c.label for c in cutouts], minlength=NUM_CLASSES)
+    counts = np.bincount([c.label for c in cutouts], minlength=classes)
     weight = np.array([1 / counts[c.label] for c in cutouts])
     order = rng.choice(len(cutouts), len(cutouts), replace=False, p=weight / weight.sum()) if cutouts else ()
     return [cutouts[i] for i in order]
@@ -179,14 +167,15 @@ def _places(
     cutout: Cutout,
     points: Float32[np.ndarray, "n 3"],
     labels: UInt8[np.ndarray, "n"],
+    taxonomy: Taxonomy,
     pasted: Sequence[Cutout],
     occupied: Float[np.ndarray, "k 4 2"],
     tries: int,
     rng: np.random.Generator,
 ) -> Iterator[Cutout]:
     """Yield the cutout at random places that are level, free and of a support class."""
-    ground = _IS_GROUND[labels]
-    suited = np.isin(CLASS_NAMES, SUPPORT_CLASSES[CLASS_NAMES[cutout.label]])[labels]
+    ground, upright = taxonomy.is_ground[labels], taxonomy.is_upright[labels]
+    suited = taxonomy.ground_of(cutout.label)[labels]
     base, lowest = footprint(cutout.points), float(cutout.points[:, 2].min())
     height = float(np.ptp(cutout.points[:, 2]))
     landings = points[suited & (np.abs(points[:, 2] - lowest) < _LIFT)]
@@ -195,7 +184,7 @@ def _places(
         place = replace(base, azimuth=float(azimuth))
         near = place.contains(points, _AROUND)
         floor = _floor(points[near & ground, 2], suited[near & ground])
-        if floor is None or not _is_free(place, floor, height, points[near], labels[near], occupied):
+        if floor is None or not _is_free(place, floor, height, points[near], upright[near], occupied):
             continue
         turned = cutout.points @ rotation_z(place.azimuth - base.azimuth)
         yield replace(cutout, points=turned + np.array([0, 0, floor - lowest], np.float32))
@@ -213,14 +202,14 @@ def _is_free(
     place: Footprint,
     floor: float,
     height: float,
-    points: np.ndarray,
-    labels: np.ndarray,
+    points: Float32[np.ndarray, "n 3"],
+    upright: Bool[np.ndarray, "n"],
     occupied: Float[np.ndarray, "k 4 2"],
 ) -> bool:
     """Return whether a place has no object and no points except ground. Points above the object are not obstacles."""
     here = place.contains(points, _MARGIN) & (points[:, 2] < floor + height + _CLEAR)
-    upright = _IS_UPRIGHT[labels] | (points[:, 2] > floor + _CLEAR)
-    return not (here & upright).any() and not overlap(place.corners(_MARGIN), occupied)
+    stands_out = upright | (points[:, 2] > floor + _CLEAR)
+    return not (here & stands_out).any() and not overlap(place.corners(_MARGIN), occupied)
 
 
 def occluded(points: Float32[np.ndarray, "n 3"], pasted: Sequence[Cutout]) -> Bool[np.ndarray, "n"]:

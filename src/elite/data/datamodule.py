@@ -16,9 +16,9 @@ from elite.data.startup_samples import training_samples, validation_samples
 from elite.datasets import Selection, SemanticKITTI
 from elite.datasets.input_guard import InputGuard, examine_scans
 from elite.errors import ConfigError, DataError
-from elite.labels import NUM_CLASSES
 from elite.layout import parse_names
 from elite.stopping import Stopping
+from elite.taxonomy import load_taxonomy
 from elite.terminal import progress
 from elite.types import Sample
 
@@ -78,7 +78,9 @@ class DataModule(BoundedLoading):
             labels=data.labels,
             cameras=cameras,
             derived=data.derived,
+            taxonomy=load_taxonomy(data.taxonomy),
         )
+        self.taxonomy, self.sensor = frames.taxonomy, frames.sensor
         self.train_set = TrainingSet(
             frames,
             config.student.volume,
@@ -217,8 +219,8 @@ class DataModule(BoundedLoading):
         return self.config.data.batch_size * self.config.accumulate
 
     def point_counts(self) -> list[int]:
-        """Number of usable labels per class 1..19 in the training frames."""
-        counts = np.zeros(NUM_CLASSES, np.int64)
+        """Number of usable labels per class 1.. in the training frames."""
+        counts = np.zeros(len(self.taxonomy), np.int64)
         for position in progress(self.train_set.budget.labelled, name="class counts"):
             counts += self.train_set.class_counts(position)
         return counts[1:].tolist()

@@ -21,7 +21,6 @@ from elite.datasets import SemanticKITTI
 from elite.datasets.dense_labels import DenseLabels
 from elite.errors import DataError
 from elite.geometry import Volume, in_volume, nearest
-from elite.labels import NUM_CLASSES
 from elite.types import Frame, Sample, View
 
 
@@ -113,10 +112,10 @@ class TrainingSet(torch_data.Dataset[Sample]):
         return sum(len(self.dense.cameras(i)) for i in self.budget.labelled)
 
     def class_counts(self, i: int) -> Int64[np.ndarray, "classes"]:
-        """Number of usable labels of each class 0..19 in a labelled frame."""
+        """Number of usable labels of each class in a labelled frame."""
         labels = self.frames.labels(i)
         assert labels is not None  # the frame is labelled
-        return np.bincount(self._usable(i, labels.classes, len(labels.classes)), minlength=NUM_CLASSES)
+        return np.bincount(self._usable(i, labels.classes, len(labels.classes)), minlength=len(self.frames.taxonomy))
 
     def _sample(self, key: SampleKey) -> Sample:
         i = self._frame_index(key)

@@ -12,7 +12,6 @@ from elite.datasets import Dataset, ImageRef
 from elite.datasets.dense_labels import DenseLabels
 from elite.datasets.formats import read_image
 from elite.errors import DataError
-from elite.labels import to_train
 from elite.layout import label_folder
 from elite.pixels import prepare
 from elite.types import PointPixelPairs, View
@@ -22,7 +21,7 @@ _NO_PAIRS = PointPixelPairs(np.zeros(0, np.int64), np.zeros((0, 2), np.int64))
 
 
 class ImageSample(NamedTuple):
-    """An image and the target of its pixels: segment numbers, train ids 0..19, or zeros without a target.
+    """An image and the target of its pixels: segment numbers, train ids, or zeros without a target.
 
     Batches have one more axis in front.
     """
@@ -82,10 +81,9 @@ class ImageSet(torch_data.Dataset[ImageSample]):
     ) -> UInt8[np.ndarray, "h w"] | Int32[np.ndarray, "h w"] | None:
         if self.target == "none":
             return None
-        semantic, instance = self.dense.read_ids(i, camera, size)
         if self.target == "classes":
-            return to_train(semantic, source=self.dense.path(i, camera))
-        return segment_numbers(semantic, instance).astype(np.int32)
+            return self.dense.read_classes(i, camera, size)
+        return segment_numbers(*self.dense.read_ids(i, camera, size)).astype(np.int32)
 
 
 def _by_camera(frames: Dataset) -> list[tuple[int, ImageRef]]:

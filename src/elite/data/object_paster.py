@@ -9,7 +9,6 @@ from elite.data.label_budget import LabelBudget
 from elite.datasets import Dataset
 from elite.errors import DataError
 from elite.geometry import Volume
-from elite.labels import THINGS
 from elite.types import Frame
 
 _EXAMINED = 20  # scans in which objects are searched
@@ -49,7 +48,8 @@ class ObjectPaster:
             return []
         cutouts = extract_objects(source.scan, self._objects(donor, source), self.config.fewest)
         objects = self._objects(i, frame)
-        return paste(cutouts, frame.scan.points, labels, objects, self.config, self.volume, rng)
+        taxonomy = self.frames.taxonomy
+        return paste(cutouts, frame.scan.points, labels, objects, taxonomy, self.config, self.volume, rng)
 
     def finds_objects(self) -> bool:
         """Search some labelled scans, evenly spaced, for an object (class and instance)."""
@@ -64,4 +64,4 @@ class ObjectPaster:
         """
         assert frame.objects is not None  # labels and objects come together
         labels = self.budget.usable(i, frame.id, frame.labels, len(frame.scan))
-        return np.where(np.isin(labels, THINGS), frame.objects, np.uint32(0))
+        return np.where(np.isin(labels, self.frames.taxonomy.things), frame.objects, np.uint32(0))

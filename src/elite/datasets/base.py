@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Literal, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, UInt8, UInt32
+from jaxtyping import Float, UInt8, UInt16, UInt32
 
 from elite.datasets.formats import read_image
 from elite.layout import DenseFiles
 from elite.sensor import SensorSpec
-from elite.taxonomy import Taxonomy
+from elite.taxonomy import IGNORE, Taxonomy
 from elite.types import Camera, Frame, Scan
 
 
@@ -40,6 +40,18 @@ class PointLabels(NamedTuple):
 
     classes: UInt8[np.ndarray, "n"]
     objects: UInt32[np.ndarray, "n"]
+
+
+def object_ids(
+    train: UInt8[np.ndarray, "*shape"], instance: UInt16[np.ndarray, "*shape"]
+) -> UInt32[np.ndarray, "*shape"]:
+    """Number the objects: class << 16 | instance, since instance ids are unique within a class only.
+
+    0 = no object (instance 0, or an ignored class).
+    """
+    ids = (train.astype(np.uint32) << 16) | instance
+    ids[(instance == 0) | (train == IGNORE)] = 0
+    return ids
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int64
 
 from elite.config import StudentConfig
 from elite.datasets.base import ImageRef
@@ -15,7 +16,7 @@ from elite.datasets.input_guard import AxisVotes, examine, size_doubt
 from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import DataError
 from elite.geometry import Volume, in_image, in_volume, project
-from elite.labels import NUM_CLASSES, to_train, unknown_raw_ids
+from elite.taxonomy import Taxonomy
 from elite.types import Camera, Scan
 
 _SUMMED = (
@@ -39,6 +40,7 @@ class SequenceReport:
     """Counts of one sequence, or of one frame (see ``add``).
 
     Attributes:
+        classes: number of points by train id.
         projectable: points of the frames with an image of the first camera.
         projected: those of them inside that image.
         mismatches: label files that do not fit their scans.
@@ -51,6 +53,7 @@ class SequenceReport:
     """
 
     sequence: str
+    classes: np.ndarray
     scans: int = 0
     labels: int = 0
     images: int = 0
@@ -65,7 +68,6 @@ class SequenceReport:
     unreadable: int = 0
     inside: int = 0
     remission: float = 0.0
-    classes: np.ndarray = field(default_factory=lambda: np.zeros(NUM_CLASSES, np.int64))
     faults: list[str] = field(default_factory=list)
     doubts: dict[str, tuple[int, str]] = field(default_factory=dict)
     votes: AxisVotes = field(default_factory=AxisVotes)
@@ -148,7 +150,7 @@ def check(
 
 
 def _sequence_report(dataset: SemanticKITTI, sequence: str, frames: list[int]) -> SequenceReport:
-    report = SequenceReport(sequence)
+    report = SequenceReport(sequence, _no_points(dataset))
     poses, last = dataset.layout.poses(sequence), max(int(dataset.ids[i].name) for i in frames)
     if poses.exists():
         try:
@@ -174,7 +176,13 @@ def _cameras(dataset: SemanticKITTI, frames: list[int], report: SequenceReport) 
 
 def _check_frame(dataset: SemanticKITTI, i: int, cameras: tuple[Camera, ...], volume: Volume) -> SequenceReport:
     images = dataset.images(i)
-    report = SequenceReport(dataset.ids[i].sequence, scans=1, labels=int(dataset.has_labels(i)), images=len(images))
+    report = SequenceReport(
+        dataset.ids[i].sequence,
+        _no_points(dataset),
+        scans=1,
+        labels=int(dataset.has_labels(i)),
+        images=len(images),
+    )
     path = dataset.scan_path(i)
     try:
         values = read_points(path)
@@ -193,7 +201,7 @@ def _check_frame(dataset: SemanticKITTI, i: int, cameras: tuple[Camera, ...], vo
     if finite.any():
         _check_points(Scan(values[finite, :3], values[finite, 3]), path, volume, report)
     if dataset.has_labels(i):
-        _check_labels(dataset.label_path(i), path, len(values), report)
+        _check_labels(dataset.label_path(i), path, len(values), dataset.taxonomy, report)
     _check_images(images, cameras, values[finite, :3], report)
     return report
 
@@ -212,19 +220,22 @@ def _check_points(scan: Scan, path: Path, volume: Volume, report: SequenceReport
         report.doubt(doubt.kind, f"{path}: {doubt.message}")
 
 
-def _check_labels(path: Path, scan: Path, points: int, report: SequenceReport) -> None:
+def _no_points(dataset: SemanticKITTI) -> Int64[np.ndarray, "classes"]:
+    return np.zeros(len(dataset.taxonomy), np.int64)
+
+
+def _check_labels(path: Path, scan: Path, points: int, taxonomy: Taxonomy, report: SequenceReport) -> None:
     try:
         raw, _ = read_labels(path, scan, points)
     except DataError as error:
         report.mismatches += 1
         report.faults.append(str(error))
         return
-    unknown = unknown_raw_ids(raw)
-    if unknown:
+    if unknown := taxonomy.unknown_raw_ids(raw):
         report.unknown_ids += 1
-        report.faults.append(f"{path}: expected raw label ids of SemanticKITTI, found {unknown[:5]}")
+        report.faults.append(f"{path}: expected raw label ids of {taxonomy.name}, found {unknown[:5]}")
         raw = raw[~np.isin(raw, unknown)]
-    report.classes += np.bincount(to_train(raw), minlength=NUM_CLASSES)
+    report.classes += np.bincount(taxonomy.to_train(raw), minlength=len(taxonomy))
 
 
 def _check_images(

@@ -13,8 +13,8 @@ from elite.datasets.base import Dataset, DenseFiles
 from elite.datasets.frame_files import file_names
 from elite.errors import ConfigError, DataError
 from elite.files import TEXT_BYTES, open_image, parse_json, read_file, write_bytes
-from elite.labels import IGNORE, to_train
 from elite.layout import Layout, parse_names
+from elite.taxonomy import IGNORE
 
 DenseIds = tuple[UInt16[np.ndarray, "h w"], UInt16[np.ndarray, "h w"]]  # semantic, instance
 _REMEDY = "Generate the dense labels of this image again"
@@ -112,10 +112,12 @@ class DenseLabels:
         Raises:
             DataError: damaged, an unknown class, or another size than the image.
         """
-        return {
-            camera: to_train(self.read_ids(i, camera, images[camera].shape[:2])[0], source=self.path(i, camera))
-            for camera in self.cameras(i)
-        }
+        return {camera: self.read_classes(i, camera, images[camera].shape[:2]) for camera in self.cameras(i)}
+
+    def read_classes(self, i: int, camera: str, size: tuple[int, ...]) -> UInt8[np.ndarray, "h w"]:
+        """Read the train ids of one image of the given ``size`` (rows, columns), 0 = unknown; errors as ``read``."""
+        raw, _ = self.read_ids(i, camera, size)
+        return self.frames.taxonomy.to_train(raw, source=self.path(i, camera))
 
     def read_ids(self, i: int, camera: str, size: tuple[int, ...]) -> DenseIds:
         """Read raw semantic and instance ids of one image of the given ``size`` (rows, columns).
@@ -139,7 +141,7 @@ class DenseLabels:
         """
         files = self._files(i, camera)
         raw, instance = read_dense_files(files)
-        train = to_train(raw, source=files.semantic)
+        train = self.frames.taxonomy.to_train(raw, source=files.semantic)
         return (train.astype(np.uint32) << 16) | np.where(train == IGNORE, 0, instance)
 
     def path(self, i: int, camera: str) -> Path:

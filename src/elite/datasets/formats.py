@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Float32, UInt8, UInt16
+from jaxtyping import Float, Float32, UInt8, UInt16, UInt32
 from PIL import Image
 
 from elite.datasets.calibration import decode_text, parse_matrix, read_calibration
 from elite.datasets.scan_encoding import find_other_encoding
 from elite.errors import DataError
 from elite.files import SCAN_BYTES, TEXT_BYTES, open_image, read_file
-from elite.labels import split_label
 from elite.layout import CAMERAS
 from elite.types import Camera, Scan
 
@@ -93,6 +92,11 @@ def read_labels(
             f"{path}: expected {points} labels, one for each point of {scan_path}, found {len(data) / 4:g}. {remedy}."
         )
     return split_label(np.frombuffer(data, "<u4"))
+
+
+def split_label(label: UInt32[np.ndarray, "n"]) -> tuple[UInt16[np.ndarray, "n"], UInt16[np.ndarray, "n"]]:
+    """Split the words of a label file into raw semantic ids (low 16 bits) and instance ids (high 16 bits)."""
+    return (label & 0xFFFF).astype(np.uint16), (label >> 16).astype(np.uint16)
 
 
 def read_cameras(path: Path, names: Sequence[str]) -> tuple[Camera, ...]:

@@ -9,11 +9,10 @@ from typing import Literal, Self
 import numpy as np
 from jaxtyping import Float
 
-from elite.datasets.base import Dataset, ImageRef, PointLabels, Selection
+from elite.datasets.base import Dataset, ImageRef, PointLabels, Selection, object_ids
 from elite.datasets.formats import count_points, read_cameras, read_labels, read_poses, read_scan
 from elite.datasets.frame_files import list_frames
 from elite.errors import ConfigError, DataError
-from elite.labels import object_ids
 from elite.layout import CAMERAS, DenseFiles, Layout, open_layout, parse_frames, parse_sequences, select_sequences
 from elite.sensor import SensorSpec, load_sensor
 from elite.taxonomy import Taxonomy, load_taxonomy

@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from elite.labels import IGNORE
 from elite.losses.lovasz import lovasz_softmax
 from elite.losses.segmentation import cross_entropy
+from elite.taxonomy import IGNORE
 from elite.types import Pixels, Views
 
 

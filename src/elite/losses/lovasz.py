@@ -5,7 +5,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from elite import native
-from elite.labels import IGNORE
+from elite.taxonomy import IGNORE
 
 
 def lovasz_softmax(logits: Float[Tensor, "n classes"], labels: Int64[Tensor, "n"]) -> Float[Tensor, ""]:

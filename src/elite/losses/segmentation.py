@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from elite.labels import IGNORE
+from elite.taxonomy import IGNORE
 
 
 def class_weights(counts: Sequence[int]) -> Float[Tensor, "classes"]:

@@ -27,13 +27,13 @@ from elite.environment import describe
 from elite.errors import ConfigError, EliteError, OutputError, first_line
 from elite.files import make_folder, write_bytes
 from elite.geometry import point_pixel_pairs
-from elite.labels import to_raw, to_train
 from elite.layout import Layout, open_layout, parse_names
 from elite.pictures import encode_png
 from elite.pseudo_labels.label_image import label_view
 from elite.pseudo_labels.lift import lift
 from elite.pseudo_labels.records import Addable, LabelledView, Proposer, view_of
 from elite.pseudo_labels.store import Output, Store, file_digest
+from elite.taxonomy import load_taxonomy
 from elite.terminal import notice
 
 ALGORITHM = 1  # version of the procedure; increased when equal settings give different labels
@@ -143,7 +143,14 @@ def training_options(root: Path, config: PseudoLabelConfig) -> str | None:
 
 def open_frames(root: Path, config: PseudoLabelConfig) -> SemanticKITTI:
     cameras = tuple(dict.fromkeys(parse_names(config.cameras)))
-    return SemanticKITTI(root, config.sequences, frames=config.frames, labels=config.labels, cameras=cameras)
+    return SemanticKITTI(
+        root,
+        config.sequences,
+        frames=config.frames,
+        labels=config.labels,
+        cameras=cameras,
+        taxonomy=load_taxonomy(config.taxonomy),
+    )
 
 
 def choose(frames: SemanticKITTI, fraction: float) -> list[int]:
@@ -184,6 +191,8 @@ class FrameLabeller:
             settings |= {"label_fraction": self.share, "label_unit": "points", "seed": config.seed}
         if config.labels != "labels":
             settings["labels"] = config.labels  # training checks that these contain no more labels than its own
+        if frames.taxonomy.name != "semantickitti":  # the only one up to version 0.1
+            settings["taxonomy"] = frames.taxonomy.name
         self.settings = json.loads(json.dumps(settings))  # as in the record after it is read
         self.versions = describe()
         self.draw = _load_drawing() if config.pictures else None
@@ -208,7 +217,7 @@ class FrameLabeller:
         began = time.monotonic()
         (view,) = self._views(i, (camera,))
         dense, seeds, regions = label_view(view, self.proposer, self.config)
-        semantic = to_raw(dense.label)
+        semantic = self.frames.taxonomy.to_raw(dense.label)
         seconds = round(time.monotonic() - began, 3)
         if self.draw is not None:
             write_bytes(picture, encode_png(self.draw(view.image, seeds, regions, dense)).data)
@@ -233,9 +242,11 @@ class FrameLabeller:
         for view in views:
             folder = f"{view.camera.name}_{self.config.folder}"
             raw, instance = read_dense(self.store.layout, *self.frames.ids[i], folder)
-            labelled.append((point_pixel_pairs(view.points, view.camera, *view.size), to_train(raw), instance))
+            pairs = point_pixel_pairs(view.points, view.camera, *view.size)
+            labelled.append((pairs, self.frames.taxonomy.to_train(raw), instance))
         labels, instance = lift(views[0].points, views[0].labels, views[0].instance, labelled)
-        return (to_raw(labels).astype(np.uint32) | (instance.astype(np.uint32) << 16)).tobytes()
+        raw = self.frames.taxonomy.to_raw(labels).astype(np.uint32)
+        return (raw | (instance.astype(np.uint32) << 16)).tobytes()
 
     def _done(self, output: Output, provenance: dict[str, Any]) -> bool:
         return not self.config.overwrite and output.is_complete(provenance)

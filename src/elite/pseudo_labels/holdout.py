@@ -11,8 +11,8 @@ from jaxtyping import Bool, Float32, Int64, UInt8
 
 from elite.errors import ConfigError
 from elite.geometry import point_pixel_pairs
-from elite.labels import IGNORE
 from elite.pseudo_labels.records import LabelledView
+from elite.taxonomy import IGNORE
 
 
 @dataclass(frozen=True)

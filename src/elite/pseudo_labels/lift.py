@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8, UInt16
 from scipy.spatial import KDTree
 
-from elite.labels import IGNORE
+from elite.taxonomy import IGNORE
 from elite.types import PointPixelPairs
 
 

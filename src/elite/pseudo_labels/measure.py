@@ -14,14 +14,14 @@ import numpy as np
 from jaxtyping import Bool
 
 from elite.config import PseudoLabelConfig
-from elite.datasets.dense_labels import read_dense
-from elite.labels import to_train
+from elite.datasets.dense_labels import read_dense_files
 from elite.pseudo_labels.generate import choose, examine_inputs, open_frames
 from elite.pseudo_labels.holdout import Holdout, hidden_pixels, hidden_points
 from elite.pseudo_labels.label_image import label_view
 from elite.pseudo_labels.records import Addable, DenseLabel, LabelledView, Proposer, view_of
 from elite.pseudo_labels.score import Agreement, Borders, Objects, at_coverage, nearest_labelled
 from elite.pseudo_labels.seeds import find_seeds
+from elite.taxonomy import Taxonomy
 
 DENSE = "dense"
 STRATEGIES: tuple[Literal["segments", "released"], ...] = ("segments", "released")
@@ -38,10 +38,10 @@ class MethodTally(Addable):
     prompts: int = 0
     seconds: float = 0.0
 
-    def to_dict(self, *, dense: bool) -> dict[str, Any]:
-        scores = self.agreement.to_dict()
+    def to_dict(self, taxonomy: Taxonomy, *, dense: bool) -> dict[str, Any]:
+        scores = self.agreement.to_dict(taxonomy)
         if dense:
-            scores |= self.borders.to_dict() | self.objects.to_dict()
+            scores |= self.borders.to_dict() | self.objects.to_dict(taxonomy)
         per_image = {"prompts_per_image": self.prompts / self.images, "seconds_per_image": self.seconds / self.images}
         return scores | per_image
 
@@ -77,46 +77,50 @@ def measure(
         for camera in (c for c in frame.cameras if c.name in frame.images):
             images += 1
             view = view_of(frame, camera)
+            test = _Test(view, proposer, config, frames.taxonomy)
             for rule in holdouts:
                 rng = np.random.default_rng((config.seed, *frame.id.encode()))
-                _score_holdout(tallies[str(rule)], view, hidden_points(view.points, rule, rng), proposer, config)
-            folder = f"{camera.name}_labels"
-            if frames.layout.dense_files(frame.sequence, frame.name, folder).semantic.exists():
-                raw, instance = read_dense(frames.layout, frame.sequence, frame.name, folder)
-                _score_dense(tallies[DENSE], view, DenseLabel(to_train(raw), instance, 0), proposer, config)
+                test.score_holdout(tallies[str(rule)], hidden_points(view.points, rule, rng))
+            files = frames.derived(i, "labels", camera.name)
+            if files.semantic.exists():
+                raw, instance = read_dense_files(files)
+                truth = DenseLabel(frames.taxonomy.to_train(raw, source=files.semantic), instance, 0)
+                test.score_dense(tallies[DENSE], truth)
     return {
         "frames": len(chosen),
         "images": images,
         "proposer": proposer.describe(),
         "tests": {
-            test: {method: tally.to_dict(dense=test == DENSE) for method, tally in methods.items()}
+            test: {method: tally.to_dict(frames.taxonomy, dense=test == DENSE) for method, tally in methods.items()}
             for test, methods in tallies.items()
         },
     }
 
 
-def _score_holdout(
-    tallies: MethodTallies,
-    view: LabelledView,
-    hide: Bool[np.ndarray, "n"],
-    proposer: Proposer,
-    config: PseudoLabelConfig,
-) -> None:
-    """Label the image without the hidden points, and score the labels at their pixels."""
-    pixel, ground_truth = hidden_pixels(view, hide)
-    row, column = pixel.T
-    for method, made, seconds in _label_by_each_method(view.without(hide), proposer, config):
-        agreement = Agreement.of(made.label[row, column], ground_truth)
-        tallies[method] += MethodTally(agreement, images=1, prompts=made.prompts, seconds=seconds)
+@dataclass(frozen=True)
+class _Test:
+    """The methods on one image."""
 
+    view: LabelledView
+    proposer: Proposer
+    config: PseudoLabelConfig
+    taxonomy: Taxonomy
 
-def _score_dense(
-    tallies: MethodTallies, view: LabelledView, ground_truth: DenseLabel, proposer: Proposer, config: PseudoLabelConfig
-) -> None:
-    for method, made, seconds in _label_by_each_method(view, proposer, config):
-        agreement, borders = Agreement.of(made.label, ground_truth.label), Borders.of(made.label, ground_truth.label)
-        objects = Objects.of(made.label, made.instance, ground_truth.label, ground_truth.instance)
-        tallies[method] += MethodTally(agreement, borders, objects, 1, made.prompts, seconds)
+    def score_holdout(self, tallies: MethodTallies, hide: Bool[np.ndarray, "n"]) -> None:
+        """Label the image without the hidden points, and score the labels at their pixels."""
+        pixel, ground_truth = hidden_pixels(self.view, hide)
+        row, column = pixel.T
+        for method, made, seconds in _label_by_each_method(self.view.without(hide), self.proposer, self.config):
+            agreement = Agreement.of(made.label[row, column], ground_truth, self.taxonomy)
+            tallies[method] += MethodTally(agreement, images=1, prompts=made.prompts, seconds=seconds)
+
+    def score_dense(self, tallies: MethodTallies, truth: DenseLabel) -> None:
+        """Label the image with all points, and score every pixel."""
+        for method, made, seconds in _label_by_each_method(self.view, self.proposer, self.config):
+            agreement = Agreement.of(made.label, truth.label, self.taxonomy)
+            borders = Borders.of(made.label, truth.label)
+            objects = Objects.of(made.label, made.instance, truth.label, truth.instance, self.taxonomy)
+            tallies[method] += MethodTally(agreement, borders, objects, 1, made.prompts, seconds)
 
 
 def _label_by_each_method(

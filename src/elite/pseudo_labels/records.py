@@ -8,7 +8,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int64, UInt8, UInt16
 
-from elite.labels import IGNORE
+from elite.taxonomy import IGNORE
 from elite.types import Camera, Frame
 
 

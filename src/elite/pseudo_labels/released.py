@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64, UInt8, UInt16
 
 from elite.geometry import in_image, project
-from elite.labels import IGNORE
 from elite.pseudo_labels.records import DenseLabel, LabelledView, Masks, Prompt, Proposer, Seeds
 from elite.pseudo_labels.vote import Regions
+from elite.taxonomy import IGNORE
 
 _GRID = 256
 _BATCH = 128

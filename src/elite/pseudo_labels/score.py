@@ -3,55 +3,54 @@
 Coverage is reported with every accuracy, because a method that labels easy pixels only has a high accuracy. Records of
 several images are added::
 
-    total = sum((Agreement.of(label, ground_truth) for ...), Agreement())
+    total = sum((Agreement.of(label, ground_truth, taxonomy) for ...), Agreement())
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Int64, UInt8, UInt16
+from jaxtyping import Bool, Float, Int64, UInt8, UInt16, UInt32
 from scipy.ndimage import distance_transform_edt
 
-from elite.labels import CLASS_NAMES, IGNORE, NUM_CLASSES, THINGS, object_ids
+from elite.datasets.base import object_ids
 from elite.metrics import confusion_matrix, score
 from elite.pseudo_labels.records import Addable, DenseLabel, Seeds
 from elite.pseudo_labels.vote import nearest_entity
+from elite.taxonomy import IGNORE, Taxonomy
 
 TOLERANCE = 2.0  # pixels between matching borders, in an image of KITTI's size; proportional to the diagonal
 _DIAGONAL = math.hypot(376, 1241)
 _MATCH = 0.5  # IoU above which two objects match; matches are then unique
 
 
-def _per_class() -> np.ndarray:
-    return np.zeros(NUM_CLASSES)
-
-
 @dataclass(frozen=True)
 class Agreement(Addable):
     """Confusion matrix over pixels, [prediction, ground truth]. Prediction 0 = no label; ground truth 0 = unknown."""
 
-    confusion: Int64[np.ndarray, "classes classes"] = field(
-        default_factory=lambda: np.zeros((NUM_CLASSES, NUM_CLASSES), np.int64)
-    )
+    confusion: Int64[np.ndarray, "classes classes"] = field(default_factory=lambda: np.zeros((1, 1), np.int64))
 
     @classmethod
-    def of(cls, prediction: UInt8[np.ndarray, "*shape"], truth: UInt8[np.ndarray, "*shape"]) -> "Agreement":
-        return cls(confusion_matrix(prediction.ravel(), truth.ravel()))
+    def of(
+        cls, prediction: UInt8[np.ndarray, "*shape"], truth: UInt8[np.ndarray, "*shape"], taxonomy: Taxonomy
+    ) -> "Agreement":
+        return cls(confusion_matrix(prediction.ravel(), truth.ravel(), len(taxonomy)))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self, taxonomy: Taxonomy) -> dict[str, Any]:
         """Return the scores as plain values, None where nothing can be measured.
 
         coverage: share of the pixels with ground truth that have a label. accuracy, miou, iou: over these pixels.
         accuracy_all, miou_all: over all pixels with ground truth, where a missing label is an error. Means are over the
         classes in the ground truth of these pixels. leak: share of the pixels without ground truth that have a label.
         """
-        covered = self.confusion.copy()
+        confusion = self.confusion + np.zeros((len(taxonomy), len(taxonomy)), np.int64)  # without images, 1 x 1
+        covered = confusion.copy()
         covered[IGNORE] = 0
-        over_covered, over_all = score(covered), score(self.confusion)
-        unknown, labelled = int(self.confusion[:, IGNORE].sum()), int(self.confusion[1:, IGNORE].sum())
-        correct = int(np.diag(self.confusion)[1:].sum())
+        over_covered, over_all = score(covered), score(confusion)
+        unknown, labelled = int(confusion[:, IGNORE].sum()), int(confusion[1:, IGNORE].sum())
+        correct = int(np.diag(confusion)[1:].sum())
         return {
             "pixels": over_all.points,
             "coverage": _share(over_covered.points, over_all.points),
@@ -60,7 +59,7 @@ class Agreement(Addable):
             "accuracy_all": _share(correct, over_all.points),
             "miou_all": over_all.miou_present if over_all.points else None,
             "leak": _share(labelled, unknown),
-            "iou": {CLASS_NAMES[i]: float(over_covered.iou[i]) for i in over_covered.present},
+            "iou": {taxonomy.names[i]: float(over_covered.iou[i]) for i in over_covered.present},
         }
 
 
@@ -121,10 +120,10 @@ class Objects(Addable):
         matched, invented, missed: number of objects (true positives, false positives, false negatives).
     """
 
-    iou: np.ndarray = field(default_factory=_per_class)
-    matched: np.ndarray = field(default_factory=_per_class)
-    invented: np.ndarray = field(default_factory=_per_class)
-    missed: np.ndarray = field(default_factory=_per_class)
+    iou: Float[np.ndarray, "classes"] = field(default_factory=lambda: np.zeros(1))
+    matched: Float[np.ndarray, "classes"] = field(default_factory=lambda: np.zeros(1))
+    invented: Float[np.ndarray, "classes"] = field(default_factory=lambda: np.zeros(1))
+    missed: Float[np.ndarray, "classes"] = field(default_factory=lambda: np.zeros(1))
 
     @classmethod
     def of(
@@ -133,14 +132,16 @@ class Objects(Addable):
         instance: UInt16[np.ndarray, "h w"],
         true_label: UInt8[np.ndarray, "h w"],
         true_instance: UInt16[np.ndarray, "h w"],
+        taxonomy: Taxonomy,
     ) -> "Objects":
         """Match the objects of one image.
 
         Pixels without ground truth are not counted. A predicted object mostly on such pixels, or on pixels of its class
         without instance ids, is not a false positive.
         """
-        result = cls()
-        predicted, true = _thing_objects(label, instance), _thing_objects(true_label, true_instance)
+        result = cls(*(np.zeros(len(taxonomy)) for _ in range(4)))
+        things = taxonomy.things
+        predicted, true = _objects(label, instance, things), _objects(true_label, true_instance, things)
         known = true_label != IGNORE
         unmatched = dict(zip(*_counted(true), strict=True))
         area = unmatched.copy()
@@ -160,7 +161,7 @@ class Objects(Addable):
             result.missed[int(thing) >> 16] += 1
         return result
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self, taxonomy: Taxonomy) -> dict[str, Any]:
         """Return pq = sq x rq as plain values: means over the classes with objects, None without objects."""
         weight = self.matched + (self.invented + self.missed) / 2
         present = weight > 0
@@ -172,7 +173,7 @@ class Objects(Addable):
             "sq": float((self.iou[present] / np.maximum(self.matched[present], 1)).mean()),
             "rq": float((self.matched[present] / weight[present]).mean()),
             "objects": int((self.matched + self.missed).sum()),
-            "pq_of": {CLASS_NAMES[i]: float(v) for i, v in zip(np.flatnonzero(present), pq, strict=True)},
+            "pq_of": {taxonomy.names[i]: float(v) for i, v in zip(np.flatnonzero(present), pq, strict=True)},
         }
 
 
@@ -214,9 +215,11 @@ def _distance_to(mask: Bool[np.ndarray, "h w"]) -> np.ndarray:
     return np.asarray(distance_transform_edt(~mask)) if mask.any() else np.full(mask.shape, np.inf)
 
 
-def _thing_objects(label: UInt8[np.ndarray, "h w"], instance: UInt16[np.ndarray, "h w"]) -> np.ndarray:
+def _objects(
+    label: UInt8[np.ndarray, "h w"], instance: UInt16[np.ndarray, "h w"], things: Sequence[int]
+) -> UInt32[np.ndarray, "h w"]:
     """Object ids (class << 16 | instance) of thing classes, 0 elsewhere."""
-    return np.where(np.isin(label, THINGS), object_ids(label, instance), 0)
+    return np.where(np.isin(label, things), object_ids(label, instance), np.uint32(0))
 
 
 def _counted(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -5,8 +5,8 @@ from jaxtyping import Bool, Int64, UInt8, UInt16
 from scipy.ndimage import label as connected
 
 from elite.geometry import project, require_point_pixel_pairs
-from elite.labels import IGNORE
 from elite.pseudo_labels.records import LabelledView, Seeds
+from elite.taxonomy import IGNORE
 
 _SMALLEST_GAP, _LARGEST_GAP = 2, 40  # plausible numbers of rows between two rings
 _COLUMNS = 4  # pixels: width of the strips in which the gap is measured

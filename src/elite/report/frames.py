@@ -10,7 +10,7 @@ from elite.errors import EliteError
 from elite.figures import bev
 from elite.formatting import count, percent
 from elite.geometry import Volume, point_pixel_pairs
-from elite.labels import IGNORE
+from elite.labels import IGNORE, NUM_CLASSES
 from elite.metrics import confusion_matrix, score
 from elite.pictures import class_colors, encode_jpeg, encode_png, error_colors, fit_width, overlay
 from elite.report.evaluation import Evaluation
@@ -87,7 +87,7 @@ def _draw_camera(
 def _summary(truth: Labels, prediction: Labels) -> str:
     if not (truth != IGNORE).any():
         return "This frame has no labelled point."
-    found = score(confusion_matrix(prediction, truth))
+    found = score(confusion_matrix(prediction, truth, NUM_CLASSES))
     return (
         f"Accuracy {percent(found.accuracy)} on {count(found.points)} labelled points; mean IoU "
         f"{percent(found.miou_present)} over the {len(found.present)} classes of this frame."

@@ -92,7 +92,7 @@ def report_run(
     dataset = SemanticKITTI(root, selection, frames=record.data.val_frames, cameras=cameras)
     return write_report(
         run,
-        by_segmenter(segmenter),
+        by_segmenter(segmenter, dataset.taxonomy),
         dataset,
         frames=frames,
         load_teacher=lambda: _load_models(run, checkpoint, record, device),
@@ -119,17 +119,19 @@ def report_evaluation(
         for given in filter(None, (data, predictions, checkpoint)):
             notice(f"{given} is not used: pictures of frames need --data, and --predictions or --model.")
         return write_report(file, _no_prediction, None)
+    evaluation = read_evaluation(file).after
+    scored = [score.frame.partition("/")[0] for score in (evaluation.by_frame if evaluation else ())]
+    sequences = ",".join(dict.fromkeys(scored)) or None
+    dataset = SemanticKITTI(data, sequences, cameras=cameras)
     if predictions:
-        predict = saved_predictions(predictions)
+        predict = saved_predictions(predictions, dataset.taxonomy)
         if checkpoint is not None:
             notice(f"{checkpoint} is not used: the pictures show the predictions in {predictions}.")
     else:
         assert checkpoint is not None
-        predict = by_segmenter(Segmenter.load(checkpoint, device, report=notice, strict=strict))
-    evaluation = read_evaluation(file).after
-    scored = [score.frame.partition("/")[0] for score in (evaluation.by_frame if evaluation else ())]
-    sequences = ",".join(dict.fromkeys(scored)) or None
-    return write_report(file, predict, SemanticKITTI(data, sequences, cameras=cameras), frames=frames)
+        segmenter = Segmenter.load(checkpoint, device, report=notice, strict=strict)
+        predict = by_segmenter(segmenter, dataset.taxonomy)
+    return write_report(file, predict, dataset, frames=frames)
 
 
 def _draw(

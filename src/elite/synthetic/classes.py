@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from elite.labels import CLASS_ID, to_raw
+from elite.taxonomy import load_taxonomy
 
-# Raw ids of moving objects; those of static ones come from elite.labels.
+TAXONOMY = load_taxonomy("semantickitti")  # streets are written in the layout of SemanticKITTI
+# Raw ids of moving objects; those of static ones come from the taxonomy.
 _MOVING = {
     "car": 252,
     "bicyclist": 253,
@@ -16,5 +17,5 @@ _MOVING = {
 
 
 def raw_id(name: str, *, moving: bool = False) -> int:
-    """Return the raw id of a class by its name in ``elite.labels.CLASS_NAMES``."""
-    return _MOVING[name] if moving else int(to_raw(np.array([CLASS_ID[name]]))[0])
+    """Return the raw id of a class of SemanticKITTI by its name."""
+    return _MOVING[name] if moving else int(TAXONOMY.to_raw(np.array([TAXONOMY.train_id[name]]))[0])

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from jaxtyping import Int64, UInt8
 
-from elite.labels import IGNORE
+from elite.taxonomy import IGNORE
 from elite.teacher.teacher import Teacher
 from elite.types import Pixels, View
 

@@ -13,6 +13,7 @@ from elite.datasets import SemanticKITTI
 from elite.errors import ConfigError
 from elite.layout import parse_names
 from elite.stopping import Stopping
+from elite.taxonomy import load_taxonomy
 
 _TARGETS: dict[str, Target] = {"segments": "segments", "classes": "classes", "reconstruction": "none"}
 
@@ -64,7 +65,13 @@ class Images(BoundedLoading):
         config, cameras = self.config, parse_names(self.config.data.cameras)
         assert config.data.root is not None
         selected = SemanticKITTI(
-            config.data.root, sequences, frames=frames, cameras=cameras, without=without, frame_files="images"
+            config.data.root,
+            sequences,
+            frames=frames,
+            cameras=cameras,
+            without=without,
+            frame_files="images",
+            taxonomy=load_taxonomy(config.data.taxonomy),
         )
         target = _TARGETS[config.objective]
         return ImageSet(selected, config.image, target=target, seed=config.seed, augment=augment)

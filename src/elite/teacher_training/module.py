@@ -10,13 +10,13 @@ from elite.teacher_training.objectives import Objective, draw_hidden, hide
 
 
 class TeacherTraining(nn.Module):
-    """Backbone and objective of a teacher training."""
+    """Backbone and objective of a teacher training; ``classes`` of the data set, including the ignored one."""
 
-    def __init__(self, config: TeacherTrainingConfig, backbone: Backbone) -> None:
+    def __init__(self, config: TeacherTrainingConfig, backbone: Backbone, classes: int) -> None:
         super().__init__()
         self.config = config
         self.backbone = backbone.train()
-        self.objective = Objective(config, backbone)
+        self.objective = Objective(config, backbone, classes)
 
     def forward(self, batch: ImageSample) -> dict[str, Tensor]:
         """Terms of the loss, their sum ``loss``, and scores that are not minimised."""

@@ -10,7 +10,6 @@ from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor, nn
 
 from elite.config import TeacherTrainingConfig
-from elite.labels import NUM_CLASSES
 from elite.losses import segmentation_loss
 from elite.teacher.backbone import MEAN, Backbone
 from elite.teacher.heads import Tap, TeacherHeads
@@ -28,11 +27,11 @@ class Objective(nn.Module):
     taps and heads of a teacher instead, and keeps them.
     """
 
-    def __init__(self, config: TeacherTrainingConfig, backbone: Backbone) -> None:
+    def __init__(self, config: TeacherTrainingConfig, backbone: Backbone, classes: int) -> None:
         super().__init__()
         width, self.kind, self.queries = config.width, config.objective, config.queries
         if self.kind == "classes":
-            self.teacher = TeacherHeads(backbone, channels=width, classes=NUM_CLASSES)
+            self.teacher = TeacherHeads(backbone, channels=width, classes=classes)
             return
         self.taps = nn.ModuleList(Tap(c, width, s) for c, s in zip(backbone.channels, backbone.strides, strict=True))
         if self.kind == "segments":

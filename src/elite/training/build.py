@@ -7,9 +7,10 @@ from torch import Tensor
 from elite.config import TrainConfig
 from elite.data.datamodule import DataModule
 from elite.errors import ConfigError, require_extra
-from elite.labels import POINT_COUNTS
 from elite.losses import class_weights
+from elite.sensor import SensorSpec
 from elite.student import SPVCNN, load_student
+from elite.taxonomy import Taxonomy, require_equal_taxonomies
 from elite.terminal import say
 from elite.training.distillation import Distillation
 from elite.training.module import TrainingModule
@@ -36,7 +37,7 @@ def build_plan(config: TrainConfig, data: DataModule) -> Plan:
 
 def build_training(config: TrainConfig, data: DataModule, world: int) -> TrainingModule:
     """Student and teacher of a run. The student is built first, so that its weights do not depend on the teacher."""
-    student = initial_student(config)
+    student = initial_student(config, data.taxonomy, data.sensor)
     student.backend = config.backend
     total_steps = data.total_steps(world)
     teacher = _teacher(config, total_steps)
@@ -73,28 +74,36 @@ def summary(training: TrainingModule) -> dict[str, int]:
     return parts
 
 
-def initial_student(config: TrainConfig) -> SPVCNN:
+def initial_student(config: TrainConfig, taxonomy: Taxonomy, sensor: SensorSpec) -> SPVCNN:
     """Student with new weights, or with those of ``config.init``.
 
     Raises:
-        ConfigError: the student of ``config.init`` has another shape.
+        ConfigError: the student of ``config.init`` has another shape or other classes.
     """
     if config.init is None:
-        return SPVCNN.from_config(config.student)
+        return SPVCNN.from_config(config.student, taxonomy, sensor)
     student = load_student(config.init)
     if student.config != config.student:
         raise ConfigError(
             f"--init {config.init}: expected a student of {config.student}, found {student.config}. Set the student.* "
             "keys to those of the checkpoint."
         )
+    require_equal_taxonomies(student.taxonomy, taxonomy, f"--init {config.init}")
+    student.sensor = sensor
     return student.train()
 
 
 def loss_weights(config: TrainConfig, data: DataModule) -> Tensor | None:
     """Class weights of the losses; None = no weights."""
     match config.loss.class_weights:
-        case "semantickitti":
-            return class_weights(POINT_COUNTS)
+        case "taxonomy" | "semantickitti":
+            taxonomy = data.taxonomy
+            if taxonomy.point_counts is None:
+                raise ConfigError(
+                    f"loss.class_weights: expected a taxonomy with the points of every class, found {taxonomy.name}, "
+                    "which lacks some. Give --loss.class-weights data or none."
+                )
+            return class_weights(taxonomy.point_counts)
         case "data":
             return class_weights(data.point_counts())
         case "none":

@@ -5,8 +5,6 @@ from jaxtyping import Float, Int64
 from lightning.fabric import Fabric
 from torch import Tensor
 
-from elite.labels import NUM_CLASSES
-
 
 class Confusion:
     """Counts [prediction, ground truth] that grow batch by batch.
@@ -15,7 +13,7 @@ class Confusion:
         matrix: counts of this process since the last ``reset``, on the device of the labels.
     """
 
-    def __init__(self, classes: int = NUM_CLASSES) -> None:
+    def __init__(self, classes: int) -> None:
         self.classes = classes
         self.matrix = torch.zeros(classes, classes, dtype=torch.int64)
 

@@ -19,13 +19,13 @@ from elite.config import TrainConfig
 from elite.data.datamodule import DataModule
 from elite.data.loading import check_shared_memory
 from elite.data.unused_data import unused_data
-from elite.errors import ConfigError, StoppedError, TrainingError
+from elite.errors import StoppedError, TrainingError
 from elite.files import make_folder
-from elite.labels import NUM_CLASSES
 from elite.processes import is_first
 from elite.signals import Terminated
 from elite.sparse import resolve_backend
 from elite.stopping import Stopping
+from elite.taxonomy import load_taxonomy
 from elite.terminal import notice, say
 from elite.training.build import build_plan, build_training, summary
 from elite.training.checkpoint import CheckpointLayout
@@ -69,12 +69,7 @@ def train(config: TrainConfig, *, progress: bool = True) -> TrainingResult:
         StoppedError: SIGTERM, SIGHUP, SIGUSR1 or SIGUSR2 arrived. A checkpoint to resume from has been saved.
         KeyboardInterrupt: SIGINT arrived. A checkpoint to resume from has been saved.
     """
-    if config.student.classes != NUM_CLASSES:
-        raise ConfigError(
-            f"student.classes: expected {NUM_CLASSES}, the classes of SemanticKITTI, found {config.student.classes}. "
-            "Remove --student.classes."
-        )
-    run = _Run(_with_absolute_paths(config), progress)
+    run = _Run(_with_classes(_with_absolute_paths(config)), progress)
     try:
         with run.stopping.listening(), RunLock(config.out, lock_path(config.out)) as lock:
             return run.execute(lock)
@@ -207,6 +202,11 @@ class _Run:
             say(f"{skipped}; {self.config.out / 'faults.jsonl'} lists them")
         best = self.files.last if self.files.best_score is None else self.files.best
         return TrainingResult(best, self.files.last, self.files.best_score)
+
+
+def _with_classes(config: TrainConfig) -> TrainConfig:
+    """Settings with the number of classes of the taxonomy."""
+    return replace(config, student=replace(config.student, classes=len(load_taxonomy(config.data.taxonomy))))
 
 
 def _with_absolute_paths(config: TrainConfig) -> TrainConfig:

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor, nn
 
-from elite.labels import IGNORE
+from elite.taxonomy import IGNORE
 from elite.types import Batch
 
 

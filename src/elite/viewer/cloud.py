@@ -53,7 +53,7 @@ class Cloud:
         """Score of this frame by the rule of the benchmark; None without ground truth or prediction."""
         if self.ground_truth is None or self.prediction is None or not (self.ground_truth != IGNORE).any():
             return None
-        return score(confusion_matrix(self.prediction.labels, self.ground_truth))
+        return score(confusion_matrix(self.prediction.labels, self.ground_truth, NUM_CLASSES))
 
 
 def counts(labels: UInt8[np.ndarray, "n"] | None) -> Int64[np.ndarray, "classes"]:

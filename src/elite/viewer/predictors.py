@@ -14,6 +14,7 @@ from elite.errors import DataError, require_extra
 from elite.evaluation import saved_predictions
 from elite.inference import Segmenter
 from elite.layout import Layout
+from elite.taxonomy import load_taxonomy
 from elite.types import Frame
 from elite.viewer.cloud import PointPrediction
 from elite.weights.torch_file import open_torch
@@ -57,7 +58,7 @@ class SavedPredictions:
     is_saved = True
 
     def __init__(self, folder: Path) -> None:
-        self._layout, self._read = Layout(folder), saved_predictions(folder)
+        self._layout, self._read = Layout(folder), saved_predictions(folder, load_taxonomy("semantickitti"))
 
     def __call__(self, frame: Frame) -> PointPrediction | None:
         if not self._layout.prediction(frame.sequence, frame.name).exists():

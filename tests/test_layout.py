@@ -1,4 +1,4 @@
-"""Class ids, selections of sequences and frames, and atomic files."""
+"""Selections of sequences and frames, and atomic files."""
 
 import errno
 import json
@@ -9,19 +9,8 @@ import pytest
 
 from elite.errors import ConfigError, DataError, OutputError
 from elite.files import atomic_file, make_folder, write_json
-from elite.labels import (
-    CLASS_ID,
-    CLASS_NAMES,
-    COLORS,
-    POINT_COUNTS,
-    SAFE_COLORS,
-    object_ids,
-    split_label,
-    to_raw,
-    to_train,
-    unknown_raw_ids,
-)
 from elite.layout import SPLITS, open_layout, parse_frames, parse_sequences
+<<<<<<< HEAD:tests/test_labels_layout.py
 from tests.support.semantickitti import RAW_TO_TRAIN, TRAIN_TO_RAW
 
 # How colours look without red (protanopia) or green (deuteranopia) receptors, on linear RGB (Machado et al. 2009).
@@ -105,6 +94,8 @@ def test_classes_have_distinct_names_and_colours():
     assert len(set(CLASS_NAMES)) == len(np.unique(COLORS, axis=0)) == 20
     assert [CLASS_ID[n] for n in ("unlabelled", "car", "road", "building", "traffic-sign")] == [0, 1, 9, 13, 19]
 
+=======
+>>>>>>> 206e7c9 (Classes come from the taxonomy of the data set or of the student, not from constants):tests/test_layout.py
 
 # ---- layout ---------------------------------------------------------------------------------------------------
 
