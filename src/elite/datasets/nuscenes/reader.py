@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, Self
 import numpy as np
 from jaxtyping import Float64, UInt32
 
-from elite.datasets.base import Dataset, FrameId, ImageRef, PointLabels, Selection
+from elite.datasets.base import Dataset, FrameId, ImageRef, PointLabels, Selection, object_ids
 from elite.datasets.formats import read_labels
 from elite.datasets.frame_files import file_names
 from elite.datasets.nuscenes import files, poses
@@ -17,7 +17,6 @@ from elite.datasets.nuscenes.splits import select_scenes, splits
 from elite.datasets.nuscenes.table_cache import open_tables
 from elite.datasets.nuscenes.tables import CAMERAS, CHANNELS, Recordings, Tables, read_scene_names
 from elite.errors import ConfigError, DataError
-from elite.labels import object_ids
 from elite.layout import DenseFiles, Layout, parse_frames, parse_names
 from elite.paths import expanded
 from elite.sensor import SensorSpec, load_sensor
