@@ -153,7 +153,7 @@ def test_objects_worked_by_hand():
     assert (record.matched[PERSON], record.invented[PERSON], record.missed[PERSON]) == (0, 0, 1)
     assert record.to_dict(KITTI)["pq_of"] == pytest.approx({"car": 0.75 / 2, "person": 0})
     assert record.to_dict(KITTI)["pq"] == pytest.approx(0.75 / 4)
-    twice = (record + record).to_dict()
+    twice = (record + record).to_dict(KITTI)
     assert twice["pq"] == record.to_dict(KITTI)["pq"]
     assert twice["objects"] == 4
     assert Objects().to_dict(KITTI)["pq"] is None

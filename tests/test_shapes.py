@@ -1,12 +1,16 @@
 """The shape checks that run in all tests."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
 from beartype.roar import BeartypeCallHintViolation
+from jaxtyping import Float32
 
 from elite.losses import lovasz_softmax
 from elite.types import Scan
+from tests.support.shapes import check_shapes
 
 
 @pytest.mark.parametrize("n", [3, 4])
@@ -25,3 +29,15 @@ def test_shape_check_of_another_length_or_dtype_fails(rows: int, dtype: torch.dt
 def test_shape_check_of_a_record_with_another_length_or_dtype_fails(count: int, dtype: type) -> None:
     with pytest.raises(BeartypeCallHintViolation, match="remission"):
         Scan(np.zeros((3, 3), np.float32), np.zeros(count, dtype))
+
+
+def test_shape_check_of_a_generator_within_a_function_has_axes_of_its_own() -> None:
+    @check_shapes
+    def lengths(values: Float32[np.ndarray, "n"]) -> Iterator[int]:
+        yield len(values)
+
+    @check_shapes
+    def outer(values: Float32[np.ndarray, "n"], part: Float32[np.ndarray, "m"]) -> list[int]:
+        return [*lengths(part), *lengths(values)]
+
+    assert outer(np.zeros(3, np.float32), np.zeros(2, np.float32)) == [2, 3]

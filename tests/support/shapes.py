@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import is_dataclass
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from inspect import isgeneratorfunction
 from types import CodeType, ModuleType
 from typing import Any
 
@@ -35,7 +36,10 @@ def check_shapes(definition: Any) -> Any:
     if definition.__qualname__ in REFUSE_THEMSELVES or not shapes:
         return definition
     definition.__annotations__ = shapes
-    checked = beartype(definition, conf=INT_IS_FLOAT)
+    check = beartype(conf=INT_IS_FLOAT)
+    if isgeneratorfunction(definition):  # beartype checks its arguments at the first item, within the caller's axes
+        return jaxtyped(typechecker=check)(definition)
+    checked = check(definition)
 
     @functools.wraps(definition)
     def call(*args: Any, **kwargs: Any) -> Any:
