@@ -14,6 +14,7 @@ from elite.cli import all_commands, main, parse
 from elite.cli.parser import Parser
 from elite.student import SPVCNN, save_student
 from tests.support.scans import write_frame
+from tests.support.streets import short_streets
 from tests.support.waiting import PATIENCE_S
 
 GET_STARTED = Path(__file__).parents[1] / "docs/get-started.md"
@@ -41,9 +42,10 @@ def test_get_started_small_settings_runs(tmp_path: Path, monkeypatch, capsys) ->
         "synth", "check", "synth", "train-teacher", "train", "evaluate", "predict", "evaluate", "report",
         "export", "view",
     ]  # fmt: skip
-    for command in commands:
-        extra = shlex.split(SMALLER.get(command[0], ""))
-        assert main([*command, *extra]) == 0, (command, capsys.readouterr())
+    with short_streets():
+        for command in commands:
+            extra = shlex.split(SMALLER.get(command[0], ""))
+            assert main([*command, *extra]) == 0, (command, capsys.readouterr())
     by_network = json.loads(Path("runs/first/evaluation.json").read_text())
     assert main(["evaluate", "--predictions", "predictions", "drive", "--json", "files.json"]) == 0
     by_files = json.loads(Path("files.json").read_text())

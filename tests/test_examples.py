@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from tests.support.streets import short_streets
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
@@ -49,7 +51,7 @@ def test_train_on_own_data_own_scans_give_a_scored_student(tmp_path: Path, capsy
 def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Output of the lesson on teachers: drive/, teacher/, run/, student.safetensors."""
     folder = tmp_path_factory.mktemp("taught")
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, short_streets():
         patch.syspath_prepend(EXAMPLES)
         from add_a_teacher import main
 

@@ -27,11 +27,11 @@ from elite.pseudo_labels.records import LabelledView, Masks, Prompt, Seeds, view
 from elite.pseudo_labels.released import boxes, draw_points, grid_seeds, label_image_released, suppress
 from elite.pseudo_labels.seeds import find_seeds, group, row_gap
 from elite.pseudo_labels.vote import Regions, accept_regions, paint_regions
-from elite.synthetic import DriveConfig, render_drive
 from elite.types import Camera, PointPixelPairs
 from tests.support.processes import Trial, start_two
 from tests.support.scans import CALIBRATION, random_scan, write_frame
 from tests.support.semantickitti import KITTI
+from tests.support.streets import render_small_drive
 
 CAR, PERSON, ROAD, BUILDING = (KITTI.train_id[name] for name in ("car", "person", "road", "building"))
 
@@ -278,9 +278,7 @@ def test_lift_fills_unlabelled_points_where_image_and_space_agree():
 def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two streets of a few small frames."""
     root = tmp_path_factory.mktemp("pseudo") / "drive"
-    size = {"beams": 16, "azimuths": 256, "image_width": 300, "image_height": 90}
-    render_drive(root, DriveConfig(sequences=1, frames=4, **size), workers=1, progress=False)
-    return root
+    return render_small_drive(root, frames=4, image_width=300, image_height=90)
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Packaged configurations on small data: the benchmark's, and training from scribbles."""
 
 import json
-import subprocess
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +15,9 @@ from elite.data.datamodule import DataModule
 from elite.datasets import SemanticKITTI
 from elite.errors import ConfigError
 from elite.student import SPVCNN, load_student, save_student
-from elite.synthetic import DriveConfig, render_drive
 from tests.support.scans import RAW_IDS, random_scan, write_frame
 from tests.support.settings import parse_settings
+from tests.support.streets import render_small_drive
 
 RECIPES = ("semantickitti", "semantickitti-student", "synthetic", "synthetic-student")
 SHAPE = ("--student.channels", "8", "--student.cells", "[50,50,10]")
@@ -29,15 +29,12 @@ TEACHER = ("--teacher.weights", "random", "--teacher.model", "resnet-tiny", "--t
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Sequences 00 and 08, two frames each."""
     root = tmp_path_factory.mktemp("recipes") / "drive"
-    config = DriveConfig(sequences=1, frames=2, beams=16, azimuths=256, image_width=160, image_height=48)
-    render_drive(root, config, workers=1, progress=False)
-    return root
+    return render_small_drive(root, frames=2, image_width=160, image_height=48)
 
 
 @pytest.fixture
 def drive(rendered: Path, tmp_path: Path) -> Path:
-    subprocess.run(["cp", "-r", str(rendered), str(tmp_path / "drive")], check=True)
-    return tmp_path / "drive"
+    return shutil.copytree(rendered, tmp_path / "drive")
 
 
 def test_benchmark_configuration_equals_the_published_recipe() -> None:

@@ -16,7 +16,7 @@ from elite.errors import EliteError
 from tests.fuzz.mutate import mutate, mutate_inside
 from tests.fuzz.targets import Target
 
-SECONDS = 5.0  # limit per input
+SECONDS = 30.0  # limit per input, for a busy machine
 MEMORY = 2**29  # limit of its memory in bytes, above the earlier peak of the process
 ADDRESSES = 2**33  # limit of its address space in bytes
 
