@@ -99,8 +99,19 @@ def test_impossible_selection_is_refused(root: Path, selection: dict, error: typ
 
 
 def test_split_without_any_scene_is_refused(root: Path) -> None:
-    with pytest.raises(DataError, match=r"expected keyframes with a scan in test.*tables lack 150 scenes"):
+    with pytest.raises(DataError, match=r"expected keyframes with a scan in test.*v1.0-mini lack 150 scenes"):
         NuScenes(root, "test")
+
+
+def test_mini_tables_are_not_a_part_of_train_and_val(tmp_path: Path) -> None:
+    """Scene 0553 of mini_train is a scene of val: after training on it, a score of val says nothing."""
+    root = write_nuscenes(tmp_path, scenes=("scene-0061", "scene-0553"))
+    for split in ("train", "val"):
+        with pytest.raises(DataError, match=f"scan in {split}.*v1.0-mini lack"):
+            NuScenes(root, split)
+    assert NuScenes(root, "mini_train").sequences == ("scene-0061", "scene-0553")
+    assert NuScenes(root, "mini_train", without="val").sequences == ("scene-0061",)
+    assert NuScenes(root, "scene-0553").sequences == ("scene-0553",)
 
 
 def test_scene_in_two_tables_is_read_once(root: Path) -> None:

@@ -17,9 +17,9 @@ from elite.layout import Layout
 from elite.submission import benchmark_of, check_submission, nuscenes, write_submission
 from elite.taxonomy import load_taxonomy
 from tests.support.nuscenes import POINTS, write_nuscenes
+from tests.support.nuscenes_faults import KEYS, planted_faults
 
 SCENES = splits()["mini_val"].scenes  # two
-KEYS = {"use_camera", "use_lidar", "use_radar", "use_map", "use_external"}
 STATEMENT = "mini_val/submission.json"
 
 
@@ -130,71 +130,9 @@ def test_check_submission_of_a_hand_made_zip_is_accepted(make_zip: Callable, dat
     assert check_submission(folders, data, split="mini_val").accepted
 
 
-Files = dict[str, bytes]
-META = dict.fromkeys(KEYS, False)
-
-
-def _labels(change: Callable[[np.ndarray], object]) -> Callable[[Files], object]:
-    """Change of the labels of the first scan."""
-
-    def edit(files: Files) -> None:
-        name = min(name for name in files if name.endswith(".bin"))
-        labels = np.frombuffer(files[name], np.uint8).copy()
-        changed = change(labels)
-        files[name] = (labels if changed is None else np.asarray(changed)).tobytes()
-
-    return edit
-
-
-def _first(labels: np.ndarray, value: int) -> None:
-    labels[7] = value
-
-
-def _meta(value: object) -> Callable[[Files], object]:
-    return lambda files: files.update({STATEMENT: json.dumps(value).encode()})
-
-
-FAULTS: dict[str, tuple[Callable[[Files], object], str]] = {
-    "a zero": (_labels(lambda labels: _first(labels, 0)), r"class of 1 to 16 for each point, found \[0\]"),
-    "a 17": (_labels(lambda labels: _first(labels, 17)), r"found \[17\]"),
-    "a label short": (_labels(lambda labels: labels[1:]), "expected 60 labels, found 59"),
-    "four bytes a label": (_labels(lambda labels: labels.astype("<u4")), "expected 60 labels, found 240"),
-    "scan missing": (lambda f: f.pop(min(n for n in f if n.endswith(".bin"))), "found no such entry"),
-    "no statement": (lambda f: f.pop(STATEMENT), f"expected '{STATEMENT}', found no such entry"),
-    "statement in the wrong place": (
-        lambda f: f.update({"submission.json": f.pop(STATEMENT)}),
-        f"expected '{STATEMENT}', found no such entry",
-    ),
-    "a key missing": (_meta({"meta": {k: v for k, v in META.items() if k != "use_map"}}), "the booleans use_camera"),
-    "a key more": (_meta({"meta": META | {"use_gps": False}}), "the booleans use_camera"),
-    "a number": (_meta({"meta": META | {"use_map": 0}}), "the booleans use_camera"),
-    "a word": (_meta({"meta": META | {"use_map": "false"}}), "the booleans use_camera"),
-    "no meta": (_meta(META), "the booleans use_camera"),
-    "a list": (_meta({"meta": sorted(KEYS)}), "the booleans use_camera"),
-    "damaged statement": (lambda f: f.update({STATEMENT: b'{"meta": '}), "the booleans use_camera"),
-    "statement with a byte order mark": (
-        lambda f: f.update({STATEMENT: b"\xef\xbb\xbf" + f[STATEMENT]}),
-        "the booleans use_camera",
-    ),
-    "stray file": (lambda f: f.update({"notes.md": b"x"}), "'notes.md', which has no scan"),
-    "stray scan": (
-        lambda f: f.update({f"lidarseg/mini_val/{'0' * 32}_lidarseg.bin": b"\1"}),
-        "_lidarseg.bin', which has no scan",
-    ),
-    "named by the sample": (
-        lambda f: f.update({f"lidarseg/mini_val/{'1' * 32}_lidarseg.bin": f.pop(min(n for n in f if "bin" in n))}),
-        "found no such entry",
-    ),
-    "the folder instead of its content": (
-        lambda f: [f.update({f"mine/{name}": f.pop(name)}) for name in list(f)],
-        "but 'mine/.*': zip the content of the folder, not the folder",
-    ),
-}
-
-
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", planted_faults("mini_val"))
 def test_check_submission_with_a_fault_is_refused(fault: str, make_zip: Callable, data: Path, complete: None) -> None:
-    change, message = FAULTS[fault]
+    change, message = planted_faults("mini_val")[fault]
     path = make_zip(change)
     with pytest.raises(DataError, match=message) as caught:
         check_submission(path, data, split="mini_val")

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from copy import copy
 from pathlib import Path
-from typing import Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 from jaxtyping import Float64, UInt32
@@ -13,17 +13,16 @@ from elite.datasets.base import Dataset, FrameId, ImageRef, PointLabels, Selecti
 from elite.datasets.formats import read_labels
 from elite.datasets.frame_files import file_names
 from elite.datasets.nuscenes import files, poses
-from elite.datasets.nuscenes.splits import select_scenes, splits
+from elite.datasets.nuscenes.splits import select_scenes
 from elite.datasets.nuscenes.table_cache import open_tables
 from elite.datasets.nuscenes.tables import CAMERAS, CHANNELS, Recordings, Tables, read_scene_names
 from elite.errors import ConfigError, DataError
-from elite.layout import DenseFiles, Layout, parse_frames, parse_names
+from elite.layout import DenseFiles, Layout, parse_frames
 from elite.paths import expanded
 from elite.sensor import SensorSpec, load_sensor
 from elite.taxonomy import Taxonomy, load_taxonomy
 from elite.types import Camera, Scan
 
-_PREFERENCE = ("v1.0-trainval", "v1.0-test", "v1.0-mini")  # of tables that contain the same scene
 _DERIVED = "elite"  # folder below the root for what the library writes
 _MOST_SWEEPS = 10  # past ones, 0.5 s: the limit of the challenge
 _NEAR = 2.7  # metres: points of the car itself and missing returns, which would leave a trace in moved sweeps
@@ -92,8 +91,8 @@ class NuScenes(Dataset):
         if not 0 <= sweeps <= _MOST_SWEEPS:
             raise ConfigError(f"sweeps: expected 0 to {_MOST_SWEEPS}, the limit of the challenge, found {sweeps}.")
         self.sweeps = sweeps
-        self._scenes = {folder: read_scene_names(folder) for folder in table_folders(self.root)}
-        self._tables: dict[Path, Tables] = {}
+        self._scenes = {folder.name: read_scene_names(folder) for folder in table_folders(self.root)}
+        self._tables: dict[str, Tables] = {}
         chosen = CAMERAS if cameras is None else tuple(cameras)
         self._open(Selection(sequences, frames, labels, chosen, without, frame_files))
 
@@ -106,13 +105,14 @@ class NuScenes(Dataset):
         """Check the selection and list its keyframes."""
         self.selection, self.cameras = selection, selection.cameras
         _check_cameras(selection)
-        folder_of = self._folder_of_scene(selection.sequences)
-        named, self.absent = select_scenes(selection.sequences, folder_of, self.root)
-        excluded = () if selection.without == "none" else select_scenes(selection.without, folder_of, self.root)[0]
-        self.sequences = tuple(scene for scene in named if scene not in excluded)
+        folders, self.absent = select_scenes(selection.sequences, self._scenes, self.root)
+        if selection.without != "none":
+            excluded, unknown = select_scenes(selection.without, self._scenes, self.root)
+            folders = {scene: folders[scene] for scene in folders if scene not in {*excluded, *unknown}}
+        self.sequences = tuple(folders)
         listing = _Listing(self.root)
         wanted = parse_frames(selection.frames)
-        rows = [row for scene in self.sequences for row in self._rows(folder_of[scene], scene, wanted)]
+        rows = [row for scene, folder in folders.items() for row in self._rows(folder, scene, wanted)]
         self.keyframes = len(rows)
         found = [(row, self._keyframe(*row, listing)) for row in rows]
         self._frames = [keyframe for _, keyframe in found if keyframe is not None]
@@ -121,16 +121,9 @@ class NuScenes(Dataset):
         if not self.ids:
             raise self._nothing_selected()
 
-    def _folder_of_scene(self, sequences: str | None) -> dict[str, Path]:
-        """Choose the tables of each scene: those of the selected splits, since other tables may have the scene too."""
-        chosen = [splits()[part].tables for part in parse_names(sequences or "") if part in splits()]
-        order = [*chosen, *_PREFERENCE]
-        folders = sorted(self._scenes, key=lambda f: (order.index(f.name) if f.name in order else len(order), f.name))
-        return {scene: folder for folder in reversed(folders) for scene in self._scenes[folder]}
-
-    def _rows(self, folder: Path, scene: str, wanted: frozenset[int] | None) -> Iterator[tuple[Tables, int]]:
+    def _rows(self, folder: str, scene: str, wanted: frozenset[int] | None) -> Iterator[tuple[Tables, int]]:
         if folder not in self._tables:
-            self._tables[folder] = open_tables(folder)
+            self._tables[folder] = open_tables(self.root / folder)
         tables = self._tables[folder]
         number = int(np.flatnonzero(tables.scenes == scene.encode())[0])
         first, end = np.searchsorted(tables.scene_of_frame, [number, number + 1])
@@ -158,7 +151,9 @@ class NuScenes(Dataset):
 
     def _nothing_selected(self) -> DataError:
         by_scan = self.selection.frame_files == "scans"
-        absent = f" (the tables lack {len(self.absent)} scenes, such as {self.absent[0]})" if self.absent else ""
+        absent = ""
+        if self.absent:
+            absent = f" ({', '.join(self._scenes)} lack {len(self.absent)} scenes, such as {self.absent[0]})"
         return DataError(
             f"{self.root}: expected keyframes with {'a scan' if by_scan else 'an image'} in "
             f"{self.selection.sequences or 'all scenes'}"
@@ -345,5 +340,6 @@ def _scene(keyframe: _Keyframe) -> str:
     return _text(keyframe.tables.scenes[keyframe.tables.scene_of_frame[keyframe.row]])
 
 
-def _text(name: bytes) -> str:
-    return name.decode()
+def _text(name: Any) -> str:
+    """Name in an array of bytes."""
+    return bytes(name).decode()

@@ -11,6 +11,8 @@ from elite.errors import ConfigError, DataError
 from elite.files import TEXT_BYTES, read_file
 from elite.layout import parse_names
 
+_PREFERENCE = ("v1.0-trainval", "v1.0-test", "v1.0-mini")
+
 
 @dataclass(frozen=True)
 class Split:
@@ -42,26 +44,37 @@ def overlap(first: Collection[str], second: Collection[str]) -> tuple[str, ...]:
     return tuple(sorted(set(first) & set(second)))
 
 
-def select_scenes(text: str | None, found: Collection[str], root: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Split a selection of scenes into those that were ``found`` below ``root``, and absent ones.
+def select_scenes(
+    text: str | None, tables: Mapping[str, Collection[str]], root: Path
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Choose scenes, and the tables of each.
+
+    A split is that of its own tables: scenes of v1.0-mini are not a part of train and val, although these have them.
 
     Args:
         text: splits and names of scenes, separated by commas: ``train``, ``mini_val,scene-0061``; None = all.
-        found: names of the scenes in the tables.
+        tables: names of the scenes in each folder of tables.
         root: for error messages.
 
+    Returns:
+        The folder of tables of each scene, and the absent scenes of the splits.
+
     Raises:
-        DataError: a scene that is selected by its name is absent; scenes of a split may be.
+        DataError: a scene that is selected by its name is absent.
         ConfigError: a part is neither a split nor the name of a scene.
     """
+    found = {scene: folder for folder in sorted(tables, key=_rank, reverse=True) for scene in tables[folder]}
     if text is None:
-        return tuple(sorted(found)), ()
-    wanted: dict[str, None] = {}
+        return dict(sorted(found.items())), ()
+    chosen, absent = dict[str, str](), dict[str, None]()
     for part in parse_names(text):
         if part in splits():
-            wanted |= dict.fromkeys(splits()[part].scenes)
+            split = splits()[part]
+            present = set(tables.get(split.tables, ()))
+            chosen |= {scene: split.tables for scene in split.scenes if scene in present}
+            absent |= dict.fromkeys(scene for scene in split.scenes if scene not in present)
         elif part in found:
-            wanted[part] = None
+            chosen.setdefault(part, found[part])
         elif part in {name for split in splits().values() for name in split.scenes}:
             raise DataError(f"{root}: expected {part}, found tables without it. Change the selection.")
         else:
@@ -69,9 +82,14 @@ def select_scenes(text: str | None, found: Collection[str], root: Path) -> tuple
                 f"sequences '{text}': expected {', '.join(splits())} or names of scenes, found '{part}'. Select some "
                 f"of {_some(found)}."
             )
-    if not wanted:
+    if not chosen and not absent:
         raise ConfigError(f"sequences '{text}': expected at least one, found none. Give {', '.join(splits())}.")
-    return tuple(s for s in wanted if s in found), tuple(s for s in wanted if s not in found)
+    return chosen, tuple(absent)
+
+
+def _rank(folder: str) -> tuple[int, str]:
+    """Order of preference among tables that contain the same scene."""
+    return (_PREFERENCE.index(folder) if folder in _PREFERENCE else len(_PREFERENCE), folder)
 
 
 def _some(names: Collection[str]) -> str:
