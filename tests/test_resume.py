@@ -127,6 +127,18 @@ def test_resume_with_changed_settings_is_refused(tiny_kitti: Path, tmp_path: Pat
         train(first, progress=False)
 
 
+def test_resume_of_a_version_that_lacked_a_setting_takes_its_default(tiny_kitti: Path, tmp_path: Path) -> None:
+    first = student_run(tiny_kitti, tmp_path, steps=2)
+    train(first, progress=False)
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    settings = load_torch(last)["elite_config"]
+    del settings["init_classes"]
+    edit(last, elite_config=settings)
+    train(replace(first, resume="last"), progress=False)
+    with pytest.raises(ConfigError, match="init_classes equal then, match now"):
+        train(replace(first, resume="last", init_classes="match"), progress=False)
+
+
 @pytest.mark.parametrize("kind", ["half", "student", "absent"])
 def test_resume_from_an_unusable_file_is_refused(tiny_kitti: Path, tmp_path: Path, kind: str) -> None:
     first = student_run(tiny_kitti, tmp_path / "run", steps=2)

@@ -214,8 +214,13 @@ def default_taxonomy(classes: int) -> Taxonomy:
     return Taxonomy(f"{classes - 1} unnamed classes", tuple(ClassSpec(name, (i,)) for i, name in enumerate(names)))
 
 
-def require_equal_taxonomies(model: Taxonomy, data: Taxonomy, model_name: object) -> None:
-    """Check that a model and a data set have the same classes.
+def require_equal_taxonomies(
+    model: Taxonomy,
+    data: Taxonomy,
+    model_name: object,
+    remedy: str = "Give a model that was trained on them.",
+) -> None:
+    """Check that a model and a data set have the same classes; the error ends with ``remedy``, a sentence.
 
     Raises:
         ConfigError: they differ; the message names both.
@@ -225,7 +230,7 @@ def require_equal_taxonomies(model: Taxonomy, data: Taxonomy, model_name: object
     differ = [f"'{a}' and '{b}'" for a, b in zip_longest(model.names, data.names, fillvalue="none") if a != b]
     raise ConfigError(
         f"{model_name}: expected the classes of the data, {data.name}, found those of {model.name}"
-        f"{f' (such as {differ[0]})' if differ else ' with other raw ids'}. Give a model that was trained on them."
+        f"{f' (such as {differ[0]})' if differ else ' with other raw ids'}. {remedy}"
     )
 
 

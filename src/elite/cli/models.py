@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from elite.prediction_files import PredictionJob
 
 _TRAIN_SETTINGS = {
-    "Run": ("out", "overwrite", "resume", "init", "epochs", "steps", "val_every", "seed"),
+    "Run": ("out", "overwrite", "resume", "init", "init_classes", "epochs", "steps", "val_every", "seed"),
     "Data": (
         *("data.sequences", "data.val_sequences", "data.labels", "data.label_fraction", "data.dense_labels"),
         *("data.batch_size", "data.workers"),

@@ -184,6 +184,8 @@ class TrainConfig:
         strict: doubtful inputs (remission, height, axes, points without a return) are errors instead of warnings.
         seed: seed of weights, order and augmentation.
         init: checkpoint or student file with the initial weights of the student.
+        init_classes: classes of that file: equal = those of the data; match = any. With match, output rows of classes
+            with equal names are kept, and the others are initialised by the seed.
         freeze: parts of the student that are not trained, such as point_mlp, stages.0 or classifier, or none. Their
             batch-norm statistics are frozen, too.
     """
@@ -205,6 +207,7 @@ class TrainConfig:
     strict: bool = False
     seed: int = 0
     init: Path | None = None
+    init_classes: Literal["equal", "match"] = "equal"
     freeze: str = "none"
     faults: FaultConfig = field(default_factory=FaultConfig)
     data: DataConfig = field(default_factory=DataConfig)

@@ -8,8 +8,10 @@ from elite.config import TrainConfig
 from elite.data.datamodule import DataModule
 from elite.errors import ConfigError, require_extra
 from elite.losses import class_weights
+from elite.processes import is_first
 from elite.sensor import SensorSpec
 from elite.student import SPVCNN, load_student
+from elite.student.transfer import shared_classes, transfer_to
 from elite.taxonomy import Taxonomy, require_equal_taxonomies
 from elite.terminal import say
 from elite.training.distillation import Distillation
@@ -78,19 +80,33 @@ def initial_student(config: TrainConfig, taxonomy: Taxonomy, sensor: SensorSpec)
     """Student with new weights, or with those of ``config.init``.
 
     Raises:
-        ConfigError: the student of ``config.init`` has another shape or other classes.
+        ConfigError: the student of ``config.init`` has another shape, or other classes without
+            ``config.init_classes`` = match.
     """
     if config.init is None:
         return SPVCNN.from_config(config.student, taxonomy, sensor)
-    student = load_student(config.init)
+    student, name = load_student(config.init), f"--init {config.init}"
+    if config.init_classes == "match" and not student.taxonomy.matches(taxonomy):
+        if is_first():
+            say(f"{name}: {_describe_transfer(student.taxonomy, taxonomy)}")
+        student = transfer_to(student, taxonomy)
+    remedy = "Give --init-classes match to keep all weights except those of classes with other names."
+    require_equal_taxonomies(student.taxonomy, taxonomy, name, remedy)
     if student.config != config.student:
         raise ConfigError(
-            f"--init {config.init}: expected a student of {config.student}, found {student.config}. Set the student.* "
-            "keys to those of the checkpoint."
+            f"{name}: expected a student of {config.student}, found {student.config}. Set the student.* keys to those "
+            "of the checkpoint."
         )
-    require_equal_taxonomies(student.taxonomy, taxonomy, f"--init {config.init}")
     student.sensor = sensor
     return student.train()
+
+
+def _describe_transfer(old: Taxonomy, new: Taxonomy) -> str:
+    """Names of the classes that keep their output rows, and of those with new ones."""
+    shared = shared_classes(old, new)
+    kept, fresh = ([name for i, name in enumerate(new.names) if (i in shared) is is_kept] for is_kept in (True, False))
+    text = f"{len(kept)} classes of {old.name} taken over ({', '.join(kept)})"
+    return f"{text}; {len(fresh)} new ({', '.join(fresh)})" if fresh else text
 
 
 def loss_weights(config: TrainConfig, data: DataModule) -> Tensor | None:

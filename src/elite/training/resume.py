@@ -123,8 +123,11 @@ def _check_settings(before: Any, now: Any, path: Path, version: str) -> None:
 
 
 def settings_changed(before: Any, now: Any) -> dict[str, str]:
-    """Describe each setting that differs, except for those that may: 'name: X then, Y now', by name."""
-    old, new = _flat(before), _flat(now)
+    """Describe each setting that differs, except for those that may: 'name: X then, Y now', by name.
+
+    A version that lacked a setting worked as its default does.
+    """
+    old, new = _flat(plain(TrainConfig())) | _flat(before), _flat(now)
     names = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
     return {
         name: f"{name} {old.get(name, 'unknown')} then, {new.get(name, 'unknown')} now"

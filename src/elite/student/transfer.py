@@ -1,0 +1,31 @@
+"""Transfer of a trained student to other classes."""
+
+from dataclasses import replace
+
+from elite.student.spvcnn import SPVCNN
+from elite.taxonomy import IGNORE, Taxonomy
+
+_OUTPUT_LAYER = ("classifier.2.weight", "classifier.2.bias")  # the only weights with a row for each class
+
+
+def shared_classes(old: Taxonomy, new: Taxonomy) -> dict[int, int]:
+    """Train id in ``old`` of each class of ``new`` with the same name. The ignored classes always correspond."""
+    old_ids = {name: i for i, name in enumerate(old.names) if i != IGNORE}
+    by_name = {i: old_ids[name] for i, name in enumerate(new.names) if i != IGNORE and name in old_ids}
+    return {IGNORE: IGNORE, **by_name}
+
+
+def transfer_to(student: SPVCNN, taxonomy: Taxonomy) -> SPVCNN:
+    """Return a student for other classes with the weights of ``student``.
+
+    Its output layer is new, drawn from torch's random numbers. Rows of ``shared_classes`` are then copied.
+    """
+    shared = shared_classes(student.taxonomy, taxonomy)
+    result = SPVCNN.from_config(replace(student.config, classes=len(taxonomy)), taxonomy, student.sensor)
+    weights, drawn = student.state_dict(), result.state_dict()
+    for name in _OUTPUT_LAYER:
+        rows = drawn[name].clone()
+        rows[list(shared)] = weights[name][list(shared.values())]
+        weights[name] = rows
+    result.load_state_dict(weights)
+    return result
