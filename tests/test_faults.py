@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 import torch
 
-from elite.config import DataConfig, FaultConfig, OptimConfig
+from elite.config import DataConfig, FaultConfig, OptimConfig, TrainConfig
 from elite.data.dataset import ScoringSet, TrainingSet
 from elite.data.sampler import SampleKey
 from elite.errors import ConfigError, DataError, OutputError, StoppedError, TrainingError
@@ -43,7 +43,7 @@ from tests.support.runs import (
     student_run,
     training_state,
 )
-from tests.support.scans import RAW_IDS, random_scan, write_frame
+from tests.support.scans import RAW_IDS, random_scan, write_frame, write_tiny_kitti
 from tests.support.waiting import PATIENCE_S
 
 
@@ -166,66 +166,22 @@ def test_training_set_damaged_labelled_scan_is_replaced_by_a_labelled_one(ten_fr
     assert set(ids) == {"00/000000", "00/000002", "00/000006", "00/000008"}
 
 
-def test_train_sigterm_then_resume_is_bit_identical(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
-    whole = student_run(tiny_kitti, tmp_path / "whole", steps=6, val_every=3)
-    train(whole, progress=False)
-    train_batch = TrainingLoop.train_batch
+# ---- signals: one table of signal x moment --------------------------------------------------------------------------
 
-    def signalled(self: TrainingLoop, batch: Any) -> None:
-        if self.batches == 3:
-            assert signal.getsignal(signal.SIGTERM).__module__ == "elite.signals"
-            os.kill(os.getpid(), signal.SIGTERM)
-        train_batch(self, batch)
 
-    stopped = replace(whole, out=tmp_path / "stopped", resume="last")
-    with monkeypatch.context() as patch:
-        patch.setattr(TrainingLoop, "train_batch", signalled)
-        with pytest.raises(StoppedError, match=r"after step 4.*--resume last"):
-            train(stopped, progress=False)
-    train(stopped, progress=False)
-    assert_identical(read_checkpoint(stopped.out), read_checkpoint(whole.out))
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+@pytest.fixture(scope="module")
+def four_steps(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
+    """An undisturbed run of four steps with two validations."""
+    base = tmp_path_factory.mktemp("four")
+    settings = student_run(write_tiny_kitti(base / "kitti"), base / "run", val_every=2)
+    train(settings, progress=False)
+    return settings
 
 
 def hang(harm: Callable[[], Any]) -> None:
     """As a file does that a storage never delivers."""
     harm()
     time.sleep(100)
-
-
-@pytest.mark.parametrize("workers", [0, 1])
-def test_train_signal_while_waiting_for_a_batch_saves_the_last_step(
-    tiny_kitti: Path, tmp_path: Path, monkeypatch, workers: int
-) -> None:
-    data = DataConfig(root=tiny_kitti, sequences="00", batch_size=1, workers=workers)
-    stopped = student_run(tiny_kitti, tmp_path / "stopped", data=data, steps=6, val_every=3, resume="last")
-    read, run, train_batch = TrainingSet._sample, os.getpid(), TrainingLoop.train_batch
-    four_steps = tmp_path / "four_steps"
-
-    def counted(self: TrainingLoop, batch: Any) -> None:
-        train_batch(self, batch)
-        if self.batches == 4:
-            four_steps.touch()
-
-    def stalled(self: TrainingSet, key: SampleKey) -> Any:
-        if key.epoch == 2:  # the fifth and the sixth step; a loader process is ahead of the run
-            while not four_steps.exists():
-                time.sleep(0.05)
-            hang(lambda: os.kill(run, signal.SIGTERM))
-        return read(self, key)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(TrainingSet, "_sample", stalled)
-        patch.setattr(TrainingLoop, "train_batch", counted)
-        with pytest.raises(StoppedError, match=r"SIGTERM after step 4; saved in .*--resume last"):
-            train(stopped, progress=False)
-    assert read_checkpoint(stopped.out)["global_step"] == 4
-    if workers:  # the same state, whoever waited
-        return
-    train(stopped, progress=False)
-    train(whole := replace(stopped, out=tmp_path / "whole"), progress=False)
-    assert_identical(read_checkpoint(stopped.out), read_checkpoint(whole.out))
-    assert read_metrics(stopped.out) == read_metrics(whole.out)
 
 
 def in_the_third_step(event: Callable[[], None], patch: pytest.MonkeyPatch) -> None:
@@ -237,6 +193,17 @@ def in_the_third_step(event: Callable[[], None], patch: pytest.MonkeyPatch) -> N
         return add(self, batch, last=last)
 
     patch.setattr(OptimizerStep, "add", interrupted)
+
+
+def in_the_third_read(event: Callable[[], None], patch: pytest.MonkeyPatch) -> None:
+    read = TrainingSet._sample
+
+    def stalled(self: TrainingSet, key: SampleKey) -> Any:
+        if key.epoch == 1:  # an epoch has two steps
+            hang(event)
+        return read(self, key)
+
+    patch.setattr(TrainingSet, "_sample", stalled)
 
 
 def in_the_second_validation(event: Callable[[], None], patch: pytest.MonkeyPatch) -> None:
@@ -265,6 +232,7 @@ def in_the_start_of_loaders(event: Callable[[], None], patch: pytest.MonkeyPatch
         (signal.SIGUSR1, in_the_third_step, StoppedError, "SIGUSR1 after step 3; saved", 3),
         (signal.SIGHUP, in_the_third_step, StoppedError, "SIGHUP after step 3; saved", 3),
         (signal.SIGINT, in_the_third_step, KeyboardInterrupt, None, 3),
+        (signal.SIGTERM, in_the_third_read, StoppedError, "SIGTERM after step 2; saved in .*--resume last", 2),
         (signal.SIGTERM, in_the_second_validation, StoppedError, "SIGTERM after step 2; saved", 2),
         (signal.SIGINT, in_the_second_validation, KeyboardInterrupt, None, 2),
         (signal.SIGTERM, in_the_first_read, StoppedError, "SIGTERM before it began; nothing was written", None),
@@ -272,8 +240,8 @@ def in_the_start_of_loaders(event: Callable[[], None], patch: pytest.MonkeyPatch
         (signal.SIGTERM, in_the_start_of_loaders, StoppedError, "before its first checkpoint", None),
     ],
 )
-def test_train_signal_at_any_moment_keeps_the_completed_steps(
-    tiny_kitti: Path,
+def test_train_signal_at_any_moment_then_resume_is_bit_identical(
+    four_steps: TrainConfig,
     tmp_path: Path,
     monkeypatch,
     number: int,
@@ -282,15 +250,48 @@ def test_train_signal_at_any_moment_keeps_the_completed_steps(
     message: str | None,
     saved: int | None,
 ) -> None:
-    moment(lambda: os.kill(os.getpid(), number), monkeypatch)
-    out = tmp_path / "run"
-    with pytest.raises(error, match=message):
-        train(student_run(tiny_kitti, out, val_every=2), progress=False)
+    """The completed steps are saved, and the resumed run ends as if nothing had happened."""
+    settings, handler = replace(four_steps, out=tmp_path / "run", resume="last"), signal.getsignal(number)
+    with monkeypatch.context() as patch:
+        moment(lambda: os.kill(os.getpid(), number), patch)
+        with pytest.raises(error, match=message):
+            train(settings, progress=False)
+    assert signal.getsignal(number) is handler
     if saved is None:
-        assert not (out / "checkpoints" / "last.ckpt").exists()
-        assert out.exists() == (moment is in_the_start_of_loaders)
+        assert not (settings.out / "checkpoints" / "last.ckpt").exists()
+        assert settings.out.exists() == (moment is in_the_start_of_loaders)
     else:
-        assert read_checkpoint(out)["global_step"] == saved
+        assert read_checkpoint(settings.out)["global_step"] == saved
+    train(settings, progress=False)
+    assert_identical(read_checkpoint(settings.out), read_checkpoint(four_steps.out))
+    assert read_metrics(settings.out) == read_metrics(four_steps.out)
+
+
+def test_train_signal_while_a_loader_process_reads_saves_the_last_step(
+    tiny_kitti: Path, tmp_path: Path, monkeypatch
+) -> None:
+    data = DataConfig(root=tiny_kitti, sequences="00", batch_size=1, workers=1)
+    stopped = student_run(tiny_kitti, tmp_path / "stopped", data=data, steps=6, val_every=3, resume="last")
+    read, run, train_batch = TrainingSet._sample, os.getpid(), TrainingLoop.train_batch
+    four_steps = tmp_path / "four_steps"
+
+    def counted(self: TrainingLoop, batch: Any) -> None:
+        train_batch(self, batch)
+        if self.batches == 4:
+            four_steps.touch()
+
+    def stalled(self: TrainingSet, key: SampleKey) -> Any:
+        if key.epoch == 2:  # the fifth and the sixth step; the loader process is ahead of the run
+            while not four_steps.exists():
+                time.sleep(0.05)
+            hang(lambda: os.kill(run, signal.SIGTERM))
+        return read(self, key)
+
+    monkeypatch.setattr(TrainingSet, "_sample", stalled)
+    monkeypatch.setattr(TrainingLoop, "train_batch", counted)
+    with pytest.raises(StoppedError, match=r"SIGTERM after step 4; saved in .*--resume last"):
+        train(stopped, progress=False)
+    assert read_checkpoint(stopped.out)["global_step"] == 4
 
 
 @pytest.mark.parametrize("workers", [0, 1])
