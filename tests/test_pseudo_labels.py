@@ -20,10 +20,12 @@ from elite.datasets import SemanticKITTI
 from elite.datasets.dense_labels import read_dense
 from elite.errors import ConfigError, DataError, OutputError
 from elite.layout import Layout
+from elite.pictures import palette, tinted
 from elite.pseudo_labels import generate, label_image, open_proposer
 from elite.pseudo_labels.lift import lift
+from elite.pseudo_labels.pictures import picture
 from elite.pseudo_labels.prompts import PromptScheduler
-from elite.pseudo_labels.records import LabelledView, Masks, Prompt, Seeds, view_of
+from elite.pseudo_labels.records import DenseLabel, LabelledView, Masks, Prompt, Seeds, view_of
 from elite.pseudo_labels.released import boxes, draw_points, grid_seeds, label_image_released, suppress
 from elite.pseudo_labels.seeds import find_seeds, group, row_gap
 from elite.pseudo_labels.vote import Regions, accept_regions, paint_regions
@@ -32,6 +34,7 @@ from tests.support.processes import Trial, start_two
 from tests.support.scans import CALIBRATION, random_scan, write_frame
 from tests.support.semantickitti import KITTI
 from tests.support.streets import render_small_drive
+from tests.support.taxonomies import FIVE
 
 CAR, PERSON, ROAD, BUILDING = (KITTI.train_id[name] for name in ("car", "person", "road", "building"))
 
@@ -331,6 +334,32 @@ def test_generate_writes_provenance_and_small_files(drive: Path, tmp_path: Path)
     assert raw.shape == instance.shape == (90, 300)
     assert record["coverage"] == pytest.approx((raw > 0).mean())
     assert 0.2 < record["coverage"] < 0.95  # sky stays unknown
+
+
+def test_generate_with_pictures_writes_one_per_image_once(drive: Path, tmp_path: Path):
+    assert run(drive, tmp_path, "--frames", "0", "--cameras", "image_2", "--pictures") == 0
+    (picture, _) = pictures = sorted(tmp_path.rglob("pictures/*.png"))
+    before = [path.stat().st_mtime_ns for path in pictures]
+    with Image.open(picture) as image:
+        assert image.width == 300
+        assert image.height > 5 * (90 + 30)  # five panels with titles, and a legend
+    assert run(drive, tmp_path, "--frames", "0", "--cameras", "image_2", "--pictures") == 0
+    assert [path.stat().st_mtime_ns for path in pictures] == before
+
+
+def test_picture_of_other_classes_has_their_colours():
+    label = np.repeat(np.array([[1, 4, 0]], np.uint8), 30, 0).repeat(80, 1)
+    pixel = np.array([[15, 40], [15, 120]])
+    labels = np.array([1, 4], np.uint8)
+    seeds = Seeds(pixel, np.arange(2), np.ones(2), labels, np.zeros(2, np.uint16), (30, 240))
+    regions = Regions(label[None] == 1, np.zeros(1, int), np.ones(1), np.ones(1))
+    image = np.full((30, 240, 3), 100, np.uint8)
+    drawn = picture(image, seeds, regions, DenseLabel(label, np.zeros((30, 240), np.uint16), 1), FIVE)
+    colors = palette(FIVE)
+    points, pseudo = drawn[60 + 30 : 120], drawn[4 * 60 - 30 : 4 * 60]
+    assert [(points == colors[i]).all(axis=2).any() for i in range(6)] == [False, True, False, False, True, False]
+    np.testing.assert_array_equal(pseudo, tinted(image, label, colors))
+    assert [(drawn[300:] == colors[i]).all(axis=2).any() for i in range(6)] == [False, True, False, False, True, False]
 
 
 def test_lifted_labels_keep_known_labels_and_add_those_of_the_image(drive: Path, tmp_path: Path):

@@ -4,6 +4,7 @@ import io
 import json
 import re
 import sys
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +19,37 @@ from elite.cli import main
 from elite.config import AdapterConfig, ImageConfig, StudentConfig, TeacherConfig, TrainConfig, plain
 from elite.data.views import frame_views
 from elite.datasets.semantickitti import SemanticKITTI
-from elite.errors import DataError
+from elite.errors import ConfigError, DataError
 from elite.evaluation import Prediction, ScoreCounts
+from elite.figures import stack_panels
 from elite.geometry import in_volume
-from elite.labels import COLORS, NUM_CLASSES
 from elite.layout import Layout
-from elite.pictures import BACKGROUND, CORRECT, UNSCORED, WRONG, EncodedImage, encode_jpeg, encode_png, fit_width
+from elite.pictures import (
+    BACKGROUND,
+    CORRECT,
+    UNSCORED,
+    WRONG,
+    EncodedImage,
+    encode_jpeg,
+    encode_png,
+    fit_width,
+    palette,
+)
 from elite.report import bev, class_colors, error_colors, overlay, report_run, write_report
+from elite.report.charts import draw_charts
 from elite.report.evaluation import Confusion, Evaluation, FrameScore
-from elite.report.run import read_run
+from elite.report.page import PageImages, render
+from elite.report.run import Run, read_run
+from elite.report.score_charts import class_chart
 from elite.report.teacher_views import Models, compare_with_teacher
 from elite.student import SPVCNN, save_student
+from elite.taxonomy import ClassSpec, Taxonomy, default_taxonomy, load_taxonomy
 from elite.teacher import Teacher
 from elite.teacher.prediction import predict_view
 from elite.types import Frame, Pixels, PointPixelPairs, Scan, SegmentationResult, TeacherOutput, View
 from tests.support.scans import RAW_IDS, random_scan, write_frame
 from tests.support.semantickitti import KITTI
+from tests.support.taxonomies import FIVE
 
 VIEWS = ("ground_truth", "prediction", "error")
 VOLUME = ((-10.0, -20.0, -4.0), (10.0, 20.0, 2.0))
@@ -57,38 +73,39 @@ def predict(frame: Frame) -> Prediction:
     return Prediction(road(frame.scan).labels)
 
 
-def evaluation(seed: int = 0) -> dict[str, Any]:
-    """A result as ``elite evaluate`` writes it; class 19 is absent from the truth."""
-    rng, tally = np.random.default_rng(seed), ScoreCounts(KITTI)
-    truth = rng.integers(0, 19, 4000).astype(np.uint8)
-    prediction = np.where(rng.random(4000) < 0.7, truth, rng.integers(1, 19, 4000)).astype(np.uint8)
+def evaluation(seed: int = 0, taxonomy: Taxonomy = KITTI) -> dict[str, Any]:
+    """A result as ``elite evaluate`` writes it; the last class is absent from the truth."""
+    rng, tally, last = np.random.default_rng(seed), ScoreCounts(taxonomy), len(taxonomy) - 1
+    truth = rng.integers(0, last, 4000).astype(np.uint8)
+    prediction = np.where(rng.random(4000) < 0.7, truth, rng.integers(1, last, 4000)).astype(np.uint8)
     tally.add(
         Prediction(prediction, rng.random(4000, np.float32)), truth, rng.normal(0, 15, (4000, 3)).astype(np.float32)
     )
     return tally.report() | {"command": "elite evaluate best.ckpt data", "versions": {"torch": "9.9"}}
 
 
-def write_run(folder: Path) -> Path:
+def write_run(folder: Path, taxonomy: Taxonomy = KITTI) -> Path:
     """A run folder with everything but checkpoints."""
     folder.mkdir()
     config = {"seed": 7, "student": {"volume": [[-30, -30, -4], [30, 20, 2]]}}
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     (folder / "versions.json").write_text(json.dumps({"elite": "0.1.0", "commit": "abc123", "seed": 7}))
     (folder / "metrics.csv").write_text(METRICS)
-    (folder / "evaluation.json").write_text(json.dumps(evaluation(0)))
-    (folder / "evaluation_before.json").write_text(json.dumps(evaluation(1)))
+    (folder / "evaluation.json").write_text(json.dumps(evaluation(0, taxonomy)))
+    (folder / "evaluation_before.json").write_text(json.dumps(evaluation(1, taxonomy)))
     return folder
 
 
-def write_drive(root: Path) -> SemanticKITTI:
+def write_drive(root: Path, taxonomy: Taxonomy = KITTI) -> SemanticKITTI:
     """Five labelled frames, the first one with a camera image."""
     rng = np.random.default_rng(0)
+    raw_ids = RAW_IDS if taxonomy is KITTI else [i for c in taxonomy.classes for i in c.raw_ids]
     for i in range(5):
         points = random_scan(rng, 300)
-        write_frame(root, "08", f"{i:06d}", points, rng.choice(RAW_IDS, len(points)))
+        write_frame(root, "08", f"{i:06d}", points, rng.choice(raw_ids, len(points)))
     (root / "sequences/08/image_2").mkdir()
     Image.new("RGB", (1241, 376), (90, 120, 150)).save(root / "sequences/08/image_2/000000.png")
-    return SemanticKITTI(root, "08")
+    return SemanticKITTI(root, "08", taxonomy=taxonomy)
 
 
 @pytest.fixture
@@ -190,12 +207,34 @@ def test_error_colors_of_each_case_differ() -> None:
 
 
 def test_class_colors_differ_and_show_on_the_ground() -> None:
-    colors = class_colors(np.arange(NUM_CLASSES))
-    assert len(np.unique(colors, axis=0)) == NUM_CLASSES
+    colors = class_colors(np.arange(20), KITTI)
+    assert len(np.unique(colors, axis=0)) == 20
     brightness = colors @ [0.299, 0.587, 0.114]
     assert (brightness[1:] > 50 + np.mean(BACKGROUND)).all()
     # Colours that are bright enough are the benchmark's own.
-    assert colors[[1, 9, 15]].tolist() == COLORS[[1, 9, 15]].tolist()
+    assert colors[[1, 9, 15]].tolist() == KITTI.colors[[1, 9, 15]].tolist()
+
+
+@pytest.mark.parametrize("classes", [2, 20, 255])
+def test_palette_has_a_visible_colour_per_class(classes: int) -> None:
+    taxonomy = Taxonomy("a", tuple(ClassSpec(f"class {i}", (i,)) for i in range(classes)))
+    colors = palette(taxonomy)
+    assert colors.shape == (classes, 3)
+    assert colors[0].tolist() == list(UNSCORED)
+    assert (colors[1:] @ [0.299, 0.587, 0.114] > 50 + np.mean(BACKGROUND)).all()
+    assert palette(taxonomy) is colors  # computed once
+    with pytest.raises(ValueError, match="read-only"):
+        colors[0] = 0
+
+
+def test_stacked_panels_name_their_classes_in_columns_that_fit() -> None:
+    image = np.zeros((20, 700, 3), np.uint8)
+    five, kitti = stack_panels({"a": image}, range(1, 6), FIVE), stack_panels({"a": image}, range(1, 6), KITTI)
+    assert kitti.shape == (30 + 20 + 24 + 14, 700, 3)  # five columns of 140 pixels
+    assert five.shape == (30 + 20 + 3 * 24 + 14, 700, 3)  # long names have more space
+    for i in range(1, 6):
+        assert painted(five, palette(FIVE)[i])
+    assert (five[60:, -8:] == BACKGROUND).all()  # no name is cut
 
 
 # ---------------------------------------------------------------------------------------------- page
@@ -231,7 +270,7 @@ def test_report_writes_pictures_next_to_the_page(page: Path, dataset: SemanticKI
     frame = dataset[0]
     assert frame.labels is not None
     volume = ((-30.0, -30.0, -4.0), (30.0, 20.0, 2.0))  # the run's own, not the default
-    expected = bev(frame.scan.points, class_colors(frame.labels), volume=volume, size=720)
+    expected = bev(frame.scan.points, class_colors(frame.labels, KITTI), volume=volume, size=720)
     with Image.open(page.parent / "frame_08_000000_ground_truth.png") as picture:
         assert np.array_equal(np.asarray(picture.convert("RGB")), expected)
     with Image.open(page.parent / "frame_08_000000_camera_prediction.jpg") as picture:
@@ -369,7 +408,8 @@ def test_report_names_frames_without_labels(run: Path, tiny_kitti: Path) -> None
 def test_report_escapes_text_from_files(run: Path) -> None:
     attack = "<script>alert('&')</script>"
     names = [attack, *(f"$x_{i}$ {attack}" for i in range(1, 20))]  # $...$ must not be read as a formula either
-    (run / "evaluation.json").write_text(json.dumps(evaluation() | {"classes": names, "command": attack}))
+    for name in ("evaluation.json", "evaluation_before.json"):
+        (run / name).write_text(json.dumps(evaluation() | {"classes": names, "command": attack}))
     (run / "versions.json").write_text(json.dumps({"commit": attack, attack: {attack: attack}}))
     (run / "config.yaml").write_text(f'note: "{attack}"')
     folder = run.rename(run.with_name("<b>run"))
@@ -462,6 +502,130 @@ def test_report_without_a_package_names_the_extra(
     message = capsys.readouterr().err
     assert f"{package} is not installed and is needed for 'elite report'" in message
     assert 'pip install ".[report]"' in message
+
+
+# ---------------------------------------------------------------------------------------------- other classes
+
+
+@pytest.fixture(scope="module")
+def five(tmp_path_factory: pytest.TempPathFactory) -> SemanticKITTI:
+    """A drive with the classes of ``FIVE``."""
+    return write_drive(tmp_path_factory.mktemp("five"), FIVE)
+
+
+def write_checkpoint(run: Path, data: Path, taxonomy: Taxonomy) -> None:
+    """The best checkpoint of a run on ``data``."""
+    student = SPVCNN(channels=4, cells=(50, 50, 10), classes=len(taxonomy), taxonomy=taxonomy)
+    (run / "checkpoints").mkdir()
+    state = {f"student.{name}": value for name, value in student.state_dict().items()}
+    config = {"student": plain(student.config)}
+    content = {"elite_config": config, "state_dict": state, "elite_taxonomy": taxonomy.to_dict()}
+    torch.save(content, run / "checkpoints" / "best.ckpt")
+    (run / "config.yaml").write_text(yaml.safe_dump({"data": {"root": str(data), "val_sequences": "08"}}))
+
+
+def swatch(taxonomy: Taxonomy, i: int) -> str:
+    """Entry of a legend of the page."""
+    red, green, blue = palette(taxonomy)[i]
+    return f'<li><span style="background:#{red:02x}{green:02x}{blue:02x}"></span>{escape(taxonomy.names[i])}</li>'
+
+
+def test_report_of_other_classes_shows_their_names_and_colours(tmp_path: Path, five: SemanticKITTI) -> None:
+    run = write_run(tmp_path / "run", FIVE)
+    write_checkpoint(run, five.layout.root, FIVE)
+    page = report_run(run, device="cpu", frames=1).read_text("utf-8")
+    assert [swatch(FIVE, i) in page for i in range(6)] == [False, True, True, True, True, True]
+    assert "mean IoU 0.0" not in page
+    assert "over the 5 classes of this frame" in page
+    assert "over the 4 classes in the ground truth" in page
+    for word in (">car<", ">road<", "tram & <b>"):
+        assert word not in page
+    expected = bev(five[0].scan.points, class_colors(five[0].labels, FIVE), volume=StudentConfig().volume, size=720)
+    with Image.open(run / "report" / "frame_08_000000_ground_truth.png") as picture:
+        assert np.array_equal(np.asarray(picture.convert("RGB")), expected)
+    assert {path.stem for path in (run / "report").iterdir()} >= {"classes", "class_distance", "confusion"}
+
+
+def test_class_chart_has_the_colours_of_its_taxonomy() -> None:
+    iou = (0.0, 0.9, 0.8, 0.7, 0.6, 0.5)
+    drawn = decoded(class_chart(Evaluation(FIVE.names, iou=iou, present=(1, 2, 4, 5)), None, palette(FIVE)))
+    bars = [(np.abs(drawn.astype(int) - color).max(axis=2) <= 2).sum() > 500 for color in palette(FIVE)]
+    assert bars == [False, True, True, False, True, True]
+
+
+@pytest.mark.usefixtures("blank_charts")
+def test_report_of_a_run_and_a_result_of_other_classes_names_both(tmp_path: Path, five: SemanticKITTI, capsys) -> None:
+    run = write_run(tmp_path / "run")
+    write_checkpoint(run, five.layout.root, FIVE)
+    message = r"evaluation_before\.json: expected the classes of the data, five, found those of semantickitti"
+    with pytest.raises(ConfigError, match=message):
+        report_run(run, device="cpu")
+    assert main(["report", str(run), "--taxonomy", "semantickitti", "--device", "cpu"]) == 2
+    message = "MODEL: expected the classes of the data, semantickitti, found those of five"
+    assert message in capsys.readouterr().err
+    (run / "config.yaml").unlink()  # no data set: the classes are those of the checkpoint nevertheless
+    with pytest.raises(ConfigError, match="found those of semantickitti"):
+        report_run(run, device="cpu")
+
+
+@pytest.mark.usefixtures("blank_charts")
+def test_report_of_an_evaluation_of_other_classes_needs_their_taxonomy(
+    tmp_path: Path, five: SemanticKITTI, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, out, given = tmp_path / "val.json", tmp_path / "out", tmp_path / "five.yaml"
+    file.write_text(json.dumps(evaluation(0, FIVE)))
+    for frame_id in five.ids:
+        path = Layout(out).prediction(*frame_id)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.full(300, 40, "<u4").tofile(path)
+    given.write_text(yaml.safe_dump(FIVE.to_dict()))
+    words = ["report", str(file), "--data", str(five.layout.root), "--predictions", str(out), "--frames", "1"]
+    assert main(words) == 2
+    assert "expected the classes of a packaged taxonomy, found those of five. Give" in capsys.readouterr().err
+    assert main([*words, "--taxonomy", str(given)]) == 0
+    assert swatch(FIVE, 3) in (tmp_path / "val_report" / "index.html").read_text("utf-8")
+    assert main([*words, "--taxonomy", "rellis"]) == 2
+    assert "val.json: expected the classes of the data, rellis, found those of five" in capsys.readouterr().err
+    file.write_text(json.dumps(evaluation(0)))
+    assert main(words) == 2
+    assert "expected raw label ids of semantickitti" in capsys.readouterr().err
+
+
+def test_report_of_results_finds_the_packaged_taxonomy_by_its_names() -> None:
+    nuscenes = load_taxonomy("nuscenes-lidarseg")
+    assert Evaluation().taxonomy is KITTI  # of before version 0.2
+    assert Evaluation(nuscenes.names).taxonomy is nuscenes
+    unknown = Evaluation((*nuscenes.names[:-1], "trees"), "mine")
+    assert unknown.packaged_taxonomy is None
+    assert (unknown.taxonomy.name, unknown.taxonomy.names[-1]) == ("mine", "trees")
+    assert np.array_equal(unknown.taxonomy.colors, default_taxonomy(17).colors)
+
+
+@pytest.mark.parametrize("classes", [2, 255])
+def test_report_of_few_or_many_classes_has_a_legible_confusion_matrix(classes: int) -> None:
+    taxonomy = default_taxonomy(classes)
+    confusion = np.diag(np.arange(float(classes))) + np.eye(classes, k=1)
+    found = Evaluation(taxonomy.names, confusion=tuple(map(tuple, confusion.tolist())))
+    assert found.most_frequent(60) == list(range(max(1, classes - 60), classes))
+    charts = draw_charts(run := Run("many", after=found), taxonomy)
+    with Image.open(io.BytesIO(charts["confusion"].data)) as chart:
+        assert chart.width == (4440 if classes == 255 else 1480)
+    page = render(run, PageImages(taxonomy, charts))
+    assert ("the 60 with the most points" in page) == (classes == 255)
+    assert ('style="width: 2580px; max-width: none"' in page) == (classes == 255)
+
+
+@pytest.mark.usefixtures("blank_charts")
+def test_report_of_a_rule_that_excludes_absent_classes_is_complete(run: Path) -> None:
+    result = evaluation(0)
+    result["iou"][19] = None
+    for band in result["by_distance"]:
+        band["iou"] = [iou if i in band["present"] else None for i, iou in enumerate(band["iou"])]
+    (run / "evaluation.json").write_text(json.dumps(result | {"fw_iou": 0.625}))
+    page = page_of(run)
+    assert page.count("<img ") == 7
+    assert "Frequency-weighted IoU</dt>" in page
+    assert "62.5" in page
 
 
 # ---------------------------------------------------------------------------------------------- records
@@ -557,24 +721,25 @@ step,train/loss,val/miou,val/miou_present,val/teacher_miou,val/teacher_miou_pres
 
 
 class Stripes(Teacher):
-    """A teacher that predicts class 1 + (row + 3 column) % 19 for a pixel, and has its largest logit for class 0."""
+    """A teacher that predicts class 1 + (row + 3 column) % number, and has its largest logit for class 0."""
 
-    def __init__(self) -> None:
+    def __init__(self, number: int = 19) -> None:
         nn.Module.__init__(self)
+        self.number = number
         self.weight = nn.Parameter(torch.zeros(1))
 
     def forward(self, images: Tensor) -> Any:
         return images
 
     def logits_at(self, maps: Any, pixels: Pixels, size: tuple[int, int]) -> TeacherOutput:
-        place = (pixels.position * torch.tensor([1, 3])).sum(dim=1) % 19 + 1
-        logits = nn.functional.one_hot(place, NUM_CLASSES).float()
+        place = (pixels.position * torch.tensor([1, 3])).sum(dim=1) % self.number + 1
+        logits = nn.functional.one_hot(place, self.number + 1).float()
         logits[:, 0] = 9
         return TeacherOutput((), logits)
 
 
-def stripe(row: Any, column: Any) -> Any:
-    return (row + 3 * column) % 19 + 1
+def stripe(row: Any, column: Any, number: int = 19) -> Any:
+    return (row + 3 * column) % number + 1
 
 
 def test_predict_view_predicts_a_grid_of_pixels_and_every_pair(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -586,16 +751,22 @@ def test_predict_view_predicts_a_grid_of_pixels_and_every_pair(monkeypatch: pyte
     assert predicted.image.tolist() == [[stripe(r // 2 * 2, c // 2 * 2) for c in range(7)] for r in range(5)]
 
 
-def test_teaching_panels_show_the_scored_crop(dataset: SemanticKITTI) -> None:
-    frame = dataset[0]
+@pytest.mark.parametrize("taxonomy", [KITTI, FIVE], ids=["semantickitti", "five"])
+def test_teaching_panels_show_the_scored_crop(tmp_path: Path, taxonomy: Taxonomy) -> None:
+    frame, number = write_drive(tmp_path, taxonomy)[0], len(taxonomy) - 1
     assert frame.labels is not None
-    found = compare_with_teacher(frame, frame.labels, Models(Stripes(), IMAGE, road), SMALL.volume)
+    untrained = SegmentationResult(np.full(300, 3, np.uint8), np.ones(300, np.float32), taxonomy.names)
+    models = Models(Stripes(number), IMAGE, lambda scan: untrained)
+    found = compare_with_teacher(frame, frame.labels, models, SMALL.volume, taxonomy)
+    assert found.classes == tuple(range(1, len(taxonomy)))
     rows = np.flatnonzero(in_volume(frame.scan.points, SMALL.volume))
     view = frame_views(frame, rows, IMAGE)[0]
     truth, (row, column) = frame.labels[rows][view.pairs.point], view.pairs.pixel.T
     scored = truth > 0
     assert found.points == scored.sum() > 3
-    shares = [float((guess == truth)[scored].mean()) for guess in (stripe(row, column), np.full(len(truth), 9), truth)]
+    shares = [
+        float((guess == truth)[scored].mean()) for guess in (stripe(row, column, number), np.full(len(truth), 3), truth)
+    ]
     panels = {panel.key: panel for panel in found.panels}
     accuracies = dict(zip(("teacher", "untrained", "student"), shares, strict=True))
     assert {key: panel.accuracy for key, panel in panels.items() if panel.accuracy is not None} == accuracies
@@ -604,7 +775,7 @@ def test_teaching_panels_show_the_scored_crop(dataset: SemanticKITTI) -> None:
     middle = ((view.pairs.pixel + 0.5) * (202 / 64, 960 / 304)).astype(int)
     nearest = np.linalg.norm(frame.scan.points[rows][view.pairs.point], axis=1).argmin()
     drawn = panels["ground_truth"].image[tuple(middle[nearest])]
-    assert drawn.tolist() == class_colors(truth[[nearest]])[0].tolist()
+    assert drawn.tolist() == class_colors(truth[[nearest]], taxonomy)[0].tolist()
 
 
 def write_distilled_run(folder: Path, data: Path) -> Path:
@@ -616,7 +787,7 @@ def write_distilled_run(folder: Path, data: Path) -> Path:
     )
     config = plain(settings)
     config["data"] |= {"root": str(data), "val_sequences": "08"}
-    teacher = Teacher.build(settings.teacher, stages=4, classes=NUM_CLASSES, total_steps=6)
+    teacher = Teacher.build(settings.teacher, stages=4, classes=20, total_steps=6)
     state = {f"student.{name}": value for name, value in SPVCNN.from_config(SMALL).state_dict().items()}
     state |= {f"distillation.teacher.{name}": value for name, value in teacher.trained_state().items()}
     checkpoint = {"elite_config": config, "state_dict": state, "elite_teacher": {"total_steps": 6, "base": ""}}

@@ -1,6 +1,8 @@
 """The viewer without a browser: colours, picking, texts, sources, background work."""
 
+import re
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,40 +13,46 @@ from elite.datasets.dense_labels import write_dense
 from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import ConfigError, DataError
 from elite.inference import Segmenter
-from elite.labels import COLORS, SAFE_COLORS, to_raw
+from elite.layout import Layout
 from elite.student import SPVCNN, save_student
+from elite.taxonomy import Taxonomy, default_taxonomy, load_taxonomy
 from elite.types import Camera, Frame, Scan
 from elite.viewer import DataSource, SavedPredictions, ScanSource, StudentPredictor, open_data
 from elite.viewer.background import Background
-from elite.viewer.cloud import Cloud, PointPrediction, first_per_cell, merge, pick, visible_points
+from elite.viewer.cloud import Cloud, PointPrediction, counts, first_per_cell, merge, pick, visible_points
 from elite.viewer.colors import Mode, make_style, missing, point_colors, ramp
 from elite.viewer.frame_cache import FrameCache
 from elite.viewer.images import draw_labels, draw_regions
-from elite.viewer.text import legend_label, picked, status, worst
+from elite.viewer.text import legend_css, legend_label, picked, status, worst
 from elite.viewer.window import first_choice, open_window
 from tests.support.scans import random_scan, write_frame
+from tests.support.semantickitti import KITTI
+from tests.support.taxonomies import FIVE
 from tests.support.waiting import PATIENCE_S, wait_until
 
-STYLE = make_style(dark=True, safe=False)
+STYLE = make_style(KITTI, dark=True, safe=False)
+BOTH = pytest.mark.parametrize("taxonomy", [KITTI, FIVE], ids=["semantickitti", "five"])
 
 
-def cloud(truth: list[int] | None, predicted: list[int] | None, n: int = 4) -> Cloud:
+def cloud(truth: list[int] | None, predicted: list[int] | None, n: int = 4, taxonomy: Taxonomy = KITTI) -> Cloud:
     points = np.arange(3 * n, dtype=np.float32).reshape(n, 3)
+    labels = np.array(truth, np.uint8) if truth else None
     prediction = PointPrediction(np.array(predicted, np.uint8)) if predicted else None
-    return Cloud(
-        points, np.linspace(0, 1, n, dtype=np.float32), np.array(truth, np.uint8) if truth else None, None, prediction
-    )
+    return Cloud(points, np.linspace(0, 1, n, dtype=np.float32), taxonomy, labels, None, prediction)
 
 
 # ---- colours --------------------------------------------------------------------------------------------------
 
 
+@BOTH
 @pytest.mark.parametrize("dark", [True, False])
-@pytest.mark.parametrize(("safe", "table"), [(False, COLORS), (True, SAFE_COLORS)])
-def test_point_colours_by_class_use_visible_class_colours(dark, safe, table):
-    style = make_style(dark=dark, safe=safe)
+@pytest.mark.parametrize("safe", [False, True])
+def test_point_colours_by_class_use_visible_class_colours(dark, safe, taxonomy):
+    style, table = make_style(taxonomy, dark=dark, safe=safe), taxonomy.safe_colors if safe else taxonomy.colors
     luma = table @ np.array([0.299, 0.587, 0.114])
-    kept = ((luma >= 72) if dark else (luma <= 190)) & (np.arange(20) > 0)
+    kept = ((luma >= 72) if dark else (luma <= 190)) & (np.arange(len(taxonomy)) > 0)
+    assert kept.any()
+    assert len(style.classes) == len(taxonomy)
     np.testing.assert_array_equal(style.classes[kept], table[kept])
     changed = style.classes[~kept] @ np.array([0.299, 0.587, 0.114])
     assert (changed[1:] > 70).all() if dark else (changed[1:] < 192).all()
@@ -88,6 +96,7 @@ def test_points_of_hidden_classes_are_not_drawn():
     labels = np.array([1, 2, 2, 0], np.uint8)
     assert visible_points(labels, frozenset({2}), 4).tolist() == [True, False, False, True]
     assert visible_points(None, frozenset({2}), 3).all()
+    assert visible_points(np.array([254, 3], np.uint8), frozenset({254}), 2).tolist() == [False, True]
 
 
 # ---- points ---------------------------------------------------------------------------------------------------
@@ -112,7 +121,7 @@ def test_thin_points_keeps_one_point_per_cube():
 def test_map_frames_without_labels_are_unlabelled():
     later = cloud(None, [5, 5, 5, 5])
     both = merge(
-        [cloud([1, 2, 3, 4], None), Cloud(later.points + 50, later.remission, prediction=later.prediction)], 0.1
+        [cloud([1, 2, 3, 4], None), Cloud(later.points + 50, later.remission, KITTI, prediction=later.prediction)], 0.1
     )
     assert both.ground_truth.tolist() == [1, 2, 3, 4, 0, 0, 0, 0]
     assert both.prediction.labels.tolist() == [0, 0, 0, 0, 5, 5, 5, 5]
@@ -142,6 +151,37 @@ def test_legend_shows_iou_or_point_counts():
     counted = np.bincount([1, 1, 2, 2], minlength=20)
     assert legend_label(1, both, counted) == "car\t50.0\N{NO-BREAK SPACE}%"
     assert legend_label(1, cloud([1, 1, 2, 2], None), counted) == "car\t2"
+    assert legend_label(4, both, counted) == "truck\tabsent"
+
+
+def test_legend_of_other_classes_shows_their_names():
+    counted = counts(np.array([1, 1, 0, 4], np.uint8), len(FIVE))
+    assert counted.tolist() == [1, 2, 0, 0, 1, 0]
+    known = cloud([1, 1, 0, 4], [1, 4, 1, 4], taxonomy=FIVE)
+    assert known.score is not None
+    assert known.score.present == (1, 4)
+    assert known.score.miou_present == pytest.approx(0.5)
+    assert legend_label(1, known, counted) == "tram & <b>\t50.0\N{NO-BREAK SPACE}%"
+    assert legend_label(3, known, counted) == "track\tabsent"
+    assert legend_label(4, known, counted) == "_mast with a rather lon\N{HORIZONTAL ELLIPSIS}\t50.0\N{NO-BREAK SPACE}%"
+    assert legend_label(0, known, counted) == "nothing\t1"
+
+
+@pytest.mark.parametrize("classes", [2, 6, 20, 255])
+def test_legend_style_has_a_colour_per_class_and_scrolls_if_long(classes):
+    taxonomy = default_taxonomy(classes)
+    ids = {f"box{i}": i for i in range(classes)}
+    css = legend_css(ids, make_style(taxonomy, dark=True, safe=False), taxonomy.names)
+    assert css.count("::before {background:#") == classes
+    assert ("overflow-y:auto" in css) == (classes == 255)
+
+
+def test_legend_style_of_long_names_moves_the_numbers():
+    tabs = [
+        float(re.search(r"tab-size:([\d.]+)em", legend_css({"a": 1}, STYLE, t.names))[1])
+        for t in (KITTI, load_taxonomy("nuscenes-lidarseg"))
+    ]
+    assert tabs == [9.5, 13.2]
 
 
 def test_viewer_texts_from_files_are_escaped():
@@ -151,20 +191,22 @@ def test_viewer_texts_from_files_are_escaped():
         assert "<i>" not in html
 
 
-def test_describe_point_shows_every_known_value():
-    logits = np.zeros((4, 20), np.float32)
-    logits[2, 9] = 3
-    known = cloud([1, 1, 9, 1], None)
-    known = Cloud(
-        known.points,
-        known.remission,
-        known.ground_truth,
-        np.full(4, (9 << 16) | 77, np.uint32),
-        PointPrediction.from_logits(logits),
+@pytest.mark.parametrize(
+    ("taxonomy", "class_id", "words"),
+    [(KITTI, 9, ("road", "raw id 60", "raw id 40")), (FIVE, 1, ("tram &amp; &lt;b&gt;", "raw id 60", "raw id 300"))],
+)
+def test_describe_point_shows_every_known_value(taxonomy, class_id, words):
+    logits = np.zeros((4, len(taxonomy)), np.float32)
+    logits[2, class_id] = 3
+    known = replace(
+        cloud([2, 2, class_id, 2], None, taxonomy=taxonomy),
+        objects=np.full(4, (class_id << 16) | 77, np.uint32),
+        prediction=PointPrediction.from_logits(logits),
     )
     html = picked(known, 2, 60, {"image_2": (4, 5)})
-    for word in ("road", "raw id 60", "raw id 40", "77", "3.00", "row 4, column 5"):
+    for word in (*words, "77", "3.00", "row 4, column 5"):
         assert word in html
+    assert "<b>tram & <b>" not in html
 
 
 # ---- sources --------------------------------------------------------------------------------------------------
@@ -176,9 +218,9 @@ def test_data_source_reads_images_poses_labels_and_predictions(kitti: Path, tmp_
     write_dense(dataset.layout, "00", "000000", "image_2_pseudo", semantic=ids, instance=ids)
     folder = tmp_path / "out" / "sequences" / "00" / "predictions"
     folder.mkdir(parents=True)
-    to_raw(dataset[1].labels).astype("<u4").tofile(folder / "000001.label")
+    KITTI.to_raw(dataset[1].labels).astype("<u4").tofile(folder / "000001.label")
 
-    source = open_data(kitti, predictor=SavedPredictions(tmp_path / "out"))
+    source = open_data(kitti, predictions=tmp_path / "out")
     assert source.dense == ("image_2_pseudo",)
     scene = source.read(0)
     assert (scene.dense["image_2_pseudo"] == 1).all()
@@ -243,7 +285,7 @@ def test_scene_view_camera_that_returns_has_its_picture_and_place(kitti: Path):
 
 
 def test_data_source_with_a_removed_scan_reports_a_data_error(tiny_kitti: Path, tmp_path: Path):
-    source, live = open_data(tiny_kitti), ScanSource("live")
+    source, live = open_data(tiny_kitti), ScanSource("live", KITTI)
     source.dataset.scan_path(0).unlink()
     live.add(tmp_path / "gone.bin", source.dataset.label_path(0))
     for ask in (lambda: source.raw_label(0, 3), lambda: live.predict(0), lambda: source.dataset.labels(0)):
@@ -271,15 +313,75 @@ def test_student_predictions_have_logits_except_with_votes():
     assert voting.confidence is not None
 
 
-def test_scan_source_adds_scans_one_by_one(tmp_path: Path):
-    source = ScanSource("live")
+@BOTH
+def test_scan_source_adds_scans_one_by_one(taxonomy, tmp_path: Path):
+    source = ScanSource("live", taxonomy)
     scan = random_scan(np.random.default_rng(0), 30)
     scan.tofile(tmp_path / "7.bin")
     np.full(30, 40, "<u4").tofile(tmp_path / "7.label")
     source.add(tmp_path / "7.bin", tmp_path / "7.label")
     assert source.ids == [("live", "7")]
     np.testing.assert_array_equal(source.read(0).frame.scan.points, scan[:, :3])
-    assert (source.predict(0).labels == 9).all()
+    assert (source.predict(0).labels == taxonomy.train_id["road" if taxonomy is KITTI else "track"]).all()
+    assert source.read(0).cloud(None).taxonomy is taxonomy
+
+
+def write_five(root: Path) -> Path:
+    """One frame with the classes of ``FIVE``, and predictions that are all right."""
+    raw = np.repeat([9, 300, 2, 0, 40, 5, 7], 20)
+    write_frame(root, "00", "000000", random_scan(np.random.default_rng(0), len(raw)), raw)
+    path = Layout(root).prediction("00", "000000")
+    path.parent.mkdir()
+    FIVE.to_raw(FIVE.to_train(raw)).astype("<u4").tofile(path)
+    return root
+
+
+def test_data_source_of_other_classes_reads_labels_and_predictions(tmp_path: Path):
+    source = open_data(write_five(tmp_path), predictions=tmp_path, taxonomy=FIVE)
+    cloud = source.read(0).cloud(source.predict(0))
+    assert source.taxonomy is FIVE
+    assert np.bincount(cloud.ground_truth).tolist() == [20, 40, 20, 20, 20, 20]
+    assert cloud.score.miou_present == source.score(0).miou_present == pytest.approx(1)
+    assert source.raw_label(0, 0) == 9
+    with open_window(source, first_choice(source), host="127.0.0.1", port=0) as viewer:
+        wait_until(lambda: viewer.shown == 0)
+        boxes = {i: box for i, box in viewer.panel.classes if box.visible}
+        assert list(boxes) == [1, 2, 3, 4, 5, 0]
+        assert boxes[3].label == "track\t100.0\N{NO-BREAK SPACE}%"
+        assert viewer.panel.class_name.options == FIVE.names[1:]
+
+
+def test_data_source_of_unknown_raw_ids_names_its_taxonomy(tmp_path: Path):
+    source = open_data(write_five(tmp_path))
+    with pytest.raises(
+        DataError, match=r"000000\.label: expected raw label ids of semantickitti.*found \[2, 5, 7, 9, 300\]"
+    ):
+        source.read(0)
+
+
+def test_data_source_of_a_model_has_its_taxonomy_and_no_other(tmp_path: Path):
+    student = SPVCNN(channels=4, cells=(50, 50, 10), classes=len(FIVE), taxonomy=FIVE)
+    predictor = StudentPredictor(Segmenter(student))
+    source = open_data(write_five(tmp_path), predictor=predictor)
+    assert source.taxonomy == FIVE
+    assert source.predict(0).logits.shape == (140, len(FIVE))
+    assert source.score(0) is not None
+    with pytest.raises(
+        ConfigError, match=r"MODEL: expected the classes of the data, semantickitti, found those of five"
+    ):
+        open_data(tmp_path, predictor=predictor, taxonomy=KITTI)
+
+
+@pytest.mark.parametrize("classes", [2, 255])
+def test_window_of_few_or_many_classes_shows_all_of_them(classes, tmp_path: Path):
+    taxonomy = default_taxonomy(classes)
+    raw = np.arange(10 * classes) % classes
+    write_frame(tmp_path, "00", "000000", random_scan(np.random.default_rng(0), len(raw)), raw)
+    source = open_data(tmp_path, taxonomy=taxonomy)
+    with open_window(source, first_choice(source), host="127.0.0.1", port=0) as viewer:
+        wait_until(lambda: viewer.shown == 0)
+        assert sum(box.visible for _, box in viewer.panel.classes) == classes
+        assert len(np.unique(viewer.scene._cloud.colors, axis=0)) > 0.9 * classes
 
 
 # ---- background -----------------------------------------------------------------------------------------------
@@ -325,13 +427,13 @@ def test_background_work_drops_outdated_requests_and_results():
 def test_rank_frames_puts_the_worst_first(tiny_kitti: Path, tmp_path: Path):
     dataset = SemanticKITTI(tiny_kitti, "00,08")
     for frame, wrong in zip(dataset, (100, 400, 0), strict=True):
-        labels = to_raw(frame.labels)
+        labels = KITTI.to_raw(frame.labels)
         labels[:wrong] = 30
         path = dataset.layout.prediction(frame.sequence, frame.name)
         path.parent.mkdir(parents=True, exist_ok=True)
         labels.astype("<u4").tofile(path)
     news = threading.Semaphore(0)
-    cache = FrameCache(DataSource(dataset, SavedPredictions(tiny_kitti)), news.release, lambda error: None)
+    cache = FrameCache(DataSource(dataset, SavedPredictions(tiny_kitti, KITTI)), news.release, lambda error: None)
     assert cache.ranking() == ([], 0, 3)
     cache.rank()
     for _ in range(3):
@@ -420,6 +522,17 @@ def test_stream_with_view_prints_the_address_of_the_window(tmp_path: Path, capsy
 def test_view_impossible_arguments_are_refused_before_the_window(arguments, word, tiny_kitti: Path, capsys):
     assert main(["view", str(tiny_kitti), "--port", "0", *arguments]) == 2
     assert word in capsys.readouterr().err
+
+
+def test_view_of_a_model_with_other_classes_names_both(tiny_kitti: Path, tmp_path: Path, capsys):
+    save_student(SPVCNN(channels=4, cells=(50, 50, 10)), tmp_path / "student.safetensors")
+    words = ["view", str(tmp_path / "student.safetensors"), str(tiny_kitti), "--port", "0", "--taxonomy"]
+    assert main([*words, "nuscenes-lidarseg"]) == 2
+    assert (
+        "expected the classes of the data, nuscenes-lidarseg, found those of semantickitti" in capsys.readouterr().err
+    )
+    assert main([*words, "kitty"]) == 2
+    assert "taxonomy: expected" in capsys.readouterr().err
 
 
 def test_view_without_its_extra_names_it(tiny_kitti: Path, monkeypatch, capsys):

@@ -16,10 +16,10 @@ import viser
 from PIL import Image
 
 from elite.datasets.semantickitti import SemanticKITTI
-from elite.labels import CLASS_ID, COLORS, SAFE_COLORS
 from elite.viewer import DataSource, ScanSource, Viewer, first_choice, open_window
 from elite.viewer.source import Source
 from tests.support.scans import write_frame
+from tests.support.semantickitti import KITTI
 from tests.support.waiting import PATIENCE_S, wait_until
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
@@ -35,7 +35,7 @@ FLAGS = [
     "--host-resolver-rules=MAP evil.example 127.0.0.1",  # for the browser, another site
 ]
 SIZE = {"width": 960, "height": 600}
-CAR, ROAD, BUILDING = (CLASS_ID[name] for name in ("car", "road", "building"))
+CAR, ROAD, BUILDING = (KITTI.train_id[name] for name in ("car", "road", "building"))
 LOOKS = Path(__file__).with_name("viewer_looks.png")  # a screenshot of 48 x 30 pixels
 
 
@@ -91,7 +91,7 @@ class Window:
     def points(self, class_id: int) -> int:
         """Pixels of the scene in exactly the colour of a class, left of the panels."""
         scene = self.pixels()[40:400, : SIZE["width"] - 340]
-        return int((scene == COLORS[class_id]).all(axis=2).sum())
+        return int((scene == KITTI.colors[class_id]).all(axis=2).sum())
 
     def wait_for(self, condition: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + PATIENCE_S
@@ -161,7 +161,7 @@ def test_playback_cycles_through_the_frames(window):
 
 def test_click_shows_the_point_below_it(window):
     scene = window.pixels()[:, : SIZE["width"] - 340]
-    row, column = np.argwhere((scene == COLORS[CAR]).all(axis=2)).mean(axis=0)
+    row, column = np.argwhere((scene == KITTI.colors[CAR]).all(axis=2)).mean(axis=0)
     window.page.mouse.click(column, row)
     window.wait_for(lambda: window.page.get_by_text("raw id 10").is_visible(), "the point is described")
     assert window.page.get_by_role("cell", name="remission").is_visible()
@@ -170,7 +170,9 @@ def test_click_shows_the_point_below_it(window):
 def test_keys_change_colours_and_ground(window):
     page = window.page
     page.keyboard.press("o")
-    window.wait_for(lambda: (window.pixels() == SAFE_COLORS[CAR]).all(axis=2).sum() > 500, "safe colours are drawn")
+    window.wait_for(
+        lambda: (window.pixels() == KITTI.safe_colors[CAR]).all(axis=2).sum() > 500, "safe colours are drawn"
+    )
     page.keyboard.press("o")
     page.keyboard.press("l")
     window.wait_for(lambda: window.pixels()[45:60, 300:500].min() > 240, "the ground is light")
@@ -205,7 +207,7 @@ def test_window_with_a_damaged_scan_reports_it_and_shows_the_next(open_page, dri
 
 
 def test_live_window_follows_scans_and_shows_names_as_text(open_page, drive, tmp_path):
-    source = ScanSource("live")
+    source = ScanSource("live", KITTI)
     window = open_page(source, live=True)
     window.wait_for(lambda: window.page.get_by_text("Waiting for the first scan").is_visible(), "it waits")
     markup = "<img src=x onerror=\"document.title='owned'\">"

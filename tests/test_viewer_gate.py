@@ -32,6 +32,7 @@ from elite.student import SPVCNN, save_student
 from elite.viewer import ScanSource, Viewer, first_choice, open_data, open_window
 from elite.viewer.gate import MESSAGE_BYTES, Gate, GuardedServer, MeteredConnection, listen
 from tests.support.scans import random_scan
+from tests.support.semantickitti import KITTI
 from tests.support.waiting import PATIENCE_S, wait_until
 
 PROTOCOL = f"viser-v{viser.__version__}"
@@ -139,7 +140,7 @@ def opened(folder: Path, **options) -> Viewer:
     """A viewer on one scan, drawn."""
     random_scan(np.random.default_rng(0)).tofile(folder / "0.bin")
     np.full(500, 40, "<u4").tofile(folder / "0.label")
-    source = ScanSource("live")
+    source = ScanSource("live", KITTI)
     source.add(folder / "0.bin", folder / "0.label")
     return open_window(source, first_choice(source), port=0, **options)
 

@@ -15,7 +15,6 @@ import elite
 from elite.datasets import SemanticKITTI
 from elite.figures import stack_panels
 from elite.geometry import Volume
-from elite.labels import NUM_CLASSES
 from elite.report import bev, class_colors, error_colors
 from elite.synthetic import DriveConfig
 from elite.synthetic.camera import photograph
@@ -43,7 +42,8 @@ def views_from_above(dataset: SemanticKITTI, frame: int, student: Path) -> np.nd
     scan, truth = dataset[frame].scan, dataset[frame].labels
     assert truth is not None
     prediction = elite.Segmenter.load(student)(scan.points, scan.remission).labels
-    colors = (class_colors(truth), class_colors(prediction), error_colors(truth, prediction))
+    classes = [class_colors(labels, dataset.taxonomy) for labels in (truth, prediction)]
+    colors = (*classes, error_colors(truth, prediction))
     views = [bev(scan.points, color, volume=VOLUME, size=820, dot=5) for color in colors]
     return np.hstack([np.pad(view, ((0, 0), (0, SPACE), (0, 0)), constant_values=255) for view in views])[:, :-SPACE]
 
@@ -53,7 +53,7 @@ def main(demo: Path, out: Path, frame: int) -> None:
     above = Image.fromarray(views_from_above(dataset, frame, demo / "run" / "checkpoints" / "best.ckpt"))
     front = Image.fromarray(camera_image("08", frame, len(dataset), seed=0))
     strip = above.resize((front.width, round(above.height * front.width / above.width)), Image.Resampling.BOX)
-    below = stack_panels({TITLE: np.asarray(strip)}, range(1, NUM_CLASSES))
+    below = stack_panels({TITLE: np.asarray(strip)}, range(1, len(dataset.taxonomy)), dataset.taxonomy)
     # A palette of 256 colours would merge the colours of classes.
     Image.fromarray(np.vstack([np.asarray(front), below])).save(out, quality=86, subsampling=0)
     print(out)

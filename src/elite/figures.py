@@ -8,10 +8,10 @@ from jaxtyping import Float32, UInt8
 
 from elite.config import StudentConfig
 from elite.errors import require_extra
-from elite.formatting import hex_color
+from elite.formatting import hex_color, shortened
 from elite.geometry import Volume, in_volume
-from elite.labels import CLASS_NAMES
-from elite.pictures import BACKGROUND, INK, PALETTE, RING, paint
+from elite.pictures import BACKGROUND, INK, RING, paint, palette
+from elite.taxonomy import Taxonomy
 
 require_extra("matplotlib", "report", needed_for="'elite report' and --pictures")
 
@@ -22,6 +22,7 @@ from matplotlib.patches import Circle, Patch, Polygon  # noqa: E402
 from matplotlib.patheffects import withStroke  # noqa: E402
 
 _DPI = 100
+_NAME = 40  # characters of a class name; longer ones are cut
 
 
 class PixelCanvas:
@@ -141,12 +142,13 @@ def _label(canvas: PixelCanvas, x: float, y: float, text: str, unit: float) -> N
 
 
 def stack_panels(
-    panels: Mapping[str, UInt8[np.ndarray, "h w 3"]], classes: Sequence[int]
+    panels: Mapping[str, UInt8[np.ndarray, "h w 3"]], classes: Sequence[int], taxonomy: Taxonomy
 ) -> UInt8[np.ndarray, "rows w 3"]:
     """Images of one size below each other, each under its title, and a legend of ``classes`` (train ids)."""
     title, row = 30, 24
     height, width = next(iter(panels.values())).shape[:2]
-    columns = max(1, width // 140)
+    names = [shortened(taxonomy.names[i], _NAME) for i in classes]
+    columns = max(1, width // max(140, 36 + 8 * max(map(len, names), default=0)))
     rows = -(-len(classes) // columns)
     canvas = PixelCanvas(len(panels) * (title + height) + rows * row + (14 if rows else 0), width)
     for i, (text, image) in enumerate(panels.items()):
@@ -154,14 +156,16 @@ def stack_panels(
         canvas.text(8, top + title / 2, text, 15)
         canvas.image(image, top=top + title)
     if rows:
-        _draw_legend(canvas, classes, columns)
+        _draw_legend(canvas, names, palette(taxonomy)[list(classes)], columns)
     return canvas.pixels()
 
 
-def _draw_legend(canvas: PixelCanvas, classes: Sequence[int], columns: int) -> None:
-    handles = [Patch(facecolor=PALETTE[i] / 255, label=CLASS_NAMES[i]) for i in classes]
-    canvas.axes.legend(
-        handles=handles,
+def _draw_legend(
+    canvas: PixelCanvas, names: Sequence[str], colors: UInt8[np.ndarray, "classes 3"], columns: int
+) -> None:
+    legend = canvas.axes.legend(
+        [Patch(facecolor=color / 255) for color in colors],
+        names,
         ncols=columns,
         loc="lower left",
         frameon=False,
@@ -173,3 +177,5 @@ def _draw_legend(canvas: PixelCanvas, classes: Sequence[int], columns: int) -> N
         fontsize=points(14),
         labelcolor=hex_color(INK),
     )
+    for text in legend.get_texts():
+        text.set_parse_math(False)  # $ in a name

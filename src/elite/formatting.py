@@ -13,6 +13,11 @@ def count(number: int) -> str:
     return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
+def shortened(name: str, most: int) -> str:
+    """A name of at most ``most`` characters, with an ellipsis if it was longer."""
+    return name if len(name) <= most else name[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
 def hex_color(color: Iterable[int]) -> str:
     """An RGB colour (0..255) as in CSS, such as #ff453a."""
     return "#" + bytes([*color]).hex()

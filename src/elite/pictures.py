@@ -5,13 +5,14 @@ Pixels are (row, column); colours are RGB, 0..255, one row per point of the scan
 
 import io
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int64, Integer, UInt8
 from PIL import Image
 
-from elite.labels import COLORS, IGNORE
+from elite.taxonomy import IGNORE, Taxonomy
 from elite.types import PointPixelPairs
 
 RGB = tuple[int, int, int]
@@ -39,14 +40,21 @@ def darken(colors: UInt8[np.ndarray, "n 3"], maximum: float = 190) -> UInt8[np.n
     return (colors * np.minimum(maximum / luma, 1)).round().astype(np.uint8)
 
 
-# SemanticKITTI chose its colours for another viewer: on a dark background, sidewalk is nearly invisible and unlabelled
-# points are black. Dark hues are therefore brightened, and unlabelled points are faint grey.
-PALETTE: UInt8[np.ndarray, "20 3"] = np.vstack([[UNSCORED], brighten(COLORS[IGNORE + 1 :])]).astype(np.uint8)
+@lru_cache(maxsize=16)
+def palette(taxonomy: Taxonomy) -> UInt8[np.ndarray, "classes 3"]:
+    """Return the colours of classes on a dark background, one per train id; the array is read-only.
+
+    Data sets chose their colours for other backgrounds: on a dark one, SemanticKITTI's sidewalk is nearly invisible.
+    Dark hues are therefore brightened, and unlabelled points are faint grey.
+    """
+    colors = np.vstack([[UNSCORED], brighten(taxonomy.colors[IGNORE + 1 :])]).astype(np.uint8)
+    colors.flags.writeable = False
+    return colors
 
 
-def class_colors(labels: Integer[np.ndarray, "n"]) -> UInt8[np.ndarray, "n 3"]:
-    """Return the class colour of each point; ``labels`` are train ids 0..19."""
-    return PALETTE[labels]
+def class_colors(labels: Integer[np.ndarray, "n"], taxonomy: Taxonomy) -> UInt8[np.ndarray, "n 3"]:
+    """Return the class colour of each point; ``labels`` are train ids."""
+    return palette(taxonomy)[labels]
 
 
 def error_colors(
@@ -124,16 +132,16 @@ def overlay(
 def tinted(
     image: UInt8[np.ndarray, "h w 3"],
     labels: UInt8[np.ndarray, "h w"],
+    colors: UInt8[np.ndarray, "classes 3"],
     *,
-    palette: UInt8[np.ndarray, "20 3"] = PALETTE,
     strength: float = 0.62,
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Blend class colours over the grey image; pixels without a label are darker.
+    """Blend the ``colors`` of classes over the grey image; pixels without a label are darker.
 
     The image is grey because its own colours would distort those of the classes.
     """
     grey = luminance(image)[..., None]
-    mixed = np.where((labels != IGNORE)[..., None], strength * palette[labels] + (1 - strength) * grey, 0.6 * grey)
+    mixed = np.where((labels != IGNORE)[..., None], strength * colors[labels] + (1 - strength) * grey, 0.6 * grey)
     return mixed.round().astype(np.uint8)
 
 

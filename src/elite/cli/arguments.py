@@ -1,10 +1,15 @@
 """Arguments that several commands share."""
 
+from argparse import Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from elite.cli.parser import Flag, Parser, check_data, check_model, check_scans
 from elite.errors import ConfigError
 from elite.paths import expanded
+
+if TYPE_CHECKING:
+    from elite.taxonomy import Taxonomy
 
 BACKENDS = ("auto", "native", "torch", "spconv")
 PRECISIONS = ("fp32", "bf16")
@@ -62,9 +67,21 @@ def add_labels(parser: Parser) -> None:
     parser.add("--labels", default="labels", metavar="NAME", help="Label folder: labels, labels_partial, scribbles.")
 
 
-def add_taxonomy(parser: Parser) -> None:
-    text = "Classes of the labels: a packaged taxonomy or a YAML file (default: semantickitti)."
-    parser.add("--taxonomy", default="semantickitti", metavar="NAME|YAML", help=text)
+def add_taxonomy(parser: Parser, default: str | None = "semantickitti", text: str = "") -> None:
+    """Add --taxonomy; ``text`` describes a default that is computed."""
+    text = f"Classes of the labels: a packaged taxonomy or a YAML file{text}."
+    parser.add("--taxonomy", default=default, metavar="NAME|YAML", help=text)
+
+
+def given_taxonomy(args: Namespace) -> "Taxonomy | None":
+    """Return the taxonomy of ``add_taxonomy``; None if the option is not given.
+
+    Raises:
+        ConfigError: an unknown name, or a file that describes no taxonomy.
+    """
+    from elite.taxonomy import load_taxonomy
+
+    return None if args.taxonomy is None else load_taxonomy(args.taxonomy)
 
 
 def add_cameras(parser: Parser, default: str | None, text: str = "") -> None:

@@ -3,7 +3,7 @@
 from argparse import Namespace
 from functools import partial
 
-from elite.cli.arguments import add_cameras, add_device, add_json, add_strict
+from elite.cli.arguments import add_cameras, add_device, add_json, add_strict, add_taxonomy, given_taxonomy
 from elite.cli.outputs import save_json
 from elite.cli.parser import Command, Parser, check_data, count
 from elite.errors import ConfigError
@@ -17,6 +17,7 @@ def report(args: Namespace) -> int:
     from elite.report import report_evaluation, report_run
 
     options = {"data": args.data, "frames": args.frames, "device": args.device, "strict": args.strict}
+    options["taxonomy"] = given_taxonomy(args)
     if args.cameras is not None:
         options["cameras"] = parse_names(args.cameras)
     scored = {"predictions": args.predictions, "checkpoint": args.model}
@@ -42,6 +43,7 @@ def _report_arguments(parser: Parser) -> None:
     parser.add("--predictions", type=expanded, metavar="FOLDER", help=text)
     parser.add("--model", type=expanded, metavar="MODEL", help="Student that the evaluation has scored.")
     add_cameras(parser, None, " (default: those of the teacher, otherwise image_2)")
+    add_taxonomy(parser, None, " (default: that of the student, otherwise of the evaluation)")
     parser.add("--frames", type=count, default=3, metavar="N", help="Number of frames with pictures.")
     add_device(parser)
     add_strict(parser)

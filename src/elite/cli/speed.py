@@ -67,7 +67,7 @@ def stream(args: Namespace) -> int:
         say(line, error=True)
 
     segmenter = load_segmenter(args.model, args)
-    with live_window(args, notify) if args.view else nullcontext(lambda job: None) as show:
+    with live_window(args, segmenter.taxonomy, notify) if args.view else nullcontext(lambda job: None) as show:
         run = Stream(segmenter, args.folder, args.out, drop=args.drop, notify=notify, on_labelled=show)
         notify(f"labels of the scans that appear in {args.folder} go to {args.out}")
         try:

@@ -5,7 +5,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from elite.cli.arguments import add_cameras, add_compute, add_data, add_labels, add_model, add_selection
+from elite.cli.arguments import (
+    add_cameras,
+    add_compute,
+    add_data,
+    add_labels,
+    add_model,
+    add_selection,
+    add_taxonomy,
+    given_taxonomy,
+)
 from elite.cli.parser import Command, Flag, Parser
 from elite.cli.scans import load_segmenter, report_unused
 from elite.errors import ConfigError, require_extra
@@ -15,6 +24,7 @@ from elite.terminal import say
 
 if TYPE_CHECKING:
     from elite.prediction_files import PredictionJob
+    from elite.taxonomy import Taxonomy
 
 _WINDOW = "Window"
 
@@ -26,7 +36,6 @@ def view(args: Namespace) -> int:
     require_extra("viser", "view")
 
     from elite.viewer import (
-        SavedPredictions,
         StudentPredictor,
         TeacherPredictor,
         first_choice,
@@ -35,12 +44,10 @@ def view(args: Namespace) -> int:
         open_window,
     )
 
-    predictor, teacher = None, None
+    taxonomy, predictor, teacher = given_taxonomy(args), None, None
     if args.model:
         predictor = StudentPredictor(load_segmenter(args.model, args))
         teacher = TeacherPredictor(args.model, args.device) if has_teacher(args.model) else None
-    elif args.predictions:
-        predictor = SavedPredictions(args.predictions)
     source = open_data(
         args.data,
         sequences=args.sequences,
@@ -50,7 +57,9 @@ def view(args: Namespace) -> int:
         pseudo=args.pseudo,
         derived=args.derived,
         predictor=predictor,
+        predictions=args.predictions,
         teacher=teacher,
+        taxonomy=taxonomy,
     )
     report_unused(source.dataset)
     choice = first_choice(source, light=args.light, safe=args.safe_colors)
@@ -73,6 +82,7 @@ def _view_arguments(parser: Parser) -> None:
     add_cameras(parser, None, " (default: all)")
     add_selection(parser)
     add_labels(parser)
+    add_taxonomy(parser, None, " (default: that of MODEL, otherwise of DATA)")
     add_window(parser)
     add_compute(parser)
 
@@ -81,13 +91,15 @@ VIEW = Command(view, _view_arguments, "[MODEL] DATA [options]", "elite view stud
 
 
 @contextmanager
-def live_window(args: Namespace, notify: Callable[[str], None]) -> Iterator[Callable[["PredictionJob"], None]]:
+def live_window(
+    args: Namespace, taxonomy: "Taxonomy", notify: Callable[[str], None]
+) -> Iterator[Callable[["PredictionJob"], None]]:
     """Open a window and give the function that shows a labelled scan in it."""
     require_extra("viser", "view")
 
     from elite.viewer import ScanSource, first_choice, open_window
 
-    source = ScanSource(args.folder.resolve().name)
+    source = ScanSource(args.folder.resolve().name, taxonomy)
     choice = first_choice(source, light=args.light, safe=args.safe_colors)
     with open_window(
         source, choice, host=args.host, port=args.port, require_token=args.require_token, live=True

@@ -220,7 +220,8 @@ class FrameLabeller:
         semantic = self.frames.taxonomy.to_raw(dense.label)
         seconds = round(time.monotonic() - began, 3)
         if self.draw is not None:
-            write_bytes(picture, encode_png(self.draw(view.image, seeds, regions, dense)).data)
+            drawn = self.draw(view.image, seeds, regions, dense, self.frames.taxonomy)
+            write_bytes(picture, encode_png(drawn).data)
         about = {"prompts": dense.prompts, "coverage": float((dense.label > 0).mean()), "seconds": seconds}
         contents = {"semantic": encode_ids(semantic), "instance": encode_ids(dense.instance)}
         size = output.write(contents, {**provenance, **about, "versions": self.versions})

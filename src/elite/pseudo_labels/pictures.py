@@ -5,29 +5,29 @@ from jaxtyping import UInt8
 from scipy.ndimage import binary_erosion
 
 from elite.figures import stack_panels
-from elite.labels import CLASS_NAMES
-from elite.pictures import CORRECT, PALETTE, WRONG, dimmed, overlay, tinted
+from elite.pictures import CORRECT, WRONG, dimmed, overlay, palette, tinted
 from elite.pseudo_labels.records import DenseLabel, Seeds
 from elite.pseudo_labels.vote import Regions, nearest_entity
+from elite.taxonomy import Taxonomy
 from elite.types import PointPixelPairs
 
 
 def picture(
-    image: UInt8[np.ndarray, "h w 3"], seeds: Seeds, regions: Regions, dense: DenseLabel
+    image: UInt8[np.ndarray, "h w 3"], seeds: Seeds, regions: Regions, dense: DenseLabel, taxonomy: Taxonomy
 ) -> UInt8[np.ndarray, "rows columns 3"]:
     """Draw five panels below each other: image, labelled points, accepted regions, pseudo-label, disagreement."""
-    label = np.append(seeds.entity_label, 0)
+    label, colors = np.append(seeds.entity_label, 0), palette(taxonomy)
     pairs = PointPixelPairs(np.arange(len(seeds)), seeds.pixel)
-    points = overlay(image, pairs, PALETTE[label[seeds.entity]], dot=max(2, image.shape[0] // 125))
-    classes = np.flatnonzero(np.bincount(dense.label.ravel(), minlength=len(CLASS_NAMES))[1:]) + 1
+    points = overlay(image, pairs, colors[label[seeds.entity]], dot=max(2, image.shape[0] // 125))
+    classes = np.flatnonzero(np.bincount(dense.label.ravel(), minlength=len(taxonomy))[1:]) + 1
     panels = {
         "Camera image": image,
         f"{len(seeds)} labelled points in view": points,
         f"{len(regions)} accepted regions of {dense.prompts} prompts, one colour each": _outlined(image, regions),
-        "Pseudo-label": tinted(image, dense.label),
+        "Pseudo-label": tinted(image, dense.label, colors),
         "Red: differs from the class of the nearest labelled point": _disagreement(image, seeds, dense.label),
     }
-    return stack_panels(panels, [int(i) for i in classes])
+    return stack_panels(panels, [int(i) for i in classes], taxonomy)
 
 
 def _outlined(image: UInt8[np.ndarray, "h w 3"], regions: Regions) -> UInt8[np.ndarray, "h w 3"]:

@@ -10,7 +10,7 @@ def require(condition: bool, message: str) -> None:
         raise ConfigError(message)
 
 
-def check_shares(where: str, **values: float | tuple[float, ...] | None) -> None:
+def check_shares(where: str, **values: float | tuple[float | None, ...] | None) -> None:
     for name, value in values.items():
         for share in value if isinstance(value, tuple) else (value,):
             in_range = share is None or 0 <= share <= 1 + 1e-6

@@ -3,6 +3,7 @@
 Every value is checked when it is read. Most are optional, because older versions did not write all of them.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -10,10 +11,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from elite.labels import CLASS_NAMES
+from elite.formatting import shortened
 from elite.report.checks import check_counts, check_shares, require
+from elite.taxonomy import ClassSpec, Taxonomy, load_taxonomy, packaged_taxonomies
 
 _LARGEST_DISTANCE_M = 1e9
+_NAME = 40  # characters of a class name in charts
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class DistanceBand:
     miou: float | None = None
     miou_present: float | None = None
     points: int = 0
-    iou: tuple[float, ...] = ()
+    iou: tuple[float | None, ...] = ()
     present: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
@@ -110,19 +113,23 @@ class Evaluation:
     """Result of ``elite evaluate --json``. Shares are 0..1; values that the file lacks are None or empty.
 
     Attributes:
-        iou: one per name in ``classes``.
+        classes: names by train id; older files lack those of SemanticKITTI.
+        taxonomy_name: name of the taxonomy that the classes are from.
+        iou: one per name in ``classes``; None = absent, if the rule of the benchmark excludes absent classes.
         present: ids of the classes in the ground truth; None = not recorded.
         confusion: number of points, [prediction, ground truth].
         command: command line that wrote the file.
     """
 
-    classes: tuple[str, ...] = CLASS_NAMES
+    classes: tuple[str, ...] = field(default_factory=lambda: load_taxonomy("semantickitti").names)
+    taxonomy_name: str = field(default="unnamed", metadata={"key": "taxonomy"})
     miou: float | None = None
     miou_present: float | None = None
+    fw_iou: float | None = None
     accuracy: float | None = None
     frames: int | None = None
     points: int | None = None
-    iou: tuple[float, ...] = ()
+    iou: tuple[float | None, ...] = ()
     present: tuple[int, ...] | None = None
     by_distance: tuple[DistanceBand, ...] = ()
     confusion: tuple[tuple[float, ...], ...] = ()
@@ -132,9 +139,9 @@ class Evaluation:
     versions: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        count = len(self.classes)
-        require(count > 0, "classes: expected at least one name, found none.")
-        check_shares("", miou=self.miou, miou_present=self.miou_present, accuracy=self.accuracy, iou=self.iou)
+        count = len(self.taxonomy)
+        check_shares("", miou=self.miou, miou_present=self.miou_present, fw_iou=self.fw_iou, iou=self.iou)
+        check_shares("", accuracy=self.accuracy)
         check_counts("", frames=self.frames, points=self.points)
         for name, part in [("", self), *(("by_distance: ", band) for band in self.by_distance)]:
             require(len(part.iou) in (0, count), f"{name}iou: expected {count} values, found {len(part.iou)}.")
@@ -144,9 +151,28 @@ class Evaluation:
         require(square, f"confusion: expected {count} x {count} counts, found another shape.")
         require(all(n >= 0 for row in self.confusion for n in row), "confusion: expected counts, found negative ones.")
 
+    @cached_property
+    def packaged_taxonomy(self) -> Taxonomy | None:
+        """The packaged taxonomy with these class names."""
+        return next((t for t in map(load_taxonomy, packaged_taxonomies()) if t.names == self.classes), None)
+
+    @cached_property
+    def taxonomy(self) -> Taxonomy:
+        """The packaged taxonomy with these class names, or one with default colours. Raw ids are not recorded.
+
+        Raises:
+            ConfigError: impossible names, such as two equal ones.
+        """
+        own = (ClassSpec(name, (i,)) for i, name in enumerate(self.classes))
+        return self.packaged_taxonomy or Taxonomy(self.taxonomy_name, tuple(own))
+
     @property
     def command_line(self) -> str:
         return self.command if isinstance(self.command, str) else " ".join(self.command)
+
+    def short_names(self, ids: Iterable[int]) -> list[str]:
+        """Names of classes for charts."""
+        return [shortened(self.classes[i], _NAME) for i in ids]
 
     def present_in(self, part: "Evaluation | DistanceBand | None" = None) -> frozenset[int]:
         """Ids of the classes in the ground truth of all points, or of one distance band; all but 0 if not recorded."""
@@ -178,6 +204,11 @@ class Evaluation:
         actual = np.array(self.confusion).T[1:]
         total = actual.sum(axis=1, keepdims=True)
         return np.divide(actual[:, 1:], total, out=np.full_like(actual[:, 1:], np.nan), where=total > 0)
+
+    def most_frequent(self, limit: int) -> list[int]:
+        """Ids of the ``limit`` classes with the most points in the ground truth, in ascending order."""
+        points = np.array(self.confusion).sum(axis=0)[1:]
+        return sorted((np.argsort(-points, kind="stable")[:limit] + 1).tolist())
 
     def top_confusions(self, limit: int = 5, *, share: float = 0.05, points: int = 50) -> list[Confusion]:
         """Largest off-diagonal rates, in descending order.

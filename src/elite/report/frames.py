@@ -10,12 +10,12 @@ from elite.errors import EliteError
 from elite.figures import bev
 from elite.formatting import count, percent
 from elite.geometry import Volume, point_pixel_pairs
-from elite.labels import IGNORE, NUM_CLASSES
 from elite.metrics import confusion_matrix, score
 from elite.pictures import class_colors, encode_jpeg, encode_png, error_colors, fit_width, overlay
 from elite.report.evaluation import Evaluation
 from elite.report.page import Figure, FrameFigures, TeacherFigures
 from elite.report.teacher_views import Models, TeacherComparison, compare_with_teacher
+from elite.taxonomy import IGNORE, Taxonomy
 from elite.types import Camera, Frame, PointPixelPairs
 
 Labels = UInt8[np.ndarray, "_"]  # of one frame; each has its own number of points
@@ -42,13 +42,13 @@ def select_frames(dataset: SemanticKITTI | None, limit: int, evaluation: Evaluat
     return [labelled[k] for k in even], False
 
 
-def draw_frame(frame: Frame, prediction: Labels, volume: Volume) -> FrameFigures:
+def draw_frame(frame: Frame, prediction: Labels, volume: Volume, taxonomy: Taxonomy) -> FrameFigures:
     """Draw ground truth, prediction and errors of a labelled frame, and the first two on its first camera image."""
     assert frame.labels is not None
     name = f"frame_{frame.id.replace('/', '_')}"
     views = {
-        "ground_truth": ("Ground truth", "labels of the data set", class_colors(frame.labels)),
-        "prediction": ("Prediction", "labels by the network", class_colors(prediction)),
+        "ground_truth": ("Ground truth", "labels of the data set", class_colors(frame.labels, taxonomy)),
+        "prediction": ("Prediction", "labels by the network", class_colors(prediction, taxonomy)),
         "error": ("Errors", "red: wrong, grey: correct, faint: not scored", error_colors(frame.labels, prediction)),
     }
     above = [
@@ -60,7 +60,7 @@ def draw_frame(frame: Frame, prediction: Labels, volume: Volume) -> FrameFigures
     camera = next((camera for camera in frame.cameras if camera.name in frame.images), None)
     colors = {title: (key, colors) for key, (title, _, colors) in views.items() if key != "error"}
     front = [] if camera is None else _draw_camera(frame, camera, name, colors)
-    return FrameFigures(frame.id, _summary(frame.labels, prediction), above, front)
+    return FrameFigures(frame.id, _summary(frame.labels, prediction, taxonomy), above, front)
 
 
 def _draw_camera(
@@ -84,10 +84,10 @@ def _draw_camera(
     ]
 
 
-def _summary(truth: Labels, prediction: Labels) -> str:
+def _summary(truth: Labels, prediction: Labels, taxonomy: Taxonomy) -> str:
     if not (truth != IGNORE).any():
         return "This frame has no labelled point."
-    found = score(confusion_matrix(prediction, truth, NUM_CLASSES))
+    found = score(confusion_matrix(prediction, truth, len(taxonomy)))
     return (
         f"Accuracy {percent(found.accuracy)} on {count(found.points)} labelled points; mean IoU "
         f"{percent(found.miou_present)} over the {len(found.present)} classes of this frame."
@@ -95,7 +95,7 @@ def _summary(truth: Labels, prediction: Labels) -> str:
 
 
 def draw_teacher(
-    frames: Sequence[tuple[Frame, Labels]], load: Callable[[], Models] | None, volume: Volume
+    frames: Sequence[tuple[Frame, Labels]], load: Callable[[], Models] | None, volume: Volume, taxonomy: Taxonomy
 ) -> tuple[list[TeacherFigures], str]:
     """(comparisons of teacher and student on the first frames with an image, reason if there are none)."""
     if not frames or load is None:
@@ -105,7 +105,7 @@ def draw_teacher(
         return [], "No images of the teacher: none of the frames has a camera image."
     try:
         models = load()
-        found = [compare_with_teacher(frame, labels, models, volume) for frame, labels in with_image]
+        found = [compare_with_teacher(frame, labels, models, volume, taxonomy) for frame, labels in with_image]
     except EliteError as error:
         return [], f"No images of the teacher: {error}"
     return [_teacher_figures(comparison) for comparison in found], ""

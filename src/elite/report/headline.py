@@ -23,7 +23,9 @@ def key_figures(run: Run) -> list[KeyFigure]:
     if after is None:
         return teacher
     accuracy = _share("Accuracy", after.accuracy, "share of the labelled points", before.accuracy if before else None)
-    return [*_mean_iou(after, before), *teacher, *accuracy, *_sizes(after, in_one=bool(teacher))]
+    weighted = _share("Frequency-weighted IoU", after.fw_iou, "mean by points", before.fw_iou if before else None)
+    in_one = bool(teacher) or bool(weighted)
+    return [*_mean_iou(after, before), *weighted, *teacher, *accuracy, *_sizes(after, in_one=in_one)]
 
 
 def _mean_iou(after: Evaluation, before: Evaluation | None) -> list[KeyFigure]:

@@ -11,10 +11,18 @@ from elite.report import canvas
 from elite.report.canvas import INK, MUTED, PALE, SMALL
 from elite.report.evaluation import Evaluation
 
+CLASSES_PER_CHART = 60  # of the confusion matrix; the cells of more would be too small
+
+
+def confusion_scale(classes: int) -> float:
+    """Size of a confusion matrix relative to one of up to 20 classes; its cells have a constant size."""
+    return max(1.0, min(classes, CLASSES_PER_CHART) / 20)
+
 
 def confusion_chart(rates: Float[np.ndarray, "n n"], names: Sequence[str]) -> EncodedImage:
     """Confusion matrix in per cent: ``rates[ground truth, prediction]`` 0..1, a row of NaN = class without points."""
-    figure, axes = canvas.new_figure(6.2, width=7.4)
+    scale = confusion_scale(len(names))
+    figure, axes = canvas.new_figure(6.2 * scale, width=7.4 * scale)
     _draw_cells(axes, rates, size=6.5, smallest=0.005)
     ticks = np.arange(len(names))
     axes.set_xticks(ticks, list(names), rotation=50, ha="left", rotation_mode="anchor", parse_math=False)
@@ -31,13 +39,12 @@ def class_distance_chart(evaluation: Evaluation, ids: Sequence[int]) -> EncodedI
     """IoU of some classes in each distance band, in per cent; empty where a class has no point."""
     bands = evaluation.by_distance
     present = [evaluation.present_in(band) for band in bands]
-    iou = np.array(
-        [[band.iou[i] if i in known else np.nan for band, known in zip(bands, present, strict=True)] for i in ids]
-    )
+    rows = [[band.iou[i] if i in known else None for band, known in zip(bands, present, strict=True)] for i in ids]
+    iou = np.array(rows, np.float64)  # NaN for None
     figure, axes = canvas.new_figure(0.3 * len(ids) + 0.6)
     _draw_cells(axes, iou, size=SMALL - 0.5)
     axes.set_xticks(range(len(bands)), [f"{band.low:.0f}-{band.high:.0f} m" for band in bands])
-    axes.set_yticks(range(len(ids)), [evaluation.classes[i] for i in ids], parse_math=False)
+    axes.set_yticks(range(len(ids)), evaluation.short_names(ids), parse_math=False)
     return canvas.encode(figure)
 
 

@@ -11,10 +11,11 @@ from markupsafe import Markup
 from PIL import Image
 
 from elite.formatting import count, hex_color, percent
-from elite.labels import CLASS_NAMES, IGNORE
-from elite.pictures import CORRECT, PALETTE, UNSCORED, WRONG, EncodedImage
+from elite.pictures import CORRECT, UNSCORED, WRONG, EncodedImage, palette
 from elite.report.headline import key_figures
+from elite.report.matrix_charts import CLASSES_PER_CHART, confusion_scale
 from elite.report.run import Run
+from elite.taxonomy import IGNORE, Taxonomy
 
 _ERRORS = {"correct": CORRECT, "wrong": WRONG, "no label, not scored": UNSCORED}
 
@@ -56,12 +57,14 @@ class PageImages:
     """All images of a page.
 
     Attributes:
+        taxonomy: classes in the images.
         charts: by name, see ``charts.draw_charts``.
         frames, teacher: figures of frames, and of the teacher.
         no_frames, no_teacher: reason why there are none.
         are_worst: the frames are those with the lowest mean IoU.
     """
 
+    taxonomy: Taxonomy
     charts: Mapping[str, EncodedImage] = field(default_factory=dict)
     frames: Sequence[FrameFigures] = ()
     no_frames: str = ""
@@ -87,7 +90,7 @@ class Section:
 
 def render(run: Run, images: PageImages | None = None) -> str:
     """Return the HTML text of the page."""
-    images = images or PageImages()
+    images = images or PageImages(run.taxonomy)
     page = _environment().get_template("page.html")
     return page.render(
         run=run,
@@ -95,8 +98,10 @@ def render(run: Run, images: PageImages | None = None) -> str:
         images=images,
         charts=images.charts,
         sections=_sections(run, images),
-        classes=[(name, hex_color(PALETTE[i])) for i, name in enumerate(CLASS_NAMES)],
+        classes=[*zip(images.taxonomy.names, map(hex_color, palette(images.taxonomy)), strict=True)],
         ignored=IGNORE,
+        confusion_limit=CLASSES_PER_CHART,
+        confusion_scale=confusion_scale,
         errors=[(name, hex_color(color)) for name, color in _ERRORS.items()],
     )
 
@@ -130,7 +135,8 @@ def _environment() -> Environment:
     return environment
 
 
-def _image(image: EncodedImage, alt: str) -> Markup:
+def _image(image: EncodedImage, alt: str, style: str = "") -> Markup:
     width, height = Image.open(io.BytesIO(image.data)).size
     source = f"data:image/{image.format};base64,{base64.b64encode(image.data).decode()}"
-    return Markup('<img src="{}" width="{}" height="{}" alt="{}">').format(source, width, height, alt)
+    more = Markup(' style="{}"').format(style) if style else Markup()
+    return Markup('<img src="{}" width="{}" height="{}" alt="{}"{}>').format(source, width, height, alt, more)

@@ -12,6 +12,7 @@ from elite.report.curves import Curves, read_curves
 from elite.report.evaluation import Evaluation
 from elite.report.measurements import Latency, PseudoLabelScores
 from elite.report.result_files import damaged, read_json, read_record, read_utf8
+from elite.taxonomy import Taxonomy, load_taxonomy
 
 Config = TypeVar("Config")
 
@@ -45,6 +46,11 @@ class Run:
     pseudo_labels: PseudoLabelScores | None = None
     latency: Latency | None = None
     is_evaluation: bool = False
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """Classes of the evaluation; SemanticKITTI's without one."""
+        return load_taxonomy("semantickitti") if self.after is None else self.after.taxonomy
 
 
 def read_run(folder: Path) -> Run:

@@ -3,15 +3,18 @@
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import UInt8
 from matplotlib.axes import Axes
 
-from elite.pictures import PALETTE, EncodedImage
+from elite.pictures import EncodedImage
 from elite.report import canvas
 from elite.report.canvas import ACCENT, BAR, GRID, INK, MUTED, PALE, SMALL
 from elite.report.evaluation import Calibration, DistanceBand, Evaluation
 
 
-def class_chart(evaluation: Evaluation, before: Evaluation | None) -> EncodedImage:
+def class_chart(
+    evaluation: Evaluation, before: Evaluation | None, colors: UInt8[np.ndarray, "classes 3"]
+) -> EncodedImage:
     """IoU of each class except the ignored one, in the order of their ids and in the colour of the class.
 
     A thin mark is the IoU before training. A class that is absent from the ground truth has no bar.
@@ -21,11 +24,11 @@ def class_chart(evaluation: Evaluation, before: Evaluation | None) -> EncodedIma
     figure, axes = canvas.new_figure(0.26 * len(ids) + 0.5)
     for y, i in enumerate(ids):
         if i in present:
-            _draw_class(axes, y, i, evaluation.iou[i], untrained[i] if untrained else None)
+            _draw_class(axes, y, colors[i], evaluation.iou[i] or 0.0, untrained[i] if untrained else None)
         else:
             note = {"color": PALE, "fontsize": SMALL - 1, "va": "center", "style": "italic"}
             axes.text(0.012, y, "not in these frames", **note)
-    axes.set_yticks(range(len(ids)), [evaluation.classes[i] for i in ids], parse_math=False)
+    axes.set_yticks(range(len(ids)), evaluation.short_names(ids), parse_math=False)
     for label, i in zip(axes.get_yticklabels(), ids, strict=True):
         label.set_color(INK if i in present else PALE)
     canvas.percent_axis(axes)
@@ -33,9 +36,9 @@ def class_chart(evaluation: Evaluation, before: Evaluation | None) -> EncodedIma
     return canvas.encode(figure)
 
 
-def _draw_class(axes: Axes, y: int, i: int, iou: float, untrained: float | None) -> None:
+def _draw_class(axes: Axes, y: int, color: UInt8[np.ndarray, "3"], iou: float, untrained: float | None) -> None:
     # Pale yellow needs an outline on white.
-    axes.barh(y, iou, 0.72, color=PALETTE[i % len(PALETTE)] / 255, edgecolor="#00000040", linewidth=0.6, zorder=2)
+    axes.barh(y, iou, 0.72, color=color / 255, edgecolor="#00000040", linewidth=0.6, zorder=2)
     if untrained is not None:
         axes.vlines(untrained, y - 0.4, y + 0.4, color=INK, zorder=3)
     canvas.bar_value(axes, max(iou, untrained or 0.0), y, f"{100 * iou:.1f}")

@@ -13,8 +13,8 @@ from jaxtyping import Float, UInt8
 from elite.config import ImageConfig
 from elite.data.views import frame_views
 from elite.geometry import Volume, in_volume
-from elite.labels import IGNORE
-from elite.pictures import class_colors, dot_size, fit_width, overlay, tinted
+from elite.pictures import class_colors, dot_size, fit_width, overlay, palette, tinted
+from elite.taxonomy import IGNORE, Taxonomy
 from elite.types import Frame, PointPixelPairs, Scan, SegmentationResult, View
 
 if TYPE_CHECKING:  # needs the extra `teacher`
@@ -62,7 +62,7 @@ class TeacherComparison:
 
 
 def compare_with_teacher(
-    frame: Frame, prediction: UInt8[np.ndarray, "n"], models: Models, volume: Volume
+    frame: Frame, prediction: UInt8[np.ndarray, "n"], models: Models, volume: Volume, taxonomy: Taxonomy
 ) -> TeacherComparison:
     """Draw camera image, teacher, student before and after training, and ground truth on the first image of a frame.
 
@@ -71,6 +71,7 @@ def compare_with_teacher(
         prediction: labels of all points by the trained student.
         models: the teacher and the untrained student.
         volume: points outside are not drawn, because the teacher is not scored there.
+        taxonomy: classes of the labels and the predictions.
 
     Raises:
         DataError: the image is smaller than the crop, or its camera sees no point.
@@ -86,7 +87,7 @@ def compare_with_teacher(
     if models.untrained is not None:
         untrained = models.untrained(frame.scan).labels[point]
         students = {"untrained": ("Student before training", untrained)} | students
-    canvas = _Canvas(view, np.linalg.norm(frame.scan.points[point], axis=1))
+    canvas = _Canvas(view, np.linalg.norm(frame.scan.points[point], axis=1), taxonomy)
     panels = (
         ComparisonPanel("image", "Camera image", "the crop that the teacher receives", canvas.image),
         ComparisonPanel("ground_truth", "Ground truth", "labels of the points in view", canvas.points(truth)),
@@ -116,7 +117,8 @@ def _accuracy(labels: UInt8[np.ndarray, "m"], truth: UInt8[np.ndarray, "m"]) -> 
 class _Canvas:
     """A view resized to ``WIDTH``; points are painted in descending ``distance`` (m), so near ones cover far ones."""
 
-    def __init__(self, view: View, distance: Float[np.ndarray, "m"]) -> None:
+    def __init__(self, view: View, distance: Float[np.ndarray, "m"], taxonomy: Taxonomy) -> None:
+        self.taxonomy = taxonomy
         self.image = fit_width(view.image, WIDTH)
         self.size = np.array(self.image.shape[:2]) / view.image.shape[:2]
         self.pixel = ((view.pairs.pixel + 0.5) * self.size).astype(np.int64)
@@ -129,9 +131,9 @@ class _Canvas:
         row, column = (
             ((np.arange(n) + 0.5) / s).astype(int) for n, s in zip(self.image.shape, self.size, strict=False)
         )
-        return tinted(self.image, labels[row[:, None], column])
+        return tinted(self.image, labels[row[:, None], column], palette(self.taxonomy))
 
     def points(self, labels: UInt8[np.ndarray, "m"]) -> UInt8[np.ndarray, "y x 3"]:
         """A dot in its class colour for each pair."""
         pairs = PointPixelPairs(self.far_first, self.pixel[self.far_first])
-        return overlay(self.image, pairs, class_colors(labels), dot=self.dot)
+        return overlay(self.image, pairs, class_colors(labels, self.taxonomy), dot=self.dot)

@@ -5,16 +5,18 @@ from pathlib import Path
 
 from elite.datasets.semantickitti import SemanticKITTI
 from elite.device import pick_device
-from elite.errors import require_extra
+from elite.errors import ConfigError, require_extra
 from elite.evaluation import Prediction, Predictor, by_segmenter, saved_predictions
 from elite.files import make_folder, write_bytes
 from elite.inference import Segmenter
 from elite.layout import parse_names
 from elite.report.charts import draw_charts
+from elite.report.evaluation import Evaluation
 from elite.report.frames import draw_frame, draw_teacher, select_frames
 from elite.report.page import PageImages, render
 from elite.report.run import Run, read_evaluation, read_run
 from elite.report.teacher_views import Models
+from elite.taxonomy import Taxonomy, require_equal_taxonomies
 from elite.terminal import notice
 from elite.types import Frame
 
@@ -26,6 +28,7 @@ def write_report(
     *,
     frames: int = 3,
     load_teacher: Callable[[], Models] | None = None,
+    taxonomy: Taxonomy | None = None,
 ) -> Path:
     """Write the report of a run: index.html, which contains all images, and the images as separate files.
 
@@ -39,16 +42,21 @@ def write_report(
         frames: number of frames: those with the lowest mean IoU if the evaluation has scores by frame, else evenly
             spaced ones.
         load_teacher: loads the teacher of the run, if it has one. The page contains the message of its errors.
+        taxonomy: classes of a report without data set; None = those of the evaluation.
 
     Returns:
         Path of the page.
 
     Raises:
         DataError: not a run folder, or one of its files or a frame is damaged.
+        ConfigError: the evaluation has other classes than the data set.
         OutputError: the report cannot be written.
     """
     record = read_evaluation(run) if run.is_file() else read_run(run)
-    images = _draw(record, predict, dataset, frames, load_teacher)
+    classes = taxonomy or record.taxonomy if dataset is None else dataset.taxonomy
+    for name, evaluation in (("evaluation_before.json", record.before), ("evaluation.json", record.after)):
+        _check_classes(evaluation, classes, run if run.is_file() else run / name)
+    images = _draw(record, predict, dataset, frames, load_teacher, classes)
     folder = make_folder(run.with_name(f"{run.stem}_report") if run.is_file() else run / "report")
     for name, image in images.files().items():
         write_bytes(folder / name, image.data)
@@ -65,6 +73,7 @@ def report_run(
     frames: int = 3,
     device: str = "auto",
     strict: bool = False,
+    taxonomy: Taxonomy | None = None,
 ) -> Path:
     """Write the report of a training run, with frames that its best checkpoint labels.
 
@@ -77,19 +86,21 @@ def report_run(
         frames: number of frames.
         device: auto, cpu, cuda.
         strict: doubtful scans (see ``elite.datasets.input_guard``) are a DataError instead of a warning.
+        taxonomy: classes and their colours; None = those of the checkpoint, otherwise of the evaluation.
     """
     record = read_run(run)
     root = data or record.data.root
     checkpoint = next((p for name in ("best", "last") if (p := run / "checkpoints" / f"{name}.ckpt").exists()), None)
-    if root is None or not root.exists() or checkpoint is None:
+    segmenter = None if checkpoint is None else Segmenter.load(checkpoint, device, report=notice, strict=strict)
+    taxonomy = segmenter.taxonomy if taxonomy is None and segmenter is not None else taxonomy
+    if root is None or not root.exists() or checkpoint is None or segmenter is None:
         if data is not None:
             notice(f"{data} is not used: {run / 'checkpoints'} has no checkpoint that labels its scans.")
-        return write_report(run, _no_prediction, None)
-    segmenter = Segmenter.load(checkpoint, device, report=notice, strict=strict)
+        return write_report(run, _no_prediction, None, taxonomy=taxonomy)
     selection = None if record.data.val_sequences == "none" else record.data.val_sequences
     if cameras is None:
         cameras = parse_names(record.data.cameras) if record.teacher else ("image_2",)
-    dataset = SemanticKITTI(root, selection, frames=record.data.val_frames, cameras=cameras)
+    dataset = SemanticKITTI(root, selection, frames=record.data.val_frames, cameras=cameras, taxonomy=taxonomy)
     return write_report(
         run,
         by_segmenter(segmenter, dataset.taxonomy),
@@ -109,28 +120,35 @@ def report_evaluation(
     frames: int = 3,
     device: str = "auto",
     strict: bool = False,
+    taxonomy: Taxonomy | None = None,
 ) -> Path:
     """Write the report of a result of ``elite evaluate --json``.
 
-    Frames need the data set, and the predictions or the checkpoint that were scored; the other arguments are those of
-    ``report_run``.
+    Frames need the data set, and the predictions or the checkpoint that were scored. ``taxonomy`` gives the classes and
+    their colours; None = those of the checkpoint, otherwise the packaged ones with the names of the result. The other
+    arguments are those of ``report_run``.
+
+    Raises:
+        ConfigError: the result has other classes, or names that no packaged taxonomy has.
     """
     if data is None or not (predictions or checkpoint):
         for given in filter(None, (data, predictions, checkpoint)):
             notice(f"{given} is not used: pictures of frames need --data, and --predictions or --model.")
-        return write_report(file, _no_prediction, None)
+        return write_report(file, _no_prediction, None, taxonomy=taxonomy)
     evaluation = read_evaluation(file).after
-    scored = [score.frame.partition("/")[0] for score in (evaluation.by_frame if evaluation else ())]
-    sequences = ",".join(dict.fromkeys(scored)) or None
-    dataset = SemanticKITTI(data, sequences, cameras=cameras)
+    assert evaluation is not None
     if predictions:
-        predict = saved_predictions(predictions, dataset.taxonomy)
         if checkpoint is not None:
             notice(f"{checkpoint} is not used: the pictures show the predictions in {predictions}.")
+        taxonomy = taxonomy or _taxonomy_of(evaluation, file)
+        predict = saved_predictions(predictions, taxonomy)
     else:
         assert checkpoint is not None
         segmenter = Segmenter.load(checkpoint, device, report=notice, strict=strict)
-        predict = by_segmenter(segmenter, dataset.taxonomy)
+        taxonomy = taxonomy or segmenter.taxonomy
+        predict = by_segmenter(segmenter, taxonomy)
+    sequences = dict.fromkeys(score.frame.partition("/")[0] for score in evaluation.by_frame)
+    dataset = SemanticKITTI(data, ",".join(sequences) or None, cameras=cameras, taxonomy=taxonomy)
     return write_report(file, predict, dataset, frames=frames)
 
 
@@ -140,16 +158,42 @@ def _draw(
     dataset: SemanticKITTI | None,
     frames: int,
     load_teacher: Callable[[], Models] | None,
+    taxonomy: Taxonomy,
 ) -> PageImages:
     for line in dataset.unused if dataset else ():
         notice(line)
-    charts = draw_charts(run)
+    charts = draw_charts(run, taxonomy)
     positions, are_worst = select_frames(dataset, frames, run.after)
     predicted = [(frame, predict(frame).labels) for frame in (dataset[i] for i in positions)] if dataset else []
     volume = run.student.volume
-    figures = [draw_frame(frame, labels, volume) for frame, labels in predicted]
-    teacher, no_teacher = draw_teacher(predicted, load_teacher, volume) if run.teacher else ([], "")
-    return PageImages(charts, figures, _why_no_frames(dataset), teacher, no_teacher, are_worst)
+    figures = [draw_frame(frame, labels, volume, taxonomy) for frame, labels in predicted]
+    teacher, no_teacher = draw_teacher(predicted, load_teacher, volume, taxonomy) if run.teacher else ([], "")
+    return PageImages(taxonomy, charts, figures, _why_no_frames(dataset), teacher, no_teacher, are_worst)
+
+
+def _check_classes(evaluation: Evaluation | None, taxonomy: Taxonomy, file: Path) -> None:
+    """Check that the classes of a result file are those of its report; it contains no raw ids.
+
+    Raises:
+        ConfigError: they are others.
+    """
+    if evaluation is not None and evaluation.classes != taxonomy.names:
+        remedy = "Give the taxonomy of the evaluation with --taxonomy, or evaluate again."
+        require_equal_taxonomies(evaluation.taxonomy, taxonomy, file, remedy=remedy)
+
+
+def _taxonomy_of(evaluation: Evaluation, file: Path) -> Taxonomy:
+    """Return the packaged taxonomy with the classes of a result file, which contains no raw ids.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if evaluation.packaged_taxonomy is None:
+        raise ConfigError(
+            f"{file}: expected the classes of a packaged taxonomy, found those of {evaluation.taxonomy_name}. Give "
+            "their taxonomy with --taxonomy FILE.yaml."
+        )
+    return evaluation.packaged_taxonomy
 
 
 def _load_models(run: Path, checkpoint: Path, record: Run, device: str) -> Models:

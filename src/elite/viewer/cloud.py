@@ -1,14 +1,17 @@
 """Points of a frame with their labels and predictions. Pure functions on arrays."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int64, UInt8, UInt32
 from scipy.special import softmax
 
 from elite.evaluation import Prediction
-from elite.labels import IGNORE, NUM_CLASSES
 from elite.metrics import Score, confusion_matrix, score
+from elite.taxonomy import IGNORE, Taxonomy
+
+_TRAIN_IDS = 256  # as many as a byte has values
 
 
 @dataclass(frozen=True)
@@ -35,12 +38,14 @@ class Cloud:
     """Points in the sensor frame (m) with their values; None = not known.
 
     Attributes:
+        taxonomy: classes of the labels.
         ground_truth: train ids.
         objects: class << 16 | instance.
     """
 
     points: Float32[np.ndarray, "n 3"]
     remission: Float32[np.ndarray, "n"]
+    taxonomy: Taxonomy
     ground_truth: UInt8[np.ndarray, "n"] | None = None
     objects: UInt32[np.ndarray, "n"] | None = None
     prediction: PointPrediction | None = None
@@ -48,24 +53,24 @@ class Cloud:
     def __len__(self) -> int:
         return len(self.points)
 
-    @property
+    @cached_property
     def score(self) -> Score | None:
         """Score of this frame by the rule of the benchmark; None without ground truth or prediction."""
         if self.ground_truth is None or self.prediction is None or not (self.ground_truth != IGNORE).any():
             return None
-        return score(confusion_matrix(self.prediction.labels, self.ground_truth, NUM_CLASSES))
+        return score(confusion_matrix(self.prediction.labels, self.ground_truth, len(self.taxonomy)))
 
 
-def counts(labels: UInt8[np.ndarray, "n"] | None) -> Int64[np.ndarray, "classes"]:
+def counts(labels: UInt8[np.ndarray, "n"] | None, classes: int) -> Int64[np.ndarray, "classes"]:
     """Number of points of each class; all 0 without labels."""
-    return np.bincount(labels if labels is not None else [], minlength=NUM_CLASSES).astype(np.int64)
+    return np.bincount(labels if labels is not None else [], minlength=classes).astype(np.int64)
 
 
 def visible_points(labels: UInt8[np.ndarray, "n"] | None, hidden: frozenset[int], points: int) -> Bool[np.ndarray, "n"]:
     """Select the points whose class is not hidden; all points without labels."""
     if labels is None:
         return np.ones(points, bool)
-    return ~np.isin(np.arange(NUM_CLASSES), list(hidden))[labels]
+    return ~np.isin(np.arange(_TRAIN_IDS), list(hidden))[labels]
 
 
 def pick(
@@ -122,4 +127,5 @@ def merge(clouds: list[Cloud], cell: float) -> Cloud:
     predicted = layer([cloud.prediction.labels if cloud.prediction else None for cloud in clouds])
     remission = np.concatenate([cloud.remission for cloud in clouds])[rows]
     prediction = PointPrediction(predicted) if predicted is not None else None
-    return Cloud(points[rows], remission, layer([cloud.ground_truth for cloud in clouds]), None, prediction)
+    ground_truth = layer([cloud.ground_truth for cloud in clouds])
+    return Cloud(points[rows], remission, clouds[0].taxonomy, ground_truth, None, prediction)

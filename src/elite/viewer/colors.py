@@ -6,8 +6,8 @@ from enum import StrEnum
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from elite.labels import COLORS, IGNORE, SAFE_COLORS
 from elite.pictures import RGB, brighten, darken, error_colors
+from elite.taxonomy import IGNORE, Taxonomy
 from elite.viewer.cloud import Cloud
 
 
@@ -39,7 +39,7 @@ _RAMP = np.array([(58, 62, 148), (40, 112, 166), (38, 158, 137), (124, 197, 82),
 class Style:
     """Colours for one background: classes, correct, wrong and unscored points, and the ramp from low to high values."""
 
-    classes: UInt8[np.ndarray, "20 3"]
+    classes: UInt8[np.ndarray, "classes 3"]
     ramp: UInt8[np.ndarray, "steps 3"]
     correct: RGB
     wrong: RGB
@@ -48,11 +48,11 @@ class Style:
     mark: RGB
 
 
-def make_style(*, dark: bool, safe: bool) -> Style:
+def make_style(taxonomy: Taxonomy, *, dark: bool, safe: bool) -> Style:
     """Return the colours for a dark or light background; ``safe`` uses colour-blind-safe class colours."""
     fit = brighten if dark else darken
     faint = (62, 67, 77) if dark else (205, 208, 214)
-    classes = fit((SAFE_COLORS if safe else COLORS)[IGNORE + 1 :])
+    classes = fit((taxonomy.safe_colors if safe else taxonomy.colors)[IGNORE + 1 :])
     return Style(
         classes=np.vstack([[faint], classes]).astype(np.uint8),
         ramp=fit(_RAMP),

@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Bool, UInt8, UInt32
 
 from elite.geometry import point_pixel_pairs
-from elite.labels import IGNORE
 from elite.pictures import dimmed, dot_size, overlay, tinted
+from elite.taxonomy import IGNORE
 from elite.types import Camera, Frame, PointPixelPairs
 from elite.viewer.colors import Style
 
@@ -49,7 +49,7 @@ def draw_labels(
     image: UInt8[np.ndarray, "h w 3"], labels: UInt8[np.ndarray, "h w"], style: Style, hidden: frozenset[int]
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Blend class colours over the image, except for ``hidden`` classes."""
-    return tinted(image, np.where(np.isin(labels, list(hidden)), IGNORE, labels), palette=style.classes)
+    return tinted(image, np.where(np.isin(labels, list(hidden)), IGNORE, labels), style.classes)
 
 
 def draw_regions(image: UInt8[np.ndarray, "h w 3"], regions: UInt32[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:

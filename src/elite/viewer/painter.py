@@ -33,7 +33,7 @@ class Painter:
         self._drawn: dict[str, tuple[Hashable, ...]] = {}
 
     def paint(self, state: FrameState, choice: Choice) -> None:
-        style = make_style(dark=choice.dark, safe=choice.safe)
+        style = make_style(self.cache.source.taxonomy, dark=choice.dark, safe=choice.safe)
         colors = (choice.dark, choice.safe)
         self._once("background", colors, lambda: self._background(choice, style))
         mode = choice.mode if state.cloud is None or not missing(state.cloud, choice.mode) else Mode.HEIGHT
@@ -90,7 +90,7 @@ class Painter:
         if cloud is None:
             return
         labels = classes_of(cloud, mode)
-        points = counts(labels)
+        points = counts(labels, len(cloud.taxonomy))
         found = cloud.score
         self.panel.legend_head.content = text.legend_head(cloud, mode, style)
         self.panel.class_name.visible = mode is Mode.PROBABILITY

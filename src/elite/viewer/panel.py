@@ -8,7 +8,6 @@ import numpy as np
 import viser
 from jaxtyping import UInt8
 
-from elite.labels import CLASS_ID, CLASS_NAMES
 from elite.viewer import text
 from elite.viewer.colors import Mode, Style
 from elite.viewer.images import REGIONS, Overlay
@@ -107,15 +106,16 @@ class Panel:
         gui, choice = self.server.gui, self.choice
         self.mode = gui.add_dropdown("Colours", [mode.value for mode in Mode], initial_value=choice.mode.value)
         self.mode.on_update(self._when(lambda: setattr(choice, "mode", Mode(self.mode.value))))
-        names = CLASS_NAMES[1:]
-        self.class_name = gui.add_dropdown("Class", names, initial_value=CLASS_NAMES[choice.class_id])
-        self.class_name.on_update(self._when(lambda: setattr(choice, "class_id", CLASS_ID[self.class_name.value])))
+        names, train_id = self.source.taxonomy.names, self.source.taxonomy.train_id
+        self.class_name = gui.add_dropdown("Class", names[1:], initial_value=names[choice.class_id])
+        self.class_name.on_update(self._when(lambda: setattr(choice, "class_id", train_id[self.class_name.value])))
 
     def _add_legend(self) -> None:
         gui = self.server.gui
         self.legend_style, self.legend_head = gui.add_html(""), gui.add_html("")
-        for i in (*range(1, len(CLASS_NAMES)), 0):
-            box = gui.add_checkbox(CLASS_NAMES[i], initial_value=True)
+        names = self.source.taxonomy.names
+        for i in (*range(1, len(names)), 0):
+            box = gui.add_checkbox(text.legend_name(names[i]), initial_value=True)
             box.on_update(self._when(self._hide))
             self.classes.append((i, box))
         both = gui.add_button_group("", ("All", "None"))
@@ -215,7 +215,7 @@ class Panel:
     def paint_legend(self, style: Style) -> None:
         # CSS needs the id of each element, for which viser has no public interface.
         ids = {box._impl.uuid: i for i, box in self.classes}
-        self.legend_style.content = text.legend_css(ids, style)
+        self.legend_style.content = text.legend_css(ids, style, self.source.taxonomy.names)
 
 
 def overlays(source: Source) -> list[str]:

@@ -14,7 +14,7 @@ from elite.errors import DataError, require_extra
 from elite.evaluation import saved_predictions
 from elite.inference import Segmenter
 from elite.layout import Layout
-from elite.taxonomy import load_taxonomy
+from elite.taxonomy import Taxonomy
 from elite.types import Frame
 from elite.viewer.cloud import PointPrediction
 from elite.weights.torch_file import open_torch
@@ -28,9 +28,11 @@ class FramePredictor(Protocol):
     """Predict the points of a frame; None without one.
 
     Attributes:
+        taxonomy: classes of the predictions.
         is_saved: predictions are read from files, not computed.
     """
 
+    taxonomy: Taxonomy
     is_saved: bool
 
     def __call__(self, frame: Frame) -> PointPrediction | None: ...
@@ -42,7 +44,7 @@ class StudentPredictor:
     is_saved = False
 
     def __init__(self, segmenter: Segmenter) -> None:
-        self.segmenter = segmenter
+        self.segmenter, self.taxonomy = segmenter, segmenter.taxonomy
 
     def __call__(self, frame: Frame) -> PointPrediction:
         scan = frame.scan
@@ -53,12 +55,13 @@ class StudentPredictor:
 
 
 class SavedPredictions:
-    """Reads predictions that ``elite predict`` wrote to a folder."""
+    """Reads predictions that ``elite predict`` wrote to a folder, with the raw ids of a taxonomy."""
 
     is_saved = True
 
-    def __init__(self, folder: Path) -> None:
-        self._layout, self._read = Layout(folder), saved_predictions(folder, load_taxonomy("semantickitti"))
+    def __init__(self, folder: Path, taxonomy: Taxonomy) -> None:
+        self.taxonomy = taxonomy
+        self._layout, self._read = Layout(folder), saved_predictions(folder, taxonomy)
 
     def __call__(self, frame: Frame) -> PointPrediction | None:
         if not self._layout.prediction(frame.sequence, frame.name).exists():
@@ -69,7 +72,7 @@ class SavedPredictions:
 
 @dataclass(frozen=True)
 class TeacherPrediction:
-    """The image crop that the teacher receives, and its prediction for every pixel: train ids 1..19."""
+    """The image crop that the teacher receives, and its prediction for every pixel, as train ids."""
 
     image: UInt8[np.ndarray, "h w 3"]
     labels: UInt8[np.ndarray, "h w"]

@@ -12,8 +12,8 @@ from elite.datasets.dense_labels import DenseLabels
 from elite.datasets.formats import count_points, read_cam_velo, read_labels, read_poses, read_scan
 from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import DataError
-from elite.labels import to_train
 from elite.metrics import Score
+from elite.taxonomy import Taxonomy, require_equal_taxonomies
 from elite.types import Frame, PointPixelPairs
 from elite.viewer.cloud import Cloud, PointPrediction, merge
 from elite.viewer.images import points_in_view
@@ -28,19 +28,21 @@ class Scene:
     """A frame with the points in view of each camera, and the dense labels of its images.
 
     Attributes:
+        taxonomy: classes of the labels.
         pairs: points in view by camera, in descending distance.
         dense: train ids by folder, such as image_2_pseudo.
         regions: by the same folders, a number per object and per class without instance ids; 0 = unknown.
     """
 
     frame: Frame
+    taxonomy: Taxonomy
     pairs: dict[str, PointPixelPairs] = field(default_factory=dict)
     dense: dict[str, UInt8[np.ndarray, "_ _"]] = field(default_factory=dict)
     regions: dict[str, UInt32[np.ndarray, "_ _"]] = field(default_factory=dict)
 
     def cloud(self, prediction: PointPrediction | None) -> Cloud:
-        frame = self.frame
-        return Cloud(frame.scan.points, frame.scan.remission, frame.labels, frame.objects, prediction)
+        frame, scan = self.frame, self.frame.scan
+        return Cloud(scan.points, scan.remission, self.taxonomy, frame.labels, frame.objects, prediction)
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,13 @@ class Source(Protocol):
     """Frames by number.
 
     Attributes:
+        taxonomy: classes of all labels and predictions.
         ids: (sequence, name) of each frame, grouped by sequence; the list of a live source grows.
         cameras, dense: names of the available images and dense labels.
         has_predictions, has_teacher: whether predictions of points, and of images by a teacher, are available.
     """
 
+    taxonomy: Taxonomy
     cameras: tuple[str, ...]
     dense: tuple[str, ...]
     has_predictions: bool
@@ -106,6 +110,9 @@ class DataSource:
         predictor: predicts points.
         dense: lists of folders with dense labels, such as image_2_pseudo, at most one folder per camera in each.
         teacher: predicts images.
+
+    Raises:
+        ConfigError: the predictor has other classes than the data set.
     """
 
     def __init__(
@@ -116,7 +123,10 @@ class DataSource:
         dense: Sequence[str] = (),
         teacher: TeacherPredictor | None = None,
     ) -> None:
+        if predictor is not None:
+            require_equal_taxonomies(predictor.taxonomy, dataset.taxonomy, "MODEL")
         self.dataset, self.predictor, self.teacher = dataset, predictor, teacher
+        self.taxonomy = dataset.taxonomy
         self.ids = list(dataset.ids)
         self.cameras = dataset.cameras
         self._dense = [DenseLabels(dataset, folders) for folders in dense]
@@ -125,7 +135,8 @@ class DataSource:
 
     def read(self, i: int) -> Scene:
         frame = self.dataset[i]
-        scene = Scene(frame, {c.name: points_in_view(frame, c) for c in frame.cameras if c.name in frame.images})
+        cameras = [camera for camera in frame.cameras if camera.name in frame.images]
+        scene = Scene(frame, self.taxonomy, {camera.name: points_in_view(frame, camera) for camera in cameras})
         for labels in self._dense:
             for camera, found in labels.read(i, frame.images).items():
                 scene.dense[labels.folders[camera]] = found
@@ -142,7 +153,7 @@ class DataSource:
 
     def score(self, i: int) -> Score | None:
         frame = self.dataset.frame(i, ())
-        return Scene(frame).cloud(self.predictor(frame) if self.predictor else None).score
+        return Scene(frame, self.taxonomy).cloud(self.predictor(frame) if self.predictor else None).score
 
     def raw_label(self, i: int, point: int) -> int | None:
         if not self.dataset.has_labels(i):
@@ -163,7 +174,7 @@ class DataSource:
         frame = self.dataset.frame(i, ())
         # Running a network on all frames of the map would take minutes.
         prediction = self.predictor(frame) if self.predictor and self.predictor.is_saved else None
-        return replace(Scene(frame).cloud(prediction), points=moved(frame.scan.points, pose))
+        return replace(Scene(frame, self.taxonomy).cloud(prediction), points=moved(frame.scan.points, pose))
 
     def _poses(self, sequence: str, rows: list[int]) -> dict[int, Float[np.ndarray, "4 4"]]:
         """T_map_velo of each frame: the frame of the map is the sensor frame of the first frame."""
@@ -182,15 +193,20 @@ class DataSource:
 
 
 class ScanSource:
-    """A growing list of scan files and their predictions; ``add`` may be called at any time."""
+    """A growing list of scan files and their predictions; ``add`` may be called at any time.
+
+    Args:
+        sequence: name in the window.
+        taxonomy: classes of the predictions.
+    """
 
     cameras: tuple[str, ...] = ()
     dense: tuple[str, ...] = ()
     has_teacher = False
     has_predictions = True
 
-    def __init__(self, sequence: str) -> None:
-        self.sequence = sequence
+    def __init__(self, sequence: str, taxonomy: Taxonomy) -> None:
+        self.sequence, self.taxonomy = sequence, taxonomy
         self.ids: list[tuple[str, str]] = []
         self._files: list[tuple[Path, Path]] = []
 
@@ -201,12 +217,12 @@ class ScanSource:
 
     def read(self, i: int) -> Scene:
         sequence, name = self.ids[i]
-        return Scene(Frame(sequence, name, read_scan(self._files[i][0])))
+        return Scene(Frame(sequence, name, read_scan(self._files[i][0])), self.taxonomy)
 
     def predict(self, i: int) -> PointPrediction | None:
         scan, labels = self._files[i]
         raw, _ = read_labels(labels, scan, count_points(scan))
-        return PointPrediction(to_train(raw, source=labels))
+        return PointPrediction(self.taxonomy.to_train(raw, source=labels))
 
     def predict_teacher(self, i: int, camera: str) -> TeacherPrediction:
         raise DataError("a stream of scans: expected images for a teacher, found none. Use elite view with a data set.")

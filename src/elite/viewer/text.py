@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Int64
 from scipy.special import softmax
 
-from elite.formatting import count, hex_color, percent
-from elite.labels import CLASS_NAMES, IGNORE, to_raw
+from elite.formatting import count, hex_color, percent, shortened
+from elite.taxonomy import IGNORE, Taxonomy
 from elite.viewer.cloud import Cloud
 from elite.viewer.colors import RANGES, Mode, Style
 
@@ -23,6 +23,8 @@ KEYS = (
     ("L", "light or dark background"),
     ("WASD, QE", "move; arrows rotate"),
 )
+_NAME = 24  # characters; longer class names are cut in the legend
+_ROWS = 32  # more classes scroll within the legend
 DATA_KEYS = (("X", "next of the worst frames"), ("M", "map of the sequence"))  # not for a stream
 
 
@@ -48,10 +50,15 @@ def _scored(cloud: Cloud) -> str:
 
 def legend_label(class_id: int, cloud: Cloud, points: Int64[np.ndarray, "classes"]) -> str:
     """Entry of the legend: class name, and its IoU in this frame, or its number of points without a score."""
-    name, found = CLASS_NAMES[class_id], cloud.score
+    name, found = legend_name(cloud.taxonomy.names[class_id]), cloud.score
     if found is None or class_id == IGNORE:
         return f"{name}\t{count(int(points[class_id]))}"
     return f"{name}\t{percent(found.iou[class_id])}" if class_id in found.present else f"{name}\tabsent"
+
+
+def legend_name(name: str) -> str:
+    """Class name as the legend shows it."""
+    return shortened(name, _NAME)
 
 
 def legend_head(cloud: Cloud, mode: Mode, style: Style) -> str:
@@ -75,23 +82,29 @@ def _gradient(mode: Mode, style: Style) -> str:
     )
 
 
-def legend_css(ids: dict[str, int], style: Style) -> str:
+def legend_css(ids: dict[str, int], style: Style, names: Sequence[str]) -> str:
     """CSS that turns the checkboxes of the classes into a legend: swatch, name, number, checkbox.
 
     It depends on the structure of viser's page. If that changes, plain checkboxes with names and numbers remain.
+
+    Args:
+        ids: train ids by the id of their element.
+        style: colours.
+        names: class names; long ones get more space.
     """
     labels = {f"label[for='{element}']": i for element, i in ids.items()}
-    every = ",".join(labels)
+    every, tab = ",".join(labels), max(9.5, 2 + 0.56 * max(len(legend_name(name)) for name in names))
+    rows = f"div:has(> div > div > div > p > {next(iter(labels))}) {{max-height:45vh; overflow-y:auto}}"
     swatches = "".join(f"{label}::before {{background:{hex_color(style.classes[i])}}}" for label, i in labels.items())
     return (
-        f"<style>:is({every}) {{white-space:pre; tab-size:9.5em; cursor:pointer; display:block; letter-spacing:0;"
+        f"<style>:is({every}) {{white-space:pre; tab-size:{tab:g}em; cursor:pointer; display:block; letter-spacing:0;"
         "color:var(--mantine-color-text)}"
         f":is({every})::before {{content:''; display:inline-block; width:.8em; height:.8em; margin-right:.6em;"
         "border-radius:3px; border:1px solid #8886}"
         f"div:has(> p > :is({every})) {{width:auto !important; flex-grow:1}}"
         f"div:has(> p > :is({every})) + div {{flex-grow:0 !important}}"
         f"div:has(> div > div > p > :is({every})) {{padding-bottom:.15em !important}}"
-        f"{swatches}</style>"
+        f"{rows if len(labels) > _ROWS else ''}{swatches}</style>"
     )
 
 
@@ -105,12 +118,12 @@ def picked(cloud: Cloud, i: int, raw: int | None, pixels: dict[str, tuple[int, i
         "remission": f"{float(cloud.remission[i]):.2f}",
     }
     if cloud.ground_truth is not None:
-        rows["ground truth"] = _class(int(cloud.ground_truth[i]), raw)
+        rows["ground truth"] = _class(cloud.taxonomy, int(cloud.ground_truth[i]), raw)
     if cloud.objects is not None and cloud.objects[i]:
         rows["instance"] = str(int(cloud.objects[i]) & 0xFFFF)
     if cloud.prediction is not None:
-        label = cloud.prediction.labels[i]
-        rows["prediction"] = _class(int(label), int(to_raw(np.array([label]))[0]))
+        label = int(cloud.prediction.labels[i])
+        rows["prediction"] = _class(cloud.taxonomy, label, cloud.taxonomy.classes[label].raw_ids[0])
     if cloud.prediction is not None and cloud.prediction.confidence is not None:
         rows["confidence"] = percent(float(cloud.prediction.confidence[i]))
     rows |= {f"pixel in {escape(camera)}": f"row {row}, column {column}" for camera, (row, column) in pixels.items()}
@@ -118,18 +131,19 @@ def picked(cloud: Cloud, i: int, raw: int | None, pixels: dict[str, tuple[int, i
     return _block(f"<table style='border-spacing:0'>{body}</table>{_logits(cloud, i)}")
 
 
-def _class(train_id: int, raw: int | None) -> str:
-    return f"<b>{CLASS_NAMES[train_id]}</b><br>train id {train_id}" + ("" if raw is None else f", raw id {raw}")
+def _class(taxonomy: Taxonomy, train_id: int, raw: int | None) -> str:
+    ids = f"train id {train_id}" + ("" if raw is None else f", raw id {raw}")
+    return f"<b>{escape(taxonomy.names[train_id])}</b><br>{ids}"
 
 
 def _logits(cloud: Cloud, i: int, most: int = 5) -> str:
     """Table of the classes with the largest logits."""
     if cloud.prediction is None or cloud.prediction.logits is None:
         return ""
-    logits = cloud.prediction.logits[i, IGNORE + 1 :]
+    logits, names = cloud.prediction.logits[i, IGNORE + 1 :], cloud.taxonomy.names[IGNORE + 1 :]
     shares = softmax(logits)
     rows = "".join(
-        f"<tr><td style='padding-right:1em'>{CLASS_NAMES[k + 1]}</td><td style='text-align:right'>{logits[k]:.2f}</td>"
+        f"<tr><td style='padding-right:1em'>{escape(names[k])}</td><td style='text-align:right'>{logits[k]:.2f}</td>"
         f"<td style='text-align:right;padding-left:1em'>{percent(float(shares[k]))}</td></tr>"
         for k in np.argsort(-logits)[:most]
     )

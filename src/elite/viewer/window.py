@@ -5,11 +5,12 @@ from pathlib import Path
 from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import DataError
 from elite.layout import CAMERAS, open_layout, parse_names
+from elite.taxonomy import Taxonomy
 from elite.viewer.app import Viewer
 from elite.viewer.colors import Mode
 from elite.viewer.gate import GuardedServer, listen
 from elite.viewer.panel import Choice
-from elite.viewer.predictors import FramePredictor, TeacherPredictor
+from elite.viewer.predictors import FramePredictor, SavedPredictions, TeacherPredictor
 from elite.viewer.source import DataSource, ScanSource, Source
 
 
@@ -23,7 +24,9 @@ def open_data(
     pseudo: str | None = None,
     derived: Path | None = None,
     predictor: FramePredictor | None = None,
+    predictions: Path | None = None,
     teacher: TeacherPredictor | None = None,
+    taxonomy: Taxonomy | None = None,
 ) -> DataSource:
     """Open a data set with its images, labels and derived labels.
 
@@ -35,17 +38,25 @@ def open_data(
         pseudo: folders of pseudo-labels; None = image_2_pseudo and image_3_pseudo, if they exist.
         derived: root of pseudo-labels outside the data set.
         predictor: predicts points.
+        predictions: folder of saved predictions, which are shown instead.
         teacher: predicts images.
+        taxonomy: classes of the labels; None = those of the predictor, otherwise of the data set.
 
     Raises:
         DataError: the data set is missing, the selection is empty, or a folder of ``pseudo`` does not exist.
-        ConfigError: an invalid selection, camera or folder.
+        ConfigError: an invalid selection, camera or folder, or a predictor with other classes than ``taxonomy``.
     """
     layout = open_layout(root)
     found = layout.found_sequences()
     if cameras is None:
         cameras = tuple(c for c in CAMERAS if any(layout.image(s, "0", c).parent.is_dir() for s in found))
-    dataset = SemanticKITTI(root, sequences, frames=frames, labels=labels, cameras=cameras, derived=derived)
+    if taxonomy is None and predictor is not None:
+        taxonomy = predictor.taxonomy
+    dataset = SemanticKITTI(
+        root, sequences, frames=frames, labels=labels, cameras=cameras, derived=derived, taxonomy=taxonomy
+    )
+    if predictions is not None:
+        predictor = SavedPredictions(predictions, dataset.taxonomy)
     made = ",".join(_existing(dataset, found, tuple(f"{c}_pseudo" for c in cameras)))
     if pseudo is not None:
         made = pseudo
