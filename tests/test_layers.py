@@ -12,7 +12,7 @@ LAYERS = (
     ("files",),
     ("taxonomy", "sensor"),
     (
-        *("geometry", "pixels", "labels", "layout", "metrics", "terminal", "signals", "plugins"),
+        *("geometry", "pixels", "layout", "metrics", "terminal", "signals", "plugins"),
         *("folder_watch", "arrivals", "stopping"),
         *("environment", "device", "native", "sparse", "pictures", "figures", "processes"),
     ),
@@ -32,14 +32,11 @@ SAME_LAYER = {
     ("paths", "errors"),
     ("config", "paths"),  # ~ in settings
     ("config", "errors"),  # impossible settings are refused with the library's own errors
-    ("metrics", "labels"),  # the number of classes
     ("sparse", "native"),  # one of its backends
     ("stopping", "signals"),
     ("environment", "native"),  # results name the kernels that computed them
-    ("pictures", "labels"),
     ("figures", "pictures"),
     ("figures", "geometry"),
-    ("figures", "labels"),
     ("synthetic", "datasets"),  # one codec for dense labels: datasets.dense_labels
     ("teacher_training", "training"),  # one trainer, one schedule, one run lock
     ("inference", "test_time_augmentation"),
