@@ -1,7 +1,7 @@
-"""Time and memory of opening nuScenes: tables of v1.0-trainval's size, and their compact copy.
+"""Time and memory of opening nuScenes: tables of v1.0-trainval's size, their compact copy, and all its frames.
 
-The tables are made up: as many rows as the data set has, each as long as its rows are, in their official layout. Each
-reading is a process of its own; seconds are those of its processor, since the disk and other programs vary.
+The tables are made up: as many rows as the data set has, each as long as its rows are, in their official layout. Their
+files are empty. Each opening is a process of its own, measured without its imports.
 
     python benchmarks/nuscenes_tables.py --out /tmp/tables
 """
@@ -128,20 +128,28 @@ def _ego_poses(count: int) -> Iterator[str]:
         )
 
 
-def measure(root: Path) -> None:
-    """Print what opening the data set costs this process."""
-    from elite.datasets.nuscenes.splits import splits
+def write_files(root: Path) -> None:
+    """Write an empty file for each scan and image of a keyframe."""
     from elite.datasets.nuscenes.table_cache import open_tables
 
-    splits()
+    for channel in ("LIDAR_TOP", *(name for name in CHANNELS if name.startswith("CAM"))):
+        (root / "samples" / channel).mkdir(parents=True, exist_ok=True)
+    for name in open_tables(root / "v1.0-trainval").keyframes.files.ravel():
+        (root / name.decode()).touch()
+
+
+def measure(root: Path, kind: str) -> None:
+    """Print what opening the tables, or the data set, costs this process."""
+    from elite.datasets.nuscenes import NuScenes
+    from elite.datasets.nuscenes.table_cache import open_tables
+
     began, imported = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
-    tables = open_tables(root / "v1.0-trainval")
+    opened = NuScenes(root) if kind == "data set" else open_tables(root / "v1.0-trainval")
     used = resource.getrusage(resource.RUSAGE_SELF)
     cpu = used.ru_utime + used.ru_stime - imported.ru_utime - imported.ru_stime
     print(
-        f"{len(tables):,} keyframes, {len(tables.scans.files):,} scans: {cpu:.1f} s of processor, "
-        f"{time.perf_counter() - began:.1f} s in all, peak {used.ru_maxrss / 2**20:.2f} GiB ("
-        f"{imported.ru_maxrss / 2**20:.2f} GiB of it before)"
+        f"{kind}: {len(opened):,} keyframes in {cpu:.1f} s of processor, {time.perf_counter() - began:.1f} s in all, "
+        f"peak {used.ru_maxrss / 2**20:.2f} GiB ({imported.ru_maxrss / 2**20:.2f} GiB of it before)"
     )
 
 
@@ -149,18 +157,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for 2.2 GB of tables")
     parser.add_argument("--samples", type=int, default=SAMPLES, help="keyframes (default: those of v1.0-trainval)")
-    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--child", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:
-        measure(given.out)
+        measure(given.out, given.child)
         return
     folder = given.out / "v1.0-trainval"
     rows = write_tables(folder, given.samples)
     size = sum(path.stat().st_size for path in folder.glob("*.json"))
-    print(f"{rows:,} rows of sample_data; {size / 1e9:.2f} GB of tables")
-    for name in ("tables", "compact copy"):
-        print(f"{name}: ", end="", flush=True)
-        subprocess.run([sys.executable, __file__, "--out", str(given.out), "--child"], check=True)
+    print(f"{rows:,} rows of sample_data; {size / 1e9:.2f} GB of tables", flush=True)
+    for kind in ("tables", "compact copy", "data set"):
+        if kind == "data set":
+            write_files(given.out)
+        subprocess.run([sys.executable, __file__, "--out", str(given.out), "--child", kind], check=True)
     print(f"compact copy: {(folder / 'elite-keyframes.cache').stat().st_size / 1e6:.0f} MB")
 
 

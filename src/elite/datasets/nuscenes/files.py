@@ -16,7 +16,7 @@ from elite.types import Scan
 
 _DAMAGED = (
     *(ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error),
-    *(SyntaxError, tokenize.TokenError),  # of the header of an array
+    *(SyntaxError, tokenize.TokenError, UserWarning),  # of the header of an array; warnings that are errors
 )
 _HEADER = 2**12  # limit of the bytes before the numbers of an array
 _INSTANCES = 1000  # a panoptic label is 1000 * category + instance

@@ -71,7 +71,7 @@ def _key(folder: Path) -> dict[str, Any]:
 def _save(path: Path, key: dict[str, Any], tables: Tables) -> None:
     """Write a copy: a digest, and an npz file of the arrays."""
     content = io.BytesIO()
-    np.savez(content, allow_pickle=False, **_flat(tables))
+    np.savez(content, **_flat(tables))  # pyright: ignore[reportArgumentType] (names are none of its options)
     write_bytes(path, _digest(key, content.getbuffer()) + content.getbuffer())
 
 
