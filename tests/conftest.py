@@ -36,10 +36,20 @@ UNIT = (
 REAL_DATA = Path(os.environ.get("ELITE_REAL_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
+def _is_unit(path: Path) -> bool:
+    return path.stem.removeprefix("test_") in UNIT
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import only the files of unit tests with -m unit."""
+    others = collection_path.match("test_*.py") and not _is_unit(collection_path)
+    return True if config.option.markexpr == "unit" and others else None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.stem.removeprefix("test_") in UNIT:
+        if _is_unit(item.path):
             item.add_marker("unit")
 
 
