@@ -5,6 +5,7 @@ A dataclass refuses impossible values when it is made.
 
 from elite.config._records import from_plain, is_union, plain
 from elite.config.data import AugmentConfig, CutmixConfig, DataConfig, ImageConfig
+from elite.config.grid import GridConfig
 from elite.config.pseudo_labels import PseudoLabelConfig, VoteConfig
 from elite.config.student import StudentConfig
 from elite.config.teacher import AdapterConfig, TeacherConfig
@@ -25,6 +26,7 @@ __all__ = [
     "DataConfig",
     "DistillConfig",
     "FaultConfig",
+    "GridConfig",
     "ImageConfig",
     "ImageDataConfig",
     "LossConfig",

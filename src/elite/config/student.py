@@ -6,8 +6,8 @@ from elite.config._checks import require, rises
 
 _MAX_CHANNELS = 2**16
 _MAX_CLASSES = 2**8  # labels have eight bits
-_MAX_CELLS = 2**24  # along an axis: the largest whole number that float32 separates from its neighbours
-_MAX_DISTANCE_M = 1e6
+MAX_CELLS = 2**24  # along an axis: the largest whole number that float32 separates from its neighbours
+MAX_DISTANCE_M = 1e6
 
 
 @dataclass(frozen=True)
@@ -32,17 +32,23 @@ class StudentConfig:
         is_even = 2 <= self.channels <= _MAX_CHANNELS and self.channels % 2 == 0
         require(is_even, "student.channels", f"an even number from 2 to {_MAX_CHANNELS}", self.channels)
         starts_at_1 = len(self.strides) >= 2 and min(self.strides) == self.strides[0] == 1
-        is_valid = starts_at_1 and rises(self.strides) and max(self.strides) <= _MAX_CELLS
-        require(is_valid, "student.strides", f"increasing numbers from 1 to at most {_MAX_CELLS}", self.strides)
+        is_valid = starts_at_1 and rises(self.strides) and max(self.strides) <= MAX_CELLS
+        require(is_valid, "student.strides", f"increasing numbers from 1 to at most {MAX_CELLS}", self.strides)
         is_valid = 2 <= self.classes <= _MAX_CLASSES
         require(is_valid, "student.classes", f"2 to {_MAX_CLASSES}, including the ignored class 0", self.classes)
-        is_valid = 1 <= min(self.cells) <= max(self.cells) <= _MAX_CELLS
-        require(is_valid, "student.cells", f"1 to {_MAX_CELLS} along each axis", self.cells)
+        is_valid = 1 <= min(self.cells) <= max(self.cells) <= MAX_CELLS
+        require(is_valid, "student.cells", f"1 to {MAX_CELLS} along each axis", self.cells)
         self._check_volume()
 
     def _check_volume(self) -> None:
         low, high = self.volume
         is_box = all(a < b for a, b in zip(low, high, strict=True))
         require(is_box, "student.volume", "a low corner and a high corner", self.volume)
-        is_near = max(map(abs, (*low, *high))) <= _MAX_DISTANCE_M
-        require(is_near, "student.volume", f"coordinates within {_MAX_DISTANCE_M:.0f} m", self.volume)
+        is_near = max(map(abs, (*low, *high))) <= MAX_DISTANCE_M
+        require(is_near, "student.volume", f"coordinates within {MAX_DISTANCE_M:.0f} m", self.volume)
+
+    @property
+    def cell_size(self) -> tuple[float, float, float]:
+        """Edges of a stride-1 cell along x, y and z, in metres."""
+        x, y, z = ((b - a) / n for a, b, n in zip(*self.volume, self.cells, strict=True))
+        return x, y, z

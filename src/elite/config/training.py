@@ -15,6 +15,7 @@ from elite.config._checks import (
 )
 from elite.config._records import expand_home
 from elite.config.data import AugmentConfig, DataConfig, ImageConfig
+from elite.config.grid import GridConfig
 from elite.config.student import StudentConfig
 from elite.config.teacher import TeacherConfig
 
@@ -214,6 +215,7 @@ class TrainConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     image: ImageConfig = field(default_factory=ImageConfig)
     student: StudentConfig = field(default_factory=StudentConfig)
+    grid: GridConfig = field(default_factory=GridConfig)
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     distill: DistillConfig = field(default_factory=DistillConfig)
     self_training: SelfTrainingConfig = field(default_factory=SelfTrainingConfig)

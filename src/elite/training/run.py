@@ -31,6 +31,7 @@ from elite.training.build import build_plan, build_training, summary
 from elite.training.checkpoint import CheckpointLayout
 from elite.training.failures import named_errors
 from elite.training.faults import FaultLog
+from elite.training.grid import with_grid
 from elite.training.launch import build_fabric, launch, processes_here, require_deterministic
 from elite.training.loop import TrainingLoop
 from elite.training.metrics_log import MetricsLog
@@ -69,7 +70,7 @@ def train(config: TrainConfig, *, progress: bool = True) -> TrainingResult:
         StoppedError: SIGTERM, SIGHUP, SIGUSR1 or SIGUSR2 arrived. A checkpoint to resume from has been saved.
         KeyboardInterrupt: SIGINT arrived. A checkpoint to resume from has been saved.
     """
-    run = _Run(_with_classes(_with_absolute_paths(config)), progress)
+    run = _Run(with_grid(_with_classes(_with_absolute_paths(config))), progress)
     try:
         with run.stopping.listening(), RunLock(config.out, lock_path(config.out)) as lock:
             return run.execute(lock)

@@ -1,0 +1,39 @@
+"""Volume and cells of the student of a run, from settings in metres."""
+
+from dataclasses import replace
+
+from elite.config import GridConfig, StudentConfig, TrainConfig
+from elite.datasets import open_dataset
+from elite.processes import is_first
+from elite.terminal import say
+
+
+def with_grid(config: TrainConfig) -> TrainConfig:
+    """Replace the lengths of ``config.grid`` by the volume and the cells of the student, which files contain.
+
+    A volume other than the published one is reported with its cell size.
+
+    Raises:
+        ConfigError: as ``GridConfig.applied_to``.
+        DataError: the data set, which has the height of the sensor, cannot be opened.
+    """
+    grid = config.grid
+    student = grid.applied_to(config.student, _sensor_height(config) if grid.heights == "ground" else None)
+    if is_first() and (student.volume != StudentConfig.volume or grid.cell is not None):
+        say(_describe(student))
+    return replace(config, student=student, grid=GridConfig())
+
+
+def _sensor_height(config: TrainConfig) -> float | None:
+    """Height of the data set's sensor above the ground, in metres; None = unknown."""
+    data = config.data
+    if data.root is None:
+        return None
+    return open_dataset(data.root, sequences=data.sequences, frames=data.frames, cameras=()).sensor.height
+
+
+def _describe(student: StudentConfig) -> str:
+    """Describe the grid: 'student: x -50 to 50 m, ...: 1000 x 1000 x 60 cells of 0.1 x 0.1 x 0.1 m'."""
+    sides = (f"{axis} {low:g} to {high:g} m" for axis, low, high in zip("xyz", *student.volume, strict=True))
+    cells, sizes = " x ".join(map(str, student.cells)), " x ".join(f"{size:.4g}" for size in student.cell_size)
+    return f"student: {', '.join(sides)}: {cells} cells of {sizes} m"
