@@ -3,6 +3,7 @@
 import io
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from elite.datasets.scan_encoding import find_other_encoding
 from elite.datasets.surroundings import ground_plane
 from elite.errors import DataError
 from elite.inference import Segmenter
+from elite.sensor import load_sensor
 from elite.student import SPVCNN, save_student
 from elite.types import Camera, Scan
 from tests.support.scans import write_frame
@@ -140,6 +142,16 @@ def test_guard_reports_a_doubtful_scan_once_and_strictly_as_an_error(change: str
     assert messages[0].startswith("scan 0: expected ")
     with pytest.raises(DataError, match=message):
         InputGuard(VOLUME, strict=True).examine(scan_of(doubtful(street())), "scan 0")
+
+
+def test_guard_of_a_sensor_expects_its_missing_returns_and_its_height() -> None:
+    stored, low = scan_of(no_returns(street())), scan_of(street() + np.float32([0, 0, 1.03, 0]))
+    nuscenes = load_sensor("nuscenes-hdl-32e")
+    InputGuard(VOLUME, strict=True, sensor=nuscenes).examine(stored)
+    assert examine(low, VOLUME).doubts[0].kind == "height"
+    for height, kinds in ((0.7, []), (2.5, ["height"]), (None, [])):
+        sensor = replace(nuscenes, height=height)
+        assert [doubt.kind for doubt in examine(low, VOLUME, sensor=sensor).doubts] == kinds
 
 
 def drive(seed: int, *, parked: int = 900) -> np.ndarray:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from elite.errors import DataError
-from elite.metrics import NUSCENES_RULE, Score, confusion_matrix, score
+from elite.metrics import NUSCENES_RULE, SEMANTICKITTI_RULE, Score, confusion_matrix, rule_of, score
+from elite.taxonomy import packaged_taxonomies
 from tests.support.oracles import official_nuscenes_score, official_score
 
 
@@ -99,6 +100,11 @@ def test_nuscenes_score_equals_a_second_formulation(seed):
     assert ours.miou == pytest.approx(miou, abs=1e-12)
     assert ours.fw_iou == pytest.approx(fw_iou, abs=1e-12)
     np.testing.assert_allclose(ours.iou, iou, atol=1e-12)
+
+
+def test_rule_follows_the_taxonomy():
+    assert rule_of("nuscenes-lidarseg") is NUSCENES_RULE
+    assert {rule_of(name) for name in packaged_taxonomies() if name != "nuscenes-lidarseg"} == {SEMANTICKITTI_RULE}
 
 
 def test_nuscenes_score_refuses_predictions_of_zero():

@@ -9,11 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from elite.datasets import NuScenes
 from elite.datasets.nuscenes.splits import splits
 from elite.errors import ConfigError, DataError
+from elite.inference import Segmenter
 from elite.layout import Layout
+from elite.metrics import NUSCENES_RULE, confusion_matrix, score
+from elite.student import SPVCNN
 from elite.submission import benchmark_of, check_submission, nuscenes, write_submission
 from elite.taxonomy import load_taxonomy
 from tests.support.nuscenes import POINTS, write_nuscenes
@@ -80,6 +84,24 @@ def test_write_submission_complete_is_accepted(predictions: Path, data: Path, tm
     write_submission(predictions, data, tmp_path / "again.zip", split="mini_val", inputs=("lidar", "camera"))
     with zipfile.ZipFile(tmp_path / "again.zip") as archive:
         assert json.loads(archive.read(STATEMENT))["meta"]["use_camera"] is True
+
+
+def test_submission_of_a_student_is_accepted(data: Path, tmp_path: Path, complete: None) -> None:
+    """Points at the origin and outside the volume have a class too."""
+    torch.manual_seed(0)
+    frames, counts = NuScenes(data, cameras=()), np.zeros((17, 17), np.int64)
+    student = SPVCNN(channels=4, strides=(1, 2), classes=17, taxonomy=frames.taxonomy, sensor=frames.sensor).eval()
+    segmenter = Segmenter(student)
+    for i, frame_id in enumerate(frames.ids):
+        result, truth = segmenter.segment(frames.scan(i)), frames.labels(i)
+        assert truth is not None
+        counts += confusion_matrix(result.labels, truth.classes, 17)
+        path = Layout(tmp_path / "out").prediction(*frame_id)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        segmenter.taxonomy.to_raw(result.labels).astype("<u4").tofile(path)
+    assert not counts[0].any()
+    assert np.isfinite(score(counts, NUSCENES_RULE).miou)
+    assert write_submission(tmp_path / "out", data, tmp_path / "x.zip", split="mini_val").accepted
 
 
 def test_write_submission_of_an_incomplete_split_is_refused(predictions: Path, data: Path, tmp_path: Path) -> None:

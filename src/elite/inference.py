@@ -77,7 +77,7 @@ class Segmenter:
         strict: bool = False,
     ) -> None:
         self.ensemble = ViewEnsemble(votes, vote_by, seed)
-        self.guard = InputGuard(student.config.volume, report, strict=strict)
+        self.guard = InputGuard(student.config.volume, report, strict=strict, sensor=student.sensor)
         self.device = torch.device(device)
         self.precision = precision
         self.student = student.to(self.device).eval()

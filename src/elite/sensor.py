@@ -33,6 +33,7 @@ class SensorSpec:
         elevations: of the beams, in degrees above the horizon, ascending; none = unknown.
         azimuth_step: angle between two firings, in degrees; None = unknown.
         height: of the sensor above the ground, in metres; None = unknown.
+        missing_returns: whether files contain points for beams without a return. They need a label like any other.
 
     Raises:
         ConfigError: impossible values.
@@ -45,6 +46,7 @@ class SensorSpec:
     elevations: tuple[float, ...] = ()
     azimuth_step: float | None = None
     height: float | None = None
+    missing_returns: bool = False
 
     def __post_init__(self) -> None:
         missing = [column for column in _REQUIRED if self.columns.count(column) != 1]

@@ -155,8 +155,9 @@ class DataModule(BoundedLoading):
         Raises:
             DataError: a scan is doubtful, and ``config.strict`` is set.
         """
-        guard = InputGuard(self.config.student.volume, report, strict=self.config.strict)
-        examine_scans(self.train_set.frames, self.train_set.budget.labelled, guard, self.read)
+        frames, config = self.train_set.frames, self.config
+        guard = InputGuard(config.student.volume, report, strict=config.strict, sensor=frames.sensor)
+        examine_scans(frames, self.train_set.budget.labelled, guard, self.read)
 
     def ids(self) -> dict[str, list[str]]:
         """Return the data that the results of a run depend on, by kind: scans, images, and dense labels."""

@@ -138,7 +138,10 @@ class Dataset(Protocol):
         ...
 
     def pose(self, i: int) -> Float[np.ndarray, "4 4"] | None:
-        """Read T_world_cam0 of the frame; None without poses. Raises DataError if they are damaged or too few."""
+        """Read the pose of the frame in the world; None without poses. Raises DataError if they are damaged or too few.
+
+        It moves what the data set states: camera 0 in SemanticKITTI's layout, points in nuScenes.
+        """
         ...
 
     def derived(self, i: int, kind: str, camera: str) -> DenseFiles:

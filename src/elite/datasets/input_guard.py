@@ -15,12 +15,12 @@ from elite.datasets.base import Dataset
 from elite.datasets.surroundings import Ground, ground_plane, obstacles, sees_all_around
 from elite.errors import DataError
 from elite.geometry import Volume, in_volume, pinhole
+from elite.sensor import SensorSpec, load_sensor
 from elite.types import Camera, Scan
 
 Read = Callable[[Callable[[], Any]], Any]  # runs a step that reads files, and returns its result
 Kind = Literal["no-returns", "remission", "height", "axes", "volume"]
 
-SENSOR_HEIGHT = 1.73  # metres above the road: SemanticKITTI's sensor, for which the default volume was chosen
 _HEIGHT_TOLERANCE = 0.3  # metres; five real and 200 rendered scans lie within 0.1 m
 _STEEPEST = 15.0  # degrees: slope of the ground in the sensor frame
 _AT_ORIGIN, _REPEATED = 0.01, 0.1  # shares of points at the origin, and of points that equal their predecessor
@@ -101,11 +101,19 @@ class Examination:
     scene: tuple[int, int] | None = None
 
 
-def examine(scan: Scan, volume: Volume, *, fit_ground: bool = True) -> Examination:
-    """Find the doubtful properties of a single scan. Fitting the ground takes most of the time."""
+def examine(scan: Scan, volume: Volume, *, sensor: SensorSpec | None = None, fit_ground: bool = True) -> Examination:
+    """Find the doubtful properties of a single scan. Fitting the ground takes most of the time.
+
+    Args:
+        scan: the scan.
+        volume: of the student (m).
+        sensor: LiDAR that the student was trained with; None = that of SemanticKITTI.
+        fit_ground: whether to examine the ground.
+    """
     if not len(scan):
         return Examination(())
-    found = [*_no_returns(scan), *_remission(scan)]
+    sensor = sensor or load_sensor("hdl-64e")
+    found = [*([] if sensor.missing_returns else _no_returns(scan)), *_remission(scan)]
     if len(scan) < _FEWEST:
         return Examination(tuple(found))
     found += _outside(scan, volume)
@@ -113,7 +121,7 @@ def examine(scan: Scan, volume: Volume, *, fit_ground: bool = True) -> Examinati
     if ground is None:
         return Examination(tuple(found))
     scene = obstacles(scan.points, ground.height) if sees_all_around(scan.points) else None
-    return Examination((*found, *_ground(ground)), scene)
+    return Examination((*found, *_ground(ground, sensor.height)), scene)
 
 
 class InputGuard:
@@ -123,10 +131,18 @@ class InputGuard:
         volume: low and high corner of the student's volume (m).
         report: called with each message.
         strict: raise an error instead.
+        sensor: LiDAR that the student was trained with; None = that of SemanticKITTI.
     """
 
-    def __init__(self, volume: Volume, report: Callable[[str], None] = warn, *, strict: bool = False) -> None:
-        self.volume, self.report, self.strict = volume, report, strict
+    def __init__(
+        self,
+        volume: Volume,
+        report: Callable[[str], None] = warn,
+        *,
+        strict: bool = False,
+        sensor: SensorSpec | None = None,
+    ) -> None:
+        self.volume, self.report, self.strict, self.sensor = volume, report, strict, sensor or load_sensor("hdl-64e")
         self._reported: set[Kind] = set()
         self._scans = 0
         self._votes = AxisVotes()
@@ -137,7 +153,8 @@ class InputGuard:
         Raises:
             DataError: there is one, and the guard is strict.
         """
-        found = examine(scan, self.volume, fit_ground=self._scans < _FIRST or self._scans % _EVERY == 0)
+        fit_ground = self._scans < _FIRST or self._scans % _EVERY == 0
+        found = examine(scan, self.volume, sensor=self.sensor, fit_ground=fit_ground)
         self._scans += 1
         self._votes = self._votes.counted(found.scene)
         for doubt in found.doubts:
@@ -218,18 +235,18 @@ def _remission(scan: Scan) -> Iterator[Doubt]:
         yield Doubt("remission", f"{expected} Scale it to 0..1.")
 
 
-def _ground(ground: Ground) -> Iterator[Doubt]:
+def _ground(ground: Ground, sensor_height: float | None) -> Iterator[Doubt]:
     if ground.slope > _STEEPEST or ground.height > _ABOVE:
         yield Doubt(
             "axes",
             f"expected level ground below the sensor (z up), found it at z = {ground.height:.2f} m with a slope of "
             f"{ground.slope:.0f} degrees. Give points in the sensor frame: x forward, y left, z up.",
         )
-    elif abs(ground.height + SENSOR_HEIGHT) > _HEIGHT_TOLERANCE:
+    elif sensor_height is not None and abs(ground.height + sensor_height) > _HEIGHT_TOLERANCE:
         yield Doubt(
             "height",
-            f"expected the ground at z = {-SENSOR_HEIGHT:.2f} m, found it at {ground.height:.2f} m. If these are "
-            f"metres, shift z by {-SENSOR_HEIGHT - ground.height:+.2f} m, or train with another --student.volume.",
+            f"expected the ground at z = {-sensor_height:.2f} m, found it at {ground.height:.2f} m. If these are "
+            f"metres, shift z by {-sensor_height - ground.height:+.2f} m, or train with another --student.volume.",
         )
 
 

@@ -132,6 +132,7 @@ class SemanticKITTI(Dataset):
         return _cached_cameras(path, self.cameras)
 
     def pose(self, i: int) -> Float[np.ndarray, "4 4"] | None:
+        """Read T_world_cam0."""
         sequence, name = self.ids[i]
         path = self.layout.poses(sequence)
         if not path.exists():

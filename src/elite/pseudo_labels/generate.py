@@ -175,7 +175,8 @@ def examine_inputs(frames: SemanticKITTI, chosen: list[int], config: PseudoLabel
     Raises:
         DataError: a scan is doubtful, and ``config.strict`` is set.
     """
-    examine_scans(frames, chosen, InputGuard(StudentConfig().volume, notice, strict=config.strict))
+    guard = InputGuard(StudentConfig().volume, notice, strict=config.strict, sensor=frames.sensor)
+    examine_scans(frames, chosen, guard)
 
 
 class FrameLabeller:

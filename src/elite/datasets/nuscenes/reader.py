@@ -181,6 +181,10 @@ class NuScenes(Dataset):
         """Return the file of the point labels."""
         return self.root / self._frames[i].label
 
+    def label_record(self, i: int) -> Path:
+        """Return the record of the provenance of the point labels, which generated ones have."""
+        return self.layout.dense_files(*self.ids[i], self.selection.labels).record
+
     def has_labels(self, i: int) -> bool:
         return bool(self._frames[i].label)
 
