@@ -133,7 +133,7 @@ def test_folder_without_tables_is_refused(tmp_path: Path) -> None:
 def test_scan_has_turned_axes_and_scaled_intensity(dataset: NuScenes) -> None:
     rows = np.fromfile(dataset.scan_path(1), "<f4").reshape(-1, 5)
     scan = dataset.scan(1)
-    assert len(scan) == dataset.keyframe_points(1) == POINTS
+    assert len(scan) == dataset.count_points(1) == POINTS
     np.testing.assert_array_equal(scan.points[:, 0], rows[:, 1])  # forward
     np.testing.assert_array_equal(scan.points[:, 1], -rows[:, 0])  # left
     np.testing.assert_array_equal(scan.points[:, 2], rows[:, 2])
@@ -322,7 +322,7 @@ def test_sweeps_are_moved_into_the_keyframe(root: Path) -> None:
     dataset = NuScenes(root, "mini_train", sweeps=2)
     scan = dataset.scan(1)
     assert len(scan) == 3
-    assert dataset.keyframe_points(1) == 1
+    assert dataset.count_points(1) == 1
     spread = np.abs(scan.points - scan.points[:1]).max()
     assert spread < 1e-4
     seen = dataset.pose(1) @ [*scan.points[0], 1]

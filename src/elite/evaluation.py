@@ -1,4 +1,4 @@
-"""Evaluation of predictions against the labels of a data set, by the benchmark's rule."""
+"""Evaluation of predictions against the labels of a data set, by the rule of its benchmark."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Integer, UInt8
 
+from elite.datasets import Dataset
 from elite.datasets.formats import read_labels
-from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import DataError
 from elite.files import SCAN_BYTES, read_file
 from elite.inference import Segmenter
 from elite.layout import Layout
-from elite.metrics import Score, confusion_matrix, score
+from elite.metrics import SEMANTICKITTI_RULE, Score, ScoreRule, confusion_matrix, score
 from elite.taxonomy import IGNORE, Taxonomy, require_equal_taxonomies
 from elite.types import Frame
 
@@ -76,8 +76,8 @@ class ConfidenceBins:
 class ScoreCounts:
     """Confusion matrices of the scans that were added: all points, and by distance band."""
 
-    def __init__(self, taxonomy: Taxonomy) -> None:
-        self.taxonomy, self.frames, classes = taxonomy, 0, len(taxonomy)
+    def __init__(self, taxonomy: Taxonomy, rule: ScoreRule = SEMANTICKITTI_RULE) -> None:
+        self.taxonomy, self.rule, self.frames, classes = taxonomy, rule, 0, len(taxonomy)
         self.total = np.zeros((classes, classes), np.int64)
         self.bands = np.zeros((len(BANDS), classes, classes), np.int64)
         self.calibration = ConfidenceBins()
@@ -95,16 +95,16 @@ class ScoreCounts:
             within = (distance > low) & (distance < high)
             band += confusion_matrix(labels[within], ground_truth[within], classes)
         self.calibration.add(prediction, ground_truth)
-        return score(confusion)
+        return score(confusion, self.rule)
 
     def report(self) -> dict[str, Any]:
         """Scores as plain values, in the format of ``elite evaluate --json``."""
         return {
-            **score(self.total).to_dict(),
+            **score(self.total, self.rule).to_dict(),
             "taxonomy": self.taxonomy.name,
             "classes": list(self.taxonomy.names),
             "by_distance": [
-                {"from": low, "to": high, **score(confusion).to_dict()}
+                {"from": low, "to": high, **score(confusion, self.rule).to_dict()}
                 for (low, high), confusion in zip(BANDS, self.bands, strict=True)
             ],
             "calibration": self.calibration.report(),
@@ -114,7 +114,7 @@ class ScoreCounts:
 
 
 def evaluate(
-    dataset: SemanticKITTI, predict: Predictor, progress: Callable[[Iterable[int]], Iterable[int]] = iter
+    dataset: Dataset, predict: Predictor, progress: Callable[[Iterable[int]], Iterable[int]] = iter
 ) -> dict[str, Any]:
     """Score ``predict`` on all labelled frames. Frames without labels are listed under ``unlabelled``.
 
@@ -127,7 +127,7 @@ def evaluate(
             f"sequences {','.join(dataset.sequences)}: expected scans with a file in '{dataset.selection.labels}', "
             "found none. Select other sequences (test sequences have no public labels)."
         )
-    counts, by_frame = ScoreCounts(dataset.taxonomy), []
+    counts, by_frame = ScoreCounts(dataset.taxonomy, dataset.rule), []
     for i in progress(labelled):
         frame = dataset[i]
         assert frame.labels is not None

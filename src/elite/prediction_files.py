@@ -4,27 +4,50 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from elite.datasets.formats import read_scan
+from elite.datasets import Dataset
+from elite.datasets.formats import count_points, read_scan
 from elite.errors import DataError, EliteError, is_out_of_memory
 from elite.files import write_bytes
 from elite.inference import Segmenter
+from elite.layout import Layout
+from elite.types import Scan
 
 
 @dataclass(frozen=True)
 class PredictionJob:
-    """A scan file and the file of its labels; confidences are written only if a file for them is given."""
+    """A scan file and the file of its labels.
+
+    Attributes:
+        confidence: file of the confidences; None = they are not written.
+        read, count: read the scan, and count its points, in the format of its data set.
+    """
 
     scan: Path
     labels: Path
     confidence: Path | None = None
+    read: Callable[[Path], Scan] = read_scan
+    count: Callable[[Path], int] = count_points
 
     def is_done(self) -> bool:
-        """Whether every output exists with 4 bytes per point (a scan has 16)."""
+        """Whether every output exists with 4 bytes for each point of the scan."""
         outputs = [self.labels, *([self.confidence] if self.confidence else [])]
         try:
-            return all(path.stat().st_size * 4 == self.scan.stat().st_size for path in outputs)
-        except OSError:
+            return all(path.stat().st_size == 4 * self.count(self.scan) for path in outputs)
+        except (OSError, DataError):
             return False
+
+
+def dataset_jobs(dataset: Dataset, out: Path) -> list[PredictionJob]:
+    """Jobs for all scans of a data set, with labels in ``out`` (see ``elite.layout``)."""
+    layout, number = Layout(out), {dataset.scan_path(i): i for i in range(len(dataset))}
+
+    def read(scan: Path) -> Scan:
+        return dataset.scan(number[scan])
+
+    def count(scan: Path) -> int:
+        return dataset.count_points(number[scan])
+
+    return [PredictionJob(s, layout.prediction(*dataset.ids[i]), read=read, count=count) for s, i in number.items()]
 
 
 @dataclass
@@ -56,7 +79,7 @@ def predict_files(
     summary = PredictionSummary()
     for job in jobs:
         try:
-            result = segmenter.segment(read_scan(job.scan), job.scan)
+            result = segmenter.segment(job.read(job.scan), job.scan)
         except (DataError, MemoryError, RuntimeError) as error:
             failed(job, _failure(job.scan, error))
             summary.failed += 1

@@ -67,10 +67,10 @@ def add_labels(parser: Parser) -> None:
     parser.add("--labels", default="labels", metavar="NAME", help="Label folder: labels, labels_partial, scribbles.")
 
 
-def add_taxonomy(parser: Parser, default: str | None = "semantickitti", text: str = "") -> None:
+def add_taxonomy(parser: Parser, text: str = " (default: those of the data set's format)") -> None:
     """Add --taxonomy; ``text`` describes a default that is computed."""
     text = f"Classes of the labels: a packaged taxonomy or a YAML file{text}."
-    parser.add("--taxonomy", default=default, metavar="NAME|YAML", help=text)
+    parser.add("--taxonomy", metavar="NAME|YAML", help=text)
 
 
 def given_taxonomy(args: Namespace) -> "Taxonomy | None":

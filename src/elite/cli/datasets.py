@@ -41,7 +41,7 @@ def check(args: Namespace) -> int:
         frames=args.frames,
         labels=args.labels,
         cameras=parse_names(args.cameras),
-        taxonomy=load_taxonomy(args.taxonomy),
+        taxonomy=None if args.taxonomy is None else load_taxonomy(args.taxonomy),
     )
     reports = run(dataset, progress=lambda items, total: progress(items, total, name="check"))
     doubtful = [line for report in reports for line in report.doubtful]

@@ -1,6 +1,7 @@
 """Commands about the student: train, evaluate, predict, export, import."""
 
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,14 +89,12 @@ def evaluate(args: Namespace) -> int:
     if args.predictions and args.votes != 1:
         raise ConfigError("--votes: expected a MODEL, found --predictions. Use 'elite predict --votes' instead.")
 
-    from elite.datasets import SemanticKITTI
+    from elite.datasets import open_dataset
     from elite.evaluation import by_segmenter, saved_predictions
     from elite.evaluation import evaluate as run
-    from elite.taxonomy import load_taxonomy
 
-    taxonomy = load_taxonomy(args.taxonomy)
-    dataset = SemanticKITTI(
-        args.data, args.split, frames=args.frames, labels=args.labels, cameras=(), taxonomy=taxonomy
+    dataset = open_dataset(
+        args.data, taxonomy=args.taxonomy, sequences=args.split, frames=args.frames, labels=args.labels, cameras=()
     )
     report_unused(dataset)
     made_with: dict[str, Any] = {}
@@ -134,9 +133,10 @@ def _report_unscored(predictions: Path, scored: tuple[str, ...]) -> None:
 
 
 def _print_score(result: dict[str, Any]) -> None:
+    width = max(14, *map(len, result["classes"]))
     for i, (name, iou) in enumerate(zip(result["classes"], result["iou"], strict=True)):
         if i:
-            say(f"  {name:14s} {percent(iou) if i in result['present'] else 'absent':>5s}")
+            say(f"  {name:{width}s} {percent(iou) if i in result['present'] else 'absent':>5s}")
     bands = "  ".join(f"{b['from']:.0f}-{b['to']:.0f} m {percent(b['miou'])}" for b in result["by_distance"])
     say(f"mIoU by distance: {bands}")
     say(
@@ -198,13 +198,10 @@ def _jobs(
     inputs: list[Path], out: Path, sequences: str | None, frames: str | None, confidence: bool
 ) -> list["PredictionJob"]:
     """Pair the scans with their output files."""
-    from elite.prediction_files import PredictionJob
-
-    scans = find_scans(inputs, sequences, frames)
-    if len({labels for _, labels in scans}) < len(scans):
+    jobs = find_scans(inputs, sequences, frames, out)
+    if len({job.labels for job in jobs}) < len(jobs):
         raise DataError(f"{out}: expected scans of different names, found the same name twice. Predict them apart.")
-    targets = [(scan, out / labels) for scan, labels in scans]
-    return [PredictionJob(scan, to, to.with_suffix(".confidence") if confidence else None) for scan, to in targets]
+    return [replace(job, confidence=job.labels.with_suffix(".confidence") if confidence else None) for job in jobs]
 
 
 def _refuse_ground_truth(jobs: list["PredictionJob"], out: Path) -> None:

@@ -43,7 +43,7 @@ def _report_arguments(parser: Parser) -> None:
     parser.add("--predictions", type=expanded, metavar="FOLDER", help=text)
     parser.add("--model", type=expanded, metavar="MODEL", help="Student that the evaluation has scored.")
     add_cameras(parser, None, " (default: those of the teacher, otherwise image_2)")
-    add_taxonomy(parser, None, " (default: that of the student, otherwise of the evaluation)")
+    add_taxonomy(parser, " (default: that of the student, otherwise of the evaluation)")
     parser.add("--frames", type=count, default=3, metavar="N", help="Number of frames with pictures.")
     add_device(parser)
     add_strict(parser)

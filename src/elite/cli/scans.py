@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from elite.errors import ConfigError, DataError
-from elite.layout import Layout, is_root
 from elite.terminal import notice
 
 if TYPE_CHECKING:
-    from elite.datasets import SemanticKITTI
+    from elite.datasets import Dataset
     from elite.inference import Segmenter
+    from elite.prediction_files import PredictionJob
 
 
 def load_segmenter(model: Path, args: Namespace) -> "Segmenter":
@@ -30,10 +30,12 @@ def load_segmenter(model: Path, args: Namespace) -> "Segmenter":
     )
 
 
-def find_scans(inputs: list[Path], sequences: str | None, frames: str | None) -> list[tuple[Path, Path]]:
-    """Find scans, each with the path of its labels below an output folder.
+def find_scans(
+    inputs: list[Path], sequences: str | None, frames: str | None, out: Path = Path()
+) -> list["PredictionJob"]:
+    """Find scans, each with the file of its labels below the folder ``out``.
 
-    Labels of a data set keep its layout. Those of loose scans are NAME.label.
+    Labels of a data set are sequences/SS/predictions/NAME.label. Those of loose scans are NAME.label.
 
     Args:
         inputs: one data set, or folders of .bin files and .bin files.
@@ -44,20 +46,21 @@ def find_scans(inputs: list[Path], sequences: str | None, frames: str | None) ->
         ConfigError: a selection among loose scans.
         DataError: no scan found.
     """
-    from elite.datasets import SemanticKITTI
+    from elite.datasets import is_dataset, open_dataset
+    from elite.prediction_files import PredictionJob, dataset_jobs
 
-    if len(inputs) == 1 and is_root(inputs[0]):
-        dataset, below = SemanticKITTI(inputs[0], sequences, frames=frames, cameras=()), Layout(Path())
+    if len(inputs) == 1 and is_dataset(inputs[0]):
+        dataset = open_dataset(inputs[0], sequences=sequences, frames=frames, cameras=())
         report_unused(dataset)
-        return [(dataset.scan_path(i), below.prediction(*frame_id)) for i, frame_id in enumerate(dataset.ids)]
+        return dataset_jobs(dataset, out)
     if sequences or frames:
         raise ConfigError(
             "--sequences, --frames: expected a selection within a data set, found loose scans. List the scans instead."
         )
     files = [f for path in inputs for f in (_loose_scans(path) if path.is_dir() else [path])]
     if not files:
-        raise DataError(f"{inputs[0]}: expected .bin files or a folder 'sequences', found neither. Check the path.")
-    return [(f, Path(f"{f.stem}.label")) for f in files]
+        raise DataError(f"{inputs[0]}: expected .bin files or a data set, found neither. Check the path.")
+    return [PredictionJob(f, out / f"{f.stem}.label") for f in files]
 
 
 def _loose_scans(folder: Path) -> list[Path]:
@@ -70,7 +73,7 @@ def _loose_scans(folder: Path) -> list[Path]:
     return scans
 
 
-def report_unused(dataset: "SemanticKITTI") -> None:
+def report_unused(dataset: "Dataset") -> None:
     """Report files of a data set that are not used, one line per group."""
     for line in dataset.unused:
         notice(line)

@@ -15,7 +15,7 @@ from elite.terminal import progress, say
 
 def bench(args: Namespace) -> int:
     """Measure the time from raw points to labels, by stage."""
-    scans = [scan for scan, _ in find_scans(args.data, args.sequences, args.frames)]
+    scans = [job.scan for job in find_scans(args.data, args.sequences, args.frames)]
 
     import torch
 

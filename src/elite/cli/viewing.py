@@ -82,7 +82,7 @@ def _view_arguments(parser: Parser) -> None:
     add_cameras(parser, None, " (default: all)")
     add_selection(parser)
     add_labels(parser)
-    add_taxonomy(parser, None, " (default: that of MODEL, otherwise of DATA)")
+    add_taxonomy(parser, " (default: that of MODEL, otherwise of DATA)")
     add_window(parser)
     add_compute(parser)
 

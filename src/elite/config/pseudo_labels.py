@@ -49,7 +49,8 @@ class PseudoLabelConfig:
             frames, share, unit and seed.
         label_unit: unit of that share: scans, or points of each scan.
         seed: seed of the labelled points with label_unit points; that of the training.
-        taxonomy: classes of the labels: a packaged taxonomy, or a YAML file.
+        format: semantickitti, nuscenes, or a class package.module:Class. Default: recognised by the files of DATA.
+        taxonomy: classes of the labels: a packaged taxonomy, or a YAML file. Default: that of the format.
         cameras: image folders, such as image_2,image_3.
         proposer: source of the regions: watershed floods the gradients of the image from the labelled pixels and needs
             no weights; sam is SAM, SAM 2 or SAM-HQ; package.module:Class is your own. By default sam if weights are
@@ -76,7 +77,8 @@ class PseudoLabelConfig:
     label_fraction: float = 1.0
     label_unit: Literal["scans", "points"] = "scans"
     seed: int = 0
-    taxonomy: str = "semantickitti"
+    format: str | None = field(default=None, metadata={"imports": True})
+    taxonomy: str | None = None
     cameras: str = "image_2"
     proposer: str | None = field(default=None, metadata={"imports": True})
     weights: str | None = None

@@ -27,7 +27,8 @@ class ImageDataConfig:
         val_sequences: held-out sequences, scored at the end (none = no score).
         val_frames: images within the held-out sequences.
         cameras: image folders, such as image_2,image_3. Dense labels are read from image_2_labels and so on.
-        taxonomy: classes of the dense labels: a packaged taxonomy, or a YAML file.
+        format: semantickitti, nuscenes, or a class package.module:Class. Default: recognised by the files of the root.
+        taxonomy: classes of the dense labels: a packaged taxonomy, or a YAML file. Default: that of the format.
         batch_size: images per step.
         workers: number of loader processes.
         timeout: longest wait for a batch, in seconds (0 = no limit). After it, the run ends and names the open files.
@@ -39,7 +40,8 @@ class ImageDataConfig:
     val_sequences: str = "none"
     val_frames: str | None = None
     cameras: str = "image_2"
-    taxonomy: str = "semantickitti"
+    format: str | None = field(default=None, metadata={"imports": True})
+    taxonomy: str | None = None
     batch_size: int = 4
     workers: int = 1
     timeout: float = 300.0

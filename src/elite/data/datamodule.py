@@ -13,12 +13,12 @@ from elite.data.dataset import ScoringSet, TrainingSet
 from elite.data.loading import BatchLoader, bytes_in_flight, kill, open_files, shared_bytes, timeout_error
 from elite.data.sampler import EpochSampler
 from elite.data.startup_samples import training_samples, validation_samples
-from elite.datasets import Selection, SemanticKITTI
+from elite.datasets import Dataset as Frames
+from elite.datasets import Selection, open_dataset
 from elite.datasets.input_guard import InputGuard, examine_scans
 from elite.errors import ConfigError, DataError
 from elite.layout import parse_names
 from elite.stopping import Stopping
-from elite.taxonomy import load_taxonomy
 from elite.terminal import progress
 from elite.types import Sample
 
@@ -68,19 +68,20 @@ class DataModule(BoundedLoading):
         super().__init__(config.data.timeout, stopping)
         data = config.data
         if data.root is None:
-            raise ConfigError("DATA: expected the folder that contains sequences/, found none. Give DATA.")
+            raise ConfigError("DATA: expected the folder of a data set, found none. Give DATA.")
         self.config = config
         cameras = teacher_cameras(config)
-        frames = SemanticKITTI(
+        frames = open_dataset(
             data.root,
-            data.sequences,
+            data.format,
+            taxonomy=data.taxonomy,
+            sequences=data.sequences,
             frames=data.frames,
             labels=data.labels,
             cameras=cameras,
             derived=data.derived,
-            taxonomy=load_taxonomy(data.taxonomy),
         )
-        self.taxonomy, self.sensor = frames.taxonomy, frames.sensor
+        self.taxonomy, self.sensor, self.rule = frames.taxonomy, frames.sensor, frames.rule
         self.train_set = TrainingSet(
             frames,
             config.student.volume,
@@ -254,7 +255,7 @@ def teacher_cameras(config: TrainConfig) -> tuple[str, ...]:
     return cameras
 
 
-def _scoring_set(config: TrainConfig, training: SemanticKITTI) -> ScoringSet | None:
+def _scoring_set(config: TrainConfig, training: Frames) -> ScoringSet | None:
     """Validation frames; None without validation (``val_sequences: none``)."""
     data = config.data
     if data.val_sequences == "none":

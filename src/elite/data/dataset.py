@@ -17,7 +17,7 @@ from elite.data.requirements import check_all_images, check_any_image, check_den
 from elite.data.sampler import SampleKey
 from elite.data.tolerant_reading import read_tolerantly
 from elite.data.views import frame_views
-from elite.datasets import SemanticKITTI
+from elite.datasets import Dataset
 from elite.datasets.dense_labels import DenseLabels
 from elite.errors import DataError
 from elite.geometry import Volume, in_volume, nearest
@@ -56,7 +56,7 @@ class TrainingSet(torch_data.Dataset[Sample]):
 
     def __init__(
         self,
-        frames: SemanticKITTI,
+        frames: Dataset,
         volume: Volume,
         augment: AugmentConfig,
         seed: int,
@@ -182,7 +182,7 @@ class ScoringSet(torch_data.Dataset[Sample]):
 
     def __init__(
         self,
-        frames: SemanticKITTI,
+        frames: Dataset,
         volume: Volume,
         *,
         image: ImageConfig | None = None,

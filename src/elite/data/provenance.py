@@ -1,12 +1,12 @@
 """Provenance of dense labels: they must not contain more than the labels that the training may use."""
 
 from elite.data.label_budget import LabelBudget
-from elite.datasets import SemanticKITTI
+from elite.datasets import Dataset
 from elite.datasets.dense_labels import DenseLabels, read_provenance
 from elite.errors import ConfigError
 
 
-def check_provenance(frames: SemanticKITTI, dense: DenseLabels, budget: LabelBudget) -> None:
+def check_provenance(frames: Dataset, dense: DenseLabels, budget: LabelBudget) -> None:
     """Check the records of all dense labels, each of which is read once.
 
     Raises:
@@ -36,7 +36,7 @@ def _check_share(frame_id: str, dense: DenseLabels, settings: list[dict], budget
             )
 
 
-def _check_source(frames: SemanticKITTI, i: int, dense: DenseLabels, settings: list[dict]) -> None:
+def _check_source(frames: Dataset, i: int, dense: DenseLabels, settings: list[dict]) -> None:
     folder = frames.selection.labels
     source = read_provenance(frames.label_record(i)).get("labels", folder)  # lifted labels have a source themselves
     if source == "labels":

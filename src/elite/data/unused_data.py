@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 
 from elite.data.dataset import ScoringSet, TrainingSet
-from elite.datasets import SemanticKITTI
-from elite.layout import CAMERAS, SPLITS
+from elite.datasets import Dataset
 
 
 def unused_data(training: TrainingSet, scored: ScoringSet | None) -> Iterator[str]:
@@ -27,7 +26,7 @@ def unused_data(training: TrainingSet, scored: ScoringSet | None) -> Iterator[st
     yield from _sequences(frames, () if scored is None else scored.frames.sequences)
 
 
-def _unlabelled(frames: SemanticKITTI, used: list[int], kind: str) -> Iterator[str]:
+def _unlabelled(frames: Dataset, used: list[int], kind: str) -> Iterator[str]:
     """Scans without labels, except those that are ``used`` nevertheless."""
     count = len(frames) - len(frames.labelled()) - sum(not frames.has_labels(i) for i in used)
     if count:
@@ -35,10 +34,10 @@ def _unlabelled(frames: SemanticKITTI, used: list[int], kind: str) -> Iterator[s
 
 
 def _images(training: TrainingSet) -> Iterator[str]:
-    frames, layout = training.frames, training.frames.layout
+    frames = training.frames
     if frames.cameras and training.without_images:
         yield f"{training.without_images} training scans have no image and train the student without a teacher"
-    present = [c for c in CAMERAS if any(layout.image(s, "0", c).parent.is_dir() for s in frames.sequences)]
+    present = frames.available_cameras()
     if present and not frames.cameras:
         yield f"the images in {', '.join(present)} are not used without a teacher (see --teacher.weights)"
     elif unused := [camera for camera in present if camera not in frames.cameras]:
@@ -46,15 +45,13 @@ def _images(training: TrainingSet) -> Iterator[str]:
 
 
 def _derived(training: TrainingSet) -> Iterator[str]:
-    frames = training.frames
-    layouts = [frames.labels_layout, *(frames.layout_of(folder) for folder in training.dense.folders.values())]
-    if frames.derived_layout and frames.derived_layout not in layouts:
-        yield f"{frames.derived_layout.root} is not used: it has neither data.labels nor data.dense_labels"
+    root = training.frames.unused_derived(training.dense.folders.values())
+    if root is not None:
+        yield f"{root} is not used: it has neither data.labels nor data.dense_labels"
 
 
-def _sequences(frames: SemanticKITTI, scored: tuple[str, ...]) -> Iterator[str]:
+def _sequences(frames: Dataset, scored: tuple[str, ...]) -> Iterator[str]:
     """Sequences that the run does not use, except the test split."""
-    left = {*frames.layout.found_sequences()} - {*frames.sequences, *scored, *SPLITS["test"]}
-    if left:
+    if left := frames.unselected({*frames.sequences, *scored}):
         are = "sequence {} is" if len(left) == 1 else "sequences {} are"
-        yield f"{are.format(', '.join(sorted(left)))} not used (see --data.sequences and --data.val-sequences)"
+        yield f"{are.format(', '.join(left))} not used (see --data.sequences and --data.val-sequences)"

@@ -2,7 +2,7 @@
 
 from elite.datasets.base import Dataset, FrameId, ImageRef, PointLabels, Selection
 from elite.datasets.nuscenes import NuScenes
-from elite.datasets.opening import open_dataset
+from elite.datasets.opening import is_dataset, open_dataset, taxonomy_of
 from elite.datasets.semantickitti import SemanticKITTI
 
 __all__ = [
@@ -13,5 +13,7 @@ __all__ = [
     "PointLabels",
     "Selection",
     "SemanticKITTI",
+    "is_dataset",
     "open_dataset",
+    "taxonomy_of",
 ]

@@ -1,6 +1,6 @@
 """The Dataset protocol: all that the library requires of a data set, whatever its format."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol, Self, runtime_checkable
@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Float, UInt8, UInt16, UInt32
 
 from elite.datasets.formats import read_image
-from elite.layout import DenseFiles
+from elite.layout import DenseFiles, Layout
+from elite.metrics import ScoreRule
 from elite.sensor import SensorSpec
 from elite.taxonomy import IGNORE, Taxonomy
 from elite.types import Camera, Frame, Scan
@@ -84,6 +85,8 @@ class Dataset(Protocol):
     Attributes:
         taxonomy: classes of its labels. Frames have train ids; only the reader uses the ids in the files.
         sensor: LiDAR of its scans. Frames have points in our axes, and remission in 0..1.
+        rule: how its benchmark computes scores.
+        layout: paths of the labels that the library generates, unless another folder was given for them.
         selection: part of the data set that was selected.
         cameras: names of the selected cameras.
         ids: frame ids in the order of the frames.
@@ -94,6 +97,8 @@ class Dataset(Protocol):
 
     taxonomy: Taxonomy
     sensor: SensorSpec
+    rule: ScoreRule
+    layout: Layout
     selection: Selection
     cameras: tuple[str, ...]
     ids: Sequence[FrameId]
@@ -113,12 +118,40 @@ class Dataset(Protocol):
         """Read the scan. Raises DataError if it is missing or damaged."""
         ...
 
+    def count_points(self, i: int) -> int:
+        """Count the points of the scan from the size of its file. Raises DataError if it is missing."""
+        ...
+
     def has_labels(self, i: int) -> bool:
         """Return whether the points of the frame are labelled."""
         ...
 
     def labels(self, i: int) -> PointLabels | None:
         """Read the labels of the points; None without a file. Raises DataError if they are damaged."""
+        ...
+
+    def label_path(self, i: int) -> Path:
+        """Return the file of the point labels."""
+        ...
+
+    def label_record(self, i: int) -> Path:
+        """Return the record of the provenance of the point labels, which generated ones have."""
+        ...
+
+    def raw_labels(self, i: int) -> UInt16[np.ndarray, "n"]:
+        """Read the labels as they are stored, of a frame that has some. Raises DataError if they are damaged."""
+        ...
+
+    def available_cameras(self) -> tuple[str, ...]:
+        """Return the cameras that have images in the selected sequences, also those that are not selected."""
+        ...
+
+    def unselected(self, used: Collection[str]) -> tuple[str, ...]:
+        """Return the sequences beyond the ``used`` ones, without those of the test split."""
+        ...
+
+    def unused_derived(self, dense_folders: Collection[str]) -> Path | None:
+        """Return the given root of generated labels if it has neither the point labels nor one of these folders."""
         ...
 
     def image_cameras(self, i: int) -> tuple[str, ...]:
@@ -135,6 +168,10 @@ class Dataset(Protocol):
         Raises:
             DataError: damaged, or missing although the frame has an image.
         """
+        ...
+
+    def calibration_path(self, i: int) -> Path | None:
+        """Return the file that the projections of the frame depend on; None if it is a table of all frames."""
         ...
 
     def pose(self, i: int) -> Float[np.ndarray, "4 4"] | None:

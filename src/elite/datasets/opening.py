@@ -12,29 +12,34 @@ from elite.errors import ConfigError, DataError
 from elite.layout import is_root
 from elite.paths import expanded
 from elite.plugins import make_plugin
+from elite.taxonomy import Taxonomy, load_taxonomy
 
 
 class _Format(NamedTuple):
-    """A known format: its reader, a test of a root, and the files by which a user recognises it."""
+    """A known format: reader, default taxonomy, test of a root, and the files by which a user recognises it."""
 
     reader: type[Dataset]
+    taxonomy: str
     matches: Callable[[Path], bool]
     files: str
 
 
 FORMATS = {
-    "semantickitti": _Format(SemanticKITTI, is_root, "sequences/00/velodyne/000000.bin"),
-    "nuscenes": _Format(NuScenes, is_nuscenes, "v1.0-trainval/sample_data.json"),
+    "semantickitti": _Format(SemanticKITTI, "semantickitti", is_root, "sequences/00/velodyne/000000.bin"),
+    "nuscenes": _Format(NuScenes, "nuscenes-lidarseg", is_nuscenes, "v1.0-trainval/sample_data.json"),
 }
 
 
-def open_dataset(root: str | Path, format: str | None = None, **options: Any) -> Dataset:
+def open_dataset(
+    root: str | Path, format: str | None = None, *, taxonomy: str | None = None, **options: Any
+) -> Dataset:
     """Open a data set.
 
     Args:
         root: its folder.
         format: one of ``FORMATS``, or a class ``package.module:Class`` that implements ``Dataset`` and is made with the
             root and the options; None = recognised by its files.
+        taxonomy: name or file of the classes of its labels; None = those of the format.
         **options: arguments of the reader, such as ``sequences="train"``.
 
     Raises:
@@ -42,11 +47,27 @@ def open_dataset(root: str | Path, format: str | None = None, **options: Any) ->
         ConfigError: an unknown format, or an option that the reader lacks.
     """
     path = expanded(root)
+    if taxonomy is not None:
+        options["taxonomy"] = load_taxonomy(taxonomy)
     if format is not None and ":" in format:
         return make_plugin(format, Dataset, path, **options)
     if format is not None and format not in FORMATS:
         raise ConfigError(f"format: expected {', '.join(FORMATS)} or package.module:Class, found '{format}'.")
     return FORMATS[format or recognise_format(path)].reader(path, **options)  # type: ignore[call-arg]
+
+
+def taxonomy_of(root: str | Path, format: str | None = None, taxonomy: str | None = None) -> Taxonomy:
+    """Return the classes that ``open_dataset`` gives its data set, without opening it unless its reader is a plugin."""
+    if taxonomy is not None:
+        return load_taxonomy(taxonomy)
+    if format is not None and ":" in format:
+        return open_dataset(root, format).taxonomy
+    return load_taxonomy(FORMATS[format or recognise_format(expanded(root))].taxonomy)
+
+
+def is_dataset(root: Path) -> bool:
+    """Return whether a folder is a data set of one of ``FORMATS``."""
+    return any(format.matches(root) for format in FORMATS.values())
 
 
 def recognise_format(root: Path) -> str:

@@ -1,19 +1,29 @@
 """SemanticKITTI, and any data set in its layout."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from copy import copy
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Self
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt16
 
 from elite.datasets.base import Dataset, ImageRef, PointLabels, Selection, object_ids
 from elite.datasets.formats import count_points, read_cameras, read_labels, read_poses, read_scan
 from elite.datasets.frame_files import list_frames
 from elite.errors import ConfigError, DataError
-from elite.layout import CAMERAS, DenseFiles, Layout, open_layout, parse_frames, parse_sequences, select_sequences
+from elite.layout import (
+    CAMERAS,
+    SPLITS,
+    DenseFiles,
+    Layout,
+    open_layout,
+    parse_frames,
+    parse_sequences,
+    select_sequences,
+)
+from elite.metrics import SEMANTICKITTI_RULE
 from elite.sensor import SensorSpec, load_sensor
 from elite.taxonomy import Taxonomy, load_taxonomy
 from elite.types import Camera, Scan
@@ -40,6 +50,8 @@ class SemanticKITTI(Dataset):
         DataError: no data set, or nothing selected.
         ConfigError: an invalid selection, or an unknown camera.
     """
+
+    rule = SEMANTICKITTI_RULE
 
     def __init__(
         self,
@@ -105,8 +117,10 @@ class SemanticKITTI(Dataset):
         return read_scan(self.scan_path(i))
 
     def label_path(self, i: int) -> Path:
-        """Return the file of the point labels."""
         return self.labels_layout.labels(*self.ids[i], self.selection.labels)
+
+    def count_points(self, i: int) -> int:
+        return count_points(self.scan_path(i))
 
     def has_labels(self, i: int) -> bool:
         return self._files[i].has_labels
@@ -114,10 +128,26 @@ class SemanticKITTI(Dataset):
     def labels(self, i: int) -> PointLabels | None:
         if not self.has_labels(i):
             return None
-        path, scan = self.label_path(i), self.scan_path(i)
-        raw, instance = read_labels(path, scan, count_points(scan))
-        classes = self.taxonomy.to_train(raw, source=path)
+        raw, instance = self._read_labels(i)
+        classes = self.taxonomy.to_train(raw, source=self.label_path(i))
         return PointLabels(classes, object_ids(classes, instance))
+
+    def raw_labels(self, i: int) -> UInt16[np.ndarray, "n"]:
+        return self._read_labels(i)[0]
+
+    def _read_labels(self, i: int) -> tuple[UInt16[np.ndarray, "n"], UInt16[np.ndarray, "n"]]:
+        return read_labels(self.label_path(i), self.scan_path(i), self.count_points(i))
+
+    def available_cameras(self) -> tuple[str, ...]:
+        layout = self.layout
+        return tuple(c for c in CAMERAS if any(layout.image(s, "0", c).parent.is_dir() for s in self.sequences))
+
+    def unselected(self, used: Collection[str]) -> tuple[str, ...]:
+        return tuple(sorted({*self.layout.found_sequences()} - {*used, *SPLITS["test"]}))
+
+    def unused_derived(self, dense_folders: Collection[str]) -> Path | None:
+        layouts = [self.labels_layout, *(self.layout_of(folder) for folder in dense_folders)]
+        return self.derived_layout.root if self.derived_layout and self.derived_layout not in layouts else None
 
     def image_cameras(self, i: int) -> tuple[str, ...]:
         return self._files[i].cameras
@@ -130,6 +160,9 @@ class SemanticKITTI(Dataset):
         if not self.cameras or not (self.image_cameras(i) or path.exists()):
             return ()
         return _cached_cameras(path, self.cameras)
+
+    def calibration_path(self, i: int) -> Path | None:
+        return self.layout.calibration(self.ids[i].sequence)
 
     def pose(self, i: int) -> Float[np.ndarray, "4 4"] | None:
         """Read T_world_cam0."""
@@ -150,7 +183,6 @@ class SemanticKITTI(Dataset):
         return self.layout_of(folder).dense_files(*self.ids[i], folder)
 
     def label_record(self, i: int) -> Path:
-        """Return the record of the provenance of the point labels, which generated ones have."""
         return self.labels_layout.dense_files(*self.ids[i], self.selection.labels).record
 
     def layout_of(self, folder: str) -> Layout:

@@ -20,20 +20,19 @@ import numpy as np
 
 from elite.config import PseudoLabelConfig, StudentConfig, plain
 from elite.data.label_budget import labelled_scans, usable_labels
-from elite.datasets import SemanticKITTI
+from elite.datasets import Dataset, open_dataset
 from elite.datasets.dense_labels import encode_ids, read_dense
 from elite.datasets.input_guard import InputGuard, examine_scans
 from elite.environment import describe
 from elite.errors import ConfigError, EliteError, OutputError, first_line
 from elite.files import make_folder, write_bytes
 from elite.geometry import point_pixel_pairs
-from elite.layout import Layout, open_layout, parse_names
+from elite.layout import Layout, parse_names
 from elite.pictures import encode_png
 from elite.pseudo_labels.label_image import label_view
 from elite.pseudo_labels.lift import lift
 from elite.pseudo_labels.records import Addable, LabelledView, Proposer, view_of
 from elite.pseudo_labels.store import Output, Store, file_digest
-from elite.taxonomy import load_taxonomy
 from elite.terminal import notice
 
 ALGORITHM = 1  # version of the procedure; increased when equal settings give different labels
@@ -118,7 +117,7 @@ def generate(
     return sum((labeller.run(i) for i in progress(chosen[rank::world])), Summary())
 
 
-def _report_unused(frames: SemanticKITTI, chosen: list[int]) -> None:
+def _report_unused(frames: Dataset, chosen: list[int]) -> None:
     """Report selected scans without pseudo-labels, and files that are not read."""
     images = sum(bool(frames.image_cameras(i)) for i in frames.labelled())
     for count, why in (
@@ -134,26 +133,27 @@ def _report_unused(frames: SemanticKITTI, chosen: list[int]) -> None:
 
 def training_options(root: Path, config: PseudoLabelConfig) -> str | None:
     """Return the options with which training finds the output; None if the output is inside the data set."""
-    if config.out is None or config.out.resolve() == open_layout(root).root.resolve():
+    if config.out is None or config.out.resolve() == open_frames(root, config).layout.root.resolve():
         return None
     folders = ",".join(f"{camera}_{config.folder}" for camera in parse_names(config.cameras))
     lifted = f" (or --data.labels labels_{config.folder})" if config.lift else ""
     return f"--data.derived {config.out} --data.dense-labels {folders}{lifted}"
 
 
-def open_frames(root: Path, config: PseudoLabelConfig) -> SemanticKITTI:
+def open_frames(root: Path, config: PseudoLabelConfig) -> Dataset:
     cameras = tuple(dict.fromkeys(parse_names(config.cameras)))
-    return SemanticKITTI(
+    return open_dataset(
         root,
-        config.sequences,
+        config.format,
+        taxonomy=config.taxonomy,
+        sequences=config.sequences,
         frames=config.frames,
         labels=config.labels,
         cameras=cameras,
-        taxonomy=load_taxonomy(config.taxonomy),
     )
 
 
-def choose(frames: SemanticKITTI, fraction: float) -> list[int]:
+def choose(frames: Dataset, fraction: float) -> list[int]:
     """Return the positions of a fraction of the labelled scans, without those that have no image.
 
     Raises:
@@ -169,7 +169,7 @@ def choose(frames: SemanticKITTI, fraction: float) -> list[int]:
     return chosen
 
 
-def examine_inputs(frames: SemanticKITTI, chosen: list[int], config: PseudoLabelConfig) -> None:
+def examine_inputs(frames: Dataset, chosen: list[int], config: PseudoLabelConfig) -> None:
     """Report scans that probably do not match the input of a student that is trained with these labels.
 
     Raises:
@@ -182,7 +182,7 @@ def examine_inputs(frames: SemanticKITTI, chosen: list[int], config: PseudoLabel
 class FrameLabeller:
     """Labels one frame at a time and skips complete outputs."""
 
-    def __init__(self, frames: SemanticKITTI, store: Store, config: PseudoLabelConfig, proposer: Proposer) -> None:
+    def __init__(self, frames: Dataset, store: Store, config: PseudoLabelConfig, proposer: Proposer) -> None:
         self.share = config.label_fraction if config.label_unit == "points" else 1.0
         self.frames, self.store, self.proposer = frames, store, proposer
         self.config = config = replace(config, vote=config.vote.of_share(self.share))
@@ -262,11 +262,11 @@ class FrameLabeller:
 
     def _source(self, i: int, cameras: tuple[str, ...], digest: Digest) -> dict[str, str]:
         """Digests of all source files of the labels."""
-        frame_id, layout = self.frames.ids[i], self.frames.layout
-        paths = {"labels": self.frames.label_path(i), "scan": self.frames.scan_path(i)}
-        paths |= {"calibration": layout.calibration(frame_id.sequence)}
-        paths |= {c: layout.image(*frame_id, c) for c in cameras}
-        return {name: digest(path) for name, path in paths.items()}
+        frames = self.frames
+        images = {image.camera: image.path for image in frames.images(i)}
+        paths = {"labels": frames.label_path(i), "scan": frames.scan_path(i), "calibration": frames.calibration_path(i)}
+        paths |= {camera: images[camera] for camera in cameras}
+        return {name: digest(path) for name, path in paths.items() if path is not None}
 
 
 def _load_drawing() -> Callable[..., Any]:

@@ -9,11 +9,10 @@ from elite.config import TeacherTrainingConfig
 from elite.data.datamodule import BoundedLoading
 from elite.data.image_set import ImageSample, ImageSet, Target, shuffled_keys
 from elite.data.loading import bytes_in_flight, shared_bytes
-from elite.datasets import SemanticKITTI
+from elite.datasets import open_dataset
 from elite.errors import ConfigError
 from elite.layout import parse_names
 from elite.stopping import Stopping
-from elite.taxonomy import load_taxonomy
 
 _TARGETS: dict[str, Target] = {"segments": "segments", "classes": "classes", "reconstruction": "none"}
 
@@ -64,14 +63,15 @@ class Images(BoundedLoading):
     ) -> ImageSet:
         config, cameras = self.config, parse_names(self.config.data.cameras)
         assert config.data.root is not None
-        selected = SemanticKITTI(
+        selected = open_dataset(
             config.data.root,
-            sequences,
+            config.data.format,
+            taxonomy=config.data.taxonomy,
+            sequences=sequences,
             frames=frames,
             cameras=cameras,
             without=without,
             frame_files="images",
-            taxonomy=load_taxonomy(config.data.taxonomy),
         )
         target = _TARGETS[config.objective]
         return ImageSet(selected, config.image, target=target, seed=config.seed, augment=augment)

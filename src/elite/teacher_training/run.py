@@ -17,7 +17,6 @@ from elite.files import make_folder
 from elite.processes import process_counts
 from elite.signals import Terminated
 from elite.stopping import Stopping
-from elite.taxonomy import load_taxonomy
 from elite.teacher.weights import load_backbone
 from elite.teacher_training.folder import check_out, save_model, transformers_model
 from elite.teacher_training.images import Images
@@ -69,7 +68,7 @@ def _train(config: TeacherTrainingConfig, progress: bool, stopping: Stopping) ->
     backbone = load_backbone(TeacherConfig(weights="random", model=config.model), _STAGES)
     backbone.check_size(*config.image.crop)
     model = transformers_model(backbone)
-    training = TeacherTraining(config, backbone, len(load_taxonomy(config.data.taxonomy)))
+    training = TeacherTraining(config, backbone, len(data.train_set.frames.taxonomy))
     check_shared_memory(data.read_startup_samples())
     make_folder(config.out.parent)
     fabric = build_fabric(accelerator=config.accelerator, devices=1, precision=config.precision, flags="--accelerator")

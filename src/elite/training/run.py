@@ -19,13 +19,13 @@ from elite.config import TrainConfig
 from elite.data.datamodule import DataModule
 from elite.data.loading import check_shared_memory
 from elite.data.unused_data import unused_data
+from elite.datasets import taxonomy_of
 from elite.errors import StoppedError, TrainingError
 from elite.files import make_folder
 from elite.processes import is_first
 from elite.signals import Terminated
 from elite.sparse import resolve_backend
 from elite.stopping import Stopping
-from elite.taxonomy import load_taxonomy
 from elite.terminal import notice, say
 from elite.training.build import build_plan, build_training, summary
 from elite.training.checkpoint import CheckpointLayout
@@ -181,7 +181,7 @@ class _Run:
         begun = 0 if resume_point is None else resume_point.step
         progress = Progress(plan.total_steps, done=begun, enabled=self.progress and fabric.is_global_zero)
         log = MetricsLog(config.out, progress, step=begun, writes=fabric.is_global_zero)
-        validation = Validation(fabric, training, faults)
+        validation = Validation(fabric, training, faults, data.rule)
         loop = TrainingLoop(plan, data, step, validation, layout, self.files, log, self.stopping)
         if resume_point is not None:
             checkpoint = load_torch(resume_point.path)
@@ -206,8 +206,12 @@ class _Run:
 
 
 def _with_classes(config: TrainConfig) -> TrainConfig:
-    """Settings with the number of classes of the taxonomy."""
-    return replace(config, student=replace(config.student, classes=len(load_taxonomy(config.data.taxonomy))))
+    """Settings with the number of classes of the data set."""
+    data = config.data
+    if data.root is None:
+        return config  # refused later
+    classes = len(taxonomy_of(data.root, data.format, data.taxonomy))
+    return replace(config, student=replace(config.student, classes=classes))
 
 
 def _with_absolute_paths(config: TrainConfig) -> TrainConfig:

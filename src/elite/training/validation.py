@@ -7,7 +7,7 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor, distributed, nn
 
-from elite.metrics import score
+from elite.metrics import ScoreRule, score
 from elite.training.confusion import Confusion, predicted_classes, summed
 from elite.training.faults import FaultLog
 from elite.training.module import TrainingModule
@@ -15,14 +15,14 @@ from elite.types import Batch
 
 
 class Validation:
-    """Scores the student, or its average, by the official rule: every point of a scan counts.
+    """Scores the student, or its average, by the rule of the benchmark: every point of a scan counts.
 
     Points outside the volume get the prediction of their nearest neighbour inside. A teacher is scored on the pixels of
     visible points.
     """
 
-    def __init__(self, fabric: Fabric, training: TrainingModule, faults: FaultLog) -> None:
-        self.fabric, self.training, self.faults = fabric, training, faults
+    def __init__(self, fabric: Fabric, training: TrainingModule, faults: FaultLog, rule: ScoreRule) -> None:
+        self.fabric, self.training, self.faults, self.rule = fabric, training, faults, rule
 
     def run(self, batches: Iterable[Batch], *, step: int) -> dict[str, float]:
         """Score the scans of all processes, which call it together after ``step`` optimiser steps.
@@ -70,7 +70,7 @@ class Validation:
     def _student_metrics(self, confusion: Confusion, non_finite_scans: int, step: int) -> dict[str, float]:
         if non_finite_scans:
             self.faults.record_invalid_score(non_finite_scans, step, report=self.fabric.is_global_zero)
-        result = score(confusion.total(self.fabric).numpy())
+        result = score(confusion.total(self.fabric).numpy(), self.rule)
         factor = math.nan if non_finite_scans else 1.0
         return {
             "val/miou": factor * result.miou,
@@ -82,7 +82,7 @@ class Validation:
         """Empty without a teacher, or if no validation scan has an image."""
         if self.training.teacher is None:
             return {}
-        result = score(confusion.total(self.fabric).numpy())
+        result = score(confusion.total(self.fabric).numpy(), self.rule)
         if not result.present:
             return {}
         return {"val/teacher_miou": result.miou, "val/teacher_miou_present": result.miou_present}

@@ -1,13 +1,13 @@
 """nuScenes with the labels of nuScenes-lidarseg."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from copy import copy
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
-from jaxtyping import Float64, UInt32
+from jaxtyping import Float64, UInt16, UInt32
 
 from elite.datasets.base import Dataset, FrameId, ImageRef, PointLabels, Selection, object_ids
 from elite.datasets.formats import read_labels
@@ -18,6 +18,7 @@ from elite.datasets.nuscenes.table_cache import open_tables
 from elite.datasets.nuscenes.tables import CAMERAS, CHANNELS, Recordings, Tables, read_scene_names
 from elite.errors import ConfigError, DataError
 from elite.layout import DenseFiles, Layout, parse_frames
+from elite.metrics import NUSCENES_RULE
 from elite.paths import expanded
 from elite.sensor import SensorSpec, load_sensor
 from elite.taxonomy import Taxonomy, load_taxonomy
@@ -68,6 +69,8 @@ class NuScenes(Dataset):
         DataError: no tables, or damaged ones; nothing selected.
         ConfigError: an invalid selection, or an unknown camera.
     """
+
+    rule = NUSCENES_RULE
 
     def __init__(
         self,
@@ -173,17 +176,25 @@ class NuScenes(Dataset):
         points, remission = zip((scan.points, scan.remission), *past, strict=True)
         return Scan(np.concatenate(points), np.concatenate(remission)) if past else scan
 
-    def keyframe_points(self, i: int) -> int:
+    def count_points(self, i: int) -> int:
         """Count the points of the scan without sweeps: the first ones of ``scan``, and those that predictions need."""
         return files.count_points(self.scan_path(i), self.sensor)
 
     def label_path(self, i: int) -> Path:
-        """Return the file of the point labels."""
         return self.root / self._frames[i].label
 
     def label_record(self, i: int) -> Path:
-        """Return the record of the provenance of the point labels, which generated ones have."""
         return self.layout.dense_files(*self.ids[i], self.selection.labels).record
+
+    def raw_labels(self, i: int) -> UInt16[np.ndarray, "n"]:
+        return self._read_labels(i)[0]
+
+    def _read_labels(self, i: int) -> tuple[UInt16[np.ndarray, "n"], UInt16[np.ndarray, "n"] | None]:
+        """Read raw ids and, in the layout of ``elite.layout``, instance ids."""
+        path, points = self.label_path(i), self.count_points(i)
+        if self.selection.labels == "labels":
+            return files.read_lidarseg(path, points).astype(np.uint16), None
+        return read_labels(path, self.scan_path(i), points)
 
     def has_labels(self, i: int) -> bool:
         return bool(self._frames[i].label)
@@ -191,14 +202,10 @@ class NuScenes(Dataset):
     def labels(self, i: int) -> PointLabels | None:
         if not self.has_labels(i):
             return None
-        path, points = self.label_path(i), self.keyframe_points(i)
-        if self.selection.labels == "labels":
-            raw, objects = files.read_lidarseg(path, points), None
-        else:
-            raw, objects = read_labels(path, self.scan_path(i), points)
-        classes = self.taxonomy.to_train(raw, source=path)
+        raw, objects = self._read_labels(i)
+        classes = self.taxonomy.to_train(raw, source=self.label_path(i))
         labels = PointLabels(classes, self._panoptic(i, classes) if objects is None else object_ids(classes, objects))
-        past = len(self.scan(i)) - points if self.sweeps else 0
+        past = len(self.scan(i)) - len(classes) if self.sweeps else 0
         return PointLabels(*(np.pad(values, (0, past)) for values in labels))
 
     def _panoptic(self, i: int, classes: np.ndarray) -> UInt32[np.ndarray, "n"]:
@@ -207,6 +214,17 @@ class NuScenes(Dataset):
         return object_ids(classes, files.instances_of(files.read_panoptic(self.root / name, len(classes))))
 
     # ---- cameras ----
+
+    def available_cameras(self) -> tuple[str, ...]:
+        return tuple(camera for camera in CAMERAS if any((self.root / "samples" / camera).glob("*.jpg")))
+
+    def unselected(self, used: Collection[str]) -> tuple[str, ...]:
+        return tuple(
+            sorted({s for scenes in self._scenes.values() for s in scenes} - {*used, *splits()["test"].scenes})
+        )
+
+    def unused_derived(self, dense_folders: Collection[str]) -> Path | None:
+        return None  # every generated folder is read from the one root
 
     def image_cameras(self, i: int) -> tuple[str, ...]:
         return self._frames[i].cameras
@@ -225,6 +243,9 @@ class NuScenes(Dataset):
                 T_cam_global = poses.inverse(_global_pose(tables, tables.keyframes, (row, column)))
                 cameras.append(Camera(name, tables.intrinsics[sensor] @ (T_cam_global @ T_global_lidar)[:3]))
         return tuple(cameras)
+
+    def calibration_path(self, i: int) -> Path | None:
+        return None
 
     def pose(self, i: int) -> Float64[np.ndarray, "4 4"]:
         """Return T_global_lidar, from points in our axes at the time of the scan to the map."""

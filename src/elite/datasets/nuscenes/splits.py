@@ -31,12 +31,13 @@ class Split:
 
 @cache
 def splits() -> Mapping[str, Split]:
-    """Return the splits by name."""
+    """Return the splits by name; ``valid`` is another name of val."""
     values = yaml.safe_load(read_file(Path(__file__).parent / "splits.yaml", TEXT_BYTES))
-    return {
+    found = {
         name: Split(split["tables"], split["keyframes"], tuple(f"scene-{number:04d}" for number in split["scenes"]))
         for name, split in values.items()
     }
+    return found | {"valid": found["val"]}
 
 
 def overlap(first: Collection[str], second: Collection[str]) -> tuple[str, ...]:
