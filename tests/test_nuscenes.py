@@ -85,7 +85,7 @@ def test_selection_lists_its_frames(root: Path, selection: dict, numbers: list[i
     ("selection", "error", "message"),
     [
         ({"sequences": "scene-0105"}, DataError, "expected scene-0105, found tables without it"),
-        ({"sequences": "valid"}, ConfigError, "train, val, test, mini_train, mini_val.*'valid'.*scene-0061"),
+        ({"sequences": "validation"}, ConfigError, "train, val, test, mini_train, mini_val.*'validation'.*scene-0061"),
         ({"sequences": ""}, ConfigError, "expected at least one"),
         ({"frames": "7"}, DataError, "frames 7, found none among 0 keyframes"),
         ({"cameras": ("image_2",)}, ConfigError, "CAM_FRONT.*found image_2"),

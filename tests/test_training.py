@@ -195,7 +195,7 @@ def test_train_schedule_length_follows_the_data(tiny_kitti: Path, tmp_path: Path
     ("changes", "error", "message"),
     [
         ({"data": DataConfig(root=None)}, ConfigError, "Give DATA"),
-        ({"data": DataConfig(root=Path("nowhere"))}, DataError, "expected a folder 'sequences'"),
+        ({"data": DataConfig(root=Path("nowhere"))}, DataError, "expected a data set of one known format"),
         ({"data": "11"}, DataError, "training needs labels"),
         ({"val": "11"}, DataError, "none to train without validation"),
         ({"out": Path("/proc/nothing/here")}, OutputError, "Choose another output"),

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lightning.fabric import Fabric, seed_everything
 
-from elite.config import TrainConfig
+from elite.config import StudentConfig, TrainConfig
 from elite.data.datamodule import DataModule
 from elite.data.loading import check_shared_memory
 from elite.data.unused_data import unused_data
@@ -206,12 +206,21 @@ class _Run:
 
 
 def _with_classes(config: TrainConfig) -> TrainConfig:
-    """Settings with the number of classes of the data set."""
+    """Settings with the number of classes of the data set.
+
+    Raises:
+        ConfigError: another number was set.
+    """
     data = config.data
     if data.root is None:
         return config  # refused later
-    classes = len(taxonomy_of(data.root, data.format, data.taxonomy))
-    return replace(config, student=replace(config.student, classes=classes))
+    taxonomy = taxonomy_of(data.root, data.format, data.taxonomy)
+    if config.student.classes not in (StudentConfig.classes, len(taxonomy)):
+        raise ConfigError(
+            f"student.classes: expected {len(taxonomy)}, the classes of {taxonomy.name} with the ignored one, found "
+            f"{config.student.classes}. Remove --student.classes."
+        )
+    return replace(config, student=replace(config.student, classes=len(taxonomy)))
 
 
 def _with_absolute_paths(config: TrainConfig) -> TrainConfig:
