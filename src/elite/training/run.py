@@ -20,7 +20,7 @@ from elite.data.datamodule import DataModule
 from elite.data.loading import check_shared_memory
 from elite.data.unused_data import unused_data
 from elite.datasets import taxonomy_of
-from elite.errors import StoppedError, TrainingError
+from elite.errors import ConfigError, StoppedError, TrainingError
 from elite.files import make_folder
 from elite.processes import is_first
 from elite.signals import Terminated

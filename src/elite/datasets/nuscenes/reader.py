@@ -13,7 +13,7 @@ from elite.datasets.base import Dataset, FrameId, ImageRef, PointLabels, Selecti
 from elite.datasets.formats import read_labels
 from elite.datasets.frame_files import file_names
 from elite.datasets.nuscenes import files, poses
-from elite.datasets.nuscenes.splits import select_scenes
+from elite.datasets.nuscenes.splits import select_scenes, splits
 from elite.datasets.nuscenes.table_cache import open_tables
 from elite.datasets.nuscenes.tables import CAMERAS, CHANNELS, Recordings, Tables, read_scene_names
 from elite.errors import ConfigError, DataError
