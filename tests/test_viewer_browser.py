@@ -16,6 +16,7 @@ import viser
 from PIL import Image
 
 from elite.datasets.semantickitti import SemanticKITTI
+from elite.taxonomy import default_taxonomy
 from elite.viewer import DataSource, ScanSource, Viewer, first_choice, open_window
 from elite.viewer.source import Source
 from tests.support.scans import write_frame
@@ -139,6 +140,18 @@ def test_legend_click_hides_and_shows_a_class(window):
     assert window.points(BUILDING) > 500
     legend.click()
     window.wait_for(lambda: window.points(CAR) > 500, "the car is back")
+
+
+def test_legend_of_many_classes_scrolls_by_itself(open_page, tmp_path):
+    (points, _), many = wall(0, -3.0), default_taxonomy(100)
+    write_frame(tmp_path, "00", "000000", points, np.arange(len(points)) % 100)
+    window = open_page(DataSource(SemanticKITTI(tmp_path, taxonomy=many)))
+    scrolls = """() => {
+        let row = [...document.querySelectorAll('label')].find(label => label.textContent.startsWith('class 50'))
+        while (row && getComputedStyle(row).overflowY !== 'auto') row = row.parentElement
+        return !!row && row.scrollHeight > 2 * row.clientHeight
+    }"""
+    window.wait_for(lambda: window.page.evaluate(scrolls), "the legend has its own scroll bar")
 
 
 def test_slider_and_keys_change_the_frame(window):
