@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from elite.cli import main
 from elite.datasets import NuScenes
 from elite.datasets.nuscenes.splits import splits
 from elite.errors import ConfigError, DataError
@@ -104,8 +105,25 @@ def test_submission_of_a_student_is_accepted(data: Path, tmp_path: Path, complet
     assert write_submission(tmp_path / "out", data, tmp_path / "x.zip", split="mini_val").accepted
 
 
+def test_submit_command_writes_and_checks_a_split(
+    predictions: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "x.zip")
+    options = ["--split", "mini_val", "--partial"]
+    assert main(["submit", str(predictions), str(data), "-o", out, "--inputs", "lidar,camera", *options]) == 0
+    with zipfile.ZipFile(out) as archive:
+        assert sum(json.loads(archive.read(STATEMENT))["meta"].values()) == 2
+    assert main(["submit", str(data), "--check", out, *options]) == 0
+    assert (
+        "mini_val has 4 of 81 keyframes\nNOT accepted by the server: the split is not complete"
+        in capsys.readouterr().out
+    )
+    assert main(["submit", str(data), "--check", out, "--split", "valid"]) == 2
+    assert "expected test, val, train" in capsys.readouterr().err
+
+
 def test_write_submission_of_an_incomplete_split_is_refused(predictions: Path, data: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"mini_val split: .* it has 4 of 81 keyframes\. .*--partial"):
+    with pytest.raises(DataError, match=r"mini_val split: .* mini_val has 4 of 81 keyframes\. .*--partial"):
         write_submission(predictions, data, tmp_path / "x.zip", split="mini_val")
     report = write_submission(predictions, data, tmp_path / "x.zip", split="mini_val", partial=True)
     assert not report.accepted
@@ -116,7 +134,7 @@ def test_write_submission_without_a_scan_is_refused(
 ) -> None:
     dataset = NuScenes(data, SCENES[1], cameras=())
     dataset.scan_path(0).unlink()
-    with pytest.raises(DataError, match="it has 3 of 4 keyframes"):
+    with pytest.raises(DataError, match="mini_val has 3 of 4 keyframes"):
         write_submission(predictions, data, tmp_path / "x.zip", split="mini_val")
     dataset.scan_path(1).unlink()
     with pytest.raises(DataError, match=rf"1 of 2 scenes have no scan \({SCENES[1]}\) \(and 1 more\)"):

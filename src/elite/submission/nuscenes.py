@@ -45,7 +45,7 @@ class NuScenesLidarseg(Benchmark):
         present = {frame_id.sequence for frame_id in dataset.ids}
         absent = [scene for scene in whole.scenes if scene not in present]
         lines = [f"{len(absent)} of {len(whole.scenes)} scenes have no scan ({absent[0]})"] if absent else []
-        return (*lines, *([f"it has {count} of {whole.keyframes} keyframes"] if count != whole.keyframes else []))
+        return (*lines, *([f"{split} has {count} of {whole.keyframes} keyframes"] if count != whole.keyframes else []))
 
     def member(self, frame_id: FrameId, split: str) -> str:
         return f"lidarseg/{split}/{frame_id.name}_lidarseg.bin"
