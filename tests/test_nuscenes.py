@@ -201,13 +201,17 @@ def test_frames_of_the_test_split_are_unlabelled(root: Path, tmp_path: Path) -> 
     assert (len(dataset), dataset.labelled()) == (2, [])
 
 
-def test_generated_labels_come_from_the_derived_folder(dataset: NuScenes, tmp_path: Path) -> None:
+def test_generated_labels_come_from_the_derived_folder(
+    dataset: NuScenes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     layout = Layout(tmp_path / "mine")
     path = layout.labels(*dataset.ids[1], "labels_pseudo")
     path.parent.mkdir(parents=True)
     (np.full(POINTS, 17) | 5 << 16).astype("<u4").tofile(path)
     mine = NuScenes(dataset.root, labels="labels_pseudo", derived=tmp_path / "mine")
     assert mine.labelled() == [1]
+    monkeypatch.chdir(tmp_path)
+    assert NuScenes("nuscenes", labels="labels_pseudo", derived=Path("mine")).labelled() == [1]
     labels = mine.labels(1)
     assert labels is not None
     assert (labels.classes == 4).all()

@@ -90,7 +90,7 @@ class NuScenes(Dataset):
         self.taxonomy = taxonomy or load_taxonomy("nuscenes-lidarseg")
         self.sensor = sensor or load_sensor("nuscenes-hdl-32e")
         self.root = expanded(root)
-        self.layout = Layout(self.root / _DERIVED if derived is None else derived)
+        self.layout = Layout((self.root / _DERIVED if derived is None else expanded(derived)).absolute())
         if not 0 <= sweeps <= _MOST_SWEEPS:
             raise ConfigError(f"sweeps: expected 0 to {_MOST_SWEEPS}, the limit of the challenge, found {sweeps}.")
         self.sweeps = sweeps
