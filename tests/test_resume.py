@@ -127,12 +127,13 @@ def test_resume_with_changed_settings_is_refused(tiny_kitti: Path, tmp_path: Pat
         train(first, progress=False)
 
 
-def test_resume_of_a_version_that_lacked_a_setting_takes_its_default(tiny_kitti: Path, tmp_path: Path) -> None:
+def test_resume_of_a_version_that_lacked_settings_takes_their_defaults(tiny_kitti: Path, tmp_path: Path) -> None:
     first = student_run(tiny_kitti, tmp_path, steps=2)
     train(first, progress=False)
     last = tmp_path / "checkpoints" / "last.ckpt"
     settings = load_torch(last)["elite_config"]
-    del settings["init_classes"]
+    del settings["init_classes"], settings["grid"]
+    settings["loss"]["class_weights"] = "semantickitti"  # earlier name of taxonomy
     edit(last, elite_config=settings)
     train(replace(first, resume="last"), progress=False)
     with pytest.raises(ConfigError, match="init_classes equal then, match now"):

@@ -128,6 +128,9 @@ def settings_changed(before: Any, now: Any) -> dict[str, str]:
     A version that lacked a setting worked as its default does.
     """
     old, new = _flat(plain(TrainConfig())) | _flat(before), _flat(now)
+    for values in (old, new):
+        if values.get("loss.class_weights") == "semantickitti":
+            values["loss.class_weights"] = "taxonomy"  # the present name
     names = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
     return {
         name: f"{name} {old.get(name, 'unknown')} then, {new.get(name, 'unknown')} now"
