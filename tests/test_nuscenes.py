@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from elite.data.unused_data import shared_scans
 from elite.datasets import NuScenes, Selection
-from elite.datasets.nuscenes.splits import overlap, splits
+from elite.datasets.nuscenes.splits import splits
 from elite.datasets.nuscenes.tables import CAMERAS, CATEGORIES
 from elite.errors import ConfigError, DataError
 from elite.geometry import project
@@ -44,8 +45,16 @@ def test_splits_have_the_published_sizes() -> None:
 
 
 def test_overlap_of_mini_train_and_val_is_two_scenes() -> None:
-    assert overlap(splits()["mini_train"].scenes, splits()["val"].scenes) == ("scene-0553", "scene-0796")
-    assert overlap(splits()["train"].scenes, splits()["val"].scenes) == ()
+    assert {*splits()["mini_train"].scenes} & {*splits()["val"].scenes} == {"scene-0553", "scene-0796"}
+
+
+def test_training_on_mini_train_and_validation_on_val_is_reported(tmp_path: Path) -> None:
+    """The scenes are in two tables, and the same."""
+    write_nuscenes(tmp_path, "v1.0-trainval", ("scene-0003", "scene-0553"))
+    training = NuScenes(write_nuscenes(tmp_path, scenes=("scene-0061", "scene-0553")), "mini_train")
+    (line,) = shared_scans(training, NuScenes(tmp_path, "val"))
+    assert line.startswith("2 training scans are also validation scans (sequences scene-0553)")
+    assert list(shared_scans(training, NuScenes(tmp_path, "scene-0003"))) == []
 
 
 def test_frames_are_named_by_the_token_of_the_scan(dataset: NuScenes) -> None:

@@ -14,6 +14,7 @@ def unused_data(training: TrainingSet, scored: ScoringSet | None) -> Iterator[st
     yield from _unlabelled(frames, budget.unlabelled, "skipped training")
     if scored is not None:
         yield from _unlabelled(scored.frames, [], "unscored validation")
+        yield from shared_scans(frames, scored.frames)
     yield from frames.unused
     yield from _images(training)
     if budget.unlabelled:
@@ -24,6 +25,17 @@ def unused_data(training: TrainingSet, scored: ScoringSet | None) -> Iterator[st
     if training.augment.cutmix.objects and not training.paster.finds_objects():
         yield "no instance ids found in a sample of the training scans, so cutmix pastes no objects"
     yield from _sequences(frames, () if scored is None else scored.frames.sequences)
+
+
+def shared_scans(training: Dataset, scored: Dataset) -> Iterator[str]:
+    """Scans for training that are also scored, such as those of nuScenes' mini_train in val."""
+    shared = {*training.ids} & {*scored.ids}
+    if shared:
+        sequences = ", ".join(sorted({frame_id.sequence for frame_id in shared}))
+        yield (
+            f"{len(shared)} training scans are also validation scans (sequences {sequences}): the score is not that of "
+            "unseen data"
+        )
 
 
 def _unlabelled(frames: Dataset, used: list[int], kind: str) -> Iterator[str]:

@@ -40,11 +40,6 @@ def splits() -> Mapping[str, Split]:
     return found | {"valid": found["val"]}
 
 
-def overlap(first: Collection[str], second: Collection[str]) -> tuple[str, ...]:
-    """Return the scenes in both selections, sorted. mini_train has two scenes of val."""
-    return tuple(sorted(set(first) & set(second)))
-
-
 def select_scenes(
     text: str | None, tables: Mapping[str, Collection[str]], root: Path
 ) -> tuple[dict[str, str], tuple[str, ...]]:
