@@ -71,3 +71,24 @@ def test_student_of_another_taxonomy_is_refused(root: Path, student: Path, tiny_
     assert (
         "expected the classes of the data, semantickitti, found those of nuscenes-lidarseg" in capsys.readouterr().err
     )
+
+
+def test_check_on_nuscenes_reads_every_file(root: Path, tmp_path: Path, capsys) -> None:
+    assert main(["check", str(root), "--json", str(tmp_path / "check.json")]) in (0, 1)  # random points are no scene
+    found = json.loads((tmp_path / "check.json").read_text())
+    assert [(s["sequence"], s["scans"], s["labels"], s["calibrated"]) for s in found["sequences"]] == [
+        (scene, 2, 2, True) for scene in SCENES
+    ]
+    assert [s["images"] for s in found["sequences"]] == [12, 8]  # the second scene lacks two cameras
+    assert "driveable_surface" in capsys.readouterr().out
+
+
+def test_check_on_nuscenes_names_damaged_files(tmp_path: Path, capsys) -> None:
+    root = write_nuscenes(tmp_path / "damaged")
+    scan, image = next((root / "samples/LIDAR_TOP").iterdir()), next((root / "samples/CAM_BACK").iterdir())
+    scan.write_bytes(scan.read_bytes()[:-1])
+    image.write_bytes(image.read_bytes()[:100])
+    assert main(["check", str(root)]) == 1
+    output = capsys.readouterr().out
+    assert f"{scan}: expected 20 bytes for each point" in output
+    assert str(image) in output

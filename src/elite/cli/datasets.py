@@ -31,17 +31,17 @@ _MAX_FAULTS = 20  # printed; --json has all
 
 def check(args: Namespace) -> int:
     """Check all files of a data set. Exit status 1 if there are faults."""
-    from elite.datasets import SemanticKITTI
+    from elite.datasets import open_dataset
     from elite.datasets.check import check as run
-    from elite.taxonomy import load_taxonomy
 
-    dataset = SemanticKITTI(
+    cameras: dict[str, Any] = {} if args.cameras is None else {"cameras": parse_names(args.cameras)}
+    dataset = open_dataset(
         args.data,
-        args.sequences,
+        taxonomy=args.taxonomy,
+        sequences=args.sequences,
         frames=args.frames,
         labels=args.labels,
-        cameras=parse_names(args.cameras),
-        taxonomy=None if args.taxonomy is None else load_taxonomy(args.taxonomy),
+        **cameras,
     )
     reports = run(dataset, progress=lambda items, total: progress(items, total, name="check"))
     doubtful = [line for report in reports for line in report.doubtful]
@@ -62,7 +62,7 @@ def _check_arguments(parser: Parser) -> None:
     add_selection(parser)
     add_labels(parser)
     add_taxonomy(parser)
-    add_cameras(parser, "image_2")
+    add_cameras(parser, None, " (default: image_2 of SemanticKITTI, all six of nuScenes)")
     add_strict(parser)
     add_json(parser)
 
@@ -70,11 +70,12 @@ def _check_arguments(parser: Parser) -> None:
 def _print_check(reports: list[Any], dataset: Any, faults: list[str]) -> None:
     columns = ("scans", "labels", "images", "empty", "non_finite", "mismatches", "unknown_ids", "unreadable")
     heads = ("scans", "labels", "images", "empty", "NaN points", "mismatched", "unknown ids", "unreadable")
-    say("sequence  calib  in volume  in image  " + "  ".join(heads))
+    width = max(8, *(len(r.sequence) for r in reports))
+    say(f"{'sequence':{width}s}  calib  in volume  in image  " + "  ".join(heads))
     for r in reports:
         inside, projected = ("-" if s is None else f"{100 * s:.1f} %" for s in (r.share_inside, r.share_projected))
         cells = "  ".join(f"{getattr(r, c):>{len(h)}}" for c, h in zip(columns, heads, strict=True))
-        say(f"{r.sequence:8s}  {'yes' if r.calibrated else '-':5s}  {inside:>9s}  {projected:>8s}  {cells}")
+        say(f"{r.sequence:{width}s}  {'yes' if r.calibrated else '-':5s}  {inside:>9s}  {projected:>8s}  {cells}")
     _print_classes({r.sequence: r.classes for r in reports if r.classes.any()}, dataset.taxonomy.names)
     _print_notes(reports, dataset)
     say(f"\n{len(faults)} faults" if faults else "\nno faults")
@@ -102,10 +103,11 @@ def _print_classes(histograms: dict[str, Any], names: tuple[str, ...]) -> None:
     """Print the labelled points per class, and the share of each class per sequence."""
     if not histograms:
         return
-    say(f"\n{'labelled points':14s} {'all':>14s}" + "".join(f"{s:>8s}" for s in histograms))
+    width = max(14, *map(len, names))
+    say(f"\n{'labelled points':{width}s} {'all':>14s}" + "".join(f"  {s:>8s}" for s in histograms))
     for i, name in enumerate(names):
-        shares = "".join(f"{100 * h[i] / h.sum():6.2f} %" for h in histograms.values())
-        say(f"  {name:14s} {sum(int(h[i]) for h in histograms.values()):>12,} {shares}")
+        shares = "".join(f"  {f'{100 * h[i] / h.sum():.2f} %':>{max(8, len(s))}s}" for s, h in histograms.items())
+        say(f"  {name:{width}s} {sum(int(h[i]) for h in histograms.values()):>12,} {shares}")
 
 
 CHECK = Command(check, _check_arguments, "DATA [options]", "elite check kitti --sequences train,valid")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, UInt8, UInt16, UInt32
+from jaxtyping import Float, Float32, UInt8, UInt16, UInt32
 
 from elite.datasets.formats import read_image
 from elite.layout import DenseFiles, Layout
@@ -92,6 +92,7 @@ class Dataset(Protocol):
         ids: frame ids in the order of the frames.
         sequences: names of the selected sequences.
         absent: sequences of a selected split that the data set lacks.
+        stray_files: number of files among the scans that are not scans.
         unused: data that the reader skips, and files that it lacks, one line for each kind.
     """
 
@@ -105,6 +106,7 @@ class Dataset(Protocol):
     sequences: tuple[str, ...]
     absent: tuple[str, ...]
     unused: Sequence[str]
+    stray_files: int
 
     def select(self, selection: Selection) -> Self:
         """Return another part of the same data set."""
@@ -116,6 +118,14 @@ class Dataset(Protocol):
 
     def scan(self, i: int) -> Scan:
         """Read the scan. Raises DataError if it is missing or damaged."""
+        ...
+
+    def stored_points(self, i: int) -> Float32[np.ndarray, "n 4"]:
+        """Read x y z remission of the scan (our axes, 0..1), NaN and infinite numbers too, and scans without points.
+
+        Raises:
+            DataError: the file is missing or has another size or encoding.
+        """
         ...
 
     def count_points(self, i: int) -> int:

@@ -10,13 +10,12 @@ import numpy as np
 from jaxtyping import Int64
 
 from elite.config import StudentConfig
-from elite.datasets.base import ImageRef
-from elite.datasets.formats import read_image, read_labels, read_points, read_poses
+from elite.datasets.base import Dataset, ImageRef
+from elite.datasets.formats import read_image
 from elite.datasets.input_guard import AxisVotes, examine, size_doubt
-from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import DataError
 from elite.geometry import Volume, in_image, in_volume, project
-from elite.taxonomy import Taxonomy
+from elite.sensor import SensorSpec
 from elite.types import Camera, Scan
 
 _SUMMED = (
@@ -121,7 +120,7 @@ class SequenceReport:
 
 
 def check(
-    dataset: SemanticKITTI,
+    dataset: Dataset,
     *,
     volume: Volume = StudentConfig.volume,
     threads: int = 4,
@@ -139,7 +138,7 @@ def check(
     for i, frame_id in enumerate(dataset.ids):
         by_sequence.setdefault(frame_id.sequence, []).append(i)
     reports = {s: _sequence_report(dataset, s, frames) for s, frames in by_sequence.items()}
-    cameras = {s: _cameras(dataset, frames, reports[s]) for s, frames in by_sequence.items()}
+    cameras = {s: _shared_cameras(dataset, frames, reports[s]) for s, frames in by_sequence.items()}
     with ThreadPoolExecutor(threads) as pool:
         frames = pool.map(
             lambda i: _check_frame(dataset, i, cameras[dataset.ids[i].sequence], volume), range(len(dataset))
@@ -149,32 +148,38 @@ def check(
     return list(reports.values())
 
 
-def _sequence_report(dataset: SemanticKITTI, sequence: str, frames: list[int]) -> SequenceReport:
+def _sequence_report(dataset: Dataset, sequence: str, frames: list[int]) -> SequenceReport:
     report = SequenceReport(sequence, _no_points(dataset))
-    poses, last = dataset.layout.poses(sequence), max(int(dataset.ids[i].name) for i in frames)
-    if poses.exists():
-        try:
-            count = len(read_poses(poses))
-            if count <= last:
-                report.faults.append(f"{poses}: expected at least {last + 1} poses for scan {last:06d}, found {count}")
-        except DataError as error:
-            report.faults.append(str(error))
+    try:
+        dataset.pose(frames[-1])  # the file of the poses is damaged or too short for the last frame
+    except DataError as error:
+        report.faults.append(str(error))
     return report
 
 
-def _cameras(dataset: SemanticKITTI, frames: list[int], report: SequenceReport) -> tuple[Camera, ...]:
-    """Cameras of the sequence; a calibration is only required for images."""
+def _shared_cameras(dataset: Dataset, frames: list[int], report: SequenceReport) -> tuple[Camera, ...] | None:
+    """Cameras of all frames of a sequence; None if each frame has its own calibration.
+
+    A calibration is only required for images.
+    """
     first = next((i for i in frames if dataset.image_cameras(i)), frames[0])
-    try:
-        cameras = dataset.frame_cameras(first)
-    except DataError as error:
-        report.faults.append(str(error))
-        return ()
+    if dataset.calibration_path(first) is None:
+        report.calibrated = True
+        return None
+    cameras = _cameras(dataset, first, report)
     report.calibrated = bool(cameras)
     return cameras
 
 
-def _check_frame(dataset: SemanticKITTI, i: int, cameras: tuple[Camera, ...], volume: Volume) -> SequenceReport:
+def _cameras(dataset: Dataset, i: int, report: SequenceReport) -> tuple[Camera, ...]:
+    try:
+        return dataset.frame_cameras(i)
+    except DataError as error:
+        report.faults.append(str(error))
+        return ()
+
+
+def _check_frame(dataset: Dataset, i: int, cameras: tuple[Camera, ...] | None, volume: Volume) -> SequenceReport:
     images = dataset.images(i)
     report = SequenceReport(
         dataset.ids[i].sequence,
@@ -185,7 +190,7 @@ def _check_frame(dataset: SemanticKITTI, i: int, cameras: tuple[Camera, ...], vo
     )
     path = dataset.scan_path(i)
     try:
-        values = read_points(path)
+        values = dataset.stored_points(i)
     except DataError as error:
         report.unreadable += 1
         report.faults.append(str(error))
@@ -199,14 +204,15 @@ def _check_frame(dataset: SemanticKITTI, i: int, cameras: tuple[Camera, ...], vo
         report.non_finite += int((~finite).sum())
         report.faults.append(f"{path}: expected finite numbers, found {int((~finite).sum())} points with others")
     if finite.any():
-        _check_points(Scan(values[finite, :3], values[finite, 3]), path, volume, report)
+        _check_points(Scan(values[finite, :3], values[finite, 3]), path, volume, dataset.sensor, report)
     if dataset.has_labels(i):
-        _check_labels(dataset.label_path(i), path, len(values), dataset.taxonomy, report)
-    _check_images(images, cameras, values[finite, :3], report)
+        _check_labels(dataset, i, report)
+    own = _cameras(dataset, i, report) if cameras is None else cameras
+    _check_images(images, own, values[finite, :3], report)
     return report
 
 
-def _check_points(scan: Scan, path: Path, volume: Volume, report: SequenceReport) -> None:
+def _check_points(scan: Scan, path: Path, volume: Volume, sensor: SensorSpec, report: SequenceReport) -> None:
     report.remission = float(scan.remission.max())
     report.inside = int(in_volume(scan.points, volume).sum())
     if not report.inside:
@@ -214,19 +220,20 @@ def _check_points(scan: Scan, path: Path, volume: Volume, report: SequenceReport
             f"{path}: expected points in the volume {volume[0]} .. {volume[1]} m (sensor frame: x forward, y left, z "
             "up), found none"
         )
-    found = examine(scan, volume)
+    found = examine(scan, volume, sensor=sensor)
     report.scene = found.scene
     for doubt in found.doubts:
         report.doubt(doubt.kind, f"{path}: {doubt.message}")
 
 
-def _no_points(dataset: SemanticKITTI) -> Int64[np.ndarray, "classes"]:
+def _no_points(dataset: Dataset) -> Int64[np.ndarray, "classes"]:
     return np.zeros(len(dataset.taxonomy), np.int64)
 
 
-def _check_labels(path: Path, scan: Path, points: int, taxonomy: Taxonomy, report: SequenceReport) -> None:
+def _check_labels(dataset: Dataset, i: int, report: SequenceReport) -> None:
+    path, taxonomy = dataset.label_path(i), dataset.taxonomy
     try:
-        raw, _ = read_labels(path, scan, points)
+        raw = dataset.raw_labels(i)
     except DataError as error:
         report.mismatches += 1
         report.faults.append(str(error))
@@ -255,7 +262,7 @@ def _check_images(
         if not inside:
             report.faults.append(
                 f"{path}: expected points in the image, found that the calibration projects none of {len(points)} "
-                "into it. Check calib.txt, and that scan and image belong together"
+                "into it. Check the calibration, and that scan and image belong together"
             )
         if (message := size_doubt(camera, height, width)) is not None:
             report.doubt(f"size of {name}", f"{path}: {message}")

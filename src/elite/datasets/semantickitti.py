@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Literal, Self
 
 import numpy as np
-from jaxtyping import Float, UInt16
+from jaxtyping import Float, Float32, UInt16
 
 from elite.datasets.base import Dataset, ImageRef, PointLabels, Selection, object_ids
-from elite.datasets.formats import count_points, read_cameras, read_labels, read_poses, read_scan
+from elite.datasets.formats import count_points, read_cameras, read_labels, read_points, read_poses, read_scan
 from elite.datasets.frame_files import list_frames
 from elite.errors import ConfigError, DataError
 from elite.layout import (
@@ -118,6 +118,9 @@ class SemanticKITTI(Dataset):
 
     def label_path(self, i: int) -> Path:
         return self.labels_layout.labels(*self.ids[i], self.selection.labels)
+
+    def stored_points(self, i: int) -> Float32[np.ndarray, "n 4"]:
+        return read_points(self.scan_path(i))
 
     def count_points(self, i: int) -> int:
         return count_points(self.scan_path(i))

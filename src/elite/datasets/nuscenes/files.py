@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8, UInt16
+from jaxtyping import Float32, UInt8, UInt16
 
 from elite.errors import DataError
 from elite.files import SCAN_BYTES, open_regular, read_file
@@ -22,25 +22,39 @@ _HEADER = 2**12  # limit of the bytes before the numbers of an array
 _INSTANCES = 1000  # a panoptic label is 1000 * category + instance
 
 
+def read_points(path: Path, sensor: SensorSpec) -> Float32[np.ndarray, "n 4"]:
+    """Read x y z remission (our axes, 0..1): float32 numbers, as many for each point as the sensor has columns.
+
+    Raises:
+        DataError: missing, truncated or empty.
+    """
+    rows = _read_rows(path, sensor)
+    return np.column_stack([sensor.points_of(rows), sensor.remission_of(rows)])
+
+
 def read_scan(path: Path, sensor: SensorSpec) -> Scan:
-    """Read a scan: float32 numbers, as many for each point as the sensor has columns. The points are in our axes.
+    """Read a scan; see ``read_points``.
 
     Raises:
         DataError: missing, truncated, empty, or with NaN or infinite numbers.
     """
-    data, columns = _read(path, "a scan", SCAN_BYTES), len(sensor.columns)
-    if len(data) % (4 * columns) or not data:
-        raise DataError(
-            f"{path}: expected {4 * columns} bytes for each point (float32 {' '.join(sensor.columns)}), found "
-            f"{len(data)} bytes. Extract the file again."
-        )
-    rows = np.frombuffer(data, "<f4").reshape(-1, columns)
+    rows = _read_rows(path, sensor)
     if bad := int((~np.isfinite(rows)).any(axis=1).sum()):
         raise DataError(
             f"{path}: expected finite numbers, found NaN or infinity in {bad} of {len(rows)} points. Extract the file "
             "again."
         )
     return Scan(np.ascontiguousarray(sensor.points_of(rows)), np.ascontiguousarray(sensor.remission_of(rows)))
+
+
+def _read_rows(path: Path, sensor: SensorSpec) -> Float32[np.ndarray, "n columns"]:
+    data, columns = _read(path, "a scan", SCAN_BYTES), len(sensor.columns)
+    if len(data) % (4 * columns) or not data:
+        raise DataError(
+            f"{path}: expected {4 * columns} bytes for each point (float32 {' '.join(sensor.columns)}), found "
+            f"{len(data)} bytes. Extract the file again."
+        )
+    return np.frombuffer(data, "<f4").reshape(-1, columns)
 
 
 def count_points(path: Path, sensor: SensorSpec) -> int:

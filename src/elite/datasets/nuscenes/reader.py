@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
-from jaxtyping import Float64, UInt16, UInt32
+from jaxtyping import Float32, Float64, UInt16, UInt32
 
 from elite.datasets.base import Dataset, FrameId, ImageRef, PointLabels, Selection, object_ids
 from elite.datasets.formats import read_labels
@@ -93,7 +93,7 @@ class NuScenes(Dataset):
         self.layout = Layout((self.root / _DERIVED if derived is None else expanded(derived)).absolute())
         if not 0 <= sweeps <= _MOST_SWEEPS:
             raise ConfigError(f"sweeps: expected 0 to {_MOST_SWEEPS}, the limit of the challenge, found {sweeps}.")
-        self.sweeps = sweeps
+        self.sweeps, self.stray_files = sweeps, 0
         self._scenes = {folder.name: read_scene_names(folder) for folder in table_folders(self.root)}
         self._tables: dict[str, Tables] = {}
         chosen = CAMERAS if cameras is None else tuple(cameras)
@@ -175,6 +175,9 @@ class NuScenes(Dataset):
         past = [self._moved(i, row) for row in self._past_rows(i)]
         points, remission = zip((scan.points, scan.remission), *past, strict=True)
         return Scan(np.concatenate(points), np.concatenate(remission)) if past else scan
+
+    def stored_points(self, i: int) -> Float32[np.ndarray, "n 4"]:
+        return files.read_points(self.scan_path(i), self.sensor)
 
     def count_points(self, i: int) -> int:
         """Count the points of the scan without sweeps: the first ones of ``scan``, and those that predictions need."""
