@@ -116,9 +116,7 @@ def test_train_takes_the_height_of_the_ground_from_the_sensor(tiny_kitti: Path, 
     def with_sensor(height: float | None) -> TrainConfig:
         monkeypatch.setattr(
             "elite.training.grid.open_dataset",
-            lambda root, **options: SemanticKITTI(
-                root, sensor=replace(load_sensor("hdl-64e"), height=height), **options
-            ),
+            lambda root, *_, **__: SemanticKITTI(root, sensor=replace(load_sensor("hdl-64e"), height=height)),
         )
         return student_run(
             tiny_kitti, tmp_path / f"{height}", steps=1, student=SMALL, grid=GridConfig(heights="ground")

@@ -29,7 +29,8 @@ def _sensor_height(config: TrainConfig) -> float | None:
     data = config.data
     if data.root is None:
         return None
-    return open_dataset(data.root, sequences=data.sequences, frames=data.frames, cameras=()).sensor.height
+    selection = {"sequences": data.sequences, "frames": data.frames, "cameras": ()}
+    return open_dataset(data.root, data.format, taxonomy=data.taxonomy, **selection).sensor.height
 
 
 def _describe(student: StudentConfig) -> str:
