@@ -74,7 +74,7 @@ def test_student_of_another_taxonomy_is_refused(root: Path, student: Path, tiny_
 
 
 def test_check_on_nuscenes_reads_every_file(root: Path, tmp_path: Path, capsys) -> None:
-    assert main(["check", str(root), "--json", str(tmp_path / "check.json")]) in (0, 1)  # random points are no scene
+    assert main(["check", str(root), "--json", str(tmp_path / "check.json")]) in (0, 1)  # random points are doubtful
     found = json.loads((tmp_path / "check.json").read_text())
     assert [(s["sequence"], s["scans"], s["labels"], s["calibrated"]) for s in found["sequences"]] == [
         (scene, 2, 2, True) for scene in SCENES
