@@ -1,5 +1,7 @@
 """Taxonomies and sensors: packaged ones, files of users, and faults in them."""
 
+import time
+
 import numpy as np
 import pytest
 import yaml
@@ -138,13 +140,26 @@ def test_mapping_file_without_learning_map_has_one_class_per_id():
     assert len(np.unique(taxonomy.colors, axis=0)) == 3
 
 
+def test_mapping_file_without_ignored_ids_is_refused_unless_0_is_free():
+    labels = {"labels": {1: "grass", 2: "person"}, "ignore": []}
+    assert taxonomy_from(labels, "own.yaml").names == ("unlabelled", "grass", "person")
+    with pytest.raises(ConfigError, match=r"raw ids of ignored points, found none, and 0 is a class\. Give 'ignore'"):
+        taxonomy_from({"labels": {0: "grass", 1: "person"}, "learning_map": {0: 1, 1: 2}}, "own.yaml")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"label": {}}, "found label"),
         ({"learning_map": {10: 1}}, "found none for 0, 1, 11"),
         ({"learning_map": RAW_TO_TRAIN | {7: 1}}, "'labels' names, found 7"),
-        ({"learning_map": RAW_TO_TRAIN | {10: "car"}}, "learning_map: expected 'ID: value'"),
+        ({"learning_map": RAW_TO_TRAIN | {10: "car"}}, "learning_map: expected lines .* found '10: 'car''"),
+        ({"learning_map": RAW_TO_TRAIN | {10: -1}}, r"train ids in 0\.\.254, .* found -1"),
+        ({"learning_map": RAW_TO_TRAIN | {0: 255}}, r"train ids in 0\.\.254, .* found 255"),
+        ({"learning_ignore": {0: False}}, "expected true for 0"),
+        ({"labels": {0: "road", True: "car"}}, "found 'True: 'car''"),
+        ({"labels": {0: "road", 1: False}}, "found '1: False'.* quote names"),
+        ({"name": 2024}, "name: expected a text, found 2024"),
         ({"learning_map_inv": {1: 11}}, "learning_map_inv: expected one of"),
         ({"color_map": {10: [0, 0]}}, "blue, green and red of 10"),
         ({"color_map": {10: [0, 0, 300]}}, r"RGB in 0\.\.255"),
@@ -188,7 +203,8 @@ def test_taxonomy_standing_on_no_ground_is_refused():
         ("labels: {1: car, 1: road}", "'1' twice"),
         ("labels: [1, 2", "is not YAML"),
         ("a: &a [1]\nlabels: [*a, *a]", "alias"),
-        ("labels: !!python/object:os.system {}", "is not YAML"),
+        ("labels: !!python/object:os.system {}", "the tag '!!python/object:os.system'"),
+        ("labels: {0: void, 1: !!int ''}", "the tag '!!int'"),
         ("[" * 10_000, "is not YAML"),
         ("- 1", "expected settings among name, classes"),
         ("name: own\nclasses: [{name: car, raw: [1]}]", "found 'raw'"),
@@ -207,6 +223,11 @@ def test_taxonomy_of_no_file_is_refused(tmp_path):
         load_taxonomy(tmp_path / "absent.yaml")
 
 
+def test_taxonomy_of_a_long_name_is_refused():
+    with pytest.raises(ConfigError, match="taxonomy: expected nuscenes-lidarseg"):
+        load_taxonomy("x" * 5000)
+
+
 def test_taxonomies_match_by_names_and_raw_ids():
     colored = Taxonomy("other", tuple(ClassSpec(c.name, c.raw_ids[::-1], (1, 2, 3)) for c in KITTI.classes))
     assert KITTI.matches(colored)
@@ -216,6 +237,13 @@ def test_taxonomies_match_by_names_and_raw_ids():
 
 def test_parse_yaml_returns_plain_values():
     assert parse_yaml("a: {b: [1, 2.5, no, x]}", "text") == {"a": {"b": [1, 2.5, False, "x"]}}
+
+
+def test_parse_yaml_time_is_linear_in_the_keys():
+    keys = 40_000  # a quadratic search for duplicates takes over 10 s
+    start = time.process_time()
+    assert len(parse_yaml("".join(f"{i}: a\n" for i in range(keys)), "text")) == keys
+    assert time.process_time() - start < 5
 
 
 # ---- sensors ----------------------------------------------------------------------------------------------------

@@ -77,12 +77,16 @@ def parse_yaml(text: str | bytes, source: str) -> Any:
     """Parse a YAML text of plain values; ``source`` names it in messages.
 
     Raises:
-        ConfigError: not YAML, a key that occurs twice in a mapping, a class to construct, or an alias (with ``&a`` and
-            ``*a`` a few lines contain any number of values).
+        ConfigError: not YAML, a key that occurs twice in a mapping, a tag such as ``!!python/object``, or an alias
+            (with ``&a`` and ``*a`` a few lines contain any number of values).
     """
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=_PlainLoader)):
-            raise ConfigError(f"{source}: expected plain values, found an alias (*name). Write the value out.")
+        for event in yaml.parse(text, Loader=_PlainLoader):
+            if isinstance(event, yaml.AliasEvent):
+                raise ConfigError(f"{source}: expected plain values, found an alias (*name). Write the value out.")
+            if tag := getattr(event, "tag", None):  # PyYAML fails on a value that does not fit its tag
+                found = tag.replace("tag:yaml.org,2002:", "!!")
+                raise ConfigError(f"{source}: expected plain values, found the tag '{found}'. Remove the tag.")
         return yaml.load(text, Loader=_PlainLoader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(f"{source} is not YAML: {' '.join(str(error).split())[:300]}. Correct the line.") from error
@@ -93,11 +97,15 @@ class _PlainLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: igno
 
 
 def _construct_mapping(loader: Any, node: MappingNode) -> dict[Any, Any]:
-    keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
-    for i, key in enumerate(keys):
-        if key in keys[:i]:
-            raise yaml.constructor.ConstructorError(None, None, f"found '{key}' twice", node.value[i][0].start_mark)
-    return loader.construct_mapping(node, deep=True)
+    mapping = loader.construct_mapping(node, deep=True)
+    if len(mapping) < len(node.value):
+        seen = set()
+        for key_node, _ in node.value:
+            key = loader.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"found '{key}' twice", key_node.start_mark)
+            seen.add(key)
+    return mapping
 
 
 _PlainLoader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)

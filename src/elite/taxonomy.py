@@ -174,8 +174,8 @@ def load_taxonomy(name: str | Path) -> Taxonomy:
     Raises:
         ConfigError: an unknown name, or a file that describes no taxonomy.
     """
-    if (packaged := _PACKAGED / f"{name}.yaml").is_file() and str(name) in packaged_taxonomies():
-        return _load_file(packaged)
+    if str(name) in packaged_taxonomies():
+        return _load_file(_PACKAGED / f"{name}.yaml")
     path = expanded(name)
     if path.suffix not in (".yaml", ".yml"):
         raise ConfigError(
@@ -281,6 +281,7 @@ _KINDS: dict[str, tuple[type, type]] = {
     "learning_ignore": (int, bool),
     "color_map": (int, list),
 }
+_NOUNS = {int: "a whole number", str: "a name", bool: "true or false", list: "a list of numbers"}
 
 
 def _known_keys(values: dict[Any, Any]) -> dict[str, Any]:
@@ -290,14 +291,22 @@ def _known_keys(values: dict[Any, Any]) -> dict[str, Any]:
         raise ConfigError(f"expected keys among {_list(known)}, found {_list(unknown)}. Correct the names.")
     for key, (key_type, value_type) in _KINDS.items():
         table = values.get(key, {})
-        if not isinstance(table, dict) or not all(
-            type(k) is key_type and type(v) is value_type for k, v in table.items()
-        ):
-            raise ConfigError(f"{key}: expected 'ID: value' lines with whole numbers as ids, found other contents.")
+        if not isinstance(table, dict):
+            raise ConfigError(f"{key}: expected lines 'ID: value', found {table}. Write one line for each id.")
+        for k, v in table.items():
+            if type(k) is not key_type or type(v) is not value_type:
+                raise ConfigError(
+                    f"{key}: expected lines 'ID: value' with {_NOUNS[key_type]} and {_NOUNS[value_type]}, found "
+                    f"'{k!r}: {v!r}'. Correct the line; quote names such as 'no', which YAML reads as false."
+                )
     for key, kind in (("ignore", int), ("things", str), ("ground", str)):
         items = values.get(key, [])
         if not isinstance(items, list) or not all(type(item) is kind for item in items):
-            raise ConfigError(f"{key}: expected a list of {'ids' if kind is int else 'class names'}, found {items}.")
+            raise ConfigError(
+                f"{key}: expected a list of {'ids' if kind is int else 'class names'}, found {items}. Correct the list."
+            )
+    if not isinstance(name := values.get("name", ""), str):
+        raise ConfigError(f"name: expected a text, found {name!r}. Quote the name.")
     return values
 
 
@@ -307,25 +316,42 @@ def _from_label_mapping(file: _MappingFile, name: str) -> Taxonomy:
     Without a ``learning_map``, each raw id is a class of its own, in the order of the ids, except those of ``ignore``.
     """
     to_train = file.learning_map
+    if outside := sorted(t for t in set((to_train or {}).values()) if not 0 <= t < _MOST_CLASSES):
+        raise ConfigError(
+            f"learning_map: expected train ids in 0..{_MOST_CLASSES - 1}, with 0 for the ignored points, found "
+            f"{_list(outside[:5])}. Number the classes from 1."
+        )
     if to_train is None:
         kept = [raw for raw in sorted(file.labels) if raw not in file.ignore]
         to_train = dict.fromkeys(file.ignore, IGNORE) | {raw: i for i, raw in enumerate(kept, 1)}
     if unnamed := sorted(to_train.keys() - file.labels.keys() - set(file.ignore)):
         raise ConfigError(f"learning_map: expected ids that 'labels' names, found {_list(unnamed)}. Name them there.")
     if unmapped := sorted(file.labels.keys() - to_train.keys()):
-        raise ConfigError(f"learning_map: expected a train id for each of 'labels', found none for {_list(unmapped)}.")
+        raise ConfigError(
+            f"learning_map: expected a train id for each of 'labels', found none for {_list(unmapped)}. Add them."
+        )
+    if (file.learning_ignore or {}).get(IGNORE) is False:
+        raise ConfigError("learning_ignore: expected true for 0, found false. Number the classes from 1.")
     ignored = {train for train, is_ignored in (file.learning_ignore or {}).items() if is_ignored} | {IGNORE}
     kept_train = [IGNORE, *sorted(set(to_train.values()) - ignored)]
     classes = []
     for train in kept_train:
         members = sorted(raw for raw, t in to_train.items() if (t in ignored if train == IGNORE else t == train))
-        written = (file.learning_map_inv or {}).get(train, members[0] if members else 0)
-        if members and written not in members:
-            raise ConfigError(f"learning_map_inv: expected one of {members} for {train}, found {written}.")
+        if not members and IGNORE in to_train:
+            raise ConfigError(
+                "expected raw ids of ignored points, found none, and 0 is a class. Give 'ignore' or 'learning_map' an "
+                "id for them, even if no file contains it."
+            )
+        members = members or [IGNORE]
+        written = (file.learning_map_inv or {}).get(train, members[0])
+        if written not in members:
+            raise ConfigError(
+                f"learning_map_inv: expected one of {members} for {train}, found {written}. Correct the id."
+            )
         classes.append(_class_of(file, train, (written, *(m for m in members if m != written))))
     things, ground = set(file.things), set(file.ground)
     if unknown := sorted((things | ground) - {c.name for c in classes}):
-        raise ConfigError(f"things, ground: expected names of classes, found {_list(unknown)}.")
+        raise ConfigError(f"things, ground: expected names of classes, found {_list(unknown)}. Correct them.")
     return Taxonomy(
         file.name or name, tuple(replace(c, thing=c.name in things, ground=c.name in ground) for c in classes)
     )
@@ -336,7 +362,9 @@ def _class_of(file: _MappingFile, train: int, raw_ids: tuple[int, ...]) -> Class
     color = None
     if (bgr := (file.color_map or {}).get(raw_ids[0])) is not None:
         if len(bgr) != 3 or not all(type(c) is int for c in bgr):
-            raise ConfigError(f"color_map: expected blue, green and red of {raw_ids[0]} in 0..255, found {bgr}.")
+            raise ConfigError(
+                f"color_map: expected blue, green and red of {raw_ids[0]} in 0..255, found {bgr}. Change them."
+            )
         color = (bgr[2], bgr[1], bgr[0])
     return ClassSpec(name, raw_ids, color)
 
@@ -347,6 +375,8 @@ def _class_of(file: _MappingFile, train: int, raw_ids: tuple[int, ...]) -> Class
 def _check_classes(name: str, classes: tuple[ClassSpec, ...]) -> None:
     if not 2 <= len(classes) <= _MOST_CLASSES:
         raise ConfigError(f"{name}: expected 2 to {_MOST_CLASSES} classes with the ignored one, found {len(classes)}.")
+    if not name.strip() or not name.isprintable():
+        raise ConfigError(f"taxonomy: expected a printable name, found {name!r}. Correct the name.")
     ground, names, owner = {c.name for c in classes if c.ground}, set[str](), dict[int, str]()
     for spec in classes:
         if not spec.name.strip() or not spec.name.isprintable():
