@@ -8,6 +8,7 @@ The devkit ignores other files; here they are a fault, since they belong to anot
 import json
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from elite.errors import ConfigError
 from elite.files import parse_json
 from elite.metrics import NUSCENES_RULE
 from elite.submission.benchmark import Benchmark
-from elite.taxonomy import load_taxonomy
+from elite.taxonomy import Taxonomy, load_taxonomy
 
 INPUTS = ("camera", "lidar", "radar", "map", "external")
 _STATEMENT_BYTES = 2**16
@@ -35,6 +36,10 @@ class NuScenesLidarseg(Benchmark):
     label_bytes = 1
     folders = ()
     optional = ()
+
+    @cached_property
+    def _taxonomy(self) -> Taxonomy:
+        return load_taxonomy("nuscenes-lidarseg")
 
     def open(self, data: Path, split: str) -> Dataset:
         return NuScenes(data, split, cameras=())
@@ -51,10 +56,10 @@ class NuScenesLidarseg(Benchmark):
         return f"lidarseg/{split}/{frame_id.name}_lidarseg.bin"
 
     def encode(self, labels: UInt32[np.ndarray, "n"], source: Path) -> bytes:
-        return load_taxonomy("nuscenes-lidarseg").to_train(labels & 0xFFFF, source=source).tobytes()
+        return self._taxonomy.to_train(labels & 0xFFFF, source=source).tobytes()
 
     def label_fault(self, content: bytes) -> str | None:
-        labels, most = np.frombuffer(content, np.uint8), len(load_taxonomy("nuscenes-lidarseg")) - 1
+        labels, most = np.frombuffer(content, np.uint8), len(self._taxonomy) - 1
         wrong = np.unique(labels[(labels < 1) | (labels > most)])
         return f"expected a class of 1 to {most} for each point, found {wrong[:5].tolist()}" if len(wrong) else None
 

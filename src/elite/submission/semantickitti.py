@@ -7,6 +7,7 @@ without all scans, so the known counts are checked.
 
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from elite.errors import ConfigError
 from elite.layout import SPLITS
 from elite.metrics import SEMANTICKITTI_RULE
 from elite.submission.benchmark import LIDAR_ONLY, Benchmark
-from elite.taxonomy import load_taxonomy
+from elite.taxonomy import Taxonomy, load_taxonomy
 
 TEST_SCANS = {
     "11": 921,
@@ -45,6 +46,10 @@ class SemanticKITTISegmentation(Benchmark):
     folders = ("sequences/", *(f"sequences/{s}/{tail}" for s in SPLITS["test"] for tail in ("", "predictions/")))
     optional = ("description.txt",)
 
+    @cached_property
+    def _taxonomy(self) -> Taxonomy:
+        return load_taxonomy("semantickitti")
+
     def open(self, data: Path, split: str) -> Dataset:
         return SemanticKITTI(data, split, cameras=())
 
@@ -66,7 +71,7 @@ class SemanticKITTISegmentation(Benchmark):
         return labels.tobytes()
 
     def label_fault(self, content: bytes) -> str | None:
-        unknown = load_taxonomy("semantickitti").unknown_raw_ids(np.frombuffer(content, "<u4") & 0xFFFF)
+        unknown = self._taxonomy.unknown_raw_ids(np.frombuffer(content, "<u4") & 0xFFFF)
         return f"expected raw label ids of SemanticKITTI, found {unknown[:5]}" if unknown else None
 
     def statements(self, split: str, inputs: Sequence[str]) -> Mapping[str, bytes]:
