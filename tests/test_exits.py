@@ -16,7 +16,7 @@ from elite.cli import main
 from elite.cli.exits import exit_status
 from elite.config import TrainConfig
 from elite.errors import DataError, StoppedError
-from elite.files import atomic_file, read_file, remove_partial_line, write_bytes
+from elite.files import atomic_file, file_size, read_file, remove_partial_line, write_bytes
 from elite.signals import Terminated, raise_on_signal
 from elite.terminal import printable, say
 from tests.support.settings import parse_settings
@@ -167,12 +167,14 @@ def test_read_file_refuses_what_would_block_or_never_end(tmp_path: Path) -> None
     with (tmp_path / "huge").open("wb") as file:
         file.truncate(2**40)
     (tmp_path / "folder").mkdir()
-    expected = {"pipe": "expected a regular file", "zero": "expected a regular file", "huge": "at most 100 bytes"}
-    expected |= {"folder": "Is a directory"}
+    expected = {"pipe": "a pipe, socket or device", "zero": "a pipe, socket or device", "folder": "Is a directory"}
+    expected |= {"huge": "1,099,511,627,776 bytes, more than the limit of 100 bytes"}
     before = len(os.listdir("/proc/self/fd"))
     for name, message in expected.items():
         with pytest.raises(OSError, match=message):
             read_file(tmp_path / name, 100)
+        with pytest.raises(OSError, match=message):
+            file_size(tmp_path / name, 100)
     assert len(os.listdir("/proc/self/fd")) == before
 
 

@@ -1,6 +1,7 @@
 """The reader of SemanticKITTI: exact content, and errors for damaged files."""
 
 import io
+import os
 import re
 import struct
 from pathlib import Path
@@ -220,6 +221,15 @@ def test_frame_with_another_label_count_names_both_files(size, count, three_poin
     )
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         SemanticKITTI(three_points, cameras=())[0]
+
+
+def test_labels_of_a_scan_that_is_a_pipe_names_the_scan(three_points):
+    """Training counts classes from the labels alone: the scan has no size to compare them with."""
+    scan = three_points / "sequences" / "00" / "velodyne" / "000000.bin"
+    scan.unlink()
+    os.mkfifo(scan)
+    with pytest.raises(DataError, match=f"^{re.escape(str(scan))}: expected a scan, found a pipe, socket or device"):
+        SemanticKITTI(three_points, cameras=()).labels(0)
 
 
 def test_frame_with_an_unknown_label_id_is_refused(three_points):

@@ -335,12 +335,12 @@ def test_stream_reports_files_that_cannot_be_scans_and_labels_the_others(world: 
     summary = world.stream().run(idle=2 * PATIENCE_S)
     assert (world.labelled, summary.labelled, summary.failed) == ([9, 9], 2, 6)
     reports = {Path(line.split()[0].rstrip(":")).name: line for line in world.lines if ".bin" in line}
-    assert "expected a regular file" in reports["0.bin"]
+    assert "found a pipe, socket or device instead of a regular file" in reports["0.bin"]
     assert "directory" in reports["1.bin"]
     assert "No such file" in reports["2.bin"]
     assert "symbolic links" in reports["3.bin"]
-    assert "expected a regular file" in reports["4.bin"]
-    assert "expected at most 1,073,741,824 bytes" in reports["5.bin"]
+    assert "found a pipe, socket or device instead of a regular file" in reports["4.bin"]
+    assert "found 1,099,511,627,776 bytes, more than the limit of 1,073,741,824 bytes" in reports["5.bin"]
 
 
 def test_stream_with_drop_counts_no_drop_for_a_damaged_newest_scan(world: World) -> None:

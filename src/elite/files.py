@@ -36,12 +36,27 @@ def open_regular(path: Path, limit: int | None) -> Iterator[BinaryIO]:
         OSError: unreadable, not a regular file, or too large; ``strerror`` describes what was found.
     """
     with open(path, "rb", opener=_open_without_waiting) as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError(errno.EINVAL, "expected a regular file, found a pipe, socket or device", str(path))
-        if limit is not None and found.st_size > limit:
-            raise OSError(errno.EFBIG, f"expected at most {limit:,} bytes, found {found.st_size:,} bytes", str(path))
+        _regular_size(os.fstat(file.fileno()), path, limit)
         yield file
+
+
+def file_size(path: Path, limit: int | None) -> int:
+    """Return the size in bytes of a file that ``open_regular`` opens.
+
+    Raises:
+        OSError: as ``open_regular``.
+    """
+    return _regular_size(path.stat(), path, limit)
+
+
+def _regular_size(found: os.stat_result, path: Path, limit: int | None) -> int:
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "a pipe, socket or device instead of a regular file", str(path))
+    if limit is not None and found.st_size > limit:
+        raise OSError(errno.EFBIG, f"{found.st_size:,} bytes, more than the limit of {limit:,} bytes", str(path))
+    return found.st_size
 
 
 def _open_without_waiting(path: str, flags: int) -> int:

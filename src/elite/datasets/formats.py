@@ -10,7 +10,7 @@ from PIL import Image
 from elite.datasets.calibration import decode_text, parse_matrix, read_calibration
 from elite.datasets.scan_encoding import find_other_encoding
 from elite.errors import DataError
-from elite.files import SCAN_BYTES, TEXT_BYTES, open_image, read_file
+from elite.files import SCAN_BYTES, TEXT_BYTES, file_size, open_image, read_file
 from elite.layout import CAMERAS
 from elite.types import Camera, Scan
 
@@ -58,10 +58,10 @@ def count_points(scan_path: Path) -> int:
     """Count the points of a scan from the size of its file.
 
     Raises:
-        DataError: the file is missing.
+        DataError: the file is missing, too large, or not a regular file.
     """
     try:
-        return scan_path.stat().st_size // 16
+        return file_size(scan_path, SCAN_BYTES) // 16
     except OSError as error:
         raise _unreadable(scan_path, "a scan", error) from error
 

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8, UInt16
 
 from elite.errors import DataError
-from elite.files import SCAN_BYTES, open_regular, read_file
+from elite.files import SCAN_BYTES, file_size, open_regular, read_file
 from elite.sensor import SensorSpec
 from elite.types import Scan
 
@@ -61,10 +61,10 @@ def count_points(path: Path, sensor: SensorSpec) -> int:
     """Count the points of a scan from the size of its file.
 
     Raises:
-        DataError: the file is missing.
+        DataError: the file is missing, too large, or not a regular file.
     """
     try:
-        return path.stat().st_size // (4 * len(sensor.columns))
+        return file_size(path, SCAN_BYTES) // (4 * len(sensor.columns))
     except OSError as error:
         raise _unreadable(path, "a scan", error) from error
 
