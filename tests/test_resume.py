@@ -17,6 +17,7 @@ import yaml
 
 from elite.config import DataConfig, FaultConfig, OptimConfig, SelfTrainingConfig, TrainConfig
 from elite.errors import CheckpointError, ConfigError
+from elite.sensor import load_sensor
 from elite.training import saving, train
 from elite.training.loop import TrainingLoop
 from elite.training.module import TrainingModule
@@ -34,6 +35,7 @@ from tests.support.runs import (
     student_run,
 )
 from tests.support.scans import write_tiny_kitti
+from tests.support.semantickitti import KITTI
 
 
 @pytest.mark.parametrize(
@@ -318,6 +320,19 @@ def test_resume_over_other_data_without_allow_other_data_is_refused(stopped: Tra
     assert last.read_bytes() == before
     train(replace(stopped, allow_other_data=True), progress=False)
     assert "resumed with other data: labelled training scans 2 then" in capsys.readouterr().out
+
+
+def test_resume_over_other_classes_or_another_sensor_is_refused(stopped: TrainConfig) -> None:
+    """The settings are the same: a taxonomy file may have changed."""
+    path = stopped.out / "checkpoints" / "last.ckpt"
+    taxonomy, sensor = KITTI.to_dict(), load_sensor("hdl-64e").to_dict()
+    taxonomy["classes"][1]["name"] = "lorry"
+    edit(path, elite_taxonomy=taxonomy)
+    with pytest.raises(ConfigError, match=r"last\.ckpt: .* \(such as 'lorry' and 'car'\)\. Restore them"):
+        train(replace(stopped, resume="last"), progress=False)
+    edit(path, elite_taxonomy=KITTI.to_dict(), elite_sensor=sensor | {"name": "hdl-32e"})
+    with pytest.raises(ConfigError, match=r"expected the sensor of the run, .*hdl-32e.*, found .*hdl-64e"):
+        train(replace(stopped, resume="last", allow_other_data=True), progress=False)
 
 
 def test_resume_without_a_data_record_is_reported(stopped: TrainConfig, capsys) -> None:

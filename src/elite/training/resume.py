@@ -9,6 +9,9 @@ from typing import Any
 
 from elite.config import TrainConfig, plain
 from elite.errors import CheckpointError, ConfigError
+from elite.sensor import SensorSpec
+from elite.student.checkpoint import Domain, domain_of
+from elite.taxonomy import Taxonomy, require_equal_taxonomies
 from elite.terminal import say
 from elite.version import __version__
 from elite.weights.torch_file import load_torch
@@ -32,12 +35,14 @@ class ResumePoint:
         step: optimiser steps before it.
         best: best validation mIoU before it.
         data: the run's data as ``summarise`` returns it; None in checkpoints of older versions.
+        domain: classes and sensor of the run; empty in checkpoints of version 0.1.
     """
 
     path: Path
     step: int
     best: float | None
     data: DataSummary | None
+    domain: Domain
 
     def is_in(self, out: Path) -> bool:
         """Whether this is a checkpoint of the run in ``out``."""
@@ -67,7 +72,8 @@ def checkpoint_to_resume(config: TrainConfig) -> ResumePoint | None:
     _check_settings(settings, plain(config), path, version)
     if version.partition(" ")[0] != __version__ or "batches" not in progress:
         say(f"{path} was written by an earlier elite ({version}); this is elite {__version__}")
-    return ResumePoint(path, step, best_score(checkpoint), _data(checkpoint.get("elite_data")))
+    data, domain = _data(checkpoint.get("elite_data")), domain_of(checkpoint, path, "elite_")
+    return ResumePoint(path, step, best_score(checkpoint), data, domain)
 
 
 def _newest(out: Path) -> Path | None:
@@ -179,6 +185,18 @@ def check_data(point: ResumePoint, now: DataSummary, *, allow_other: bool) -> No
         )
     if differences:
         say(f"resumed with other data: {'; '.join(differences)}")
+
+
+def check_domain(point: ResumePoint, taxonomy: Taxonomy, sensor: SensorSpec) -> None:
+    """Check that the data still has the classes and the sensor of the run: files that describe them may have changed.
+
+    Raises:
+        ConfigError: they differ; the message names both.
+    """
+    remedy = f"Restore them, or start another run with --init {point.path} --init-classes match and another --out."
+    require_equal_taxonomies(point.domain.get("taxonomy", taxonomy), taxonomy, point.path, remedy)
+    if (before := point.domain.get("sensor", sensor)) != sensor:
+        raise ConfigError(f"{point.path}: expected the sensor of the run, {before}, found {sensor}. {remedy}")
 
 
 def _count(part: dict[str, Any] | None) -> Any:

@@ -38,7 +38,7 @@ from elite.training.metrics_log import MetricsLog
 from elite.training.module import TrainingModule
 from elite.training.progress import Progress
 from elite.training.random_state import restore_random_state
-from elite.training.resume import DataSummary, ResumePoint, check_data, checkpoint_to_resume, summarise
+from elite.training.resume import DataSummary, ResumePoint, check_data, check_domain, checkpoint_to_resume, summarise
 from elite.training.run_folder import check_folder, lock_path, open_folder, remove_partial_output
 from elite.training.run_lock import RunLock
 from elite.training.saving import CheckpointFiles
@@ -144,6 +144,7 @@ class _Run:
                 say(line)
             data.examine(notice)
         if self.resume_point is not None:
+            check_domain(self.resume_point, data.taxonomy, data.sensor)
             check_data(self.resume_point, data_summary, allow_other=self.config.allow_other_data)
         return data.read_startup_samples()
 
