@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from elite.datasets import Dataset, NuScenes, SemanticKITTI, open_dataset
+from elite.datasets import Dataset, NuScenes, SemanticKITTI, open_dataset, taxonomy_of
 from elite.errors import ConfigError, DataError
 from tests.support.nuscenes import write_nuscenes
 
@@ -61,6 +61,11 @@ def test_open_dataset_of_another_folder_names_the_formats(tmp_path: Path, name: 
 def test_open_dataset_of_an_unknown_format_names_the_others(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"expected semantickitti, nuscenes or package\.module:Class, found 'waymo'"):
         open_dataset(tmp_path, "waymo")
+
+
+def test_taxonomy_of_an_unknown_format_names_the_others(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"expected semantickitti, nuscenes or package\.module:Class, found 'foo'"):
+        taxonomy_of(tmp_path, "foo")
 
 
 def test_open_dataset_makes_a_class_of_another_package(tiny_kitti: Path) -> None:

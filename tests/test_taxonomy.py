@@ -294,6 +294,11 @@ def test_sensor_of_impossible_values_is_refused(settings):
         sensor_from({"name": "own", **settings}, "own.yaml")
 
 
+def test_sensor_with_an_unprintable_name_is_refused():
+    with pytest.raises(ConfigError, match=r"printable name, found '\\x1b\[31m'"):
+        SensorSpec("\x1b[31m")
+
+
 def test_sensor_of_no_file_is_refused():
     with pytest.raises(ConfigError, match=r"sensor: expected hdl-64e, .* found 'hdl-65e'"):
         load_sensor("hdl-65e")

@@ -49,6 +49,8 @@ class SensorSpec:
     missing_returns: bool = False
 
     def __post_init__(self) -> None:
+        if not self.name.strip() or not self.name.isprintable():
+            raise ConfigError(f"sensor: expected a printable name, found {self.name!r}. Correct the name.")
         missing = [column for column in _REQUIRED if self.columns.count(column) != 1]
         self._require(not missing, "columns with x, y and z once", self.columns)
         self._require(len(set(self.columns)) == len(self.columns), "columns that differ", self.columns)

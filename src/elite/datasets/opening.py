@@ -51,9 +51,7 @@ def open_dataset(
         options["taxonomy"] = load_taxonomy(taxonomy)
     if format is not None and ":" in format:
         return make_plugin(format, Dataset, path, **options)
-    if format is not None and format not in FORMATS:
-        raise ConfigError(f"format: expected {', '.join(FORMATS)} or package.module:Class, found '{format}'.")
-    return FORMATS[format or recognise_format(path)].reader(path, **options)  # type: ignore[call-arg]
+    return _format_of(path, format).reader(path, **options)  # type: ignore[call-arg]
 
 
 def taxonomy_of(root: str | Path, format: str | None = None, taxonomy: str | None = None) -> Taxonomy:
@@ -62,7 +60,16 @@ def taxonomy_of(root: str | Path, format: str | None = None, taxonomy: str | Non
         return load_taxonomy(taxonomy)
     if format is not None and ":" in format:
         return open_dataset(root, format).taxonomy
-    return load_taxonomy(FORMATS[format or recognise_format(expanded(root))].taxonomy)
+    return load_taxonomy(_format_of(expanded(root), format).taxonomy)
+
+
+def _format_of(root: Path, name: str | None) -> _Format:
+    name = name or recognise_format(root)
+    if name not in FORMATS:
+        raise ConfigError(
+            f"format: expected {', '.join(FORMATS)} or package.module:Class, found '{name}'. Correct the name."
+        )
+    return FORMATS[name]
 
 
 def is_dataset(root: Path) -> bool:

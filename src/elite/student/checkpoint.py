@@ -185,6 +185,11 @@ def student_from(
         CheckpointError: a weight is not finite, or the classes do not fit the taxonomy.
     """
     check_numbers(state, source)
+    if taxonomy is not None and len(taxonomy) != config.classes:
+        raise CheckpointError(
+            f"{source}: expected {len(taxonomy)} logits, the classes of {taxonomy.name} with the ignored one, found "
+            f"{config.classes}. Give a student and a taxonomy that belong together."
+        )
     try:
         student = SPVCNN.from_config(config, taxonomy, sensor)
     except ConfigError as error:
