@@ -80,7 +80,7 @@ TRAIN = Command(
 
 
 def evaluate(args: Namespace) -> int:
-    """Score a student, or prediction files, by the rule of the SemanticKITTI benchmark."""
+    """Score a student, or prediction files, by the rule of the benchmark of the data set."""
     if (args.model is None) == (args.predictions is None):
         raise ConfigError(
             "expected 'elite evaluate MODEL DATA' or 'elite evaluate DATA --predictions FOLDER', found "
