@@ -7,6 +7,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from elite.cli.exits import exit_status
 from elite.config import TrainConfig
 from elite.errors import DataError, StoppedError
 from elite.files import atomic_file, file_size, read_file, remove_partial_line, write_bytes
+from elite.folder_watch import FolderWatch
 from elite.signals import Terminated, raise_on_signal
 from elite.terminal import printable, say
 from tests.support.settings import parse_settings
@@ -105,6 +107,16 @@ def test_raise_on_signal_first_signal_raises_and_handlers_return(number: signal.
         os.kill(os.getpid(), number)
     assert caught.value.status == 128 + number
     assert signal.getsignal(number) is before
+
+
+def test_signal_whose_exception_was_swallowed_ends_the_next_wait_for_a_file(tmp_path: Path) -> None:
+    with FolderWatch(tmp_path, ".bin") as watch, raise_on_signal():
+        with suppress(BaseException):  # as some imports and C code do
+            os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(Terminated):
+            watch.wait(PATIENCE_S)
+    with FolderWatch(tmp_path, ".bin") as watch, raise_on_signal():
+        watch.wait(0)  # the signal of the block before is forgotten
 
 
 def test_call_on_signal_second_signal_ends_the_process_at_once() -> None:

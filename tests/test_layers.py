@@ -46,6 +46,7 @@ SAME_LAYER = {
     ("streaming", "prediction_files"),
     ("latency", "inference"),
     ("arrivals", "folder_watch"),
+    ("folder_watch", "signals"),  # its waits have no end
     ("streaming", "inference"),
     ("evaluation", "inference"),  # one of its predictors
 }

@@ -17,6 +17,7 @@ from enum import Enum, auto
 from pathlib import Path
 
 from elite.errors import DataError
+from elite.signals import raise_again
 
 POLL_S = 0.01  # shortest time between two listings of a folder whose changes are not reported
 CHECK_S = 1.0  # shortest time between two listings that search for unreported changes
@@ -89,6 +90,7 @@ class FolderWatch:
 
     def wait(self, seconds: float) -> None:
         """Wait for a report or until the next listing is due, at most ``seconds``."""
+        raise_again()
         seconds = min(seconds, POLL_S if self.polling else CHECK_S)
         if self.sleep is not None:
             self.sleep(seconds)

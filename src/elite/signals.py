@@ -12,6 +12,7 @@ from types import FrameType
 
 STOPPING = (signal.SIGTERM, signal.SIGHUP)
 Action = Callable[[int], None]
+_raised: list[int] = []  # signals whose exceptions were raised within the present ``raise_on_signal``
 
 
 class Terminated(BaseException):
@@ -37,8 +38,20 @@ def raise_on_signal() -> Iterator[None]:
 
     A second signal ends the process immediately, without clean-up.
     """
-    with _handled({signal.SIGINT: _interrupt, **dict.fromkeys(STOPPING, _terminate)}):
-        yield
+    try:
+        with _handled(dict.fromkeys((signal.SIGINT, *STOPPING), _first)):
+            yield
+    finally:
+        _raised.clear()
+
+
+def raise_again() -> None:
+    """Raise the exception of a signal that has arrived within ``raise_on_signal``.
+
+    Waits without end call this first: an import or C code may have swallowed the exception.
+    """
+    for number in _raised:
+        _stop(number)
 
 
 @contextmanager
@@ -77,9 +90,10 @@ def _handled(actions: dict[signal.Signals, Action]) -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
-def _interrupt(_number: int) -> None:
-    raise KeyboardInterrupt
+def _first(number: int) -> None:
+    _raised.append(number)
+    _stop(number)
 
 
-def _terminate(number: int) -> None:
-    raise Terminated(number)
+def _stop(number: int) -> None:
+    raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
