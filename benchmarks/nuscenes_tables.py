@@ -78,7 +78,7 @@ def write_tables(folder: Path, samples: int) -> int:
             folder / f"{kind}.json",
             ({"token": t, "sample_data_token": t, "filename": f"{kind}/v1.0-trainval/{t}_{end}"} for t in tokens),
         )
-    from elite.datasets.nuscenes.tables import CATEGORIES
+    from elite.datasets.nuscenes.categories import CATEGORIES
 
     _write(folder / "category.json", ({"token": n, "name": n, "index": i} for i, n in enumerate(CATEGORIES)))
     _write_lines(folder / "sample_data.json", _sample_data(samples, scene_of))

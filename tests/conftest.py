@@ -92,6 +92,13 @@ def real_kitti(real_data: Path) -> Path:
     return real_data / "semantickitti"
 
 
+@pytest.fixture(scope="session")
+def real_nuscenes(real_data: Path) -> Path:
+    if not (real_data / "nuscenes").is_dir():
+        pytest.skip(f"real keyframes not found at {real_data / 'nuscenes'}")
+    return real_data / "nuscenes"
+
+
 @pytest.fixture
 def tiny_kitti(tmp_path: Path) -> Path:
     """Two labelled scans in 00 and one in 08, one unlabelled scan in each of 11..21; random points."""

@@ -9,7 +9,8 @@ import elite
 ROOT = Path(elite.__file__).parent
 LAYERS = (
     ("version", "types", "config", "errors", "paths", "formatting"),
-    ("files",),
+    ("files", "label_mapping"),
+    ("descriptions",),
     ("taxonomy", "sensor"),
     (
         *("geometry", "pixels", "layout", "metrics", "terminal", "signals", "plugins"),

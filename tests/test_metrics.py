@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from elite.datasets import NuScenes, SemanticKITTI
 from elite.errors import DataError
-from elite.metrics import NUSCENES_RULE, SEMANTICKITTI_RULE, Score, confusion_matrix, rule_of, score
-from elite.taxonomy import packaged_taxonomies
+from elite.metrics import NUSCENES_RULE, SEMANTICKITTI_RULE, Score, confusion_matrix, score
+from elite.submission import BENCHMARKS
 from tests.support.oracles import official_nuscenes_score, official_score
 
 
@@ -102,9 +103,9 @@ def test_nuscenes_score_equals_a_second_formulation(seed):
     np.testing.assert_allclose(ours.iou, iou, atol=1e-12)
 
 
-def test_rule_follows_the_taxonomy():
-    assert rule_of("nuscenes-lidarseg") is NUSCENES_RULE
-    assert {rule_of(name) for name in packaged_taxonomies() if name != "nuscenes-lidarseg"} == {SEMANTICKITTI_RULE}
+def test_rules_are_those_of_the_data_sets():
+    assert (SemanticKITTI.rule, NuScenes.rule) == (SEMANTICKITTI_RULE, NUSCENES_RULE)
+    assert [benchmark.rule for benchmark in BENCHMARKS.values()] == [SEMANTICKITTI_RULE, NUSCENES_RULE]
 
 
 def test_nuscenes_score_refuses_predictions_of_zero():

@@ -8,8 +8,9 @@ from scipy.spatial.transform import Rotation
 
 from elite.data.unused_data import shared_scans
 from elite.datasets import NuScenes, Selection
+from elite.datasets.nuscenes.categories import CATEGORIES
 from elite.datasets.nuscenes.splits import splits
-from elite.datasets.nuscenes.tables import CAMERAS, CATEGORIES
+from elite.datasets.nuscenes.tables import CAMERAS
 from elite.errors import ConfigError, DataError
 from elite.geometry import project
 from elite.layout import Layout

@@ -39,23 +39,16 @@ def devkit() -> str:
 
 
 @pytest.fixture(scope="module")
-def real(real_data: Path) -> Path:
-    if not (real_data / "nuscenes").is_dir():
-        pytest.skip(f"real keyframes not found at {real_data / 'nuscenes'}")
-    return real_data / "nuscenes"
-
-
-@pytest.fixture(scope="module")
-def roots(real: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def roots(real_nuscenes: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The real data set for ``train``, and one for ``val`` in which its labelled scene has the name of a val scene."""
     renamed = tmp_path_factory.mktemp("val")
     for folder in ("samples", "lidarseg", "maps"):
-        (renamed / folder).symlink_to(real / folder)
-    shutil.copytree(real / "v1.0-trainval", renamed / "v1.0-trainval", copy_function=shutil.copyfile)
+        (renamed / folder).symlink_to(real_nuscenes / folder)
+    shutil.copytree(real_nuscenes / "v1.0-trainval", renamed / "v1.0-trainval", copy_function=shutil.copyfile)
     (renamed / "v1.0-trainval").chmod(0o755)
     scenes = renamed / "v1.0-trainval" / "scene.json"
     scenes.write_text(scenes.read_text().replace("scene-0001", splits()["val"].scenes[0]))
-    return {"train": real, "val": renamed}
+    return {"train": real_nuscenes, "val": renamed}
 
 
 def ask(devkit: str, root: Path, version: str, jobs: list[Any], folder: Path) -> dict[str, Any]:
@@ -66,16 +59,17 @@ def ask(devkit: str, root: Path, version: str, jobs: list[Any], folder: Path) ->
     return json.loads(result.read_text())
 
 
-def test_splits_are_those_of_the_devkit(devkit: str, real: Path, tmp_path: Path) -> None:
-    found = ask(devkit, real, "v1.0-mini", [], tmp_path)["splits"]
+def test_splits_are_those_of_the_devkit(devkit: str, real_nuscenes: Path, tmp_path: Path) -> None:
+    found = ask(devkit, real_nuscenes, "v1.0-mini", [], tmp_path)["splits"]
     for name in ("train", "val", "test", "mini_train", "mini_val"):
         assert sorted(splits()[name].scenes) == sorted(found[name])
 
 
-def test_projections_are_those_of_the_devkit(devkit: str, real: Path, tmp_path: Path) -> None:
-    sample = json.loads((real / "v1.0-mini" / "sample.json").read_text())[0]["token"]
-    answers = ask(devkit, real, "v1.0-mini", [["pixels", sample, camera] for camera in CAMERAS], tmp_path)["answers"]
-    frame = NuScenes(real, "mini_train")[0]
+def test_projections_are_those_of_the_devkit(devkit: str, real_nuscenes: Path, tmp_path: Path) -> None:
+    sample = json.loads((real_nuscenes / "v1.0-mini" / "sample.json").read_text())[0]["token"]
+    jobs = [["pixels", sample, camera] for camera in CAMERAS]
+    answers = ask(devkit, real_nuscenes, "v1.0-mini", jobs, tmp_path)["answers"]
+    frame = NuScenes(real_nuscenes, "mini_train")[0]
     for camera, answer in zip(frame.cameras, answers, strict=True):
         height, width = frame.images[camera.name].shape[:2]
         uv, depth = project(frame.scan.points, camera)

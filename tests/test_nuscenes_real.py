@@ -20,15 +20,8 @@ MAPPED = {
 
 
 @pytest.fixture(scope="module")
-def root(real_data: Path) -> Path:
-    if not (real_data / "nuscenes").is_dir():
-        pytest.skip(f"real keyframes not found at {real_data / 'nuscenes'}")
-    return real_data / "nuscenes"
-
-
-@pytest.fixture(scope="module")
-def frames(root: Path) -> NuScenes:
-    return NuScenes(root)
+def frames(real_nuscenes: Path) -> NuScenes:
+    return NuScenes(real_nuscenes)
 
 
 def test_keyframes_of_both_tables_are_listed(frames: NuScenes) -> None:

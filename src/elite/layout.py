@@ -80,6 +80,10 @@ class Layout:
     def image(self, sequence: str, name: str, camera: str) -> Path:
         return self.sequence(sequence) / camera / f"{name}.png"
 
+    def cameras_with_images(self, sequences: Collection[str]) -> tuple[str, ...]:
+        """Cameras that have a folder of images in one of the sequences."""
+        return tuple(c for c in CAMERAS if any((self.sequence(s) / c).is_dir() for s in sequences))
+
     def dense_files(self, sequence: str, name: str, folder: str) -> DenseFiles:
         """All files of the dense labels of one image."""
         return DenseFiles(self.sequence(sequence) / folder, name)

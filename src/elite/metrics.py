@@ -37,11 +37,6 @@ SEMANTICKITTI_RULE = ScoreRule("SemanticKITTI", absent_counts=True, accepts_zero
 NUSCENES_RULE = ScoreRule("nuScenes-lidarseg", absent_counts=False, accepts_zero=False, frequency_weighted=True)
 
 
-def rule_of(taxonomy: str) -> ScoreRule:
-    """Return the rule for a taxonomy: that of its benchmark, and SemanticKITTI's for other data sets."""
-    return NUSCENES_RULE if taxonomy == "nuscenes-lidarseg" else SEMANTICKITTI_RULE
-
-
 @dataclass(frozen=True)
 class Score:
     """Scores of a confusion matrix.

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,10 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from elite.config import from_plain, plain
+from elite.descriptions import packaged_names, read_description
 from elite.errors import ConfigError
-from elite.files import parse_yaml, read_file
-from elite.paths import expanded
 
 _PACKAGED = Path(__file__).parent / "sensors"
-_FILE_BYTES = 2**20
 _AXIS = re.compile(r"([+-]?)([xyz])")
 _REQUIRED = ("x", "y", "z")
 
@@ -112,17 +110,17 @@ def load_sensor(name: str | Path) -> SensorSpec:
     Raises:
         ConfigError: an unknown name, or a file that describes no sensor.
     """
-    packaged = packaged_sensors()
-    path = _PACKAGED / f"{name}.yaml" if str(name) in packaged else expanded(name)
-    if path.suffix not in (".yaml", ".yml"):
-        raise ConfigError(f"sensor: expected {', '.join(packaged)}, or a YAML file, found '{name}'. Correct the name.")
-    try:
-        data = read_file(path, _FILE_BYTES)
-    except OSError as error:
-        raise ConfigError(f"{path}: expected a readable sensor, found {error.strerror}. Check the path.") from error
-    return sensor_from(parse_yaml(data, str(path)), str(path))
+    return _packaged(str(name)) if str(name) in packaged_sensors() else _read(name)
 
 
-def packaged_sensors() -> list[str]:
+def packaged_sensors() -> tuple[str, ...]:
     """Names of the sensors in the package."""
-    return sorted(path.stem for path in _PACKAGED.glob("*.yaml"))
+    return packaged_names(_PACKAGED)
+
+
+def _read(name: str | Path) -> SensorSpec:
+    values, path = read_description(name, _PACKAGED, "sensor")
+    return sensor_from(values, str(path))
+
+
+_packaged = cache(_read)

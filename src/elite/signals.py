@@ -50,8 +50,8 @@ def raise_again() -> None:
 
     Waits without end call this first: an import or C code may have swallowed the exception.
     """
-    for number in _raised:
-        _stop(number)
+    if _raised:
+        _stop(_raised[0])
 
 
 @contextmanager

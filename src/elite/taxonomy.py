@@ -7,8 +7,8 @@ of files know raw ids.
 
 import colorsys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Self
@@ -17,16 +17,13 @@ import numpy as np
 from jaxtyping import Bool, Integer, UInt8, UInt16
 
 from elite.config import from_plain, plain
+from elite.descriptions import packaged_names, read_description
 from elite.errors import ConfigError, DataError
-from elite.files import parse_yaml, read_file
-from elite.paths import expanded
+from elite.label_mapping import IGNORE, MOST_CLASSES, from_label_mapping
 
-IGNORE = 0
 Color = tuple[int, int, int]
 
 _PACKAGED = Path(__file__).parent / "taxonomies"
-_FILE_BYTES = 2**20
-_MOST_CLASSES = 255  # train ids are bytes
 _MOST_RAW = 2**16  # label files have 16 bits for them
 
 
@@ -174,33 +171,26 @@ def load_taxonomy(name: str | Path) -> Taxonomy:
     Raises:
         ConfigError: an unknown name, or a file that describes no taxonomy.
     """
-    if str(name) in packaged_taxonomies():
-        return _load_file(_PACKAGED / f"{name}.yaml")
-    path = expanded(name)
-    if path.suffix not in (".yaml", ".yml"):
-        raise ConfigError(
-            f"taxonomy: expected {_list(packaged_taxonomies())}, or a YAML file, found '{name}'. Correct the name."
-        )
-    return _load_file(path)
+    return _packaged(str(name)) if str(name) in packaged_taxonomies() else _read(name)
 
 
-def packaged_taxonomies() -> list[str]:
+def packaged_taxonomies() -> tuple[str, ...]:
     """Names of the taxonomies in the package."""
-    return sorted(path.stem for path in _PACKAGED.glob("*.yaml"))
+    return packaged_names(_PACKAGED)
 
 
 def taxonomy_from(values: Any, source: str) -> Taxonomy:
     """Build a taxonomy from plain values in one of two forms; ``source`` names their file.
 
-    ``name`` and ``classes``, a list with the attributes of ``ClassSpec``; or the form of the SemanticKITTI tools (see
-    ``_from_label_mapping``).
+    ``name`` and ``classes``, a list with the attributes of ``ClassSpec``; or a label mapping of the SemanticKITTI tools
+    (see ``elite.label_mapping``).
 
     Raises:
         ConfigError: other values.
     """
     try:
         if isinstance(values, dict) and "labels" in values:
-            return _from_label_mapping(_MappingFile(**_known_keys(values)), Path(source).stem)
+            values = from_label_mapping(values, Path(source).stem)
         return from_plain(Taxonomy, values)
     except ConfigError as error:
         raise ConfigError(f"{source}: {error}") from error
@@ -234,147 +224,20 @@ def require_equal_taxonomies(
     )
 
 
-@lru_cache(maxsize=16)
-def _load_packaged(path: Path) -> Taxonomy:
-    return taxonomy_from(parse_yaml(read_file(path, _FILE_BYTES), str(path)), str(path))
+def _read(name: str | Path) -> Taxonomy:
+    values, path = read_description(name, _PACKAGED, "taxonomy")
+    return taxonomy_from(values, str(path))
 
 
-def _load_file(path: Path) -> Taxonomy:
-    if path.parent == _PACKAGED:
-        return _load_packaged(path)
-    try:
-        data = read_file(path, _FILE_BYTES)
-    except OSError as error:
-        raise ConfigError(f"{path}: expected a readable taxonomy, found {error.strerror}. Check the path.") from error
-    return taxonomy_from(parse_yaml(data, str(path)), str(path))
-
-
-# ---- files of the SemanticKITTI tools -----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _MappingFile:
-    """Keys of a label mapping, as in semantic-kitti.yaml of the SemanticKITTI tools, 2DPASS and Cylinder3D.
-
-    Only ``labels`` is required. ``things``, ``ground`` and ``ignore`` are additions of elite.
-    """
-
-    labels: dict[int, str]  # raw id -> name
-    learning_map: dict[int, int] | None = None  # raw id -> train id
-    learning_map_inv: dict[int, int] | None = None  # train id -> raw id
-    learning_ignore: dict[int, bool] | None = None  # train id -> not scored
-    color_map: dict[int, tuple[int, ...]] | None = None  # raw id -> BLUE, green, red
-    ignore: tuple[int, ...] = (0,)  # raw ids that are ignored without a learning_map
-    things: tuple[str, ...] = ()
-    ground: tuple[str, ...] = ()
-    labels_16: dict[int, str] | None = None  # train id -> name, in mappings of nuScenes
-    name: str | None = None
-    content: Any = None  # share of the points of each raw id: unused
-    split: Any = None  # sequences of the splits: data.train and data.val select them here
-
-
-_KINDS: dict[str, tuple[type, type]] = {
-    "labels": (int, str),
-    "labels_16": (int, str),
-    "learning_map": (int, int),
-    "learning_map_inv": (int, int),
-    "learning_ignore": (int, bool),
-    "color_map": (int, list),
-}
-_NOUNS = {int: "a whole number", str: "a name", bool: "true or false", list: "a list of numbers"}
-
-
-def _known_keys(values: dict[Any, Any]) -> dict[str, Any]:
-    """Check the keys and the types of their values."""
-    known = _MappingFile.__dataclass_fields__
-    if unknown := [str(key) for key in values if key not in known]:
-        raise ConfigError(f"expected keys among {_list(known)}, found {_list(unknown)}. Correct the names.")
-    for key, (key_type, value_type) in _KINDS.items():
-        table = values.get(key, {})
-        if not isinstance(table, dict):
-            raise ConfigError(f"{key}: expected lines 'ID: value', found {table}. Write one line for each id.")
-        for k, v in table.items():
-            if type(k) is not key_type or type(v) is not value_type:
-                raise ConfigError(
-                    f"{key}: expected lines 'ID: value' with {_NOUNS[key_type]} and {_NOUNS[value_type]}, found "
-                    f"'{k!r}: {v!r}'. Correct the line; quote names such as 'no', which YAML reads as false."
-                )
-    for key, kind in (("ignore", int), ("things", str), ("ground", str)):
-        items = values.get(key, [])
-        if not isinstance(items, list) or not all(type(item) is kind for item in items):
-            raise ConfigError(
-                f"{key}: expected a list of {'ids' if kind is int else 'class names'}, found {items}. Correct the list."
-            )
-    if not isinstance(name := values.get("name", ""), str):
-        raise ConfigError(f"name: expected a text, found {name!r}. Quote the name.")
-    return values
-
-
-def _from_label_mapping(file: _MappingFile, name: str) -> Taxonomy:
-    """Build a taxonomy from a label mapping. Train ids that ``learning_ignore`` names become part of class 0.
-
-    Without a ``learning_map``, each raw id is a class of its own, in the order of the ids, except those of ``ignore``.
-    """
-    to_train = file.learning_map
-    if outside := sorted(t for t in set((to_train or {}).values()) if not 0 <= t < _MOST_CLASSES):
-        raise ConfigError(
-            f"learning_map: expected train ids in 0..{_MOST_CLASSES - 1}, with 0 for the ignored points, found "
-            f"{_list(outside[:5])}. Number the classes from 1."
-        )
-    if to_train is None:
-        kept = [raw for raw in sorted(file.labels) if raw not in file.ignore]
-        to_train = dict.fromkeys(file.ignore, IGNORE) | {raw: i for i, raw in enumerate(kept, 1)}
-    if unnamed := sorted(to_train.keys() - file.labels.keys() - set(file.ignore)):
-        raise ConfigError(f"learning_map: expected ids that 'labels' names, found {_list(unnamed)}. Name them there.")
-    if unmapped := sorted(file.labels.keys() - to_train.keys()):
-        raise ConfigError(
-            f"learning_map: expected a train id for each of 'labels', found none for {_list(unmapped)}. Add them."
-        )
-    if (file.learning_ignore or {}).get(IGNORE) is False:
-        raise ConfigError("learning_ignore: expected true for 0, found false. Number the classes from 1.")
-    ignored = {train for train, is_ignored in (file.learning_ignore or {}).items() if is_ignored} | {IGNORE}
-    kept_train = [IGNORE, *sorted(set(to_train.values()) - ignored)]
-    classes = []
-    for train in kept_train:
-        members = sorted(raw for raw, t in to_train.items() if (t in ignored if train == IGNORE else t == train))
-        if not members and IGNORE in to_train:
-            raise ConfigError(
-                "expected raw ids of ignored points, found none, and 0 is a class. Give 'ignore' or 'learning_map' an "
-                "id for them, even if no file contains it."
-            )
-        members = members or [IGNORE]
-        written = (file.learning_map_inv or {}).get(train, members[0])
-        if written not in members:
-            raise ConfigError(
-                f"learning_map_inv: expected one of {members} for {train}, found {written}. Correct the id."
-            )
-        classes.append(_class_of(file, train, (written, *(m for m in members if m != written))))
-    things, ground = set(file.things), set(file.ground)
-    if unknown := sorted((things | ground) - {c.name for c in classes}):
-        raise ConfigError(f"things, ground: expected names of classes, found {_list(unknown)}. Correct them.")
-    return Taxonomy(
-        file.name or name, tuple(replace(c, thing=c.name in things, ground=c.name in ground) for c in classes)
-    )
-
-
-def _class_of(file: _MappingFile, train: int, raw_ids: tuple[int, ...]) -> ClassSpec:
-    name = (file.labels_16 or {}).get(train) or file.labels.get(raw_ids[0], "unlabelled")
-    color = None
-    if (bgr := (file.color_map or {}).get(raw_ids[0])) is not None:
-        if len(bgr) != 3 or not all(type(c) is int for c in bgr):
-            raise ConfigError(
-                f"color_map: expected blue, green and red of {raw_ids[0]} in 0..255, found {bgr}. Change them."
-            )
-        color = (bgr[2], bgr[1], bgr[0])
-    return ClassSpec(name, raw_ids, color)
+_packaged = cache(_read)
 
 
 # ---- checks -------------------------------------------------------------------------------------------------------
 
 
 def _check_classes(name: str, classes: tuple[ClassSpec, ...]) -> None:
-    if not 2 <= len(classes) <= _MOST_CLASSES:
-        raise ConfigError(f"{name}: expected 2 to {_MOST_CLASSES} classes with the ignored one, found {len(classes)}.")
+    if not 2 <= len(classes) <= MOST_CLASSES:
+        raise ConfigError(f"{name}: expected 2 to {MOST_CLASSES} classes with the ignored one, found {len(classes)}.")
     if not name.strip() or not name.isprintable():
         raise ConfigError(f"taxonomy: expected a printable name, found {name!r}. Correct the name.")
     ground, names, owner = {c.name for c in classes if c.ground}, set[str](), dict[int, str]()

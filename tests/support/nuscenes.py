@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
-from elite.datasets.nuscenes.tables import CAMERAS, CATEGORIES
+from elite.datasets.nuscenes.categories import CATEGORIES
+from elite.datasets.nuscenes.tables import CAMERAS
 
 Rows = dict[str, list[dict[str, Any]]]  # tables by name
 POINTS = 60

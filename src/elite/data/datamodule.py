@@ -81,7 +81,6 @@ class DataModule(BoundedLoading):
             cameras=cameras,
             derived=data.derived,
         )
-        self.taxonomy, self.sensor, self.rule = frames.taxonomy, frames.sensor, frames.rule
         self.train_set = TrainingSet(
             frames,
             config.student.volume,
@@ -103,6 +102,11 @@ class DataModule(BoundedLoading):
             )
         self.val_set = _scoring_set(config, frames)
         self._val_loader: BatchLoader | None = None  # its processes are reused in the next validation
+
+    @property
+    def frames(self) -> Frames:
+        """Data set of the training scans."""
+        return self.train_set.frames
 
     def train_dataloader(self, done: int = 0) -> DataLoader[Any]:
         """Loader of shuffled batches. Scans that do not fill the last optimiser step of an epoch are dropped.
@@ -222,7 +226,7 @@ class DataModule(BoundedLoading):
 
     def point_counts(self) -> list[int]:
         """Number of usable labels per class 1.. in the training frames."""
-        counts = np.zeros(len(self.taxonomy), np.int64)
+        counts = np.zeros(len(self.frames.taxonomy), np.int64)
         for position in progress(self.train_set.budget.labelled, name="class counts"):
             counts += self.train_set.class_counts(position)
         return counts[1:].tolist()

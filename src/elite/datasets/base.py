@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Float32, UInt8, UInt16, UInt32
 
 from elite.datasets.formats import read_image
+from elite.errors import ConfigError
 from elite.layout import DenseFiles, Layout
 from elite.metrics import ScoreRule
 from elite.sensor import SensorSpec
@@ -74,6 +75,20 @@ class Selection:
     cameras: tuple[str, ...] = ("image_2",)
     without: str = "none"
     frame_files: Literal["scans", "images"] = "scans"
+
+
+def check_cameras(selection: Selection, known: Collection[str]) -> None:
+    """Check the cameras of a selection.
+
+    Raises:
+        ConfigError: one is not ``known``, or there is none although images make a frame.
+    """
+    unknown = [camera for camera in selection.cameras if camera not in known]
+    if unknown or (selection.frame_files == "images" and not selection.cameras):
+        raise ConfigError(
+            f"data.cameras: expected some of {', '.join(known)}, found {', '.join(unknown) or 'no camera'}. Change the "
+            "selection."
+        )
 
 
 @runtime_checkable

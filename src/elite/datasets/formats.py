@@ -14,6 +14,8 @@ from elite.files import SCAN_BYTES, TEXT_BYTES, file_size, open_image, read_file
 from elite.layout import CAMERAS
 from elite.types import Camera, Scan
 
+_REMEDY = "Check the path and the archive."
+
 
 def read_points(path: Path) -> Float32[np.ndarray, "n 4"]:
     """Read x y z remission as stored. NaN and single implausible points are accepted.
@@ -21,7 +23,7 @@ def read_points(path: Path) -> Float32[np.ndarray, "n 4"]:
     Raises:
         DataError: the file is missing, its size is not a multiple of 16 bytes, or its numbers have another encoding.
     """
-    data = _read(path, "a scan", SCAN_BYTES)
+    data = read_part(path, "a scan", SCAN_BYTES)
     if (found := find_other_encoding(data)) is not None:
         raise DataError(
             f"{path}: expected float32 x y z remission (16 bytes a point), found {found}. Convert it: write "
@@ -63,7 +65,7 @@ def count_points(scan_path: Path) -> int:
     try:
         return file_size(scan_path, SCAN_BYTES) // 16
     except OSError as error:
-        raise _unreadable(scan_path, "a scan", error) from error
+        raise unreadable(scan_path, "a scan", error) from error
 
 
 def read_labels(
@@ -80,7 +82,7 @@ def read_labels(
     Raises:
         DataError: missing, truncated, or another number of labels than points.
     """
-    data = _read(path, "labels", SCAN_BYTES)
+    data = read_part(path, "labels", SCAN_BYTES)
     if len(data) != 4 * points:
         size = len(data) / points if points else 0
         if size in (1, 2, 8):
@@ -105,7 +107,7 @@ def read_cameras(path: Path, names: Sequence[str]) -> tuple[Camera, ...]:
     Raises:
         DataError: a matrix is missing or invalid; see ``elite.datasets.calibration``.
     """
-    calibration = read_calibration(path, _read(path, "calibration", TEXT_BYTES))
+    calibration = read_calibration(path, read_part(path, "calibration", TEXT_BYTES))
     T_cam_velo = np.vstack([calibration.T_cam_velo, (0, 0, 0, 1)])
     return tuple(Camera(name, _frozen(calibration.projection(CAMERAS[name]) @ T_cam_velo)) for name in names)
 
@@ -116,12 +118,12 @@ def read_cam_velo(path: Path) -> Float[np.ndarray, "3 4"]:
     Raises:
         DataError: it is missing or invalid.
     """
-    return read_calibration(path, _read(path, "calibration", TEXT_BYTES)).T_cam_velo
+    return read_calibration(path, read_part(path, "calibration", TEXT_BYTES)).T_cam_velo
 
 
 def read_poses(path: Path) -> Float[np.ndarray, "frames 4 4"]:
     """Read T_world_cam0 of all frames of a sequence."""
-    lines = decode_text(_read(path, "poses", TEXT_BYTES), path).splitlines()
+    lines = decode_text(read_part(path, "poses", TEXT_BYTES), path).splitlines()
     rows = [parse_matrix(line, f"{path}, line {i + 1}") for i, line in enumerate(lines) if line.strip()]
     poses = np.zeros((len(rows), 4, 4))
     poses[:, 3, 3] = 1
@@ -169,12 +171,17 @@ def _upright(pixels: Image.Image, image: Image.Image) -> Image.Image:
     return pixels if turn is None else pixels.transpose(turn)
 
 
-def _read(path: Path, what: str, limit: int) -> bytes:
+def read_part(path: Path, what: str, limit: int, *, remedy: str = _REMEDY) -> bytes:
+    """Read a file of a data set; ``what`` it contains and the ``remedy`` (a sentence) are for the message.
+
+    Raises:
+        DataError: as ``open_regular``.
+    """
     try:
         return read_file(path, limit)
     except OSError as error:
-        raise _unreadable(path, what, error) from error
+        raise unreadable(path, what, error, remedy=remedy) from error
 
 
-def _unreadable(path: Path, what: str, error: OSError) -> DataError:
-    return DataError(f"{path}: expected {what}, found {error.strerror}. Check the path and the archive.")
+def unreadable(path: Path, what: str, error: OSError, *, remedy: str = _REMEDY) -> DataError:
+    return DataError(f"{path}: expected {what}, found {error.strerror or error}. {remedy}")

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from elite.datasets.base import Dataset
 from elite.datasets.nuscenes import NuScenes
-from elite.datasets.nuscenes.reader import is_nuscenes
+from elite.datasets.nuscenes.folders import is_nuscenes
 from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import ConfigError, DataError
 from elite.layout import is_root

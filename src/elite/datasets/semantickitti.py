@@ -9,10 +9,10 @@ from typing import Literal, Self
 import numpy as np
 from jaxtyping import Float, Float32, UInt16
 
-from elite.datasets.base import Dataset, ImageRef, PointLabels, Selection, object_ids
+from elite.datasets.base import Dataset, ImageRef, PointLabels, Selection, check_cameras, object_ids
 from elite.datasets.formats import count_points, read_cameras, read_labels, read_points, read_poses, read_scan
 from elite.datasets.frame_files import list_frames
-from elite.errors import ConfigError, DataError
+from elite.errors import DataError
 from elite.layout import (
     CAMERAS,
     SPLITS,
@@ -81,7 +81,7 @@ class SemanticKITTI(Dataset):
     def _open(self, selection: Selection) -> None:
         """Check the selection and list its frames."""
         self.selection, self.cameras = selection, selection.cameras
-        _check_cameras(selection)
+        check_cameras(selection, CAMERAS)
         by_scan = selection.frame_files == "scans"
         found = self.layout.sequences_with("velodyne" if by_scan else "")
         named, self.absent = select_sequences(
@@ -142,8 +142,7 @@ class SemanticKITTI(Dataset):
         return read_labels(self.label_path(i), self.scan_path(i), self.count_points(i))
 
     def available_cameras(self) -> tuple[str, ...]:
-        layout = self.layout
-        return tuple(c for c in CAMERAS if any(layout.image(s, "0", c).parent.is_dir() for s in self.sequences))
+        return self.layout.cameras_with_images(self.sequences)
 
     def unselected(self, used: Collection[str]) -> tuple[str, ...]:
         return tuple(sorted({*self.layout.found_sequences()} - {*used, *SPLITS["test"]}))
@@ -207,15 +206,6 @@ class SemanticKITTI(Dataset):
 
 _cached_cameras = lru_cache(maxsize=64)(read_cameras)
 _cached_poses = lru_cache(maxsize=64)(read_poses)
-
-
-def _check_cameras(selection: Selection) -> None:
-    unknown = [camera for camera in selection.cameras if camera not in CAMERAS]
-    if unknown or (selection.frame_files == "images" and not selection.cameras):
-        raise ConfigError(
-            f"data.cameras: expected some of {', '.join(CAMERAS)}, found {', '.join(unknown) or 'no camera'}. Change "
-            "the selection."
-        )
 
 
 def open_derived(root: Path) -> Layout:

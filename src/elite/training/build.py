@@ -39,7 +39,7 @@ def build_plan(config: TrainConfig, data: DataModule) -> Plan:
 
 def build_training(config: TrainConfig, data: DataModule, world: int) -> TrainingModule:
     """Student and teacher of a run. The student is built first, so that its weights do not depend on the teacher."""
-    student = initial_student(config, data.taxonomy, data.sensor)
+    student = initial_student(config, data.frames.taxonomy, data.frames.sensor)
     student.backend = config.backend
     total_steps = data.total_steps(world)
     teacher = _teacher(config, total_steps)
@@ -113,7 +113,7 @@ def loss_weights(config: TrainConfig, data: DataModule) -> Tensor | None:
     """Class weights of the losses; None = no weights."""
     match config.loss.class_weights:
         case "taxonomy" | "semantickitti":
-            taxonomy = data.taxonomy
+            taxonomy = data.frames.taxonomy
             if taxonomy.point_counts is None:
                 raise ConfigError(
                     f"loss.class_weights: expected a taxonomy with the points of every class, found {taxonomy.name}, "

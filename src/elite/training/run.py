@@ -144,7 +144,7 @@ class _Run:
                 say(line)
             data.examine(notice)
         if self.resume_point is not None:
-            check_domain(self.resume_point, data.taxonomy, data.sensor)
+            check_domain(self.resume_point, data.frames.taxonomy, data.frames.sensor)
             check_data(self.resume_point, data_summary, allow_other=self.config.allow_other_data)
         return data.read_startup_samples()
 
@@ -182,7 +182,7 @@ class _Run:
         begun = 0 if resume_point is None else resume_point.step
         progress = Progress(plan.total_steps, done=begun, enabled=self.progress and fabric.is_global_zero)
         log = MetricsLog(config.out, progress, step=begun, writes=fabric.is_global_zero)
-        validation = Validation(fabric, training, faults, data.rule)
+        validation = Validation(fabric, training, faults, data.frames.rule)
         loop = TrainingLoop(plan, data, step, validation, layout, self.files, log, self.stopping)
         if resume_point is not None:
             checkpoint = load_torch(resume_point.path)

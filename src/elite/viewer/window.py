@@ -4,7 +4,7 @@ from pathlib import Path
 
 from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import DataError
-from elite.layout import CAMERAS, open_layout, parse_names
+from elite.layout import open_layout, parse_names
 from elite.taxonomy import Taxonomy
 from elite.viewer.app import Viewer
 from elite.viewer.colors import Mode
@@ -49,7 +49,7 @@ def open_data(
     layout = open_layout(root)
     found = layout.found_sequences()
     if cameras is None:
-        cameras = tuple(c for c in CAMERAS if any(layout.image(s, "0", c).parent.is_dir() for s in found))
+        cameras = layout.cameras_with_images(found)
     if taxonomy is None and predictor is not None:
         taxonomy = predictor.taxonomy
     dataset = SemanticKITTI(

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, UInt8, UInt16
 
+from elite.datasets.formats import read_part, unreadable
 from elite.errors import DataError
-from elite.files import SCAN_BYTES, file_size, open_regular, read_file
+from elite.files import SCAN_BYTES, file_size, open_regular
 from elite.sensor import SensorSpec
 from elite.types import Scan
 
@@ -18,6 +19,7 @@ _DAMAGED = (
     *(ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error),
     *(SyntaxError, tokenize.TokenError, UserWarning),  # of the header of an array; warnings that are errors
 )
+_REMEDY = "Extract the archive of nuScenes that contains it."
 _HEADER = 2**12  # limit of the bytes before the numbers of an array
 _INSTANCES = 1000  # a panoptic label is 1000 * category + instance
 
@@ -48,7 +50,7 @@ def read_scan(path: Path, sensor: SensorSpec) -> Scan:
 
 
 def _read_rows(path: Path, sensor: SensorSpec) -> Float32[np.ndarray, "n columns"]:
-    data, columns = _read(path, "a scan", SCAN_BYTES), len(sensor.columns)
+    data, columns = read_part(path, "a scan", SCAN_BYTES, remedy=_REMEDY), len(sensor.columns)
     if len(data) % (4 * columns) or not data:
         raise DataError(
             f"{path}: expected {4 * columns} bytes for each point (float32 {' '.join(sensor.columns)}), found "
@@ -66,7 +68,7 @@ def count_points(path: Path, sensor: SensorSpec) -> int:
     try:
         return file_size(path, SCAN_BYTES) // (4 * len(sensor.columns))
     except OSError as error:
-        raise _unreadable(path, "a scan", error) from error
+        raise unreadable(path, "a scan", error, remedy=_REMEDY) from error
 
 
 def read_lidarseg(path: Path, points: int) -> UInt8[np.ndarray, "n"]:
@@ -75,7 +77,7 @@ def read_lidarseg(path: Path, points: int) -> UInt8[np.ndarray, "n"]:
     Raises:
         DataError: missing, or another number of labels.
     """
-    data = _read(path, "labels", SCAN_BYTES)
+    data = read_part(path, "labels", SCAN_BYTES, remedy=_REMEDY)
     if len(data) != points:
         size = f" ({len(data) / points:g} bytes a point)" if points and len(data) % points == 0 else ""
         raise DataError(
@@ -99,7 +101,7 @@ def read_panoptic(path: Path, points: int) -> UInt16[np.ndarray, "n"]:
             with archive.open(info) as member:
                 labels = _uint16(io.BytesIO(member.read(2 * points + _HEADER + 1)), points)
     except OSError as error:
-        raise _unreadable(path, "panoptic labels", error) from error
+        raise unreadable(path, "panoptic labels", error, remedy=_REMEDY) from error
     except _DAMAGED as error:
         raise DataError(
             f"{path}: expected an npz file with {points} uint16 labels in 'data', one for each point of the scan, "
@@ -132,16 +134,3 @@ def instances_of(panoptic: UInt16[np.ndarray, "n"]) -> UInt16[np.ndarray, "n"]:
     of an object is its whole label.
     """
     return np.where(panoptic % _INSTANCES > 0, panoptic, 0).astype(np.uint16)
-
-
-def _read(path: Path, what: str, limit: int) -> bytes:
-    try:
-        return read_file(path, limit)
-    except OSError as error:
-        raise _unreadable(path, what, error) from error
-
-
-def _unreadable(path: Path, what: str, error: OSError) -> DataError:
-    return DataError(
-        f"{path}: expected {what}, found {error.strerror or error}. Extract the archive of nuScenes that contains it."
-    )

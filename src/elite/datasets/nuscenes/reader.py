@@ -1,6 +1,5 @@
 """nuScenes with the labels of nuScenes-lidarseg."""
 
-from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from copy import copy
 from pathlib import Path
@@ -9,13 +8,14 @@ from typing import Any, Literal, NamedTuple, Self
 import numpy as np
 from jaxtyping import Float32, Float64, UInt16, UInt32
 
-from elite.datasets.base import Dataset, FrameId, ImageRef, PointLabels, Selection, object_ids
+from elite.datasets.base import Dataset, FrameId, ImageRef, PointLabels, Selection, check_cameras, object_ids
 from elite.datasets.formats import read_labels
-from elite.datasets.frame_files import file_names
 from elite.datasets.nuscenes import files, poses
+from elite.datasets.nuscenes.folders import read_scene_names, table_folders
+from elite.datasets.nuscenes.listing import Listing
 from elite.datasets.nuscenes.splits import select_scenes, splits
 from elite.datasets.nuscenes.table_cache import open_tables
-from elite.datasets.nuscenes.tables import CAMERAS, CHANNELS, Recordings, Tables, read_scene_names
+from elite.datasets.nuscenes.tables import CAMERAS, CHANNELS, Tables
 from elite.errors import ConfigError, DataError
 from elite.layout import DenseFiles, Layout, parse_frames
 from elite.metrics import NUSCENES_RULE
@@ -107,13 +107,13 @@ class NuScenes(Dataset):
     def _open(self, selection: Selection) -> None:
         """Check the selection and list its keyframes."""
         self.selection, self.cameras = selection, selection.cameras
-        _check_cameras(selection)
+        check_cameras(selection, CAMERAS)
         folders, self.absent = select_scenes(selection.sequences, self._scenes, self.root)
         if selection.without != "none":
             excluded, unknown = select_scenes(selection.without, self._scenes, self.root)
             folders = {scene: folders[scene] for scene in folders if scene not in {*excluded, *unknown}}
         self.sequences = tuple(folders)
-        listing = _Listing(self.root)
+        listing = Listing(self.root)
         wanted = parse_frames(selection.frames)
         rows = [row for scene, folder in folders.items() for row in self._rows(folder, scene, wanted)]
         self.keyframes = len(rows)
@@ -132,7 +132,7 @@ class NuScenes(Dataset):
         first, end = np.searchsorted(tables.scene_of_frame, [number, number + 1])
         return ((tables, row) for row in range(first, end) if wanted is None or row - first in wanted)
 
-    def _keyframe(self, tables: Tables, row: int, listing: "_Listing") -> _Keyframe | None:
+    def _keyframe(self, tables: Tables, row: int, listing: Listing) -> _Keyframe | None:
         """Return a keyframe with the files that exist; None without a scan (or image, if these make a frame)."""
         names = tables.keyframes.files[row]
         cameras = tuple(c for c in self.cameras if listing.has(_text(names[CHANNELS.index(c)])))
@@ -144,7 +144,7 @@ class NuScenes(Dataset):
             tables, row, self._label_file(tables, row, listing), panoptic if listing.has(panoptic) else "", cameras
         )
 
-    def _label_file(self, tables: Tables, row: int, listing: "_Listing") -> str:
+    def _label_file(self, tables: Tables, row: int, listing: Listing) -> str:
         if self.selection.labels == "labels":
             name = _text(tables.labels[row])
         else:
@@ -243,7 +243,7 @@ class NuScenes(Dataset):
             column = CHANNELS.index(name)
             sensor = tables.keyframes.sensors[row, column]
             if sensor >= 0:
-                T_cam_global = poses.inverse(_global_pose(tables, tables.keyframes, (row, column)))
+                T_cam_global = poses.inverse(tables.pose_at(tables.keyframes, (row, column)))
                 cameras.append(Camera(name, tables.intrinsics[sensor] @ (T_cam_global @ T_global_lidar)[:3]))
         return tuple(cameras)
 
@@ -253,7 +253,7 @@ class NuScenes(Dataset):
     def pose(self, i: int) -> Float64[np.ndarray, "4 4"]:
         """Return T_global_lidar, from points in our axes at the time of the scan to the map."""
         keyframe = self._frames[i]
-        return self._turned(_global_pose(keyframe.tables, keyframe.tables.keyframes, (keyframe.row, 0)))
+        return self._turned(keyframe.tables.pose_at(keyframe.tables.keyframes, (keyframe.row, 0)))
 
     def derived(self, i: int, kind: str, camera: str) -> DenseFiles:
         return self.layout.dense_files(*self.ids[i], f"{camera}_{kind}")
@@ -278,7 +278,7 @@ class NuScenes(Dataset):
             )
         scan = files.read_scan(path, self.sensor)
         far = np.linalg.norm(scan.points, axis=1) > _NEAR
-        move = poses.inverse(self.pose(i)) @ self._turned(_global_pose(self._frames[i].tables, scans, row))
+        move = poses.inverse(self.pose(i)) @ self._turned(self._frames[i].tables.pose_at(scans, row))
         points = scan.points[far] @ move[:3, :3].T + move[:3, 3]
         return points.astype(np.float32), scan.remission[far]
 
@@ -288,80 +288,6 @@ class NuScenes(Dataset):
 
     def _path(self, keyframe: _Keyframe, column: int) -> Path:
         return self.root / _text(keyframe.tables.keyframes.files[keyframe.row, column])
-
-
-class _Listing:
-    """Files below a root, found by one listing of each folder; counts those that are missing."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._names: dict[str, set[str]] = {}
-        self._asked: Counter[str] = Counter()
-        self._missing: dict[str, list[str]] = {}
-
-    def has(self, file: str) -> bool:
-        """Return whether a file (path below the root, or absolute) exists; "" does not."""
-        if not file:
-            return False
-        folder, _, name = file.rpartition("/")
-        if folder not in self._names:
-            self._names[folder] = file_names(self._root / folder)
-        self._asked[folder] += 1
-        if name in self._names[folder]:
-            return True
-        self._missing.setdefault(folder, []).append(name)
-        return False
-
-    def missing(self) -> list[str]:
-        """Describe the missing files of each folder that the tables name."""
-        return [
-            f"{folder}: {len(names)} of {self._asked[folder]} files are missing ({names[0]}"
-            f"{', ...' if len(names) > 1 else ''})"
-            for folder, names in self._missing.items()
-            if not folder.startswith("/")
-        ]
-
-
-def table_folders(root: Path) -> list[Path]:
-    """Return the folders of tables below a root, such as v1.0-mini.
-
-    Raises:
-        DataError: there is none.
-    """
-    try:
-        found = sorted(path.parent for path in root.glob("v1.0-*/sample_data.json"))
-    except OSError as error:
-        raise DataError(
-            f"{root}: expected a readable folder, found {error.strerror}. Check its permissions."
-        ) from error
-    if not found:
-        raise DataError(
-            f"{root}: expected tables of nuScenes (v1.0-trainval/sample_data.json, ...), found none. Extract the "
-            "metadata archive there, or give the folder that contains it."
-        )
-    return found
-
-
-def is_nuscenes(root: Path) -> bool:
-    """Return whether a folder contains tables of nuScenes."""
-    try:
-        return bool(table_folders(root))
-    except DataError:
-        return False
-
-
-def _check_cameras(selection: Selection) -> None:
-    unknown = [camera for camera in selection.cameras if camera not in CAMERAS]
-    if unknown or (selection.frame_files == "images" and not selection.cameras):
-        raise ConfigError(
-            f"data.cameras: expected some of {', '.join(CAMERAS)}, found {', '.join(unknown) or 'no camera'}. Change "
-            "the selection."
-        )
-
-
-def _global_pose(tables: Tables, recordings: Recordings, at: int | tuple[int, int]) -> Float64[np.ndarray, "4 4"]:
-    """T_global_sensor at the time of a recording, in the axes of the sensor."""
-    return poses.matrix(recordings.ego_poses[at]) @ poses.matrix(tables.sensor_poses[recordings.sensors[at]])
 
 
 def _scene(keyframe: _Keyframe) -> str:

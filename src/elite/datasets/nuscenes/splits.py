@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import yaml
-
 from elite.errors import ConfigError, DataError
-from elite.files import TEXT_BYTES, read_file
+from elite.files import TEXT_BYTES, parse_yaml, read_file
 from elite.layout import parse_names
 
 _PREFERENCE = ("v1.0-trainval", "v1.0-test", "v1.0-mini")
@@ -32,7 +30,8 @@ class Split:
 @cache
 def splits() -> Mapping[str, Split]:
     """Return the splits by name; ``valid`` is another name of val."""
-    values = yaml.safe_load(read_file(Path(__file__).parent / "splits.yaml", TEXT_BYTES))
+    path = Path(__file__).parent / "splits.yaml"
+    values = parse_yaml(read_file(path, TEXT_BYTES), str(path))
     found = {
         name: Split(split["tables"], split["keyframes"], tuple(f"scene-{number:04d}" for number in split["scenes"]))
         for name, split in values.items()

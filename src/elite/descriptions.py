@@ -1,0 +1,42 @@
+"""Descriptions of sensors and classes in YAML: packaged ones, found by name, and files of users."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from elite.errors import ConfigError
+from elite.files import parse_yaml, read_file
+from elite.paths import expanded
+
+_BYTES = 2**20
+
+
+@cache
+def packaged_names(folder: Path) -> tuple[str, ...]:
+    """Names of the descriptions in a folder of the package, sorted."""
+    return tuple(sorted(path.stem for path in folder.glob("*.yaml")))
+
+
+def read_description(name: str | Path, folder: Path, what: str) -> tuple[Any, Path]:
+    """Read the packaged description of this name, or the YAML file at this path.
+
+    Args:
+        name: name or path.
+        folder: of the packaged descriptions.
+        what: what is described, for messages.
+
+    Returns:
+        Its plain values, and its path.
+
+    Raises:
+        ConfigError: an unknown name, or an unreadable file.
+    """
+    packaged = packaged_names(folder)
+    path = folder / f"{name}.yaml" if str(name) in packaged else expanded(name)
+    if path.suffix not in (".yaml", ".yml"):
+        raise ConfigError(f"{what}: expected {', '.join(packaged)}, or a YAML file, found '{name}'. Correct the name.")
+    try:
+        data = read_file(path, _BYTES)
+    except OSError as error:
+        raise ConfigError(f"{path}: expected a readable {what}, found {error.strerror}. Check the path.") from error
+    return parse_yaml(data, str(path)), path
