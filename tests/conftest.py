@@ -28,7 +28,15 @@ from tests.support.scans import write_tiny_kitti
 UNIT = (
     *("checkpoint", "config_file", "cutmix", "dataset", "distillation_losses", "evaluation", "geometry", "guard"),
     *("inference", "language", "layers", "layout", "losses", "metrics", "native_geometry", "nuscenes"),
-    *("nuscenes_real", "nuscenes_submission", "nuscenes_tables", "open_dataset", "pixels", "properties"),
+    *(
+        "cameras_per_frame",
+        "nuscenes_real",
+        "nuscenes_submission",
+        "nuscenes_tables",
+        "open_dataset",
+        "pixels",
+        "properties",
+    ),
     *("package_files", "pseudo_score", "real_frames", "safety", "sam_weights", "semantickitti", "shapes", "sparse"),
     *("streaming", "submission", "suite", "taxonomy", "terminal", "torch_file", "viewer", "viewer_gate", "watershed"),
 )

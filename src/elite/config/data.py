@@ -26,6 +26,8 @@ class DataConfig:
         repeat_labelled: repeat the labelled scans until an epoch is about as long as with all labels. If unlabelled
             scans take part, the labelled ones are always repeated.
         cameras: image folders for the teacher, such as image_2,image_3. A frame without image trains only the student.
+        cameras_per_frame: cameras that each training sample draws at random, among the selected ones with an image of
+            its scan; by default all. Validation and pseudo-labels always use all.
         require_images: a frame without an image of each camera is an error.
         dense_labels: labels for the teacher: none = labels of the projected points, otherwise a folder of dense image
             labels, such as image_2_labels or image_2_pseudo. With few labels or another label folder, these must be
@@ -49,6 +51,7 @@ class DataConfig:
     label_unit: Literal["scans", "points"] = "scans"
     repeat_labelled: bool = False
     cameras: str = "image_2"
+    cameras_per_frame: int | None = None
     require_images: bool = False
     dense_labels: str = "none"
     format: str | None = field(default=None, metadata={"imports": True})
@@ -60,6 +63,8 @@ class DataConfig:
     def __post_init__(self) -> None:
         expand_home(self)
         require(0 < self.label_fraction <= 1, "data.label_fraction", "a share in (0, 1]", self.label_fraction)
+        cameras = self.cameras_per_frame
+        require(cameras is None or cameras >= 1, "data.cameras_per_frame", "at least 1", cameras)
         require_loader(self)
 
 

@@ -87,6 +87,7 @@ class DataModule(BoundedLoading):
             config.augment,
             config.seed,
             image=config.image,
+            cameras_per_frame=data.cameras_per_frame,
             dense_labels=data.dense_labels if cameras else "none",
             require_images=data.require_images and bool(cameras),
             label_fraction=data.label_fraction,

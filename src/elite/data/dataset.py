@@ -36,6 +36,8 @@ class TrainingSet(torch_data.Dataset[Sample]):
             since no camera has recorded them; scan points that they occlude are dropped.
         seed: of all random draws.
         image: crop and augmentation of the images.
+        cameras_per_frame: number of cameras that each sample draws at random among those with an image of its scan;
+            None = all. Other images are not read.
         dense_labels: folders of dense labels (see ``DenseLabels``).
         require_images: require an image of every camera for each scan.
         label_fraction: share of the labels that is used (see ``LabelBudget``).
@@ -62,6 +64,7 @@ class TrainingSet(torch_data.Dataset[Sample]):
         seed: int,
         *,
         image: ImageConfig | None = None,
+        cameras_per_frame: int | None = None,
         dense_labels: str = "none",
         require_images: bool = False,
         label_fraction: float = 1.0,
@@ -71,7 +74,7 @@ class TrainingSet(torch_data.Dataset[Sample]):
         faults: FaultConfig | None = None,
     ) -> None:
         self.frames, self.volume, self.augment, self.seed = frames, volume, augment, seed
-        self.image = image or ImageConfig()
+        self.image, self.cameras_per_frame = image or ImageConfig(), cameras_per_frame
         self.dense = DenseLabels(frames, dense_labels)
         self.budget = LabelBudget(frames, label_fraction, label_unit, unlabelled=unlabelled, seed=seed)
         self.paster = ObjectPaster(frames, self.budget, augment.cutmix, volume)
@@ -119,7 +122,7 @@ class TrainingSet(torch_data.Dataset[Sample]):
 
     def _sample(self, key: SampleKey) -> Sample:
         i = self._frame_index(key)
-        frame = self.frames[i]
+        frame = self.frames.frame(i, self._cameras(i, key))
         scan, labels = frame.scan, self._usable(i, frame.labels, len(frame.scan))
         rows = np.flatnonzero(_inside(frame, self.volume))
         rng = self._generator(RandomStream.POINTS, key)
@@ -140,6 +143,14 @@ class TrainingSet(torch_data.Dataset[Sample]):
             np.concatenate([labels[rows], *(cutout.labels for cutout in pasted)]).astype(np.int64),
             self._views(i, frame, rows, self._generator(RandomStream.IMAGES, key)),
         )
+
+    def _cameras(self, i: int, key: SampleKey) -> tuple[str, ...]:
+        """Cameras of a sample, in the order of the data set."""
+        cameras, count = self.frames.image_cameras(i), self.cameras_per_frame
+        if count is None or count >= len(cameras):
+            return cameras
+        drawn = self._generator(RandomStream.CAMERAS, key).choice(len(cameras), count, replace=False)
+        return tuple(cameras[place] for place in sorted(drawn))
 
     def _frame_index(self, key: SampleKey) -> int:
         """Index into ``frames`` of a sample."""

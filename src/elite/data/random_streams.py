@@ -14,3 +14,4 @@ class RandomStream(IntEnum):
     LABELS = 2  # labels in use when a fraction of the points is labelled
     IMAGES = 3  # crop and augmentation of the images
     OBJECTS = 4  # pasted objects
+    CAMERAS = 5  # cameras of a sample

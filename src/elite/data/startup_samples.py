@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from copy import copy
+from dataclasses import replace
 from functools import partial
 
 from elite.data.dataset import ScoringSet, TrainingSet
@@ -14,19 +15,22 @@ _SEQUENCES = 24  # maximum number of sequences that are read
 
 
 def training_samples(scans: TrainingSet, read: Read) -> Iterator[Sample]:
-    """Read one sample of each sequence with ``read(step)``.
+    """Read one sample of each sequence with ``read(step)``, and the images of all its cameras.
 
     If damaged scans are tolerated, up to three scans of a sequence are tried.
+
+    Yields:
+        The samples, each with as many views as in training.
 
     Raises:
         DataError: the sequences that cannot be read have more scans than ``scans`` tolerates.
     """
     strict, unreadable = copy(scans), 0
-    strict.tolerance = 0
+    strict.tolerance, strict.cameras_per_frame = 0, None
     for places in _by_sequence(scans.frames, scans.entries.tolist()):
         tried = (places[0], places[len(places) // 2], places[-1]) if scans.tolerance else places[:1]
         try:
-            yield _first_readable(strict, tried, read)
+            yield _with_views(_first_readable(strict, tried, read), scans.cameras_per_frame)
         except DataError:
             unreadable += len(places)
             if unreadable > scans.tolerance:
@@ -41,6 +45,11 @@ def validation_samples(scans: ScoringSet, read: Read) -> Iterator[Sample]:
     """
     for places in _by_sequence(scans.frames, scans.labelled):
         yield read(partial(scans.__getitem__, places[0]))
+
+
+def _with_views(sample: Sample, count: int | None) -> Sample:
+    """Sample with at most ``count`` views (None = all), the largest ones: those with dense labels."""
+    return replace(sample, views=tuple(sorted(sample.views, key=lambda view: view.labels is None)[:count]))
 
 
 def _first_readable(scans: TrainingSet, places: Sequence[int], read: Read) -> Sample:

@@ -86,7 +86,7 @@ class DenseLabels:
 
     def __init__(self, frames: Dataset, folders: str) -> None:
         self.frames = frames
-        self.folders = _folder_of_camera(folders, frames.cameras)
+        self.folders = _folder_of_camera(folders, frames)
         first = {frame_id.sequence: i for i, frame_id in reversed(list(enumerate(frames.ids)))}
         self._names = {
             (sequence, camera): file_names(self._files(i, camera).semantic.parent)
@@ -107,12 +107,13 @@ class DenseLabels:
         return [read_provenance(self._files(i, camera).record) for camera in self.cameras(i)]
 
     def read(self, i: int, images: Mapping[str, np.ndarray]) -> dict[str, UInt8[np.ndarray, "_ _"]]:
-        """Read train ids by camera, 0 = unknown.
+        """Read the train ids of some images of a frame, by camera; 0 = unknown.
 
         Raises:
             DataError: damaged, an unknown class, or another size than the image.
         """
-        return {camera: self.read_classes(i, camera, images[camera].shape[:2]) for camera in self.cameras(i)}
+        wanted = (camera for camera in self.cameras(i) if camera in images)
+        return {camera: self.read_classes(i, camera, images[camera].shape[:2]) for camera in wanted}
 
     def read_classes(self, i: int, camera: str, size: tuple[int, ...]) -> UInt8[np.ndarray, "h w"]:
         """Read the train ids of one image of the given ``size`` (rows, columns), 0 = unknown; errors as ``read``."""
@@ -168,14 +169,17 @@ def _size(shape: tuple[int, ...]) -> str:
     return f"{shape[0]} x {shape[1]} pixels (rows x columns)"
 
 
-def _folder_of_camera(folders: str, cameras: tuple[str, ...]) -> dict[str, str]:
+def _folder_of_camera(folders: str, frames: Dataset) -> dict[str, str]:
+    """Folder by camera. CAM_FRONT_LEFT_pseudo is a folder of CAM_FRONT_LEFT, also if only CAM_FRONT is selected."""
     found: dict[str, str] = {}
     for folder in parse_names(folders):
-        camera = next((c for c in cameras if folder.startswith(f"{c}_")), None)
-        if camera is None or camera in found:
+        cameras = {*frames.cameras, *frames.available_cameras()}
+        camera = max((c for c in cameras if folder.startswith(f"{c}_")), key=len, default="")
+        if camera not in frames.cameras or camera in found:
             raise ConfigError(
                 "data.dense_labels: expected one folder per camera, beginning with the camera's name (image_2_labels), "
-                f"found '{folders}' with the cameras {', '.join(cameras) or 'none'}. Change one of the two settings."
+                f"found '{folders}' with the cameras {', '.join(frames.cameras) or 'none'}. Change one of the two "
+                "settings."
             )
         found[camera] = folder
     return found
