@@ -178,6 +178,10 @@ def test_check_damaged_image_and_calibration_are_reported(tiny_kitti: Path, caps
     assert "absent sequences: 01, 02, 03, 04, 05, 06, 07, 09, 10\n00: 1 of 2 images are missing" in out
     assert f"{image}: expected a readable" in out
     assert f"{calibration}: expected a line 'P2:'" in out
+    (calibration.parent / "poses.txt").write_text("1 0 0 0 0 1 0 0 0 0 1 0\n" * 2)
+    calibration.write_text("Tr: 1\n")
+    assert main(["check", str(tiny_kitti), "--sequences", "00"]) == 1
+    assert capsys.readouterr().out.count(str(calibration)) == 1
 
 
 def test_switch_without_value_is_true(tiny_kitti: Path, capsys) -> None:

@@ -8,6 +8,7 @@ import pytest
 from elite.datasets import SemanticKITTI
 from elite.datasets.check import check
 from elite.geometry import in_image, is_nearest_in_pixel, point_pixel_pairs, project
+from elite.viewer import open_data
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +26,18 @@ def test_check_data_of_real_frames_counts_files(frames: SemanticKITTI) -> None:
     assert report.classes[1] == np.isin(raw, (10, 252)).sum()  # car and moving car
     assert report.classes[0] == np.isin(raw, (0, 1, 52, 99)).sum()
     assert report.share_projected == pytest.approx(0.154, abs=0.005)
+
+
+def test_map_of_real_frames_equals_poses_times_calibration(real_kitti: Path) -> None:
+    """The same matrices, from the numbers in the files."""
+    sequence, lines = open_data(real_kitti).sequence_map("00"), real_kitti / "sequences" / "00"
+    world = [np.vstack([row.reshape(3, 4), (0, 0, 0, 1)]) for row in np.loadtxt(lines / "poses.txt")]
+    (tr,) = (line.split(":")[1] for line in (lines / "calib.txt").read_text().splitlines() if line.startswith("Tr:"))
+    T_cam_velo = np.vstack([np.array(tr.split(), float).reshape(3, 4), (0, 0, 0, 1)])
+    T_map_world = np.linalg.inv(world[0] @ T_cam_velo)
+    for i, pose in sequence.poses.items():
+        np.testing.assert_array_equal(pose, T_map_world @ (world[i] @ T_cam_velo))
+    assert len(sequence.cloud) == 91_078
 
 
 def test_labels_from_another_folder_of_real_frames_are_read(real_kitti: Path) -> None:

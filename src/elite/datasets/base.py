@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, Float32, UInt8, UInt16, UInt32
+from jaxtyping import Float32, Float64, UInt8, UInt16, UInt32
 
 from elite.datasets.formats import read_image
 from elite.errors import ConfigError
@@ -199,10 +199,13 @@ class Dataset(Protocol):
         """Return the file that the projections of the frame depend on; None if it is a table of all frames."""
         ...
 
-    def pose(self, i: int) -> Float[np.ndarray, "4 4"] | None:
-        """Read the pose of the frame in the world; None without poses. Raises DataError if they are damaged or too few.
+    def pose(self, i: int) -> Float64[np.ndarray, "4 4"] | None:
+        """Return T_world_sensor at the time of the scan; None without poses, or without a calibration that they need.
 
-        It moves what the data set states: camera 0 in SemanticKITTI's layout, points in nuScenes.
+        It moves points of ``scan`` (m; x forward, y left, z up) to a world that all frames of a sequence share.
+
+        Raises:
+            DataError: the files are damaged, or have no pose for the frame.
         """
         ...
 

@@ -26,7 +26,7 @@ class CalibrationFile:
     lines: dict[str, str]
 
     @property
-    def T_cam_velo(self) -> Float[np.ndarray, "3 4"]:
+    def T_cam_velo(self) -> Float[np.ndarray, "4 4"]:
         """LiDAR to rectified camera 0.
 
         Raises:
@@ -47,7 +47,7 @@ class CalibrationFile:
                 f"{self.path}: expected a rotation in the first three columns of Tr, found "
                 f"{np.array2string(rotation, precision=3)}. Write Tr as [R | t] from LiDAR to camera."
             )
-        return matrix
+        return np.vstack([matrix, (0, 0, 0, 1)])
 
     def projection(self, name: str) -> Float[np.ndarray, "3 4"]:
         """P_k: rectified camera 0 to pixels.

@@ -151,7 +151,7 @@ def check(
 def _sequence_report(dataset: Dataset, sequence: str, frames: list[int]) -> SequenceReport:
     report = SequenceReport(sequence, _no_points(dataset))
     try:
-        dataset.pose(frames[-1])  # the file of the poses is damaged or too short for the last frame
+        dataset.pose(frames[-1])  # poses and calibration may be damaged, or too few for the last frame
     except DataError as error:
         report.faults.append(str(error))
     return report
@@ -175,7 +175,8 @@ def _cameras(dataset: Dataset, i: int, report: SequenceReport) -> tuple[Camera, 
     try:
         return dataset.frame_cameras(i)
     except DataError as error:
-        report.faults.append(str(error))
+        if str(error) not in report.faults:  # the pose may depend on the same file
+            report.faults.append(str(error))
         return ()
 
 

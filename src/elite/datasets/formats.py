@@ -108,17 +108,17 @@ def read_cameras(path: Path, names: Sequence[str]) -> tuple[Camera, ...]:
         DataError: a matrix is missing or invalid; see ``elite.datasets.calibration``.
     """
     calibration = read_calibration(path, read_part(path, "calibration", TEXT_BYTES))
-    T_cam_velo = np.vstack([calibration.T_cam_velo, (0, 0, 0, 1)])
+    T_cam_velo = calibration.T_cam_velo
     return tuple(Camera(name, _frozen(calibration.projection(CAMERAS[name]) @ T_cam_velo)) for name in names)
 
 
-def read_cam_velo(path: Path) -> Float[np.ndarray, "3 4"]:
+def read_cam_velo(path: Path) -> Float[np.ndarray, "4 4"]:
     """Read T_cam0_velo of a calib.txt.
 
     Raises:
         DataError: it is missing or invalid.
     """
-    return read_calibration(path, read_part(path, "calibration", TEXT_BYTES)).T_cam_velo
+    return _frozen(read_calibration(path, read_part(path, "calibration", TEXT_BYTES)).T_cam_velo)
 
 
 def read_poses(path: Path) -> Float[np.ndarray, "frames 4 4"]:

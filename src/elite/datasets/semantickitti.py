@@ -7,10 +7,18 @@ from pathlib import Path
 from typing import Literal, Self
 
 import numpy as np
-from jaxtyping import Float, Float32, UInt16
+from jaxtyping import Float32, Float64, UInt16
 
 from elite.datasets.base import Dataset, ImageRef, PointLabels, Selection, check_cameras, object_ids
-from elite.datasets.formats import count_points, read_cameras, read_labels, read_points, read_poses, read_scan
+from elite.datasets.formats import (
+    count_points,
+    read_cam_velo,
+    read_cameras,
+    read_labels,
+    read_points,
+    read_poses,
+    read_scan,
+)
 from elite.datasets.frame_files import list_frames
 from elite.errors import DataError
 from elite.layout import (
@@ -166,11 +174,11 @@ class SemanticKITTI(Dataset):
     def calibration_path(self, i: int) -> Path | None:
         return self.layout.calibration(self.ids[i].sequence)
 
-    def pose(self, i: int) -> Float[np.ndarray, "4 4"] | None:
-        """Read T_world_cam0."""
+    def pose(self, i: int) -> Float64[np.ndarray, "4 4"] | None:
+        """Return T_world_sensor: T_world_cam0 of poses.txt times T_cam0_sensor of calib.txt."""
         sequence, name = self.ids[i]
-        path = self.layout.poses(sequence)
-        if not path.exists():
+        path, calibration = self.layout.poses(sequence), self.layout.calibration(sequence)
+        if not (path.exists() and calibration.exists()):
             return None
         poses = _cached_poses(path)
         if int(name) >= len(poses):
@@ -178,7 +186,7 @@ class SemanticKITTI(Dataset):
                 f"{path}: expected at least {int(name) + 1} poses, since the sequence has a scan {name}, found "
                 f"{len(poses)}. Copy poses.txt again."
             )
-        return poses[int(name)]
+        return poses[int(name)] @ _cached_cam_velo(calibration)
 
     def derived(self, i: int, kind: str, camera: str) -> DenseFiles:
         folder = f"{camera}_{kind}"
@@ -206,6 +214,7 @@ class SemanticKITTI(Dataset):
 
 _cached_cameras = lru_cache(maxsize=64)(read_cameras)
 _cached_poses = lru_cache(maxsize=64)(read_poses)
+_cached_cam_velo = lru_cache(maxsize=64)(read_cam_velo)
 
 
 def open_derived(root: Path) -> Layout:

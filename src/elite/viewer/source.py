@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, UInt8, UInt32
+from jaxtyping import Float, Float64, UInt8, UInt32
 
+from elite.datasets.base import Dataset
 from elite.datasets.dense_labels import DenseLabels
-from elite.datasets.formats import count_points, read_cam_velo, read_labels, read_poses, read_scan
-from elite.datasets.semantickitti import SemanticKITTI
+from elite.datasets.formats import count_points, read_labels, read_scan
 from elite.errors import DataError
 from elite.metrics import Score
 from elite.taxonomy import Taxonomy, require_equal_taxonomies
@@ -47,10 +47,10 @@ class Scene:
 
 @dataclass(frozen=True)
 class SequenceMap:
-    """Merged points of many frames of a sequence, and T_map_velo of every frame by its number."""
+    """Merged points of many frames of a sequence, and T_map_sensor of every frame by its number."""
 
     cloud: Cloud
-    poses: dict[int, Float[np.ndarray, "4 4"]]
+    poses: dict[int, Float64[np.ndarray, "4 4"]]
 
 
 @runtime_checkable
@@ -117,7 +117,7 @@ class DataSource:
 
     def __init__(
         self,
-        dataset: SemanticKITTI,
+        dataset: Dataset,
         predictor: FramePredictor | None = None,
         *,
         dense: Sequence[str] = (),
@@ -158,38 +158,37 @@ class DataSource:
     def raw_label(self, i: int, point: int) -> int | None:
         if not self.dataset.has_labels(i):
             return None
-        scan = self.dataset.scan_path(i)
-        return int(read_labels(self.dataset.label_path(i), scan, count_points(scan))[0][point])
+        return int(self.dataset.raw_labels(i)[point])
 
     def labelled(self) -> list[int]:
         return self.dataset.labelled()
 
     def sequence_map(self, sequence: str) -> SequenceMap:
         rows = [i for i, (name, _) in enumerate(self.ids) if name == sequence]
-        poses = self._poses(sequence, rows)
+        poses = self._poses(rows)
         chosen = np.unique(np.linspace(0, len(rows) - 1, min(MAP_FRAMES, len(rows))).round().astype(int))
         return SequenceMap(merge([self._placed(rows[k], poses[rows[k]]) for k in chosen], MAP_CELL), poses)
 
-    def _placed(self, i: int, pose: Float[np.ndarray, "4 4"]) -> Cloud:
+    def _placed(self, i: int, pose: Float64[np.ndarray, "4 4"]) -> Cloud:
         frame = self.dataset.frame(i, ())
         # Running a network on all frames of the map would take minutes.
         prediction = self.predictor(frame) if self.predictor and self.predictor.is_saved else None
         return replace(Scene(frame, self.taxonomy).cloud(prediction), points=moved(frame.scan.points, pose))
 
-    def _poses(self, sequence: str, rows: list[int]) -> dict[int, Float[np.ndarray, "4 4"]]:
-        """T_map_velo of each frame: the frame of the map is the sensor frame of the first frame."""
-        layout = self.dataset.layout
-        T_cam_velo = np.vstack([read_cam_velo(layout.calibration(sequence)), (0, 0, 0, 1)])
-        world = read_poses(layout.poses(sequence))
-        last = int(self.ids[rows[-1]][1])
-        if last >= len(world):
+    def _poses(self, rows: list[int]) -> dict[int, Float64[np.ndarray, "4 4"]]:
+        """T_map_sensor of each frame: the map has the axes of the first frame."""
+        T_map_world = np.linalg.inv(self._pose(rows[0]))
+        return {i: T_map_world @ self._pose(i) for i in rows}
+
+    def _pose(self, i: int) -> Float64[np.ndarray, "4 4"]:
+        """T_world_sensor of a frame. Raises DataError if it has none."""
+        pose = self.dataset.pose(i)
+        if pose is None:
             raise DataError(
-                f"poses.txt of sequence {sequence}: expected {last + 1} lines for the map, found {len(world)}. "
-                "Copy the file again."
+                f"frame {self.dataset.ids[i]}: expected a pose for the map, found none. Add the poses and the "
+                "calibration of the data set (poses.txt and calib.txt in SemanticKITTI's layout)."
             )
-        T_world_velo = {i: world[int(self.ids[i][1])] @ T_cam_velo for i in rows}
-        T_map_world = np.linalg.inv(T_world_velo[rows[0]])
-        return {i: T_map_world @ pose for i, pose in T_world_velo.items()}
+        return pose
 
 
 class ScanSource:

@@ -251,7 +251,7 @@ class NuScenes(Dataset):
         return None
 
     def pose(self, i: int) -> Float64[np.ndarray, "4 4"]:
-        """Return T_global_lidar, from points in our axes at the time of the scan to the map."""
+        """Return T_world_sensor; the world is the map of the location."""
         keyframe = self._frames[i]
         return self._turned(keyframe.tables.pose_at(keyframe.tables.keyframes, (keyframe.row, 0)))
 
