@@ -8,10 +8,10 @@ import elite
 
 ROOT = Path(elite.__file__).parent
 LAYERS = (
-    ("version", "types", "config", "errors", "paths", "formatting"),
+    ("version", "types", "lenses", "config", "errors", "paths", "formatting"),
     ("files", "label_mapping"),
     ("descriptions",),
-    ("taxonomy", "sensor"),
+    ("taxonomy", "sensor", "point_files"),
     (
         *("geometry", "pixels", "layout", "metrics", "terminal", "signals", "plugins"),
         *("folder_watch", "arrivals", "stopping"),
@@ -32,6 +32,8 @@ LAYER = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 SAME_LAYER = {
     ("paths", "errors"),
     ("config", "paths"),  # ~ in settings
+    ("types", "lenses"),  # a camera has one
+    ("lenses", "errors"),
     ("config", "errors"),  # impossible settings are refused with the library's own errors
     ("sparse", "native"),  # one of its backends
     ("stopping", "signals"),

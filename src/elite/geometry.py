@@ -147,7 +147,7 @@ def project(
 ) -> tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, "n"]]:
     """Project points (m, sensor frame) into the image: uv (pixels, u right, v down) and depth (m, optical axis).
 
-    A point at or behind the camera plane (depth <= 0) has uv = NaN.
+    A point at or behind the camera plane (depth <= 0), or outside the lens, has uv = NaN.
     """
     homogeneous = points.astype(np.float64) @ camera.projection[:, :3].T + camera.projection[:, 3]
     depth = homogeneous[:, 2]
@@ -155,6 +155,9 @@ def project(
     front = depth > 0
     with np.errstate(over="ignore"):  # infinite pixels are outside every image
         uv[front] = homogeneous[front, :2] / depth[front, None]
+        if camera.lens is not None and camera.lens.is_distorted:
+            K = camera.lens.K
+            uv[front] = camera.lens.pixels((uv[front] - K[:2, 2]) @ np.linalg.inv(K[:2, :2]).T)
     return uv, depth
 
 

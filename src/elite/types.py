@@ -14,6 +14,8 @@ import torch
 from jaxtyping import Bool, Float, Float32, Int32, Int64, UInt8, UInt32
 from torch import Tensor
 
+from elite.lenses import Lens
+
 
 @dataclass(frozen=True)
 class Scan:
@@ -28,13 +30,15 @@ class Scan:
 
 @dataclass(frozen=True)
 class Camera:
-    """Pinhole camera. ``projection`` = P_k @ T_cam_velo: homogeneous point (m, sensor frame) -> (u d, v d, d).
+    """Camera. ``projection`` = P_k @ T_cam_velo: homogeneous point (m, sensor frame) -> (u d, v d, d).
 
-    u is to the right and v down, in pixels; d is the depth in metres.
+    u is to the right and v down, in pixels; d is the depth in metres. With a ``lens``, ``projection`` has its matrix K
+    and ignores its distortion.
     """
 
     name: str
     projection: Float[np.ndarray, "3 4"]
+    lens: Lens | None = None
 
 
 @dataclass(frozen=True)
