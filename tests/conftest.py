@@ -25,13 +25,50 @@ from tests.support.foundation import write_foundation
 from tests.support.scans import write_tiny_kitti
 
 # Files whose tests take milliseconds and start no training run: pytest -m unit.
-UNIT = """
-    cameras_per_frame checkpoint config_file cutmix dataset distillation_losses evaluation geometry guard
-    inference language layers layout lenses losses metrics native_geometry nuscenes nuscenes_real
-    nuscenes_submission nuscenes_tables open_dataset package_files pixels point_files properties pseudo_score
-    real_frames safety sam_weights semantickitti shapes sparse streaming submission suite taxonomy terminal
-    torch_file viewer viewer_gate watershed
-""".split()
+UNIT = {
+    "cameras_per_frame",
+    "checkpoint",
+    "config_file",
+    "cutmix",
+    "dataset",
+    "distillation_losses",
+    "evaluation",
+    "geometry",
+    "guard",
+    "inference",
+    "language",
+    "layers",
+    "layout",
+    "lenses",
+    "losses",
+    "metrics",
+    "native_geometry",
+    "nuscenes",
+    "nuscenes_real",
+    "nuscenes_submission",
+    "nuscenes_tables",
+    "open_dataset",
+    "package_files",
+    "pixels",
+    "point_files",
+    "properties",
+    "pseudo_score",
+    "real_frames",
+    "safety",
+    "sam_weights",
+    "semantickitti",
+    "shapes",
+    "sparse",
+    "streaming",
+    "submission",
+    "suite",
+    "taxonomy",
+    "terminal",
+    "torch_file",
+    "viewer",
+    "viewer_gate",
+    "watershed",
+}
 
 REAL_DATA = Path(os.environ.get("ELITE_REAL_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
