@@ -68,7 +68,7 @@ def _decoded(decode: Callable[[], Any]) -> Any:
 
 def _bin(data: bytes, path: Path, columns: Sequence[str]) -> PointFields:
     if len(data) % (4 * len(columns)):
-        raise _Damaged(f"{len(data)} bytes, which are no multiple of {4 * len(columns)} (float32 {' '.join(columns)})")
+        raise _Damaged(f"{len(data)} bytes, not a multiple of {4 * len(columns)} (float32 {' '.join(columns)})")
     return fields_of(np.frombuffer(data, "<f4").reshape(-1, len(columns)), columns, source=path)
 
 
