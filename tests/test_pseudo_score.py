@@ -44,9 +44,9 @@ def test_rings_of_real_scans_have_the_sensor_count(real_kitti):
 
 
 def test_rings_of_a_rendered_street_equal_its_beams():
-    from elite.synthetic.sensors import beam_rays
+    from elite.synthetic.scanner import Scanner, beam_angles, beam_rays
 
-    rays = beam_rays(16, 100, np.random.default_rng(0))
+    rays = beam_rays(Scanner(tuple(beam_angles(16)), 100, 80.0, 1.73), np.random.default_rng(0))
     np.testing.assert_array_equal(ring_of_point(rays.astype(np.float32)), np.repeat(np.arange(16), 100))
 
 

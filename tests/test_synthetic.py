@@ -15,12 +15,15 @@ import pytest
 from PIL import Image
 
 from elite import geometry
+from elite.datasets import SemanticKITTI
 from elite.datasets.dense_labels import read_dense
 from elite.datasets.formats import split_label
 from elite.errors import ConfigError
 from elite.layout import Layout
+from elite.sensor import load_sensor
 from elite.signals import Terminated, raise_on_signal
 from tests.support.semantickitti import KITTI
+from tests.support.streets import short_streets
 
 pytest.importorskip("trimesh")
 pytest.importorskip("embreex")
@@ -29,7 +32,8 @@ from elite.synthetic import DriveConfig, render_drive
 from elite.synthetic import drive as rendering
 from elite.synthetic.classes import raw_id
 from elite.synthetic.drive import open_world, scan_frame, timing
-from elite.synthetic.sensors import beam_angles, camera
+from elite.synthetic.scanner import beam_angles
+from elite.synthetic.sensors import camera
 from elite.synthetic.visibility import true_visibility
 
 TINY = DriveConfig(sequences=1, frames=2, beams=16, azimuths=180, image_width=160, image_height=48)
@@ -125,6 +129,93 @@ def test_render_drive_over_other_settings_or_files_is_refused(drive, tmp_path):
 def test_drive_config_impossible_settings_are_refused(setting):
     with pytest.raises(ConfigError, match=next(iter(setting))):
         DriveConfig(**setting)
+
+
+@pytest.fixture(scope="module")
+def sensor_drive(tmp_path_factory) -> tuple[Path, DriveConfig]:
+    """A tiny drive of a sensor that a file describes, 2.1 m above the road."""
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "own.yaml").write_text("preset: nuscenes-hdl-32e\nname: own\nazimuth_step: 2\nrange: 60\n")
+    size = {"frames": 1, "image_width": 160, "image_height": 48}
+    config = DriveConfig(sequences=1, sensor=str(folder / "own.yaml"), height=2.1, **size)
+    with short_streets():
+        render_drive(folder / "drive", config, workers=1, progress=False)
+    return folder / "drive", config
+
+
+def test_render_drive_of_a_sensor_has_its_beams_firings_range_and_height(sensor_drive):
+    scan = SemanticKITTI(sensor_drive[0], "00")[0].scan
+    across = np.hypot(scan.points[:, 0], scan.points[:, 1])
+    elevation = np.rad2deg(np.arctan2(scan.points[:, 2], across))
+    away = np.abs(elevation[:, None] - load_sensor("hdl-32e").elevations)
+    ring, misfit = away.argmin(axis=1), away.min(axis=1)
+    assert np.quantile(misfit, 0.99) < 0.1
+    assert 150 < np.bincount(ring)[:16].min() <= np.bincount(ring).max() <= 180
+    assert 40 < np.linalg.norm(scan.points, axis=1).max() < 60.1
+    assert np.median(scan.points[ring == 0, 2]) == pytest.approx(-2.1, abs=0.15)  # on the road
+
+
+def test_reader_of_a_rendered_drive_has_its_sensor(sensor_drive, drive):
+    sensor = SemanticKITTI(sensor_drive[0]).sensor
+    assert sensor == sensor_drive[1].lidar
+    assert (sensor.name, sensor.height, sensor.range, sensor.azimuth_step) == ("own", 2.1, 60, 2)
+    assert (sensor.columns, sensor.axes, sensor.missing_returns) == (
+        ("x", "y", "z", "remission"),
+        ("x", "y", "z"),
+        False,
+    )
+    assert SemanticKITTI(drive.root).sensor == load_sensor("hdl-64e")
+    assert SemanticKITTI(sensor_drive[0], sensor=load_sensor("vlp-32c")).sensor.name == "vlp-32c"
+
+
+def test_render_drive_over_another_sensor_is_refused(sensor_drive):
+    root, config = sensor_drive
+    render_drive(root, config, workers=1, progress=False)
+    for other in (dataclasses.replace(config, height=2.0), dataclasses.replace(config, sensor="hdl-32e")):
+        with pytest.raises(ConfigError, match="found other values of sensor"):
+            render_drive(root, other, progress=False)
+    with pytest.raises(ConfigError, match="found other values of beams, azimuths, sensor"):
+        render_drive(root, DriveConfig(sequences=1, frames=1, image_width=160, image_height=48), progress=False)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"sensor": "hdl-65e"}, "expected hdl-32e, hdl-64e, .*found 'hdl-65e'"),
+        ({"sensor": "hdl-32e", "beams": 32}, "--beams"),
+        ({"sensor": "hdl-32e", "height": 0.0}, "height in .0, 100. m, found 0.0"),
+        ({"height": 2.0}, "Add --sensor"),
+    ],
+)
+def test_drive_config_impossible_sensors_are_refused(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        DriveConfig(**settings)
+
+
+def test_drive_config_of_a_sensor_without_beams_is_refused(tmp_path):
+    (tmp_path / "own.yaml").write_text("name: own\n")
+    with pytest.raises(ConfigError, match=r"expected elevations .* found own without them"):
+        DriveConfig(sensor=str(tmp_path / "own.yaml"))
+
+
+def test_drive_config_without_a_sensor_records_the_settings_of_earlier_versions():
+    assert DriveConfig().to_json() == {
+        "sequences": 3,
+        "frames": 40,
+        "test_frames": 0,
+        "seed": 0,
+        "beams": 64,
+        "azimuths": 2048,
+        "image_width": 1241,
+        "image_height": 376,
+        "cameras": ["image_2"],
+    }
+
+
+def test_scan_without_a_sensor_is_that_of_earlier_versions(full_frame):
+    points = full_frame[0].astype(np.float64)
+    assert len(points) == pytest.approx(122_147, abs=5)  # numerics of another processor may lose a point
+    assert points.mean(axis=0) == pytest.approx([0.3850, 0.9636, -1.1514, 0.2584], abs=1e-3)
 
 
 def test_frame_counts_assign_validation_and_test_sequences():

@@ -1,6 +1,7 @@
 """Taxonomies and sensors: packaged ones, files of users, and faults in them."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -253,7 +254,9 @@ def test_parse_yaml_time_is_linear_in_the_keys():
 def test_packaged_sensor_is_complete(name):
     sensor = load_sensor(name)
     assert sensor.name == name
-    assert len(sensor.elevations) in (32, 64)
+    assert len(sensor.elevations) in (32, 64, 128)
+    assert sensor.azimuth_step
+    assert sensor.range
     assert sensor_from(sensor.to_dict(), "file") == sensor
 
 
@@ -263,6 +266,19 @@ def test_sensor_turns_axes_and_scales_remission():
     assert sensor.points_of(rows).tolist() == [[2, -1, 3]]
     assert sensor.remission_of(rows) == pytest.approx([0.2])
     assert np.linalg.det(sensor.to_ours) == pytest.approx(1)
+
+
+def test_sensor_of_a_preset_has_its_values_except_for_the_given_ones():
+    preset = load_sensor("os1-128")
+    sensor = sensor_from({"preset": "os1-128", "name": "mine", "height": 2.1}, "own.yaml")
+    assert sensor == replace(preset, name="mine", height=2.1)
+    assert sensor_from({"preset": "os1-128"}, "own.yaml") == preset
+
+
+@pytest.mark.parametrize("preset", ["os-128", 3, ["os1-128"], None])
+def test_sensor_of_an_unknown_preset_is_refused(preset):
+    with pytest.raises(ConfigError, match=r"own\.yaml: preset: expected hdl-32e, .*found"):
+        sensor_from({"preset": preset}, "own.yaml")
 
 
 def test_sensor_without_remission_has_zeros():
@@ -286,6 +302,7 @@ def test_sensor_without_remission_has_zeros():
         {"elevations": [-90, 0]},
         {"azimuth_step": 0},
         {"height": -1},
+        {"range": 0},
         {"beams": 64},
     ],
 )
@@ -300,5 +317,5 @@ def test_sensor_with_an_unprintable_name_is_refused():
 
 
 def test_sensor_of_no_file_is_refused():
-    with pytest.raises(ConfigError, match=r"sensor: expected hdl-64e, .* found 'hdl-65e'"):
+    with pytest.raises(ConfigError, match=r"sensor: expected hdl-32e, .* found 'hdl-65e'"):
         load_sensor("hdl-65e")

@@ -65,6 +65,11 @@ class Layout:
     def sequences(self) -> Path:
         return self.root / "sequences"
 
+    @property
+    def sensor(self) -> Path:
+        """Description of the LiDAR, if there is one."""
+        return self.root / "sensor.yaml"
+
     def sequence(self, sequence: str) -> Path:
         return self.sequences / sequence
 

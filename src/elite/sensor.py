@@ -1,17 +1,19 @@
 """Sensors: the order and units of a point in the files of a LiDAR, its axes, and the directions of its beams."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from jaxtyping import Float32, Float64
 
 from elite.config import from_plain, plain
 from elite.descriptions import packaged_names, read_description
 from elite.errors import ConfigError
+from elite.files import write_bytes
 
 _PACKAGED = Path(__file__).parent / "sensors"
 _AXIS = re.compile(r"([+-]?)([xyz])")
@@ -31,6 +33,8 @@ class SensorSpec:
         elevations: of the beams, in degrees above the horizon, ascending; none = unknown.
         azimuth_step: angle between two firings, in degrees; None = unknown.
         height: of the sensor above the ground, in metres; None = unknown.
+        range: largest measured distance, in metres; None = unknown. It matters to rendered scans only, so sensors that
+            differ in it are equal.
         missing_returns: whether files contain points for beams without a return. They need a label like any other.
 
     Raises:
@@ -44,6 +48,7 @@ class SensorSpec:
     elevations: tuple[float, ...] = ()
     azimuth_step: float | None = None
     height: float | None = None
+    range: float | None = field(default=None, compare=False)
     missing_returns: bool = False
 
     def __post_init__(self) -> None:
@@ -63,6 +68,7 @@ class SensorSpec:
         step = self.azimuth_step
         self._require(step is None or 0 < step < 90, "an azimuth_step in (0, 90) degrees", step)
         self._require(self.height is None or 0 < self.height < 100, "a height in (0, 100) m", self.height)
+        self._require(self.range is None or 0 < self.range < 1000, "a range in (0, 1000) m", self.range)
 
     def _require(self, condition: bool, expected: str, found: Any) -> None:
         if not condition:
@@ -95,13 +101,23 @@ class SensorSpec:
 def sensor_from(values: Any, source: str) -> SensorSpec:
     """Build a sensor from the plain values of a file; ``source`` names it.
 
+    The values can contain ``preset``, the name of a packaged sensor: the others then replace its values.
+
     Raises:
         ConfigError: other values.
     """
     try:
-        return from_plain(SensorSpec, values)
+        return from_plain(SensorSpec, _with_preset(values))
     except ConfigError as error:
         raise ConfigError(f"{source}: {error}") from error
+
+
+def _with_preset(values: Any) -> Any:
+    if not isinstance(values, dict) or "preset" not in values:
+        return values
+    if not isinstance(preset := values["preset"], str) or preset not in packaged_sensors():
+        raise ConfigError(f"preset: expected {', '.join(packaged_sensors())}, found {preset!r:.60}. Correct the name.")
+    return load_sensor(preset).to_dict() | {key: value for key, value in values.items() if key != "preset"}
 
 
 def load_sensor(name: str | Path) -> SensorSpec:
@@ -111,6 +127,11 @@ def load_sensor(name: str | Path) -> SensorSpec:
         ConfigError: an unknown name, or a file that describes no sensor.
     """
     return _packaged(str(name)) if str(name) in packaged_sensors() else _read(name)
+
+
+def write_sensor(path: Path, sensor: SensorSpec) -> None:
+    """Write a YAML file that ``load_sensor`` reads."""
+    write_bytes(path, yaml.safe_dump(sensor.to_dict(), sort_keys=False, default_flow_style=None, width=120).encode())
 
 
 def packaged_sensors() -> tuple[str, ...]:

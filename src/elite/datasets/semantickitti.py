@@ -44,7 +44,7 @@ class SemanticKITTI(Dataset):
         root: folder that contains ``sequences``.
         derived: root of generated labels that were written elsewhere (see ``layout_of``).
         taxonomy: classes of the labels; None = those of the single-scan benchmark.
-        sensor: LiDAR of the scans; None = KITTI's HDL-64E.
+        sensor: LiDAR of the scans; None = that of ``sensor.yaml`` in the root, or KITTI's HDL-64E.
 
     The other arguments are those of ``Selection``.
 
@@ -76,8 +76,8 @@ class SemanticKITTI(Dataset):
         sensor: SensorSpec | None = None,
     ) -> None:
         self.taxonomy = taxonomy or load_taxonomy("semantickitti")
-        self.sensor = sensor or load_sensor("hdl-64e")
         self.layout = open_layout(root)
+        self.sensor = sensor or load_sensor(self.layout.sensor if self.layout.sensor.exists() else "hdl-64e")
         self.derived_layout = None if derived is None else open_derived(derived)
         self._open(Selection(sequences, frames, labels, tuple(cameras), without, frame_files))
 

@@ -6,17 +6,18 @@ from elite.synthetic.ground import ground_parts
 from elite.synthetic.mesh import soup
 from elite.synthetic.populate import Populator
 from elite.synthetic.raycast import TriangleScene
+from elite.synthetic.scanner import Scanner
 from elite.synthetic.street import Street
 from elite.synthetic.traffic import Traffic
 from elite.synthetic.world import Light, World, collect_paints
 
-_MARGIN = 95.0  # metres of street before and after the drive: the range of the sensors
+_MARGIN = 95.0  # metres of street before and after the drive: the range of the default sensors
 
 
-def build_world(seed: int, sequence: str, path_length: float, speed: float) -> World:
+def build_world(seed: int, sequence: str, path_length: float, speed: float, scanner: Scanner) -> World:
     """Build the world of ``sequence``: a drive of ``path_length`` metres at ``speed`` m/s along its street."""
     rng = np.random.default_rng((seed, int(sequence)))
-    street = plan_street(seed, sequence, path_length)
+    street = plan_street(seed, sequence, path_length, scanner)
     populator = Populator(street, rng)
     standing = ground_parts(street, rng) + populator.fill()
     traffic = Traffic(street, populator, rng, len(standing))
@@ -28,12 +29,14 @@ def build_world(seed: int, sequence: str, path_length: float, speed: float) -> W
         paints=collect_paints(standing + traffic.parts),
         light=_light(rng, float(street.heading(path_length / 2))),
         speed=speed,
+        scanner=scanner,
     )
 
 
-def plan_street(seed: int, sequence: str, path_length: float) -> Street:
+def plan_street(seed: int, sequence: str, path_length: float, scanner: Scanner) -> Street:
     """Build the street without objects, which is fast and sufficient for the poses of the ego vehicle."""
-    return Street(np.random.default_rng((seed, int(sequence), 4)), -_MARGIN, path_length + _MARGIN)
+    margin = _MARGIN + scanner.extra_range
+    return Street(np.random.default_rng((seed, int(sequence), 4)), -margin, path_length + margin)
 
 
 def _light(rng: np.random.Generator, driving: float) -> Light:

@@ -1,12 +1,16 @@
 """Settings of a synthetic drive."""
 
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from typing import Any
 
 from elite.errors import ConfigError
 from elite.layout import SPLITS
+from elite.sensor import SensorSpec, load_sensor
 
 CAMERA_NAMES = ("image_2", "image_3")
+HEIGHT, RANGE = 1.73, 80.0  # metres: of the default LiDAR, and of a sensor that states none
+_BEAMS, _AZIMUTHS = 64, 2048
 
 # Training sequences in the order of rendering: those of the benchmark, then numbers that it does not use.
 _TRAINING = (*SPLITS["train"], *(f"{number}" for number in range(22, 100)))
@@ -36,6 +40,8 @@ class DriveConfig:
         seed: seed of all random numbers. The same seed gives the same files.
         beams: number of LiDAR beams. 64 are those of the HDL-64E; other numbers resample its fan.
         azimuths: number of firings of a beam per rotation.
+        sensor: LiDAR by the name of a packaged sensor or a YAML file, instead of ``beams`` and ``azimuths``.
+        height: mounting height of ``sensor`` above the road, in metres; by default its own, or 1.73.
         image_width: image width in pixels. The intrinsics scale with it.
         image_height: image height in pixels.
         cameras: cameras: image_2 (left colour), image_3 (right colour) or both.
@@ -48,8 +54,10 @@ class DriveConfig:
     frames: int = 40
     test_frames: int = 0
     seed: int = 0
-    beams: int = 64
-    azimuths: int = 2048
+    beams: int = _BEAMS
+    azimuths: int = _AZIMUTHS
+    sensor: str | None = None
+    height: float | None = None
     image_width: int = 1241
     image_height: int = 376
     cameras: tuple[str, ...] = ("image_2",)
@@ -66,6 +74,36 @@ class DriveConfig:
             raise ConfigError(
                 f"cameras: expected some of {', '.join(CAMERA_NAMES)}, found {self.cameras}. Change the value."
             )
+        self._check_sensor()
+
+    def _check_sensor(self) -> None:
+        sensor = self.lidar
+        if sensor is None and self.height is not None:
+            raise ConfigError(f"height: expected a sensor too, found {self.height} without one. Add --sensor.")
+        if sensor is not None and (self.beams, self.azimuths) != (_BEAMS, _AZIMUTHS):
+            raise ConfigError(
+                f"sensor: expected the beams and azimuths of {sensor.name}, found others: {self.beams} and "
+                f"{self.azimuths}. Give either --sensor, or --beams and --azimuths."
+            )
+        if sensor is not None and (len(sensor.elevations) < 2 or sensor.azimuth_step is None):
+            raise ConfigError(
+                f"sensor: expected elevations of at least two beams and an azimuth_step, found {sensor.name} without "
+                "them. Add them to its file."
+            )
+
+    @cached_property
+    def lidar(self) -> SensorSpec | None:
+        """The given sensor with its height and range; its files have x, y, z and remission, as those of any drive."""
+        if self.sensor is None:
+            return None
+        given = load_sensor(self.sensor)
+        return SensorSpec(
+            given.name,
+            elevations=given.elevations,
+            azimuth_step=given.azimuth_step,
+            height=(given.height or HEIGHT) if self.height is None else self.height,
+            range=given.range or RANGE,
+        )
 
     def frame_counts(self) -> dict[str, int]:
         """Sequence -> number of its frames, in the order of rendering."""
@@ -75,11 +113,14 @@ class DriveConfig:
         return counts
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values, as recorded with the drive."""
-        return asdict(self) | {"cameras": list(self.cameras)}
+        """Return plain values, as recorded with the drive: of a sensor its description, since its file may change."""
+        values = asdict(self) | {"cameras": list(self.cameras)}
+        fan = ("sensor", "height") if self.lidar is None else ("beams", "azimuths", "height")
+        given = {} if self.lidar is None else {"sensor": self.lidar.to_dict()}
+        return {name: value for name, value in values.items() if name not in fan} | given
 
 
 def differences(config: DriveConfig, recorded: dict[str, Any]) -> list[str]:
     """Return the names of the settings that differ from a recorded configuration."""
     wanted = config.to_json()
-    return [f.name for f in fields(config) if wanted[f.name] != recorded.get(f.name)]
+    return [f.name for f in fields(config) if wanted.get(f.name) != recorded.get(f.name)]

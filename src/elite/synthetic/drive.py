@@ -21,12 +21,14 @@ from elite.datasets.dense_labels import write_dense
 from elite.errors import ConfigError, OutputError
 from elite.files import TEXT_BYTES, make_folder, parse_json, read_file, write_bytes, write_json
 from elite.layout import SPLITS, Layout
+from elite.sensor import write_sensor
 from elite.synthetic.build import build_world, plan_street
 from elite.synthetic.camera import photograph
 from elite.synthetic.config import DriveConfig, differences
 from elite.synthetic.lidar import scan
 from elite.synthetic.mesh import load_trimesh
 from elite.synthetic.raycast import Caster, load_embree
+from elite.synthetic.scanner import scanner
 from elite.synthetic.sensors import calibration, cam0_from_velo, camera
 from elite.synthetic.world import World, ego_pose
 from elite.terminal import progress_bar
@@ -73,7 +75,7 @@ def timing(config: DriveConfig, sequence: str) -> Timing:
 def open_world(config: DriveConfig, sequence: str) -> World:
     """Return the world of a sequence; a process caches the last one, because building takes seconds."""
     plan = timing(config, sequence)
-    return build_world(config.seed, sequence, plan.path_length, plan.speed)
+    return build_world(config.seed, sequence, plan.path_length, plan.speed, scanner(config))
 
 
 def render_drive(
@@ -83,7 +85,7 @@ def render_drive(
 
     Args:
         out: root of the data set, in the layout of ``elite.layout``.
-        config: settings, which are recorded in ``out``/synth.json.
+        config: settings, which are recorded in ``out``/synth.json, and a given sensor in ``out``/sensor.yaml.
         workers: processes, by default one per CPU. The files do not depend on it.
         progress: report the progress.
 
@@ -99,6 +101,8 @@ def render_drive(
     load_embree()
     layout = Layout(Path(out))
     _claim(layout, config)
+    if config.lidar is not None:
+        write_sensor(layout.sensor, config.lidar)
     counts = config.frame_counts()
     for sequence in counts:
         _write_sequence_files(layout, config, sequence)
@@ -231,7 +235,7 @@ def scan_frame(
     """Render (points with remission, label words) of a frame."""
     rng = np.random.default_rng((config.seed, int(sequence), 3, index))
     pose = world.ego_pose(index * timing(config, sequence).interval)
-    return scan(caster, world.paints, pose, beams=config.beams, azimuths=config.azimuths, rng=rng)
+    return scan(caster, world.paints, pose, world.scanner, rng)
 
 
 def _is_complete(layout: Layout, sequence: str, index: int) -> bool:
@@ -251,8 +255,8 @@ def _write_sequence_files(layout: Layout, config: DriveConfig, sequence: str) ->
     lines = [f"{name}: {_numbers(matrix)}" for name, matrix in calibration(config).items()]
     write_bytes(layout.calibration(sequence), "".join(f"{line}\n" for line in lines).encode())
     write_bytes(layout.times(sequence), "".join(f"{t:.6e}\n" for t in times).encode())
-    street = plan_street(config.seed, sequence, plan.path_length)
-    poses = relative_poses([ego_pose(street, plan.speed * t) for t in times])
+    street = plan_street(config.seed, sequence, plan.path_length, scanner(config))
+    poses = relative_poses([ego_pose(street, plan.speed * t, scanner(config).height) for t in times])
     write_bytes(layout.poses(sequence), "".join(f"{_numbers(p[:3])}\n" for p in poses).encode())
 
 

@@ -5,10 +5,10 @@ from jaxtyping import Float, Float32, UInt32
 
 from elite.synthetic.materials import is_pane, remission
 from elite.synthetic.raycast import Caster, Hits
-from elite.synthetic.sensors import beam_rays
+from elite.synthetic.scanner import Scanner, beam_rays
 from elite.synthetic.world import Paints
 
-_NEAREST, _FARTHEST = 1.8, 80.0
+_NEAREST = 1.8
 _RANGE_NOISE = 0.018
 
 
@@ -16,15 +16,13 @@ def scan(
     caster: Caster,
     paints: Paints,
     pose: Float[np.ndarray, "4 4"],
-    *,
-    beams: int,
-    azimuths: int,
+    scanner: Scanner,
     rng: np.random.Generator,
 ) -> tuple[Float32[np.ndarray, "n 4"], UInt32[np.ndarray, "n"]]:
     """Simulate one turn at ``pose`` = T_world_velo: (x y z remission in the sensor frame, label words)."""
-    rays = beam_rays(beams, azimuths, rng)
+    rays = beam_rays(scanner, rng)
     hits = caster.cast(pose[:3, 3], rays @ pose[:3, :3].T)
-    rows = np.flatnonzero((hits.paint >= 0) & (hits.distance > _NEAREST) & (hits.distance < _FARTHEST))
+    rows = np.flatnonzero((hits.paint >= 0) & (hits.distance > _NEAREST) & (hits.distance < scanner.range))
     light = _light_returned(hits, paints, rows, rng)
     heard = rng.random(len(rows)) < _chance(hits, paints, rows, light)
     rows, light = rows[heard], light[heard]

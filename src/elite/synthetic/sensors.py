@@ -1,4 +1,4 @@
-"""Sensor geometry: cameras and calibration of KITTI, beams of the HDL-64E."""
+"""Cameras and calibration of KITTI."""
 
 import numpy as np
 from jaxtyping import Float
@@ -57,24 +57,3 @@ def pixel_rays(view: Camera, uv: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, 
     inverse = np.linalg.inv(view.projection[:, :3]).astype(np.float32)
     rays = uv[:, :1] * inverse[:, 0] + uv[:, 1:] * inverse[:, 1] + inverse[:, 2]
     return rays / np.sqrt(np.einsum("ij,ij->i", rays, rays))[:, None]
-
-
-def beam_angles(beams: int) -> Float[np.ndarray, "beams"]:
-    """Elevations from top to bottom, radians: the HDL-64E's upper and lower block, resampled for other counts.
-
-    No laser sits exactly where it should; the misfits are those of one imagined unit, always the same.
-    """
-    hdl64 = np.concatenate([np.linspace(2.0, -8.33, 32), np.linspace(-8.83, -24.9, 32)])
-    hdl64 += np.random.default_rng(64).normal(0, 0.035, 64)
-    return np.deg2rad(np.interp(np.linspace(0, 63, beams), np.arange(64), hdl64))
-
-
-def beam_rays(beams: int, azimuths: int, rng: np.random.Generator) -> Float[np.ndarray, "n 3"]:
-    """Unit directions of one turn: ring after ring from the top, each from straight ahead anticlockwise."""
-    elevation = beam_angles(beams)[:, None] + rng.normal(0, 0.0002, (beams, azimuths))
-    start = rng.uniform(0, 1, (beams, 1))
-    azimuth = (np.arange(azimuths) + start + rng.normal(0, 0.04, (beams, azimuths)).clip(-0.4, 0.4)) / azimuths
-    azimuth = np.sort(azimuth % 1.0, axis=1) * 2 * np.pi
-    level = np.cos(elevation)
-    rays = np.stack([level * np.cos(azimuth), level * np.sin(azimuth), np.sin(elevation)], axis=2)
-    return rays.reshape(-1, 3)

@@ -7,11 +7,11 @@ from jaxtyping import Float, Int32
 
 from elite.synthetic.mesh import Part, Soup
 from elite.synthetic.raycast import Caster, TriangleScene
+from elite.synthetic.scanner import Scanner
 from elite.synthetic.street import Street
 
-SENSOR_HEIGHT = 1.73
 EGO_LANE = -2.2
-_SIGHT = 75.0  # metres; more distant moving objects are omitted
+_SIGHT = 75.0  # metres for the default LiDAR; more distant moving objects are omitted
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,10 @@ class Mover:
 
 @dataclass(frozen=True)
 class World:
-    """All objects that the sensors of one sequence can measure. ``speed`` is that of the ego vehicle (m/s)."""
+    """All objects that the sensors of one sequence can measure.
+
+    ``speed`` (m/s) and ``scanner``, the LiDAR, are those of the ego vehicle.
+    """
 
     street: Street
     static: TriangleScene
@@ -71,27 +74,28 @@ class World:
     paints: Paints
     light: Light
     speed: float
+    scanner: Scanner
 
     def ego_pose(self, time: float) -> Float[np.ndarray, "4 4"]:
         """T_world_velo at ``time`` seconds."""
-        return ego_pose(self.street, self.speed * time)
+        return ego_pose(self.street, self.speed * time, self.scanner.height)
 
     def caster(self, time: float) -> Caster:
         """Return a ray caster for the world at ``time``."""
-        ego = self.speed * time
+        ego, sight = self.speed * time, _SIGHT + self.scanner.extra_range
         near = []
         for mover in self.movers:
             s, yaw = mover.place(self.street, time)
-            if abs(s - ego) < _SIGHT:
+            if abs(s - ego) < sight:
                 at = stand(self.street, s, mover.lane, yaw, mover.length)
                 near.append(_moved_soup(mover.soup, at))
         return Caster(self.static, TriangleScene(_joined(near))) if near else Caster(self.static)
 
 
-def ego_pose(street: Street, s: float) -> Float[np.ndarray, "4 4"]:
-    """T_world_velo of the ego vehicle at ``s``."""
+def ego_pose(street: Street, s: float, height: float) -> Float[np.ndarray, "4 4"]:
+    """T_world_velo of the ego vehicle at ``s``, whose LiDAR is at ``height`` (m) above the road."""
     lane = EGO_LANE + 0.15 * np.sin(0.23 * s)
-    return stand(street, s, lane, 0.0, 2.7, lift=SENSOR_HEIGHT, on_road=True)
+    return stand(street, s, lane, 0.0, 2.7, lift=height, on_road=True)
 
 
 def stand(
