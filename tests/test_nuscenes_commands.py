@@ -20,11 +20,12 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def student(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Checkpoint of a few steps on the first scene, scored on the second one."""
+    """Checkpoint of a few steps of the packaged configuration on the first scene, scored on the second one."""
     run = tmp_path_factory.mktemp("run") / "run"
-    arguments = f"--data.sequences {SCENES[0]} --data.val-sequences {SCENES[1]} --steps 2 --data.workers 0"
-    small = "--data.batch-size 1 --student.channels 4 --student.cells [50,50,10] --teacher.weights none"
-    assert main(["train", str(root), "-o", str(run), *arguments.split(), *small.split()]) == 0
+    arguments = f"--config nuscenes --data.sequences {SCENES[0]} --data.val-sequences {SCENES[1]} --steps 2"
+    small = "--data.workers 0 --data.batch-size 1 --student.channels 4 --image.scale 1 --image.crop [32,64]"
+    teacher = "--teacher.weights random --teacher.model resnet-tiny --teacher.adapter.method frozen"
+    assert main(["train", str(root), "-o", str(run), *arguments.split(), *small.split(), *teacher.split()]) == 0
     return run / "checkpoints" / "best.ckpt"
 
 
@@ -33,6 +34,15 @@ def test_train_on_nuscenes_gives_a_student_of_its_classes_and_sensor(student: Pa
     assert trained.taxonomy.name == "nuscenes-lidarseg"
     assert trained.sensor.name == "nuscenes-hdl-32e"
     assert trained.config.classes == 17
+    assert trained.config.volume == ((-64, -64, -4), (64, 64, 8.8))
+    assert trained.config.cells == (1280, 1280, 128)
+
+
+def test_train_on_nuscenes_distils_one_image_per_scan(student: Path) -> None:
+    head, *rows = (student.parents[1] / "metrics.csv").read_text().splitlines()
+    values = [dict(zip(head.split(","), row.split(","), strict=True)) for row in rows]
+    assert any(float(row["train/kl0"] or 0) > 0 for row in values)
+    assert any(row["val/teacher_miou"] for row in values)
 
 
 def test_evaluate_on_nuscenes_applies_its_rule(root: Path, student: Path, tmp_path: Path) -> None:

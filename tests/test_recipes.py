@@ -13,13 +13,16 @@ from elite.cli import main
 from elite.config import DataConfig, TeacherConfig, TrainConfig
 from elite.data.datamodule import DataModule
 from elite.datasets import SemanticKITTI
+from elite.datasets.nuscenes.tables import CAMERAS
 from elite.errors import ConfigError
 from elite.student import SPVCNN, load_student, save_student
 from tests.support.scans import RAW_IDS, random_scan, write_frame
 from tests.support.settings import parse_settings
 from tests.support.streets import render_small_drive
 
-RECIPES = ("semantickitti", "semantickitti-student", "synthetic", "synthetic-student")
+RECIPES = (
+    *("semantickitti", "semantickitti-student", "nuscenes", "nuscenes-student", "synthetic", "synthetic-student"),
+)
 SHAPE = ("--student.channels", "8", "--student.cells", "[50,50,10]")
 SMALL = (*SHAPE, "--image.crop", "[32,64]", "--data.workers", "0", "--accelerator", "cpu")
 TEACHER = ("--teacher.weights", "random", "--teacher.model", "resnet-tiny", "--teacher.adapter.method", "frozen")
@@ -47,6 +50,15 @@ def test_benchmark_configuration_equals_the_published_recipe() -> None:
     assert (config.data.dense_labels, config.data.label_fraction) == ("image_2_pseudo", 1)
     assert (config.data.sequences, config.data.val_sequences) == ("train,valid", "none")
     assert (config.teacher.adapter.method, config.teacher.weights) == ("adalora", None)
+
+
+def test_nuscenes_configurations_have_the_same_student_and_optimiser() -> None:
+    """The baseline differs in the teacher and its images only."""
+    ours, baseline = (parse_settings(["--config", name], TrainConfig) for name in ("nuscenes", "nuscenes-student"))
+    names = ("epochs", "grid", "student", "augment", "loss", "optim", "accumulate")
+    assert [getattr(ours, name) for name in names] == [getattr(baseline, name) for name in names]
+    assert (ours.data.batch_size, ours.data.cameras_per_frame) == (baseline.data.batch_size, 1)
+    assert ours.data.cameras == ",".join(CAMERAS)
 
 
 @pytest.mark.parametrize("name", RECIPES)
