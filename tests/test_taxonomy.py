@@ -319,3 +319,23 @@ def test_sensor_with_an_unprintable_name_is_refused():
 def test_sensor_of_no_file_is_refused():
     with pytest.raises(ConfigError, match=r"sensor: expected hdl-32e, .* found 'hdl-65e'"):
         load_sensor("hdl-65e")
+
+
+@pytest.mark.parametrize(
+    ("load", "text", "found"),
+    [
+        (
+            load_sensor,
+            "name: own\ncolumns: [x, y, z]\nelevation: [1]",
+            ", line 3: .*Replace 'elevation' by 'elevations'",
+        ),
+        (load_sensor, "name: own\n# beams\nazimuth_step: wide", ", line 3: azimuth_step: expected a finite number"),
+        (load_taxonomy, "labels:\n  0: void\n  1: [road]\n", ", line 3: labels: expected lines"),
+        (load_taxonomy, "labels:\n  0: void\ncolour_map: {}\n", ", line 3: expected keys among"),
+        (load_sensor, "columns: [x, y, z]", r"own\.yaml: settings: expected .* found none for name"),
+    ],
+)
+def test_fault_of_a_description_is_named_with_its_line(tmp_path, load, text: str, found: str) -> None:
+    (tmp_path / "own.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=found):
+        load(tmp_path / "own.yaml")

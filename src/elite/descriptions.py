@@ -1,11 +1,13 @@
 """Descriptions of sensors and classes in YAML: packaged ones, found by name, and files of users."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from elite.errors import ConfigError
-from elite.files import parse_yaml, read_file
+from elite.files import parse_yaml, read_file, yaml_line
 from elite.paths import expanded
 
 _BYTES = 2**20
@@ -17,16 +19,31 @@ def packaged_names(folder: Path) -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in folder.glob("*.yaml")))
 
 
-def read_description(name: str | Path, folder: Path, what: str) -> tuple[Any, Path]:
+class Description(NamedTuple):
+    """Plain values of a YAML file, its path, and its text."""
+
+    values: Any
+    path: Path
+    text: bytes
+
+    @contextmanager
+    def located(self) -> Iterator[None]:
+        """Put the path, and the line of the setting if it is known, before a ConfigError of the block."""
+        try:
+            yield
+        except ConfigError as error:
+            line = yaml_line(self.text, error.key)
+            where = str(self.path) if line is None else f"{self.path}, line {line}"
+            raise ConfigError(f"{where}: {error}", key=error.key) from error
+
+
+def read_description(name: str | Path, folder: Path, what: str) -> Description:
     """Read the packaged description of this name, or the YAML file at this path.
 
     Args:
         name: name or path.
         folder: of the packaged descriptions.
         what: what is described, for messages.
-
-    Returns:
-        Its plain values, and its path.
 
     Raises:
         ConfigError: an unknown name, or an unreadable file.
@@ -39,4 +56,4 @@ def read_description(name: str | Path, folder: Path, what: str) -> tuple[Any, Pa
         data = read_file(path, _BYTES)
     except OSError as error:
         raise ConfigError(f"{path}: expected a readable {what}, found {error.strerror}. Check the path.") from error
-    return parse_yaml(data, str(path)), path
+    return Description(parse_yaml(data, str(path)), path, data)

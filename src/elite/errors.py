@@ -16,7 +16,15 @@ class CheckpointError(EliteError):
 
 
 class ConfigError(EliteError):
-    """A setting has an impossible value."""
+    """A setting has an impossible value.
+
+    Attributes:
+        key: path of the setting in its file, such as ``cameras.front.K``; empty if it is unknown.
+    """
+
+    def __init__(self, message: str, *, key: str = "") -> None:
+        super().__init__(message)
+        self.key = key
 
 
 class TrainingError(EliteError):

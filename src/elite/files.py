@@ -107,6 +107,21 @@ def parse_yaml(text: str | bytes, source: str) -> Any:
         raise ConfigError(f"{source} is not YAML: {' '.join(str(error).split())[:300]}. Correct the line.") from error
 
 
+def yaml_line(text: str | bytes, key: str) -> int | None:
+    """Return the line (from 1) of a setting such as ``cameras.front.K`` in the YAML text that ``parse_yaml`` accepts.
+
+    If the text lacks the setting, it is the line of the innermost mapping on the way to it; None for no key.
+    """
+    node, line = yaml.compose(text, Loader=_PlainLoader), None
+    for part in key.split("."):
+        pairs = node.value if isinstance(node, MappingNode) else []
+        found = [(name, value) for name, value in pairs if name.value == part]
+        if not found:
+            break
+        line, node = found[0][0].start_mark.line + 1, found[0][1]
+    return line
+
+
 class _PlainLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """Safe loader that refuses a key which occurs twice; YAML's own keeps the last value."""
 

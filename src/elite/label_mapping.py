@@ -51,26 +51,29 @@ def _check_keys(values: Mapping[Any, Any]) -> None:
     """Check the keys and the types of their values."""
     known = (*_TABLES, *_LISTS, *_OTHERS)
     if unknown := [str(key) for key in values if key not in known]:
-        raise ConfigError(f"expected keys among {_list(known)}, found {_list(unknown)}. Correct the names.")
+        raise ConfigError(
+            f"expected keys among {_list(known)}, found {_list(unknown)}. Correct the names.", key=unknown[0]
+        )
     for key, kind in _TABLES.items():
         _check_table(key, values.get(key, {}), kind)
     for key, kind in _LISTS.items():
         items = values.get(key, [])
         if not isinstance(items, list) or not all(type(item) is kind for item in items):
             noun = "ids" if kind is int else "class names"
-            raise ConfigError(f"{key}: expected a list of {noun}, found {items}. Correct the list.")
+            raise ConfigError(f"{key}: expected a list of {noun}, found {items}. Correct the list.", key=key)
     if not isinstance(name := values.get("name", ""), str):
         raise ConfigError(f"name: expected a text, found {name!r}. Quote the name.")
 
 
 def _check_table(key: str, table: Any, kind: type) -> None:
     if not isinstance(table, dict):
-        raise ConfigError(f"{key}: expected lines 'ID: value', found {table}. Write one line for each id.")
+        raise ConfigError(f"{key}: expected lines 'ID: value', found {table}. Write one line for each id.", key=key)
     for k, v in table.items():
         if type(k) is not int or type(v) is not kind:
             raise ConfigError(
                 f"{key}: expected lines 'ID: value' with {_NOUNS[int]} and {_NOUNS[kind]}, found '{k!r}: {v!r}'. "
-                "Correct the line; quote names such as 'no', which YAML reads as false."
+                "Correct the line; quote names such as 'no', which YAML reads as false.",
+                key=f"{key}.{k}",
             )
 
 

@@ -140,8 +140,9 @@ def packaged_sensors() -> tuple[str, ...]:
 
 
 def _read(name: str | Path) -> SensorSpec:
-    values, path = read_description(name, _PACKAGED, "sensor")
-    return sensor_from(values, str(path))
+    description = read_description(name, _PACKAGED, "sensor")
+    with description.located():
+        return from_plain(SensorSpec, _with_preset(description.values))
 
 
 _packaged = cache(_read)

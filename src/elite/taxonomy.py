@@ -189,11 +189,15 @@ def taxonomy_from(values: Any, source: str) -> Taxonomy:
         ConfigError: other values.
     """
     try:
-        if isinstance(values, dict) and "labels" in values:
-            values = from_label_mapping(values, Path(source).stem)
-        return from_plain(Taxonomy, values)
+        return _taxonomy_of(values, Path(source).stem)
     except ConfigError as error:
         raise ConfigError(f"{source}: {error}") from error
+
+
+def _taxonomy_of(values: Any, name: str) -> Taxonomy:
+    if isinstance(values, dict) and "labels" in values:
+        values = from_label_mapping(values, name)
+    return from_plain(Taxonomy, values)
 
 
 def default_taxonomy(classes: int) -> Taxonomy:
@@ -225,8 +229,9 @@ def require_equal_taxonomies(
 
 
 def _read(name: str | Path) -> Taxonomy:
-    values, path = read_description(name, _PACKAGED, "taxonomy")
-    return taxonomy_from(values, str(path))
+    description = read_description(name, _PACKAGED, "taxonomy")
+    with description.located():
+        return _taxonomy_of(description.values, description.path.stem)
 
 
 _packaged = cache(_read)

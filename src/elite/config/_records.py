@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -60,13 +61,26 @@ def from_plain(cls: type[Record], values: Any, prefix: str = "", *, ignore_unkno
     if isinstance(values, dict) and ignore_unknown:
         values = {key: value for key, value in values.items() if key in by_key and value is not None}
     subject, expected = prefix.rstrip(".") or "settings", f"expected settings among {', '.join(by_key)}"
-    if not isinstance(values, dict) or not values.keys() <= by_key.keys():
-        found = _list(values.keys() - by_key.keys()) if isinstance(values, dict) else values
-        raise ConfigError(f"{subject}: {expected}, found {_short(found)}. Correct the names.")
+    if not isinstance(values, dict):
+        raise ConfigError(f"{subject}: {expected}, found {_short(values)}. Correct the names.", key=prefix.rstrip("."))
+    if unknown := [key for key in values if key not in by_key]:
+        raise _unknown_key(f"{subject}: {expected}", unknown, by_key, prefix)
     if missing := [key for key, f in by_key.items() if key not in values and _is_required(f)]:
-        raise ConfigError(f"{subject}: {expected}, found none for {_list(missing)}. Add the values.")
+        message = f"{subject}: {expected}, found none for {_list(missing)}. Add the values."
+        raise ConfigError(message, key=prefix.rstrip("."))
     kinds, convert = get_type_hints(cls), _Converter(ignore_unknown)
-    return cls(**{by_key[k].name: convert(kinds[by_key[k].name], v, f"{prefix}{k}") for k, v in values.items()})
+    converted = {by_key[k].name: convert(kinds[by_key[k].name], v, f"{prefix}{k}") for k, v in values.items()}
+    try:
+        return cls(**converted)
+    except ConfigError as error:
+        error.key = error.key or prefix.rstrip(".")
+        raise
+
+
+def _unknown_key(expectation: str, unknown: list[Any], known: Iterable[str], prefix: str) -> ConfigError:
+    near = get_close_matches(str(unknown[0]), known, 1)
+    remedy = f"Replace '{unknown[0]}' by '{near[0]}'." if near else "Correct the names."
+    return ConfigError(f"{expectation}, found {_short(_list(unknown))}. {remedy}", key=f"{prefix}{unknown[0]}")
 
 
 def _is_required(field: Field[Any]) -> bool:
@@ -125,7 +139,7 @@ def _is_number(value: Any) -> bool:
 
 def _mismatch(name: str, kind: Any, value: Any) -> ConfigError:
     found = "no value" if value is None else _short(value)
-    return ConfigError(f"{name}: expected {_described(kind)}, found {found}. Change the value.")
+    return ConfigError(f"{name}: expected {_described(kind)}, found {found}. Change the value.", key=name)
 
 
 def _described(kind: Any) -> str:
