@@ -275,10 +275,37 @@ def test_sensor_of_a_preset_has_its_values_except_for_the_given_ones():
     assert sensor_from({"preset": "os1-128"}, "own.yaml") == preset
 
 
-@pytest.mark.parametrize("preset", ["os-128", 3, ["os1-128"], None])
-def test_sensor_of_an_unknown_preset_is_refused(preset):
-    with pytest.raises(ConfigError, match=r"own\.yaml: preset: expected hdl-32e, .*found"):
-        sensor_from({"preset": preset}, "own.yaml")
+@pytest.mark.parametrize(
+    ("values", "found"),
+    [
+        ({"preset": "os-128"}, "preset: expected hdl-32e, .*found 'os-128'"),
+        ({"preset": ["os1-128"]}, "preset: expected a text, found list"),
+        ({"preset": None}, "sensor: expected a printable name, found ''"),
+        ({"preset": "os1-128", "axes": "right-forward"}, "axes: expected the directions of x, y and z"),
+        ({"preset": "os1-128", "axes": "right-right-up"}, "axes: expected the directions of x, y and z"),
+        ({"preset": "os1-128", "axes": "left-forward-up"}, "expected right-handed axes"),
+        ({"preset": "os1-128", "ego_box": [[1, 0, 0], [0, 1, 1]]}, "expected an ego_box"),
+    ],
+)
+def test_sensor_of_impossible_settings_is_refused(values, found):
+    with pytest.raises(ConfigError, match=rf"own\.yaml: .*{found}"):
+        sensor_from(values, "own.yaml")
+
+
+def test_sensor_settings_name_axes_and_intensity_in_words():
+    sensor = sensor_from(
+        {"name": "mine", "axes": "right-forward-up", "intensity": {"field": "reflectivity", "max": 255}}, "own.yaml"
+    )
+    assert sensor == SensorSpec("mine", axes=("y", "-x", "z"), intensity_field="reflectivity", remission_max=255)
+    assert sensor_from(sensor.to_dict(), "own.yaml") == sensor
+
+
+def test_sensor_that_drops_points_keeps_the_measured_ones():
+    points = np.array([[0, 0, 0, 0.5], [1, 1, 0, 0], [9, 1, 0, 1], [np.nan, 1, 0, 0], [9, 1, 0, np.inf]], np.float32)
+    box = ((-2.0, -2.0, -2.0), (2.0, 2.0, 2.0))
+    assert SensorSpec("own", no_return="drop").measured(points).tolist() == [False, True, True, False, False]
+    assert SensorSpec("own", ego_box=box).measured(points).tolist() == [False, False, True, True, True]
+    assert not SensorSpec("own").drops_points
 
 
 def test_sensor_without_remission_has_zeros():
@@ -332,7 +359,7 @@ def test_sensor_of_no_file_is_refused():
         (load_sensor, "name: own\n# beams\nazimuth_step: wide", ", line 3: azimuth_step: expected a finite number"),
         (load_taxonomy, "labels:\n  0: void\n  1: [road]\n", ", line 3: labels: expected lines"),
         (load_taxonomy, "labels:\n  0: void\ncolour_map: {}\n", ", line 3: expected keys among"),
-        (load_sensor, "columns: [x, y, z]", r"own\.yaml: settings: expected .* found none for name"),
+        (load_taxonomy, "name: own", r"own\.yaml: settings: expected .* found none for classes"),
     ],
 )
 def test_fault_of_a_description_is_named_with_its_line(tmp_path, load, text: str, found: str) -> None:

@@ -52,6 +52,15 @@ def read_description(name: str | Path, folder: Path, what: str) -> Description:
     path = folder / f"{name}.yaml" if str(name) in packaged else expanded(name)
     if path.suffix not in (".yaml", ".yml"):
         raise ConfigError(f"{what}: expected {', '.join(packaged)}, or a YAML file, found '{name}'. Correct the name.")
+    return read_yaml_file(path, what)
+
+
+def read_yaml_file(path: Path, what: str) -> Description:
+    """Read a YAML file; ``what`` it describes is for messages.
+
+    Raises:
+        ConfigError: an unreadable file.
+    """
     try:
         data = read_file(path, _BYTES)
     except OSError as error:

@@ -1,14 +1,14 @@
 """Sensors: the order and units of a point in the files of a LiDAR, its axes, and the directions of its beams."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import yaml
-from jaxtyping import Float32, Float64
+from jaxtyping import Bool, Float32, Float64
 
 from elite.config import from_plain, plain
 from elite.descriptions import packaged_names, read_description
@@ -18,6 +18,8 @@ from elite.files import write_bytes
 _PACKAGED = Path(__file__).parent / "sensors"
 _AXIS = re.compile(r"([+-]?)([xyz])")
 _REQUIRED = ("x", "y", "z")
+INTENSITY_FIELDS = ("remission", "intensity", "reflectivity", "i")
+Corner = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,12 @@ class SensorSpec:
         range: largest measured distance, in metres; None = unknown. It matters to rendered scans only, so sensors that
             differ in it are equal.
         missing_returns: whether files contain points for beams without a return. They need a label like any other.
+        intensity_field: name of the remission in files that name their fields; None = the first of ``INTENSITY_FIELDS``
+            that exists.
+        no_return: ``keep`` = every point of a file is a measured one; ``drop`` = points at the origin, and those with
+            NaN or infinite numbers, are beams without a return, and have no answer.
+        ego_box: low and high corner of the vehicle itself (m, x forward, y left, z up), whose points have no answer
+            either; None = there is none.
 
     Raises:
         ConfigError: impossible values.
@@ -50,6 +58,9 @@ class SensorSpec:
     height: float | None = None
     range: float | None = field(default=None, compare=False)
     missing_returns: bool = False
+    intensity_field: str | None = None
+    no_return: Literal["keep", "drop"] = "keep"
+    ego_box: tuple[Corner, Corner] | None = None
 
     def __post_init__(self) -> None:
         if not self.name.strip() or not self.name.isprintable():
@@ -69,6 +80,8 @@ class SensorSpec:
         self._require(step is None or 0 < step < 90, "an azimuth_step in (0, 90) degrees", step)
         self._require(self.height is None or 0 < self.height < 100, "a height in (0, 100) m", self.height)
         self._require(self.range is None or 0 < self.range < 1000, "a range in (0, 1000) m", self.range)
+        low, high = self.ego_box or ((0, 0, 0), (1, 1, 1))
+        self._require(all(a < b for a, b in zip(low, high, strict=True)), "an ego_box [low, high]", self.ego_box)
 
     def _require(self, condition: bool, expected: str, found: Any) -> None:
         if not condition:
@@ -84,7 +97,10 @@ class SensorSpec:
 
     def points_of(self, rows: Float32[np.ndarray, "n columns"]) -> Float32[np.ndarray, "n 3"]:
         """Coordinates of the rows of a file, x forward, y left, z up."""
-        xyz = rows[:, [self.columns.index(axis) for axis in _REQUIRED]]
+        return self.in_our_axes(rows[:, [self.columns.index(axis) for axis in _REQUIRED]])
+
+    def in_our_axes(self, xyz: Float32[np.ndarray, "n 3"]) -> Float32[np.ndarray, "n 3"]:
+        """Coordinates of a file, x forward, y left, z up."""
         return xyz if self.axes == _REQUIRED else (xyz @ self.to_ours.T.astype(np.float32))
 
     def remission_of(self, rows: Float32[np.ndarray, "n columns"]) -> Float32[np.ndarray, "n"]:
@@ -93,31 +109,121 @@ class SensorSpec:
             return np.zeros(len(rows), np.float32)
         return rows[:, self.columns.index("remission")] / np.float32(self.remission_max)
 
+    @property
+    def drops_points(self) -> bool:
+        """Whether some points of a file have no answer."""
+        return self.no_return == "drop" or self.ego_box is not None
+
+    def measured(self, points: Float32[np.ndarray, "n 4"]) -> Bool[np.ndarray, "n"]:
+        """Mask of the points (x forward, y left, z up, remission) that are measured ones, outside the vehicle."""
+        kept = np.ones(len(points), bool)
+        if self.no_return == "drop":
+            kept &= np.isfinite(points).all(axis=1) & (points[:, :3] != 0).any(axis=1)
+        if self.ego_box is not None:
+            low, high = np.array(self.ego_box, np.float32)
+            with np.errstate(invalid="ignore"):
+                kept &= ~((points[:, :3] >= low) & (points[:, :3] <= high)).all(axis=1)
+        return kept
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for files and checkpoints; see ``sensor_from``."""
         return plain(self)
 
 
+@dataclass(frozen=True)
+class IntensitySettings:
+    """Remission in the files.
+
+    Attributes:
+        field: its name in files that name their fields.
+        max: value that becomes 1.
+    """
+
+    field: str | None = None
+    max: float | None = None
+
+
+@dataclass(frozen=True)
+class SensorSettings:
+    """A sensor as YAML files describe it: values of ``SensorSpec``, where absent ones are those of the preset.
+
+    Attributes:
+        preset: name of a packaged sensor.
+        intensity: field and largest value of the remission; the same as ``intensity_field`` and ``remission_max``.
+        axes: as in ``SensorSpec``, or the directions of x, y and z, such as ``right-forward-up``.
+    """
+
+    preset: str | None = None
+    name: str | None = None
+    columns: tuple[str, ...] | None = None
+    intensity: IntensitySettings | None = None
+    intensity_field: str | None = None
+    remission_max: float | None = None
+    axes: tuple[str, str, str] | str | None = None
+    elevations: tuple[float, ...] | None = None
+    azimuth_step: float | None = None
+    height: float | None = None
+    range: float | None = None
+    missing_returns: bool | None = None
+    no_return: Literal["keep", "drop"] | None = None
+    ego_box: tuple[Corner, Corner] | None = None
+
+    def spec(self, name: str = "", **defaults: Any) -> SensorSpec:
+        """Return the sensor.
+
+        Args:
+            name: of a sensor without a name and a preset.
+            defaults: values of a sensor without a preset.
+
+        Raises:
+            ConfigError: an unknown preset, no name, or impossible values.
+        """
+        if self.preset is None:
+            base = {"name": name} | defaults
+        elif self.preset in packaged_sensors():
+            base = {f.name: getattr(load_sensor(self.preset), f.name) for f in fields(SensorSpec)}
+        else:
+            known = ", ".join(packaged_sensors())
+            raise ConfigError(f"preset: expected {known}, found '{self.preset:.60}'. Correct the name.")
+        given = {f.name: getattr(self, f.name) for f in fields(SensorSpec) if getattr(self, f.name) is not None}
+        if self.intensity is not None:
+            intensity = {"intensity_field": self.intensity.field, "remission_max": self.intensity.max}
+            given |= {key: value for key, value in intensity.items() if value is not None}
+        if isinstance(self.axes, str):
+            given["axes"] = _axes_of(self.axes)
+        return SensorSpec(**base | given)
+
+
+_DIRECTIONS = {
+    **{"forward": (0, ""), "front": (0, ""), "backward": (0, "-"), "back": (0, "-")},
+    **{"left": (1, ""), "right": (1, "-"), "up": (2, ""), "down": (2, "-")},
+}
+
+
+def _axes_of(words: str) -> tuple[str, str, str]:
+    """Axes that point forward, left and up, from the directions of x, y and z."""
+    axes = ["", "", ""]
+    for axis, word in zip("xyz", words.split("-"), strict=False):
+        place, sign = _DIRECTIONS.get(word, (0, ""))
+        axes[place] = sign + axis
+    if words.count("-") != 2 or not all(axes) or not set(words.split("-")) <= _DIRECTIONS.keys():
+        raise ConfigError(
+            f"axes: expected the directions of x, y and z, such as forward-left-up or right-forward-up, found "
+            f"'{words:.60}'. Correct the words."
+        )
+    return axes[0], axes[1], axes[2]
+
+
 def sensor_from(values: Any, source: str) -> SensorSpec:
     """Build a sensor from the plain values of a file; ``source`` names it.
-
-    The values can contain ``preset``, the name of a packaged sensor: the others then replace its values.
 
     Raises:
         ConfigError: other values.
     """
     try:
-        return from_plain(SensorSpec, _with_preset(values))
+        return from_plain(SensorSettings, values).spec()
     except ConfigError as error:
         raise ConfigError(f"{source}: {error}") from error
-
-
-def _with_preset(values: Any) -> Any:
-    if not isinstance(values, dict) or "preset" not in values:
-        return values
-    if not isinstance(preset := values["preset"], str) or preset not in packaged_sensors():
-        raise ConfigError(f"preset: expected {', '.join(packaged_sensors())}, found {preset!r:.60}. Correct the name.")
-    return load_sensor(preset).to_dict() | {key: value for key, value in values.items() if key != "preset"}
 
 
 def load_sensor(name: str | Path) -> SensorSpec:
@@ -142,7 +248,7 @@ def packaged_sensors() -> tuple[str, ...]:
 def _read(name: str | Path) -> SensorSpec:
     description = read_description(name, _PACKAGED, "sensor")
     with description.located():
-        return from_plain(SensorSpec, _with_preset(description.values))
+        return from_plain(SensorSettings, description.values).spec(description.path.stem)
 
 
 _packaged = cache(_read)

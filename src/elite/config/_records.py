@@ -105,7 +105,7 @@ class _Converter:
             each = parts[:1] * len(value) if parts[-1] is ... else parts
             if len(each) == len(value):
                 return tuple(self(part, item, name) for part, item in zip(each, value, strict=True))
-        elif get_origin(kind) is dict and isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        elif get_origin(kind) is dict and isinstance(value, dict) and all(type(key) is parts[0] for key in value):
             return {key: self(parts[1], item, f"{name}.{key}") for key, item in value.items()}
         elif get_origin(kind) is Literal and isinstance(value, str) and value in parts:
             return value
