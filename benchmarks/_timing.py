@@ -20,9 +20,10 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor, nn
 
-from elite.datasets.formats import read_scan
+from elite.datasets.scan_files import read_scan
 from elite.geometry import in_volume
 from elite.native import describe
+from elite.sensor import load_sensor
 from elite.student import SPVCNN
 from elite.synthetic import DriveConfig
 from elite.synthetic.drive import open_world, scan_frame
@@ -77,7 +78,7 @@ def _git(*arguments: str) -> str:
 def scans(folder: Path | None, count: int) -> list[Raw]:
     """Return up to ``count`` full scans (x, y, z, remission) from files or a rendered street; at least two."""
     if folder is not None:
-        found = [read_scan(path) for path in sorted(folder.glob("*.bin"))[:count]]
+        found = [read_scan(path, load_sensor("hdl-64e")) for path in sorted(folder.glob("*.bin"))[:count]]
         if len(found) < 2:
             raise SystemExit(f"{folder}: expected at least two .bin files, found {len(found)}.")
         return [np.column_stack([s.points, s.remission]) for s in found]

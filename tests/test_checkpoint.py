@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from elite.config import StudentConfig, plain
-from elite.datasets.formats import read_scan
+from elite.datasets.scan_files import read_scan
 from elite.errors import CheckpointError
 from elite.geometry import in_volume
 from elite.sensor import SensorSpec
@@ -22,6 +22,7 @@ from elite.student import SPVCNN, load_student, save_student
 from elite.student.published import ImportReport, import_published
 from elite.taxonomy import load_taxonomy
 from tests.support.published import UNUSED_ENTRIES, published_state
+from tests.support.semantickitti import HDL_64E
 from tests.support.torch_files import published_bytes
 
 NUSCENES = load_taxonomy("nuscenes-lidarseg")
@@ -64,7 +65,7 @@ def test_import_published_fixture_gives_the_published_logits(real_data):
     imported, report = import_published(published / "random_weights.ckpt")
     assert report.weight_layout == "KRSC"
     expected = np.load(published / "expected.npz")
-    scan = read_scan(real_data / "semantickitti" / "sequences" / "00" / "velodyne" / "000000.bin")
+    scan = read_scan(real_data / "semantickitti" / "sequences" / "00" / "velodyne" / "000000.bin", HDL_64E)
     inside = in_volume(scan.points, imported.config.volume)
     assert np.array_equal(np.flatnonzero(inside), expected["in_volume"])
     points, remission = torch.from_numpy(scan.points[inside]), torch.from_numpy(scan.remission[inside])

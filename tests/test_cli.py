@@ -240,7 +240,7 @@ SCAN = "kitti/sequences/00/velodyne/000000.bin"
         (f"evaluate {STUDENT} kitti --split 11", "sequences 11: expected scans with a file in 'labels', found none"),
         (f"predict {STUDENT} kitti -o {STUDENT}/below", "Choose another output"),
         (f"predict {STUDENT} {SCAN} -o out --device quantum", "quantum"),
-        (f"predict {STUDENT} {SCAN} -o out --frames 0", "within a data set"),
+        (f"predict {STUDENT} {SCAN} -o out --frames 0", "--frames: expected one data set, found loose scans"),
         ("submit kitti", "elite submit PREDICTIONS DATA"),
         ("check kitti --cameras image_9", "image_9"),
         ("check kitti --frames 0-9999999999", "at most 6 digits"),

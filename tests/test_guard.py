@@ -11,9 +11,9 @@ import pytest
 
 from elite.cli import main
 from elite.config import StudentConfig
-from elite.datasets.formats import read_scan
 from elite.datasets.input_guard import DoubtfulInput, InputGuard, examine, size_doubt
 from elite.datasets.scan_encoding import find_other_encoding
+from elite.datasets.scan_files import read_scan
 from elite.datasets.surroundings import ground_plane
 from elite.errors import DataError
 from elite.inference import Segmenter
@@ -21,6 +21,7 @@ from elite.sensor import load_sensor
 from elite.student import SPVCNN, save_student
 from elite.types import Camera, Scan
 from tests.support.scans import write_frame
+from tests.support.semantickitti import HDL_64E
 
 VOLUME = StudentConfig.volume
 Change = Callable[[np.ndarray], np.ndarray]
@@ -73,7 +74,9 @@ OTHER_LAYOUTS = {
 def test_find_other_encoding_names_the_layout_whose_numbers_are_plausible(layout: str) -> None:
     """Lengths that fit the stated layout too, and lengths that do not."""
     for points in range(6000, 6004):
-        found = find_other_encoding(OTHER_LAYOUTS[layout](in_firing_order(street(points=points, parked=0))).tobytes())
+        found = find_other_encoding(
+            OTHER_LAYOUTS[layout](in_firing_order(street(points=points, parked=0))).tobytes(), HDL_64E
+        )
         assert found == f"{layout} numbers per point ({points} points)"
 
 
@@ -88,7 +91,7 @@ def test_find_other_encoding_of_the_stated_layout_is_none() -> None:
     holes[::3] = np.nan
     signed = in_firing_order(np.subtract(street() * (1, 1, 1, 2), (0, 0, 0, 1)))
     for values in (street(), bright, wild, holes, mapped, signed, street()[:1], np.empty((0, 4))):
-        assert find_other_encoding(values.astype("<f4").tobytes()) is None
+        assert find_other_encoding(values.astype("<f4").tobytes(), HDL_64E) is None
 
 
 @pytest.mark.parametrize("kind", ["text", "float16", "big-endian", "millimetres", "noise"])
@@ -101,14 +104,17 @@ def test_find_other_encoding_of_an_unknown_format_is_named(kind: str) -> None:
         "millimetres": lambda: (values * 1000).astype("<i4").tobytes(),
         "noise": lambda: rng.bytes(16 * 5000),
     }[kind]()
-    assert find_other_encoding(data[: len(data) // 16 * 16]) == "numbers of another encoding, which are not metres"
+    assert (
+        find_other_encoding(data[: len(data) // 16 * 16], HDL_64E)
+        == "numbers of another encoding, which are not metres"
+    )
 
 
 def test_find_other_encoding_names_files_of_other_formats() -> None:
     npy = io.BytesIO()
     np.save(npy, street())
-    assert find_other_encoding(npy.getvalue()) == "the contents of a .npy file"
-    assert find_other_encoding(b"# .PCD v0.7\nVERSION 0.7\n") == "the contents of a .pcd file"
+    assert find_other_encoding(npy.getvalue(), HDL_64E) == "the contents of a .npy file"
+    assert find_other_encoding(b"# .PCD v0.7\nVERSION 0.7\n", HDL_64E) == "the contents of a .pcd file"
 
 
 # ---- doubtful scans -------------------------------------------------------------------------------------------------
@@ -206,7 +212,7 @@ def test_guard_is_silent_about_the_real_frames(real_kitti: Path) -> None:
     paths = sorted(real_kitti.glob("sequences/*/velodyne/*.bin"))
     assert len(paths) == 5
     for path in paths:
-        found = examine(read_scan(path), VOLUME)
+        found = examine(read_scan(path, HDL_64E), VOLUME)
         assert found.doubts == ()
         assert found.scene is not None
         assert 10 * found.scene[0] < found.scene[1]
@@ -218,9 +224,9 @@ def test_guard_catches_other_sensors_that_are_read_as_kitti(real_data: Path) -> 
     assert len(paths) == 5
     for path in paths:
         with pytest.raises(DataError, match="found float32 with 5 numbers per point"):
-            read_scan(path)
+            read_scan(path, HDL_64E)
     messages: list[str] = []
-    InputGuard(VOLUME, messages.append).examine(read_scan(real_data / "rellis" / "000104.bin"))
+    InputGuard(VOLUME, messages.append).examine(read_scan(real_data / "rellis" / "000104.bin", HDL_64E))
     assert [any(word in line for line in messages) for word in ("at the origin", "remission", "ground")] == [True] * 3
 
 

@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from elite import native
-from elite.datasets.formats import read_scan
+from elite.datasets.scan_files import read_scan
 from elite.errors import ConfigError
 from elite.geometry import in_volume
 from elite.sparse import KernelMap, build_geometry, find_neighbours, resolve_backend, submanifold_conv
 from elite.student import SPVCNN
 from elite.student.engine import Engine
+from tests.support.semantickitti import HDL_64E
 from tests.support.students import with_random_norms
 
 pytestmark = pytest.mark.skipif(native.library() is None, reason=native.describe())
@@ -136,7 +137,7 @@ def test_engine_on_real_scans_equals_the_student(real_kitti: Path):
     student = with_trained_scale(SPVCNN())
     engine = Engine(student)
     for path in sorted((real_kitti / "sequences" / "00" / "velodyne").glob("*.bin"))[:2]:
-        scan = read_scan(path)
+        scan = read_scan(path, HDL_64E)
         inside = in_volume(scan.points, student.config.volume)
         points, remission = torch.from_numpy(scan.points[inside]), torch.from_numpy(scan.remission[inside])
         expected = plain_logits(student, points, remission)

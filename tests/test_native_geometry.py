@@ -12,12 +12,13 @@ from torch import Tensor
 
 from elite import native
 from elite.config import StudentConfig
-from elite.datasets.formats import read_scan
+from elite.datasets.scan_files import read_scan
 from elite.geometry import in_volume
 from elite.native import NeighbourPairs, Workspace
 from elite.sparse import Grid, Grouping, KernelMap, Pooling, build_native_geometry, build_torch_geometry
 from elite.sparse.native_conv import NativeKernelMap
 from elite.sparse.pooling import Csr
+from tests.support.semantickitti import HDL_64E
 
 STUDENT = StudentConfig()
 PUBLISHED = Grid(STUDENT.volume, STUDENT.cells)
@@ -121,7 +122,7 @@ def test_native_geometry_points_on_cell_borders_equal_torch():
 
 def test_native_geometry_of_real_scans_equals_torch(real_kitti: Path):
     files = sorted((real_kitti / "sequences" / "00" / "velodyne").glob("*.bin"))[:2]
-    scans = [scan[in_volume(scan, STUDENT.volume)] for scan in (read_scan(path).points for path in files)]
+    scans = [scan[in_volume(scan, STUDENT.volume)] for scan in (read_scan(path, HDL_64E).points for path in files)]
     points = torch.from_numpy(np.concatenate(scans))
     batch_index = torch.repeat_interleave(torch.arange(len(scans)), torch.tensor([len(scan) for scan in scans]))
     assert_equals_torch(points, batch_index, PUBLISHED, STUDENT.strides)

@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 
 from elite.cli import main
+from elite.datasets import NuScenes
+from elite.datasets.nuscenes.tables import CAMERAS
+from elite.inference import Segmenter
+from elite.layout import Layout
+from elite.prediction_files import file_job
 from elite.student import load_student
+from elite.viewer import ScanSource, StudentPredictor, open_data
 from tests.support.nuscenes import POINTS, SCENES, write_nuscenes
 
 pytest.importorskip("lightning")
@@ -76,6 +82,81 @@ def test_predict_on_nuscenes_again_skips_complete_files(root: Path, student: Pat
     assert "4 skipped" in capsys.readouterr().out.splitlines()[-1]
 
 
+def test_loose_scans_have_the_columns_axes_and_remission_of_the_student(
+    root: Path, student: Path, tmp_path: Path, capsys
+) -> None:
+    """Predictions of files in a folder, listed or arriving, are those of the data set."""
+    folder, dataset = root / "samples" / "LIDAR_TOP", NuScenes(root)
+    commands = {
+        "predict": ["predict", str(student), str(root)],
+        "loose": ["predict", str(student), str(folder)],
+        "stream": ["stream", str(student), str(folder), "--once"],
+        "again": ["predict", str(student), str(folder), "--skip-existing"],
+    }
+    for name, command in commands.items():
+        assert main([*command, "-o", str(tmp_path / name.replace("again", "stream"))]) == 0
+    assert "4 skipped" in capsys.readouterr().out.splitlines()[-1]
+    for i, frame_id in enumerate(dataset.ids):
+        expected = Layout(tmp_path / "predict").prediction(*frame_id).read_bytes()
+        assert len(expected) == 4 * POINTS
+        name = f"{dataset.scan_path(i).name.removesuffix('.pcd.bin')}.label"
+        assert (tmp_path / "loose" / name).read_bytes() == (tmp_path / "stream" / name).read_bytes() == expected
+
+
+def test_loose_scan_of_another_sensor_is_refused(student: Path, tmp_path: Path, capsys) -> None:
+    (tmp_path / "a.bin").write_bytes(bytes(16))
+    assert main(["predict", str(student), str(tmp_path), "-o", str(tmp_path / "out")]) == 1
+    assert "a.bin: expected a multiple of 20 bytes (float32 x y z remission ring)" in capsys.readouterr().err
+
+
+def test_bench_on_nuscenes_times_its_scans(root: Path, student: Path, tmp_path: Path) -> None:
+    for data in (root, root / "samples" / "LIDAR_TOP"):
+        result = tmp_path / "latency.json"
+        assert main(["bench", "latency", str(student), str(data), "--rounds", "1", "--json", str(result)]) == 0
+        found = json.loads(result.read_text())
+        assert (found["scans"], found["points"]) == (4, POINTS)
+
+
+def test_view_on_nuscenes_shows_cameras_labels_and_map(root: Path, student: Path) -> None:
+    predictor = StudentPredictor(Segmenter.load(student))
+    source = open_data(root, sequences=SCENES[0], predictor=predictor)
+    assert (source.cameras, source.dense) == (CAMERAS, ())
+    scene = source.read(0)
+    assert set(scene.pairs) == set(CAMERAS)
+    assert scene.cloud(source.predict(0)).score is not None
+    assert source.raw_label(0, 7) == np.fromfile(source.dataset.label_path(0), np.uint8)[7]
+    poses = source.sequence_map(SCENES[0]).poses
+    np.testing.assert_allclose(poses[0], np.eye(4), atol=1e-9)
+    assert np.linalg.norm(poses[1][:3, 3]) == pytest.approx(4.5, abs=0.1)  # half a second at 9 m/s
+
+
+def test_view_on_nuscenes_opens_a_window(root: Path, student: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr("elite.viewer.Viewer.wait", lambda viewer: None)
+    assert main(["view", str(student), str(root), "--format", "nuscenes", "--port", "0"]) == 0
+    assert "open http://127.0.0.1:" in capsys.readouterr().out
+
+
+def test_stream_of_nuscenes_shows_its_scans(root: Path, student: Path, tmp_path: Path) -> None:
+    path, source = next((root / "samples" / "LIDAR_TOP").iterdir()), ScanSource("live", load_student(student).taxonomy)
+    job = file_job(path, tmp_path, load_student(student).sensor)
+    source.taxonomy.to_raw(np.full(POINTS, 4, np.uint8)).astype("<u4").tofile(job.labels)
+    source.add(job)
+    assert source.ids == [("live", path.name.removesuffix(".pcd.bin"))]
+    rows = np.fromfile(path, "<f4").reshape(-1, 5)
+    np.testing.assert_array_equal(source.read(0).frame.scan.points[:, 0], rows[:, 1])  # forward is y in the file
+    assert (source.predict(0).labels == 4).all()
+
+
+def test_report_on_nuscenes_draws_a_keyframe_and_its_first_image(student: Path) -> None:
+    run = student.parents[1]
+    assert main(["report", str(run), "--frames", "1"]) == 0
+    names = {path.name for path in (run / "report").iterdir()}
+    (frame,) = {name.removesuffix("_error.png") for name in names if name.endswith("_error.png")}
+    assert frame.startswith(f"frame_{SCENES[1]}_")
+    assert {f"{frame}_ground_truth.png", f"{frame}_camera_prediction.jpg"} <= names
+    assert "driveable_surface" in (run / "report" / "index.html").read_text()
+
+
 def test_student_of_another_taxonomy_is_refused(root: Path, student: Path, tiny_kitti: Path, capsys) -> None:
     assert main(["evaluate", str(student), str(tiny_kitti)]) == 2
     assert (
@@ -100,5 +181,5 @@ def test_check_on_nuscenes_names_damaged_files(tmp_path: Path, capsys) -> None:
     image.write_bytes(image.read_bytes()[:100])
     assert main(["check", str(root)]) == 1
     output = capsys.readouterr().out
-    assert f"{scan}: expected 20 bytes for each point" in output
+    assert f"{scan}: expected a multiple of 20 bytes" in output
     assert str(image) in output

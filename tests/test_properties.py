@@ -12,7 +12,8 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from scipy.spatial.distance import cdist
 
 from elite.datasets.dense_labels import encode_ids
-from elite.datasets.formats import read_labels, read_scan
+from elite.datasets.formats import read_labels
+from elite.datasets.scan_files import read_scan
 from elite.files import open_image
 from elite.geometry import in_image, nearest, project
 from elite.layout import parse_frames
@@ -21,6 +22,7 @@ from elite.metrics import confusion_matrix, score
 from elite.sparse import Grid, build_native_geometry, build_torch_geometry
 from elite.types import Camera
 from tests.support.oracles import lovasz_by_loop, official_score
+from tests.support.semantickitti import HDL_64E
 
 settings.register_profile("quick", deadline=None, max_examples=40, derandomize=True, database=None)
 settings.load_profile("quick")
@@ -49,7 +51,7 @@ def test_read_scan_of_any_finite_scan_is_exact(values):
     with TemporaryDirectory() as folder:
         path = Path(folder) / "a.bin"
         path.write_bytes(values.astype("<f4").tobytes())
-        scan = read_scan(path)
+        scan = read_scan(path, HDL_64E)
     assert np.column_stack([scan.points, scan.remission]).tobytes() == values.tobytes()
 
 

@@ -12,11 +12,13 @@ from PIL import Image
 
 from elite.datasets.base import object_ids
 from elite.datasets.dense_labels import read_dense, write_dense
-from elite.datasets.formats import read_cameras, read_image, read_poses, read_scan, split_label
+from elite.datasets.formats import read_cameras, read_image, read_poses, split_label
+from elite.datasets.scan_files import read_scan
 from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import ConfigError, DataError
 from elite.layout import Layout
 from tests.support.scans import write_frame
+from tests.support.semantickitti import HDL_64E
 
 POINTS = np.array([[1, 2, 3, 0.5], [-4, 5.5, -1, 0.25], [60, 0, 0, 0]], np.float32)
 
@@ -205,7 +207,7 @@ def test_read_scan_truncated_is_refused(three_points):
 def test_read_scan_empty_is_refused(tmp_path):
     (tmp_path / "a.bin").write_bytes(b"")
     with pytest.raises(DataError, match=r"a\.bin: expected at least one point"):
-        read_scan(tmp_path / "a.bin")
+        read_scan(tmp_path / "a.bin", HDL_64E)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -215,7 +217,7 @@ def test_read_scan_with_nonfinite_values_is_refused(bad, column, tmp_path):
     points[1, column] = bad
     points.tofile(tmp_path / "a.bin")
     with pytest.raises(DataError, match=r"a\.bin: expected finite numbers.* 1 of 3 points"):
-        read_scan(tmp_path / "a.bin")
+        read_scan(tmp_path / "a.bin", HDL_64E)
 
 
 @pytest.mark.parametrize(("size", "count"), [(8, "2"), (16, "4"), (11, "2.75"), (0, "0")])

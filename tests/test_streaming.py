@@ -19,12 +19,13 @@ from elite.cli import main
 from elite.errors import ConfigError, DataError, OutputError
 from elite.folder_watch import CHECK_S, POLL_S, Inotify, _checked
 from elite.inference import Segmenter
+from elite.sensor import SensorSpec
 from elite.streaming import Stream, StreamSummary
 from elite.student import SPVCNN, save_student
 from elite.taxonomy import Taxonomy
 from elite.types import Scan, SegmentationResult
 from tests.support.scans import random_scan
-from tests.support.semantickitti import KITTI
+from tests.support.semantickitti import HDL_64E, KITTI
 
 Action = Callable[[], object]
 
@@ -43,6 +44,7 @@ class World:
     seconds_a_scan: float = 0.0
     during_label: Action = lambda: None
     taxonomy: Taxonomy = KITTI
+    sensor: SensorSpec = HDL_64E
 
     def sleep(self, seconds: float) -> None:
         """An event ends the sleep, as a report of the system does."""

@@ -8,11 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from elite.datasets.formats import read_scan
+from elite.datasets.scan_files import read_scan
 from elite.geometry import in_volume
 from elite.native import describe, library
 from elite.sparse import build_torch_geometry
 from elite.student import SPVCNN
+from tests.support.semantickitti import HDL_64E
 from tests.support.students import with_random_norms
 
 SMALL = {"channels": 16, "strides": (1, 2, 4), "cells": (40, 40, 12), "classes": 7}
@@ -190,7 +191,7 @@ def test_student_without_points_gives_no_logits():
 
 def test_geometry_of_a_real_frame_has_known_voxel_counts(real_kitti):
     student = SPVCNN()
-    points = read_scan(real_kitti / "sequences" / "00" / "velodyne" / "000000.bin").points
+    points = read_scan(real_kitti / "sequences" / "00" / "velodyne" / "000000.bin", HDL_64E).points
     points = points[in_volume(points, student.config.volume)]
     assert len(points) == 123_021
     geometry = build_torch_geometry(

@@ -15,7 +15,7 @@ from elite.latency import timed
 from elite.sparse import Backend
 from elite.student import SPVCNN, save_student
 from elite.test_time_augmentation import ViewEnsemble, VoteBy
-from elite.types import SegmentationResult
+from elite.types import Scan, SegmentationResult
 from tests.support.scans import random_scan
 
 BACKENDS = ["torch", pytest.param("native", marks=pytest.mark.skipif(native.library() is None, reason="not built"))]
@@ -128,7 +128,7 @@ def test_predict_of_views_agrees_between_backends(by: VoteBy) -> None:
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_latency_of_views_times_the_real_path(backend: Backend) -> None:
     voting, (points, remission) = segmenter(backend, votes=3), scan(0)
-    result, times = timed(voting, np.hstack([points, remission[:, None]]))
+    result, times = timed(voting, Scan(points, remission))
     assert_same(result, voting(points, remission))
     apart = ["geometry"] if backend == "native" else []
     assert [*times] == ["crop", *apart, "network", "labels"]

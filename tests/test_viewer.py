@@ -14,6 +14,7 @@ from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import ConfigError, DataError
 from elite.inference import Segmenter
 from elite.layout import Layout
+from elite.prediction_files import file_job
 from elite.student import SPVCNN, save_student
 from elite.taxonomy import Taxonomy, default_taxonomy, load_taxonomy
 from elite.types import Camera, Frame, Scan
@@ -26,7 +27,7 @@ from elite.viewer.images import draw_labels, draw_regions
 from elite.viewer.text import legend_css, legend_label, picked, status, worst
 from elite.viewer.window import first_choice, open_window
 from tests.support.scans import random_scan, write_frame
-from tests.support.semantickitti import KITTI
+from tests.support.semantickitti import HDL_64E, KITTI
 from tests.support.taxonomies import FIVE
 from tests.support.waiting import PATIENCE_S, wait_until
 
@@ -287,7 +288,7 @@ def test_scene_view_camera_that_returns_has_its_picture_and_place(kitti: Path):
 def test_data_source_with_a_removed_scan_reports_a_data_error(tiny_kitti: Path, tmp_path: Path):
     source, live = open_data(tiny_kitti), ScanSource("live", KITTI)
     source.dataset.scan_path(0).unlink()
-    live.add(tmp_path / "gone.bin", source.dataset.label_path(0))
+    live.add(file_job(tmp_path / "gone.bin", tmp_path, HDL_64E))
     for ask in (lambda: source.raw_label(0, 3), lambda: live.predict(0), lambda: source.dataset.labels(0)):
         with pytest.raises(DataError, match="expected a scan"):
             ask()
@@ -319,7 +320,7 @@ def test_scan_source_adds_scans_one_by_one(taxonomy, tmp_path: Path):
     scan = random_scan(np.random.default_rng(0), 30)
     scan.tofile(tmp_path / "7.bin")
     np.full(30, 40, "<u4").tofile(tmp_path / "7.label")
-    source.add(tmp_path / "7.bin", tmp_path / "7.label")
+    source.add(file_job(tmp_path / "7.bin", tmp_path, HDL_64E))
     assert source.ids == [("live", "7")]
     np.testing.assert_array_equal(source.read(0).frame.scan.points, scan[:, :3])
     assert (source.predict(0).labels == taxonomy.train_id["road" if taxonomy is KITTI else "track"]).all()

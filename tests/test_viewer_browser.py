@@ -16,11 +16,12 @@ import viser
 from PIL import Image
 
 from elite.datasets.semantickitti import SemanticKITTI
+from elite.prediction_files import file_job
 from elite.taxonomy import default_taxonomy
 from elite.viewer import DataSource, ScanSource, Viewer, first_choice, open_window
 from elite.viewer.source import Source
 from tests.support.scans import write_frame
-from tests.support.semantickitti import KITTI
+from tests.support.semantickitti import HDL_64E, KITTI
 from tests.support.waiting import PATIENCE_S, wait_until
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
@@ -224,12 +225,10 @@ def test_live_window_follows_scans_and_shows_names_as_text(open_page, drive, tmp
     window = open_page(source, live=True)
     window.wait_for(lambda: window.page.get_by_text("Waiting for the first scan").is_visible(), "it waits")
     markup = "<img src=x onerror=\"document.title='owned'\">"
-    shutil.copy(drive / "sequences/00/velodyne/000001.bin", tmp_path / f"{markup}.bin")
-    for name, scan, class_id in (
-        ("000000", drive / "sequences/00/velodyne/000000.bin", CAR),
-        ("000001", tmp_path / f"{markup}.bin", ROAD),
-    ):
-        source.add(scan, drive / f"sequences/00/labels/{name}.label")
+    for name, stem, class_id in (("000000", "0", CAR), ("000001", markup, ROAD)):
+        for folder, suffix in (("velodyne", "bin"), ("labels", "label")):
+            shutil.copy(drive / f"sequences/00/{folder}/{name}.{suffix}", tmp_path / f"{stem}.{suffix}")
+        source.add(file_job(tmp_path / f"{stem}.bin", tmp_path, HDL_64E))
         window.viewer.wake()
         window.wait_for(lambda: window.points(class_id) > 500, f"scan {name} is drawn")  # noqa: B023
     assert window.page.get_by_text(f"live/{markup}").is_visible()

@@ -27,12 +27,13 @@ from websockets.sync.client import ClientConnection, connect
 
 from elite.cli import main
 from elite.errors import ConfigError
+from elite.prediction_files import file_job
 from elite.streaming import Stream
 from elite.student import SPVCNN, save_student
 from elite.viewer import ScanSource, Viewer, first_choice, open_data, open_window
 from elite.viewer.gate import MESSAGE_BYTES, Gate, GuardedServer, MeteredConnection, listen
 from tests.support.scans import random_scan
-from tests.support.semantickitti import KITTI
+from tests.support.semantickitti import HDL_64E, KITTI
 from tests.support.waiting import PATIENCE_S, wait_until
 
 PROTOCOL = f"viser-v{viser.__version__}"
@@ -141,7 +142,7 @@ def opened(folder: Path, **options) -> Viewer:
     random_scan(np.random.default_rng(0)).tofile(folder / "0.bin")
     np.full(500, 40, "<u4").tofile(folder / "0.label")
     source = ScanSource("live", KITTI)
-    source.add(folder / "0.bin", folder / "0.label")
+    source.add(file_job(folder / "0.bin", folder, HDL_64E))
     return open_window(source, first_choice(source), port=0, **options)
 
 

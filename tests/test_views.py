@@ -26,7 +26,6 @@ from elite.data.dataset import ScoringSet, TrainingSet
 from elite.data.sampler import EpochSampler
 from elite.datasets import SemanticKITTI
 from elite.datasets.dense_labels import DenseLabels, write_dense
-from elite.datasets.formats import count_points
 from elite.errors import ConfigError, DataError
 from elite.geometry import in_volume, point_pixel_pairs, project
 from elite.layout import Layout
@@ -345,7 +344,7 @@ def test_view_of_a_real_frame_has_its_pairs(real_kitti: Path) -> None:
 def test_dense_labels_generated_are_read_from_the_derived_root(drive: Path, tmp_path: Path) -> None:
     made = Layout(tmp_path / "made")
     before = SemanticKITTI(drive, "00", cameras=("image_2",))
-    points = count_points(before.scan_path(0))
+    points = before.count_points(0)
     ids = np.full((HEIGHT, WIDTH), 50, np.uint16)
     for folder in ("image_2_pseudo", "image_2_labels"):
         write_dense(made, "00", "000000", folder, semantic=ids, instance=ids)

@@ -12,7 +12,6 @@ from elite.folder_watch import CHECK_S, POLL_S, Change, FolderWatch
 SETTLE_S = 0.1  # time without a change after which a file that may still be written is complete
 MAX_SETTLE_S = 2.0  # the same, after shorter times were too short
 PATIENCE_S = 10.0  # the same, for a file that its writer has open, or that cannot be a scan
-_POINT = 16  # bytes
 
 
 class FileStamp(NamedTuple):
@@ -30,11 +29,6 @@ class FileStamp(NamedTuple):
         except OSError:
             return cls(0, 0, False) if os.path.lexists(path) else None
         return cls(found.st_size, found.st_mtime_ns, stat.S_ISREG(found.st_mode))
-
-    @property
-    def fits(self) -> bool:
-        """Whether the file can be a scan."""
-        return self.is_regular and self.size > 0 and self.size % _POINT == 0
 
 
 class FileState(Enum):
@@ -70,6 +64,7 @@ class Arrivals:
 
     Args:
         patience_s: time without a change after which a file that cannot be a scan counts as damaged.
+        point_bytes: size of a point in the files.
 
     Attributes:
         files: every file of the folder by name.
@@ -84,8 +79,8 @@ class Arrivals:
         DataError: the folder is missing or cannot be listed.
     """
 
-    def __init__(self, watch: FolderWatch, patience_s: float = PATIENCE_S) -> None:
-        self.watch, self.patience_s, self.settle_s = watch, patience_s, SETTLE_S
+    def __init__(self, watch: FolderWatch, patience_s: float = PATIENCE_S, *, point_bytes: int) -> None:
+        self.watch, self.patience_s, self.settle_s, self._point_bytes = watch, patience_s, SETTLE_S, point_bytes
         self.files: dict[str, ScanFile] = {}
         self.pending: set[str] = set()
         self.complete: list[str] = []
@@ -130,6 +125,10 @@ class Arrivals:
 
     def path(self, name: str) -> Path:
         return self.watch.folder / name
+
+    def fits(self, file: ScanFile) -> bool:
+        """Whether a file can be a scan."""
+        return file.stamp.is_regular and file.stamp.size > 0 and file.stamp.size % self._point_bytes == 0
 
     # ---- reading ------------------------------------------------------------------------------------------------
 
@@ -179,7 +178,7 @@ class Arrivals:
         elif file.stamp != stamp:
             self._change(name, file, stamp)
         if file.state in (FileState.OPEN, FileState.SETTLING):
-            if change in (Change.CLOSED, Change.RENAMED) and stamp.fits:
+            if change in (Change.CLOSED, Change.RENAMED) and self.fits(file):
                 self._move(name, file, FileState.WAITING)
             else:
                 is_open = change is Change.CREATED and stamp.is_regular and not _is_link(self.path(name))
@@ -211,7 +210,7 @@ class Arrivals:
                     names.remove(name)
         self.pending.discard(name)
         if state is FileState.WAITING:
-            (self.complete if file.stamp.fits else self.damaged).append(name)
+            (self.complete if self.fits(file) else self.damaged).append(name)
             self._is_sorted = False
         elif state is not FileState.DONE:
             self.pending.add(name)
@@ -226,7 +225,7 @@ class Arrivals:
             file = self._check(name)
             if file is None:
                 continue
-            needed = self.settle_s if file.stamp.fits else self.patience_s
+            needed = self.settle_s if self.fits(file) else self.patience_s
             if now - file.changed >= (PATIENCE_S if file.state is FileState.OPEN else needed):
                 self._doubtful[name] = now + PATIENCE_S
                 self._move(name, file, FileState.WAITING)

@@ -4,21 +4,18 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import cycle, islice
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32
 
-from elite.datasets.formats import read_points
 from elite.environment import describe
 from elite.errors import ConfigError, DataError
 from elite.inference import Segmenter
-from elite.prediction_files import with_name
+from elite.prediction_files import PredictionJob, with_name
 from elite.test_time_augmentation import ViewLogits
-from elite.types import SegmentationResult
+from elite.types import Scan, SegmentationResult
 
 WARM_UP = 3  # scans before the measurement: buffers grow, and the processor leaves its power-saving state
 Clock = Callable[[], float]
@@ -44,7 +41,7 @@ class LatencyReport:
     """Latency of ``runs`` calls on ``scans`` scans of ``points`` points on average, with the conditions.
 
     Attributes:
-        whole: from the file in memory as (N, 4) float32 to all labels.
+        whole: from the scan in memory to all labels.
         stages: its steps crop, geometry, network and labels. Their means add up to the mean of ``whole``; percentiles
             do not. Without the native kernels, geometry is part of network.
         read: from the file to memory, mostly from the system's cache; not part of ``whole``.
@@ -86,16 +83,16 @@ class LatencyReport:
 
 def measure(
     segmenter: Segmenter,
-    scans: Sequence[Path],
+    jobs: Sequence[PredictionJob],
     rounds: int = 5,
     *,
-    progress: Callable[[Iterable[Path]], Iterable[Path]] = iter,
+    progress: Callable[[Iterable[PredictionJob]], Iterable[PredictionJob]] = iter,
     clock: Clock = time.perf_counter,
 ) -> LatencyReport:
-    """Label every scan ``rounds`` times, one after the other, in order; nothing is written.
+    """Label the scan of every job ``rounds`` times, one after the other, in order; nothing is written.
 
     Args:
-        progress: wraps the paths, for a progress bar.
+        progress: wraps the jobs, for a progress bar.
         clock: time in seconds.
 
     Raises:
@@ -104,14 +101,14 @@ def measure(
     """
     if rounds < 1:
         raise ConfigError(f"rounds: expected at least 1, found {rounds}. Give more rounds.")
-    if not scans:
+    if not jobs:
         raise DataError("scans: expected at least one, found none. Give a scan.")
-    for path in islice(cycle(scans), WARM_UP):
-        _timed_file(segmenter, path, clock)
-    runs = [_timed_file(segmenter, path, clock) for path in progress([*scans] * rounds)]
+    for job in islice(cycle(jobs), WARM_UP):
+        _timed_job(segmenter, job, clock)
+    runs = [_timed_job(segmenter, job, clock) for job in progress([*jobs] * rounds)]
     conditions = describe()
     return LatencyReport(
-        scans=len(scans),
+        scans=len(jobs),
         points=fmean(points for points, _ in runs),
         runs=len(runs),
         whole=TimeStatistics.of([sum(ms for name, ms in times.items() if name != "read") for _, times in runs]),
@@ -126,23 +123,23 @@ def measure(
     )
 
 
-def _timed_file(segmenter: Segmenter, path: Path, clock: Clock) -> tuple[int, dict[str, float]]:
+def _timed_job(segmenter: Segmenter, job: PredictionJob, clock: Clock) -> tuple[int, dict[str, float]]:
     """Return (number of points, milliseconds by step)."""
     start = clock()
-    values = read_points(path)
+    scan = job.read()
     read = 1000 * (clock() - start)
     try:
-        _, times = timed(segmenter, values, clock)
+        _, times = timed(segmenter, scan, clock)
     except DataError as error:
-        raise with_name(error, path) from error
-    return len(values), {"read": read, **times}
+        raise with_name(error, job.scan) from error
+    return len(scan), {"read": read, **times}
 
 
 @torch.inference_mode()
 def timed(
-    segmenter: Segmenter, values: Float32[np.ndarray, "n 4"], clock: Clock = time.perf_counter
+    segmenter: Segmenter, scan: Scan, clock: Clock = time.perf_counter
 ) -> tuple[SegmentationResult, dict[str, float]]:
-    """Return ``segmenter(values[:, :3], values[:, 3])``, and the milliseconds of each of its steps."""
+    """Return ``segmenter.segment(scan)``, and the milliseconds of each of its steps."""
     times: dict[str, float] = {}
     last = clock()
 
@@ -153,7 +150,7 @@ def timed(
         now = clock()
         times[step], last = times.get(step, 0.0) + 1000 * (now - last), now
 
-    crop = segmenter.crop(values[:, :3], values[:, 3])
+    crop = segmenter.crop(scan.points, scan.remission)
     finish("crop")
 
     def predictions() -> Iterator[ViewLogits]:

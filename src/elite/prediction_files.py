@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from elite.datasets import Dataset
-from elite.datasets.formats import count_points, read_scan
+from elite.datasets.scan_files import count_points, read_scan
 from elite.errors import DataError, EliteError, is_out_of_memory
 from elite.files import write_bytes
 from elite.inference import Segmenter
 from elite.layout import Layout
+from elite.sensor import SensorSpec
 from elite.types import Scan
 
 
@@ -18,36 +20,43 @@ class PredictionJob:
     """A scan file and the file of its labels.
 
     Attributes:
+        read, count: read the scan, and count its points from the size of its file; both raise DataError.
         confidence: file of the confidences; None = they are not written.
-        read, count: read the scan, and count its points, in the format of its data set.
     """
 
     scan: Path
     labels: Path
+    read: Callable[[], Scan]
+    count: Callable[[], int]
     confidence: Path | None = None
-    read: Callable[[Path], Scan] = read_scan
-    count: Callable[[Path], int] = count_points
 
     def is_done(self) -> bool:
         """Whether every output exists with 4 bytes for each point of the scan."""
         outputs = [self.labels, *([self.confidence] if self.confidence else [])]
         try:
-            return all(path.stat().st_size == 4 * self.count(self.scan) for path in outputs)
+            return all(path.stat().st_size == 4 * self.count() for path in outputs)
         except (OSError, DataError):
             return False
 
 
 def dataset_jobs(dataset: Dataset, out: Path) -> list[PredictionJob]:
     """Jobs for all scans of a data set, with labels in ``out`` (see ``elite.layout``)."""
-    layout, number = Layout(out), {dataset.scan_path(i): i for i in range(len(dataset))}
+    layout = Layout(out)
+    return [
+        PredictionJob(
+            dataset.scan_path(i),
+            layout.prediction(*dataset.ids[i]),
+            partial(dataset.scan, i),
+            partial(dataset.count_points, i),
+        )
+        for i in range(len(dataset))
+    ]
 
-    def read(scan: Path) -> Scan:
-        return dataset.scan(number[scan])
 
-    def count(scan: Path) -> int:
-        return dataset.count_points(number[scan])
-
-    return [PredictionJob(s, layout.prediction(*dataset.ids[i]), read=read, count=count) for s, i in number.items()]
+def file_job(scan: Path, out: Path, sensor: SensorSpec) -> PredictionJob:
+    """Job for a scan file of a sensor, with labels in ``out``/NAME.label for NAME.bin or NAME.pcd.bin."""
+    labels = out / f"{scan.stem.removesuffix('.pcd')}.label"
+    return PredictionJob(scan, labels, partial(read_scan, scan, sensor), partial(count_points, scan, sensor))
 
 
 @dataclass
@@ -79,7 +88,7 @@ def predict_files(
     summary = PredictionSummary()
     for job in jobs:
         try:
-            result = segmenter.segment(job.read(job.scan), job.scan)
+            result = segmenter.segment(job.read(), job.scan)
         except (DataError, MemoryError, RuntimeError) as error:
             failed(job, _failure(job.scan, error))
             summary.failed += 1

@@ -1,4 +1,4 @@
-"""Label scans as they appear in a folder: a sensor's driver writes NAME.bin, the stream writes NAME.label."""
+"""Label scans as they appear in a folder: a driver writes NAME.bin, the stream writes NAME.label."""
 
 import math
 import os
@@ -16,7 +16,7 @@ from elite.errors import ConfigError
 from elite.files import make_folder
 from elite.folder_watch import FolderWatch
 from elite.inference import Segmenter
-from elite.prediction_files import PredictionJob, predict_files
+from elite.prediction_files import PredictionJob, file_job, predict_files
 
 NOTICE_S = 1.0  # shortest time between two messages of the same kind
 
@@ -66,6 +66,8 @@ class Outcome(Enum):
 
 class Stream:
     """Label FOLDER/NAME.bin into OUT/NAME.label (raw ids), ordered by name, so numbers need leading zeros.
+
+    Files have the columns, axes and remission of the sensor that the student was trained with.
 
     A scan is read once it has been renamed into the folder or closed by its writer. Where the system does not report
     this (files that existed at the start, links, network file systems, systems other than Linux), a file must not
@@ -123,7 +125,8 @@ class Stream:
         make_folder(self.out)
         self._earlier = {name: False for name in os.listdir(self.out) if name.endswith(".label")}
         with FolderWatch(self.folder, ".bin", clock=self.clock, sleep=self.sleep) as watch:
-            arrivals = Arrivals(watch, SETTLE_S if once else min(PATIENCE_S, idle or PATIENCE_S))
+            patience = SETTLE_S if once else min(PATIENCE_S, idle or PATIENCE_S)
+            arrivals = Arrivals(watch, patience, point_bytes=self.segmenter.sensor.point_bytes)
             try:
                 self._start(arrivals, once)
                 self._follow(arrivals, math.inf if idle is None else idle, once)
@@ -182,12 +185,12 @@ class Stream:
     # ---- labels -------------------------------------------------------------------------------------------------
 
     def _job(self, name: str) -> PredictionJob:
-        return PredictionJob(self.folder / name, self.out / f"{Path(name).stem}.label")
+        return file_job(self.folder / name, self.out, self.segmenter.sensor)
 
     def _keep(self, arrivals: Arrivals, name: str) -> bool:
         """Keep labels that existed before the start and fit the scan, unless another scan has replaced it since."""
         job = self._job(name)
-        if self._earlier.get(job.labels.name, True) or not (arrivals.files[name].stamp.fits and job.is_done()):
+        if self._earlier.get(job.labels.name, True) or not (arrivals.fits(arrivals.files[name]) and job.is_done()):
             return False
         self._earlier[job.labels.name] = True
         self._finish(arrivals, name, Outcome.KEPT)

@@ -16,9 +16,10 @@ from PIL import Image
 from elite.config import AdapterConfig, StudentConfig, TeacherConfig, TrainConfig, plain
 from elite.datasets.check import check
 from elite.datasets.dense_labels import DenseLabels, encode_ids, read_dense
-from elite.datasets.formats import read_cameras, read_image, read_labels, read_poses, read_scan
+from elite.datasets.formats import read_cameras, read_image, read_labels, read_poses
 from elite.datasets.input_guard import examine
 from elite.datasets.scan_encoding import find_other_encoding
+from elite.datasets.scan_files import read_scan
 from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import CheckpointError, DataError
 from elite.evaluation import Prediction, ScoreCounts, evaluate, saved_predictions
@@ -27,7 +28,7 @@ from elite.layout import SPLITS, Layout, parse_frames, parse_names, parse_sequen
 from elite.student import SPVCNN, load_student, save_student
 from elite.types import Scan, SegmentationResult
 from tests.support.scans import CALIBRATION, RAW_IDS, random_scan, write_frame
-from tests.support.semantickitti import KITTI
+from tests.support.semantickitti import HDL_64E, KITTI
 
 POINTS = 12
 SHARED: dict[Path, Any] = {}  # what takes long to build, by its folder
@@ -75,7 +76,7 @@ def make_scan(folder: Path) -> list[Path]:
 
 def use_scan(folder: Path) -> None:
     """Check that a readable scan has finite points."""
-    scan = read_scan(folder / "a.bin")
+    scan = read_scan(folder / "a.bin", HDL_64E)
     assert np.isfinite(scan.points).all()
     assert len(scan.points) == len(scan.remission) > 0
 
@@ -129,12 +130,12 @@ def make_layouts(folder: Path) -> list[Path]:
 def use_layouts(folder: Path) -> None:
     """An encoding that is found has a name; a scan that is read is examined without an error."""
     for path in changed(folder / "five.bin", folder / "double.bin"):
-        found = find_other_encoding(path.read_bytes())
+        found = find_other_encoding(path.read_bytes(), HDL_64E)
         assert found is None or found
         if SHARED[path] == path.read_bytes():
             assert found
             return
-    examine(read_scan(path), StudentConfig.volume)
+    examine(read_scan(path, HDL_64E), StudentConfig.volume)
 
 
 def make_poses(folder: Path) -> list[Path]:

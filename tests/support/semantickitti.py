@@ -1,8 +1,10 @@
-"""Classes of the SemanticKITTI single-scan benchmark, and its learning map as published."""
+"""Classes of the SemanticKITTI single-scan benchmark, its learning map as published, and its sensor."""
 
+from elite.sensor import load_sensor
 from elite.taxonomy import load_taxonomy
 
 KITTI = load_taxonomy("semantickitti")
+HDL_64E = load_sensor("hdl-64e")
 
 RAW_TO_TRAIN = {
     **dict.fromkeys((0, 1, 52, 99), 0),

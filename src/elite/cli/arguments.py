@@ -2,14 +2,14 @@
 
 from argparse import Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from elite.cli.parser import Flag, Parser, check_data, check_model, check_scans
 from elite.errors import ConfigError
 from elite.paths import expanded
 
 if TYPE_CHECKING:
-    from elite.taxonomy import Taxonomy
+    from elite.datasets import Dataset
 
 BACKENDS = ("auto", "native", "torch", "spconv")
 PRECISIONS = ("fp32", "bf16")
@@ -24,13 +24,13 @@ def add_model(parser: Parser, *, optional: bool = False) -> None:
 
 def add_data(parser: Parser, *, optional: bool = False) -> None:
     """Add the positional argument DATA: a data set."""
-    text = "Data set: the folder that contains sequences/."
+    text = "Data set: the folder that contains sequences/ or v1.0-trainval/."
     parser.add("data", type=expanded, check=check_data, metavar="DATA", nargs="?" if optional else None, help=text)
 
 
 def add_scans(parser: Parser) -> None:
     """Add the positional argument DATA: a data set or scans."""
-    text = "Data set, folder of .bin files, or .bin files."
+    text = "Data set, folder of .bin files, or .bin files of the sensor of MODEL."
     parser.add("data", type=expanded, check=check_scans, metavar="DATA", nargs="+", help=text)
 
 
@@ -55,10 +55,10 @@ def output_path(out: Path | None, positional: Path | None) -> Path:
 def add_selection(parser: Parser, *, split: bool = False) -> None:
     """Add the options that select sequences and frames."""
     if split:
-        text = "Split (train, valid, test) or sequence numbers, such as 00,08."
+        text = "Split or sequences: train, valid (of nuScenes: val), test, 00,08 or scene-0061."
         parser.add("--split", default="valid", metavar="NAME", help=text)
     else:
-        text = "Sequences: split names or numbers, such as 00,08 (default: all)."
+        text = "Splits or sequences, such as train, 00,08 or scene-0061 (default: all)."
         parser.add("--sequences", metavar="NAME", help=text)
     parser.add("--frames", metavar="RANGES", help="Frames within each sequence, such as 0-2,7 (default: all).")
 
@@ -67,26 +67,24 @@ def add_labels(parser: Parser) -> None:
     parser.add("--labels", default="labels", metavar="NAME", help="Label folder: labels, labels_partial, scribbles.")
 
 
-def add_taxonomy(parser: Parser, text: str = " (default: those of the data set's format)") -> None:
-    """Add --taxonomy; ``text`` describes a default that is computed."""
-    text = f"Classes of the labels: a packaged taxonomy or a YAML file{text}."
+def add_format(parser: Parser, classes: str = "those of its format") -> None:
+    """Add --format and --taxonomy, which ``open_data`` reads; ``classes`` describes the default of the second."""
+    text = "Format of the data set: semantickitti, nuscenes, or a class package.module:Class (default: recognised)."
+    parser.add("--format", metavar="NAME", help=text)
+    text = f"Classes of its labels: a packaged taxonomy or a YAML file (default: {classes})."
     parser.add("--taxonomy", metavar="NAME|YAML", help=text)
 
 
-def given_taxonomy(args: Namespace) -> "Taxonomy | None":
-    """Return the taxonomy of ``add_taxonomy``; None if the option is not given.
+def open_data(root: Path, args: Namespace, **options: Any) -> "Dataset":
+    """Open a data set with the options of ``add_format`` and those of its reader; errors as ``open_dataset``."""
+    from elite.datasets import open_dataset
 
-    Raises:
-        ConfigError: an unknown name, or a file that describes no taxonomy.
-    """
-    from elite.taxonomy import load_taxonomy
-
-    return None if args.taxonomy is None else load_taxonomy(args.taxonomy)
+    return open_dataset(root, args.format, taxonomy=args.taxonomy, **options)
 
 
 def add_cameras(parser: Parser, default: str | None, text: str = "") -> None:
     """Add --cameras; ``text`` describes a default that is computed."""
-    text = f"Image folders, such as image_2,image_3, or none{text}."
+    text = f"Cameras, such as image_2,image_3 or CAM_FRONT,CAM_BACK, or none{text}."
     parser.add("--cameras", default=default, metavar="NAMES", help=text)
 
 

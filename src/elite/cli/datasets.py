@@ -7,12 +7,13 @@ from typing import Any
 from elite.cli.arguments import (
     add_cameras,
     add_data,
+    add_format,
     add_json,
     add_labels,
     add_output,
     add_selection,
     add_strict,
-    add_taxonomy,
+    open_data,
     output_path,
 )
 from elite.cli.outputs import FAULTY, save_json
@@ -31,18 +32,10 @@ _MAX_FAULTS = 20  # printed; --json has all
 
 def check(args: Namespace) -> int:
     """Check all files of a data set. Exit status 1 if there are faults."""
-    from elite.datasets import open_dataset
     from elite.datasets.check import check as run
 
     cameras: dict[str, Any] = {} if args.cameras is None else {"cameras": parse_names(args.cameras)}
-    dataset = open_dataset(
-        args.data,
-        taxonomy=args.taxonomy,
-        sequences=args.sequences,
-        frames=args.frames,
-        labels=args.labels,
-        **cameras,
-    )
+    dataset = open_data(args.data, args, sequences=args.sequences, frames=args.frames, labels=args.labels, **cameras)
     reports = run(dataset, progress=lambda items, total: progress(items, total, name="check"))
     doubtful = [line for report in reports for line in report.doubtful]
     faults = [fault for report in reports for fault in report.faults] + (doubtful if args.strict else [])
@@ -61,7 +54,7 @@ def _check_arguments(parser: Parser) -> None:
     add_data(parser)
     add_selection(parser)
     add_labels(parser)
-    add_taxonomy(parser)
+    add_format(parser)
     add_cameras(parser, None, " (default: image_2 of SemanticKITTI, all six of nuScenes)")
     add_strict(parser)
     add_json(parser)

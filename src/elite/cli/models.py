@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 from elite.cli.arguments import (
     add_compute,
     add_data,
+    add_format,
     add_json,
     add_labels,
     add_model,
     add_output,
     add_scans,
     add_selection,
-    add_taxonomy,
+    open_data,
     output_path,
 )
 from elite.cli.outputs import FAULTY, percent, save_json
@@ -30,6 +31,7 @@ from elite.terminal import notice, progress, say
 
 if TYPE_CHECKING:
     from elite.prediction_files import PredictionJob
+    from elite.sensor import SensorSpec
 
 _TRAIN_SETTINGS = {
     "Run": ("out", "overwrite", "resume", "init", "init_classes", "epochs", "steps", "val_every", "seed"),
@@ -89,13 +91,10 @@ def evaluate(args: Namespace) -> int:
     if args.predictions and args.votes != 1:
         raise ConfigError("--votes: expected a MODEL, found --predictions. Use 'elite predict --votes' instead.")
 
-    from elite.datasets import open_dataset
     from elite.evaluation import by_segmenter, saved_predictions
     from elite.evaluation import evaluate as run
 
-    dataset = open_dataset(
-        args.data, taxonomy=args.taxonomy, sequences=args.split, frames=args.frames, labels=args.labels, cameras=()
-    )
+    dataset = open_data(args.data, args, sequences=args.split, frames=args.frames, labels=args.labels, cameras=())
     report_unused(dataset)
     made_with: dict[str, Any] = {}
     if args.predictions:
@@ -120,7 +119,7 @@ def _evaluate_arguments(parser: Parser) -> None:
     parser.add("--predictions", type=expanded, metavar="FOLDER", help=text)
     add_selection(parser, split=True)
     add_labels(parser)
-    add_taxonomy(parser)
+    add_format(parser)
     add_json(parser)
     add_compute(parser)
 
@@ -163,11 +162,11 @@ def predict(args: Namespace) -> int:
     """Label scans with a student. Reads scans only."""
     from elite.prediction_files import predict_files
 
-    jobs = _jobs(args.data, args.out, args.sequences, args.frames, args.confidence)
+    segmenter = load_segmenter(args.model, args)
+    jobs = _jobs(args, segmenter.sensor)
     make_folder(args.out)
     todo = [job for job in jobs if not (args.skip_existing and job.is_done())]
     _refuse_ground_truth(todo, args.out)
-    segmenter = load_segmenter(args.model, args)
     failures: list[EliteError] = []
     done = predict_files(segmenter, progress(todo, name="predict"), lambda _, error: failures.append(error))
     kept = len(jobs) - len(todo)
@@ -189,19 +188,20 @@ def _predict_arguments(parser: Parser) -> None:
     text = "Folder to write labels to: the layout of the data set, or NAME.label."
     parser.add("-o", "--out", type=expanded, required=True, metavar="OUT", help=text)
     add_selection(parser)
+    add_format(parser)
     parser.add("--confidence", action=Flag, help="Also write NAME.confidence: float32 per point.")
     parser.add("--skip-existing", action=Flag, help="Skip scans that have complete outputs.")
     add_compute(parser)
 
 
-def _jobs(
-    inputs: list[Path], out: Path, sequences: str | None, frames: str | None, confidence: bool
-) -> list["PredictionJob"]:
+def _jobs(args: Namespace, sensor: "SensorSpec") -> list["PredictionJob"]:
     """Pair the scans with their output files."""
-    jobs = find_scans(inputs, sequences, frames, out)
+    jobs = find_scans(args, sensor, args.out)
     if len({job.labels for job in jobs}) < len(jobs):
-        raise DataError(f"{out}: expected scans of different names, found the same name twice. Predict them apart.")
-    return [replace(job, confidence=job.labels.with_suffix(".confidence") if confidence else None) for job in jobs]
+        raise DataError(
+            f"{args.out}: expected scans of different names, found the same name twice. Predict them apart."
+        )
+    return [replace(job, confidence=job.labels.with_suffix(".confidence")) for job in jobs] if args.confidence else jobs
 
 
 def _refuse_ground_truth(jobs: list["PredictionJob"], out: Path) -> None:

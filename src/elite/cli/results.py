@@ -3,7 +3,7 @@
 from argparse import Namespace
 from functools import partial
 
-from elite.cli.arguments import add_cameras, add_device, add_json, add_strict, add_taxonomy, given_taxonomy
+from elite.cli.arguments import add_cameras, add_device, add_format, add_json, add_strict
 from elite.cli.outputs import save_json
 from elite.cli.parser import Command, Parser, check_data, count
 from elite.errors import ConfigError
@@ -15,9 +15,11 @@ from elite.terminal import say
 def report(args: Namespace) -> int:
     """Write a self-contained page with curves, scores and pictures to RUN/report/index.html."""
     from elite.report import report_evaluation, report_run
+    from elite.taxonomy import load_taxonomy
 
-    options = {"data": args.data, "frames": args.frames, "device": args.device, "strict": args.strict}
-    options["taxonomy"] = given_taxonomy(args)
+    names = ("data", "format", "frames", "device", "strict")
+    options = {name: getattr(args, name) for name in names}
+    options["taxonomy"] = None if args.taxonomy is None else load_taxonomy(args.taxonomy)
     if args.cameras is not None:
         options["cameras"] = parse_names(args.cameras)
     scored = {"predictions": args.predictions, "checkpoint": args.model}
@@ -42,8 +44,9 @@ def _report_arguments(parser: Parser) -> None:
     text = "Predictions that the evaluation has scored."
     parser.add("--predictions", type=expanded, metavar="FOLDER", help=text)
     parser.add("--model", type=expanded, metavar="MODEL", help="Student that the evaluation has scored.")
-    add_cameras(parser, None, " (default: those of the teacher, otherwise image_2)")
-    add_taxonomy(parser, " (default: that of the student, otherwise of the evaluation)")
+    add_format(parser, "those of the student, otherwise of the evaluation")
+    text = " (default: those of the teacher, otherwise image_2 of SemanticKITTI, all six of nuScenes)"
+    add_cameras(parser, None, text)
     parser.add("--frames", type=count, default=3, metavar="N", help="Number of frames with pictures.")
     add_device(parser)
     add_strict(parser)

@@ -4,6 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from elite.cli.arguments import open_data
 from elite.errors import ConfigError, DataError
 from elite.terminal import notice
 
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     from elite.datasets import Dataset
     from elite.inference import Segmenter
     from elite.prediction_files import PredictionJob
+    from elite.sensor import SensorSpec
+
+_OF_DATA_SETS = ("sequences", "frames", "format", "taxonomy")
 
 
 def load_segmenter(model: Path, args: Namespace) -> "Segmenter":
@@ -30,37 +34,34 @@ def load_segmenter(model: Path, args: Namespace) -> "Segmenter":
     )
 
 
-def find_scans(
-    inputs: list[Path], sequences: str | None, frames: str | None, out: Path = Path()
-) -> list["PredictionJob"]:
-    """Find scans, each with the file of its labels below the folder ``out``.
+def find_scans(args: Namespace, sensor: "SensorSpec", out: Path = Path()) -> list["PredictionJob"]:
+    """Find the scans of DATA, each with the file of its labels below the folder ``out``.
 
     Labels of a data set are sequences/SS/predictions/NAME.label. Those of loose scans are NAME.label.
 
     Args:
-        inputs: one data set, or folders of .bin files and .bin files.
-        sequences: selection within a data set.
-        frames: selection within its sequences.
+        args: options of ``add_scans``, ``add_selection`` and ``add_format``.
+        sensor: LiDAR of loose scans.
+        out: folder of the labels.
 
     Raises:
-        ConfigError: a selection among loose scans.
+        ConfigError: options of a data set for loose scans.
         DataError: no scan found.
     """
-    from elite.datasets import is_dataset, open_dataset
-    from elite.prediction_files import PredictionJob, dataset_jobs
+    from elite.datasets import is_dataset
+    from elite.prediction_files import dataset_jobs, file_job
 
-    if len(inputs) == 1 and is_dataset(inputs[0]):
-        dataset = open_dataset(inputs[0], sequences=sequences, frames=frames, cameras=())
+    first, *others = args.data
+    if not others and (args.format or is_dataset(first)):
+        dataset = open_data(first, args, sequences=args.sequences, frames=args.frames, cameras=())
         report_unused(dataset)
         return dataset_jobs(dataset, out)
-    if sequences or frames:
-        raise ConfigError(
-            "--sequences, --frames: expected a selection within a data set, found loose scans. List the scans instead."
-        )
-    files = [f for path in inputs for f in (_loose_scans(path) if path.is_dir() else [path])]
+    if given := [f"--{name}" for name in _OF_DATA_SETS if getattr(args, name)]:
+        raise ConfigError(f"{', '.join(given)}: expected one data set, found loose scans. List the scans instead.")
+    files = [f for path in args.data for f in (_loose_scans(path) if path.is_dir() else [path])]
     if not files:
-        raise DataError(f"{inputs[0]}: expected .bin files or a data set, found neither. Check the path.")
-    return [PredictionJob(f, out / f"{f.stem}.label") for f in files]
+        raise DataError(f"{first}: expected .bin files or a data set, found neither. Check the path.")
+    return [file_job(file, out, sensor) for file in files]
 
 
 def _loose_scans(folder: Path) -> list[Path]:

@@ -3,7 +3,7 @@
 from argparse import Namespace
 from contextlib import nullcontext
 
-from elite.cli.arguments import add_compute, add_json, add_model, add_scans, add_selection
+from elite.cli.arguments import add_compute, add_format, add_json, add_model, add_scans, add_selection
 from elite.cli.outputs import FAULTY, save_json
 from elite.cli.parser import Command, Flag, Parser, check_folder, count
 from elite.cli.scans import find_scans, load_segmenter
@@ -15,8 +15,6 @@ from elite.terminal import progress, say
 
 def bench(args: Namespace) -> int:
     """Measure the time from raw points to labels, by stage."""
-    scans = [job.scan for job in find_scans(args.data, args.sequences, args.frames)]
-
     import torch
 
     from elite.latency import measure
@@ -24,7 +22,8 @@ def bench(args: Namespace) -> int:
     if args.threads is not None:
         torch.set_num_threads(args.threads)
     segmenter = load_segmenter(args.model, args)
-    report = measure(segmenter, scans, args.rounds, progress=lambda paths: progress(paths, name="bench"))
+    jobs = find_scans(args, segmenter.sensor)
+    report = measure(segmenter, jobs, args.rounds, progress=lambda jobs: progress(jobs, name="bench"))
     say("\n".join(report.lines()))
     save_json(args, report.to_dict())
     return 0
@@ -35,6 +34,7 @@ def _bench_arguments(parser: Parser) -> None:
     add_model(parser)
     add_scans(parser)
     add_selection(parser)
+    add_format(parser)
     parser.add("--rounds", type=count, default=5, metavar="N", help="Number of runs per scan.")
     parser.add("--threads", type=count, metavar="N", help="Number of CPU threads (default: that of PyTorch).")
     add_json(parser)
@@ -81,7 +81,7 @@ def stream(args: Namespace) -> int:
 
 def _stream_arguments(parser: Parser) -> None:
     add_model(parser)
-    text = "Folder that .bin scans are renamed into."
+    text = "Folder that .bin scans of the sensor of MODEL are renamed into."
     parser.add("folder", type=expanded, check=check_folder, metavar="FOLDER", help=text)
     text = "Folder to write NAME.label to."
     parser.add("-o", "--out", type=expanded, required=True, metavar="OUT", help=text)

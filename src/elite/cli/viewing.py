@@ -9,11 +9,10 @@ from elite.cli.arguments import (
     add_cameras,
     add_compute,
     add_data,
+    add_format,
     add_labels,
     add_model,
     add_selection,
-    add_taxonomy,
-    given_taxonomy,
 )
 from elite.cli.parser import Command, Flag, Parser
 from elite.cli.scans import load_segmenter, report_unused
@@ -44,12 +43,13 @@ def view(args: Namespace) -> int:
         open_window,
     )
 
-    taxonomy, predictor, teacher = given_taxonomy(args), None, None
+    predictor = teacher = None
     if args.model:
         predictor = StudentPredictor(load_segmenter(args.model, args))
         teacher = TeacherPredictor(args.model, args.device) if has_teacher(args.model) else None
     source = open_data(
         args.data,
+        args.format,
         sequences=args.sequences,
         frames=args.frames,
         labels=args.labels,
@@ -59,7 +59,7 @@ def view(args: Namespace) -> int:
         predictor=predictor,
         predictions=args.predictions,
         teacher=teacher,
-        taxonomy=taxonomy,
+        taxonomy=args.taxonomy,
     )
     report_unused(source.dataset)
     choice = first_choice(source, light=args.light, safe=args.safe_colors)
@@ -75,14 +75,14 @@ def _view_arguments(parser: Parser) -> None:
     add_data(parser)
     text = "Folder written by 'elite predict', to show instead of the labels of a MODEL."
     parser.add("--predictions", type=expanded, metavar="FOLDER", help=text)
-    text = "Folders of dense labels (default: image_2_pseudo, ...)."
+    text = "Folders of pseudo-labels of images (default: image_2_pseudo or CAM_FRONT_pseudo, ...)."
     parser.add("--pseudo", metavar="NAMES", help=text)
     text = "Folder that 'elite pseudo-label -o' has written, if it is not DATA."
     parser.add("--derived", type=expanded, metavar="FOLDER", help=text)
     add_cameras(parser, None, " (default: all)")
     add_selection(parser)
     add_labels(parser)
-    add_taxonomy(parser, " (default: that of MODEL, otherwise of DATA)")
+    add_format(parser, "those of MODEL, otherwise of its format")
     add_window(parser)
     add_compute(parser)
 
@@ -106,7 +106,7 @@ def live_window(
     ) as viewer:
 
         def show(job: "PredictionJob") -> None:
-            source.add(job.scan, job.labels)
+            source.add(job)
             viewer.wake()
 
         notify(f"open {viewer.url} in a browser")

@@ -94,6 +94,12 @@ class DenseLabels:
             for camera in self.folders
         }
 
+    @property
+    def present(self) -> tuple[str, ...]:
+        """Folders with labels of a selected sequence."""
+        cameras = {camera for (_, camera), names in self._names.items() if names}
+        return tuple(folder for camera, folder in self.folders.items() if camera in cameras)
+
     def cameras(self, i: int) -> tuple[str, ...]:
         """Return the cameras whose image of this frame has dense labels."""
         if not self.folders:

@@ -1,71 +1,19 @@
-"""Readers of SemanticKITTI's files: scans, labels, calibrations, poses and images."""
+"""Readers of labels, calibrations and poses in SemanticKITTI's layout, and of images."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Float32, UInt8, UInt16, UInt32
+from jaxtyping import Float, UInt8, UInt16, UInt32
 from PIL import Image
 
 from elite.datasets.calibration import decode_text, parse_matrix, read_calibration
-from elite.datasets.scan_encoding import find_other_encoding
 from elite.errors import DataError
-from elite.files import SCAN_BYTES, TEXT_BYTES, file_size, open_image, read_file
+from elite.files import SCAN_BYTES, TEXT_BYTES, open_image, read_file
 from elite.layout import CAMERAS
-from elite.types import Camera, Scan
+from elite.types import Camera
 
 _REMEDY = "Check the path and the archive."
-
-
-def read_points(path: Path) -> Float32[np.ndarray, "n 4"]:
-    """Read x y z remission as stored. NaN and single implausible points are accepted.
-
-    Raises:
-        DataError: the file is missing, its size is not a multiple of 16 bytes, or its numbers have another encoding.
-    """
-    data = read_part(path, "a scan", SCAN_BYTES)
-    if (found := find_other_encoding(data)) is not None:
-        raise DataError(
-            f"{path}: expected float32 x y z remission (16 bytes a point), found {found}. Convert it: write "
-            "points[:, :4] as float32, with remission in 0..1."
-        )
-    if len(data) % 16:
-        raise DataError(
-            f"{path}: expected a multiple of 16 bytes (float32 x y z remission), found {len(data)} bytes. Copy the "
-            "truncated file again."
-        )
-    return np.frombuffer(data, "<f4").reshape(-1, 4)
-
-
-def read_scan(path: Path) -> Scan:
-    """Read a scan with finite numbers only.
-
-    Raises:
-        DataError: unreadable, truncated, empty, or with NaN or infinite numbers.
-    """
-    values = read_points(path)
-    if not len(values):
-        raise DataError(f"{path}: expected at least one point, found none. Exclude the scan or copy it again.")
-    finite = np.isfinite(values)
-    if not finite.all():
-        bad = int((~finite).any(axis=1).sum())
-        raise DataError(
-            f"{path}: expected finite numbers, found NaN or infinity in {bad} of {len(values)} points. Remove them "
-            "from the scan and its labels."
-        )
-    return Scan(np.ascontiguousarray(values[:, :3]), np.ascontiguousarray(values[:, 3]))
-
-
-def count_points(scan_path: Path) -> int:
-    """Count the points of a scan from the size of its file.
-
-    Raises:
-        DataError: the file is missing, too large, or not a regular file.
-    """
-    try:
-        return file_size(scan_path, SCAN_BYTES) // 16
-    except OSError as error:
-        raise unreadable(scan_path, "a scan", error) from error
 
 
 def read_labels(

@@ -31,7 +31,7 @@ FORMATS = {
 
 
 def open_dataset(
-    root: str | Path, format: str | None = None, *, taxonomy: str | None = None, **options: Any
+    root: str | Path, format: str | None = None, *, taxonomy: str | Taxonomy | None = None, **options: Any
 ) -> Dataset:
     """Open a data set.
 
@@ -39,7 +39,7 @@ def open_dataset(
         root: its folder.
         format: one of ``FORMATS``, or a class ``package.module:Class`` that implements ``Dataset`` and is made with the
             root and the options; None = recognised by its files.
-        taxonomy: name or file of the classes of its labels; None = those of the format.
+        taxonomy: classes of its labels, or their name or file; None = those of the format.
         **options: arguments of the reader, such as ``sequences="train"``.
 
     Raises:
@@ -48,7 +48,7 @@ def open_dataset(
     """
     path = expanded(root)
     if taxonomy is not None:
-        options["taxonomy"] = load_taxonomy(taxonomy)
+        options["taxonomy"] = taxonomy if isinstance(taxonomy, Taxonomy) else load_taxonomy(taxonomy)
     if format is not None and ":" in format:
         return make_plugin(format, Dataset, path, **options)
     return _format_of(path, format).reader(path, **options)  # type: ignore[call-arg]

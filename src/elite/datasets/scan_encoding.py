@@ -1,7 +1,9 @@
-"""Encoding of a scan file, inferred from its numbers: float32 x y z remission, or another one."""
+"""Encoding of a scan file, inferred from its numbers: the float32 columns of its sensor, or another one."""
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Float32
+
+from elite.sensor import SensorSpec
 
 _MAGIC = {
     b"\x93NUMPY": ".npy",
@@ -15,40 +17,48 @@ _FARTHEST, _BRIGHTEST_RAW = 2000.0, 65_535.0  # metres; largest intensity of any
 _EARTH = 1e8  # metres: larger than all map coordinates
 _FEWEST_JUDGED = 64  # points: fewer may have any numbers by chance
 _IMPLAUSIBLE = 0.01  # share of rows
-_LAYOUTS = (("<f4", 5), ("<f4", 6), ("<f4", 7), ("<f4", 8), ("<f4", 3), ("<f8", 4), ("<f8", 5), ("<f8", 3))
+_LAYOUTS = (("<f4", 4), ("<f4", 5), ("<f4", 6), ("<f4", 7), ("<f4", 8), ("<f4", 3), ("<f8", 4), ("<f8", 5), ("<f8", 3))
 
 
-def find_other_encoding(data: bytes) -> str | None:
-    """Describe the encoding of a scan file that is not float32 x y z remission; None if it is.
+def find_other_encoding(data: bytes, sensor: SensorSpec) -> str | None:
+    """Describe the encoding of a scan file that does not have the float32 columns of its sensor; None if it has.
 
     Another encoding requires implausible float32 numbers, and plausible ones that vary less from point to point. The
     size of the file proves nothing: each scan with an even number of points also fits float64.
     """
     if (kind := next((kind for magic, kind in _MAGIC.items() if data.startswith(magic)), None)) is not None:
         return f"the contents of a {kind} file"
-    if len(data) < 16 * _FEWEST_JUDGED:
+    if len(data) < sensor.point_bytes * _FEWEST_JUDGED:
         return None
-    expected = np.frombuffer(data[: len(data) // 16 * 16], "<f4").reshape(-1, 4)
-    if len(data) % 16 == 0 and (_in_range(expected) or _is_plausible(expected)):
+    expected, is_complete = _expected(data, sensor), len(data) % sensor.point_bytes == 0
+    if is_complete and (_in_range(expected) or _is_plausible(expected)):
         return None
     rough = _roughness(expected)
     for dtype, columns in _LAYOUTS:
         size = np.dtype(dtype).itemsize * columns
-        if len(data) % size == 0:
+        if len(data) % size == 0 and (dtype, columns) != ("<f4", len(sensor.columns)):
             other = np.frombuffer(data, dtype).reshape(-1, columns)
             if _is_plausible(other) and _roughness(other) < 0.5 * rough:
                 return f"float{8 * np.dtype(dtype).itemsize} with {columns} numbers per point ({len(other)} points)"
-    if len(data) % 16 == 0 and not _is_plausible(expected[:, :3], _EARTH):
+    if is_complete and not _is_plausible(expected[:, :3], _EARTH):
         return "numbers of another encoding, which are not metres"
     return None
 
 
-def _in_range(values: Float[np.ndarray, "n 4"]) -> bool:
+def _expected(data: bytes, sensor: SensorSpec) -> Float32[np.ndarray, "n columns"]:
+    """Coordinates and, if the sensor has it, remission of the complete points of a file."""
+    rows = np.frombuffer(data[: len(data) // sensor.point_bytes * sensor.point_bytes], "<f4")
+    columns = [sensor.columns.index(name) for name in ("x", "y", "z", "remission") if name in sensor.columns]
+    rows = rows.reshape(-1, len(sensor.columns))
+    return rows if columns == [*range(len(sensor.columns))] else rows[:, columns]
+
+
+def _in_range(values: Float[np.ndarray, "n columns"]) -> bool:
     """Return whether the extremes are plausible, which suffices for nearly all valid scans and is fast."""
     numbers = values.ravel()
     if not len(numbers):
         return True
-    return bool(numbers.min() > -_FARTHEST and 0.1 < numbers.max() < _FARTHEST and values[:, 3].min() >= 0)
+    return bool(numbers.min() > -_FARTHEST and 0.1 < numbers.max() < _FARTHEST and values[:, 3:].min(initial=0) >= 0)
 
 
 def _is_plausible(values: Float[np.ndarray, "n columns"], farthest: float = _FARTHEST) -> bool:

@@ -10,16 +10,9 @@ import numpy as np
 from jaxtyping import Float32, Float64, UInt16
 
 from elite.datasets.base import Dataset, ImageRef, PointLabels, Selection, check_cameras, object_ids
-from elite.datasets.formats import (
-    count_points,
-    read_cam_velo,
-    read_cameras,
-    read_labels,
-    read_points,
-    read_poses,
-    read_scan,
-)
+from elite.datasets.formats import read_cam_velo, read_cameras, read_labels, read_poses
 from elite.datasets.frame_files import list_frames
+from elite.datasets.scan_files import count_points, read_points, read_scan
 from elite.errors import DataError
 from elite.layout import (
     CAMERAS,
@@ -122,16 +115,16 @@ class SemanticKITTI(Dataset):
         return self.layout.scan(*self.ids[i])
 
     def scan(self, i: int) -> Scan:
-        return read_scan(self.scan_path(i))
+        return read_scan(self.scan_path(i), self.sensor)
 
     def label_path(self, i: int) -> Path:
         return self.labels_layout.labels(*self.ids[i], self.selection.labels)
 
     def stored_points(self, i: int) -> Float32[np.ndarray, "n 4"]:
-        return read_points(self.scan_path(i))
+        return read_points(self.scan_path(i), self.sensor)
 
     def count_points(self, i: int) -> int:
-        return count_points(self.scan_path(i))
+        return count_points(self.scan_path(i), self.sensor)
 
     def has_labels(self, i: int) -> bool:
         return self._files[i].has_labels

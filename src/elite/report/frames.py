@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from jaxtyping import UInt8
 
-from elite.datasets.semantickitti import SemanticKITTI
+from elite.datasets import Dataset
 from elite.errors import EliteError
 from elite.figures import bev
 from elite.formatting import count, percent
@@ -25,7 +25,7 @@ _PHOTO_WIDTH = 960  # pixels, at most
 _TEACHER_FRAMES = 2  # at most, because each has up to five photographs
 
 
-def select_frames(dataset: SemanticKITTI | None, limit: int, evaluation: Evaluation | None) -> tuple[list[int], bool]:
+def select_frames(dataset: Dataset | None, limit: int, evaluation: Evaluation | None) -> tuple[list[int], bool]:
     """(positions of at most ``limit`` labelled frames, whether they are the worst ones).
 
     Without scores by frame they are evenly spaced from the first to the last.

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from elite.datasets.semantickitti import SemanticKITTI
+from elite.datasets import Dataset, open_dataset
 from elite.device import pick_device
 from elite.errors import ConfigError, require_extra
 from elite.evaluation import Prediction, Predictor, by_segmenter, saved_predictions
@@ -24,7 +25,7 @@ from elite.types import Frame
 def write_report(
     run: Path,
     predict: Predictor,
-    dataset: SemanticKITTI | None,
+    dataset: Dataset | None,
     *,
     frames: int = 3,
     load_teacher: Callable[[], Models] | None = None,
@@ -69,6 +70,7 @@ def report_run(
     run: Path,
     *,
     data: Path | None = None,
+    format: str | None = None,
     cameras: Sequence[str] | None = None,
     frames: int = 3,
     device: str = "auto",
@@ -82,25 +84,25 @@ def report_run(
     Args:
         run: folder that training wrote to.
         data: data set; None = the one of the run.
-        cameras: image folders; None = those of the teacher, or image_2 for a run without a teacher.
+        format: of the data set (see ``open_dataset``); None = that of the run, unless another data set is given. A
+            class of another package must be given, because its import runs code.
+        cameras: cameras of the photographs, of which each frame has the first one with an image; None = those of the
+            teacher, or those that the reader selects for a run without a teacher.
         frames: number of frames.
         device: auto, cpu, cuda.
         strict: doubtful scans (see ``elite.datasets.input_guard``) are a DataError instead of a warning.
         taxonomy: classes and their colours; None = those of the checkpoint, otherwise of the evaluation.
     """
     record = read_run(run)
-    root = data or record.data.root
     checkpoint = next((p for name in ("best", "last") if (p := run / "checkpoints" / f"{name}.ckpt").exists()), None)
-    segmenter = None if checkpoint is None else Segmenter.load(checkpoint, device, report=notice, strict=strict)
-    taxonomy = segmenter.taxonomy if taxonomy is None and segmenter is not None else taxonomy
-    if root is None or not root.exists() or checkpoint is None or segmenter is None:
+    if checkpoint is None:
         if data is not None:
             notice(f"{data} is not used: {run / 'checkpoints'} has no checkpoint that labels its scans.")
         return write_report(run, _no_prediction, None, taxonomy=taxonomy)
-    selection = None if record.data.val_sequences == "none" else record.data.val_sequences
-    if cameras is None:
-        cameras = parse_names(record.data.cameras) if record.teacher else ("image_2",)
-    dataset = SemanticKITTI(root, selection, frames=record.data.val_frames, cameras=cameras, taxonomy=taxonomy)
+    segmenter = Segmenter.load(checkpoint, device, report=notice, strict=strict)
+    dataset = _validation_frames(record, data, format, cameras, taxonomy or segmenter.taxonomy)
+    if dataset is None:
+        return write_report(run, _no_prediction, None, taxonomy=taxonomy or segmenter.taxonomy)
     return write_report(
         run,
         by_segmenter(segmenter, dataset.taxonomy),
@@ -110,13 +112,33 @@ def report_run(
     )
 
 
+def _validation_frames(
+    run: Run, data: Path | None, format: str | None, cameras: Sequence[str] | None, taxonomy: Taxonomy
+) -> Dataset | None:
+    """Open the validation frames of a run, in its data set or in ``data``; None if its data set cannot be opened."""
+    settings = run.data
+    root, named = settings.root if data is None else data, settings.format if data is None else None
+    if root is None or not root.exists():
+        return None
+    if format is None and named is not None and ":" in named:
+        notice(
+            f"data.format of the run is the class {named}, whose import runs code. Give --format {named} for frames."
+        )
+        return None
+    sequences = None if settings.val_sequences == "none" else settings.val_sequences
+    if cameras is None and run.teacher:
+        cameras = parse_names(settings.cameras)
+    return _open(root, format or named, taxonomy, cameras, sequences=sequences, frames=settings.val_frames)
+
+
 def report_evaluation(
     file: Path,
     *,
     data: Path | None = None,
+    format: str | None = None,
     predictions: Path | None = None,
     checkpoint: Path | None = None,
-    cameras: Sequence[str] = ("image_2",),
+    cameras: Sequence[str] | None = None,
     frames: int = 3,
     device: str = "auto",
     strict: bool = False,
@@ -148,14 +170,26 @@ def report_evaluation(
         taxonomy = taxonomy or segmenter.taxonomy
         predict = by_segmenter(segmenter, taxonomy)
     sequences = dict.fromkeys(score.frame.partition("/")[0] for score in evaluation.by_frame)
-    dataset = SemanticKITTI(data, ",".join(sequences) or None, cameras=cameras, taxonomy=taxonomy)
+    dataset = _open(data, format, taxonomy, cameras, sequences=",".join(sequences) or None)
     return write_report(file, predict, dataset, frames=frames)
+
+
+def _open(
+    root: Path,
+    format: str | None,
+    taxonomy: Taxonomy | None,
+    cameras: Sequence[str] | None,
+    **selection: str | None,
+) -> Dataset:
+    """Open a data set; ``cameras`` None = those that its reader selects."""
+    options: dict[str, Any] = selection if cameras is None else {**selection, "cameras": tuple(cameras)}
+    return open_dataset(root, format, taxonomy=taxonomy, **options)
 
 
 def _draw(
     run: Run,
     predict: Predictor,
-    dataset: SemanticKITTI | None,
+    dataset: Dataset | None,
     frames: int,
     load_teacher: Callable[[], Models] | None,
     taxonomy: Taxonomy,
@@ -164,7 +198,8 @@ def _draw(
         notice(line)
     charts = draw_charts(run, taxonomy)
     positions, are_worst = select_frames(dataset, frames, run.after)
-    predicted = [(frame, predict(frame).labels) for frame in (dataset[i] for i in positions)] if dataset else []
+    drawn = [dataset.frame(i, dataset.image_cameras(i)[:1]) for i in positions] if dataset else []
+    predicted = [(frame, predict(frame).labels) for frame in drawn]
     volume = run.student.volume
     figures = [draw_frame(frame, labels, volume, taxonomy) for frame, labels in predicted]
     teacher, no_teacher = draw_teacher(predicted, load_teacher, volume, taxonomy) if run.teacher else ([], "")
@@ -219,7 +254,7 @@ def _no_prediction(frame: Frame) -> Prediction:
     raise AssertionError("no frame is drawn without a checkpoint")
 
 
-def _why_no_frames(dataset: SemanticKITTI | None) -> str:
+def _why_no_frames(dataset: Dataset | None) -> str:
     if dataset is None:
         return "No frames: the run has no data set. Use --data to give one."
     if not dataset.labelled():

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -10,9 +9,10 @@ from jaxtyping import Float, Float64, UInt8, UInt32
 
 from elite.datasets.base import Dataset
 from elite.datasets.dense_labels import DenseLabels
-from elite.datasets.formats import count_points, read_labels, read_scan
+from elite.datasets.formats import read_labels
 from elite.errors import DataError
 from elite.metrics import Score
+from elite.prediction_files import PredictionJob
 from elite.taxonomy import Taxonomy, require_equal_taxonomies
 from elite.types import Frame, PointPixelPairs
 from elite.viewer.cloud import Cloud, PointPrediction, merge
@@ -192,7 +192,7 @@ class DataSource:
 
 
 class ScanSource:
-    """A growing list of scan files and their predictions; ``add`` may be called at any time.
+    """A growing list of labelled scan files; ``add`` may be called at any time.
 
     Args:
         sequence: name in the window.
@@ -207,21 +207,20 @@ class ScanSource:
     def __init__(self, sequence: str, taxonomy: Taxonomy) -> None:
         self.sequence, self.taxonomy = sequence, taxonomy
         self.ids: list[tuple[str, str]] = []
-        self._files: list[tuple[Path, Path]] = []
+        self._jobs: list[PredictionJob] = []
 
-    def add(self, scan: Path, labels: Path) -> None:
-        """Add a scan and the file with its predicted labels (raw ids)."""
-        self._files.append((scan, labels))
-        self.ids.append((self.sequence, scan.stem))
+    def add(self, job: PredictionJob) -> None:
+        """Add a scan that has been labelled."""
+        self._jobs.append(job)
+        self.ids.append((self.sequence, job.labels.stem))
 
     def read(self, i: int) -> Scene:
-        sequence, name = self.ids[i]
-        return Scene(Frame(sequence, name, read_scan(self._files[i][0])), self.taxonomy)
+        return Scene(Frame(*self.ids[i], self._jobs[i].read()), self.taxonomy)
 
     def predict(self, i: int) -> PointPrediction | None:
-        scan, labels = self._files[i]
-        raw, _ = read_labels(labels, scan, count_points(scan))
-        return PointPrediction(self.taxonomy.to_train(raw, source=labels))
+        job = self._jobs[i]
+        raw, _ = read_labels(job.labels, job.scan, job.count())
+        return PointPrediction(self.taxonomy.to_train(raw, source=job.labels))
 
     def predict_teacher(self, i: int, camera: str) -> TeacherPrediction:
         raise DataError("a stream of scans: expected images for a teacher, found none. Use elite view with a data set.")

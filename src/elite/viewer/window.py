@@ -1,10 +1,12 @@
 """Open the window of ``elite view`` and ``elite stream --view``."""
 
+from dataclasses import replace
 from pathlib import Path
 
-from elite.datasets.semantickitti import SemanticKITTI
+from elite.datasets import Dataset, open_dataset
+from elite.datasets.dense_labels import DenseLabels
 from elite.errors import DataError
-from elite.layout import open_layout, parse_names
+from elite.layout import label_folder, parse_names
 from elite.taxonomy import Taxonomy
 from elite.viewer.app import Viewer
 from elite.viewer.colors import Mode
@@ -16,6 +18,7 @@ from elite.viewer.source import DataSource, ScanSource, Source
 
 def open_data(
     root: Path,
+    format: str | None = None,
     *,
     sequences: str | None = None,
     frames: str | None = None,
@@ -26,16 +29,16 @@ def open_data(
     predictor: FramePredictor | None = None,
     predictions: Path | None = None,
     teacher: TeacherPredictor | None = None,
-    taxonomy: Taxonomy | None = None,
+    taxonomy: str | Taxonomy | None = None,
 ) -> DataSource:
     """Open a data set with its images, labels and derived labels.
 
     Args:
-        root: data set.
+        root, format: data set, see ``open_dataset``.
         sequences, frames: selection; None = all.
         labels: label folder.
-        cameras: image folders; None = all existing ones.
-        pseudo: folders of pseudo-labels; None = image_2_pseudo and image_3_pseudo, if they exist.
+        cameras: cameras whose images are shown; None = all that have some.
+        pseudo: folders of pseudo-labels; None = CAMERA_pseudo of each camera, if they exist.
         derived: root of pseudo-labels outside the data set.
         predictor: predicts points.
         predictions: folder of saved predictions, which are shown instead.
@@ -43,39 +46,34 @@ def open_data(
         taxonomy: classes of the labels; None = those of the predictor, otherwise of the data set.
 
     Raises:
-        DataError: the data set is missing, the selection is empty, or a folder of ``pseudo`` does not exist.
+        DataError: the data set is missing, the selection is empty, or a folder of ``pseudo`` has no labels.
         ConfigError: an invalid selection, camera or folder, or a predictor with other classes than ``taxonomy``.
     """
-    layout = open_layout(root)
-    found = layout.found_sequences()
+    classes = predictor.taxonomy if taxonomy is None and predictor is not None else taxonomy
+    selection = {"sequences": sequences, "frames": frames, "labels": labels}
+    dataset = open_dataset(root, format, taxonomy=classes, cameras=cameras or (), derived=derived, **selection)
     if cameras is None:
-        cameras = layout.cameras_with_images(found)
-    if taxonomy is None and predictor is not None:
-        taxonomy = predictor.taxonomy
-    dataset = SemanticKITTI(
-        root, sequences, frames=frames, labels=labels, cameras=cameras, derived=derived, taxonomy=taxonomy
-    )
+        dataset = dataset.select(replace(dataset.selection, cameras=dataset.available_cameras()))
     if predictions is not None:
         predictor = SavedPredictions(predictions, dataset.taxonomy)
-    made = ",".join(_existing(dataset, found, tuple(f"{c}_pseudo" for c in cameras)))
-    if pseudo is not None:
-        made = pseudo
-        if missing := set(parse_names(pseudo)) - set(_existing(dataset, found, parse_names(pseudo))):
-            raise DataError(
-                f"--pseudo: expected {', '.join(sorted(missing))} in a sequence of {layout.root}, found none. Generate "
-                "pseudo-labels with 'elite pseudo-label', give --derived for another root, or omit --pseudo."
-            )
-    ground_truth = ",".join(_existing(dataset, found, tuple(f"{c}_labels" for c in cameras)))
-    return DataSource(dataset, predictor, dense=[text for text in (made, ground_truth) if text], teacher=teacher)
+    return DataSource(dataset, predictor, dense=_dense_folders(dataset, pseudo), teacher=teacher)
 
 
-def _existing(dataset: SemanticKITTI, sequences: tuple[str, ...], folders: tuple[str, ...]) -> list[str]:
-    """Folders of dense labels that exist in at least one sequence."""
+def _dense_folders(dataset: Dataset, pseudo: str | None) -> list[str]:
+    """Lists of folders with dense labels: generated ones and ground truth.
 
-    def has(sequence: str, folder: str) -> bool:
-        return dataset.layout_of(folder).dense_files(sequence, "0", folder).semantic.parent.is_dir()
-
-    return [folder for folder in folders if any(has(sequence, folder) for sequence in sequences)]
+    Raises:
+        DataError: a folder of ``pseudo`` has no labels.
+    """
+    names = ",".join(f"{camera}_pseudo" for camera in dataset.cameras) if pseudo is None else pseudo
+    generated = DenseLabels(dataset, names).present
+    if missing := set(parse_names(pseudo or "")) - set(generated):
+        raise DataError(
+            f"--pseudo: expected labels of the selected sequences in {', '.join(sorted(missing))}, found none. "
+            "Generate them with 'elite pseudo-label', give --derived for another root, or omit --pseudo."
+        )
+    ground_truth = DenseLabels(dataset, ",".join(map(label_folder, dataset.cameras))).present
+    return [",".join(folders) for folders in (generated, ground_truth) if folders]
 
 
 def open_window(

@@ -1,4 +1,4 @@
-"""Readers of nuScenes' files: scans, lidarseg and panoptic labels."""
+"""Readers of nuScenes' files of labels: lidarseg and panoptic."""
 
 import io
 import tokenize
@@ -7,13 +7,11 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, UInt8, UInt16
+from jaxtyping import UInt8, UInt16
 
 from elite.datasets.formats import read_part, unreadable
 from elite.errors import DataError
-from elite.files import SCAN_BYTES, file_size, open_regular
-from elite.sensor import SensorSpec
-from elite.types import Scan
+from elite.files import SCAN_BYTES, open_regular
 
 _DAMAGED = (
     *(ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error),
@@ -22,53 +20,6 @@ _DAMAGED = (
 _REMEDY = "Extract the archive of nuScenes that contains it."
 _HEADER = 2**12  # limit of the bytes before the numbers of an array
 _INSTANCES = 1000  # a panoptic label is 1000 * category + instance
-
-
-def read_points(path: Path, sensor: SensorSpec) -> Float32[np.ndarray, "n 4"]:
-    """Read x y z remission (our axes, 0..1): float32 numbers, as many for each point as the sensor has columns.
-
-    Raises:
-        DataError: missing, truncated or empty.
-    """
-    rows = _read_rows(path, sensor)
-    return np.column_stack([sensor.points_of(rows), sensor.remission_of(rows)])
-
-
-def read_scan(path: Path, sensor: SensorSpec) -> Scan:
-    """Read a scan; see ``read_points``.
-
-    Raises:
-        DataError: missing, truncated, empty, or with NaN or infinite numbers.
-    """
-    rows = _read_rows(path, sensor)
-    if bad := int((~np.isfinite(rows)).any(axis=1).sum()):
-        raise DataError(
-            f"{path}: expected finite numbers, found NaN or infinity in {bad} of {len(rows)} points. Extract the file "
-            "again."
-        )
-    return Scan(np.ascontiguousarray(sensor.points_of(rows)), np.ascontiguousarray(sensor.remission_of(rows)))
-
-
-def _read_rows(path: Path, sensor: SensorSpec) -> Float32[np.ndarray, "n columns"]:
-    data, columns = read_part(path, "a scan", SCAN_BYTES, remedy=_REMEDY), len(sensor.columns)
-    if len(data) % (4 * columns) or not data:
-        raise DataError(
-            f"{path}: expected {4 * columns} bytes for each point (float32 {' '.join(sensor.columns)}), found "
-            f"{len(data)} bytes. Extract the file again."
-        )
-    return np.frombuffer(data, "<f4").reshape(-1, columns)
-
-
-def count_points(path: Path, sensor: SensorSpec) -> int:
-    """Count the points of a scan from the size of its file.
-
-    Raises:
-        DataError: the file is missing, too large, or not a regular file.
-    """
-    try:
-        return file_size(path, SCAN_BYTES) // (4 * len(sensor.columns))
-    except OSError as error:
-        raise unreadable(path, "a scan", error, remedy=_REMEDY) from error
 
 
 def read_lidarseg(path: Path, points: int) -> UInt8[np.ndarray, "n"]:

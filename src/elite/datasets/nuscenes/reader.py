@@ -16,6 +16,7 @@ from elite.datasets.nuscenes.listing import Listing
 from elite.datasets.nuscenes.splits import select_scenes, splits
 from elite.datasets.nuscenes.table_cache import open_tables
 from elite.datasets.nuscenes.tables import CAMERAS, CHANNELS, Tables
+from elite.datasets.scan_files import count_points, read_points, read_scan
 from elite.errors import ConfigError, DataError
 from elite.layout import DenseFiles, Layout, parse_frames
 from elite.metrics import NUSCENES_RULE
@@ -171,17 +172,17 @@ class NuScenes(Dataset):
         return self._path(self._frames[i], 0)
 
     def scan(self, i: int) -> Scan:
-        scan = files.read_scan(self.scan_path(i), self.sensor)
+        scan = read_scan(self.scan_path(i), self.sensor)
         past = [self._moved(i, row) for row in self._past_rows(i)]
         points, remission = zip((scan.points, scan.remission), *past, strict=True)
         return Scan(np.concatenate(points), np.concatenate(remission)) if past else scan
 
     def stored_points(self, i: int) -> Float32[np.ndarray, "n 4"]:
-        return files.read_points(self.scan_path(i), self.sensor)
+        return read_points(self.scan_path(i), self.sensor)
 
     def count_points(self, i: int) -> int:
         """Count the points of the scan without sweeps: the first ones of ``scan``, and those that predictions need."""
-        return files.count_points(self.scan_path(i), self.sensor)
+        return count_points(self.scan_path(i), self.sensor)
 
     def label_path(self, i: int) -> Path:
         return self.root / self._frames[i].label
@@ -276,7 +277,7 @@ class NuScenes(Dataset):
             raise DataError(
                 f"{path}: expected a sweep, found none. Extract the archives of sweeps, or set sweeps to 0."
             )
-        scan = files.read_scan(path, self.sensor)
+        scan = read_scan(path, self.sensor)
         far = np.linalg.norm(scan.points, axis=1) > _NEAR
         move = poses.inverse(self.pose(i)) @ self._turned(self._frames[i].tables.pose_at(scans, row))
         points = scan.points[far] @ move[:3, :3].T + move[:3, 3]
