@@ -108,7 +108,21 @@ def test_train_from_a_student_of_other_classes(kitti_student, garden_file, tiny_
     run = replace(base, init_classes="match", data=replace(base.data, taxonomy=str(garden_file)))
     with pytest.raises(ConfigError, match="--init-classes match"):
         train(replace(run, init_classes="equal"), progress=False)
+    with pytest.raises(ConfigError, match=r"found classifier, where those of new classes \(unlabelled, kiosk, tree\)"):
+        train(replace(run, freeze="stages.0,classifier"), progress=False)
     train(run, progress=False)
     trained = load_student(run.out / "checkpoints" / "last.ckpt")
     assert trained.taxonomy.names == NAMES
     train(replace(run, resume="last", steps=4), progress=False)
+
+
+@pytest.mark.parametrize("frozen", ["classifier.2", "classifier.0"])
+def test_init_with_all_classes_or_a_trained_output_layer_may_be_frozen(frozen, kitti_student, tmp_path, capsys) -> None:
+    """Nothing random is frozen: the rows of three of the twenty classes are copied, or only the first layer is."""
+    names = ("unlabelled", "road", "car") if frozen == "classifier.2" else NAMES
+    taxonomy = Taxonomy("some", tuple(ClassSpec(name, (i,)) for i, name in enumerate(names)))
+    student = replace(SMALL, classes=len(names))
+    started(TrainConfig(tmp_path, student=student, init=kitti_student, init_classes="match", freeze=frozen), taxonomy)
+    assert "random" not in capsys.readouterr().out
+    started(TrainConfig(tmp_path, student=student, freeze=frozen), taxonomy)
+    assert f"{frozen}: frozen with random weights, since there is no --init" in capsys.readouterr().out

@@ -5,7 +5,7 @@ from dataclasses import replace
 from elite.student.spvcnn import SPVCNN
 from elite.taxonomy import IGNORE, Taxonomy
 
-_OUTPUT_LAYER = ("classifier.2.weight", "classifier.2.bias")  # the only weights with a row for each class
+OUTPUT_LAYER = "classifier.2"  # the only layer whose weights have a row for each class
 
 
 def shared_classes(old: Taxonomy, new: Taxonomy) -> dict[int, int]:
@@ -13,6 +13,12 @@ def shared_classes(old: Taxonomy, new: Taxonomy) -> dict[int, int]:
     old_ids = {name: i for i, name in enumerate(old.names) if i != IGNORE}
     by_name = {i: old_ids[name] for i, name in enumerate(new.names) if i != IGNORE and name in old_ids}
     return {IGNORE: IGNORE, **by_name}
+
+
+def new_classes(old: Taxonomy, new: Taxonomy) -> list[str]:
+    """Names of the classes of ``new`` without a class of the same name in ``old``."""
+    shared = shared_classes(old, new)
+    return [name for i, name in enumerate(new.names) if i not in shared]
 
 
 def transfer_to(student: SPVCNN, taxonomy: Taxonomy) -> SPVCNN:
@@ -23,7 +29,7 @@ def transfer_to(student: SPVCNN, taxonomy: Taxonomy) -> SPVCNN:
     shared = shared_classes(student.taxonomy, taxonomy)
     result = SPVCNN.from_config(replace(student.config, classes=len(taxonomy)), taxonomy, student.sensor)
     weights, drawn = student.state_dict(), result.state_dict()
-    for name in _OUTPUT_LAYER:
+    for name in (f"{OUTPUT_LAYER}.weight", f"{OUTPUT_LAYER}.bias"):
         rows = drawn[name].clone()
         rows[list(shared)] = weights[name][list(shared.values())]
         weights[name] = rows

@@ -7,11 +7,12 @@ from torch import Tensor
 from elite.config import TrainConfig
 from elite.data.datamodule import DataModule
 from elite.errors import ConfigError, require_extra
+from elite.layout import parse_names
 from elite.losses import class_weights
 from elite.processes import is_first
 from elite.sensor import SensorSpec
 from elite.student import SPVCNN, load_student
-from elite.student.transfer import shared_classes, transfer_to
+from elite.student.transfer import OUTPUT_LAYER, new_classes, transfer_to
 from elite.taxonomy import Taxonomy, require_equal_taxonomies
 from elite.terminal import say
 from elite.training.distillation import Distillation
@@ -81,14 +82,17 @@ def initial_student(config: TrainConfig, taxonomy: Taxonomy, sensor: SensorSpec)
 
     Raises:
         ConfigError: the student of ``config.init`` has another shape, or other classes without
-            ``config.init_classes`` = match.
+            ``config.init_classes`` = match; or ``config.freeze`` names an output layer with new classes.
     """
     if config.init is None:
+        if is_first() and (frozen := parse_names(config.freeze)):
+            say(f"{', '.join(frozen)}: frozen with random weights, since there is no --init")
         return SPVCNN.from_config(config.student, taxonomy, sensor)
     student, name = load_student(config.init), f"--init {config.init}"
     if config.init_classes == "match" and not student.taxonomy.matches(taxonomy):
         if is_first():
             say(f"{name}: {_describe_transfer(student.taxonomy, taxonomy)}")
+        _require_trained_output(config.freeze, new_classes(student.taxonomy, taxonomy))
         student = transfer_to(student, taxonomy)
     remedy = "Give --init-classes match to keep all weights except those of classes with other names."
     require_equal_taxonomies(student.taxonomy, taxonomy, name, remedy)
@@ -103,10 +107,20 @@ def initial_student(config: TrainConfig, taxonomy: Taxonomy, sensor: SensorSpec)
 
 def _describe_transfer(old: Taxonomy, new: Taxonomy) -> str:
     """Names of the classes that keep their output rows, and of those with new ones."""
-    shared = shared_classes(old, new)
-    kept, fresh = ([name for i, name in enumerate(new.names) if (i in shared) is is_kept] for is_kept in (True, False))
+    fresh = new_classes(old, new)
+    kept = [name for name in new.names if name not in fresh]
     text = f"{len(kept)} classes of {old.name} taken over ({', '.join(kept)})"
     return f"{text}; {len(fresh)} new ({', '.join(fresh)})" if fresh else text
+
+
+def _require_trained_output(freeze: str, new: list[str]) -> None:
+    """Raises ConfigError if the output layer has ``new`` classes, whose rows are random, and is frozen."""
+    frozen = [part for part in parse_names(freeze) if f"{OUTPUT_LAYER}.".startswith(f"{part}.")]
+    if frozen and new:
+        raise ConfigError(
+            f"freeze: expected parts whose weights --init contains, found {frozen[0]}, where those of new classes "
+            f"({', '.join(new)}) are random. Freeze other parts."
+        )
 
 
 def loss_weights(config: TrainConfig, data: DataModule) -> Tensor | None:
