@@ -330,6 +330,11 @@ def test_resume_over_other_classes_or_another_sensor_is_refused(stopped: TrainCo
     edit(path, elite_taxonomy=taxonomy)
     with pytest.raises(ConfigError, match=r"last\.ckpt: .* \(such as 'lorry' and 'car'\)\. Restore them"):
         train(replace(stopped, resume="last"), progress=False)
+    counted = KITTI.to_dict()
+    counted["classes"][2] |= {"points": 7, "color": [1, 2, 3]}
+    edit(path, elite_taxonomy=counted)
+    with pytest.raises(ConfigError, match=r"found changed properties of bicycle in the taxonomy semantickitti\."):
+        train(replace(stopped, resume="last"), progress=False)
     edit(path, elite_taxonomy=KITTI.to_dict(), elite_sensor=sensor | {"name": "hdl-32e"})
     with pytest.raises(ConfigError, match=r"expected the sensor of the run, .*hdl-32e.*, found .*hdl-64e"):
         train(replace(stopped, resume="last", allow_other_data=True), progress=False)

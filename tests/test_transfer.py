@@ -7,7 +7,7 @@ import pytest
 import torch
 import yaml
 
-from elite.config import DistillConfig, LossConfig, TrainConfig
+from elite.config import DistillConfig, LossConfig, TrainConfig, from_plain
 from elite.errors import ConfigError
 from elite.sensor import load_sensor
 from elite.student import SPVCNN, load_student, save_student
@@ -102,10 +102,13 @@ def test_init_with_equal_classes_is_bit_identical_with_and_without_match(kitti_s
     assert_identical(*runs)
 
 
-def test_train_from_a_student_of_other_classes(kitti_student, garden_file, tiny_kitti, tmp_path) -> None:
+def test_train_from_a_student_of_other_classes(kitti_student, garden_file, tiny_kitti, tmp_path, monkeypatch) -> None:
+    """Paths are relative; the settings of the run are valid in any working folder."""
+    monkeypatch.chdir(tmp_path)
     heads, loss = DistillConfig(student_heads=1), LossConfig(class_weights="none")
-    base = student_run(tiny_kitti, tmp_path / "run", distill=heads, loss=loss, init=kitti_student)
-    run = replace(base, init_classes="match", data=replace(base.data, taxonomy=str(garden_file)))
+    root, student = tiny_kitti.relative_to(tmp_path), Path(kitti_student.name)
+    base = student_run(root, tmp_path / "run", distill=heads, loss=loss, init=student)
+    run = replace(base, init_classes="match", data=replace(base.data, taxonomy=garden_file.name))
     with pytest.raises(ConfigError, match="--init-classes match"):
         train(replace(run, init_classes="equal"), progress=False)
     with pytest.raises(ConfigError, match=r"found classifier, where those of new classes \(unlabelled, kiosk, tree\)"):
@@ -113,7 +116,13 @@ def test_train_from_a_student_of_other_classes(kitti_student, garden_file, tiny_
     train(run, progress=False)
     trained = load_student(run.out / "checkpoints" / "last.ckpt")
     assert trained.taxonomy.names == NAMES
-    train(replace(run, resume="last", steps=4), progress=False)
+    train(replace(run, resume="last"), progress=False)
+    monkeypatch.chdir("/")
+    recorded = from_plain(TrainConfig, yaml.safe_load((run.out / "config.yaml").read_text()))
+    assert (recorded.data.root, recorded.init) == (tiny_kitti, kitti_student)
+    assert recorded.data.taxonomy == str(garden_file)
+    moved = garden_file.rename(tmp_path / "moved.yaml")
+    train(replace(recorded, resume="last", data=replace(recorded.data, taxonomy=str(moved))), progress=False)
 
 
 @pytest.mark.parametrize("frozen", ["classifier.2", "classifier.0"])

@@ -1,5 +1,6 @@
 """Paths as users write them."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 from elite.errors import ConfigError, DataError
@@ -17,6 +18,18 @@ def expanded(path: str | Path) -> Path:
         return Path(path).expanduser()
     except RuntimeError as error:
         raise ConfigError(f"'{path}': expected a home folder for '~', found none. Write the full path.") from error
+
+
+def absolute(path: Path | None) -> Path | None:
+    """Return the path from the root of the file system, with symbolic links in it; None as it is."""
+    return None if path is None else path.absolute()
+
+
+def absolute_if_file(name: str | None, known: Collection[str] = ()) -> str | None:
+    """Return the absolute path of an existing file or folder; a ``known`` name, and any other text, as it is."""
+    if name is None or name in known or not expanded(name).exists():
+        return name
+    return str(expanded(name).absolute())
 
 
 def require_existing(path: Path, expected: str) -> None:

@@ -3,15 +3,15 @@
 import hashlib
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from elite.config import TrainConfig, plain
 from elite.errors import CheckpointError, ConfigError
-from elite.sensor import SensorSpec
+from elite.sensor import SensorSpec, load_sensor
 from elite.student.checkpoint import Domain, domain_of
-from elite.taxonomy import Taxonomy, require_equal_taxonomies
+from elite.taxonomy import ClassSpec, Taxonomy, load_taxonomy, require_equal_taxonomies
 from elite.terminal import say
 from elite.version import __version__
 from elite.weights.torch_file import load_torch
@@ -21,7 +21,9 @@ from elite.weights.torch_file import load_torch
 _FREE = (
     *("out", "overwrite", "resume", "allow_other_data", "strict", "save_every", "faults.", "teacher.weights"),
     *("data.root", "data.derived", "data.workers", "data.timeout"),
+    "data.taxonomy",  # the classes are compared themselves: their file may have moved, or changed
 )
+_PATHS = ("init", "teacher.model")  # earlier versions stored relative paths
 _REPORTED = ("accelerator", "devices", "backend")
 
 DataSummary = dict[str, dict[str, Any]]
@@ -137,6 +139,7 @@ def settings_changed(before: Any, now: Any) -> dict[str, str]:
     for values in (old, new):
         if values.get("loss.class_weights") == "semantickitti":
             values["loss.class_weights"] = "taxonomy"  # the present name
+        values |= {name: str(Path(values[name]).absolute()) for name in _PATHS if isinstance(values.get(name), str)}
     names = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
     return {
         name: f"{name} {old.get(name, 'unknown')} then, {new.get(name, 'unknown')} now"
@@ -190,13 +193,27 @@ def check_data(point: ResumePoint, now: DataSummary, *, allow_other: bool) -> No
 def check_domain(point: ResumePoint, taxonomy: Taxonomy, sensor: SensorSpec) -> None:
     """Check that the data still has the classes and the sensor of the run: files that describe them may have changed.
 
+    Checkpoints of version 0.1 contain neither, and mean SemanticKITTI.
+
     Raises:
         ConfigError: they differ; the message names both.
     """
+    classes = point.domain.get("taxonomy") or load_taxonomy("semantickitti")
+    before = point.domain.get("sensor") or load_sensor("hdl-64e")
     remedy = f"Restore them, or start another run with --init {point.path} --init-classes match and another --out."
-    require_equal_taxonomies(point.domain.get("taxonomy", taxonomy), taxonomy, point.path, remedy)
-    if (before := point.domain.get("sensor", sensor)) != sensor:
+    require_equal_taxonomies(classes, taxonomy, point.path, remedy)
+    pairs = zip(classes.classes, taxonomy.classes, strict=True)
+    if changed := [new.name for old, new in pairs if _without_colors(old) != _without_colors(new)]:
+        raise ConfigError(
+            f"{point.path}: expected the classes of the run, found changed properties of {', '.join(changed)} in the "
+            f"taxonomy {taxonomy.name}. {remedy}"
+        )
+    if before != sensor:
         raise ConfigError(f"{point.path}: expected the sensor of the run, {before}, found {sensor}. {remedy}")
+
+
+def _without_colors(spec: ClassSpec) -> ClassSpec:
+    return replace(spec, color=None, safe_color=None)
 
 
 def _count(part: dict[str, Any] | None) -> Any:

@@ -22,10 +22,12 @@ from elite.data.unused_data import unused_data
 from elite.datasets import taxonomy_of
 from elite.errors import ConfigError, StoppedError, TrainingError
 from elite.files import make_folder
+from elite.paths import absolute, absolute_if_file
 from elite.processes import is_first
 from elite.signals import Terminated
 from elite.sparse import resolve_backend
 from elite.stopping import Stopping
+from elite.taxonomy import packaged_taxonomies
 from elite.terminal import notice, say
 from elite.training.build import build_plan, build_training, summary
 from elite.training.checkpoint import CheckpointLayout
@@ -225,8 +227,17 @@ def _with_classes(config: TrainConfig) -> TrainConfig:
 
 
 def _with_absolute_paths(config: TrainConfig) -> TrainConfig:
-    """Settings that do not depend on the working folder."""
-    weights = config.teacher.weights
-    if weights is None or not Path(weights).exists():
-        return config
-    return replace(config, teacher=replace(config.teacher, weights=str(Path(weights).resolve())))
+    """Settings that do not depend on the working folder, except for the output."""
+    data, teacher = config.data, config.teacher
+    taxonomy = absolute_if_file(data.taxonomy, packaged_taxonomies())
+    is_path = len(Path(teacher.model).parts) > 1  # otherwise it may be the name of an architecture
+    return replace(
+        config,
+        data=replace(data, root=absolute(data.root), derived=absolute(data.derived), taxonomy=taxonomy),
+        init=absolute(config.init),
+        teacher=replace(
+            teacher,
+            weights=absolute_if_file(teacher.weights, ("none", "random")),
+            model=absolute_if_file(teacher.model) if is_path else teacher.model,
+        ),
+    )
