@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from elite.datasets.base import object_ids
 from elite.datasets.dense_labels import read_dense, write_dense
 from elite.datasets.formats import read_cameras, read_image, read_poses, split_label
+from elite.datasets.records import object_ids
 from elite.datasets.scan_files import read_scan
 from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import ConfigError, DataError

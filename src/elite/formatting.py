@@ -1,6 +1,6 @@
-"""Numbers and colours as text for pages and windows."""
+"""Numbers, names and colours as text."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 
 def percent(share: float, digits: int = 1) -> str:
@@ -16,6 +16,12 @@ def count(number: int) -> str:
 def shortened(name: str, most: int) -> str:
     """A name of at most ``most`` characters, with an ellipsis if it was longer."""
     return name if len(name) <= most else name[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def some_of(names: Collection[str]) -> str:
+    """The first three names and the last one, sorted."""
+    listed = sorted(names)
+    return ", ".join([*listed[:3], *(["..."] if len(listed) > 4 else []), *listed[3:][-1:]]) or "(none)"
 
 
 def hex_color(color: Iterable[int]) -> str:

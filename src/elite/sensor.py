@@ -100,6 +100,13 @@ class SensorSpec:
             [[sign * axis.endswith(other) for other in _REQUIRED] for sign, axis in zip(signs, self.axes, strict=True)]
         )
 
+    @cached_property
+    def from_ours(self) -> Float64[np.ndarray, "4 4"]:
+        """Transform from our axes to those of the files: projections and poses of the files apply after it."""
+        transform = np.eye(4)
+        transform[:3, :3] = self.to_ours.T
+        return transform
+
     def points_of(self, rows: Float32[np.ndarray, "n columns"]) -> Float32[np.ndarray, "n 3"]:
         """Coordinates of the rows of a file, x forward, y left, z up."""
         first = self.columns.index("x")

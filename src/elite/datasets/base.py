@@ -1,101 +1,27 @@
 """The Dataset protocol: all that the library requires of a data set, whatever its format."""
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from copy import copy
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol, Self, runtime_checkable
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32, Float64, UInt8, UInt16, UInt32
+from jaxtyping import Float32, Float64, Integer
 
 from elite.datasets.formats import read_image
-from elite.errors import ConfigError
+from elite.datasets.records import FrameId, ImageRef, PointLabels, Selection
 from elite.layout import DenseFiles, Layout
 from elite.metrics import ScoreRule
 from elite.sensor import SensorSpec
-from elite.taxonomy import IGNORE, Taxonomy
+from elite.taxonomy import Taxonomy
 from elite.types import Camera, Frame, Scan
-
-
-class FrameId(NamedTuple):
-    """Sequence and name of a frame; as text ``00/000000``."""
-
-    sequence: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.sequence}/{self.name}"
-
-
-class ImageRef(NamedTuple):
-    """An image file that has not been read, and the camera that recorded it.
-
-    The projection is not part of it (see ``Dataset.frame_cameras``): images are usable without a calibration.
-    """
-
-    camera: str
-    path: Path
-
-
-class PointLabels(NamedTuple):
-    """Train ids of the points of a scan, and their objects: class << 16 | instance, 0 = none."""
-
-    classes: UInt8[np.ndarray, "n"]
-    objects: UInt32[np.ndarray, "n"]
-
-
-def object_ids(
-    train: UInt8[np.ndarray, "*shape"], instance: UInt16[np.ndarray, "*shape"]
-) -> UInt32[np.ndarray, "*shape"]:
-    """Number the objects: class << 16 | instance, since instance ids are unique within a class only.
-
-    0 = no object (instance 0, or an ignored class).
-    """
-    ids = (train.astype(np.uint32) << 16) | instance
-    ids[(instance == 0) | (train == IGNORE)] = 0
-    return ids
-
-
-@dataclass(frozen=True)
-class Selection:
-    """A part of a data set.
-
-    Attributes:
-        sequences: splits, numbers or names of sequences: ``train``, ``00,08``, ``0-7``; None = all.
-        frames: numbers of the frames within each sequence: ``0-2,7``; None = all.
-        labels: source of the point labels.
-        cameras: cameras whose images belong to a frame; none = LiDAR only.
-        without: sequences to exclude, in the same words; ``none`` = none.
-        frame_files: files that make a frame: its scan, or an image of one of the cameras.
-    """
-
-    sequences: str | None = None
-    frames: str | None = None
-    labels: str = "labels"
-    cameras: tuple[str, ...] = ("image_2",)
-    without: str = "none"
-    frame_files: Literal["scans", "images"] = "scans"
-
-
-def check_cameras(selection: Selection, known: Collection[str]) -> None:
-    """Check the cameras of a selection.
-
-    Raises:
-        ConfigError: one is not ``known``, or there is none although images make a frame.
-    """
-    unknown = [camera for camera in selection.cameras if camera not in known]
-    if unknown or (selection.frame_files == "images" and not selection.cameras):
-        raise ConfigError(
-            f"data.cameras: expected some of {', '.join(known)}, found {', '.join(unknown) or 'no camera'}. Change the "
-            "selection."
-        )
 
 
 @runtime_checkable
 class Dataset(Protocol):
     """Frames of a selection, numbered from 0 and read on request.
 
-    A frame without labels or images is legal.
+    A frame without labels or images is legal. ``Reader`` is a base class with all of it for files in a format of yours.
 
     Attributes:
         taxonomy: classes of its labels. Frames have train ids; only the reader uses the ids in the files.
@@ -119,12 +45,18 @@ class Dataset(Protocol):
     cameras: tuple[str, ...]
     ids: Sequence[FrameId]
     sequences: tuple[str, ...]
-    absent: tuple[str, ...]
-    unused: Sequence[str]
-    stray_files: int
+    absent: tuple[str, ...] = ()
+    unused: Sequence[str] = ()
+    stray_files: int = 0
 
     def select(self, selection: Selection) -> Self:
         """Return another part of the same data set."""
+        other = copy(self)
+        other._open(selection)
+        return other
+
+    def _open(self, selection: Selection) -> None:
+        """Check the selection and list its frames."""
         ...
 
     def scan_path(self, i: int) -> Path:
@@ -144,7 +76,7 @@ class Dataset(Protocol):
         ...
 
     def count_points(self, i: int) -> int:
-        """Count the points of the scan from the size of its file. Raises DataError if it is missing."""
+        """Count the points of the scan. Raises DataError if it is missing."""
         ...
 
     def has_labels(self, i: int) -> bool:
@@ -161,9 +93,9 @@ class Dataset(Protocol):
 
     def label_record(self, i: int) -> Path:
         """Return the record of the provenance of the point labels, which generated ones have."""
-        ...
+        return self.layout.dense_files(*self.ids[i], self.selection.labels).record
 
-    def raw_labels(self, i: int) -> UInt16[np.ndarray, "n"]:
+    def raw_labels(self, i: int) -> Integer[np.ndarray, "n"]:
         """Read the labels as they are stored, of a frame that has some. Raises DataError if they are damaged."""
         ...
 
@@ -177,7 +109,7 @@ class Dataset(Protocol):
 
     def unused_derived(self, dense_folders: Collection[str]) -> Path | None:
         """Return the given root of generated labels if it has neither the point labels nor one of these folders."""
-        ...
+        return None
 
     def image_cameras(self, i: int) -> tuple[str, ...]:
         """Return the selected cameras that have an image of the frame."""
@@ -196,8 +128,8 @@ class Dataset(Protocol):
         ...
 
     def calibration_path(self, i: int) -> Path | None:
-        """Return the file that the projections of the frame depend on; None if it is a table of all frames."""
-        ...
+        """Return the file that the projections of the frame depend on; None if it is not known."""
+        return None
 
     def pose(self, i: int) -> Float64[np.ndarray, "4 4"] | None:
         """Return T_world_sensor at the time of the scan; None without poses, or without a calibration that they need.
@@ -207,7 +139,7 @@ class Dataset(Protocol):
         Raises:
             DataError: the files are damaged, or have no pose for the frame.
         """
-        ...
+        return None
 
     def derived(self, i: int, kind: str, camera: str) -> DenseFiles:
         """Return the paths of dense labels that the library reads and writes.
@@ -217,7 +149,7 @@ class Dataset(Protocol):
             kind: ``labels`` for ground truth, otherwise the name that they were generated under, such as ``pseudo``.
             camera: name of the camera.
         """
-        ...
+        return self.layout.dense_files(*self.ids[i], f"{camera}_{kind}")
 
     def frame(self, i: int, cameras: Sequence[str] | None = None) -> Frame:
         """Read a frame with the images of some of its cameras (None = all selected ones).

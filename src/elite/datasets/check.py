@@ -10,9 +10,10 @@ import numpy as np
 from jaxtyping import Int64
 
 from elite.config import StudentConfig
-from elite.datasets.base import Dataset, ImageRef
+from elite.datasets.base import Dataset
 from elite.datasets.formats import read_image
 from elite.datasets.input_guard import AxisVotes, examine, size_doubt
+from elite.datasets.records import ImageRef
 from elite.errors import DataError
 from elite.geometry import Volume, in_image, in_volume, project
 from elite.sensor import SensorSpec

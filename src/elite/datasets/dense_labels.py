@@ -9,11 +9,11 @@ import numpy as np
 from jaxtyping import UInt8, UInt16, UInt32
 from PIL import Image
 
-from elite.datasets.base import Dataset, DenseFiles
-from elite.datasets.frame_files import file_names
+from elite.datasets.base import Dataset
+from elite.datasets.listing import file_names
 from elite.errors import ConfigError, DataError
 from elite.files import TEXT_BYTES, open_image, parse_json, read_file, write_bytes
-from elite.layout import Layout, parse_names
+from elite.layout import DenseFiles, Layout, parse_names
 from elite.taxonomy import IGNORE
 
 DenseIds = tuple[UInt16[np.ndarray, "h w"], UInt16[np.ndarray, "h w"]]  # semantic, instance

@@ -1,20 +1,18 @@
 """Files of a sequence, sorted into frames."""
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from elite.datasets.base import FrameId, Selection
-from elite.errors import DataError
+from elite.datasets.listing import file_names
+from elite.datasets.records import FrameId, Selection
 from elite.layout import Layout
 
 _NUMBER = re.compile(r"\d+")
 
 
 @dataclass(frozen=True)
-class FrameFiles:
+class FilePresence:
     """Files of one frame: whether there are point labels, and the cameras with an image."""
 
     id: FrameId
@@ -26,7 +24,7 @@ class FrameFiles:
 class SequenceFiles:
     """Frames of a sequence in the order of their names; ``unused`` and ``stray_files`` as in ``SemanticKITTI``."""
 
-    frames: list[FrameFiles]
+    frames: list[FilePresence]
     unused: list[str] = field(default_factory=list)
     stray_files: int = 0
 
@@ -61,9 +59,9 @@ def _frames(
     labels: set[str] | frozenset[str],
     images: Mapping[str, set[str]],
     wanted: frozenset[int] | None,
-) -> list[FrameFiles]:
+) -> list[FilePresence]:
     return [
-        FrameFiles(
+        FilePresence(
             FrameId(sequence, name),
             f"{name}.label" in labels,
             tuple(camera for camera, files in images.items() if f"{name}.png" in files),
@@ -87,21 +85,3 @@ def _unused(folder: str, files: set[str], suffix: str, scans: set[str]) -> Itera
         yield f"{folder}: {len(unread)} files are not read ({unread[0]}, ...); expected names such as 000000{suffix}"
     if without_scan := sorted(stems - scans):
         yield f"{folder}: {len(without_scan)} files have no scan ({without_scan[0]}{suffix}, ...)"
-
-
-def file_names(folder: Path) -> set[str]:
-    """Return the names of the files in a folder; empty without the folder.
-
-    Raises:
-        DataError: it cannot be listed.
-    """
-    try:
-        with os.scandir(folder) as entries:
-            return {entry.name for entry in entries}
-    except FileNotFoundError:
-        return set()
-    except OSError as error:
-        raise DataError(
-            f"{folder}: expected a folder of files, found one that cannot be listed ({error.strerror}). Check the "
-            "archive."
-        ) from error

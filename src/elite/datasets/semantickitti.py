@@ -1,18 +1,19 @@
 """SemanticKITTI, and any data set in its layout."""
 
 from collections.abc import Collection, Sequence
-from copy import copy
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32, Float64, UInt16
 
-from elite.datasets.base import Dataset, ImageRef, PointLabels, Selection, check_cameras, object_ids
+from elite.datasets.base import Dataset
 from elite.datasets.formats import read_cam_velo, read_cameras, read_labels, read_poses
 from elite.datasets.frame_files import list_frames
+from elite.datasets.records import ImageRef, PointLabels, Selection, object_ids
 from elite.datasets.scan_files import count_points, read_points, read_scan
+from elite.datasets.selecting import check_cameras
 from elite.errors import DataError
 from elite.layout import (
     CAMERAS,
@@ -73,11 +74,6 @@ class SemanticKITTI(Dataset):
         self.sensor = sensor or load_sensor(self.layout.sensor if self.layout.sensor.exists() else "hdl-64e")
         self.derived_layout = None if derived is None else open_derived(derived)
         self._open(Selection(sequences, frames, labels, tuple(cameras), without, frame_files))
-
-    def select(self, selection: Selection) -> Self:
-        other = copy(self)
-        other._open(selection)
-        return other
 
     def _open(self, selection: Selection) -> None:
         """Check the selection and list its frames."""

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64, UInt8, UInt16, UInt32
 from scipy.ndimage import distance_transform_edt
 
-from elite.datasets.base import object_ids
+from elite.datasets.records import object_ids
 from elite.metrics import confusion_matrix, score
 from elite.pseudo_labels.records import Addable, DenseLabel, Seeds
 from elite.pseudo_labels.vote import nearest_entity

@@ -8,7 +8,8 @@ from typing import Protocol
 import numpy as np
 from jaxtyping import UInt32
 
-from elite.datasets.base import Dataset, FrameId
+from elite.datasets.base import Dataset
+from elite.datasets.records import FrameId
 from elite.metrics import ScoreRule
 
 LIDAR_ONLY = ("lidar",)  # inputs of the student

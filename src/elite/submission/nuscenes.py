@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt32
 
-from elite.datasets.base import Dataset, FrameId
+from elite.datasets.base import Dataset
 from elite.datasets.nuscenes import NuScenes
 from elite.datasets.nuscenes.splits import splits
+from elite.datasets.records import FrameId
 from elite.errors import ConfigError
 from elite.files import parse_json
 from elite.metrics import NUSCENES_RULE

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt32
 
-from elite.datasets.base import Dataset, FrameId
+from elite.datasets.base import Dataset
+from elite.datasets.records import FrameId
 from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import ConfigError
 from elite.layout import SPLITS

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from elite.datasets.base import Dataset
-from elite.datasets.frame_files import file_names
+from elite.datasets.listing import file_names
 from elite.datasets.opening import recognise_format
 from elite.errors import ConfigError, DataError, OutputError
 from elite.files import SCAN_BYTES, atomic_file, open_regular, read_file

@@ -22,10 +22,3 @@ def inverse(transform: Float64[np.ndarray, "4 4"]) -> Float64[np.ndarray, "4 4"]
     result = np.eye(4)
     result[:3, :3], result[:3, 3] = rotation, -rotation @ transform[:3, 3]
     return result
-
-
-def turn(rotation: Float64[np.ndarray, "3 3"]) -> Float64[np.ndarray, "4 4"]:
-    """Transform that only rotates."""
-    transform = np.eye(4)
-    transform[:3, :3] = rotation
-    return transform

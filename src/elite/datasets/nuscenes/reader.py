@@ -1,24 +1,25 @@
 """nuScenes with the labels of nuScenes-lidarseg."""
 
 from collections.abc import Collection, Iterator, Sequence
-from copy import copy
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, Float64, UInt16, UInt32
 
-from elite.datasets.base import Dataset, FrameId, ImageRef, PointLabels, Selection, check_cameras, object_ids
+from elite.datasets.base import Dataset
 from elite.datasets.formats import read_labels
+from elite.datasets.listing import Listing
 from elite.datasets.nuscenes import files, poses
 from elite.datasets.nuscenes.folders import read_scene_names, table_folders
-from elite.datasets.nuscenes.listing import Listing
 from elite.datasets.nuscenes.splits import select_scenes, splits
 from elite.datasets.nuscenes.table_cache import open_tables
 from elite.datasets.nuscenes.tables import CAMERAS, CHANNELS, Tables
+from elite.datasets.records import FrameId, ImageRef, PointLabels, Selection, object_ids
 from elite.datasets.scan_files import count_points, read_points, read_scan
+from elite.datasets.selecting import check_cameras
 from elite.errors import ConfigError, DataError
-from elite.layout import DenseFiles, Layout, parse_frames
+from elite.layout import Layout, parse_frames
 from elite.metrics import NUSCENES_RULE
 from elite.paths import expanded
 from elite.sensor import SensorSpec, load_sensor
@@ -99,11 +100,6 @@ class NuScenes(Dataset):
         self._tables: dict[str, Tables] = {}
         chosen = CAMERAS if cameras is None else tuple(cameras)
         self._open(Selection(sequences, frames, labels, chosen, without, frame_files))
-
-    def select(self, selection: Selection) -> Self:
-        other = copy(self)
-        other._open(selection)
-        return other
 
     def _open(self, selection: Selection) -> None:
         """Check the selection and list its keyframes."""
@@ -187,9 +183,6 @@ class NuScenes(Dataset):
     def label_path(self, i: int) -> Path:
         return self.root / self._frames[i].label
 
-    def label_record(self, i: int) -> Path:
-        return self.layout.dense_files(*self.ids[i], self.selection.labels).record
-
     def raw_labels(self, i: int) -> UInt16[np.ndarray, "n"]:
         return self._read_labels(i)[0]
 
@@ -227,9 +220,6 @@ class NuScenes(Dataset):
             sorted({s for scenes in self._scenes.values() for s in scenes} - {*used, *splits()["test"].scenes})
         )
 
-    def unused_derived(self, dense_folders: Collection[str]) -> Path | None:
-        return None  # every generated folder is read from the one root
-
     def image_cameras(self, i: int) -> tuple[str, ...]:
         return self._frames[i].cameras
 
@@ -248,16 +238,10 @@ class NuScenes(Dataset):
                 cameras.append(Camera(name, tables.intrinsics[sensor] @ (T_cam_global @ T_global_lidar)[:3]))
         return tuple(cameras)
 
-    def calibration_path(self, i: int) -> Path | None:
-        return None
-
     def pose(self, i: int) -> Float64[np.ndarray, "4 4"]:
         """Return T_world_sensor; the world is the map of the location."""
         keyframe = self._frames[i]
-        return self._turned(keyframe.tables.pose_at(keyframe.tables.keyframes, (keyframe.row, 0)))
-
-    def derived(self, i: int, kind: str, camera: str) -> DenseFiles:
-        return self.layout.dense_files(*self.ids[i], f"{camera}_{kind}")
+        return keyframe.tables.pose_at(keyframe.tables.keyframes, (keyframe.row, 0)) @ self.sensor.from_ours
 
     # ---- sweeps ----
 
@@ -279,13 +263,9 @@ class NuScenes(Dataset):
             )
         scan = read_scan(path, self.sensor)
         far = np.linalg.norm(scan.points, axis=1) > _NEAR
-        move = poses.inverse(self.pose(i)) @ self._turned(self._frames[i].tables.pose_at(scans, row))
+        move = poses.inverse(self.pose(i)) @ self._frames[i].tables.pose_at(scans, row) @ self.sensor.from_ours
         points = scan.points[far] @ move[:3, :3].T + move[:3, 3]
         return points.astype(np.float32), scan.remission[far]
-
-    def _turned(self, T_global_lidar: Float64[np.ndarray, "4 4"]) -> Float64[np.ndarray, "4 4"]:
-        """Transform of points in our axes instead of those of the files."""
-        return T_global_lidar @ poses.turn(self.sensor.to_ours.T)
 
     def _path(self, keyframe: _Keyframe, column: int) -> Path:
         return self.root / _text(keyframe.tables.keyframes.files[keyframe.row, column])

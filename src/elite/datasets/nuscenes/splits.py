@@ -7,6 +7,7 @@ from pathlib import Path
 
 from elite.errors import ConfigError, DataError
 from elite.files import TEXT_BYTES, parse_yaml, read_file
+from elite.formatting import some_of
 from elite.layout import parse_names
 
 _PREFERENCE = ("v1.0-trainval", "v1.0-test", "v1.0-mini")
@@ -75,7 +76,7 @@ def select_scenes(
         else:
             raise ConfigError(
                 f"sequences '{text}': expected {', '.join(splits())} or names of scenes, found '{part}'. Select some "
-                f"of {_some(found)}."
+                f"of {some_of(found)}."
             )
     if not chosen and not absent:
         raise ConfigError(f"sequences '{text}': expected at least one, found none. Give {', '.join(splits())}.")
@@ -85,8 +86,3 @@ def select_scenes(
 def _rank(folder: str) -> tuple[int, str]:
     """Order of preference among tables that contain the same scene."""
     return (_PREFERENCE.index(folder) if folder in _PREFERENCE else len(_PREFERENCE), folder)
-
-
-def _some(names: Collection[str]) -> str:
-    listed = sorted(names)
-    return ", ".join([*listed[:3], *(["..."] if len(listed) > 4 else []), *listed[3:][-1:]]) or "(no scenes)"

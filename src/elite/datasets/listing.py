@@ -1,9 +1,10 @@
-"""Existence of the files that tables name."""
+"""Existence of files, by listings of their folders."""
 
+import os
 from collections import Counter
 from pathlib import Path
 
-from elite.datasets.frame_files import file_names
+from elite.errors import DataError
 
 
 class Listing:
@@ -36,3 +37,21 @@ class Listing:
             for folder, names in self._missing.items()
             if not folder.startswith("/")
         ]
+
+
+def file_names(folder: Path) -> set[str]:
+    """Return the names of the files in a folder; empty without the folder.
+
+    Raises:
+        DataError: it cannot be listed.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name for entry in entries}
+    except FileNotFoundError:
+        return set()
+    except OSError as error:
+        raise DataError(
+            f"{folder}: expected a folder of files, found one that cannot be listed ({error.strerror}). Check the "
+            "archive."
+        ) from error
