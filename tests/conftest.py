@@ -23,6 +23,7 @@ install_shape_checks()
 
 from tests.support.foundation import write_foundation
 from tests.support.scans import write_tiny_kitti
+from tests.support.trams import write_trams
 
 # Files whose tests take milliseconds and start no training run: pytest -m unit.
 UNIT = {
@@ -53,6 +54,7 @@ UNIT = {
     "point_files",
     "properties",
     "pseudo_score",
+    "reader",
     "real_frames",
     "safety",
     "sam_weights",
@@ -148,6 +150,12 @@ def foundation(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("foundation")
     write_foundation(folder, image_size=1248)
     return folder
+
+
+@pytest.fixture(scope="session")
+def trams(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five classes, two cameras and names of another kind, in the format of examples/tram_reader.py; do not change."""
+    return write_trams(tmp_path_factory.mktemp("session") / "trams")
 
 
 @pytest.fixture

@@ -35,6 +35,10 @@ class ScoreRule:
 # evaluate_semantics of the SemanticKITTI tools, and evaluate of the nuScenes-lidarseg devkit.
 SEMANTICKITTI_RULE = ScoreRule("SemanticKITTI", absent_counts=True, accepts_zero=True, frequency_weighted=False)
 NUSCENES_RULE = ScoreRule("nuScenes-lidarseg", absent_counts=False, accepts_zero=False, frequency_weighted=True)
+# Of data sets without a benchmark.
+PRESENT_RULE = ScoreRule(
+    "mean over the present classes", absent_counts=False, accepts_zero=True, frequency_weighted=False
+)
 
 
 @dataclass(frozen=True)

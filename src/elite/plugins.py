@@ -30,6 +30,8 @@ def make_plugin(name: str, role: type[Role], *arguments: Any, **options: Any) ->
         signature(plugin).bind(*arguments, **options)
     except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise _unusable(name, role, error, arguments, options) from error
+    if missing := sorted(getattr(plugin, "__abstractmethods__", ())):
+        raise _unusable(name, role, f"it does not define {', '.join(missing)}", arguments, options)
     made = plugin(*arguments, **options)  # its errors pass through: they are faults of its package
     if not isinstance(made, role):
         parts = [*role.__annotations__, *(part for part in vars(role) if not part.startswith("_"))]

@@ -1,6 +1,9 @@
+"""Readers of data sets: files in, frames out."""
+
 from elite.datasets.base import Dataset
 from elite.datasets.nuscenes import NuScenes
 from elite.datasets.opening import is_dataset, open_dataset, taxonomy_of
+from elite.datasets.reader import Reader
 from elite.datasets.records import FrameFiles, FrameId, ImageRef, PointLabels, Selection
 from elite.datasets.semantickitti import SemanticKITTI
 
@@ -11,6 +14,7 @@ __all__ = [
     "ImageRef",
     "NuScenes",
     "PointLabels",
+    "Reader",
     "Selection",
     "SemanticKITTI",
     "is_dataset",

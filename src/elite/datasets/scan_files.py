@@ -7,6 +7,7 @@ from jaxtyping import Float32
 
 from elite.datasets.formats import read_part, unreadable
 from elite.datasets.scan_encoding import find_other_encoding
+from elite.datasets.stored_values import scan_of_rows
 from elite.errors import DataError
 from elite.files import SCAN_BYTES, file_size
 from elite.sensor import SensorSpec
@@ -29,17 +30,7 @@ def read_scan(path: Path, sensor: SensorSpec) -> Scan:
     Raises:
         DataError: as ``read_points``, and for a file without points, or with NaN or infinite numbers.
     """
-    rows = _read_rows(path, sensor)
-    if not len(rows):
-        raise DataError(f"{path}: expected at least one point, found none. Exclude the scan or copy it again.")
-    finite = np.isfinite(rows)
-    if not finite.all():
-        bad = int((~finite).any(axis=1).sum())
-        raise DataError(
-            f"{path}: expected finite numbers, found NaN or infinity in {bad} of {len(rows)} points. Remove them "
-            "from the scan and its labels."
-        )
-    return Scan(np.array(sensor.points_of(rows), order="C"), sensor.remission_of(rows))  # a file is read-only memory
+    return scan_of_rows(_read_rows(path, sensor), sensor, path)
 
 
 def count_points(path: Path, sensor: SensorSpec) -> int:

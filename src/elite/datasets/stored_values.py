@@ -1,0 +1,108 @@
+"""Checks of the arrays that a reader returns, before they are converted."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32, Float64, Integer
+from numpy.typing import ArrayLike
+
+from elite.errors import DataError, first_line
+from elite.sensor import SensorSpec
+from elite.types import Camera, Scan
+
+
+@contextmanager
+def damaged_files(source: object, what: str) -> Iterator[None]:
+    """Turn errors of a reader's method into a DataError that names the ``source``: ``what`` was expected there.
+
+    Raises:
+        DataError: the file is missing or damaged.
+    """
+    try:
+        yield
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {first_line(error)}"
+        raise DataError(f"{source}: expected {what}, found {reason}. Check the path and the archive.") from error
+
+
+def point_rows(found: ArrayLike, sensor: SensorSpec, source: Path) -> Float32[np.ndarray, "n columns"]:
+    """Check the points of a scan: rows of numbers in the columns of the sensor.
+
+    Raises:
+        DataError: another shape, or no numbers.
+    """
+    values, columns = np.asarray(found), len(sensor.columns)
+    if values.ndim != 2 or values.shape[1] != columns or not np.can_cast(values.dtype, np.float64):
+        raise DataError(
+            f"{source}: expected {columns} numbers for each point ({' '.join(sensor.columns)}), found {_kind(values)}. "
+            "Correct the columns of the sensor, or the file."
+        )
+    return values.astype(np.float32, copy=False)
+
+
+def scan_of_rows(rows: Float32[np.ndarray, "n columns"], sensor: SensorSpec, source: Path) -> Scan:
+    """Convert the points of a scan to our axes and remission in 0..1.
+
+    Raises:
+        DataError: no points, or NaN or infinite numbers.
+    """
+    if not len(rows):
+        raise DataError(f"{source}: expected at least one point, found none. Exclude the scan or copy it again.")
+    if bad := int((~np.isfinite(rows)).any(axis=1).sum()):
+        raise DataError(
+            f"{source}: expected finite numbers, found NaN or infinity in {bad} of {len(rows)} points. Remove them "
+            "from the scan and its labels."
+        )
+    return Scan(np.array(sensor.points_of(rows), order="C"), sensor.remission_of(rows))  # a file is read-only memory
+
+
+def point_ids(found: ArrayLike, source: Path) -> Integer[np.ndarray, "n"]:
+    """Check ids of points: whole numbers, one per point.
+
+    Raises:
+        DataError: another shape, or other numbers.
+    """
+    values = np.asarray(found)
+    if values.ndim != 1 or values.dtype.kind not in "iu":
+        raise DataError(f"{source}: expected a whole number for each point, found {_kind(values)}. Correct the reader.")
+    return values
+
+
+def camera_in_our_axes(camera: Camera, sensor: SensorSpec, source: str) -> Camera:
+    """Check a camera for points of the file, and return it for points in our axes.
+
+    Raises:
+        DataError: its projection has another shape, or maps no point into an image.
+    """
+    matrix = _matrix(camera.projection, (3, 4), source)
+    if np.linalg.matrix_rank(matrix[:, :3]) < 3:
+        raise DataError(
+            f"{source}: expected a projection of rank 3, found one that maps no point into an image. Check the "
+            "calibration."
+        )
+    return replace(camera, projection=matrix @ sensor.from_ours)
+
+
+def pose_in_our_axes(values: ArrayLike, sensor: SensorSpec, source: str) -> Float64[np.ndarray, "4 4"]:
+    """Check a transform of the points of the file, and return that of points in our axes.
+
+    Raises:
+        DataError: another shape, or numbers that are not finite.
+    """
+    return _matrix(np.asarray(values), (4, 4), source) @ sensor.from_ours
+
+
+def _matrix(values: np.ndarray, shape: tuple[int, int], source: str) -> np.ndarray:
+    is_numeric = values.shape == shape and np.can_cast(values.dtype, np.float64)
+    if not is_numeric or not np.isfinite(values).all():
+        expected, found = f"{shape[0]} x {shape[1]} finite numbers", "NaN or infinity" if is_numeric else _kind(values)
+        raise DataError(f"{source}: expected {expected}, found {found}. Check the calibration.")
+    return values.astype(np.float64)
+
+
+def _kind(values: np.ndarray) -> str:
+    """Shape and type of an array, as in 120 x 4 float32."""
+    return f"{' x '.join(map(str, values.shape)) or 'a single value'} {values.dtype}"
