@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from elite.datasets import NuScenes, SemanticKITTI
 from elite.errors import ConfigError
-from elite.pseudo_labels.holdout import hidden_pixels, hidden_points, parse_holdout, ring_of_point
+from elite.pseudo_labels.holdout import hidden_pixels, hidden_points, parse_holdout
 from elite.pseudo_labels.records import DenseLabel, LabelledView, Seeds
+from elite.pseudo_labels.rings import find_rings, rings_by_order, rings_of
 from elite.pseudo_labels.score import (
     Agreement,
     Borders,
@@ -15,6 +17,7 @@ from elite.pseudo_labels.score import (
     borders,
     nearest_labelled,
 )
+from elite.sensor import SensorSpec, load_sensor
 from elite.types import Camera
 from tests.support.semantickitti import KITTI
 
@@ -29,14 +32,14 @@ def turns(counts: list[int]) -> np.ndarray:
 
 def test_rings_of_turns_are_found():
     counts = [7, 5, 40, 3]
-    np.testing.assert_array_equal(ring_of_point(turns(counts)), np.repeat(np.arange(4), counts))
-    assert ring_of_point(np.zeros((0, 3), np.float32)).tolist() == []
+    np.testing.assert_array_equal(rings_by_order(turns(counts)), np.repeat(np.arange(4), counts))
+    assert rings_by_order(np.zeros((0, 3), np.float32)).tolist() == []
 
 
 def test_rings_of_real_scans_have_the_sensor_count(real_kitti):
     """64 lasers, each at its own elevation, from top to bottom."""
     points = np.fromfile(real_kitti / "sequences/00/velodyne/000000.bin", "<f4").reshape(-1, 4)[:, :3]
-    ring = ring_of_point(points)
+    ring = rings_by_order(points)
     elevation = np.arctan2(points[:, 2], np.hypot(points[:, 0], points[:, 1]))
     middle = [np.median(elevation[ring == i]) for i in range(ring.max() + 1)]
     assert len(middle) == 64
@@ -47,14 +50,43 @@ def test_rings_of_a_rendered_street_equal_its_beams():
     from elite.synthetic.scanner import Scanner, beam_angles, beam_rays
 
     rays = beam_rays(Scanner(tuple(beam_angles(16)), 100, 80.0, 1.73), np.random.default_rng(0))
-    np.testing.assert_array_equal(ring_of_point(rays.astype(np.float32)), np.repeat(np.arange(16), 100))
+    np.testing.assert_array_equal(rings_by_order(rays.astype(np.float32)), np.repeat(np.arange(16), 100))
+
+
+def test_rings_of_real_scans_follow_their_order(real_kitti):
+    """Scores at held-out rings are those of before other sensors were supported."""
+    frames = SemanticKITTI(real_kitti, "00", frames="0-2", cameras=())
+    for i in range(3):
+        points = frames.scan(i).points
+        np.testing.assert_array_equal(rings_of(frames, i, points), rings_by_order(points))
+
+
+def test_rings_of_points_in_another_order_follow_the_elevations_of_the_sensor():
+    sensor, rng = load_sensor("hdl-32e"), np.random.default_rng(0)
+    firing, beam = (index.ravel() for index in np.mgrid[:200, :32])
+    elevation = np.radians(np.array(sensor.elevations)[beam] + rng.uniform(-0.6, 0.6, len(beam)))  # steps are 1.33
+    azimuth, distance = -2 * np.pi * firing / 200, rng.uniform(3, 50, len(beam))
+    x, y = np.cos(azimuth) * np.cos(elevation), np.sin(azimuth) * np.cos(elevation)
+    points = (distance[:, None] * np.stack([x, y, np.sin(elevation)], axis=1)).astype(np.float32)
+    for order in (np.arange(len(beam)), rng.permutation(len(beam))):
+        np.testing.assert_array_equal(find_rings(points[order], sensor), beam[order])
+    with pytest.raises(ConfigError, match=r"--holdout rings: expected .*, found unknown\. Describe the sensor"):
+        find_rings(points, SensorSpec("unknown"))
+
+
+def test_rings_of_nuscenes_are_stated_and_equal_those_of_the_elevations(real_nuscenes):
+    frames = NuScenes(real_nuscenes, "mini_train")
+    points = frames.scan(0).points
+    stated, far = rings_of(frames, 0, points), np.linalg.norm(points, axis=1) > 8
+    np.testing.assert_array_equal(stated[:64], np.tile(np.arange(32), 2))  # in the order of firing
+    np.testing.assert_array_equal(find_rings(points, load_sensor("hdl-32e"))[far], stated[far])
 
 
 def test_holdout_rules_worked_by_hand():
-    points, rng = turns([10] * 8), np.random.default_rng(0)
-    kept = ~hidden_points(points, parse_holdout("rings:4"), rng)
-    assert np.unique(ring_of_point(points)[kept]).tolist() == [0, 4]
-    many = turns([1000] * 10)
+    ring, rng = np.repeat(np.arange(8), 10), np.random.default_rng(0)
+    kept = ~hidden_points(ring, parse_holdout("rings:4"), rng)
+    assert np.unique(ring[kept]).tolist() == [0, 4]
+    many = np.zeros(10_000, np.int64)
     assert abs(hidden_points(many, parse_holdout("points:0.9"), rng).mean() - 0.9) < 0.01
     assert str(parse_holdout("points:.50")) == "points:0.5"
     for text in ("", "rings", "rings:1", "rings:2.5", "points:0", "points:1", "points:nan", "beams:2", "rings:x"):

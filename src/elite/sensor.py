@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 import yaml
-from jaxtyping import Bool, Float32, Float64
+from jaxtyping import Bool, Float32, Float64, Int64
 
 from elite.config import from_plain, plain
 from elite.descriptions import packaged_names, read_description
@@ -124,6 +124,10 @@ class SensorSpec:
         if "remission" not in self.columns:
             return np.zeros(len(rows), np.float32)
         return rows[:, self.columns.index("remission")] / np.float32(self.remission_max)
+
+    def rings_of(self, rows: Float32[np.ndarray, "n columns"]) -> Int64[np.ndarray, "n"] | None:
+        """Number of the beam of each row of a file, whose numbers are finite; None without a column ``ring``."""
+        return rows[:, self.columns.index("ring")].astype(np.int64) if "ring" in self.columns else None
 
     @property
     def drops_points(self) -> bool:

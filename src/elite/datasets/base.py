@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32, Float64, Integer
+from jaxtyping import Float32, Float64, Int64, Integer
 
 from elite.datasets.formats import read_image
 from elite.datasets.records import FrameId, ImageRef, PointLabels, Selection
@@ -78,6 +78,10 @@ class Dataset(Protocol):
     def count_points(self, i: int) -> int:
         """Count the points of the scan. Raises DataError if it is missing."""
         ...
+
+    def rings(self, i: int) -> Int64[np.ndarray, "n"] | None:
+        """Read the number of the beam of each point, if the file states it. Raises DataError if it is damaged."""
+        return None
 
     def has_labels(self, i: int) -> bool:
         """Return whether the points of the frame are labelled."""

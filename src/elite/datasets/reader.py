@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float32, Float64, Integer
+from jaxtyping import Float32, Float64, Int64, Integer
 from numpy.typing import ArrayLike
 
 from elite.datasets.base import Dataset
@@ -187,6 +187,9 @@ class Reader(Dataset):
     def count_points(self, i: int) -> int:
         """Count the points of the scan by reading it. A faster method may replace this one."""
         return len(self._rows(i))
+
+    def rings(self, i: int) -> Int64[np.ndarray, "n"] | None:
+        return self.sensor.rings_of(self._rows(i)) if "ring" in self.sensor.columns else None
 
     def _rows(self, i: int) -> Float32[np.ndarray, "n columns"]:
         path = self.scan_path(i)

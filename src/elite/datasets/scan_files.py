@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64
 
 from elite.datasets.formats import read_part, unreadable
 from elite.datasets.scan_encoding import find_other_encoding
@@ -31,6 +31,11 @@ def read_scan(path: Path, sensor: SensorSpec) -> Scan:
         DataError: as ``read_points``, and for a file without points, or with NaN or infinite numbers.
     """
     return scan_of_rows(_read_rows(path, sensor), sensor, path)
+
+
+def read_rings(path: Path, sensor: SensorSpec) -> Int64[np.ndarray, "n"] | None:
+    """Read the number of the beam of each point; None without a column ``ring``. Errors as ``read_points``."""
+    return sensor.rings_of(_read_rows(path, sensor)) if "ring" in sensor.columns else None
 
 
 def count_points(path: Path, sensor: SensorSpec) -> int:

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float32, Float64, UInt16
+from jaxtyping import Float32, Float64, Int64, UInt16
 
 from elite.datasets.base import Dataset
 from elite.datasets.formats import read_cam_velo, read_cameras, read_labels, read_poses
 from elite.datasets.frame_files import list_frames
 from elite.datasets.records import ImageRef, PointLabels, Selection, object_ids
-from elite.datasets.scan_files import count_points, read_points, read_scan
+from elite.datasets.scan_files import count_points, read_points, read_rings, read_scan
 from elite.datasets.selecting import check_cameras
 from elite.errors import DataError
 from elite.layout import (
@@ -121,6 +121,9 @@ class SemanticKITTI(Dataset):
 
     def count_points(self, i: int) -> int:
         return count_points(self.scan_path(i), self.sensor)
+
+    def rings(self, i: int) -> Int64[np.ndarray, "n"] | None:
+        return read_rings(self.scan_path(i), self.sensor)
 
     def has_labels(self, i: int) -> bool:
         return self._files[i].has_labels

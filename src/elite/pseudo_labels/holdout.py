@@ -7,7 +7,7 @@ Hidden random points are an easy test, because their neighbours on the same ring
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64, UInt8
+from jaxtyping import Bool, Int64, UInt8
 
 from elite.errors import ConfigError
 from elite.geometry import point_pixel_pairs
@@ -46,23 +46,11 @@ def parse_holdout(text: str) -> Holdout:
     return rule
 
 
-def ring_of_point(points: Float32[np.ndarray, "n 3"]) -> Int64[np.ndarray, "n"]:
-    """Return the laser ring of each point: 0, 1, ... in the order of the file.
-
-    SemanticKITTI stores no ring numbers, but ring after ring, each one turn anticlockwise from straight ahead (+x). A
-    new ring starts where the azimuth decreases by more than half a turn. For points in another order, the numbers are
-    meaningless.
-    """
-    azimuth = np.arctan2(points[:, 1], points[:, 0]) % (2 * np.pi)
-    begins = np.diff(azimuth, prepend=azimuth[:1]) < -np.pi
-    return np.cumsum(begins, dtype=np.int64)
-
-
-def hidden_points(points: Float32[np.ndarray, "n 3"], rule: Holdout, rng: np.random.Generator) -> Bool[np.ndarray, "n"]:
-    """Select the points to hide. Rings 0, K, 2K, ... are kept; points are drawn at random."""
+def hidden_points(ring: Int64[np.ndarray, "n"], rule: Holdout, rng: np.random.Generator) -> Bool[np.ndarray, "n"]:
+    """Select the points to hide, from the ring of each. Rings 0, K, 2K, ... are kept; points are drawn at random."""
     if rule.kind == "rings":
-        return ring_of_point(points) % int(rule.amount) != 0
-    return rng.random(len(points)) < rule.amount
+        return ring % int(rule.amount) != 0
+    return rng.random(len(ring)) < rule.amount
 
 
 def hidden_pixels(

@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float32, Int64
 
 from elite.config import PseudoLabelConfig
+from elite.datasets import Dataset
 from elite.datasets.dense_labels import read_dense_files
 from elite.pseudo_labels.generate import choose, examine_inputs, open_frames
 from elite.pseudo_labels.holdout import Holdout, hidden_pixels, hidden_points
 from elite.pseudo_labels.label_image import label_view
 from elite.pseudo_labels.records import Addable, DenseLabel, LabelledView, Proposer, view_of
+from elite.pseudo_labels.rings import rings_of
 from elite.pseudo_labels.score import Agreement, Borders, Objects, at_coverage, nearest_labelled
 from elite.pseudo_labels.seeds import find_seeds
 from elite.taxonomy import Taxonomy
@@ -65,7 +67,7 @@ def measure(
 
     Raises:
         DataError: no frame has labels, or a file is damaged; or doubtful scans, and ``config.strict`` is set.
-        ConfigError: no labelled frame has an image of the cameras.
+        ConfigError: no labelled frame has an image of the cameras, or the rings of a scan are unknown.
     """
     frames = open_frames(root, config)
     chosen = choose(frames, 1.0)
@@ -74,13 +76,14 @@ def measure(
     images = 0
     for i in progress(chosen):
         frame = frames[i]
+        ring = _rings(frames, i, frame.scan.points, holdouts)
         for camera in (c for c in frame.cameras if c.name in frame.images):
             images += 1
             view = view_of(frame, camera)
             test = _Test(view, proposer, config, frames.taxonomy)
             for rule in holdouts:
                 rng = np.random.default_rng((config.seed, *frame.id.encode()))
-                test.score_holdout(tallies[str(rule)], hidden_points(view.points, rule, rng))
+                test.score_holdout(tallies[str(rule)], hidden_points(ring, rule, rng))
             files = frames.derived(i, "labels", camera.name)
             if files.semantic.exists():
                 raw, instance = read_dense_files(files)
@@ -95,6 +98,14 @@ def measure(
             for test, methods in tallies.items()
         },
     }
+
+
+def _rings(
+    frames: Dataset, i: int, points: Float32[np.ndarray, "n 3"], holdouts: Sequence[Holdout]
+) -> Int64[np.ndarray, "n"]:
+    """Ring of each point of a frame; zeros if no rule depends on rings."""
+    wanted = any(rule.kind == "rings" for rule in holdouts)
+    return rings_of(frames, i, points) if wanted else np.zeros(len(points), np.int64)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Float64, UInt16, UInt32
+from jaxtyping import Float32, Float64, Int64, UInt16, UInt32
 
 from elite.datasets.base import Dataset
 from elite.datasets.formats import read_labels
@@ -16,7 +16,7 @@ from elite.datasets.nuscenes.splits import select_scenes, splits
 from elite.datasets.nuscenes.table_cache import open_tables
 from elite.datasets.nuscenes.tables import CAMERAS, CHANNELS, Tables
 from elite.datasets.records import FrameId, ImageRef, PointLabels, Selection, object_ids
-from elite.datasets.scan_files import count_points, read_points, read_scan
+from elite.datasets.scan_files import count_points, read_points, read_rings, read_scan
 from elite.datasets.selecting import check_cameras
 from elite.errors import ConfigError, DataError
 from elite.layout import Layout, parse_frames
@@ -179,6 +179,10 @@ class NuScenes(Dataset):
     def count_points(self, i: int) -> int:
         """Count the points of the scan without sweeps: the first ones of ``scan``, and those that predictions need."""
         return count_points(self.scan_path(i), self.sensor)
+
+    def rings(self, i: int) -> Int64[np.ndarray, "n"] | None:
+        """Read the rings of the points of the scan without sweeps."""
+        return read_rings(self.scan_path(i), self.sensor)
 
     def label_path(self, i: int) -> Path:
         return self.root / self._frames[i].label
