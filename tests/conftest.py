@@ -58,6 +58,7 @@ UNIT = {
     "real_frames",
     "safety",
     "sam_weights",
+    "scan_files",
     "semantickitti",
     "shapes",
     "sparse",

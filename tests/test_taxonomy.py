@@ -301,10 +301,11 @@ def test_sensor_settings_name_axes_and_intensity_in_words():
 
 
 def test_sensor_that_drops_points_keeps_the_measured_ones():
-    points = np.array([[0, 0, 0, 0.5], [1, 1, 0, 0], [9, 1, 0, 1], [np.nan, 1, 0, 0], [9, 1, 0, np.inf]], np.float32)
+    points = np.array([[0, 0, 0], [1, 1, 0], [9, 1, 0], [np.nan, 1, 0], [9, 1, 0]], np.float32)
+    remission = np.array([0.5, 0, 1, 0, np.inf], np.float32)
     box = ((-2.0, -2.0, -2.0), (2.0, 2.0, 2.0))
-    assert SensorSpec("own", no_return="drop").measured(points).tolist() == [False, True, True, False, False]
-    assert SensorSpec("own", ego_box=box).measured(points).tolist() == [False, False, True, True, True]
+    assert SensorSpec("own", no_return="drop").measured(points, remission).tolist() == [False, True, True, False, False]
+    assert SensorSpec("own", ego_box=box).measured(points, remission).tolist() == [False, False, True, True, True]
     assert not SensorSpec("own").drops_points
 
 

@@ -179,8 +179,9 @@ def saved_predictions(folder: Path, taxonomy: Taxonomy) -> Predictor:
         path = layout.prediction(frame.sequence, frame.name)
         if not path.exists():
             raise DataError(f"{path}: expected a prediction for each labelled scan, found none. Predict the scan.")
-        raw, _ = read_labels(path, Path(f"scan {frame.id}"), len(frame.scan), remedy="Predict the scan again")
-        return Prediction(taxonomy.to_train(raw, source=path), _confidence(layout, frame))
+        raw, _ = read_labels(path, Path(f"scan {frame.id}"), frame.scan.stored, remedy="Predict the scan again")
+        classes = taxonomy.to_train(raw, source=path)
+        return Prediction(frame.scan.select(classes), _confidence(layout, frame))
 
     return read
 
@@ -194,9 +195,9 @@ def _confidence(layout: Layout, frame: Frame) -> Float32[np.ndarray, "n"] | None
     except OSError as error:
         raise DataError(f"{path}: expected confidences, found {error.strerror}. Predict the scan again.") from error
     values = np.frombuffer(data[: len(data) // 4 * 4], "<f4")
-    if len(data) % 4 or len(values) != len(frame.scan) or not ((values >= 0) & (values <= 1)).all():  # nor NaN
+    if len(data) % 4 or len(values) != frame.scan.stored or not ((values >= 0) & (values <= 1)).all():  # nor NaN
         raise DataError(
-            f"{path}: expected a share (0..1) for each of the {len(frame.scan)} points of scan {frame.id}, found other "
-            "contents. Predict the scan again."
+            f"{path}: expected a share (0..1) for each of the {frame.scan.stored} points of scan {frame.id}, found "
+            "other contents. Predict the scan again."
         )
-    return values
+    return frame.scan.select(values)

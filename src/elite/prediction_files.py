@@ -12,6 +12,7 @@ from elite.files import write_bytes
 from elite.inference import Segmenter
 from elite.layout import Layout
 from elite.sensor import SensorSpec
+from elite.taxonomy import IGNORE
 from elite.types import Scan
 
 
@@ -88,14 +89,14 @@ def predict_files(
     summary = PredictionSummary()
     for job in jobs:
         try:
-            result = segmenter.segment(job.read(), job.scan)
+            result = segmenter.segment(scan := job.read(), job.scan)
         except (DataError, MemoryError, RuntimeError) as error:
             failed(job, _failure(job.scan, error))
             summary.failed += 1
             continue
         if job.confidence is not None:
-            write_bytes(job.confidence, result.confidence.astype("<f4").tobytes())
-        write_bytes(job.labels, segmenter.taxonomy.to_raw(result.labels).astype("<u4").tobytes())
+            write_bytes(job.confidence, scan.spread(result.confidence).astype("<f4").tobytes())
+        write_bytes(job.labels, segmenter.taxonomy.to_raw(scan.spread(result.labels, IGNORE)).astype("<u4").tobytes())
         summary.written += 1
         summary.points += len(result.labels)
         summary.outside += result.outside

@@ -18,6 +18,7 @@ from elite.files import write_bytes
 _PACKAGED = Path(__file__).parent / "sensors"
 _AXIS = re.compile(r"([+-]?)([xyz])")
 _REQUIRED = ("x", "y", "z")
+RING_FIELDS = ("ring", "channel")
 INTENSITY_FIELDS = ("remission", "intensity", "reflectivity", "i")
 Corner = tuple[float, float, float]
 
@@ -134,15 +135,17 @@ class SensorSpec:
         """Whether some points of a file have no answer."""
         return self.no_return == "drop" or self.ego_box is not None
 
-    def measured(self, points: Float32[np.ndarray, "n 4"]) -> Bool[np.ndarray, "n"]:
-        """Mask of the points (x forward, y left, z up, remission) that are measured ones, outside the vehicle."""
+    def measured(
+        self, points: Float32[np.ndarray, "n 3"], remission: Float32[np.ndarray, "n"]
+    ) -> Bool[np.ndarray, "n"]:
+        """Mask of the points (x forward, y left, z up) that are measured ones, outside the vehicle."""
         kept = np.ones(len(points), bool)
         if self.no_return == "drop":
-            kept &= np.isfinite(points).all(axis=1) & (points[:, :3] != 0).any(axis=1)
+            kept &= np.isfinite(points).all(axis=1) & (points != 0).any(axis=1) & np.isfinite(remission)
         if self.ego_box is not None:
             low, high = np.array(self.ego_box, np.float32)
             with np.errstate(invalid="ignore"):
-                kept &= ~((points[:, :3] >= low) & (points[:, :3] <= high)).all(axis=1)
+                kept &= ~((points >= low) & (points <= high)).all(axis=1)
         return kept
 
     def to_dict(self) -> dict[str, Any]:
@@ -188,18 +191,14 @@ class SensorSettings:
     no_return: Literal["keep", "drop"] | None = None
     ego_box: tuple[Corner, Corner] | None = None
 
-    def spec(self, name: str = "", **defaults: Any) -> SensorSpec:
-        """Return the sensor.
-
-        Args:
-            name: of a sensor without a name and a preset.
-            defaults: values of a sensor without a preset.
+    def spec(self, name: str = "") -> SensorSpec:
+        """Return the sensor; ``name`` is that of one without a name and a preset.
 
         Raises:
             ConfigError: an unknown preset, no name, or impossible values.
         """
         if self.preset is None:
-            base = {"name": name} | defaults
+            base: dict[str, Any] = {"name": name}
         elif self.preset in packaged_sensors():
             base = {f.name: getattr(load_sensor(self.preset), f.name) for f in fields(SensorSpec)}
         else:

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Int32, Int64, UInt8, UInt32
+from jaxtyping import Bool, Float, Float32, Int32, Int64, Shaped, UInt8, UInt32
 from torch import Tensor
 
 from elite.lenses import Lens
@@ -19,13 +19,38 @@ from elite.lenses import Lens
 
 @dataclass(frozen=True)
 class Scan:
-    """One LiDAR sweep: points in the sensor frame (m), and their remission (0 to 1)."""
+    """One LiDAR sweep.
+
+    Attributes:
+        points: metres, in the sensor frame.
+        remission: 0 to 1.
+        kept: mask of the points of the file that these are; None = all. The others are beams without a return, or hit
+            the vehicle itself, and have no answer.
+    """
 
     points: Float32[np.ndarray, "n 3"]
     remission: Float32[np.ndarray, "n"]
+    kept: Bool[np.ndarray, "stored"] | None = None
 
     def __len__(self) -> int:
         return len(self.points)
+
+    @property
+    def stored(self) -> int:
+        """Number of points of the file."""
+        return len(self.points) if self.kept is None else len(self.kept)
+
+    def select(self, values: Shaped[np.ndarray, "stored"]) -> Shaped[np.ndarray, "n"]:
+        """Values of these points among those of the points of the file."""
+        return values if self.kept is None else values[self.kept]
+
+    def spread(self, values: Shaped[np.ndarray, "n"], missing: float = 0) -> Shaped[np.ndarray, "stored"]:
+        """Values for every point of the file: ``missing`` for those that have no answer."""
+        if self.kept is None:
+            return values
+        every = np.full(len(self.kept), missing, values.dtype)
+        every[self.kept] = values
+        return every
 
 
 @dataclass(frozen=True)

@@ -197,6 +197,8 @@ def _check_frame(dataset: Dataset, i: int, cameras: tuple[Camera, ...] | None, v
         report.unreadable += 1
         report.faults.append(str(error))
         return report
+    if dataset.sensor.drops_points:
+        values = values[dataset.sensor.measured(values[:, :3], values[:, 3])]
     report.points = len(values)
     finite = np.isfinite(values).all(axis=1)
     if not len(values):

@@ -32,7 +32,7 @@ from elite.sensor import SensorSpec
 from elite.taxonomy import Taxonomy
 from elite.types import Camera, Frame, Scan
 
-_GENERATED = "elite"  # folder below the root for what the library writes
+GENERATED = "elite"  # folder below the root for what the library writes
 RawLabels = tuple[Integer[np.ndarray, "n"], Integer[np.ndarray, "n"]]  # raw ids, instance ids
 
 
@@ -91,7 +91,7 @@ class Reader(Dataset):
             self.sensor = sensor
         self._require_parts()
         self.root = expanded(root)
-        self.layout = Layout((self.root / _GENERATED if derived is None else expanded(derived)).absolute())
+        self.layout = Layout((self.root / GENERATED if derived is None else expanded(derived)).absolute())
         self._all_cameras = self.cameras
         with damaged_files(self.root, f"a data set for {type(self).__name__}"):
             self._listed = by_sequence(self.list_frames(), self.root)
@@ -216,7 +216,17 @@ class Reader(Dataset):
         return self._raw_labels(i)[0]
 
     def _raw_labels(self, i: int) -> RawLabels:
-        """Read raw ids and instance ids. Generated labels have the format of SemanticKITTI."""
+        """Raw ids and instance ids of the points of the scan."""
+        found = self._stored_labels(i)
+        if not self.sensor.drops_points:
+            return found
+        scan = self.scan(i)
+        if len(found[0]) != scan.stored:
+            raise self._other_count(i, scan.stored, len(found[0]))
+        return scan.select(found[0]), scan.select(found[1])
+
+    def _stored_labels(self, i: int) -> RawLabels:
+        """Read raw ids and instance ids of the points of the file. Generated labels are in SemanticKITTI's format."""
         path = self.label_path(i)
         if self.selection.labels != "labels":
             return read_labels(path, self.scan_path(i), self.count_points(i))
@@ -228,11 +238,14 @@ class Reader(Dataset):
     def frame(self, i: int, cameras: Sequence[str] | None = None) -> Frame:
         frame = super().frame(i, cameras)
         if frame.labels is not None and len(frame.labels) != len(frame.scan):
-            raise DataError(
-                f"{self.label_path(i)}: expected {len(frame.scan)} labels, one for each point of {self.scan_path(i)}, "
-                f"found {len(frame.labels)}. Extract both files again."
-            )
+            raise self._other_count(i, len(frame.scan), len(frame.labels))
         return frame
+
+    def _other_count(self, i: int, points: int, labels: int) -> DataError:
+        return DataError(
+            f"{self.label_path(i)}: expected {points} labels, one for each point of {self.scan_path(i)}, found "
+            f"{labels}. Extract both files again."
+        )
 
     # ---- cameras ----
 

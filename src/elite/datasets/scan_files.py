@@ -1,53 +1,126 @@
-"""Readers of scan files: float32 numbers, as many for each point as the sensor has columns."""
+"""Readers of scan files, in our axes and with remission in 0..1.
+
+A .bin file has float32 numbers, as many for each point as the sensor has columns. The fields of other formats are found
+by their names (see ``elite.point_files``).
+"""
 
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Int64, Num, Shaped
 
 from elite.datasets.formats import read_part, unreadable
 from elite.datasets.scan_encoding import find_other_encoding
-from elite.datasets.stored_values import scan_of_rows
+from elite.datasets.stored_values import measured_scan
 from elite.errors import DataError
 from elite.files import SCAN_BYTES, file_size
-from elite.sensor import SensorSpec
+from elite.point_files import SUFFIXES, PointFields, read_point_file
+from elite.sensor import INTENSITY_FIELDS, RING_FIELDS, SensorSpec
 from elite.types import Scan
+
+_FARTHEST_M = 10_000.0
+Points = tuple[Float32[np.ndarray, "n 3"], Float32[np.ndarray, "n"]]
 
 
 def read_points(path: Path, sensor: SensorSpec) -> Float32[np.ndarray, "n 4"]:
     """Read x y z remission (our axes, 0..1). NaN, single implausible points and files without points are accepted.
 
     Raises:
-        DataError: the file is missing or truncated, or its numbers have another encoding.
+        DataError: the file is missing or truncated, its numbers have another encoding, or a field is missing.
     """
-    rows = _read_rows(path, sensor)
-    return np.column_stack([sensor.points_of(rows), sensor.remission_of(rows)])
+    return np.column_stack(_read(path, sensor))
 
 
 def read_scan(path: Path, sensor: SensorSpec) -> Scan:
-    """Read a scan with finite numbers only.
+    """Read the measured points of a scan, with finite numbers only.
 
     Raises:
-        DataError: as ``read_points``, and for a file without points, or with NaN or infinite numbers.
+        DataError: as ``read_points``, and for a file without such points, or with NaN or infinite numbers.
     """
-    return scan_of_rows(_read_rows(path, sensor), sensor, path)
+    return measured_scan(*_read(path, sensor), sensor, path)
+
+
+def read_field(path: Path, sensor: SensorSpec, name: str) -> Shaped[np.ndarray, "n"]:
+    """Read one field of all points of a file, such as their labels.
+
+    Raises:
+        DataError: as ``read_points``.
+    """
+    fields = read_point_file(path, sensor.columns)
+    if (found := fields.find([name])) is None:
+        raise DataError(f"{path}: expected a field '{name}', found {', '.join(fields.values)}. Correct the name.")
+    return fields.values[found]
 
 
 def read_rings(path: Path, sensor: SensorSpec) -> Int64[np.ndarray, "n"] | None:
-    """Read the number of the beam of each point; None without a column ``ring``. Errors as ``read_points``."""
-    return sensor.rings_of(_read_rows(path, sensor)) if "ring" in sensor.columns else None
+    """Read the number of the beam of each measured point; None without such a field. Errors as ``read_points``."""
+    if _is_plain(path):
+        rings = sensor.rings_of(_read_rows(path, sensor)) if "ring" in sensor.columns else None
+    else:
+        fields = read_point_file(path, sensor.columns)
+        name = fields.find(RING_FIELDS)
+        rings = None if name is None else fields.values[name].astype(np.int64)
+    return rings if rings is None or not sensor.drops_points else read_scan(path, sensor).select(rings)
 
 
 def count_points(path: Path, sensor: SensorSpec) -> int:
-    """Count the points of a scan from the size of its file.
+    """Count the points of a scan: from the size of a .bin file; other formats are read.
 
     Raises:
         DataError: the file is missing, too large, or not a regular file.
     """
+    if not _is_plain(path):
+        return len(read_point_file(path, sensor.columns))
     try:
         return file_size(path, SCAN_BYTES) // sensor.point_bytes
     except OSError as error:
         raise unreadable(path, "a scan", error) from error
+
+
+def _is_plain(path: Path) -> bool:
+    return path.suffix.lower() not in SUFFIXES or path.suffix.lower() == ".bin"
+
+
+def _read(path: Path, sensor: SensorSpec) -> Points:
+    """Points (our axes) and remission (0..1)."""
+    if not _is_plain(path):
+        return points_of(read_point_file(path, sensor.columns), sensor, path)
+    rows = _read_rows(path, sensor)
+    return sensor.points_of(rows), sensor.remission_of(rows)
+
+
+def points_of(fields: PointFields, sensor: SensorSpec, source: object) -> Points:
+    """Find x, y, z and the remission among the fields of points; ``source`` names them.
+
+    Returns:
+        Points in our axes (m), and remission (0..1): 0 if the sensor has no column for it.
+
+    Raises:
+        DataError: a field is missing, or the coordinates are too large for a sensor.
+    """
+    given = (sensor.intensity_field,) if sensor.intensity_field else INTENSITY_FIELDS
+    names = [(axis,) for axis in "xyz"] + ([given] if "remission" in sensor.columns else [])
+    found = [fields.find(name) for name in names]
+    if missing := [name for name, field in zip(names, found, strict=True) if field is None]:
+        raise DataError(
+            f"{source}: expected fields {', '.join(' or '.join(name) for name in missing)}, found "
+            f"{', '.join(fields.values) or 'none'}. Correct the columns or the intensity field of the sensor."
+        )
+    x, y, z, *intensity = (fields.values[name] for name in found if name)
+    points = np.stack([x, y, z], axis=1)
+    _require_metres(points, source)
+    scaled = [values.astype(np.float32) / np.float32(sensor.remission_max) for values in intensity]
+    return sensor.in_our_axes(points.astype(np.float32)), scaled[0] if scaled else np.zeros(len(points), np.float32)
+
+
+def _require_metres(points: Num[np.ndarray, "n 3"], source: object) -> None:
+    """Refuse coordinates of a map, which float32 would round to decimetres, and other units."""
+    finite = points[np.isfinite(points).all(axis=1)]
+    if len(finite) and (farthest := float(np.abs(finite).max())) > _FARTHEST_M:
+        raise DataError(
+            f"{source}: expected metres in the sensor frame, found coordinates of up to {farthest:,.0f}. Subtract the "
+            "position of the sensor, or convert the unit."
+        )
 
 
 def _read_rows(path: Path, sensor: SensorSpec) -> Float32[np.ndarray, "n columns"]:

@@ -139,7 +139,11 @@ class SemanticKITTI(Dataset):
         return self._read_labels(i)[0]
 
     def _read_labels(self, i: int) -> tuple[UInt16[np.ndarray, "n"], UInt16[np.ndarray, "n"]]:
-        return read_labels(self.label_path(i), self.scan_path(i), self.count_points(i))
+        ids, instances = read_labels(self.label_path(i), self.scan_path(i), self.count_points(i))
+        if self.sensor.drops_points:
+            scan = self.scan(i)
+            ids, instances = scan.select(ids), scan.select(instances)
+        return ids, instances
 
     def available_cameras(self) -> tuple[str, ...]:
         return self.layout.cameras_with_images(self.sequences)

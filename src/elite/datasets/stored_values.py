@@ -47,16 +47,35 @@ def scan_of_rows(rows: Float32[np.ndarray, "n columns"], sensor: SensorSpec, sou
     """Convert the points of a scan to our axes and remission in 0..1.
 
     Raises:
-        DataError: no points, or NaN or infinite numbers.
+        DataError: no measured points, or NaN or infinite numbers.
     """
-    if not len(rows):
-        raise DataError(f"{source}: expected at least one point, found none. Exclude the scan or copy it again.")
-    if bad := int((~np.isfinite(rows)).any(axis=1).sum()):
+    return measured_scan(sensor.points_of(rows), sensor.remission_of(rows), sensor, source)
+
+
+def measured_scan(
+    points: Float32[np.ndarray, "n 3"], remission: Float32[np.ndarray, "n"], sensor: SensorSpec, source: object
+) -> Scan:
+    """Return the measured points of a scan, as the sensor defines them; ``source`` names the scan.
+
+    Args:
+        points: all points of the file, in our axes.
+        remission: 0 to 1.
+
+    Raises:
+        DataError: no measured points, or NaN or infinite numbers.
+    """
+    kept = sensor.measured(points, remission) if sensor.drops_points else None
+    if kept is not None:
+        points, remission = points[kept], remission[kept]
+    if not len(points):
+        found = "none" if kept is None else f"{len(kept)} without a return or on the vehicle"
+        raise DataError(f"{source}: expected at least one point, found {found}. Exclude the scan or copy it again.")
+    if bad := int((~(np.isfinite(points).all(axis=1) & np.isfinite(remission))).sum()):
         raise DataError(
-            f"{source}: expected finite numbers, found NaN or infinity in {bad} of {len(rows)} points. Remove them "
-            "from the scan and its labels."
+            f"{source}: expected finite numbers, found NaN or infinity in {bad} of {len(points)} points. Remove them "
+            "from the scan and its labels, or give 'no_return: drop' for its sensor."
         )
-    return Scan(np.array(sensor.points_of(rows), order="C"), sensor.remission_of(rows))  # a file is read-only memory
+    return Scan(np.array(points, order="C"), np.array(remission), kept)  # a file is read-only memory
 
 
 def point_ids(found: ArrayLike, source: Path) -> Integer[np.ndarray, "n"]:

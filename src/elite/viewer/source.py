@@ -219,8 +219,9 @@ class ScanSource:
 
     def predict(self, i: int) -> PointPrediction | None:
         job = self._jobs[i]
-        raw, _ = read_labels(job.labels, job.scan, job.count())
-        return PointPrediction(self.taxonomy.to_train(raw, source=job.labels))
+        scan = job.read()
+        raw, _ = read_labels(job.labels, job.scan, scan.stored)
+        return PointPrediction(scan.select(self.taxonomy.to_train(raw, source=job.labels)))
 
     def predict_teacher(self, i: int, camera: str) -> TeacherPrediction:
         raise DataError("a stream of scans: expected images for a teacher, found none. Use elite view with a data set.")
