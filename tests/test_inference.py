@@ -1,5 +1,6 @@
 """Segmenter and predicted files."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 
 from elite.errors import ConfigError, DataError
 from elite.inference import Segmenter
-from elite.prediction_files import PredictionJob, predict_files
+from elite.prediction_files import file_job, predict_files
 from elite.student import SPVCNN
 from tests.support.scans import random_scan
 from tests.support.semantickitti import KITTI
@@ -89,10 +90,8 @@ def test_pick_device_of_an_unknown_device_names_it() -> None:
 
 def test_predict_files_damaged_scan_is_skipped_and_named(segmenter: Segmenter, tmp_path: Path) -> None:
     scans = [random_scan(np.random.default_rng(i), 30) for i in range(3)]
-    jobs = [
-        PredictionJob(tmp_path / f"{i}.bin", tmp_path / "out" / f"{i}.label", tmp_path / f"{i}.confidence")
-        for i in range(3)
-    ]
+    jobs = [file_job(tmp_path / f"{i}.bin", tmp_path / "out", segmenter.sensor) for i in range(3)]
+    jobs = [replace(job, confidence=tmp_path / f"{i}.confidence") for i, job in enumerate(jobs)]
     for job, scan in zip(jobs, scans, strict=True):
         scan.tofile(job.scan)
     jobs[1].scan.write_bytes(jobs[1].scan.read_bytes()[:-3])
@@ -119,7 +118,7 @@ def test_predict_files_damaged_scan_is_skipped_and_named(segmenter: Segmenter, t
 def test_predict_files_with_a_scan_beyond_memory_labels_the_others(
     tmp_path: Path, error, segmenter, monkeypatch
 ) -> None:
-    jobs = [PredictionJob(tmp_path / f"{i}.bin", tmp_path / f"{i}.label") for i in range(2)]
+    jobs = [file_job(tmp_path / f"{i}.bin", tmp_path, segmenter.sensor) for i in range(2)]
     for i, job in enumerate(jobs):
         random_scan(np.random.default_rng(0), 9 - i).tofile(job.scan)
     segment = segmenter.segment
