@@ -165,7 +165,7 @@ def _shared_cameras(dataset: Dataset, frames: list[int], report: SequenceReport)
     """
     first = next((i for i in frames if dataset.image_cameras(i)), frames[0])
     if dataset.calibration_path(first) is None:
-        report.calibrated = True
+        report.calibrated = bool(dataset.cameras)
         return None
     cameras = _cameras(dataset, first, report)
     report.calibrated = bool(cameras)
@@ -241,6 +241,10 @@ def _check_labels(dataset: Dataset, i: int, report: SequenceReport) -> None:
     except DataError as error:
         report.mismatches += 1
         report.faults.append(str(error))
+        return
+    if len(raw) != report.points:
+        report.mismatches += 1
+        report.faults.append(f"{path}: expected {report.points} labels, one for each point, found {len(raw)}")
         return
     if unknown := taxonomy.unknown_raw_ids(raw):
         report.unknown_ids += 1
