@@ -32,7 +32,7 @@ from elite.pictures import encode_png
 from elite.pseudo_labels.label_image import label_view
 from elite.pseudo_labels.lift import lift
 from elite.pseudo_labels.records import Addable, LabelledView, Proposer, view_of
-from elite.pseudo_labels.store import Output, Store, file_digest
+from elite.pseudo_labels.store import Output, Store, camera_digest, file_digest
 from elite.terminal import notice
 
 ALGORITHM = 1  # version of the procedure; increased when equal settings give different labels
@@ -261,12 +261,15 @@ class FrameLabeller:
         return [view_of(frame, camera) for camera in frame.cameras if camera.name in cameras]
 
     def _source(self, i: int, cameras: tuple[str, ...], digest: Digest) -> dict[str, str]:
-        """Digests of all source files of the labels."""
-        frames = self.frames
+        """Digests of all sources of the labels: files, and projections that have no file of their own."""
+        frames, calibration = self.frames, self.frames.calibration_path(i)
         images = {image.camera: image.path for image in frames.images(i)}
-        paths = {"labels": frames.label_path(i), "scan": frames.scan_path(i), "calibration": frames.calibration_path(i)}
+        paths = {"labels": frames.label_path(i), "scan": frames.scan_path(i)}
         paths |= {camera: images[camera] for camera in cameras}
-        return {name: digest(path) for name, path in paths.items() if path is not None}
+        if calibration is not None:
+            return {name: digest(path) for name, path in (paths | {"calibration": calibration}).items()}
+        used = [camera for camera in frames.frame_cameras(i) if camera.name in cameras]
+        return {name: digest(path) for name, path in paths.items()} | {"calibration": camera_digest(used)}
 
 
 def _load_drawing() -> Callable[..., Any]:

@@ -5,6 +5,7 @@ them, which marks them as complete.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from elite.errors import ConfigError
 from elite.files import SCAN_BYTES, TEXT_BYTES, parse_json, read_file, write_bytes, write_json
 from elite.layout import Layout
+from elite.types import Camera
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,12 @@ class Store:
 def file_digest(path: Path) -> str:
     """Return a digest of the contents of a file: 16 hexadecimal digits."""
     return _digest(read_file(path, SCAN_BYTES))
+
+
+def camera_digest(cameras: Sequence[Camera]) -> str:
+    """Return a digest of projections, as ``file_digest``, with fewer digits than rounding errors reach."""
+    numbers = [f"{number:.9g}" for camera in cameras for number in camera.projection.ravel()]
+    return _digest(repr([numbers, *(camera.lens for camera in cameras)]).encode())
 
 
 def _digest(data: bytes) -> str:
