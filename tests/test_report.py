@@ -581,7 +581,8 @@ def test_report_of_an_evaluation_of_other_classes_needs_their_taxonomy(
     given.write_text(yaml.safe_dump(FIVE.to_dict()))
     words = ["report", str(file), "--data", str(five.layout.root), "--predictions", str(out), "--frames", "1"]
     assert main(words) == 2
-    assert "expected the classes of a packaged taxonomy, found those of five. Give" in capsys.readouterr().err
+    message = "val.json: expected the classes of the data, semantickitti, found those of five"
+    assert message in capsys.readouterr().err
     assert main([*words, "--taxonomy", str(given)]) == 0
     assert swatch(FIVE, 3) in (tmp_path / "val_report" / "index.html").read_text("utf-8")
     assert main([*words, "--taxonomy", "rellis"]) == 2

@@ -6,7 +6,7 @@ from typing import Any
 
 from elite.datasets import Dataset, open_dataset
 from elite.device import pick_device
-from elite.errors import ConfigError, require_extra
+from elite.errors import require_extra
 from elite.evaluation import Prediction, Predictor, by_segmenter, saved_predictions
 from elite.files import make_folder, write_bytes
 from elite.inference import Segmenter
@@ -147,11 +147,11 @@ def report_evaluation(
     """Write the report of a result of ``elite evaluate --json``.
 
     Frames need the data set, and the predictions or the checkpoint that were scored. ``taxonomy`` gives the classes and
-    their colours; None = those of the checkpoint, otherwise the packaged ones with the names of the result. The other
-    arguments are those of ``report_run``.
+    their colours; None = those of the checkpoint, otherwise the packaged ones with the names of the result, otherwise
+    those of the data set. The other arguments are those of ``report_run``.
 
     Raises:
-        ConfigError: the result has other classes, or names that no packaged taxonomy has.
+        ConfigError: the result has other classes.
     """
     if data is None or not (predictions or checkpoint):
         for given in filter(None, (data, predictions, checkpoint)):
@@ -159,19 +159,17 @@ def report_evaluation(
         return write_report(file, _no_prediction, None, taxonomy=taxonomy)
     evaluation = read_evaluation(file).after
     assert evaluation is not None
+    sequences = dict.fromkeys(score.frame.partition("/")[0] for score in evaluation.by_frame)
+    scored = {"cameras": cameras, "sequences": ",".join(sequences) or None}
     if predictions:
         if checkpoint is not None:
             notice(f"{checkpoint} is not used: the pictures show the predictions in {predictions}.")
-        taxonomy = taxonomy or _taxonomy_of(evaluation, file)
-        predict = saved_predictions(predictions, taxonomy)
-    else:
-        assert checkpoint is not None
-        segmenter = Segmenter.load(checkpoint, device, report=notice, strict=strict)
-        taxonomy = taxonomy or segmenter.taxonomy
-        predict = by_segmenter(segmenter, taxonomy)
-    sequences = dict.fromkeys(score.frame.partition("/")[0] for score in evaluation.by_frame)
-    dataset = _open(data, format, taxonomy, cameras, sequences=",".join(sequences) or None)
-    return write_report(file, predict, dataset, frames=frames)
+        dataset = _open(data, format, taxonomy or evaluation.packaged_taxonomy, **scored)
+        return write_report(file, saved_predictions(predictions, dataset.taxonomy), dataset, frames=frames)
+    assert checkpoint is not None
+    segmenter = Segmenter.load(checkpoint, device, report=notice, strict=strict)
+    dataset = _open(data, format, taxonomy or segmenter.taxonomy, **scored)
+    return write_report(file, by_segmenter(segmenter, dataset.taxonomy), dataset, frames=frames)
 
 
 def _open(
@@ -215,20 +213,6 @@ def _check_classes(evaluation: Evaluation | None, taxonomy: Taxonomy, file: Path
     if evaluation is not None and evaluation.classes != taxonomy.names:
         remedy = "Give the taxonomy of the evaluation with --taxonomy, or evaluate again."
         require_equal_taxonomies(evaluation.taxonomy, taxonomy, file, remedy=remedy)
-
-
-def _taxonomy_of(evaluation: Evaluation, file: Path) -> Taxonomy:
-    """Return the packaged taxonomy with the classes of a result file, which contains no raw ids.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    if evaluation.packaged_taxonomy is None:
-        raise ConfigError(
-            f"{file}: expected the classes of a packaged taxonomy, found those of {evaluation.taxonomy_name}. Give "
-            "their taxonomy with --taxonomy FILE.yaml."
-        )
-    return evaluation.packaged_taxonomy
 
 
 def _load_models(run: Path, checkpoint: Path, record: Run, device: str) -> Models:
