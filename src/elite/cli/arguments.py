@@ -67,10 +67,15 @@ def add_labels(parser: Parser) -> None:
     parser.add("--labels", default="labels", metavar="NAME", help="Label folder: labels, labels_partial, scribbles.")
 
 
-def add_format(parser: Parser, classes: str = "those of its format") -> None:
-    """Add --format and --taxonomy, which ``open_data`` reads; ``classes`` describes the default of the second."""
+def add_format_name(parser: Parser) -> None:
+    """Add --format."""
     text = "Format of the data set: semantickitti, nuscenes, or a class package.module:Class (default: recognised)."
     parser.add("--format", metavar="NAME", help=text)
+
+
+def add_format(parser: Parser, classes: str = "those of its format") -> None:
+    """Add --format and --taxonomy, which ``open_data`` reads; ``classes`` describes the default of the second."""
+    add_format_name(parser)
     text = f"Classes of its labels: a packaged taxonomy or a YAML file (default: {classes})."
     parser.add("--taxonomy", metavar="NAME|YAML", help=text)
 

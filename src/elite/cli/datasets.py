@@ -8,6 +8,7 @@ from elite.cli.arguments import (
     add_cameras,
     add_data,
     add_format,
+    add_format_name,
     add_json,
     add_labels,
     add_output,
@@ -142,12 +143,13 @@ def submit(args: Namespace) -> int:
     from elite.submission import check_submission, write_submission
 
     if args.check and not args.predictions:
-        report = check_submission(args.check, args.data, split=args.split, partial=args.partial)
+        report = check_submission(args.check, args.data, format=args.format, split=args.split, partial=args.partial)
     elif args.predictions and args.out and not args.check:
         report = write_submission(
             args.predictions,
             args.data,
             args.out,
+            format=args.format,
             split=args.split,
             inputs=parse_names(args.inputs),
             partial=args.partial,
@@ -177,6 +179,7 @@ def _submit_arguments(parser: Parser) -> None:
     parser.add("data", type=expanded, check=check_data, metavar="DATA", help="Data set with the test scans.")
     parser.add("-o", "--out", type=expanded, metavar="ZIP", help="Zip file to write.")
     parser.add("--check", type=expanded, metavar="ZIP", help="Zip file to check, instead of writing one.")
+    add_format_name(parser)
     text = "Split of the predictions, nuScenes only: test, val, train, mini_val, mini_train (default: test)."
     parser.add("--split", metavar="SPLIT", help=text)
     text = "Inputs of the network, nuScenes only: some of camera, lidar, radar, map, external (default: lidar)."

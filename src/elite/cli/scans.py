@@ -60,7 +60,7 @@ def find_scans(args: Namespace, sensor: "SensorSpec", out: Path = Path()) -> lis
         raise ConfigError(f"{', '.join(given)}: expected one data set, found loose scans. List the scans instead.")
     files = [f for path in args.data for f in (_loose_scans(path) if path.is_dir() else [path])]
     if not files:
-        raise DataError(f"{first}: expected .bin files or a data set, found neither. Check the path.")
+        raise DataError(f"{first}: expected .bin files or a data set, found neither. Check the path, or give --format.")
     return [file_job(file, out, sensor) for file in files]
 
 

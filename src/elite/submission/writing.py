@@ -41,13 +41,20 @@ class SubmissionReport:
         return not self.missing
 
 
-def benchmark_of(data: Path) -> Benchmark:
-    """Return the benchmark of a data set by its format.
+def benchmark_of(data: Path, format: str | None = None) -> Benchmark:
+    """Return the benchmark of a data set by its format (None = recognised by its files).
 
     Raises:
-        DataError: not a data set of a known format.
+        DataError: the format is not recognised.
+        ConfigError: it has no benchmark.
     """
-    return BENCHMARKS[recognise_format(data)]
+    name = format or recognise_format(data)
+    if name not in BENCHMARKS:
+        raise ConfigError(
+            f"{data}: expected a data set of a benchmark with submissions, {' or '.join(BENCHMARKS)}, found the format "
+            f"{name}. Score its predictions with 'elite evaluate'."
+        )
+    return BENCHMARKS[name]
 
 
 def write_submission(
@@ -55,6 +62,7 @@ def write_submission(
     data: Path,
     out: Path,
     *,
+    format: str | None = None,
     split: str | None = None,
     inputs: Sequence[str] = LIDAR_ONLY,
     partial: bool = False,
@@ -65,6 +73,7 @@ def write_submission(
         predictions: folder that ``elite predict`` wrote.
         data: data set with the scans of the split.
         out: zip file.
+        format: of the data set; None = recognised by its files.
         split: None = the one that the server scores.
         inputs: what the network uses of a frame, for benchmarks whose submissions state it.
         partial: accept a data set that lacks scans of the split.
@@ -72,12 +81,12 @@ def write_submission(
     Raises:
         DataError: a prediction is missing, of the wrong length or with ids that the server refuses; or ``data`` lacks
             scans and ``partial`` is not set.
-        ConfigError: an unknown split or input.
+        ConfigError: an unknown split or input, or a data set without a benchmark.
         OutputError: ``out`` is not named .zip or cannot be written.
     """
     if out.suffix != ".zip":
         raise OutputError(f"{out}: expected a name that ends in .zip, which the server requires. Rename the output.")
-    benchmark = benchmark_of(data)
+    benchmark = benchmark_of(data, format)
     split = _known_split(benchmark, split)
     statements = benchmark.statements(split, inputs)
     dataset, layout = benchmark.open(data, split), Layout(predictions)
@@ -90,18 +99,20 @@ def write_submission(
             archive.writestr(_entry(name), b"")
         for name, content in [*statements.items(), *_members(benchmark, dataset, split, layout)]:
             archive.writestr(_entry(name), content, zipfile.ZIP_DEFLATED)
-    report = check_submission(out, data, split=split, partial=partial)
+    report = check_submission(out, data, format=format, split=split, partial=partial)
     return replace(report, unused=(*report.unused, *_unused_predictions(layout, dataset)))
 
 
-def check_submission(path: Path, data: Path, *, split: str | None = None, partial: bool = False) -> SubmissionReport:
+def check_submission(
+    path: Path, data: Path, *, format: str | None = None, split: str | None = None, partial: bool = False
+) -> SubmissionReport:
     """Check a zip against the scans in ``data``, and against the known size of the split.
 
     Raises:
         DataError: the server would refuse it. The message describes the first fault and counts the others.
-        ConfigError: an unknown split.
+        ConfigError: an unknown split, or a data set without a benchmark.
     """
-    benchmark = benchmark_of(data)
+    benchmark = benchmark_of(data, format)
     split = _known_split(benchmark, split)
     dataset = benchmark.open(data, split)
     expected = {benchmark.member(dataset.ids[i], split): _count_points(dataset, i) for i in range(len(dataset))}
