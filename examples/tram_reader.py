@@ -19,7 +19,7 @@ class Trams(Reader):
 
     ::
 
-        ROOT/DRIVE/scans/TOKEN.npy    (n, 5): x to the right, y forward, z up, intensity 0..255, beam
+        ROOT/DRIVE/scans/TOKEN.npy    (n, 5): x to the right, y forward, z up, intensity 0..255, ring
                    labels/TOKEN.npy   (n,) uint8
                    left/TOKEN.jpg  right/TOKEN.jpg
                    drive.json         calibration of the cameras, and pose of each TOKEN in the order of time
@@ -28,7 +28,7 @@ class Trams(Reader):
     taxonomy = load_taxonomy(Path(__file__).with_name("trams.yaml"))
     sensor = SensorSpec(
         name="tram roof",
-        columns=("x", "y", "z", "remission", "beam"),
+        columns=("x", "y", "z", "remission", "ring"),
         remission_max=255,
         axes=("y", "-x", "z"),  # forward, left, up
         height=3.2,

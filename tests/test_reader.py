@@ -69,7 +69,7 @@ def test_reader_cameras_project_points_onto_pixels_of_their_class(trams: Path) -
             pairs = point_pixel_pairs(frame.scan.points, camera, *SIZES[camera.name])
             raw, _ = read_dense_files(dataset.derived(i, "labels", camera.name))
             seen, labels = dataset.taxonomy.to_train(raw)[tuple(pairs.pixel.T)], frame.labels[pairs.point]
-            assert (seen == labels)[labels > 0].mean() > 0.97
+            assert (seen == labels)[labels > 0].mean() > 0.95
 
 
 def test_reader_poses_move_points_of_all_frames_into_one_world(trams: Path) -> None:
@@ -163,7 +163,7 @@ def nan(rows: np.ndarray) -> np.ndarray:
         (truncate, rf"{DEPOT[0]}\.npy: expected a scan, found ValueError: "),
         (
             save("scans", lambda rows: rows[:, :4]),
-            r"5 numbers for each point \(x y z remission beam\), found \d+ x 4 float32",
+            r"5 numbers for each point \(x y z remission ring\), found \d+ x 4 float32",
         ),
         (save("scans", nan), r"expected finite numbers, found NaN or infinity in 1 of"),
         (save("scans", lambda rows: rows[:0]), "expected at least one point, found none"),

@@ -50,11 +50,11 @@ class Street:
 def make_street(rng: np.random.Generator) -> Street:
     """Trams on the other track, people on the platforms, and masts at both sides."""
     boxes = []
-    for y in np.arange(-40.0, 60.0, 14.0):
+    for y in np.arange(-30.0, 50.0, 16.0):
         side = rng.choice([-1, 1])
         boxes.append((3, (side * 5.5, y, 1.6), (2.4, 8.0, 3.2)))
         boxes += [(5, (s * 3.3, y + 7.0, 3.0), (0.35, 0.35, 6.0)) for s in (-1, 1)]
-        boxes += [(4, (-side * rng.uniform(3.5, 6.0), y + rng.uniform(-4, 4), 0.9), (0.7, 0.6, 1.8)) for _ in range(3)]
+        boxes += [(4, (-side * rng.uniform(3.5, 6.0), y + rng.uniform(-4, 4), 0.9), (0.7, 0.6, 1.8)) for _ in range(2)]
     centres, sizes = (np.array([box[part] for box in boxes]) for part in (1, 2))
     return Street(centres - sizes / 2, centres + sizes / 2, np.array([kind for kind, _, _ in boxes]))
 
