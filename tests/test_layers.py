@@ -17,7 +17,7 @@ LAYERS = (
         *("folder_watch", "arrivals", "stopping"),
         *("environment", "device", "native", "sparse", "pictures", "figures", "processes"),
     ),
-    ("weights",),
+    ("weights", "camera_tiles"),
     ("datasets", "synthetic", "student", "teacher", "losses"),
     ("data",),
     (

@@ -122,7 +122,7 @@ def test_view_on_nuscenes_shows_cameras_labels_and_map(root: Path, student: Path
     source = open_data(root, sequences=SCENES[0], predictor=predictor)
     assert (source.cameras, source.dense) == (CAMERAS, ())
     scene = source.read(0)
-    assert set(scene.pairs) == set(CAMERAS)
+    assert set(scene.views) == set(CAMERAS)
     assert scene.cloud(source.predict(0)).score is not None
     assert source.raw_label(0, 7) == np.fromfile(source.dataset.label_path(0), np.uint8)[7]
     poses = source.sequence_map(SCENES[0]).poses

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
+from elite.camera_tiles import surround_rows, tiled
 from elite.cli import main
 from elite.datasets.dense_labels import write_dense
 from elite.datasets.semantickitti import SemanticKITTI
@@ -17,9 +19,10 @@ from elite.layout import Layout
 from elite.prediction_files import file_job
 from elite.student import SPVCNN, save_student
 from elite.taxonomy import Taxonomy, default_taxonomy, load_taxonomy
-from elite.types import Camera, Frame, Scan
+from elite.types import Camera, Frame, PointPixelPairs, Scan
 from elite.viewer import DataSource, SavedPredictions, ScanSource, StudentPredictor, open_data
 from elite.viewer.background import Background
+from elite.viewer.camera_view import TILE, CameraView
 from elite.viewer.cloud import Cloud, PointPrediction, counts, first_per_cell, merge, pick, visible_points
 from elite.viewer.colors import Mode, make_style, missing, point_colors, ramp
 from elite.viewer.frame_cache import FrameCache
@@ -32,6 +35,7 @@ from tests.support.taxonomies import FIVE
 from tests.support.waiting import PATIENCE_S, wait_until
 
 STYLE = make_style(KITTI, dark=True, safe=False)
+CAMERA = Rotation.from_matrix([[0, 0, 1], [-1, 0, 0], [0, -1, 0]])  # from x right, y down, z forward to our axes
 BOTH = pytest.mark.parametrize("taxonomy", [KITTI, FIVE], ids=["semantickitti", "five"])
 
 
@@ -147,6 +151,54 @@ def test_picture_regions_have_rims_except_unlabelled():
     assert not (drawn[2, 2] == drawn[0, 0]).all()
 
 
+@pytest.mark.parametrize(
+    ("headings", "rows"),
+    [
+        (
+            {"f": 0, "fr": -55, "br": -110, "b": 180, "bl": 110, "fl": 55},
+            [["fl", "f", "fr"], ["bl", "b", "br"]],
+        ),
+        ({"right": -90, "left": 90, "front": 1}, [["left", "front", "right"]]),
+        ({"image_3": 0.1, "image_2": 0}, [["image_2", "image_3"]]),  # parallel, 0.5 m apart
+    ],
+)
+def test_cameras_are_arranged_as_they_look_from_the_vehicle(headings: dict[str, float], rows: list[list[str]]):
+    cameras = []
+    for number, (name, heading) in enumerate(headings.items()):
+        R_cam_sensor = (Rotation.from_euler("z", heading, degrees=True) * CAMERA).as_matrix().T
+        centre = np.array([1.0, 0.5 * number, 1.5])
+        matrix = np.diag([700.0, 700.0, 1.0]) @ R_cam_sensor @ np.column_stack([np.eye(3), -centre])
+        cameras.append(Camera(name, matrix))
+    assert surround_rows(cameras) == rows
+
+
+def test_tiles_are_joined_in_rows_with_short_ones_centred():
+    images = {name: np.full((10, TILE, 3), 50 * i, np.uint8) for i, name in enumerate("abc", 1)}
+    joined = tiled([["a", "b"], ["c"]], images)
+    assert joined.shape == (24, 2 * TILE + 4, 3)
+    assert joined[5, [TILE - 1, TILE, 2 * TILE + 3], 0].tolist() == [50, 0, 100]
+    assert joined[19, :, 0].tolist().count(150) > TILE - 30  # its name covers some
+    assert (joined[19, 0] == joined[19, -1]).all()
+
+
+def test_tile_of_a_view_keeps_points_and_labels_in_place():
+    labels = np.zeros((900, 1600), np.uint8)
+    labels[:, 800:] = 3
+    pairs = PointPixelPairs(np.array([5]), np.array([[450, 1200]]))
+    view = CameraView(
+        np.zeros((900, 1600, 3), np.uint8), pairs, {"pseudo": labels}, {"pseudo": labels.astype(np.uint32)}
+    )
+    tile = view.tile
+    assert tile.image.shape == (270, TILE, 3)
+    assert tile.pairs.pixel.tolist() == [[135, 360]]
+    assert (tile.dense["pseudo"] == np.repeat([[0, 3]], TILE // 2)).all()
+    drawing = (np.full((6, 3), 200, np.uint8), np.ones(6, bool), STYLE, frozenset())
+    assert tile.draw("Points", *drawing)[135, 360].tolist() == [200] * 3
+    assert tile.draw("None", *drawing) is tile.image
+    assert (tile.draw("Labels: pseudo", *drawing)[0, -1] > 0).any()
+    assert tile.draw("Labels: other", *drawing) is None
+
+
 def test_legend_shows_iou_or_point_counts():
     both = cloud([1, 1, 2, 2], [1, 2, 2, 2])
     counted = np.bincount([1, 1, 2, 2], minlength=20)
@@ -222,11 +274,11 @@ def test_data_source_reads_images_poses_labels_and_predictions(kitti: Path, tmp_
     KITTI.to_raw(dataset[1].labels).astype("<u4").tofile(folder / "000001.label")
 
     source = open_data(kitti, predictions=tmp_path / "out")
-    assert source.dense == ("image_2_pseudo",)
-    scene = source.read(0)
-    assert (scene.dense["image_2_pseudo"] == 1).all()
-    assert (scene.regions["image_2_pseudo"] == (1 << 16) | 10).all()
-    assert len(scene.pairs["image_2"])
+    assert source.dense == ("pseudo",)
+    view = source.read(0).views["image_2"]
+    assert (view.dense["pseudo"] == 1).all()
+    assert (view.regions["pseudo"] == (1 << 16) | 10).all()
+    assert len(view.pairs)
     assert source.predict(0) is None  # no file for this frame
     assert source.score(1).accuracy == 1
     assert source.raw_label(0, 3) == np.fromfile(dataset.label_path(0), "<u4")[3] & 0xFFFF

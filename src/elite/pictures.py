@@ -179,6 +179,15 @@ def _encoded(image: Image.Image, format: str, **options: int | bool) -> bytes:
     return buffer.getvalue()
 
 
+def fit_pairs(
+    image: UInt8[np.ndarray, "h w 3"], pairs: PointPixelPairs, width: int
+) -> tuple[UInt8[np.ndarray, "height width 3"], PointPixelPairs]:
+    """Resize an image to ``width`` columns, and move the pixels of its points."""
+    fitted = fit_width(image, width)
+    scale = np.array(fitted.shape[:2]) / image.shape[:2]
+    return fitted, PointPixelPairs(pairs.point, (pairs.pixel * scale).astype(np.int64))
+
+
 def fit_width(image: UInt8[np.ndarray, "h w 3"], width: int) -> UInt8[np.ndarray, "height width 3"]:
     """Resize an image to ``width`` columns, with its aspect ratio."""
     height = max(1, round(image.shape[0] * width / image.shape[1]))

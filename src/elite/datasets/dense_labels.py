@@ -95,6 +95,11 @@ class DenseLabels:
         }
 
     @property
+    def kinds(self) -> dict[str, str]:
+        """Kind of the labels by camera: its folder without its name, such as ``pseudo``."""
+        return {camera: folder.removeprefix(f"{camera}_") for camera, folder in self.folders.items()}
+
+    @property
     def present(self) -> tuple[str, ...]:
         """Folders with labels of a selected sequence."""
         cameras = {camera for (_, camera), names in self._names.items() if names}
@@ -156,7 +161,7 @@ class DenseLabels:
         return self._files(i, camera).semantic
 
     def _files(self, i: int, camera: str) -> DenseFiles:
-        return self.frames.derived(i, self.folders[camera].removeprefix(f"{camera}_"), camera)
+        return self.frames.derived(i, self.kinds[camera], camera)
 
 
 def read_provenance(record: Path) -> dict[str, Any]:

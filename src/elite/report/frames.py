@@ -5,13 +5,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from jaxtyping import UInt8
 
+from elite.camera_tiles import surround_rows, tiled
 from elite.datasets import Dataset
 from elite.errors import EliteError
 from elite.figures import bev
 from elite.formatting import count, percent
 from elite.geometry import Volume, point_pixel_pairs
 from elite.metrics import confusion_matrix, score
-from elite.pictures import class_colors, encode_jpeg, encode_png, error_colors, fit_width, overlay
+from elite.pictures import class_colors, encode_jpeg, encode_png, error_colors, fit_pairs, overlay
 from elite.report.evaluation import Evaluation
 from elite.report.page import Figure, FrameFigures, TeacherFigures
 from elite.report.teacher_views import Models, TeacherComparison, compare_with_teacher
@@ -22,6 +23,7 @@ Labels = UInt8[np.ndarray, "_"]  # of one frame; each has its own number of poin
 
 _BEV_SIZE = 720  # pixels
 _PHOTO_WIDTH = 960  # pixels, at most
+_TILE_WIDTH, _TILE_DOT = 400, 2  # pixels: of a photograph among those of all cameras
 _TEACHER_FRAMES = 2  # at most, because each has up to five photographs
 
 
@@ -43,7 +45,10 @@ def select_frames(dataset: Dataset | None, limit: int, evaluation: Evaluation | 
 
 
 def draw_frame(frame: Frame, prediction: Labels, volume: Volume, taxonomy: Taxonomy) -> FrameFigures:
-    """Draw ground truth, prediction and errors of a labelled frame, and the first two on its first camera image."""
+    """Draw ground truth, prediction and errors of a labelled frame, and the first two on its first camera image.
+
+    More than two cameras are drawn in one image.
+    """
     assert frame.labels is not None
     name = f"frame_{frame.id.replace('/', '_')}"
     views = {
@@ -57,31 +62,35 @@ def draw_frame(frame: Frame, prediction: Labels, volume: Volume, taxonomy: Taxon
         )
         for key, (title, caption, colors) in views.items()
     ]
-    camera = next((camera for camera in frame.cameras if camera.name in frame.images), None)
-    colors = {title: (key, colors) for key, (title, _, colors) in views.items() if key != "error"}
-    front = [] if camera is None else _draw_camera(frame, camera, name, colors)
-    return FrameFigures(frame.id, _summary(frame.labels, prediction, taxonomy), above, front)
-
-
-def _draw_camera(
-    frame: Frame, camera: Camera, name: str, colors: dict[str, tuple[str, UInt8[np.ndarray, "n 3"]]]
-) -> list[Figure]:
-    image = frame.images[camera.name]
-    height, width = image.shape[:2]
-    pairs = point_pixel_pairs(frame.scan.points, camera, height, width)
-    if width > _PHOTO_WIDTH:  # before the points are painted, which keeps these sharp
-        image = fit_width(image, _PHOTO_WIDTH)
-        scale = np.array(image.shape[:2]) / (height, width)
-        pairs = PointPixelPairs(pairs.point, (pairs.pixel * scale).astype(np.int64))
-    return [
-        Figure(
-            f"{name}_camera_{key}",
-            title,
-            f"on the image of camera {camera.name}",
-            encode_jpeg(overlay(image, pairs, values)),
-        )
-        for title, (key, values) in colors.items()
+    cameras = [camera for camera in frame.cameras if camera.name in frame.images]
+    photographs = [
+        (key, title, *_draw_cameras(frame, cameras, colors))
+        for key, (title, _, colors) in views.items()
+        if cameras and key != "error"
     ]
+    on_image = [
+        Figure(f"{name}_camera_{key}", title, caption, encode_jpeg(image)) for key, title, caption, image in photographs
+    ]
+    is_wide = all(image.shape[1] >= 2 * image.shape[0] for *_, image in photographs)
+    return FrameFigures(frame.id, _summary(frame.labels, prediction, taxonomy), above, on_image, is_wide)
+
+
+def _draw_cameras(
+    frame: Frame, cameras: Sequence[Camera], colors: UInt8[np.ndarray, "n 3"]
+) -> tuple[str, UInt8[np.ndarray, "h w 3"]]:
+    """Caption, and points on the image of the first camera, or of all if there are more than two."""
+    if len(cameras) < 3:
+        caption = f"on the image of camera {cameras[0].name}"
+        return caption, overlay(*_photograph(frame, cameras[0], _PHOTO_WIDTH), colors)
+    images = {c.name: overlay(*_photograph(frame, c, _TILE_WIDTH), colors, dot=_TILE_DOT) for c in cameras}
+    return "on the images of all cameras", tiled(surround_rows(cameras), images)
+
+
+def _photograph(frame: Frame, camera: Camera, width: int) -> tuple[UInt8[np.ndarray, "h w 3"], PointPixelPairs]:
+    """Image of at most ``width`` pixels and its points. It is resized before they are painted: they stay sharp."""
+    image = frame.images[camera.name]
+    pairs = point_pixel_pairs(frame.scan.points, camera, *image.shape[:2])
+    return fit_pairs(image, pairs, width) if image.shape[1] > width else (image, pairs)
 
 
 def _summary(truth: Labels, prediction: Labels, taxonomy: Taxonomy) -> str:

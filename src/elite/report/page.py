@@ -33,12 +33,17 @@ class Figure:
 
 @dataclass(frozen=True)
 class FrameFigures:
-    """Views of one frame from above, and on its camera image (none if it has no image)."""
+    """Views of one frame from above, and on its camera image (none if it has no image).
+
+    Attributes:
+        is_wide: camera images are at least twice as wide as high; others are shown side by side.
+    """
 
     id: str
     summary: str
     above: Sequence[Figure]
     camera: Sequence[Figure] = ()
+    is_wide: bool = True
 
 
 @dataclass(frozen=True)

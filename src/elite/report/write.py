@@ -86,8 +86,8 @@ def report_run(
         data: data set; None = the one of the run.
         format: of the data set (see ``open_dataset``); None = that of the run, unless another data set is given. A
             class of another package must be given, because its import runs code.
-        cameras: cameras of the photographs, of which each frame has the first one with an image; None = those of the
-            teacher, or those that the reader selects for a run without a teacher.
+        cameras: cameras of the photographs: a frame shows its first image, or all if it has more than two. None =
+            those of the teacher, or those that the reader selects for a run without a teacher.
         frames: number of frames.
         device: auto, cpu, cuda.
         strict: doubtful scans (see ``elite.datasets.input_guard``) are a DataError instead of a warning.
@@ -196,8 +196,7 @@ def _draw(
         notice(line)
     charts = draw_charts(run, taxonomy)
     positions, are_worst = select_frames(dataset, frames, run.after)
-    drawn = [dataset.frame(i, dataset.image_cameras(i)[:1]) for i in positions] if dataset else []
-    predicted = [(frame, predict(frame).labels) for frame in drawn]
+    predicted = [(frame, predict(frame).labels) for frame in (dataset[i] for i in positions)] if dataset else []
     volume = run.student.volume
     figures = [draw_frame(frame, labels, volume, taxonomy) for frame, labels in predicted]
     teacher, no_teacher = draw_teacher(predicted, load_teacher, volume, taxonomy) if run.teacher else ([], "")

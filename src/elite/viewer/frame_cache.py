@@ -13,7 +13,7 @@ from elite.viewer.predictors import TeacherPrediction
 from elite.viewer.source import Scene, SequenceMap, Source
 
 _AHEAD = 3  # frames that are read ahead
-_KEPT = 24  # frames; 120,000 points with logits and two images need about 15 MB each
+_KEPT = 24  # frames of at most two images: 120,000 points with logits and two images need about 15 MB each
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ class FrameCache:
     def __init__(self, source: Source, done: Callable[[], None], failed: Callable[[Exception], None]) -> None:
         self.source = source
         open_ = partial(Background[Any, Any], done=done, failed=failed)
-        self._scenes = open_(source.read, keep=_KEPT)
+        self._scenes = open_(source.read, keep=max(_AHEAD + 2, 2 * _KEPT // max(2, len(source.cameras))))
         self._predictions = open_(source.predict, keep=_KEPT)
         self._teacher = open_(lambda key: source.predict_teacher(*key), keep=8)
         self._maps = open_(source.sequence_map, keep=2)

@@ -15,14 +15,14 @@ _OPAQUE = 0.55  # opacity of region colours
 
 
 class Overlay(StrEnum):
-    """Overlay on the camera image. Dense labels have the names of their folders."""
+    """Overlay on the camera image, except dense labels."""
 
     POINTS = "Points"
     NONE = "None"
     TEACHER = "Teacher"
 
 
-REGIONS = "Regions of "  # followed by the name of a folder
+LABELS, REGIONS = "Labels: ", "Regions: "  # followed by the kind of the dense labels, such as pseudo
 
 
 def points_in_view(frame: Frame, camera: Camera) -> PointPixelPairs:
@@ -38,10 +38,11 @@ def draw_points(
     pairs: PointPixelPairs,
     colors: UInt8[np.ndarray, "n 3"],
     drawn: Bool[np.ndarray, "n"],
+    largest_dot: int,
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Draw the selected points (``drawn``) on the grey image."""
+    """Draw the selected points (``drawn``) on the grey image, with at most ``largest_dot`` pixels a side."""
     kept = drawn[pairs.point]
-    dot = dot_size(image.shape[0] * image.shape[1], len(pairs), smallest=2, largest=5)
+    dot = dot_size(image.shape[0] * image.shape[1], len(pairs), smallest=2, largest=largest_dot)
     return overlay(image, PointPixelPairs(pairs.point[kept], pairs.pixel[kept]), colors, dot=dot)
 
 

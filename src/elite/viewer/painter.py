@@ -6,13 +6,14 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Bool, UInt8
 
+from elite.camera_tiles import surround_rows, tiled
 from elite.errors import DataError
 from elite.viewer import text
 from elite.viewer.cloud import Cloud, counts, visible_points
 from elite.viewer.colors import Mode, Style, classes_of, make_style, missing, point_colors
 from elite.viewer.frame_cache import FrameCache, FrameState
-from elite.viewer.images import REGIONS, Overlay, draw_labels, draw_points, draw_regions
-from elite.viewer.panel import Choice, Panel
+from elite.viewer.images import LABELS, REGIONS, Overlay, draw_labels
+from elite.viewer.panel import ALL, Choice, Panel
 from elite.viewer.scene_view import SceneView
 from elite.viewer.source import Scene
 
@@ -114,9 +115,9 @@ class Painter:
             return
         self.scene.mark(cloud.points[i], style)
         pixels = {
-            camera: tuple(pairs.pixel[pairs.point == i][0].tolist())
-            for camera, pairs in state.scene.pairs.items()
-            if (pairs.point == i).any()
+            camera: tuple(view.pairs.pixel[view.pairs.point == i][0].tolist())
+            for camera, view in state.scene.views.items()
+            if (view.pairs.point == i).any()
         }
         self.panel.point.content = text.picked(cloud, i, self._raw_label(choice.index, i), pixels)
 
@@ -200,21 +201,31 @@ def _colors(cloud: Cloud, choice: Choice, style: Style) -> tuple[UInt8[np.ndarra
 
 
 def _image(state: FrameState, choice: Choice, style: Style) -> tuple[UInt8[np.ndarray, "h w 3"] | None, str]:
-    """Return the image with its overlay, or None and a note on what is missing."""
-    scene, cloud, camera = state.scene, state.cloud, choice.camera
-    if scene is None and state.fault:
+    """Return the image with its overlay, or that of all cameras, or None and a note on what is missing."""
+    scene, cloud, every = state.scene, state.cloud, choice.camera == ALL
+    if scene is None or cloud is None:
         return None, state.fault
-    if scene is None or cloud is None or camera not in scene.frame.images:
-        others = ", ".join(scene.frame.images) if scene is not None else ""
-        return None, f"This frame has no image of {camera}." + (f" It has images of {others}." if others else "")
-    image = scene.frame.images[camera]
-    if choice.overlay == Overlay.POINTS:
-        return draw_points(image, scene.pairs[camera], *_colors(cloud, choice, style)), ""
-    folder = choice.overlay.removeprefix(REGIONS)
-    if choice.overlay == Overlay.NONE:
-        return image, ""
-    if folder not in scene.dense:
-        return None, f"This frame has no labels in {folder}. Generate them with 'elite pseudo-label'."
-    if choice.overlay.startswith(REGIONS):
-        return draw_regions(image, scene.regions[folder]), ""
-    return draw_labels(image, scene.dense[folder], style, choice.hidden), ""
+    views = {name: view.tile for name, view in scene.views.items()} if every else scene.views
+    if not (views if every else choice.camera in views):
+        return None, _no_image(scene, choice.camera)
+    drawing = (choice.overlay, *_colors(cloud, choice, style), style, choice.hidden)
+    drawn = {name: view.draw(*drawing) for name, view in views.items() if every or name == choice.camera}
+    if not any(image is not None for image in drawn.values()):
+        return None, _no_overlay(choice)
+    if not every:
+        return drawn[choice.camera], ""
+    rows = surround_rows([camera for camera in scene.frame.cameras if camera.name in views])
+    return tiled(rows, {name: views[name].image if image is None else image for name, image in drawn.items()}), ""
+
+
+def _no_overlay(choice: Choice) -> str:
+    if choice.overlay == Overlay.TEACHER:
+        return "The teacher predicts the image of one camera. Select a camera."
+    kind = choice.overlay.removeprefix(LABELS).removeprefix(REGIONS)
+    return f"No labels of the kind '{kind}'. Generate them with 'elite pseudo-label'."
+
+
+def _no_image(scene: Scene, camera: str) -> str:
+    if camera == ALL or not scene.views:
+        return "This frame has no image."
+    return f"This frame has no image of {camera}. It has images of {', '.join(scene.views)}."

@@ -10,8 +10,11 @@ from jaxtyping import UInt8
 
 from elite.viewer import text
 from elite.viewer.colors import Mode, Style
-from elite.viewer.images import REGIONS, Overlay
+from elite.viewer.images import LABELS, REGIONS, Overlay
 from elite.viewer.source import Source
+
+ALL = "All cameras"  # in one image
+_WIDTH, _WIDTH_OF_ALL = 560, 640  # pixels of the panel
 
 
 @dataclass
@@ -20,6 +23,7 @@ class Choice:
 
     Attributes:
         index: frame, counted over all sequences.
+        camera: name, or ``ALL``.
         picked: (frame, point) of the selected point.
     """
 
@@ -146,16 +150,22 @@ class Panel:
 
     def _add_image(self) -> None:
         choice, source = self.choice, self.source
-        choice.camera = source.cameras[0]
+        choice.camera = ALL if len(source.cameras) > 2 else source.cameras[0]
         panel = self.server.gui.add_panel()
         with panel.add_tab("Image"):
-            camera = self.server.gui.add_dropdown("Camera", list(source.cameras), visible=len(source.cameras) > 1)
-            camera.on_update(self._when(lambda: setattr(choice, "camera", camera.value)))
+            names = [*source.cameras, *([ALL] if len(source.cameras) > 1 else [])]
+            camera = self.server.gui.add_dropdown("Camera", names, initial_value=choice.camera, visible=len(names) > 1)
+
+            def show_camera() -> None:
+                choice.camera = camera.value
+                panel.set_width(_WIDTH_OF_ALL if choice.camera == ALL else _WIDTH)
+
+            camera.on_update(self._when(show_camera))
             self.overlay = self.server.gui.add_dropdown("Overlay", overlays(source))
             self.overlay.on_update(self._when(lambda: setattr(choice, "overlay", self.overlay.value)))
             self.image_note = self.server.gui.add_html("")
             self.image = self.server.gui.add_image(np.zeros((1, 1, 3), np.uint8), jpeg_quality=90, visible=False)
-        panel.float(x=15, y=-15, width=560)
+        panel.float(x=15, y=-15, width=_WIDTH_OF_ALL if choice.camera == ALL else _WIDTH)
 
     def _button(self, label: str, action: str, **options: Any) -> viser.GuiButtonHandle:
         button = self.server.gui.add_button(label, **options)
@@ -220,5 +230,5 @@ class Panel:
 
 def overlays(source: Source) -> list[str]:
     """Names of all overlays of the image: points, none, dense labels and their regions, teacher."""
-    dense = [name for folder in source.dense for name in (folder, REGIONS + folder)]
+    dense = [name + kind for kind in source.dense for name in (LABELS, REGIONS)]
     return [Overlay.POINTS.value, Overlay.NONE.value, *dense, *([Overlay.TEACHER.value] if source.has_teacher else [])]

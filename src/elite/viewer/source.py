@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, Float64, UInt8, UInt32
+from jaxtyping import Float, Float64
 
 from elite.datasets.base import Dataset
 from elite.datasets.dense_labels import DenseLabels
@@ -14,7 +14,8 @@ from elite.errors import DataError
 from elite.metrics import Score
 from elite.prediction_files import PredictionJob
 from elite.taxonomy import Taxonomy, require_equal_taxonomies
-from elite.types import Frame, PointPixelPairs
+from elite.types import Frame
+from elite.viewer.camera_view import CameraView
 from elite.viewer.cloud import Cloud, PointPrediction, merge
 from elite.viewer.images import points_in_view
 from elite.viewer.predictors import FramePredictor, TeacherPrediction, TeacherPredictor
@@ -25,20 +26,11 @@ MAP_CELL = 0.2  # metres
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """A frame with the points in view of each camera, and the dense labels of its images.
-
-    Attributes:
-        taxonomy: classes of the labels.
-        pairs: points in view by camera, in descending distance.
-        dense: train ids by folder, such as image_2_pseudo.
-        regions: by the same folders, a number per object and per class without instance ids; 0 = unknown.
-    """
+    """A frame with its images, by camera, and the classes of its labels."""
 
     frame: Frame
     taxonomy: Taxonomy
-    pairs: dict[str, PointPixelPairs] = field(default_factory=dict)
-    dense: dict[str, UInt8[np.ndarray, "_ _"]] = field(default_factory=dict)
-    regions: dict[str, UInt32[np.ndarray, "_ _"]] = field(default_factory=dict)
+    views: dict[str, CameraView] = field(default_factory=dict)
 
     def cloud(self, prediction: PointPrediction | None) -> Cloud:
         frame, scan = self.frame, self.frame.scan
@@ -60,7 +52,8 @@ class Source(Protocol):
     Attributes:
         taxonomy: classes of all labels and predictions.
         ids: (sequence, name) of each frame, grouped by sequence; the list of a live source grows.
-        cameras, dense: names of the available images and dense labels.
+        cameras: names of the cameras.
+        dense: kinds of dense labels, such as ``pseudo`` for the folders image_2_pseudo and image_3_pseudo.
         has_predictions, has_teacher: whether predictions of points, and of images by a teacher, are available.
     """
 
@@ -130,18 +123,21 @@ class DataSource:
         self.ids = list(dataset.ids)
         self.cameras = dataset.cameras
         self._dense = [DenseLabels(dataset, folders) for folders in dense]
-        self.dense = tuple(folder for labels in self._dense for folder in labels.folders.values())
+        self.dense = tuple(dict.fromkeys(kind for labels in self._dense for kind in labels.kinds.values()))
         self.has_predictions, self.has_teacher = predictor is not None, teacher is not None
 
     def read(self, i: int) -> Scene:
         frame = self.dataset[i]
-        cameras = [camera for camera in frame.cameras if camera.name in frame.images]
-        scene = Scene(frame, self.taxonomy, {camera.name: points_in_view(frame, camera) for camera in cameras})
+        views = {
+            camera.name: CameraView(frame.images[camera.name], points_in_view(frame, camera))
+            for camera in frame.cameras
+            if camera.name in frame.images
+        }
         for labels in self._dense:
             for camera, found in labels.read(i, frame.images).items():
-                scene.dense[labels.folders[camera]] = found
-                scene.regions[labels.folders[camera]] = labels.regions(i, camera)
-        return scene
+                kind = labels.kinds[camera]
+                views[camera].dense[kind], views[camera].regions[kind] = found, labels.regions(i, camera)
+        return Scene(frame, self.taxonomy, views)
 
     def predict(self, i: int) -> PointPrediction | None:
         return self.predictor(self.dataset.frame(i, ())) if self.predictor else None

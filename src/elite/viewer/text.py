@@ -24,13 +24,16 @@ KEYS = (
     ("WASD, QE", "move; arrows rotate"),
 )
 _NAME = 24  # characters; longer class names are cut in the legend
+_TITLE, _FRAME = 24, 18  # characters; longer titles are smaller, and longer frames are cut in the table
 _ROWS = 32  # more classes scroll within the legend
 DATA_KEYS = (("X", "next of the worst frames"), ("M", "map of the sequence"))  # not for a stream
 
 
 def status(title: str, cloud: Cloud | None, note: str = "") -> str:
     """Headline: frame, number of points, scores of this frame, and a note on missing values."""
-    lines = [f"<b style='font-size:1.15em'>{escape(title)}</b>"]
+    size = 1.15 if len(title) <= _TITLE else 0.95
+    words = escape(title).replace("/", "/<wbr>")  # may wrap here, or anywhere if a part is longer than a line
+    lines = [f"<b style='font-size:{size}em;overflow-wrap:anywhere'>{words}</b>"]
     if cloud is not None:
         lines.append(f"{count(len(cloud))} points{_scored(cloud)}")
     if note:
@@ -156,7 +159,9 @@ def worst(ranked: Sequence[tuple[str, float, float]], done: int, of: int) -> str
     if not of:
         return _block("No frame has both ground truth and a prediction.")
     rows = "".join(
-        f"<tr><td style='padding-right:1em'>{escape(name)}</td><td style='text-align:right'>{percent(miou)}</td>"
+        f"<tr><td style='padding-right:1em;white-space:nowrap' title='{escape(name)}'>"
+        f"{escape(shortened(name, _FRAME))}</td>"
+        f"<td style='text-align:right'>{percent(miou)}</td>"
         f"<td style='text-align:right;padding-left:1em'>{percent(accuracy)}</td></tr>"
         for name, miou, accuracy in ranked
     )
