@@ -32,6 +32,7 @@ UNIT = {
     "config_file",
     "cutmix",
     "dataset",
+    "described",
     "distillation_losses",
     "evaluation",
     "geometry",

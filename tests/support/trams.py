@@ -129,3 +129,36 @@ def _pose(camera: str) -> np.ndarray:
     rotation = np.stack([right, (0, 0, -1), forward])
     centre = np.array([{"left": -0.8, "right": 0.8}[camera], 0.6, -0.4])
     return np.block([[rotation, -(rotation @ centre)[:, None]], [np.zeros((1, 3)), 1]])
+
+
+# The same files in words: contents of a dataset.yaml. The frames then follow in the order of their names.
+TRAMS_YAML = {
+    "name": "trams",
+    "train": ["depot"],
+    "val": ["market"],
+    "scans": {"glob": "scans/*.npy", "labels": "labels/*.npy"},
+    "sensor": {
+        "name": "tram roof",
+        "columns": ["x", "y", "z", "remission", "beam"],
+        "axes": "right-forward-up",
+        "intensity": {"max": 255},
+        "height": HEIGHT,
+    },
+    "names": {
+        0: {"name": "track", "color": [230, 90, 170], "ground": True},
+        7: {"name": "platform", "color": [120, 170, 200], "ground": True},
+        20: {"name": "tram", "color": [255, 160, 60], "thing": True},
+        21: {"name": "person", "color": [240, 80, 80], "thing": True},
+        90: {"name": "mast", "color": [90, 220, 200]},
+        255: "nothing",
+    },
+    "ignore": [255],
+    "cameras": {
+        camera: {
+            "images": f"{camera}/*.jpg",
+            "K": _intrinsics(camera).ravel().tolist(),
+            "T_cam_lidar": _pose(camera)[:3].tolist(),
+        }
+        for camera in SIZES
+    },
+}

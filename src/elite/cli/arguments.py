@@ -24,13 +24,13 @@ def add_model(parser: Parser, *, optional: bool = False) -> None:
 
 def add_data(parser: Parser, *, optional: bool = False) -> None:
     """Add the positional argument DATA: a data set."""
-    text = "Data set: the folder that contains sequences/ or v1.0-trainval/."
+    text = "Data set: its dataset.yaml, or the folder that contains sequences/ or v1.0-trainval/."
     parser.add("data", type=expanded, check=check_data, metavar="DATA", nargs="?" if optional else None, help=text)
 
 
 def add_scans(parser: Parser) -> None:
     """Add the positional argument DATA: a data set or scans."""
-    text = "Data set, folder of .bin files, or .bin files of the sensor of MODEL."
+    text = "Data set, folder of scans, or scan files of the sensor of MODEL."
     parser.add("data", type=expanded, check=check_scans, metavar="DATA", nargs="+", help=text)
 
 
@@ -69,7 +69,7 @@ def add_labels(parser: Parser) -> None:
 
 def add_format_name(parser: Parser) -> None:
     """Add --format."""
-    text = "Format of the data set: semantickitti, nuscenes, or a class package.module:Class (default: recognised)."
+    text = "Format: described, semantickitti, nuscenes, or a class package.module:Class (default: recognised)."
     parser.add("--format", metavar="NAME", help=text)
 
 

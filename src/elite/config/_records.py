@@ -73,7 +73,7 @@ def from_plain(cls: type[Record], values: Any, prefix: str = "", *, ignore_unkno
     try:
         return cls(**converted)
     except ConfigError as error:
-        error.key = error.key or prefix.rstrip(".")
+        error.key = f"{prefix}{error.key}".rstrip(".")
         raise
 
 
@@ -119,6 +119,8 @@ class _Converter:
         if value is None and NoneType in get_args(kind):
             return None
         parts = [part for part in get_args(kind) if part is not NoneType]
+        if isinstance(value, dict) and len(mappings := [part for part in parts if _is_mapping(part)]) == 1:
+            parts = mappings  # its errors are more precise
         if len(parts) == 1:
             return self(parts[0], value, name)
         for part in parts:
@@ -130,6 +132,10 @@ class _Converter:
 def is_union(kind: Any) -> bool:
     """Whether a type annotation allows several types, such as ``int | None``."""
     return get_origin(kind) in (Union, UnionType)
+
+
+def _is_mapping(kind: Any) -> bool:
+    return is_dataclass(kind) or get_origin(kind) is dict
 
 
 def _is_number(value: Any) -> bool:

@@ -1,6 +1,7 @@
 """Readers of data sets: files in, frames out."""
 
 from elite.datasets.base import Dataset
+from elite.datasets.described import Described
 from elite.datasets.nuscenes import NuScenes
 from elite.datasets.opening import is_dataset, open_dataset, taxonomy_of
 from elite.datasets.reader import Reader
@@ -9,6 +10,7 @@ from elite.datasets.semantickitti import SemanticKITTI
 
 __all__ = [
     "Dataset",
+    "Described",
     "FrameFiles",
     "FrameId",
     "ImageRef",

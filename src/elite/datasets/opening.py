@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from elite.datasets.base import Dataset
+from elite.datasets.described import Described, described_taxonomy, is_described
 from elite.datasets.nuscenes import NuScenes
 from elite.datasets.nuscenes.folders import is_nuscenes
 from elite.datasets.semantickitti import SemanticKITTI
@@ -16,17 +17,22 @@ from elite.taxonomy import Taxonomy, load_taxonomy
 
 
 class _Format(NamedTuple):
-    """A known format: reader, default taxonomy, test of a root, and the files by which a user recognises it."""
+    """A known format: reader, classes of a root, test of a root, and the files by which a user recognises it."""
 
     reader: type[Dataset]
-    taxonomy: str
+    taxonomy: Callable[[Path], Taxonomy]
     matches: Callable[[Path], bool]
     files: str
 
 
 FORMATS = {
-    "semantickitti": _Format(SemanticKITTI, "semantickitti", is_root, "sequences/00/velodyne/000000.bin"),
-    "nuscenes": _Format(NuScenes, "nuscenes-lidarseg", is_nuscenes, "v1.0-trainval/sample_data.json"),
+    "described": _Format(Described, described_taxonomy, is_described, "dataset.yaml"),
+    "semantickitti": _Format(
+        SemanticKITTI, lambda _: load_taxonomy("semantickitti"), is_root, "sequences/00/velodyne/000000.bin"
+    ),
+    "nuscenes": _Format(
+        NuScenes, lambda _: load_taxonomy("nuscenes-lidarseg"), is_nuscenes, "v1.0-trainval/sample_data.json"
+    ),
 }
 
 
@@ -36,7 +42,7 @@ def open_dataset(
     """Open a data set.
 
     Args:
-        root: its folder.
+        root: its folder, or the YAML file that describes it.
         format: one of ``FORMATS``, or a class ``package.module:Class`` that implements ``Dataset`` and is made with the
             root and the options; None = recognised by its files.
         taxonomy: classes of its labels, or their name or file; None = those of the format.
@@ -60,7 +66,7 @@ def taxonomy_of(root: str | Path, format: str | None = None, taxonomy: str | Non
         return load_taxonomy(taxonomy)
     if format is not None and ":" in format:
         return open_dataset(root, format).taxonomy
-    return load_taxonomy(_format_of(expanded(root), format).taxonomy)
+    return _format_of(expanded(root), format).taxonomy(expanded(root))
 
 
 def _format_of(root: Path, name: str | None) -> _Format:
@@ -78,13 +84,13 @@ def is_dataset(root: Path) -> bool:
 
 
 def recognise_format(root: Path) -> str:
-    """Return the name of the format of a data set.
+    """Return the name of the format of a data set. A description precedes the layout of the files.
 
     Raises:
         DataError: none of ``FORMATS``, or more than one.
     """
     found = [name for name, format in FORMATS.items() if format.matches(root)]
-    if len(found) == 1:
+    if len(found) == 1 or found[:1] == ["described"]:
         return found[0]
     known = "; ".join(f"{name} ({format.files}, ...)" for name, format in FORMATS.items())
     raise DataError(

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from elite.config import GridConfig, StudentConfig, TrainConfig
 from elite.datasets import open_dataset
+from elite.datasets.described import described_grid, is_described
 from elite.processes import is_first
 from elite.terminal import say
 
@@ -17,11 +18,18 @@ def with_grid(config: TrainConfig) -> TrainConfig:
         ConfigError: as ``GridConfig.applied_to``.
         DataError: the data set, which has the height of the sensor, cannot be opened.
     """
-    grid = config.grid
+    grid = _grid(config)
     student = grid.applied_to(config.student, _sensor_height(config) if grid.heights == "ground" else None)
     if is_first() and (student.volume != StudentConfig.volume or grid.cell is not None):
         say(_describe(student))
     return replace(config, student=student, grid=GridConfig())
+
+
+def _grid(config: TrainConfig) -> GridConfig:
+    """Lengths of the settings, or those of the description of the data set if the settings have none."""
+    is_given = config.grid != GridConfig() or config.student.volume != StudentConfig.volume
+    root = config.data.root
+    return config.grid if is_given or root is None or not is_described(root) else described_grid(root)
 
 
 def _sensor_height(config: TrainConfig) -> float | None:

@@ -1,0 +1,117 @@
+"""Poses of the LiDAR of a described data set, by scan or by time."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float64
+from scipy.spatial.transform import Rotation, Slerp
+
+from elite.datasets.calibration import decode_text
+from elite.datasets.formats import read_part, read_poses
+from elite.errors import DataError
+from elite.files import TEXT_BYTES
+
+_PER_SCAN, _PER_TIME = 12, 8  # numbers in a line
+_OUTSIDE_S = 0.1  # seconds before the first and after the last pose for which it is used
+
+
+@dataclass(frozen=True)
+class PoseTable:
+    """T_world_lidar of a sequence, for points as the scan files store them.
+
+    Attributes:
+        path: file, for messages.
+        poses: one per scan, or per time.
+        times: seconds, ascending; None = one pose per scan.
+    """
+
+    path: Path
+    poses: Float64[np.ndarray, "m 4 4"]
+    times: Float64[np.ndarray, "m"] | None = None
+
+    def of(self, row: int, time: float | None) -> Float64[np.ndarray, "4 4"]:
+        """Return the pose of a scan.
+
+        Args:
+            row: number of the scan in its sequence.
+            time: of the scan, in seconds; None = unknown.
+
+        Raises:
+            DataError: the file has no pose for it.
+        """
+        if self.times is not None:
+            if time is None:
+                raise DataError(
+                    f"{self.path}: expected times of the scans, since it contains poses by time, found none. Give "
+                    "scans.times."
+                )
+            return self.at(time)
+        if row >= len(self.poses):
+            raise DataError(
+                f"{self.path}: expected at least {row + 1} poses, one for each scan, found {len(self.poses)}. Copy the "
+                "file again."
+            )
+        return self.poses[row]
+
+    def at(self, time: float) -> Float64[np.ndarray, "4 4"]:
+        """Interpolate the pose at a time: the position linearly, the rotation on the shortest arc.
+
+        Raises:
+            DataError: the time is outside those of the file.
+        """
+        assert self.times is not None
+        first, last = self.times[0], self.times[-1]
+        if not first - _OUTSIDE_S <= time <= last + _OUTSIDE_S:
+            raise DataError(
+                f"{self.path}: expected poses for the time {time:.3f} s, found them from {first:.3f} to {last:.3f} s. "
+                "Check the units and clocks of both files."
+            )
+        time = float(np.clip(time, first, last))
+        after = int(np.clip(np.searchsorted(self.times, time), 1, len(self.times) - 1)) if len(self.times) > 1 else 0
+        if not after:
+            return self.poses[0]
+        ends = slice(after - 1, after + 1)
+        pose, span = np.eye(4), self.times[ends]
+        share = (time - span[0]) / (span[1] - span[0])
+        pose[:3, :3] = Slerp(span, Rotation.from_matrix(self.poses[ends, :3, :3]))(time).as_matrix()
+        pose[:3, 3] = (1 - share) * self.poses[after - 1, :3, 3] + share * self.poses[after, :3, 3]
+        return pose
+
+
+def read_pose_table(path: Path) -> PoseTable:
+    """Read a file of poses; its lines have 12 numbers (T_world_lidar), or 8 (time x y z qx qy qz qw).
+
+    Raises:
+        DataError: missing, damaged, empty, or with times that do not ascend.
+    """
+    lines = decode_text(read_part(path, "poses", TEXT_BYTES), path).splitlines()
+    first = next((line for line in lines if line.strip() and not line.startswith("#")), "")
+    if (count := len(first.split())) == _PER_SCAN:
+        return PoseTable(path, read_poses(path))
+    if count != _PER_TIME:
+        raise DataError(
+            f"{path}: expected lines of {_PER_SCAN} numbers (3 x 4) or {_PER_TIME} (time x y z qx qy qz qw), found "
+            f"{count} in the first one. Convert the file."
+        )
+    rows = np.array([_row(line, path, i) for i, line in enumerate(lines, 1) if line.strip() and line[0] != "#"])
+    if not (np.diff(rows[:, 0]) > 0).all():
+        raise DataError(f"{path}: expected times that ascend, found some that do not. Sort the lines.")
+    poses = np.tile(np.eye(4), (len(rows), 1, 1))
+    poses[:, :3, :3] = Rotation.from_quat(rows[:, 4:]).as_matrix()
+    poses[:, :3, 3] = rows[:, 1:4]
+    return PoseTable(path, poses, rows[:, 0])
+
+
+def _row(line: str, path: Path, number: int) -> list[float]:
+    try:
+        values = [float(word) for word in line.split()]
+    except ValueError:
+        values = []
+    length = float(np.linalg.norm(values[4:])) if len(values) == _PER_TIME else 0
+    if not (np.isfinite(values).all() and abs(length - 1) < 1e-2):
+        raise DataError(
+            f"{path}, line {number}: expected time x y z and a quaternion qx qy qz qw of length 1, found "
+            f"'{line.strip():.80}'. Correct the line."
+        )
+    return values

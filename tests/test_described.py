@@ -1,0 +1,261 @@
+"""Data sets that a dataset.yaml describes: compared with a reader of the same files, and with named faults."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+from scipy.spatial.transform import Rotation
+
+from elite.datasets import open_dataset, taxonomy_of
+from elite.datasets.described.poses import read_pose_table
+from elite.datasets.described.times import nearest_in_time, read_times
+from elite.errors import ConfigError, DataError, EliteError
+from elite.geometry import in_image, project
+from examples.tram_reader import Trams
+from tests.support.trams import DRIVES, TRAMS_YAML
+
+
+@pytest.fixture
+def root(trams: Path, tmp_path: Path) -> Path:
+    """A described copy to change."""
+    shutil.copytree(trams, tmp_path / "trams")
+    return _describe(tmp_path / "trams")
+
+
+def _describe(root: Path, **changes: object) -> Path:
+    values = {key: value for key, value in (TRAMS_YAML | changes).items() if value is not None}
+    (root / "dataset.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    return root
+
+
+def test_described_frames_equal_those_of_a_reader_of_the_same_files(root: Path) -> None:
+    described = open_dataset(root)
+    trams = {str(frame_id): i for i, frame_id in enumerate(Trams(root).ids)}
+    assert sorted(map(str, described.ids)) == sorted(trams)
+    assert described.taxonomy.names == Trams.taxonomy.names
+    for i, frame_id in enumerate(described.ids):
+        found, expected = described[i], Trams(root)[trams[str(frame_id)]]
+        np.testing.assert_array_equal(found.scan.points, expected.scan.points)
+        np.testing.assert_array_equal(found.scan.remission, expected.scan.remission)
+        np.testing.assert_array_equal(found.labels, expected.labels)
+        assert found.images.keys() == expected.images.keys() == {"left", "right"}
+        for camera, other in zip(found.cameras, expected.cameras, strict=True):
+            np.testing.assert_allclose(camera.projection, other.projection, atol=1e-9)
+
+
+def test_described_splits_and_the_rest(root: Path) -> None:
+    assert open_dataset(root, sequences="train").sequences == ("depot",)
+    assert open_dataset(root, sequences="valid").sequences == ("market",)
+    assert set(open_dataset(root).sequences) == set(DRIVES)
+    assert open_dataset(root / "dataset.yaml", sequences="harbour").ids[0].sequence == "harbour"
+    assert taxonomy_of(root).name == "trams"
+
+
+def test_described_labels_of_a_field_and_dropped_points(root: Path) -> None:
+    for path in root.glob("*/scans/*.npy"):
+        rows, labels = np.load(path), np.load(path.parents[1] / "labels" / path.name)
+        rows[:7, :3] = 0
+        names = ("x", "y", "z", "intensity", "beam")
+        fields = np.empty(len(rows), [*((name, "f4") for name in names), ("class", "u1")])
+        for k, name in enumerate(names):
+            fields[name] = rows[:, k]
+        fields["class"] = labels
+        np.save(path, fields)
+    _describe(root, scans={"glob": "scans/*.npy", "labels": "field:class"})
+    dataset = open_dataset(root)
+    frame, stored = dataset[0], np.load(dataset.scan_path(0))
+    assert len(frame.scan) == len(stored) - 7
+    np.testing.assert_array_equal(dataset.raw_labels(0), stored["class"][7:])
+    assert dataset.count_points(0) == frame.scan.stored == len(stored)
+
+
+def test_described_reports_missing_labels_of_a_split_and_images(root: Path) -> None:
+    (root / "depot" / "labels" / f"{DRIVES['depot'][0]}.npy").unlink()
+    shutil.rmtree(root / "harbour" / "labels")
+    (root / "market" / "left" / f"{DRIVES['market'][0]}.jpg").unlink()
+    assert sorted(open_dataset(root).unused) == [
+        f"depot: 1 of 3 scans have no labels (labels/{DRIVES['depot'][0]}.npy, ...)",
+        f"market: 1 of 2 scans have no image of left (left/{DRIVES['market'][0]}.jpg, ...)",
+    ]
+
+
+def test_described_pairs_by_time_and_moves_points_with_the_vehicle(root: Path) -> None:
+    """Images are taken 0.03 s after the scans; the sensor moves along a curve of known poses."""
+    still = open_dataset(root, sequences="depot").frame_cameras(0)[0].projection
+    folder = root / "depot"
+    tokens = sorted(DRIVES["depot"])
+    scan_times = dict(zip(tokens, (10.0, 10.5, 11.0), strict=True))
+    (folder / "scans.csv").write_text("name,time\n" + "".join(f"{t},{s}\n" for t, s in scan_times.items()))
+    for k, token in enumerate(tokens):
+        (folder / "left" / f"{token}.jpg").rename(folder / "left" / f"{10.03 + 0.5 * k:.2f}.jpg")
+    (folder / "left" / "12.9.jpg").write_bytes((folder / "left" / "10.03.jpg").read_bytes())
+    poses = [(9 + 0.1 * k, [2.0 * k, 0.1 * k, 0], Rotation.from_euler("z", 2 * k, degrees=True)) for k in range(40)]
+    lines = [f"{t:.3f} {x} {y} {z} {' '.join(map(str, r.as_quat()))}" for t, (x, y, z), r in poses]
+    (folder / "poses.txt").write_text("# time x y z qx qy qz qw\n" + "\n".join(lines))
+    cameras = {"left": TRAMS_YAML["cameras"]["left"] | {"times": "name"}}
+    _describe(
+        root,
+        scans=TRAMS_YAML["scans"] | {"times": "scans.csv"},
+        cameras=cameras,
+        poses="poses.txt",
+        sequences=["depot"],
+        val=None,
+        sync={"tolerance": 0.04},
+    )
+    dataset = open_dataset(root)
+    assert [image.path.name for i in range(3) for image in dataset.images(i)] == ["10.03.jpg", "10.53.jpg", "11.03.jpg"]
+    table = read_pose_table(folder / "poses.txt")
+    moved = np.linalg.inv(_at(poses, 10.03)) @ _at(poses, 10.0)
+    np.testing.assert_allclose(table.at(10.03), _at(poses, 10.03), atol=1e-9)
+    to_file = np.eye(4)
+    to_file[:3, :3] = dataset.sensor.to_ours.T
+    expected = still @ np.linalg.inv(to_file) @ moved @ to_file
+    np.testing.assert_allclose(dataset.frame_cameras(0)[0].projection, expected, atol=1e-6)
+    _describe(
+        root,
+        scans=TRAMS_YAML["scans"] | {"times": "scans.csv"},
+        cameras=cameras,
+        sequences=["depot"],
+        val=None,
+        sync={"tolerance": 0.02},
+    )
+    assert open_dataset(root).unused == ("depot: 3 of 3 scans have no image of left within 0.02 s",)
+
+
+def _at(poses: list, time: float) -> np.ndarray:
+    """Pose at a time: the second implementation interpolates the rotation vector of the step."""
+    k = int((time - 9) / 0.1 + 1e-9)
+    (t0, a, r0), (t1, b, r1) = poses[k], poses[k + 1]
+    share = (time - t0) / (t1 - t0)
+    pose = np.eye(4)
+    pose[:3, :3] = (r0 * Rotation.from_rotvec(share * (r0.inv() * r1).as_rotvec())).as_matrix()
+    pose[:3, 3] = (1 - share) * np.array(a) + share * np.array(b)
+    return pose
+
+
+def test_nearest_in_time_equals_a_search_of_all_pairs() -> None:
+    rng = np.random.default_rng(0)
+    scans = {f"s{i}": float(t) for i, t in enumerate(np.sort(rng.uniform(0, 10, 60)))}
+    images = {f"i{i}": float(t) for i, t in enumerate(rng.uniform(0, 10, 50))}
+    expected = {}
+    for scan, time in scans.items():
+        name = min(images, key=lambda image: abs(images[image] - time))
+        if abs(images[name] - time) <= 0.05:
+            expected[scan] = name, images[name]
+    assert nearest_in_time(scans, images, 0.05) == expected
+    assert nearest_in_time(scans, {}, 0.05) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("name,time\nb.png,2.5\na.png,1.5\n", {"a": 1.5, "b": 2.5}),
+        ("1.5\n2.5\n", {"a": 1.5, "b": 2.5}),
+        ("a 1581624663149000000\nb 1581624663249000000", {"a": 1581624663.149, "b": 1581624663.249}),
+    ],
+)
+def test_read_times_of_each_form(tmp_path: Path, text: str, expected: dict[str, float]) -> None:
+    (tmp_path / "times.txt").write_text(text)
+    assert read_times("times.txt", tmp_path, ["a", "b"]) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"scan": {"glob": "a"}}, r"line \d+: settings: .* Replace 'scan' by 'scans'"),
+        ({"scans": {"glob": "scans/"}}, r"line \d+: scans.glob: expected a path .* with one '\*'"),
+        ({"scans": {"glob": "../*.bin"}}, "scans.glob: expected a path below the folder of a sequence"),
+        ({"sensor": {"preset": "os-1"}}, r"line \d+: preset: expected hdl-32e"),
+        ({"sensor": {"axes": "up-up-up"}}, "axes: expected the directions of x, y and z"),
+        ({"names": {0: "a", 1: 5}}, r"line \d+: names.1: expected a text or"),
+        ({"names": {255: "a"}}, "expected 2 to 255 classes"),
+        ({"names": "no-taxonomy"}, "taxonomy: expected"),
+        ({"volume": {"range": -3}}, r"line \d+: grid.range: expected a positive number"),
+        ({"cameras": {"left": {"images": "left/*.jpg", "K": [1, 2]}}}, "expected one of T_cam_lidar and T_lidar_cam"),
+        (
+            {"cameras": {"left": TRAMS_YAML["cameras"]["left"] | {"K": [1.0, 2.0]}}},
+            r"line \d+: K: expected fx, fy, cx, cy or 9 numbers, found 2",
+        ),
+        (
+            {"cameras": {"left": TRAMS_YAML["cameras"]["left"] | {"T_cam_lidar": [2.0, *[0.0] * 11]}}},
+            "T_cam_lidar: expected a rotation in the first three columns",
+        ),
+        ({"cameras": {"a/b": TRAMS_YAML["cameras"]["left"]}}, "cameras: expected names of letters"),
+        ({"train": ["/data"]}, "train: expected folders below path"),
+        ({"train": ["nowhere*"]}, r"expected a folder 'nowhere\*' of the split train, found none"),
+        ({"val": ["depot"]}, "found 'depot' in train and valid"),
+        ({"sequences": ["harb*"], "train": None, "val": None, "scans": {"glob": "lidar/*.pcd"}}, "found none"),
+        ({"scans": TRAMS_YAML["scans"] | {"times": "none.csv"}}, "none.csv: expected times, found No such file"),
+    ],
+)
+def test_described_fault_is_named(root: Path, changes: dict, found: str) -> None:
+    _describe(root, **changes)
+    with pytest.raises((ConfigError, DataError), match=found):
+        open_dataset(root)
+
+
+@pytest.mark.parametrize("number", range(60))
+def test_described_yaml_with_any_value_replaced_never_ends_in_another_error(root: Path, number: int) -> None:
+    """Mutation of each value of the description: a named error, or a data set."""
+    rng = np.random.default_rng(number)
+    text = yaml.safe_dump(TRAMS_YAML, sort_keys=False).splitlines()
+    line = rng.integers(len(text))
+    values = ["~", "[]", "{}", "-1", "1e400", ".nan", "'*'", "[[1]]", "!!python/none", "\x07", "x: y: z", "'\\0'"]
+    key, colon, _ = text[line].partition(":")
+    text[line] = f"{key}{colon or ':'} {rng.choice(values)}"
+    (root / "dataset.yaml").write_text("\n".join(text))
+    try:
+        dataset = open_dataset(root)
+        for i in range(min(2, len(dataset))):
+            dataset[i]
+    except EliteError:
+        pass
+
+
+def test_real_rellis_from_one_yaml(real_data: Path, tmp_path: Path) -> None:
+    """README of the frame: 7,616 points fall into the image; the pixel has the id of the point for 77 % of them."""
+    source = real_data / "rellis"
+    if not source.is_dir():
+        pytest.skip("no RELLIS frame")
+    (tmp_path / "rellis.yaml").write_text(
+        f"path: {source}\nsequences: ['.']\ntrain: ['.']\n"
+        "scans: {glob: '0*.bin', labels: '0*.label'}\nnames: rellis\n"
+        "sensor: {name: os1-64, axes: backward-right-up, remission_max: 0.0116}\n"
+        "cameras:\n  front:\n    images: 'frame0*-1581624663_149.jpg'\n"
+        "    K: [2813.643275, 2808.326079, 969.285772, 624.049972]\n"
+        "    dist: [-0.134313, -0.025905, 0.002181, 0.00084]\n"
+        "    T_lidar_cam: {rotation: [-0.50507811, 0.51206185, 0.49024953, -0.49228464],\n"
+        "                  translation: [-0.13165462, 0.03870398, -0.17253834]}\n"
+    )
+    dataset = open_dataset(tmp_path / "rellis.yaml")
+    frame, pixels = dataset[0], np.asarray(Image.open(source / "frame000104-1581624663_149.png"))
+    assert frame.scan.stored - len(frame.scan) == 53_364
+    uv, _ = project(frame.scan.points, frame.cameras[0])
+    inside = in_image(uv, 1200, 1920)
+    assert inside.sum() == 7616
+    u, v = uv[inside].astype(int).T
+    assert 0.76 < (pixels[v, u] == dataset.raw_labels(0)[inside]).mean() < 0.78
+    assert np.isfinite(frame.scan.points).all()
+
+
+def test_real_pandaset_from_one_yaml(real_data: Path, tmp_path: Path) -> None:
+    source = real_data / "pandaset" / "sequences"
+    if not source.is_dir():
+        pytest.skip("no PandaSet frames")
+    (tmp_path / "pandaset.yaml").write_text(
+        f"path: {source}\ntrain: ['91']\nval: ['92']\nnames: semantickitti\n"
+        "scans: {glob: 'velodyne/*.bin', labels: 'labels/*.label'}\nsensor: {name: pandar64, height: 1.86}\n"
+        "cameras: {front: {images: 'image_2/*.jpg', calibration: 'calib/*.txt'}}\n"
+    )
+    dataset = open_dataset(tmp_path / "pandaset.yaml")
+    assert [len(open_dataset(tmp_path / "pandaset.yaml", sequences=s)) for s in ("train", "valid")] == [2, 1]
+    assert dataset.unused == ()
+    for i in range(3):
+        frame = dataset[i]
+        assert frame.labels is not None
+        uv, _ = project(frame.scan.points, frame.cameras[0])
+        assert 10_000 < in_image(uv, 1080, 1920).sum() < 20_000
+    assert not np.array_equal(dataset.frame_cameras(0)[0].projection, dataset.frame_cameras(1)[0].projection)
