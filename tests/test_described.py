@@ -9,6 +9,7 @@ import yaml
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
+from elite.cli.scans import _loose_scans
 from elite.datasets import open_dataset, taxonomy_of
 from elite.datasets.described.poses import read_pose_table
 from elite.datasets.described.times import nearest_in_time, read_times
@@ -259,3 +260,10 @@ def test_real_pandaset_from_one_yaml(real_data: Path, tmp_path: Path) -> None:
         uv, _ = project(frame.scan.points, frame.cameras[0])
         assert 10_000 < in_image(uv, 1080, 1920).sum() < 20_000
     assert not np.array_equal(dataset.frame_cameras(0)[0].projection, dataset.frame_cameras(1)[0].projection)
+
+
+def test_loose_scans_of_two_formats_are_refused(tmp_path: Path) -> None:
+    for name in ("a.pcd", "a.npy"):
+        (tmp_path / name).touch()
+    with pytest.raises(DataError, match=r"expected scans of one format, found \.npy and \.pcd\. Give the files"):
+        _loose_scans(tmp_path)

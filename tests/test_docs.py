@@ -11,6 +11,7 @@ import pytest
 from elite.cli import parse
 from elite.cli.settings import configuration
 from elite.config import TrainConfig
+from elite.datasets.described.description import load_description
 from elite.student import SPVCNN, save_student
 
 ROOT = Path(__file__).parents[1]
@@ -47,7 +48,10 @@ def commands(page: Path) -> list[list[str]]:
 def test_commands_of_a_page_parse(page: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     if file := re.search(r"```yaml\n# (\S+)\n(.*?)```", page.read_text(), re.DOTALL):
+        Path(file[1]).parent.mkdir(parents=True, exist_ok=True)
         Path(file[1]).write_text(file[2])
+        if Path(file[1]).name == "dataset.yaml":
+            load_description(Path(file[1]))
     for words in commands(page):
         words = [PLACEHOLDERS.get(word, word) for word in words]
         _, args = parse([word for word in words if word is not None])

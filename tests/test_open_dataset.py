@@ -59,12 +59,16 @@ def test_open_dataset_of_another_folder_names_the_formats(tmp_path: Path, name: 
 
 
 def test_open_dataset_of_an_unknown_format_names_the_others(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"expected semantickitti, nuscenes or package\.module:Class, found 'waymo'"):
+    with pytest.raises(
+        ConfigError, match=r"expected described, semantickitti, nuscenes or package\.module:Class, found 'waymo'"
+    ):
         open_dataset(tmp_path, "waymo")
 
 
 def test_taxonomy_of_an_unknown_format_names_the_others(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"expected semantickitti, nuscenes or package\.module:Class, found 'foo'"):
+    with pytest.raises(
+        ConfigError, match=r"expected described, semantickitti, nuscenes or package\.module:Class, found 'foo'"
+    ):
         taxonomy_of(tmp_path, "foo")
 
 

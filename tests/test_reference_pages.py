@@ -13,6 +13,6 @@ reference = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(reference)
 
 
-@pytest.mark.parametrize(("name", "text"), reference.pages().items(), ids=["cli", "configuration"])
+@pytest.mark.parametrize(("name", "text"), reference.pages().items(), ids=reference.pages())
 def test_reference_page_is_current(name: str, text: str) -> None:
     assert (DOCS / "reference" / name).read_text(encoding="utf-8") == text, "run: python docs/reference.py"

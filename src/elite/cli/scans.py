@@ -49,6 +49,7 @@ def find_scans(args: Namespace, sensor: "SensorSpec", out: Path = Path()) -> lis
         DataError: no scan found.
     """
     from elite.datasets import is_dataset
+    from elite.point_files import SUFFIXES
     from elite.prediction_files import dataset_jobs, file_job
 
     first, *others = args.data
@@ -60,17 +61,31 @@ def find_scans(args: Namespace, sensor: "SensorSpec", out: Path = Path()) -> lis
         raise ConfigError(f"{', '.join(given)}: expected one data set, found loose scans. List the scans instead.")
     files = [f for path in args.data for f in (_loose_scans(path) if path.is_dir() else [path])]
     if not files:
-        raise DataError(f"{first}: expected .bin files or a data set, found neither. Check the path, or give --format.")
+        raise DataError(
+            f"{first}: expected scans ({', '.join(SUFFIXES)}) or a data set, found neither. Check the path, or "
+            "give --format."
+        )
     return [file_job(file, out, sensor) for file in files]
 
 
 def _loose_scans(folder: Path) -> list[Path]:
-    """Find the .bin files of a folder. Report its other files, except labels and confidences."""
+    """Find the scan files of a folder. Report its other files, except labels and confidences.
+
+    Raises:
+        DataError: the folder has scan files of two formats, of which one may contain labels.
+    """
+    from elite.point_files import SUFFIXES
+
     files = [path for path in folder.iterdir() if not path.name.startswith(".")]
-    scans = sorted(path for path in files if path.suffix == ".bin")
-    others = sorted(path.name for path in files if path.suffix not in (".bin", ".label", ".confidence"))
+    scans = sorted(path for path in files if path.suffix.lower() in SUFFIXES)
+    if len(formats := sorted({path.suffix.lower() for path in scans})) > 1:
+        raise DataError(
+            f"{folder}: expected scans of one format, found {' and '.join(formats)}. Give the files instead of the "
+            f"folder, such as {folder}/*{formats[0]}."
+        )
+    others = sorted(path.name for path in files if path not in scans and path.suffix not in (".label", ".confidence"))
     if scans and others:
-        notice(f"{folder}: {len(others)} files are not read ({others[0]}, ...); scans are .bin files.")
+        notice(f"{folder}: {len(others)} files are not read ({others[0]}, ...); scans are {formats[0]} files.")
     return scans
 
 

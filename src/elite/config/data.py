@@ -13,7 +13,8 @@ class DataConfig:
     """Data set, selection of frames and labels, batches.
 
     Attributes:
-        root: data set: the folder that contains ``sequences/`` (SemanticKITTI), or ``v1.0-trainval/`` (nuScenes).
+        root: data set: its ``dataset.yaml``, or the folder that contains it, ``sequences/`` (SemanticKITTI), or
+            ``v1.0-trainval/`` (nuScenes).
         derived: folder that ``elite pseudo-label -o`` has written, for a read-only data set. ``dense_labels`` and
             ``labels`` with generated names (image_2_pseudo, labels_pseudo) are read from it if it contains them.
         sequences: training sequences: split names (train, valid, test) or numbers, such as 00,01 or 0-7.
@@ -32,7 +33,7 @@ class DataConfig:
         dense_labels: labels for the teacher: none = labels of the projected points, otherwise a folder of dense image
             labels, such as image_2_labels or image_2_pseudo. With few labels or another label folder, these must be
             pseudo-labels made from the same labels.
-        format: semantickitti, nuscenes, or a class package.module:Class. Default: recognised by the files.
+        format: described, semantickitti, nuscenes, or a class package.module:Class. Default: recognised by the files.
         taxonomy: classes of the labels: a packaged taxonomy (semantickitti, semantickitti-multiscan, nuscenes-lidarseg,
             rellis), or a YAML file, such as a label mapping of the SemanticKITTI tools. Default: that of the format.
         batch_size: scans per batch and process.

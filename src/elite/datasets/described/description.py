@@ -23,8 +23,8 @@ class ScanSettings:
         glob: scans below the folder of a sequence, such as ``lidar/*.pcd``: the text in place of the one ``*`` is the
             name of a frame. Formats: .bin, .npy, .npz, .pcd, .ply, .las, .laz.
         labels: files of their labels in the same way, such as ``labels/*.npy`` (integers) or ``labels/*.label``
-            (uint32: id | instance << 16); or ``field:NAME``, a field of the scans; null = there are no labels.
-        instances: instance ids in the same way, unless they are part of .label files; null = there are none.
+            (uint32: id | instance << 16); or ``field:NAME``, a field of the scans; null = no labels.
+        instances: instance ids in the same way, unless they are part of .label files; null = none.
         times: times of the scans: ``name`` = the name of a frame is its time, in seconds with a decimal point or in
             whole nanoseconds; or a file in the folder of a sequence, with lines ``NAME,SECONDS`` or one time per scan;
             null = images are paired by name.
@@ -108,7 +108,7 @@ class DatasetDescription:
         cameras: by name; the names are those of the folders of generated labels.
         sync: how scans and images are paired if both have times.
         poses: file in the folder of a sequence: lines of 12 numbers (T_world_lidar, 3 x 4, one line per scan), or of 8
-            (time x y z qx qy qz qw); null = there are none.
+            (time x y z qx qy qz qw); null = no poses.
     """
 
     scans: ScanSettings
