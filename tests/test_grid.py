@@ -7,10 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from elite.config import GridConfig, StudentConfig, TrainConfig, plain
-from elite.datasets import SemanticKITTI
+from elite.config import DataConfig, GridConfig, StudentConfig, TrainConfig, plain
 from elite.errors import ConfigError
-from elite.sensor import load_sensor
 from elite.student import load_student
 from elite.training import train
 from tests.support.runs import SMALL, student_run
@@ -113,19 +111,23 @@ def test_train_with_a_grid_in_metres_writes_corners_and_counts(tiny_kitti: Path,
 
 
 def test_train_takes_the_height_of_the_ground_from_the_sensor(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:
-    def with_sensor(height: float | None) -> TrainConfig:
-        monkeypatch.setattr(
-            "elite.training.grid.open_dataset",
-            lambda root, *_, **__: SemanticKITTI(root, sensor=replace(load_sensor("hdl-64e"), height=height)),
-        )
-        return student_run(
-            tiny_kitti, tmp_path / f"{height}", steps=1, student=SMALL, grid=GridConfig(heights="ground")
-        )
+    (tmp_path / "roof.yaml").write_text("preset: hdl-64e\nheight: 2.0\n")
+    (tmp_path / "unknown.yaml").write_text("name: unknown\n")
 
-    train(run := with_sensor(2.0), progress=False)
-    assert load_student(run.out / "checkpoints" / "last.ckpt").config.volume == ((-50, -50, -4.27), (50, 50, 1.73))
+    def with_sensor(name: str) -> TrainConfig:
+        data = DataConfig(root=tiny_kitti, sequences="00", batch_size=1, workers=0, sensor=name)
+        return student_run(tiny_kitti, tmp_path / "run", data=data, student=SMALL, grid=GridConfig(heights="ground"))
+
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match="expected a data set whose sensor has a height"):
-        train(with_sensor(None), progress=False)
+        train(with_sensor("unknown.yaml"), progress=False)
+    train(run := with_sensor("roof.yaml"), progress=False)
+    student = load_student(run.out / "checkpoints" / "last.ckpt")
+    assert (student.config.volume, student.sensor.height) == (((-50, -50, -4.27), (50, 50, 1.73)), 2.0)
+    assert yaml.safe_load((run.out / "config.yaml").read_text())["data"]["sensor"] == str(tmp_path / "roof.yaml")
+    (tmp_path / "roof.yaml").write_text("preset: hdl-64e\nheight: 2.1\n")
+    with pytest.raises(ConfigError, match=r"expected the sensor of the run, .*height=2\.0"):
+        train(replace(run, grid=GridConfig(), student=student.config, resume="last"), progress=False)
 
 
 def test_train_with_another_volume_reports_the_new_cell_size_once(tiny_kitti: Path, tmp_path: Path, capsys) -> None:

@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from elite.data.unused_data import shared_scans
-from elite.datasets import NuScenes, Selection
+from elite.datasets import NuScenes, Selection, open_dataset
 from elite.datasets.nuscenes.categories import CATEGORIES
 from elite.datasets.nuscenes.splits import splits
 from elite.datasets.nuscenes.tables import CAMERAS
@@ -282,6 +282,13 @@ def test_projection_of_a_moving_car_differs_from_that_of_a_standing_one(root: Pa
     moving, still = NuScenes(root).frame_cameras(0), standing.frame_cameras(0)
     assert np.abs(project(points, moving[0])[0] - project(points, still[0])[0]).max() > 0.3
     assert len({c.projection.tobytes() for c in NuScenes(root).frame_cameras(1) + moving}) == 12  # of the frame
+
+
+def test_nuscenes_of_another_sensor_is_refused(root: Path) -> None:
+    """Its columns and axes are part of the format."""
+    assert len(open_dataset(root, sensor="nuscenes-hdl-32e")) == 4
+    with pytest.raises(ConfigError, match=r"sensor: expected nuscenes-hdl-32e, .*, found hdl-64e\. Remove the setting"):
+        open_dataset(root, sensor="hdl-64e")
 
 
 def test_pose_moves_points_of_our_axes_to_the_map(dataset: NuScenes) -> None:

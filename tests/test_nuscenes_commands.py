@@ -157,6 +157,16 @@ def test_report_on_nuscenes_draws_a_keyframe_and_its_first_image(student: Path) 
     assert "driveable_surface" in (run / "report" / "index.html").read_text()
 
 
+def test_pseudo_labels_of_all_cameras_are_complete_the_second_time(tmp_path: Path, capsys) -> None:
+    root = write_nuscenes(tmp_path)
+    command = ["pseudo-label", str(root), "--sequences", SCENES[0], "--cameras", ",".join(CAMERAS)]
+    assert main(command) == main(command) == 0
+    assert "12 skipped, because they are complete" in capsys.readouterr().out
+    record = json.loads(next((root / "elite").rglob("CAM_BACK_pseudo/*.json")).read_text())
+    sensor = {"columns": ["x", "y", "z", "remission", "ring"], "axes": ["y", "-x", "z"]}
+    assert record["settings"]["sensor"] == sensor
+
+
 def test_student_of_another_taxonomy_is_refused(root: Path, student: Path, tiny_kitti: Path, capsys) -> None:
     assert main(["evaluate", str(student), str(tiny_kitti)]) == 2
     assert (

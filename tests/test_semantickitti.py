@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from elite.datasets import open_dataset
 from elite.datasets.dense_labels import read_dense, write_dense
 from elite.datasets.formats import read_cameras, read_image, read_poses, split_label
 from elite.datasets.records import object_ids
@@ -105,6 +106,45 @@ def test_camera_equals_its_matrix_times_the_sensor_transform(tmp_path):
     # A point 10 m ahead, 1 m left, 2 m up: camera x = -1 + 0.1, y = -2 - 0.08, z = 10 - 0.27.
     projected = camera.projection @ [10, 1, 2, 1]
     np.testing.assert_allclose(projected, [700 * -0.9 + 600 * 9.73 + 45, 700 * -2.08 + 180 * 9.73, 9.73])
+
+
+def write_sensor_frame(root: Path, points: np.ndarray, labels: np.ndarray) -> Path:
+    """The scene of ``points`` (our axes) as another sensor stores it: x to the right, a ring, intensities of 0..200."""
+    write_frame(root, "00", "000000", points, labels)
+    x, y, z, remission = points.T
+    rows = np.stack([np.arange(len(points)), -y, x, z, 200 * remission], axis=1)
+    rows.astype("<f4").tofile(root / "sequences" / "00" / "velodyne" / "000000.bin")
+    calibration = root / "sequences" / "00" / "calib.txt"
+    head, _, numbers = calibration.read_text().partition("Tr: ")
+    of_ours = np.array(numbers.split(), float).reshape(3, 4)
+    of_file = of_ours @ [[0, 1, 0, 0], [-1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
+    calibration.write_text(f"{head}Tr: {' '.join(map(str, of_file.ravel()))}\n")
+    path = root / "lidar.yaml"
+    path.write_text(
+        "name: own\ncolumns: [ring, x, y, z, remission]\naxes: [y, -x, z]\nremission_max: 200\nheight: 2.1\n"
+    )
+    return path
+
+
+def test_data_set_of_a_described_sensor_equals_the_same_scene_of_kittis(three_points, tmp_path):
+    words = np.array([252 | 7 << 16, 40, 30 | 7 << 16])
+    described = write_sensor_frame(tmp_path / "own", POINTS, words)
+    for root in (three_points, tmp_path / "own"):
+        (root / "sequences" / "00" / "poses.txt").write_text("1 0 0 5 0 1 0 6 0 0 1 7\n")
+        png(root / "sequences" / "00" / "image_2")
+    expected = SemanticKITTI(three_points)
+    found = open_dataset(tmp_path / "own", sensor=str(described), cameras=("image_2",))
+    assert (found.sensor.name, found.count_points(0), found.rings(0).tolist()) == ("own", 3, [0, 1, 2])
+    assert found[0].scan.points.tolist() == expected[0].scan.points.tolist()
+    np.testing.assert_allclose(found.stored_points(0), expected.stored_points(0))
+    assert found[0].labels.tolist() == expected[0].labels.tolist()
+    np.testing.assert_allclose(found[0].cameras[0].projection, expected[0].cameras[0].projection)
+    np.testing.assert_allclose(found.pose(0), expected.pose(0))
+    with pytest.raises(DataError, match=r"multiple of 16 bytes|float32 with 5"):
+        open_dataset(tmp_path / "own", cameras=()).scan(0)
+    described.rename(tmp_path / "own" / "sensor.yaml")
+    assert open_dataset(tmp_path / "own", cameras=()).sensor.name == "own"
+    assert open_dataset(tmp_path / "own", sensor="hdl-32e", cameras=()).sensor.name == "hdl-32e"
 
 
 # ---- selections -----------------------------------------------------------------------------------------------

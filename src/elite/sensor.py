@@ -148,6 +148,12 @@ class SensorSpec:
                 kept &= ~((points >= low) & (points <= high)).all(axis=1)
         return kept
 
+    @property
+    def reading(self) -> dict[str, Any]:
+        """Plain values that the points of a scan depend on, without those that equal the defaults."""
+        names = ("columns", "axes", "no_return", "ego_box")
+        return {n: plain(getattr(self, n)) for n in names if getattr(self, n) != getattr(SensorSpec, n)}
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for files and checkpoints; see ``sensor_from``."""
         return plain(self)

@@ -74,17 +74,19 @@ def add_format_name(parser: Parser) -> None:
 
 
 def add_format(parser: Parser, classes: str = "those of its format") -> None:
-    """Add --format and --taxonomy, which ``open_data`` reads; ``classes`` describes the default of the second."""
+    """Add --format, --taxonomy and --sensor, which ``open_data`` reads; ``classes`` is the default of the second."""
     add_format_name(parser)
     text = f"Classes of its labels: a packaged taxonomy or a YAML file (default: {classes})."
     parser.add("--taxonomy", metavar="NAME|YAML", help=text)
+    text = "LiDAR of its scans: a packaged sensor or a YAML file (default: that of DATA)."
+    parser.add("--sensor", metavar="NAME|YAML", help=text)
 
 
 def open_data(root: Path, args: Namespace, **options: Any) -> "Dataset":
     """Open a data set with the options of ``add_format`` and those of its reader; errors as ``open_dataset``."""
     from elite.datasets import open_dataset
 
-    return open_dataset(root, args.format, taxonomy=args.taxonomy, **options)
+    return open_dataset(root, args.format, taxonomy=args.taxonomy, sensor=args.sensor, **options)
 
 
 def add_cameras(parser: Parser, default: str | None, text: str = "") -> None:

@@ -17,7 +17,7 @@ def report(args: Namespace) -> int:
     from elite.report import report_evaluation, report_run
     from elite.taxonomy import load_taxonomy
 
-    names = ("data", "format", "frames", "device", "strict")
+    names = ("data", "format", "sensor", "frames", "device", "strict")
     options = {name: getattr(args, name) for name in names}
     options["taxonomy"] = None if args.taxonomy is None else load_taxonomy(args.taxonomy)
     if args.cameras is not None:

@@ -41,7 +41,7 @@ def find_scans(args: Namespace, sensor: "SensorSpec", out: Path = Path()) -> lis
 
     Args:
         args: options of ``add_scans``, ``add_selection`` and ``add_format``.
-        sensor: LiDAR of loose scans.
+        sensor: LiDAR of loose scans, unless --sensor is given.
         out: folder of the labels.
 
     Raises:
@@ -51,6 +51,7 @@ def find_scans(args: Namespace, sensor: "SensorSpec", out: Path = Path()) -> lis
     from elite.datasets import is_dataset
     from elite.point_files import SUFFIXES
     from elite.prediction_files import dataset_jobs, file_job
+    from elite.sensor import load_sensor
 
     first, *others = args.data
     if not others and (args.format or is_dataset(first)):
@@ -65,6 +66,7 @@ def find_scans(args: Namespace, sensor: "SensorSpec", out: Path = Path()) -> lis
             f"{first}: expected scans ({', '.join(SUFFIXES)}) or a data set, found neither. Check the path, or "
             "give --format."
         )
+    sensor = sensor if args.sensor is None else load_sensor(args.sensor)
     return [file_job(file, out, sensor) for file in files]
 
 

@@ -60,6 +60,7 @@ def view(args: Namespace) -> int:
         predictions=args.predictions,
         teacher=teacher,
         taxonomy=args.taxonomy,
+        sensor=args.sensor,
     )
     report_unused(source.dataset)
     choice = first_choice(source, light=args.light, safe=args.safe_colors)

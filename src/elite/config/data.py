@@ -36,6 +36,9 @@ class DataConfig:
         format: described, semantickitti, nuscenes, or a class package.module:Class. Default: recognised by the files.
         taxonomy: classes of the labels: a packaged taxonomy (semantickitti, semantickitti-multiscan, nuscenes-lidarseg,
             rellis), or a YAML file, such as a label mapping of the SemanticKITTI tools. Default: that of the format.
+        sensor: LiDAR of the scans, with their columns, axes and intensities: a packaged sensor (hdl-64e, hdl-32e,
+            vlp-32c, os1-128), or a YAML file. Default: sensor.yaml of the data set, or that of the format. nuScenes
+            accepts its own only.
         batch_size: scans per batch and process.
         workers: number of loader processes.
         timeout: longest wait for a batch, in seconds (0 = no limit). After it, the run ends and names the open files.
@@ -57,6 +60,7 @@ class DataConfig:
     dense_labels: str = "none"
     format: str | None = field(default=None, metadata={"imports": True})
     taxonomy: str | None = None
+    sensor: str | None = None
     batch_size: int = 4
     workers: int = 2
     timeout: float = 300.0

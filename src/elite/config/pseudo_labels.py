@@ -51,6 +51,7 @@ class PseudoLabelConfig:
         seed: seed of the labelled points with label_unit points; that of the training.
         format: semantickitti, nuscenes, or a class package.module:Class. Default: recognised by the files of DATA.
         taxonomy: classes of the labels: a packaged taxonomy, or a YAML file. Default: that of the format.
+        sensor: LiDAR of the scans: a packaged sensor, or a YAML file. Default: that of the data set.
         cameras: image folders, such as image_2,image_3.
         proposer: source of the regions: watershed floods the gradients of the image from the labelled pixels and needs
             no weights; sam is SAM, SAM 2 or SAM-HQ; package.module:Class is your own. By default sam if weights are
@@ -79,6 +80,7 @@ class PseudoLabelConfig:
     seed: int = 0
     format: str | None = field(default=None, metadata={"imports": True})
     taxonomy: str | None = None
+    sensor: str | None = None
     cameras: str = "image_2"
     proposer: str | None = field(default=None, metadata={"imports": True})
     weights: str | None = None

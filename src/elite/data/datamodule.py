@@ -75,6 +75,7 @@ class DataModule(BoundedLoading):
             data.root,
             data.format,
             taxonomy=data.taxonomy,
+            sensor=data.sensor,
             sequences=data.sequences,
             frames=data.frames,
             labels=data.labels,

@@ -228,6 +228,6 @@ def _inside(frame: Frame, volume: Volume) -> Bool[np.ndarray, "n"]:
     if not keep.any():
         raise DataError(
             f"scan {frame.id}: expected a point in the volume {volume[0]} .. {volume[1]} m, found none. Exclude the "
-            "scan, or set student.volume to the frame and range of your sensor."
+            "scan, describe other axes or units in sensor.yaml, or set student.volume to the range of your sensor."
         )
     return keep

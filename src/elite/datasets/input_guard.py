@@ -33,6 +33,7 @@ _OFF_CENTRE = 0.2  # of the image's width and height
 _FEWEST = 500  # points: fewer suffice neither for the ground nor for a range of remission
 _EVERY, _FIRST = 20, 10  # the ground is fitted in the first ten scans, then in every twentieth scan
 _EXAMINED = 10  # scans of a data set
+_DESCRIBE = "or describe the sensor in sensor.yaml"
 _TURNED = 5  # votes for obstacles along x in excess of four times those along y
 
 
@@ -85,7 +86,7 @@ class AxisVotes:
             yield Doubt(
                 "axes",
                 "expected the street along x (x forward, y left, z up), found obstacles in front of the vehicle and "
-                f"none at its sides in {self.along_x} scans. Rotate the points to x forward, y left.",
+                f"none at its sides in {self.along_x} scans. Rotate the points to x forward, y left, {_DESCRIBE}.",
             )
 
 
@@ -201,7 +202,8 @@ def _outside(scan: Scan, volume: Volume) -> Iterator[Doubt]:
         yield Doubt(
             "volume",
             f"expected most points in the volume {volume[0]} .. {volume[1]} m, found {outside:.0%} outside, which are "
-            "labelled like their nearest neighbour inside. Give metres in the sensor frame: x forward, y left, z up.",
+            "labelled like their nearest neighbour inside. Give metres in the sensor frame (x forward, y left, z up), "
+            f"{_DESCRIBE}.",
         )
 
 
@@ -230,9 +232,10 @@ def _remission(scan: Scan) -> Iterator[Doubt]:
     if (lowest < 0 or highest > _BRIGHTEST) and float(
         ((scan.remission < 0) | (scan.remission > _BRIGHTEST)).mean()
     ) > _BEYOND:
-        yield Doubt("remission", f"{expected} {'Divide 0..255 by 255' if 2 < highest <= 255 else 'Scale it to 0..1'}.")
+        remedy = "Divide 0..255 by 255" if 2 < highest <= 255 else "Scale it to 0..1"
+        yield Doubt("remission", f"{expected} {remedy}, {_DESCRIBE}.")
     elif highest < _DARKEST and len(scan) >= _FEWEST:
-        yield Doubt("remission", f"{expected} Scale it to 0..1.")
+        yield Doubt("remission", f"{expected} Scale it to 0..1, {_DESCRIBE}.")
 
 
 def _ground(ground: Ground, sensor_height: float | None) -> Iterator[Doubt]:
@@ -240,13 +243,14 @@ def _ground(ground: Ground, sensor_height: float | None) -> Iterator[Doubt]:
         yield Doubt(
             "axes",
             f"expected level ground below the sensor (z up), found it at z = {ground.height:.2f} m with a slope of "
-            f"{ground.slope:.0f} degrees. Give points in the sensor frame: x forward, y left, z up.",
+            f"{ground.slope:.0f} degrees. Give points in the sensor frame (x forward, y left, z up), {_DESCRIBE}.",
         )
     elif sensor_height is not None and abs(ground.height + sensor_height) > _HEIGHT_TOLERANCE:
         yield Doubt(
             "height",
             f"expected the ground at z = {-sensor_height:.2f} m, found it at {ground.height:.2f} m. If these are "
-            f"metres, shift z by {-sensor_height - ground.height:+.2f} m, or train with another --student.volume.",
+            f"metres, shift z by {-sensor_height - ground.height:+.2f} m, or train with the height of this sensor in "
+            "sensor.yaml and --grid.heights ground.",
         )
 
 

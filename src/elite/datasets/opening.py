@@ -13,6 +13,7 @@ from elite.errors import ConfigError, DataError
 from elite.layout import is_root
 from elite.paths import expanded
 from elite.plugins import make_plugin
+from elite.sensor import SensorSpec, load_sensor
 from elite.taxonomy import Taxonomy, load_taxonomy
 
 
@@ -37,7 +38,12 @@ FORMATS = {
 
 
 def open_dataset(
-    root: str | Path, format: str | None = None, *, taxonomy: str | Taxonomy | None = None, **options: Any
+    root: str | Path,
+    format: str | None = None,
+    *,
+    taxonomy: str | Taxonomy | None = None,
+    sensor: str | SensorSpec | None = None,
+    **options: Any,
 ) -> Dataset:
     """Open a data set.
 
@@ -46,6 +52,7 @@ def open_dataset(
         format: one of ``FORMATS``, or a class ``package.module:Class`` that implements ``Dataset`` and is made with the
             root and the options; None = recognised by its files.
         taxonomy: classes of its labels, or their name or file; None = those of the format.
+        sensor: LiDAR of its scans, or its name or file; None = that of the data set.
         **options: arguments of the reader, such as ``sequences="train"``.
 
     Raises:
@@ -55,17 +62,21 @@ def open_dataset(
     path = expanded(root)
     if taxonomy is not None:
         options["taxonomy"] = taxonomy if isinstance(taxonomy, Taxonomy) else load_taxonomy(taxonomy)
+    if sensor is not None:
+        options["sensor"] = sensor if isinstance(sensor, SensorSpec) else load_sensor(sensor)
     if format is not None and ":" in format:
         return make_plugin(format, Dataset, path, **options)
     return _format_of(path, format).reader(path, **options)  # type: ignore[call-arg]
 
 
-def taxonomy_of(root: str | Path, format: str | None = None, taxonomy: str | None = None) -> Taxonomy:
+def taxonomy_of(
+    root: str | Path, format: str | None = None, taxonomy: str | None = None, sensor: str | None = None
+) -> Taxonomy:
     """Return the classes that ``open_dataset`` gives its data set, without opening it unless its reader is a plugin."""
     if taxonomy is not None:
         return load_taxonomy(taxonomy)
     if format is not None and ":" in format:
-        return open_dataset(root, format).taxonomy
+        return open_dataset(root, format, sensor=sensor).taxonomy
     return _format_of(expanded(root), format).taxonomy(expanded(root))
 
 

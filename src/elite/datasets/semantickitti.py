@@ -1,6 +1,7 @@
 """SemanticKITTI, and any data set in its layout."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -165,7 +166,8 @@ class SemanticKITTI(Dataset):
         path = self.layout.calibration(self.ids[i].sequence)
         if not self.cameras or not (self.image_cameras(i) or path.exists()):
             return ()
-        return _cached_cameras(path, self.cameras)
+        cameras = _cached_cameras(path, self.cameras)
+        return tuple(replace(c, projection=c.projection @ self.sensor.from_ours) for c in cameras)
 
     def calibration_path(self, i: int) -> Path | None:
         return self.layout.calibration(self.ids[i].sequence)
@@ -182,7 +184,7 @@ class SemanticKITTI(Dataset):
                 f"{path}: expected at least {int(name) + 1} poses, since the sequence has a scan {name}, found "
                 f"{len(poses)}. Copy poses.txt again."
             )
-        return poses[int(name)] @ _cached_cam_velo(calibration)
+        return poses[int(name)] @ _cached_cam_velo(calibration) @ self.sensor.from_ours
 
     def derived(self, i: int, kind: str, camera: str) -> DenseFiles:
         folder = f"{camera}_{kind}"

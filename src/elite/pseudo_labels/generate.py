@@ -146,6 +146,7 @@ def open_frames(root: Path, config: PseudoLabelConfig) -> Dataset:
         root,
         config.format,
         taxonomy=config.taxonomy,
+        sensor=config.sensor,
         sequences=config.sequences,
         frames=config.frames,
         labels=config.labels,
@@ -194,6 +195,8 @@ class FrameLabeller:
             settings["labels"] = config.labels  # training checks that these contain no more labels than its own
         if frames.taxonomy.name != "semantickitti":  # the only one up to version 0.1
             settings["taxonomy"] = frames.taxonomy.name
+        if frames.sensor.reading:
+            settings["sensor"] = frames.sensor.reading
         self.settings = json.loads(json.dumps(settings))  # as in the record after it is read
         self.versions = describe()
         self.draw = _load_drawing() if config.pictures else None

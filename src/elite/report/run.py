@@ -74,7 +74,7 @@ def read_run(folder: Path) -> Run:
         teacher="" if weights in (None, "none") else weights,
         student=settings.read(StudentConfig, "student", "volume"),
         image=settings.read(ImageConfig, "image", *(f.name for f in fields(ImageConfig))),
-        data=settings.read(DataConfig, "data", "root", "format", "val_sequences", "val_frames", "cameras"),
+        data=settings.read(DataConfig, "data", "root", "format", "sensor", "val_sequences", "val_frames", "cameras"),
         versions=read_json(folder / "versions.json"),
         parameters=_read_parameters(folder / "parameters.json"),
         curves=read_curves(folder / "metrics.csv"),

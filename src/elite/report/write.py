@@ -17,6 +17,7 @@ from elite.report.frames import draw_frame, draw_teacher, select_frames
 from elite.report.page import PageImages, render
 from elite.report.run import Run, read_evaluation, read_run
 from elite.report.teacher_views import Models
+from elite.sensor import SensorSpec
 from elite.taxonomy import Taxonomy, require_equal_taxonomies
 from elite.terminal import notice
 from elite.types import Frame
@@ -76,6 +77,7 @@ def report_run(
     device: str = "auto",
     strict: bool = False,
     taxonomy: Taxonomy | None = None,
+    sensor: str | None = None,
 ) -> Path:
     """Write the report of a training run, with frames that its best checkpoint labels.
 
@@ -92,6 +94,7 @@ def report_run(
         device: auto, cpu, cuda.
         strict: doubtful scans (see ``elite.datasets.input_guard``) are a DataError instead of a warning.
         taxonomy: classes and their colours; None = those of the checkpoint, otherwise of the evaluation.
+        sensor: name or file of the LiDAR; None = that of the run, or with another data set that of ``data``.
     """
     record = read_run(run)
     checkpoint = next((p for name in ("best", "last") if (p := run / "checkpoints" / f"{name}.ckpt").exists()), None)
@@ -100,7 +103,8 @@ def report_run(
             notice(f"{data} is not used: {run / 'checkpoints'} has no checkpoint that labels its scans.")
         return write_report(run, _no_prediction, None, taxonomy=taxonomy)
     segmenter = Segmenter.load(checkpoint, device, report=notice, strict=strict)
-    dataset = _validation_frames(record, data, format, cameras, taxonomy or segmenter.taxonomy)
+    given = segmenter.sensor if sensor is None and data is None and record.data.sensor else sensor
+    dataset = _validation_frames(record, data, format, cameras, taxonomy or segmenter.taxonomy, given)
     if dataset is None:
         return write_report(run, _no_prediction, None, taxonomy=taxonomy or segmenter.taxonomy)
     return write_report(
@@ -113,7 +117,12 @@ def report_run(
 
 
 def _validation_frames(
-    run: Run, data: Path | None, format: str | None, cameras: Sequence[str] | None, taxonomy: Taxonomy
+    run: Run,
+    data: Path | None,
+    format: str | None,
+    cameras: Sequence[str] | None,
+    taxonomy: Taxonomy,
+    sensor: str | SensorSpec | None,
 ) -> Dataset | None:
     """Open the validation frames of a run, in its data set or in ``data``; None if its data set cannot be opened."""
     settings = run.data
@@ -128,7 +137,7 @@ def _validation_frames(
     sequences = None if settings.val_sequences == "none" else settings.val_sequences
     if cameras is None and run.teacher:
         cameras = parse_names(settings.cameras)
-    return _open(root, format or named, taxonomy, cameras, sequences=sequences, frames=settings.val_frames)
+    return _open(root, format or named, taxonomy, sensor, cameras, sequences=sequences, frames=settings.val_frames)
 
 
 def report_evaluation(
@@ -143,6 +152,7 @@ def report_evaluation(
     device: str = "auto",
     strict: bool = False,
     taxonomy: Taxonomy | None = None,
+    sensor: str | None = None,
 ) -> Path:
     """Write the report of a result of ``elite evaluate --json``.
 
@@ -160,7 +170,7 @@ def report_evaluation(
     evaluation = read_evaluation(file).after
     assert evaluation is not None
     sequences = dict.fromkeys(score.frame.partition("/")[0] for score in evaluation.by_frame)
-    scored = {"cameras": cameras, "sequences": ",".join(sequences) or None}
+    scored = {"sensor": sensor, "cameras": cameras, "sequences": ",".join(sequences) or None}
     if predictions:
         if checkpoint is not None:
             notice(f"{checkpoint} is not used: the pictures show the predictions in {predictions}.")
@@ -176,12 +186,13 @@ def _open(
     root: Path,
     format: str | None,
     taxonomy: Taxonomy | None,
+    sensor: str | SensorSpec | None,
     cameras: Sequence[str] | None,
     **selection: str | None,
 ) -> Dataset:
     """Open a data set; ``cameras`` None = those that its reader selects."""
     options: dict[str, Any] = selection if cameras is None else {**selection, "cameras": tuple(cameras)}
-    return open_dataset(root, format, taxonomy=taxonomy, **options)
+    return open_dataset(root, format, taxonomy=taxonomy, sensor=sensor, **options)
 
 
 def _draw(

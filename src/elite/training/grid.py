@@ -38,7 +38,7 @@ def _sensor_height(config: TrainConfig) -> float | None:
     if data.root is None:
         return None
     selection = {"sequences": data.sequences, "frames": data.frames, "cameras": ()}
-    return open_dataset(data.root, data.format, taxonomy=data.taxonomy, **selection).sensor.height
+    return open_dataset(data.root, data.format, taxonomy=data.taxonomy, sensor=data.sensor, **selection).sensor.height
 
 
 def _describe(student: StudentConfig) -> str:

@@ -21,7 +21,7 @@ from elite.weights.torch_file import load_torch
 _FREE = (
     *("out", "overwrite", "resume", "allow_other_data", "strict", "save_every", "faults.", "teacher.weights"),
     *("data.root", "data.derived", "data.workers", "data.timeout"),
-    "data.taxonomy",  # the classes are compared themselves: their file may have moved, or changed
+    *("data.taxonomy", "data.sensor"),  # their contents are compared: a file may have moved, or changed
 )
 _PATHS = ("init", "teacher.model")  # earlier versions stored relative paths
 _REPORTED = ("accelerator", "devices", "backend")

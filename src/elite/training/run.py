@@ -24,6 +24,7 @@ from elite.errors import ConfigError, StoppedError, TrainingError
 from elite.files import make_folder
 from elite.paths import absolute, absolute_if_file
 from elite.processes import is_first
+from elite.sensor import packaged_sensors
 from elite.signals import Terminated
 from elite.sparse import resolve_backend
 from elite.stopping import Stopping
@@ -217,7 +218,7 @@ def _with_classes(config: TrainConfig) -> TrainConfig:
     data = config.data
     if data.root is None:
         return config  # refused later
-    taxonomy = taxonomy_of(data.root, data.format, data.taxonomy)
+    taxonomy = taxonomy_of(data.root, data.format, data.taxonomy, data.sensor)
     if config.student.classes not in (StudentConfig.classes, len(taxonomy)):
         raise ConfigError(
             f"student.classes: expected {len(taxonomy)}, the classes of {taxonomy.name} with the ignored one, found "
@@ -230,10 +231,11 @@ def _with_absolute_paths(config: TrainConfig) -> TrainConfig:
     """Settings that do not depend on the working folder, except for the output."""
     data, teacher = config.data, config.teacher
     taxonomy = absolute_if_file(data.taxonomy, packaged_taxonomies())
+    sensor = absolute_if_file(data.sensor, packaged_sensors())
     is_path = len(Path(teacher.model).parts) > 1  # otherwise it may be the name of an architecture
     return replace(
         config,
-        data=replace(data, root=absolute(data.root), derived=absolute(data.derived), taxonomy=taxonomy),
+        data=replace(data, root=absolute(data.root), derived=absolute(data.derived), taxonomy=taxonomy, sensor=sensor),
         init=absolute(config.init),
         teacher=replace(
             teacher,

@@ -30,6 +30,7 @@ def open_data(
     predictions: Path | None = None,
     teacher: TeacherPredictor | None = None,
     taxonomy: str | Taxonomy | None = None,
+    sensor: str | None = None,
 ) -> DataSource:
     """Open a data set with its images, labels and derived labels.
 
@@ -44,6 +45,7 @@ def open_data(
         predictions: folder of saved predictions, which are shown instead.
         teacher: predicts images.
         taxonomy: classes of the labels; None = those of the predictor, otherwise of the data set.
+        sensor: name or file of the LiDAR; None = that of the data set.
 
     Raises:
         DataError: the data set is missing, the selection is empty, or a folder of ``pseudo`` has no labels.
@@ -51,7 +53,8 @@ def open_data(
     """
     classes = predictor.taxonomy if taxonomy is None and predictor is not None else taxonomy
     selection = {"sequences": sequences, "frames": frames, "labels": labels}
-    dataset = open_dataset(root, format, taxonomy=classes, cameras=cameras or (), derived=derived, **selection)
+    described = {"taxonomy": classes, "sensor": sensor}
+    dataset = open_dataset(root, format, **described, cameras=cameras or (), derived=derived, **selection)
     if cameras is None:
         dataset = dataset.select(replace(dataset.selection, cameras=dataset.available_cameras()))
     if predictions is not None:

@@ -56,7 +56,7 @@ class NuScenes(Dataset):
         derived: root of generated labels, in the layout of ``elite.layout``; None = the folder ``elite`` of the root.
         sweeps: past scans between keyframes to append, moved into the keyframe; their points have no labels.
         taxonomy: classes of the labels; None = those of the nuScenes-lidarseg challenge.
-        sensor: LiDAR of the scans; None = the HDL-32E of nuScenes.
+        sensor: LiDAR of the scans; only the HDL-32E of nuScenes is possible.
 
     The other arguments are those of ``Selection``.
 
@@ -69,7 +69,7 @@ class NuScenes(Dataset):
 
     Raises:
         DataError: no tables, or damaged ones; nothing selected.
-        ConfigError: an invalid selection, or an unknown camera.
+        ConfigError: an invalid selection, an unknown camera, or another sensor.
     """
 
     rule = NUSCENES_RULE
@@ -90,7 +90,12 @@ class NuScenes(Dataset):
         sensor: SensorSpec | None = None,
     ) -> None:
         self.taxonomy = taxonomy or load_taxonomy("nuscenes-lidarseg")
-        self.sensor = sensor or load_sensor("nuscenes-hdl-32e")
+        self.sensor = load_sensor("nuscenes-hdl-32e")
+        if sensor not in (None, self.sensor):
+            raise ConfigError(
+                f"sensor: expected {self.sensor.name}, which is part of the format of nuScenes, found {sensor.name}. "
+                "Remove the setting."
+            )
         self.root = expanded(root)
         self.layout = Layout((self.root / _DERIVED if derived is None else expanded(derived)).absolute())
         if not 0 <= sweeps <= _MOST_SWEEPS:
