@@ -150,10 +150,10 @@ class Panel:
 
     def _add_image(self) -> None:
         choice, source = self.choice, self.source
-        choice.camera = ALL if len(source.cameras) > 2 else source.cameras[0]
+        names = [*source.cameras, *([ALL] if len(source.cameras) > 1 else [])]
+        choice.camera = ALL if len(source.cameras) > 2 else names[0]
         panel = self.server.gui.add_panel()
         with panel.add_tab("Image"):
-            names = [*source.cameras, *([ALL] if len(source.cameras) > 1 else [])]
             camera = self.server.gui.add_dropdown("Camera", names, initial_value=choice.camera, visible=len(names) > 1)
 
             def show_camera() -> None:
