@@ -223,6 +223,12 @@ def has_legend(page: Path) -> bool:
     )
 
 
+def test_report_without_the_format_does_not_import_the_class_of_the_run(trained: Path, capsys) -> None:
+    assert run("report", trained, "--frames", 1) == 0
+    assert f"Give --format {FORMAT} for frames" in capsys.readouterr().err
+    assert not list((trained / "report").glob("frame_*"))
+
+
 def test_report_of_the_run_has_frames_in_the_colours_of_the_classes(trained: Path) -> None:
     assert run("report", trained, *OPEN, "--frames", 1) == 0
     files = {path.name for path in (trained / "report").iterdir()}
@@ -242,9 +248,10 @@ def test_view_shows_labels_images_and_the_map(root: Path, student: Path, predict
     predictor = StudentPredictor(Segmenter.load(student))
     source = open_data(root, FORMAT, sequences="depot", predictor=predictor)
     assert source.cameras == ("left", "right")
-    assert source.dense == ("left_pseudo", "right_pseudo", "left_labels", "right_labels")
-    scene = source.read(0)
-    assert {camera: len(pairs) > 300 for camera, pairs in scene.pairs.items()} == {"left": True, "right": True}
+    assert source.dense == ("pseudo", "labels")
+    views = source.read(0).views
+    assert {camera: len(view.pairs) > 300 for camera, view in views.items()} == {"left": True, "right": True}
+    assert views["right"].dense.keys() == {"pseudo", "labels"}
     assert source.taxonomy.names == NAMES
     assert source.raw_label(0, 7) == np.load(root / "depot" / "labels" / "f3a-0007.npy")[7]
     shown = open_data(root, FORMAT, sequences="depot", predictions=predictions).predict(0)
