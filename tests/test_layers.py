@@ -150,6 +150,23 @@ def circle_from(graph: dict[str, set[str]]) -> list[str]:
     return passed[passed.index(name) :]
 
 
+def test_readers_alone_know_the_files_of_semantickitti() -> None:
+    """Every other module opens any data set. Generated labels have paths of ``Layout``, whatever the data set."""
+    names = {
+        "elite.datasets.semantickitti": {"SemanticKITTI", "open_derived"},
+        "elite.datasets.formats": {"read_cameras", "read_cam_velo", "read_poses"},
+        "elite.layout": {"CAMERAS", "SPLITS", "is_root", "open_layout", "parse_sequences", "select_sequences"},
+    }
+    path_of_a_file = re.compile(r"layout\.(scans?|image|calibration|poses|times|found_sequences|cameras_with_images)\(")
+    users = set()
+    for path in modules():
+        imported = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
+        pairs = {(defining_module(node.module or "", a.name), a.name) for node in imported for a in node.names}
+        if any(name in names.get(module, ()) for module, name in pairs) or path_of_a_file.search(path.read_text()):
+            users.add(path.relative_to(ROOT).parts[0])
+    assert users <= {"datasets", "synthetic", "submission"}
+
+
 def test_records_are_complete_when_built() -> None:
     """A frozen record is converted in its ``__post_init__`` at most, and never patched afterwards."""
     converting = {"synthetic/config.py", "config/_records.py"}
