@@ -104,6 +104,11 @@ LABEL_BUDGET_COMPARISONS = tuple(
 )
 
 
+def _occlusion(*, shares: bool) -> str:
+    rows = [row for row in read_rows("occlusion") if row["rule"].endswith("of the gap") == shares]
+    return pivot(rows, "scans", "rule", ["precision", "recall"], "scans and images")
+
+
 def _four_stages(share: str, name: str, rows: tuple[str, ...]) -> list[Line]:
     titles = {
         "stage-heads": NO_TEACHER,
@@ -245,5 +250,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "weak-teachers": partial(_whole_file, "weak_teachers", WEAK_TEACHERS),
     "teacher-accuracy": partial(_whole_file, "teacher_accuracy", TEACHER_ACCURACY),
     "test-time-augmentation": partial(_whole_file, "test_time_augmentation", VIEWS),
-    "occlusion": lambda: pivot(read_rows("occlusion"), "sequence", "rule", ["precision", "recall"], "sequence"),
+    "occlusion": lambda: _occlusion(shares=False),
+    "occlusion-shares": lambda: _occlusion(shares=True),
 }

@@ -49,6 +49,7 @@ UNIT = {
     "nuscenes_real",
     "nuscenes_submission",
     "nuscenes_tables",
+    "occlusion",
     "open_dataset",
     "package_files",
     "pixels",

@@ -6,28 +6,13 @@ from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
 from elite import geometry
-from elite.geometry import (
-    depth_buffer,
-    in_image,
-    in_volume,
-    is_nearest_in_pixel,
-    nearest,
-    pinhole,
-    point_pixel_pairs,
-    project,
-    visible,
-)
+from elite.geometry import in_image, in_volume, nearest, pinhole, project
+from elite.occlusion import point_pixel_pairs
 from elite.types import Camera
 
 # x forward, y left, z up -> u right, v down; focal length 100, centre (50, 40).
 CAMERA = Camera("image_2", np.array([[50, -100, 0, 0], [40, 0, -100, 0], [1, 0, 0, 0]], np.float64))
 HEIGHT, WIDTH = 80, 100
-
-
-def grid(rows: range, columns: range, depth: float) -> tuple[np.ndarray, np.ndarray]:
-    """A patch of pixels at one depth."""
-    pixel = np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
-    return pixel.astype(np.int64), np.full(len(pixel), depth)
 
 
 def test_project_worked_by_hand():
@@ -178,72 +163,6 @@ def test_nearest_considers_every_kth_candidate_when_a_search_would_visit_most_le
     found = np.take_along_axis(distance, rank[:, None], axis=1)[:, 0]
     assert len(np.unique(rank)) <= 10  # 500 queries x 10 candidates are 5 pairs per point
     np.testing.assert_allclose(found, distance.min(axis=1), rtol=1e-4)
-
-
-def test_pixel_owner_is_the_first_of_the_nearest():
-    rng = np.random.default_rng(0)
-    pixel = rng.integers(0, 6, (300, 2))
-    depth = rng.integers(1, 5, 300).astype(float)  # many ties
-    best: dict[tuple[int, int], int] = {}
-    for i, key in enumerate(map(tuple, pixel.tolist())):
-        if key not in best or depth[i] < depth[best[key]]:
-            best[key] = i
-    assert np.flatnonzero(is_nearest_in_pixel(pixel, depth, 6)).tolist() == sorted(best.values())
-
-
-def test_pixel_owner_without_points_is_none():
-    assert len(is_nearest_in_pixel(np.empty((0, 2), np.int64), np.empty(0), 6)) == 0
-
-
-def test_depth_buffer_keeps_the_smallest_depth():
-    buffer = depth_buffer(np.array([[0, 1], [0, 1], [2, 0]]), np.array([5.0, 3.0, 7.0]), 3, 2)
-    assert buffer.tolist() == [[np.inf, 3], [np.inf, np.inf], [7, np.inf]]
-
-
-def test_visible_wall_behind_a_patch_is_hidden():
-    # LiDAR rows lie 3 pixels apart; patch and wall interleave, as beams of two places do.
-    near = grid(range(20, 60, 3), range(40, 60), 5.0)
-    wall = grid(range(1, 80, 3), range(0, 100), 30.0)
-    pixel, depth = (np.concatenate(parts) for parts in zip(near, wall, strict=True))
-    seen = visible(pixel, depth, HEIGHT, WIDTH)
-    row, column = pixel.T
-    assert seen[depth == 5].all()
-    behind = (depth == 30) & (row > 24) & (row < 55) & (column > 42) & (column < 57)
-    assert behind.sum() > 100
-    assert not seen[behind].any()
-    beside = (depth == 30) & ((row < 10) | (row > 70) | (column < 30) | (column > 70))
-    assert seen[beside].all()
-
-
-def test_visible_slanted_ground_is_visible():
-    pixel, _ = grid(range(260, 376, 5), range(0, 100), 0.0)
-    depth = 1.7 * 720 / (pixel[:, 0] - 180)  # a road 1.7 m below a camera of focal length 720: 15 m to 6 m
-    assert visible(pixel, depth, 376, WIDTH).all()
-
-
-def test_visible_without_points_is_empty():
-    assert len(visible(np.empty((0, 2), np.int64), np.empty(0), HEIGHT, WIDTH)) == 0
-
-
-def test_point_pixel_pairs_hold_points_with_their_pixel():
-    rng = np.random.default_rng(0)
-    points = (rng.normal(size=(500, 3)) * [3, 10, 8] + [20, 0, 0]).astype(np.float32)
-    points[::7, 0] *= -1
-    pairs = point_pixel_pairs(points, CAMERA, HEIGHT, WIDTH)
-    assert 0 < len(pairs) < 500
-    assert len(np.unique(pairs.pixel, axis=0)) == len(pairs)
-    for i, (row, column) in zip(pairs.point, pairs.pixel, strict=True):
-        x, y, z = points[i].astype(float)
-        u, v = 50 - 100 * y / x, 40 - 100 * z / x
-        assert x > 0
-        assert (row, column) == (int(np.floor(v)), int(np.floor(u)))
-        assert 0 <= row < HEIGHT
-        assert 0 <= column < WIDTH
-
-
-@pytest.mark.parametrize("point", [[-5, 0, 0], [10, 100, 0]])
-def test_point_pixel_pairs_without_visible_point_are_empty(point):
-    assert len(point_pixel_pairs(np.array([point], np.float32), CAMERA, HEIGHT, WIDTH)) == 0
 
 
 def test_project_real_points_lie_on_the_real_image(real_kitti):

@@ -8,12 +8,12 @@ import elite
 
 ROOT = Path(elite.__file__).parent
 LAYERS = (
-    ("version", "types", "lenses", "config", "errors", "paths", "formatting"),
+    ("version", "types", "lenses", "beams", "config", "errors", "paths", "formatting"),
     ("files", "label_mapping"),
     ("descriptions",),
     ("taxonomy", "sensor", "point_files"),
     (
-        *("geometry", "pixels", "layout", "metrics", "terminal", "signals", "plugins"),
+        *("geometry", "occlusion", "pixels", "layout", "metrics", "terminal", "signals", "plugins"),
         *("folder_watch", "arrivals", "stopping"),
         *("environment", "device", "native", "sparse", "pictures", "figures", "processes"),
     ),
@@ -33,6 +33,8 @@ SAME_LAYER = {
     ("paths", "errors"),
     ("config", "paths"),  # ~ in settings
     ("types", "lenses"),  # a camera has one
+    ("types", "beams"),  # a frame has those of its LiDAR
+    ("occlusion", "geometry"),
     ("lenses", "errors"),
     ("config", "errors"),  # impossible settings are refused with the library's own errors
     ("sparse", "native"),  # one of its backends

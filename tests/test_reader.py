@@ -11,7 +11,7 @@ import pytest
 from elite.datasets import Dataset, FrameFiles, FrameId, Reader, Selection, open_dataset
 from elite.datasets.dense_labels import read_dense_files
 from elite.errors import ConfigError, DataError
-from elite.geometry import point_pixel_pairs
+from elite.occlusion import point_pixel_pairs
 from elite.sensor import SensorSpec
 from elite.taxonomy import load_taxonomy
 from elite.types import Camera

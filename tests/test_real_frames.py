@@ -7,7 +7,8 @@ import pytest
 
 from elite.datasets import SemanticKITTI
 from elite.datasets.check import check
-from elite.geometry import in_image, is_nearest_in_pixel, point_pixel_pairs, project
+from elite.geometry import in_image, project
+from elite.occlusion import is_nearest_in_pixel, point_pixel_pairs
 from elite.viewer import open_data
 
 
@@ -65,6 +66,6 @@ def test_occlusion_test_of_real_frames_removes_more_than_collisions(frames: Sema
     uv, depth = project(frame.scan.points, frame.cameras[camera])
     seen = in_image(uv, height, width)
     pixel = np.floor(uv[seen]).astype(np.int64)[:, ::-1]
-    owners = is_nearest_in_pixel(pixel, depth[seen], width).mean()
+    owners = is_nearest_in_pixel(pixel, depth[seen], height).mean()
     kept = len(point_pixel_pairs(frame.scan.points, frame.cameras[camera], height, width)) / seen.sum()
     assert 0.90 < kept < owners < 1

@@ -20,6 +20,7 @@ from elite.datasets.dense_labels import read_dense
 from elite.datasets.formats import split_label
 from elite.errors import ConfigError
 from elite.layout import Layout
+from elite.occlusion import point_pixel_pairs, visible
 from elite.sensor import load_sensor
 from elite.signals import Terminated, raise_on_signal
 from tests.support.semantickitti import KITTI
@@ -33,7 +34,7 @@ from elite.synthetic import drive as rendering
 from elite.synthetic.classes import raw_id
 from elite.synthetic.drive import open_world, scan_frame, timing
 from elite.synthetic.scanner import beam_angles
-from elite.synthetic.sensors import camera
+from elite.synthetic.sensors import camera, level_camera
 from elite.synthetic.visibility import true_visibility
 
 TINY = DriveConfig(sequences=1, frames=2, beams=16, azimuths=180, image_width=160, image_height=48)
@@ -254,7 +255,7 @@ def visible_pairs(points, view):
     uv, depth = geometry.project(points[:, :3], view)
     index = np.flatnonzero(geometry.in_image(uv, height, width))
     pixel = np.floor(uv[index]).astype(np.int64)[:, ::-1]
-    return index, pixel, geometry.visible(pixel, depth[index], height, width)
+    return index, pixel, visible(pixel, depth[index], height, width)
 
 
 def test_visible_agrees_with_ray_casting(full_frame):
@@ -264,6 +265,27 @@ def test_visible_agrees_with_ray_casting(full_frame):
     assert truly.mean() < 0.99  # there is something to find
     assert truly[kept].mean() > 0.97
     assert kept[truly].mean() > 0.95
+
+
+def test_patches_of_nuscenes_beams_agree_with_ray_casting():
+    """Sparse beams: most hidden points are beyond the constant patch, and the next beam must not hide the ground."""
+    config, index, sequence = DriveConfig(sensor="hdl-32e"), 12, "08"
+    front = level_camera("front", 1260, 900, 1600, (0.76, 0.02, -0.33), 0)
+    back = level_camera("back", 809, 900, 1600, (-0.92, 0, -0.26), 180)
+    with short_streets():
+        world, time = open_world(config, sequence), index * timing(config, sequence).interval
+    caster = world.caster(time)
+    points = scan_frame(world, caster, config, sequence, index)[0][:, :3]
+    kept, truly = [], []
+    for view in (front, back):
+        seen = geometry.in_image(geometry.project(points, view)[0], 900, 1600)
+        shown = point_pixel_pairs(points[seen], view, 900, 1600, config.lidar.beams).point
+        kept.append(np.isin(np.arange(seen.sum()), shown))
+        truly.append(true_visibility(caster, world.ego_pose(time), points[seen], view))
+    visible_points, kept_points = np.concatenate(truly), np.concatenate(kept)
+    assert visible_points.mean() < 0.94
+    assert visible_points[kept_points].mean() > 0.975  # constant patch: 0.943
+    assert kept_points[visible_points].mean() > 0.955  # patch of a whole gap: 0.76
 
 
 def test_camera_and_lidar_labels_agree(full_frame):

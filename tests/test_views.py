@@ -27,8 +27,9 @@ from elite.data.sampler import EpochSampler
 from elite.datasets import SemanticKITTI
 from elite.datasets.dense_labels import DenseLabels, write_dense
 from elite.errors import ConfigError, DataError
-from elite.geometry import in_volume, point_pixel_pairs, project
+from elite.geometry import in_volume, project
 from elite.layout import Layout
+from elite.occlusion import point_pixel_pairs
 from elite.pseudo_labels import training_options
 from elite.types import View
 from tests.support.scans import RAW_IDS, random_scan, write_frame

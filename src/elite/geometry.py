@@ -3,11 +3,9 @@
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int64
 from scipy.linalg import rq
-from scipy.ndimage import minimum_filter
 from scipy.spatial import cKDTree  # pyright: ignore[reportAttributeAccessIssue] (a compiled class without stubs)
 
-from elite.errors import DataError
-from elite.types import Camera, PointPixelPairs
+from elite.types import Camera
 
 Volume = tuple[tuple[float, float, float], tuple[float, float, float]]
 _SAMPLE = 32  # every 32nd candidate gives an upper bound of the distance to the nearest candidate
@@ -179,83 +177,6 @@ def in_image(uv: Float[np.ndarray, "n 2"], height: int, width: int) -> Bool[np.n
     """Mask of the uv on a pixel; pixel (row, column) covers v in [row, row + 1), u in [column, column + 1)."""
     with np.errstate(invalid="ignore"):
         return (uv[:, 0] >= 0) & (uv[:, 0] < width) & (uv[:, 1] >= 0) & (uv[:, 1] < height)
-
-
-def point_pixel_pairs(points: Float32[np.ndarray, "n 3"], camera: Camera, height: int, width: int) -> PointPixelPairs:
-    """Pair every visible point with its pixel: in the image, not hidden, and the nearest point of its pixel."""
-    uv, depth = project(points, camera)
-    point = np.flatnonzero(in_image(uv, height, width))
-    pixel = np.floor(uv[point]).astype(np.int64)[:, ::-1]
-    keep = visible(pixel, depth[point], height, width)
-    return PointPixelPairs(point[keep], pixel[keep])
-
-
-def require_point_pixel_pairs(
-    points: Float32[np.ndarray, "n 3"], camera: Camera, height: int, width: int, *, of: str = ""
-) -> PointPixelPairs:
-    """Return ``point_pixel_pairs`` of a complete scan. ``of`` names the scan in the error.
-
-    Raises:
-        DataError: no point is in view of the camera.
-    """
-    pairs = point_pixel_pairs(points, camera, height, width)
-    if not len(pairs):  # the nearest point in the image always has a pair
-        raise DataError(
-            f"{of or 'scan'}: expected points in view of {camera.name} ({height} x {width} pixels), found none of "
-            f"{len(points)} points, although a complete LiDAR sweep meets every camera. Check calib.txt, and whether "
-            "scan and image belong together."
-        )
-    return pairs
-
-
-def visible(
-    pixel: Int64[np.ndarray, "m 2"],
-    depth: Float[np.ndarray, "m"],
-    height: int,
-    width: int,
-    *,
-    rows: int = 2,
-    columns: int = 2,
-    tolerance: float = 0.5,
-    relative: float = 0.05,
-) -> Bool[np.ndarray, "m"]:
-    """Mask of the projected points that are visible to the camera. LiDAR and camera have different viewpoints.
-
-    A pixel shows its nearest point only. In addition, each point represents a patch of surface, ``rows`` and
-    ``columns`` in both directions: about half the gap between beams (4 to 6 rows) and a firing (2 columns). A point
-    behind a nearer patch, by more than ``tolerance`` metres + ``relative`` of its depth, is hidden. The margin keeps
-    slanted ground, where the next beam is nearer too.
-
-    The defaults suit 64 beams and KITTI's images. On ray-cast streets 98.8 % of the kept points are visible, and 97.8 %
-    of the visible points are kept; with the nearest point per pixel only, 95.2 % and 100 %
-    (experiments/occlusion_accuracy.py).
-    """
-    patches = minimum_filter(depth_buffer(pixel, depth, height, width), size=(2 * rows + 1, 2 * columns + 1))
-    row, column = pixel.T
-    hidden = patches[row, column] < depth - (tolerance + relative * depth)
-    return ~hidden & is_nearest_in_pixel(pixel, depth, width)
-
-
-def depth_buffer(
-    pixel: Int64[np.ndarray, "m 2"], depth: Float[np.ndarray, "m"], height: int, width: int
-) -> Float32[np.ndarray, "h w"]:
-    """Smallest depth (m) per pixel, infinity without a point. float32 takes half the time of float64 here."""
-    buffer = np.full((height, width), np.inf, np.float32)
-    np.minimum.at(buffer, (pixel[:, 0], pixel[:, 1]), depth.astype(np.float32))
-    return buffer
-
-
-def is_nearest_in_pixel(
-    pixel: Int64[np.ndarray, "m 2"], depth: Float[np.ndarray, "m"], width: int
-) -> Bool[np.ndarray, "m"]:
-    """Mask of the nearest point of each pixel (the first of equal depths)."""
-    flat = pixel[:, 0] * width + pixel[:, 1]
-    order = np.lexsort((depth, flat))
-    first = np.ones(len(flat), bool)
-    first[1:] = flat[order[1:]] != flat[order[:-1]]
-    owner = np.zeros(len(flat), bool)
-    owner[order[first]] = True
-    return owner
 
 
 def bounds(mask: Bool[np.ndarray, "h w"]) -> tuple[slice, slice]:

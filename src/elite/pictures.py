@@ -120,7 +120,7 @@ def overlay(
 
     Args:
         image: RGB.
-        pairs: visible points and their pixels (``geometry.point_pixel_pairs``).
+        pairs: visible points and their pixels (``occlusion.point_pixel_pairs``).
         colors: one per point of the scan; only rows in ``pairs.point`` are used.
         dot: side of a point in pixels, centred on its pixel.
         dim: brightness of the grey image relative to the original, 0..1.

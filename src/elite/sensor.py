@@ -10,6 +10,7 @@ import numpy as np
 import yaml
 from jaxtyping import Bool, Float32, Float64, Int64
 
+from elite.beams import Beams
 from elite.config import from_plain, plain
 from elite.descriptions import packaged_names, read_description
 from elite.errors import ConfigError
@@ -92,6 +93,13 @@ class SensorSpec:
     def point_bytes(self) -> int:
         """Bytes of a point in the files: four for each column."""
         return 4 * len(self.columns)
+
+    @property
+    def beams(self) -> Beams | None:
+        """Directions of the beams; None = unknown."""
+        if len(self.elevations) < 2 or self.azimuth_step is None:
+            return None
+        return Beams(self.elevations, self.azimuth_step)
 
     @cached_property
     def to_ours(self) -> Float64[np.ndarray, "3 3"]:

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Float32, Int32, Int64, Shaped, UInt8, UInt32
 from torch import Tensor
 
+from elite.beams import Beams
 from elite.lenses import Lens
 
 
@@ -85,6 +86,7 @@ class Frame:
         labels: train ids 0..19.
         objects: (class << 16 | instance), 0 for no object.
         images: RGB, by camera name.
+        beams: of the LiDAR, from which the occlusion test follows; None = constant patches (``occlusion.PATCH``).
     """
 
     sequence: str
@@ -94,6 +96,7 @@ class Frame:
     objects: UInt32[np.ndarray, "n"] | None = None
     cameras: tuple[Camera, ...] = ()
     images: dict[str, UInt8[np.ndarray, "h w 3"]] = field(default_factory=dict)
+    beams: Beams | None = None
 
     @property
     def id(self) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from elite.config import ImageConfig
-from elite.geometry import require_point_pixel_pairs
+from elite.occlusion import require_point_pixel_pairs
 from elite.pixels import keep_rows, prepare
 from elite.types import Camera, Frame, View
 
@@ -38,5 +38,7 @@ def frame_views(
 def _complete_view(frame: Frame, camera: Camera, rows: np.ndarray, labels: np.ndarray | None) -> View:
     """View without crop. Points outside the sample take part in the occlusion test, since they occlude others."""
     image = frame.images[camera.name]
-    pairs = require_point_pixel_pairs(frame.scan.points, camera, *image.shape[:2], of=f"scan {frame.id}")
+    pairs = require_point_pixel_pairs(
+        frame.scan.points, camera, *image.shape[:2], beams=frame.beams, of=f"scan {frame.id}"
+    )
     return View(camera.name, image, keep_rows(pairs, rows, len(frame.scan)), labels)

@@ -8,6 +8,7 @@ from typing import Protocol, Self, runtime_checkable
 import numpy as np
 from jaxtyping import Float32, Float64, Int64, Integer
 
+from elite.beams import Beams
 from elite.datasets.formats import read_image
 from elite.datasets.records import FrameId, ImageRef, PointLabels, Selection
 from elite.layout import DenseFiles, Layout
@@ -171,7 +172,13 @@ class Dataset(Protocol):
             objects=None if labels is None else labels.objects,
             cameras=self.frame_cameras(i),
             images={image.camera: read_image(image.path) for image in images},
+            beams=self.beams,
         )
+
+    @property
+    def beams(self) -> Beams | None:
+        """Beams of the LiDAR for the occlusion test; None = it uses constant patches."""
+        return self.sensor.beams
 
     def labelled(self) -> list[int]:
         """Return the numbers of the frames with labels."""

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float32, Float64, Int64, UInt16
 
+from elite.beams import Beams
 from elite.datasets.base import Dataset
 from elite.datasets.formats import read_cam_velo, read_cameras, read_labels, read_poses
 from elite.datasets.frame_files import list_frames
@@ -39,7 +40,8 @@ class SemanticKITTI(Dataset):
         root: folder that contains ``sequences``.
         derived: root of generated labels that were written elsewhere (see ``layout_of``).
         taxonomy: classes of the labels; None = those of the single-scan benchmark.
-        sensor: LiDAR of the scans; None = that of ``sensor.yaml`` in the root, or KITTI's HDL-64E.
+        sensor: LiDAR of the scans; None = that of ``sensor.yaml`` in the root, or KITTI's HDL-64E. Without a stated
+            sensor, the occlusion test uses constant patches, as in all earlier results.
 
     The other arguments are those of ``Selection``.
 
@@ -72,7 +74,8 @@ class SemanticKITTI(Dataset):
     ) -> None:
         self.taxonomy = taxonomy or load_taxonomy("semantickitti")
         self.layout = open_layout(root)
-        self.sensor = sensor or load_sensor(self.layout.sensor if self.layout.sensor.exists() else "hdl-64e")
+        stated = sensor or (load_sensor(self.layout.sensor) if self.layout.sensor.exists() else None)
+        self.sensor, self._has_beams = stated or load_sensor("hdl-64e"), stated is not None
         self.derived_layout = None if derived is None else open_derived(derived)
         self._open(Selection(sequences, frames, labels, tuple(cameras), without, frame_files))
 
@@ -171,6 +174,10 @@ class SemanticKITTI(Dataset):
 
     def calibration_path(self, i: int) -> Path | None:
         return self.layout.calibration(self.ids[i].sequence)
+
+    @property
+    def beams(self) -> Beams | None:
+        return self.sensor.beams if self._has_beams else None
 
     def pose(self, i: int) -> Float64[np.ndarray, "4 4"] | None:
         """Return T_world_sensor: T_world_cam0 of poses.txt times T_cam0_sensor of calib.txt."""

@@ -26,8 +26,8 @@ from elite.datasets.input_guard import InputGuard, examine_scans
 from elite.environment import describe
 from elite.errors import ConfigError, EliteError, OutputError, first_line
 from elite.files import make_folder, write_bytes
-from elite.geometry import point_pixel_pairs
 from elite.layout import Layout, parse_names
+from elite.occlusion import point_pixel_pairs
 from elite.pictures import encode_png
 from elite.pseudo_labels.label_image import label_view
 from elite.pseudo_labels.lift import lift
@@ -193,6 +193,8 @@ class FrameLabeller:
             settings |= {"label_fraction": self.share, "label_unit": "points", "seed": config.seed}
         if config.labels != "labels":
             settings["labels"] = config.labels  # training checks that these contain no more labels than its own
+        if frames.beams is not None:  # without them, the patches of the occlusion test are those of version 0.1
+            settings["beams"] = plain(frames.beams)
         if frames.taxonomy.name != "semantickitti":  # the only one up to version 0.1
             settings["taxonomy"] = frames.taxonomy.name
         if frames.sensor.reading:
@@ -247,7 +249,7 @@ class FrameLabeller:
         for view in views:
             folder = f"{view.camera.name}_{self.config.folder}"
             raw, instance = read_dense(self.store.layout, *self.frames.ids[i], folder)
-            pairs = point_pixel_pairs(view.points, view.camera, *view.size)
+            pairs = point_pixel_pairs(view.points, view.camera, *view.size, view.beams)
             labelled.append((pairs, self.frames.taxonomy.to_train(raw), instance))
         labels, instance = lift(views[0].points, views[0].labels, views[0].instance, labelled)
         raw = self.frames.taxonomy.to_raw(labels).astype(np.uint32)

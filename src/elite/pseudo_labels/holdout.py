@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Int64, UInt8
 
 from elite.errors import ConfigError
-from elite.geometry import point_pixel_pairs
+from elite.occlusion import point_pixel_pairs
 from elite.pseudo_labels.records import LabelledView
 from elite.taxonomy import IGNORE
 
@@ -60,6 +60,6 @@ def hidden_pixels(
 
     Occlusion is tested with the complete scan, which is more accurate than with the remaining points.
     """
-    pairs = point_pixel_pairs(view.points, view.camera, *view.size)
+    pairs = point_pixel_pairs(view.points, view.camera, *view.size, view.beams)
     scored = hide[pairs.point] & (view.labels[pairs.point] != IGNORE)
     return pairs.pixel[scored], view.labels[pairs.point[scored]]

@@ -8,6 +8,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int64, UInt8, UInt16
 
+from elite.beams import Beams
 from elite.taxonomy import IGNORE
 from elite.types import Camera, Frame
 
@@ -49,6 +50,7 @@ class LabelledView:
         points: all points of the scan, in the sensor frame (m).
         labels: train id of each point, 0 = no label.
         instance: instance id of each point, 0 = no instance or no label.
+        beams: of the LiDAR, for the occlusion test.
     """
 
     points: Float32[np.ndarray, "n 3"]
@@ -56,6 +58,7 @@ class LabelledView:
     instance: UInt16[np.ndarray, "n"]
     camera: Camera
     image: UInt8[np.ndarray, "h w 3"]
+    beams: Beams | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -72,7 +75,7 @@ def view_of(frame: Frame, camera: Camera) -> LabelledView:
     assert frame.labels is not None
     assert frame.objects is not None
     instance = np.where(frame.labels != IGNORE, frame.objects & 0xFFFF, 0).astype(np.uint16)
-    return LabelledView(frame.scan.points, frame.labels, instance, camera, frame.images[camera.name])
+    return LabelledView(frame.scan.points, frame.labels, instance, camera, frame.images[camera.name], frame.beams)
 
 
 @dataclass(frozen=True)

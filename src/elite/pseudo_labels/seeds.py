@@ -4,7 +4,8 @@ import numpy as np
 from jaxtyping import Bool, Int64, UInt8, UInt16
 from scipy.ndimage import label as connected
 
-from elite.geometry import project, require_point_pixel_pairs
+from elite.geometry import project
+from elite.occlusion import require_point_pixel_pairs
 from elite.pseudo_labels.records import LabelledView, Seeds
 from elite.taxonomy import IGNORE
 
@@ -21,7 +22,7 @@ def find_seeds(view: LabelledView) -> Seeds:
     Raises:
         DataError: no point is in view.
     """
-    pairs = require_point_pixel_pairs(view.points, view.camera, *view.size)
+    pairs = require_point_pixel_pairs(view.points, view.camera, *view.size, view.beams)
     known = view.labels[pairs.point] != IGNORE
     point, pixel = pairs.point[known], pairs.pixel[known]
     _, depth = project(view.points[point], view.camera)

@@ -10,8 +10,9 @@ from elite.datasets import Dataset
 from elite.errors import EliteError
 from elite.figures import bev
 from elite.formatting import count, percent
-from elite.geometry import Volume, point_pixel_pairs
+from elite.geometry import Volume
 from elite.metrics import confusion_matrix, score
+from elite.occlusion import point_pixel_pairs
 from elite.pictures import class_colors, encode_jpeg, encode_png, error_colors, fit_pairs, overlay
 from elite.report.evaluation import Evaluation
 from elite.report.page import Figure, FrameFigures, TeacherFigures
@@ -89,7 +90,7 @@ def _draw_cameras(
 def _photograph(frame: Frame, camera: Camera, width: int) -> tuple[UInt8[np.ndarray, "h w 3"], PointPixelPairs]:
     """Image of at most ``width`` pixels and its points. It is resized before they are painted: they stay sharp."""
     image = frame.images[camera.name]
-    pairs = point_pixel_pairs(frame.scan.points, camera, *image.shape[:2])
+    pairs = point_pixel_pairs(frame.scan.points, camera, *image.shape[:2], beams=frame.beams)
     return fit_pairs(image, pairs, width) if image.shape[1] > width else (image, pairs)
 
 

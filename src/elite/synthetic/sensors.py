@@ -47,6 +47,25 @@ def camera(config: DriveConfig, name: str) -> Camera:
     return Camera(name, calibration(config)[CAMERAS[name]] @ tr)
 
 
+def level_camera(
+    name: str, focal: float, height: int, width: int, at: tuple[float, float, float], heading: float
+) -> Camera:
+    """Level pinhole camera, whose optical axis meets the centre of the image.
+
+    Args:
+        name: of the camera.
+        focal: focal length (pixels).
+        height: rows of the image.
+        width: columns of the image.
+        at: position in the LiDAR's frame (m).
+        heading: of the optical axis, anticlockwise from straight ahead (degrees).
+    """
+    cos, sin = np.cos(np.deg2rad(heading)), np.sin(np.deg2rad(heading))
+    rotation = np.array([[sin, -cos, 0], [0, 0, -1], [cos, sin, 0]])
+    K = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
+    return Camera(name, K @ np.column_stack([rotation, -rotation @ at]))
+
+
 def camera_center(view: Camera) -> Float[np.ndarray, "3"]:
     """Position of the camera in the LiDAR frame."""
     return -np.linalg.solve(view.projection[:, :3], view.projection[:, 3])

@@ -8,7 +8,8 @@ from jaxtyping import Bool, Float32, Int32, UInt8
 from scipy.ndimage import binary_fill_holes, distance_transform_edt, gaussian_filter, maximum_filter1d, sobel
 
 from elite.errors import ConfigError, MissingExtraError
-from elite.geometry import bounds, visible
+from elite.geometry import bounds
+from elite.occlusion import visible
 from elite.pseudo_labels.records import Masks, Prompt, Seeds
 from elite.pseudo_labels.seeds import row_gap
 
@@ -131,8 +132,8 @@ def gradient(image: UInt8[np.ndarray, "h w 3"], smoothing: float) -> Float32[np.
 
 
 def in_front(seeds: Seeds, rows: int) -> Bool[np.ndarray, "seeds"]:
-    """Seeds that no other seed within ``rows`` occludes: the test of ``geometry.visible`` with larger patches."""
-    return visible(seeds.pixel, seeds.depth, *seeds.size, rows=rows, columns=_COLUMNS)
+    """Seeds that no other seed within ``rows`` occludes: the test of ``occlusion.visible`` with larger patches."""
+    return visible(seeds.pixel, seeds.depth, *seeds.size, (rows, rows, _COLUMNS, _COLUMNS))
 
 
 def markers(seeds: Seeds, which: Bool[np.ndarray, "seeds"]) -> Int32[np.ndarray, "h w"]:
