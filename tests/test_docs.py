@@ -117,3 +117,9 @@ def test_python_example_of_a_page_runs(page: str, tmp_path: Path, monkeypatch) -
     values: dict = {}
     exec(code[1], values)
     assert values["result"].labels.shape == (300,)
+
+
+@pytest.mark.parametrize("file", ["tram_reader.py", "trams.yaml"])
+def test_page_of_readers_contains_the_example(file: str) -> None:
+    blocks = (DOCS / "datasets/own-reader.md").read_text().split("```")[1::2]
+    assert (ROOT / "examples" / file).read_text() in [block.partition("\n")[2] for block in blocks]
