@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from elite.camera_tiles import surround_rows
 from elite.datasets.nuscenes import NuScenes
 from elite.geometry import project
+from elite.viewer import open_data
 
 # Points that the devkit's map_pointcloud_to_image keeps of scene-0061.
 MAPPED = {
@@ -61,6 +63,17 @@ def test_scan_is_in_our_axes(frames: NuScenes) -> None:
     assert azimuth[-1] - azimuth[0] == pytest.approx(-360, abs=10)
     ground = scan.points[(distance > 3) & (distance < 15) & (scan.points[:, 2] < -1.2), 2]
     assert np.median(ground) == pytest.approx(-frames.sensor.height, abs=0.25)
+
+
+def test_viewer_shows_six_images_as_they_look_from_the_car(real_nuscenes: Path) -> None:
+    scene = open_data(real_nuscenes, sequences="scene-0061").read(0)
+    assert surround_rows(scene.frame.cameras) == [
+        ["CAM_FRONT_LEFT", "CAM_FRONT", "CAM_FRONT_RIGHT"],
+        ["CAM_BACK_LEFT", "CAM_BACK", "CAM_BACK_RIGHT"],
+    ]
+    for camera, mapped in MAPPED.items():
+        assert 0.85 * mapped < len(scene.views[camera].pairs) < 1.01 * mapped  # without occluded ones, with the edges
+        assert scene.views[camera].tile.image.shape == (270, 480, 3)
 
 
 def test_boxes_become_objects(frames: NuScenes) -> None:

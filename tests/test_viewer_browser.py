@@ -18,8 +18,11 @@ from PIL import Image
 from elite.datasets.semantickitti import SemanticKITTI
 from elite.prediction_files import file_job
 from elite.taxonomy import default_taxonomy
-from elite.viewer import DataSource, ScanSource, Viewer, first_choice, open_window
+from elite.viewer import DataSource, ScanSource, Viewer, first_choice, open_data, open_window
+from elite.viewer.camera_view import TILE
 from elite.viewer.source import Source
+from tests.support.nuscenes import SCENES, write_nuscenes
+from tests.support.nuscenes import SIZE as SIZE_OF_IMAGES
 from tests.support.scans import write_frame
 from tests.support.semantickitti import HDL_64E, KITTI
 from tests.support.waiting import PATIENCE_S, wait_until
@@ -208,6 +211,19 @@ def test_picture_shows_the_image_with_or_without_points(window):
     page.get_by_label("Overlay").click()
     page.get_by_role("option", name="None").click()
     window.wait_for(lambda: green() > 0.9, "the image is shown as it is")
+
+
+def test_picture_of_six_cameras_joins_them_until_one_is_selected(open_page, tmp_path):
+    window = open_page(open_data(write_nuscenes(tmp_path), sequences=SCENES[0]))
+
+    def width() -> int:
+        pictures = window.page.locator("img")
+        return pictures.last.evaluate("image => image.naturalWidth") if pictures.count() else 0
+
+    window.wait_for(lambda: width() == 3 * TILE + 8, "two rows of three images are shown")
+    window.page.get_by_label("Camera", exact=True).click()
+    window.page.get_by_role("option", name="CAM_BACK_LEFT").click()
+    window.wait_for(lambda: width() == SIZE_OF_IMAGES[1], "one image is shown")
 
 
 def test_window_with_a_damaged_scan_reports_it_and_shows_the_next(open_page, drive, tmp_path):
