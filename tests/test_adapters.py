@@ -341,6 +341,9 @@ def test_adapter_file_of_another_model_is_refused(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, path)
     with pytest.raises(CheckpointError, match="found another safetensors file"):
         fits.load(path)
+    save_file({"a": torch.zeros(1)}, path, {"elite-adapter-12": "{}"})
+    with pytest.raises(CheckpointError, match=r"version 1 of the format elite-adapter, .*found version 12\. Update"):
+        fits.load(path)
 
 
 def test_adapter_config_defaults_are_those_of_the_paper() -> None:

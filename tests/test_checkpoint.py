@@ -432,3 +432,11 @@ def test_load_student_of_other_safetensors_files_is_refused(metadata, tmp_path):
     save_file({"a": torch.ones(2)}, path, metadata)
     with pytest.raises(CheckpointError, match=r"other\.safetensors"):
         load_student(path)
+
+
+def test_load_student_of_a_future_format_names_both_versions(tmp_path):
+    path = tmp_path / "student.safetensors"
+    save_file({"a": torch.ones(2)}, path, {"elite-student-2": "{}"})
+    message = r"expected version 1 of the format elite-student, .*found version 2\. Update elite\."
+    with pytest.raises(CheckpointError, match=message):
+        load_student(path)

@@ -67,13 +67,13 @@ def _is_safetensors(path: Path) -> bool:
 
 def _load_safetensors(path: Path) -> SPVCNN:
     with open_safetensors(path) as file:
-        if FORMAT not in file.metadata:
+        if (entry := file.entry(FORMAT)) is None:
             raise CheckpointError(
                 f"{path}: expected '{FORMAT}' in the metadata of a student file, found another safetensors file. Make "
                 "one with 'elite import' or 'elite export'."
             )
         try:
-            about = parse_json(file.metadata[FORMAT])
+            about = parse_json(entry)
             values = about["config"]
         except (ValueError, TypeError, KeyError) as error:
             raise CheckpointError(

@@ -32,15 +32,24 @@ def unpack(path: Path, entry: str, *, expected: str, remedy: str) -> Iterator[tu
     """Open a file; yields its record ({} without such an ``entry``) and its tensors.
 
     Raises:
-        CheckpointError: the file is unreadable. The message contains ``expected`` and ``remedy``.
+        CheckpointError: the file is unreadable, whose message contains ``expected`` and ``remedy``, or of another
+            version.
     """
     with ExitStack() as stack:
-        try:
+        with _named(path, expected, remedy):
             file = stack.enter_context(open_safetensors(path))
-            record = parse_json(file.metadata.get(entry, "{}"))
+        text = file.entry(entry) or "{}"
+        with _named(path, expected, remedy):
+            record = parse_json(text)
             if not isinstance(record, dict):
                 raise ValueError(f"its record is a {type(record).__name__}")
-        except (CheckpointError, ValueError) as error:
-            reason = first_line(error).removeprefix(f"{path}: ")
-            raise CheckpointError(f"{path}: expected {expected}, found another file ({reason}). {remedy}.") from error
         yield record, file
+
+
+@contextmanager
+def _named(path: Path, expected: str, remedy: str) -> Iterator[None]:
+    try:
+        yield
+    except (CheckpointError, ValueError) as error:
+        reason = first_line(error).removeprefix(f"{path}: ")
+        raise CheckpointError(f"{path}: expected {expected}, found another file ({reason}). {remedy}.") from error

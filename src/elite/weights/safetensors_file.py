@@ -1,6 +1,7 @@
 """Read safetensors files; the header is checked against the file's size before memory is allocated."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import BinaryIO
 import torch
 from torch import Tensor
 
+from elite.errors import CheckpointError
 from elite.files import open_regular, parse_json
 from elite.weights.lazy_tensors import LazyTensors, Storage
 from elite.weights.torch_file import reading
@@ -33,6 +35,9 @@ _DTYPES = {
 }
 
 
+_VERSION = re.compile(r"elite-[a-z]+-[0-9]{1,9}")
+
+
 class SafetensorsFile:
     """An open safetensors file.
 
@@ -47,6 +52,21 @@ class SafetensorsFile:
         self.metadata = metadata
         self.shapes = shapes
         self._tensors = tensors
+
+    def entry(self, format: str) -> str | None:
+        """Return the metadata of a format of elite, such as ``elite-student-1``; None if the file is of another kind.
+
+        Raises:
+            CheckpointError: the file has another version of the format.
+        """
+        kind, _, supported = format.rpartition("-")
+        versions = [name.removeprefix(f"{kind}-") for name in self.metadata if _VERSION.fullmatch(name)]
+        if format not in self.metadata and (found := [v for v in versions if v.isdecimal()]):
+            raise CheckpointError(
+                f"{self.path}: expected version {supported} of the format {kind}, which this elite supports, found "
+                f"version {found[0]}. Update elite."
+            )
+        return self.metadata.get(format)
 
     def read(self, shapes: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
         """Read the numbers of some of ``shapes``, or of all.
