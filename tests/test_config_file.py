@@ -2,12 +2,14 @@
 
 import sys
 import textwrap
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from elite.cli import main
-from elite.config import PseudoLabelConfig, TrainConfig
+from elite.config import DataConfig, PseudoLabelConfig, TrainConfig, from_plain
 from elite.errors import ConfigError
 from elite.plugins import make_plugin
 from elite.pseudo_labels.records import Proposer
@@ -167,3 +169,31 @@ def test_group_on_the_command_line_imports_nothing(argv: tuple[str, ...], evil: 
 def test_group_on_the_command_line_takes_settings() -> None:
     config = parse_settings(['--optim={"lr": 0.5, "clip": 2}', "--optim.clip=3"], TrainConfig)
     assert (config.optim.lr, config.optim.clip) == (0.5, 3)
+
+
+@dataclass(frozen=True)
+class _Lists:
+    flags: tuple[bool, ...] = ()
+    counts: tuple[int, int] = (0, 0)
+    corners: tuple[tuple[float, float], ...] = ()
+    groups: tuple[DataConfig, ...] = ()
+    words: tuple[Literal["x", "y"], ...] = ()
+    either: tuple[int | str, ...] = ()
+    tables: tuple[dict[str, int], ...] = ()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("flags", "a list of values true or false"),
+        ("counts", "a list of 2 whole numbers"),
+        ("corners", "a list of lists"),
+        ("groups", "a list of settings"),
+        ("words", "a list of words 'x' or 'y'"),
+        ("either", "a list of whole numbers or texts"),
+        ("tables", "a list of settings"),
+    ],
+)
+def test_another_value_than_a_list_is_refused_with_its_kind_in_plural(name: str, expected: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name}: expected {expected}, found 3"):
+        from_plain(_Lists, {name: 3})

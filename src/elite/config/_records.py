@@ -13,15 +13,15 @@ from elite.errors import ConfigError
 from elite.paths import expanded
 
 Record = TypeVar("Record")
-_KINDS: dict[Any, str] = {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a finite number",
-    str: "a text",
-    Path: "a path",
-    dict: "settings",
-    NoneType: "null",
+_KINDS: dict[Any, tuple[str, str]] = {  # one value, and several of them
+    bool: ("true or false", "values true or false"),
+    int: ("a whole number", "whole numbers"),
+    float: ("a finite number", "finite numbers"),
+    str: ("a text", "texts"),
+    Path: ("a path", "paths"),
+    NoneType: ("null", "null"),
 }
+_SETTINGS = ("settings", "settings")
 
 
 def expand_home(record: Any) -> None:
@@ -157,11 +157,16 @@ def _described(kind: Any) -> str:
     if get_origin(kind) is tuple:
         parts = get_args(kind)
         return f"a list of {_plural(parts[0])}" if parts[-1] is ... else f"a list of {len(parts)} {_plural(parts[0])}"
-    return _KINDS.get(get_origin(kind) or kind, "settings")
+    return _KINDS.get(kind, _SETTINGS)[0]
 
 
 def _plural(kind: Any) -> str:
-    return "lists" if get_origin(kind) is tuple else _described(kind).removeprefix("a ") + "s"
+    """Description of several values of a type."""
+    if is_union(kind):
+        return " or ".join(_plural(part) for part in get_args(kind))
+    if get_origin(kind) is Literal:
+        return f"words {_described(kind)}"
+    return "lists" if get_origin(kind) is tuple else _KINDS.get(kind, _SETTINGS)[1]
 
 
 def _list(names: Iterable[Any]) -> str:
