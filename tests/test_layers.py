@@ -26,6 +26,7 @@ LAYERS = (
     ),
     ("submission", "report", "viewer"),
     ("cli",),
+    ("api",),
 )
 LAYER = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 # Rooms of one layer that lean on another one of it, each for a reason.

@@ -118,21 +118,41 @@ class Segmenter:
             strict=strict,
         )
 
-    @torch.inference_mode()
     def __call__(
-        self, points: Float32[np.ndarray, "n 3"], remission: Float32[np.ndarray, "n"], *, source: object = "the scan"
+        self,
+        points: Scan | Float32[np.ndarray, "n 3"],
+        remission: Float32[np.ndarray, "n"] | None = None,
+        *,
+        source: object = "the scan",
     ) -> SegmentationResult:
         """Label every point. Points outside the student's volume get the label of the nearest point inside.
 
         Args:
-            points: metres, in the sensor frame (x forward, y left, z up).
-            remission: 0 to 1.
+            points: scan, such as ``elite.read`` returns; or metres, in the sensor frame (x forward, y left, z up).
+            remission: 0 to 1; None with a scan.
             source: name of the scan in messages.
+
+        Returns:
+            Labels in the order of the points; of a scan, in the order and number of the points of its file, where beams
+            without a return have label 0.
 
         Raises:
             DataError: arrays of another shape, NaN or infinite numbers, or no point inside the volume. Also numbers so
                 large that the network overflows, and a doubtful scan if ``strict``.
         """
+        if isinstance(points, Scan):
+            if remission is not None:
+                raise DataError(f"{source}: expected no remission beside a scan, found some. Give the scan alone.")
+            return self.segment(points, source).spread(points)
+        if remission is None:
+            raise DataError(
+                f"{source}: expected a scan, or points and remission, found points only. Give elite.read(points), or "
+                "zeros as remission."
+            )
+        return self._label(points, remission, source)
+
+    @torch.inference_mode()
+    def _label(self, points: np.ndarray, remission: np.ndarray, source: object) -> SegmentationResult:
         crop = self.crop(points, remission, source)
         each = (self.predict_views(views, self.prepare(views)) for views in self.views(crop))
         return self.combine(crop, chain.from_iterable(each))
@@ -155,8 +175,8 @@ class Segmenter:
         return inside[nearest(crop.all_points, crop.inside)]
 
     def segment(self, scan: Scan, source: object = "the scan") -> SegmentationResult:
-        """Label every point of ``scan``; errors as a call."""
-        return self(scan.points, scan.remission, source=source)
+        """Label the points of ``scan``, without those of its file that it lacks; errors as a call."""
+        return self._label(scan.points, scan.remission, source)
 
     # Steps of a call, separate for timing (elite.latency).
 
@@ -210,7 +230,8 @@ class Segmenter:
         nearest_inside = nearest(crop.all_points, crop.inside)
         outside = len(crop.inside) - len(crop.points)
         labels, names = (label + 1).astype(np.uint8)[nearest_inside], self.taxonomy.names
-        return SegmentationResult(labels, confidence[nearest_inside], names, outside)
+        distinct = probability.float().cpu().numpy(), row[nearest_inside]
+        return SegmentationResult(labels, confidence[nearest_inside], names, outside, distinct)
 
 
 def _require_scan(points: np.ndarray, remission: np.ndarray, source: object) -> tuple[np.ndarray, np.ndarray]:

@@ -1,5 +1,6 @@
 """Output to the terminal. Text from files is escaped: it cannot control the terminal."""
 
+import logging
 import sys
 import time
 import unicodedata
@@ -8,6 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TypeVar
 
 Item = TypeVar("Item")
+_logger: logging.Logger | None = None  # receives the texts instead of the terminal
 _LINE_INTERVAL_S = 10.0  # between two lines of progress
 
 # Right-to-left marks and overrides reorder a line without being control characters.
@@ -23,13 +25,26 @@ def say(text: object = "", *, error: bool = False) -> None:
     Raises:
         OSError: the stream is not writable: its reader is gone (BrokenPipeError), or the disk is full.
     """
+    if _logger is not None:
+        return _logger.log(logging.WARNING if error else logging.INFO, "%s", printable(str(text)))
     with _above_progress_bars():
         print(printable(str(text)), file=sys.stderr if error else sys.stdout, flush=True)
 
 
 def notice(text: object) -> None:
     """Print a warning: the command continues, and its exit status does not change."""
-    say(f"elite: warning: {text}", error=True)
+    say(text if _logger is not None else f"elite: warning: {text}", error=True)
+
+
+@contextmanager
+def logged(logger: logging.Logger) -> Iterator[None]:
+    """Send the texts of the block to a logger instead of the terminal: notices and errors as warnings."""
+    global _logger
+    before, _logger = _logger, logger
+    try:
+        yield
+    finally:
+        _logger = before
 
 
 def printable(text: str) -> str:

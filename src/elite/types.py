@@ -140,6 +140,9 @@ class Sample:
     faults: tuple[tuple[str, str], ...] = ()
 
 
+_MOST_NAMED = 3  # classes in the text of a result
+
+
 class _Tensors:
     """Base of records that contain tensors and other such records, and move to a device as one."""
 
@@ -254,13 +257,43 @@ class SegmentationResult:
     """Prediction of one scan.
 
     Attributes:
-        labels: train ids 1...
+        labels: train ids 1...; 0 for points of the file that have no answer.
         confidence: softmax probability of the label.
         names: name of each train id; ``names[labels[i]]`` is the class of point i.
         outside: number of points outside the student's volume, which have the label of their nearest neighbour inside.
+        distinct: probabilities of the classes 1.. of each group of points, and the group of each point (-1 = no
+            answer), for ``probabilities``.
     """
 
     labels: UInt8[np.ndarray, "n"]
     confidence: Float32[np.ndarray, "n"]
     names: tuple[str, ...]
     outside: int = 0
+    distinct: tuple[Float32[np.ndarray, "groups trained"], Int64[np.ndarray, "n"]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __repr__(self) -> str:
+        """Number of points, and the share of the most frequent classes."""
+        counts = np.bincount(self.labels, minlength=len(self.names))
+        order = np.argsort(-counts, kind="stable")[:_MOST_NAMED]
+        shares = [f"{self.names[i]} {counts[i] / len(self):.0%}" for i in order if counts[i]]
+        more = ["..."] if (counts > 0).sum() > len(shares) else []
+        return f"<{type(self).__name__} of {len(self)} points: {', '.join([*shares, *more])}>"
+
+    def probabilities(self) -> Float32[np.ndarray, "n classes"]:
+        """Probability of each class, by train id; all 0 for points without an answer. Class 0 has probability 0."""
+        assert self.distinct is not None
+        rows, group = self.distinct
+        every = np.zeros((len(group), len(self.names)), np.float32)
+        has_answer = group >= 0
+        every[has_answer, 1:] = rows[group[has_answer]]
+        return every
+
+    def spread(self, scan: Scan) -> "SegmentationResult":
+        """Prediction for every point of the file of the scan, in its order."""
+        if scan.kept is None:
+            return self
+        groups = None if self.distinct is None else (self.distinct[0], scan.spread(self.distinct[1], -1))
+        return replace(self, labels=scan.spread(self.labels), confidence=scan.spread(self.confidence), distinct=groups)

@@ -1,7 +1,7 @@
 """Settings of a command: options made from a dataclass, packaged configurations, configuration files."""
 
 from argparse import SUPPRESS, Action, Namespace
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -183,17 +183,33 @@ def configuration(args: Namespace, cls: type[Config]) -> Config:
         ConfigError: unreadable file, unknown setting, or impossible value.
         SystemExit: --print-config has printed them.
     """
-    values: dict[str, Any] = {}
-    for name in args.config:
-        path = _config_path(name)
-        _merge(values, config_settings(path, cls, skip=args.skip, importable=args.allow_import))
     kinds = dict(all_settings(cls))
-    for name, text in _typed(args):
-        _merge(values, _nested(name, _typed_value(text, kinds[name], name)))
-    config = from_plain(cls, values)
+    typed = [(name, _typed_value(text, kinds[name], name)) for name, text in _typed(args)]
+    config = compose(cls, args.config, typed, skip=args.skip, importable=args.allow_import)
     if args.print_config:
         _print_config(config)
     return config
+
+
+def compose(
+    cls: type[Config],
+    files: Iterable[str],
+    settings: Iterable[tuple[str, Any]],
+    *,
+    skip: Collection[str] = (),
+    importable: Collection[str] = (),
+) -> Config:
+    """Settings of packaged configurations and files, in order, and then of pairs such as ``("data.batch_size", 2)``.
+
+    Raises:
+        ConfigError: unreadable file, unknown setting, or impossible value.
+    """
+    values: dict[str, Any] = {}
+    for name in files:
+        _merge(values, config_settings(_config_path(name), cls, skip=skip, importable=importable))
+    for name, value in settings:
+        _merge(values, _nested(name, value))
+    return from_plain(cls, values)
 
 
 def _typed(args: Namespace) -> list[tuple[str, str]]:

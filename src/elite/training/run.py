@@ -39,7 +39,7 @@ from elite.training.launch import build_fabric, launch, processes_here, require_
 from elite.training.loop import TrainingLoop
 from elite.training.metrics_log import MetricsLog
 from elite.training.module import TrainingModule
-from elite.training.progress import Progress
+from elite.training.progress import OnStep, Progress
 from elite.training.random_state import restore_random_state
 from elite.training.resume import DataSummary, ResumePoint, check_data, check_domain, checkpoint_to_resume, summarise
 from elite.training.run_folder import check_folder, lock_path, open_folder, remove_partial_output
@@ -62,8 +62,14 @@ class TrainingResult:
     miou: float | None
 
 
-def train(config: TrainConfig, *, progress: bool = True) -> TrainingResult:
+def train(config: TrainConfig, *, progress: bool = True, on_step: OnStep | None = None) -> TrainingResult:
     """Train the student, with a teacher unless ``config.teacher.weights`` is none.
+
+    Args:
+        config: settings.
+        progress: whether to show the progress on the terminal.
+        on_step: called after each completed step with the number of completed steps, that of all steps, and the latest
+            value of each metric (the names are those in metrics.csv).
 
     Raises:
         ConfigError, CheckpointError, OutputError: a check before the first step failed.
@@ -73,7 +79,7 @@ def train(config: TrainConfig, *, progress: bool = True) -> TrainingResult:
         StoppedError: SIGTERM, SIGHUP, SIGUSR1 or SIGUSR2 arrived. A checkpoint to resume from has been saved.
         KeyboardInterrupt: SIGINT arrived. A checkpoint to resume from has been saved.
     """
-    run = _Run(with_grid(_with_classes(_with_absolute_paths(config))), progress)
+    run = _Run(with_grid(_with_classes(_with_absolute_paths(config))), progress, on_step)
     try:
         with run.stopping.listening(), RunLock(config.out, lock_path(config.out)) as lock:
             return run.execute(lock)
@@ -88,8 +94,8 @@ def train(config: TrainConfig, *, progress: bool = True) -> TrainingResult:
 class _Run:
     """One call of ``train``."""
 
-    def __init__(self, config: TrainConfig, progress: bool) -> None:
-        self.config, self.progress, self.stopping = config, progress, Stopping()
+    def __init__(self, config: TrainConfig, progress: bool, on_step: OnStep | None) -> None:
+        self.config, self.progress, self.on_step, self.stopping = config, progress, on_step, Stopping()
         self.files = CheckpointFiles(config.out / "checkpoints")
         self.resume_point: ResumePoint | None = None
         self.has_begun = False
@@ -183,8 +189,10 @@ class _Run:
         step = OptimizerStep(fabric, training, faults, steps_per_epoch=data.steps_per_epoch(fabric.world_size))
         layout = CheckpointLayout(step, data_summary)
         begun = 0 if resume_point is None else resume_point.step
-        progress = Progress(plan.total_steps, done=begun, enabled=self.progress and fabric.is_global_zero)
-        log = MetricsLog(config.out, progress, step=begun, writes=fabric.is_global_zero)
+        first = fabric.is_global_zero
+        on_step = self.on_step if first else None
+        progress = Progress(plan.total_steps, done=begun, enabled=self.progress and first, on_step=on_step)
+        log = MetricsLog(config.out, progress, step=begun, writes=first)
         validation = Validation(fabric, training, faults, data.frames.rule)
         loop = TrainingLoop(plan, data, step, validation, layout, self.files, log, self.stopping)
         if resume_point is not None:
