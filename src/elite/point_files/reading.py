@@ -97,7 +97,7 @@ def _npz(data: bytes, path: Path, columns: Sequence[str]) -> PointFields:
 
 def _pcd(data: bytes, path: Path, columns: Sequence[str]) -> PointFields:
     require_extra("pypcd4", "formats", needed_for=f"{path.suffix} files")
-    from pypcd4 import PointCloud
+    from pypcd4.pypcd4 import PointCloud
 
     cloud = _decoded(lambda: PointCloud.from_fileobj(io.BufferedReader(io.BytesIO(data))))  # type: ignore[arg-type]
     header, points = cloud.metadata, np.atleast_1d(cloud.pc_data)

@@ -33,7 +33,7 @@ def _npy(points: PointFields) -> bytes:
 
 def _pcd(points: PointFields) -> bytes:
     require_extra("pypcd4", "formats", needed_for=".pcd files")
-    from pypcd4 import Encoding, PointCloud
+    from pypcd4.pypcd4 import Encoding, PointCloud
 
     values = points.values
     cloud = PointCloud.from_points(tuple(values.values()), tuple(values), [v.dtype.type for v in values.values()])
