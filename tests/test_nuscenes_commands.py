@@ -184,6 +184,12 @@ def test_check_on_nuscenes_reads_every_file(root: Path, tmp_path: Path, capsys) 
     assert "driveable_surface" in capsys.readouterr().out
 
 
+def test_check_of_a_split_that_is_mostly_absent_names_some_of_its_scenes(tmp_path: Path, capsys) -> None:
+    main(["check", str(write_nuscenes(tmp_path, "v1.0-trainval", ("scene-0001",))), "--sequences", "train"])
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("absent")]
+    assert line == "absent sequences: scene-0002, scene-0004, scene-0005, ..., scene-1110 (699)"
+
+
 def test_check_on_nuscenes_names_damaged_files(tmp_path: Path, capsys) -> None:
     root = write_nuscenes(tmp_path / "damaged")
     scan, image = next((root / "samples/LIDAR_TOP").iterdir()), next((root / "samples/CAM_BACK").iterdir())

@@ -12,6 +12,7 @@ from elite.datasets import Dataset
 from elite.datasets.formats import read_labels
 from elite.errors import DataError
 from elite.files import SCAN_BYTES, read_file
+from elite.formatting import sequence_list
 from elite.inference import Segmenter
 from elite.layout import Layout
 from elite.metrics import SEMANTICKITTI_RULE, Score, ScoreRule, confusion_matrix, score
@@ -124,8 +125,8 @@ def evaluate(
     labelled = dataset.labelled()
     if not labelled:
         raise DataError(
-            f"sequences {','.join(dataset.sequences)}: expected scans with a file in '{dataset.selection.labels}', "
-            "found none. Select other sequences (test sequences have no public labels)."
+            f"sequences {sequence_list(dataset.sequences)}: expected scans with a file in "
+            f"'{dataset.selection.labels}', found none. Select other sequences (test sequences have no public labels)."
         )
     counts, by_frame = ScoreCounts(dataset.taxonomy, dataset.rule), []
     for i in progress(labelled):

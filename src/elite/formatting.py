@@ -2,6 +2,8 @@
 
 from collections.abc import Collection, Iterable
 
+_FEW_SEQUENCES = 22  # as many as SemanticKITTI has; nuScenes has 1,000
+
 
 def percent(share: float, digits: int = 1) -> str:
     """A share (0..1) in per cent. A no-break space keeps number and sign on one line."""
@@ -22,6 +24,11 @@ def some_of(names: Collection[str]) -> str:
     """The first three names and the last one, sorted."""
     listed = sorted(names)
     return ", ".join([*listed[:3], *(["..."] if len(listed) > 4 else []), *listed[3:][-1:]]) or "(none)"
+
+
+def sequence_list(names: Collection[str]) -> str:
+    """All names of sequences, or some and their number if there are more than SemanticKITTI has."""
+    return ", ".join(names) if len(names) <= _FEW_SEQUENCES else f"{some_of(names)} ({len(names)})"
 
 
 def hex_color(color: Iterable[int]) -> str:

@@ -21,6 +21,7 @@ from elite.cli.outputs import FAULTY, save_json
 from elite.cli.parser import Command, Flag, Parser, check_data, count
 from elite.cli.settings import add_settings, configuration, list_settings
 from elite.errors import ConfigError
+from elite.formatting import sequence_list
 from elite.layout import parse_names
 from elite.paths import expanded, require_existing
 from elite.terminal import notice, progress, say
@@ -81,7 +82,7 @@ def _print_check(reports: list[Any], dataset: Any, faults: list[str]) -> None:
 
 def _print_notes(reports: list[Any], dataset: Any) -> None:
     """Print findings that need not be faults: absent sequences, labels or images, unused files, doubtful inputs."""
-    lines = [f"absent sequences: {', '.join(dataset.absent)}"] if dataset.absent else []
+    lines = [f"absent sequences: {sequence_list(dataset.absent)}"] if dataset.absent else []
     for r in reports:
         images = r.scans * len(dataset.cameras)
         for kind, expected, found in (("labels", r.scans, r.labels), ("images", images, r.images)):

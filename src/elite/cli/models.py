@@ -25,6 +25,7 @@ from elite.cli.settings import add_settings, configuration
 from elite.config import TrainConfig
 from elite.errors import ConfigError, DataError, EliteError, OutputError, require_extra
 from elite.files import make_folder
+from elite.formatting import sequence_list
 from elite.layout import Layout
 from elite.paths import expanded, require_existing
 from elite.terminal import notice, progress, say
@@ -128,7 +129,7 @@ def _report_unscored(predictions: Path, scored: tuple[str, ...]) -> None:
     """Report predictions of sequences that are not part of the split."""
     others = [s for s in Layout(predictions).sequences_with("predictions") if s not in scored]
     if others:
-        notice(f"{predictions}: predictions of the sequences {', '.join(others)} are not scored; see --split.")
+        notice(f"{predictions}: predictions of the sequences {sequence_list(others)} are not scored; see --split.")
 
 
 def _print_score(result: dict[str, Any]) -> None:

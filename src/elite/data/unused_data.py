@@ -4,13 +4,14 @@ from collections.abc import Iterator
 
 from elite.data.dataset import ScoringSet, TrainingSet
 from elite.datasets import Dataset
+from elite.formatting import sequence_list
 
 
 def unused_data(training: TrainingSet, scored: ScoringSet | None) -> Iterator[str]:
     """Lines about data that the selection lacks, and about present data that the run does not use."""
     frames, budget = training.frames, training.budget
     if frames.absent:
-        yield f"sequences {', '.join(frames.absent)} are not in the data set; training uses the others"
+        yield f"sequences {sequence_list(frames.absent)} are not in the data set; training uses the others"
     yield from _unlabelled(frames, budget.unlabelled, "skipped training")
     if scored is not None:
         yield from _unlabelled(scored.frames, [], "unscored validation")
@@ -31,7 +32,7 @@ def shared_scans(training: Dataset, scored: Dataset) -> Iterator[str]:
     """Scans for training that are also scored, such as those of nuScenes' mini_train in val."""
     shared = {*training.ids} & {*scored.ids}
     if shared:
-        sequences = ", ".join(sorted({frame_id.sequence for frame_id in shared}))
+        sequences = sequence_list(sorted({frame_id.sequence for frame_id in shared}))
         yield (
             f"{len(shared)} training scans are also validation scans (sequences {sequences}): the score is not that of "
             "unseen data"
@@ -66,4 +67,4 @@ def _sequences(frames: Dataset, scored: tuple[str, ...]) -> Iterator[str]:
     """Sequences that the run does not use, except the test split."""
     if left := frames.unselected({*frames.sequences, *scored}):
         are = "sequence {} is" if len(left) == 1 else "sequences {} are"
-        yield f"{are.format(', '.join(left))} not used (see --data.sequences and --data.val-sequences)"
+        yield f"{are.format(sequence_list(left))} not used (see --data.sequences and --data.val-sequences)"

@@ -9,6 +9,7 @@ from elite.device import pick_device
 from elite.errors import require_extra
 from elite.evaluation import Prediction, Predictor, by_segmenter, saved_predictions
 from elite.files import make_folder, write_bytes
+from elite.formatting import sequence_list
 from elite.inference import Segmenter
 from elite.layout import parse_names
 from elite.report.charts import draw_charts
@@ -252,5 +253,5 @@ def _why_no_frames(dataset: Dataset | None) -> str:
     if dataset is None:
         return "No frames: the run has no data set. Use --data to give one."
     if not dataset.labelled():
-        return f"No frames: no frame of sequences {', '.join(dataset.sequences)} has labels."
+        return f"No frames: no frame of sequences {sequence_list(dataset.sequences)} has labels."
     return ""

@@ -13,6 +13,7 @@ from elite.datasets.listing import file_names
 from elite.datasets.opening import recognise_format
 from elite.errors import ConfigError, DataError, OutputError
 from elite.files import SCAN_BYTES, atomic_file, open_regular, read_file
+from elite.formatting import sequence_list
 from elite.layout import Layout
 from elite.submission.benchmark import LIDAR_ONLY, Benchmark
 from elite.submission.nuscenes import NuScenesLidarseg
@@ -211,7 +212,7 @@ def _unused_predictions(predictions: Layout, dataset: Dataset) -> Iterator[str]:
     """Describe predictions of other sequences, and of scans that the data set lacks."""
     present = predictions.sequences_with("predictions")
     if others := [sequence for sequence in present if sequence not in dataset.sequences]:
-        yield f"{predictions.root}: predictions of the sequences {', '.join(others)} are not in the zip"
+        yield f"{predictions.root}: predictions of the sequences {sequence_list(others)} are not in the zip"
     scans = {(sequence, f"{name}.label") for sequence, name in dataset.ids}
     for sequence in (sequence for sequence in present if sequence in dataset.sequences):
         folder = predictions.prediction(sequence, "0").parent
