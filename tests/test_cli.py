@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -160,6 +161,30 @@ def test_predict_broken_scan_is_skipped_and_named(
     assert "1 failed" in captured.out
     assert str(path) in captured.err
     assert sorted(p.name for p in out.rglob("*.label")) == ["000000.label", "000001.label"]
+
+
+def test_commands_read_scans_of_the_given_sensor(tiny_kitti: Path, student: Path, tmp_path: Path, capsys) -> None:
+    """The same scenes, with x to the right, remission in 0..256 and the number of the beam."""
+    own, sensor = shutil.copytree(tiny_kitti, tmp_path / "own"), tmp_path / "lidar.yaml"
+    sensor.write_text("name: lidar\ncolumns: [x, y, z, remission, ring]\naxes: [y, -x, z]\nremission_max: 256\n")
+    for path in own.rglob("*.bin"):
+        x, y, z, remission = np.fromfile(path, "<f4").reshape(-1, 4).T
+        np.stack([-y, x, z, 256 * remission, np.arange(len(x)) % 32], axis=1).astype("<f4").tofile(path)
+    assert main(["check", str(own), "--sequences", "00"]) == 1
+    assert main(["check", str(own), "--sequences", "00", "--sensor", str(sensor)]) == 0
+    given: dict[str, tuple[Path, list[str]]] = {"ours": (tiny_kitti, []), "own": (own, ["--sensor", str(sensor)])}
+    labels, scores = {}, {}
+    for name, (root, options) in given.items():
+        scan = root / "sequences" / "00" / "velodyne" / "000000.bin"
+        for kind, data in (("set", [str(root), "--sequences", "08"]), ("scan", [str(scan)])):
+            out = tmp_path / name / kind
+            assert main(["predict", str(student), *data, "-o", str(out), *options]) == 0
+            labels[name, kind] = next(out.rglob("*.label")).read_bytes()
+        score = tmp_path / f"{name}.json"
+        assert main(["evaluate", str(student), str(root), "--json", str(score), *options]) == 0
+        scores[name] = json.loads(score.read_text())["confusion"]
+    assert scores["own"] == scores["ours"]
+    assert all(labels["own", kind] == labels["ours", kind] for kind in ("set", "scan"))
 
 
 def test_check_damaged_image_and_calibration_are_reported(tiny_kitti: Path, capsys, tmp_path: Path) -> None:
