@@ -22,7 +22,7 @@ LAYERS = (
     ("data",),
     (
         *("training", "teacher_training", "evaluation", "pseudo_labels"),
-        *("inference", "prediction_files", "test_time_augmentation", "latency", "streaming"),
+        *("inference", "prediction_files", "prediction_formats", "test_time_augmentation", "latency", "streaming"),
     ),
     ("submission", "report", "viewer"),
     ("cli",),
@@ -47,6 +47,7 @@ SAME_LAYER = {
     ("teacher_training", "training"),  # one trainer, one schedule, one run lock
     ("inference", "test_time_augmentation"),
     ("prediction_files", "inference"),
+    ("prediction_files", "prediction_formats"),
     ("latency", "prediction_files"),
     ("latency", "test_time_augmentation"),
     ("streaming", "prediction_files"),

@@ -11,9 +11,11 @@ from elite.errors import DataError, EliteError, is_out_of_memory
 from elite.files import write_bytes
 from elite.inference import Segmenter
 from elite.layout import Layout
+from elite.prediction_formats import encode_prediction
 from elite.sensor import SensorSpec
-from elite.taxonomy import IGNORE
 from elite.types import Scan
+
+_FOUR_BYTES = (".label", ".confidence")
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,9 @@ class PredictionJob:
     """A scan file and the file of its labels.
 
     Attributes:
+        labels: its suffix decides on the contents; see ``elite.prediction_formats``.
         read, count: read the scan, and count its points from the size of its file; both raise DataError.
+        sensor: LiDAR of the scan.
         confidence: file of the confidences; None = they are not written.
     """
 
@@ -29,13 +33,17 @@ class PredictionJob:
     labels: Path
     read: Callable[[], Scan]
     count: Callable[[], int]
+    sensor: SensorSpec
     confidence: Path | None = None
 
     def is_done(self) -> bool:
-        """Whether every output exists with 4 bytes for each point of the scan."""
+        """Whether every output exists, those with 4 bytes for each point of the scan in full length."""
         outputs = [self.labels, *([self.confidence] if self.confidence else [])]
         try:
-            return all(path.stat().st_size == 4 * self.count() for path in outputs)
+            return all(
+                path.stat().st_size == 4 * self.count() if path.suffix in _FOUR_BYTES else path.is_file()
+                for path in outputs
+            )
         except (OSError, DataError):
             return False
 
@@ -49,6 +57,7 @@ def dataset_jobs(dataset: Dataset, out: Path) -> list[PredictionJob]:
             layout.prediction(*dataset.ids[i]),
             partial(dataset.scan, i),
             partial(dataset.count_points, i),
+            dataset.sensor,
         )
         for i in range(len(dataset))
     ]
@@ -57,7 +66,7 @@ def dataset_jobs(dataset: Dataset, out: Path) -> list[PredictionJob]:
 def file_job(scan: Path, out: Path, sensor: SensorSpec) -> PredictionJob:
     """Job for a scan file of a sensor, with labels in ``out``/NAME.label for NAME.bin or NAME.pcd.bin."""
     labels = out / f"{scan.stem.removesuffix('.pcd')}.label"
-    return PredictionJob(scan, labels, partial(read_scan, scan, sensor), partial(count_points, scan, sensor))
+    return PredictionJob(scan, labels, partial(read_scan, scan, sensor), partial(count_points, scan, sensor), sensor)
 
 
 @dataclass
@@ -81,7 +90,7 @@ class PredictionSummary:
 def predict_files(
     segmenter: Segmenter, jobs: Iterable[PredictionJob], failed: Callable[[PredictionJob, EliteError], None]
 ) -> PredictionSummary:
-    """Label scan files into files of raw label ids (uint32, one per point), each written atomically.
+    """Label scan files into prediction files, each written atomically.
 
     Args:
         failed: called with each scan that is damaged or does not fit in memory; the others are still labelled.
@@ -90,13 +99,14 @@ def predict_files(
     for job in jobs:
         try:
             result = segmenter.segment(scan := job.read(), job.scan)
+            labels = encode_prediction(job.labels.suffix, result, scan, job.scan, job.sensor, segmenter.taxonomy)
         except (DataError, MemoryError, RuntimeError) as error:
             failed(job, _failure(job.scan, error))
             summary.failed += 1
             continue
         if job.confidence is not None:
             write_bytes(job.confidence, scan.spread(result.confidence).astype("<f4").tobytes())
-        write_bytes(job.labels, segmenter.taxonomy.to_raw(scan.spread(result.labels, IGNORE)).astype("<u4").tobytes())
+        write_bytes(job.labels, labels)
         summary.written += 1
         summary.points += len(result.labels)
         summary.outside += result.outside

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from elite.prediction_files import PredictionJob
     from elite.sensor import SensorSpec
 
+_PREDICTION_FORMATS = ("label", "npy", "pcd", "ply")  # those of elite.prediction_formats, which imports numpy
 _TRAIN_SETTINGS = {
     "Run": ("out", "overwrite", "resume", "init", "init_classes", "epochs", "steps", "val_every", "seed"),
     "Data": (
@@ -190,6 +191,8 @@ def _predict_arguments(parser: Parser) -> None:
     parser.add("-o", "--out", type=expanded, required=True, metavar="OUT", help=text)
     add_selection(parser)
     add_format(parser)
+    text = "Contents: label = raw ids; npy = the same as an array; pcd, ply = the points with class_id and probability."
+    parser.add("--as", choices=_PREDICTION_FORMATS, default="label", dest="format_of_output", help=text)
     parser.add("--confidence", action=Flag, help="Also write NAME.confidence: float32 per point.")
     parser.add("--skip-existing", action=Flag, help="Skip scans that have complete outputs.")
     add_compute(parser)
@@ -202,7 +205,14 @@ def _jobs(args: Namespace, sensor: "SensorSpec") -> list["PredictionJob"]:
         raise DataError(
             f"{args.out}: expected scans of different names, found the same name twice. Predict them apart."
         )
-    return [replace(job, confidence=job.labels.with_suffix(".confidence")) for job in jobs] if args.confidence else jobs
+    return [
+        replace(
+            job,
+            labels=job.labels.with_suffix(f".{args.format_of_output}"),
+            confidence=job.labels.with_suffix(".confidence") if args.confidence else None,
+        )
+        for job in jobs
+    ]
 
 
 def _refuse_ground_truth(jobs: list["PredictionJob"], out: Path) -> None:

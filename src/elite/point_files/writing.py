@@ -12,8 +12,9 @@ def encode_points(points: PointFields, suffix: str) -> bytes:
     """Return the contents of a file with these fields.
 
     Args:
-        points: all fields, with their types; 64-bit integers are not possible in .ply.
-        suffix: .npy (a structured array), .pcd (binary) or .ply (binary, little-endian).
+        points: all fields, with their types.
+        suffix: .npy (a structured array; an array of numbers for one field without a name), .pcd (binary) or .ply
+            (binary, little-endian; 64-bit integers become float64, which it lacks otherwise).
     """
     return {".npy": _npy, ".pcd": _pcd, ".ply": _ply}[suffix](points)
 
@@ -27,7 +28,8 @@ def _structured(points: PointFields) -> np.ndarray:
 
 def _npy(points: PointFields) -> bytes:
     file = io.BytesIO()
-    np.save(file, _structured(points).reshape(points.shape))
+    array = points.values[""] if [*points.values] == [""] else _structured(points)
+    np.save(file, array.reshape(points.shape))
     return file.getvalue()
 
 
@@ -49,5 +51,7 @@ def _ply(points: PointFields) -> bytes:
     from plyfile import PlyData, PlyElement
 
     file = io.BytesIO()
-    PlyData([PlyElement.describe(_structured(points), "vertex")], byte_order="<").write(file)
+    kinds = {name: np.float64 if v.dtype in (np.int64, np.uint64) else v.dtype for name, v in points.values.items()}
+    writable = PointFields({name: v.astype(kinds[name]) for name, v in points.values.items()}, points.shape)
+    PlyData([PlyElement.describe(_structured(writable), "vertex")], byte_order="<").write(file)
     return file.getvalue()
