@@ -12,6 +12,7 @@ from elite.data.cutmix import Cutout, extract_objects, footprint, occluded, over
 from elite.data.dataset import TrainingSet
 from elite.datasets import SemanticKITTI
 from elite.errors import ConfigError
+from elite.sensor import load_sensor
 from elite.types import Frame, Scan
 from tests.support.scans import write_frame
 from tests.support.semantickitti import KITTI
@@ -124,7 +125,25 @@ def test_hidden_points_behind_a_cutout_are_marked() -> None:
     )
     points = np.array([[9, 0, 0], [4, 0, 0], [9, 4, 0], [9, 0, 3], [-9, 0, 0], [5.1, 0, 0], [40, 7, -7]], np.float32)
     assert occluded(points, [wall]).tolist() == [True, False, False, False, False, False, True]
+    assert occluded(points, [wall], load_sensor("hdl-64e").beams).tolist() == occluded(points, [wall]).tolist()
     assert not occluded(points, []).any()
+
+
+def test_points_behind_a_sparse_cutout_are_hidden_between_its_beams() -> None:
+    """Beams 1.3 degrees apart: a wall that was moved up by half a gap hides the points of the beams below and above."""
+    beams = load_sensor("hdl-32e").beams
+    assert beams is not None
+    azimuth = np.radians(np.arange(-20, 20, beams.azimuth_step))
+
+    def scan(distance: float, shift: float) -> np.ndarray:
+        az, el = (a.ravel() for a in np.meshgrid(azimuth, np.radians(np.array(beams.elevations[4:28]) + shift)))
+        directions = np.stack([np.cos(az) * np.cos(el), np.sin(az) * np.cos(el), np.sin(el)], axis=1)
+        return (distance * directions).astype(np.float32)
+
+    wall, behind = scan(5, 0.6), scan(20, 0)[len(azimuth) :]  # not below the lowest beam of the wall
+    sparse = Cutout(wall, np.zeros(len(wall), np.float32), 1)
+    assert occluded(behind, [sparse], beams).mean() > 0.95
+    assert occluded(behind, [sparse]).mean() < 0.75  # with the beams of SemanticKITTI's sensor
 
 
 def assert_stands(cutout: Cutout, frame: Frame) -> None:

@@ -18,6 +18,11 @@ class Beams:
     elevations: tuple[float, ...]
     azimuth_step: float
 
+    @property
+    def mean_gap(self) -> float:
+        """Mean angle between two neighbouring beams, in degrees."""
+        return (self.elevations[-1] - self.elevations[0]) / (len(self.elevations) - 1)
+
     def gaps(self, elevation: Float64[np.ndarray, "n"]) -> tuple[Float64[np.ndarray, "n"], Float64[np.ndarray, "n"]]:
         """Angles between the nearest beam and the next ones below and above it, for each elevation. All in radians.
 

@@ -11,9 +11,11 @@ from itertools import islice
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int64, UInt8, UInt32
 
+from elite.beams import Beams
 from elite.config import CutmixConfig
 from elite.data.augment import rotation_z
 from elite.geometry import Volume, in_volume
+from elite.sensor import load_sensor
 from elite.taxonomy import Taxonomy
 from elite.types import Scan
 
@@ -26,7 +28,7 @@ _CLEAR = 0.3  # m above the base: higher points are obstacles, whatever their la
 _LIFT = 0.5  # m: largest vertical shift of an object; beyond that, other beams would measure it
 _RING = 1.0  # m before and behind an object in which places are searched
 _GAP = np.deg2rad(0.5)  # angle between two pasted objects
-_DIRECTIONS = (1024, 214)  # cells of azimuth, and of elevation from nadir to zenith
+_CELLS = (1024, 214)  # of azimuth, and of elevation from nadir to zenith, for the sensor of SemanticKITTI
 _BEHIND = 0.3  # m: least distance between an occluding and an occluded point
 
 
@@ -212,20 +214,40 @@ def _is_free(
     return not (here & stands_out).any() and not overlap(place.corners(_MARGIN), occupied)
 
 
-def occluded(points: Float32[np.ndarray, "n 3"], pasted: Sequence[Cutout]) -> Bool[np.ndarray, "n"]:
-    """Mask of the points that pasted objects occlude: farther away in the same direction from the sensor."""
+def occluded(
+    points: Float32[np.ndarray, "n 3"], pasted: Sequence[Cutout], beams: Beams | None = None
+) -> Bool[np.ndarray, "n"]:
+    """Mask of the points that pasted objects occlude: farther away in the same direction from the sensor.
+
+    Args:
+        points: of the scan (m).
+        pasted: objects at their places.
+        beams: of the sensor; None = those of SemanticKITTI.
+    """
     if not pasted:
         return np.zeros(len(points), bool)
-    nearest = np.full(_DIRECTIONS, np.inf, np.float32)
+    cells = _direction_cells(beams)
+    nearest = np.full(cells, np.inf, np.float32)
     in_front = np.concatenate([cutout.points for cutout in pasted])
-    np.minimum.at(nearest, _direction(in_front), np.linalg.norm(in_front, axis=1))
-    return np.linalg.norm(points, axis=1) > nearest[_direction(points)] + _BEHIND
+    np.minimum.at(nearest, _direction(in_front, cells), np.linalg.norm(in_front, axis=1))
+    return np.linalg.norm(points, axis=1) > nearest[_direction(points, cells)] + _BEHIND
 
 
-def _direction(points: Float32[np.ndarray, "n 3"]) -> tuple[Int64[np.ndarray, "n"], Int64[np.ndarray, "n"]]:
-    """Cells of azimuth and elevation, about two firings wide and two beams high."""
+def _direction_cells(beams: Beams | None) -> tuple[int, int]:
+    """Numbers of cells of azimuth and elevation, about two firings wide and two beams high."""
+    kitti = load_sensor("hdl-64e").beams
+    if beams is None or kitti is None:
+        return _CELLS
+    columns, rows = kitti.azimuth_step / beams.azimuth_step, kitti.mean_gap / beams.mean_gap
+    return max(1, round(_CELLS[0] * columns)), max(1, round(_CELLS[1] * rows))
+
+
+def _direction(
+    points: Float32[np.ndarray, "n 3"], cells: tuple[int, int]
+) -> tuple[Int64[np.ndarray, "n"], Int64[np.ndarray, "n"]]:
+    """Cell of each point."""
     azimuth = np.arctan2(points[:, 1], points[:, 0])
     elevation = np.arctan2(points[:, 2], np.hypot(points[:, 0], points[:, 1]))
-    column = ((azimuth / np.pi + 1) / 2 * _DIRECTIONS[0]).astype(np.int64)
-    row = ((elevation / np.pi + 0.5) * _DIRECTIONS[1]).astype(np.int64)
-    return np.minimum(column, _DIRECTIONS[0] - 1), np.minimum(row, _DIRECTIONS[1] - 1)
+    column = ((azimuth / np.pi + 1) / 2 * cells[0]).astype(np.int64)
+    row = ((elevation / np.pi + 0.5) * cells[1]).astype(np.int64)
+    return np.minimum(column, cells[0] - 1), np.minimum(row, cells[1] - 1)

@@ -132,7 +132,7 @@ class TrainingSet(torch_data.Dataset[Sample]):
         if self.augment.enabled:
             place_rng = self._generator(RandomStream.OBJECTS, key)
             pasted = self.paster.paste(i, self._sample_index(key), frame, labels, place_rng)
-        rows = rows[~occluded(scan.points[rows], pasted)]
+        rows = rows[~occluded(scan.points[rows], pasted, self.frames.sensor.beams)]
         points = np.concatenate([scan.points[rows], *(cutout.points for cutout in pasted)])
         if self.augment.enabled:
             points = transform_points(points, self.augment, rng)
