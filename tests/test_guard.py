@@ -286,6 +286,11 @@ def test_predict_reports_the_points_outside_the_volume(student: Path, tmp_path: 
     values.tofile(tmp_path / "000000.bin")
     assert main(["predict", str(student), str(tmp_path / "000000.bin"), "-o", str(tmp_path / "out")]) == 0
     assert "69 of 6,900 points (1.0%) are outside the student's volume" in capsys.readouterr().out
+    argv = ["predict", str(student), str(tmp_path / "000000.bin"), "-o", str(tmp_path / "near"), "--fill-radius", "20"]
+    assert main(argv) == 0
+    assert "nearest neighbour inside, except 69 beyond the fill radius" in capsys.readouterr().out
+    labels = np.fromfile(tmp_path / "near" / "000000.label", "<u4")
+    assert (labels == 0).tolist() == (values[:, 0] == 60).tolist()
 
 
 def test_train_reports_doubtful_scans_and_strict_refuses_them(tmp_path: Path, capsys) -> None:

@@ -41,6 +41,23 @@ def test_segmenter_points_outside_take_the_nearest_label(segmenter: Segmenter) -
     np.testing.assert_array_equal(whole.labels, np.hstack([alone.labels, alone.labels[nearest]]))
 
 
+def test_segmenter_fill_radius_leaves_farther_points_without_a_label(segmenter: Segmenter) -> None:
+    inside = random_scan(np.random.default_rng(1), 40) * np.array([0.5, 0.5, 1, 1], np.float32)
+    edge, radius = np.float32([49.5, 10, -1, 0.1]), 3.0
+    outside = edge + np.float32([[0.6, 0, 0, 0], [2.9, 0, 0, 0], [3.1, 0, 0, 0], [3e38, 0, 0, 0]])
+    scan = np.vstack([edge, inside, outside])
+    unlimited = segmenter(scan[:, :3], scan[:, 3])
+    segmenter.fill_radius = radius
+    result = segmenter(scan[:, :3], scan[:, 3])
+    without = np.arange(len(scan)) >= len(scan) - 2
+    for name in ("labels", "confidence"):
+        np.testing.assert_array_equal(getattr(result, name), np.where(without, 0, getattr(unlimited, name)))
+    np.testing.assert_array_equal(result.probabilities(), np.where(without[:, None], 0, unlimited.probabilities()))
+    assert (unlimited.outside, unlimited.unfilled, result.outside, result.unfilled) == (4, 0, 4, 2)
+    with pytest.raises(ConfigError, match="fill_radius: expected metres, at least 0, found -1"):
+        Segmenter(segmenter.student, fill_radius=-1)
+
+
 def test_segmenter_logits_give_its_labels(segmenter: Segmenter) -> None:
     scan = random_scan(np.random.default_rng(2))  # some of it outside the volume
     result, logits = segmenter(scan[:, :3], scan[:, 3]), segmenter.logits(scan[:, :3], scan[:, 3])

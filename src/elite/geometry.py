@@ -43,6 +43,13 @@ def nearest(points: Float32[np.ndarray, "n 3"], candidates: Bool[np.ndarray, "n"
     return rank
 
 
+def farther_than(
+    radius: float, points: Float32[np.ndarray, "n 3"], others: Float32[np.ndarray, "n 3"]
+) -> Bool[np.ndarray, "n"]:
+    """Mask of the points farther than ``radius`` (m) from the point of the same row in ``others``."""
+    return np.linalg.norm(points.astype(np.float64) - others, axis=1) > radius  # float32 squares can be infinite
+
+
 def _nearest_rows(targets: Float32[np.ndarray, "m 3"], queries: Float32[np.ndarray, "k 3"]) -> Int64[np.ndarray, "k"]:
     """The row of the target nearest to each query."""
     points = max(len(targets) + len(queries), _SCAN)

@@ -7,16 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 
 from elite.datasets.input_guard import InputGuard, warn
 from elite.device import pick_device
-from elite.errors import DataError
-from elite.geometry import in_volume, nearest
+from elite.errors import ConfigError, DataError
+from elite.geometry import farther_than, in_volume, nearest
 from elite.sparse import Backend, resolve_backend
 from elite.student import SPVCNN, load_student
 from elite.student.engine import Engine, Precision, ScanGeometry
+from elite.taxonomy import IGNORE
 from elite.test_time_augmentation import ViewEnsemble, ViewLogits, VoteBy
 from elite.types import Scan, SegmentationResult
 
@@ -51,6 +52,8 @@ class Segmenter:
         vote_by: how the views are averaged: softmax, logits or released; see
             :class:`elite.test_time_augmentation.ViewEnsemble`.
         seed: of the rotations and shifts of the views.
+        fill_radius: distance (m) from the nearest point inside the student's volume beyond which a point outside gets
+            label 0 and confidence 0; None = every point gets a label.
         report: called once per kind of doubtful scan (remission, height, axes, points without a return) with a message.
             Default: DoubtfulInput warning.
         strict: raise a DataError for such scans instead.
@@ -60,7 +63,7 @@ class Segmenter:
         sensor: LiDAR of the training scans.
 
     Raises:
-        ConfigError: a backend or a precision that is not available, or invalid views.
+        ConfigError: a backend or a precision that is not available, invalid views, or a negative ``fill_radius``.
     """
 
     def __init__(
@@ -73,10 +76,13 @@ class Segmenter:
         votes: int = 1,
         vote_by: VoteBy = "softmax",
         seed: int = 0,
+        fill_radius: float | None = None,
         report: Callable[[str], None] = warn,
         strict: bool = False,
     ) -> None:
-        self.ensemble = ViewEnsemble(votes, vote_by, seed)
+        if fill_radius is not None and not fill_radius >= 0:
+            raise ConfigError(f"fill_radius: expected metres, at least 0, found {fill_radius}. Change the value.")
+        self.ensemble, self.fill_radius = ViewEnsemble(votes, vote_by, seed), fill_radius
         self.guard = InputGuard(student.config.volume, report, strict=strict, sensor=student.sensor)
         self.device = torch.device(device)
         self.precision = precision
@@ -97,6 +103,7 @@ class Segmenter:
         votes: int = 1,
         vote_by: VoteBy = "softmax",
         seed: int = 0,
+        fill_radius: float | None = None,
         report: Callable[[str], None] = warn,
         strict: bool = False,
     ) -> "Segmenter":
@@ -104,7 +111,7 @@ class Segmenter:
 
         Raises:
             CheckpointError: another kind of file, or a damaged one.
-            ConfigError: a ``device``, ``backend`` or ``precision`` that is not available, or invalid views.
+            ConfigError: a ``device`` that is not available, and as the class.
         """
         return cls(
             load_student(Path(path)),
@@ -114,6 +121,7 @@ class Segmenter:
             votes=votes,
             vote_by=vote_by,
             seed=seed,
+            fill_radius=fill_radius,
             report=report,
             strict=strict,
         )
@@ -126,6 +134,8 @@ class Segmenter:
         source: object = "the scan",
     ) -> SegmentationResult:
         """Label every point. Points outside the student's volume get the label of the nearest point inside.
+
+        With a ``fill_radius``, those farther away from it get label 0.
 
         Args:
             points: scan, such as ``elite.read`` returns; or metres, in the sensor frame (x forward, y left, z up).
@@ -228,10 +238,21 @@ class Segmenter:
         confidence, label = (t.cpu().numpy()[row] for t in probability.max(dim=1))
         _check_finite(confidence, crop)
         nearest_inside = nearest(crop.all_points, crop.inside)
-        outside = len(crop.inside) - len(crop.points)
-        labels, names = (label + 1).astype(np.uint8)[nearest_inside], self.taxonomy.names
-        distinct = probability.float().cpu().numpy(), row[nearest_inside]
-        return SegmentationResult(labels, confidence[nearest_inside], names, outside, distinct)
+        labels, confidence, group = (
+            values[nearest_inside] for values in ((label + 1).astype(np.uint8), confidence, row)
+        )
+        unfilled = self._unfilled(crop, nearest_inside)
+        labels[unfilled], confidence[unfilled], group[unfilled] = IGNORE, 0, -1
+        outside, distinct = len(crop.inside) - len(crop.points), (probability.float().cpu().numpy(), group)
+        return SegmentationResult(labels, confidence, self.taxonomy.names, outside, len(unfilled), distinct)
+
+    def _unfilled(self, crop: ScanCrop, nearest_inside: Int64[np.ndarray, "n"]) -> Int64[np.ndarray, "k"]:
+        """Points outside the volume that are too far from their nearest neighbour inside."""
+        outside = np.flatnonzero(~crop.inside)
+        if self.fill_radius is None:
+            return outside[:0]
+        neighbours = crop.points.numpy()[nearest_inside[outside]]
+        return outside[farther_than(self.fill_radius, crop.all_points[outside], neighbours)]
 
 
 def _require_scan(points: np.ndarray, remission: np.ndarray, source: object) -> tuple[np.ndarray, np.ndarray]:

@@ -71,20 +71,22 @@ def file_job(scan: Path, out: Path, sensor: SensorSpec) -> PredictionJob:
 
 @dataclass
 class PredictionSummary:
-    """Number of scans by outcome, and number of their points, in all and outside the student's volume."""
+    """Number of scans by outcome, and number of their points: in all, outside the student's volume, without a label."""
 
     written: int = 0
     failed: int = 0
     points: int = 0
     outside: int = 0
+    unfilled: int = 0
 
     def outside_summary(self) -> str:
-        """Line for the user with the share of points outside the volume."""
+        """Line for the user with the share of points outside the volume, and the number of those without a label."""
         share = self.outside / max(self.points, 1)
-        return (
+        line = (
             f"{self.outside:,} of {self.points:,} points ({share:.1%}) are outside the student's volume and have the "
             "label of their nearest neighbour inside"
         )
+        return f"{line}, except {self.unfilled:,} beyond the fill radius" if self.unfilled else line
 
 
 def predict_files(
@@ -110,6 +112,7 @@ def predict_files(
         summary.written += 1
         summary.points += len(result.labels)
         summary.outside += result.outside
+        summary.unfilled += result.unfilled
     return summary
 
 

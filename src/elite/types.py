@@ -257,10 +257,11 @@ class SegmentationResult:
     """Prediction of one scan.
 
     Attributes:
-        labels: train ids 1...; 0 for points of the file that have no answer.
+        labels: train ids 1...; 0 for points that have no answer.
         confidence: softmax probability of the label.
         names: name of each train id; ``names[labels[i]]`` is the class of point i.
         outside: number of points outside the student's volume, which have the label of their nearest neighbour inside.
+        unfilled: number of those farther from it than the fill radius, which have label 0 and confidence 0 instead.
         distinct: probabilities of the classes 1.. of each group of points, and the group of each point (-1 = no
             answer), for ``probabilities``.
     """
@@ -269,6 +270,7 @@ class SegmentationResult:
     confidence: Float32[np.ndarray, "n"]
     names: tuple[str, ...]
     outside: int = 0
+    unfilled: int = 0
     distinct: tuple[Float32[np.ndarray, "groups trained"], Int64[np.ndarray, "n"]] | None = None
 
     def __len__(self) -> int:

@@ -4,7 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from elite.cli.parser import Flag, Parser, check_data, check_model, check_scans
+from elite.cli.parser import Flag, Parser, check_data, check_model, check_scans, metres
 from elite.errors import ConfigError
 from elite.paths import expanded
 
@@ -118,6 +118,13 @@ def add_compute(parser: Parser) -> None:
     parser.add("--vote-by", choices=ways, default="softmax", heading=_COMPUTATION, help=text)
     parser.add("--seed", type=int, default=0, metavar="N", heading=_COMPUTATION, help="Seed of the rotated views.")
     add_strict(parser)
+
+
+def add_fill_radius(parser: Parser) -> None:
+    """Add --fill-radius."""
+    text = "Metres from the nearest point in the student's volume beyond which points outside get no label: "
+    text += "the first id of the ignored class (default: unlimited)."
+    parser.add("--fill-radius", type=metres, metavar="M", help=text)
 
 
 def add_strict(parser: Parser) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from elite.cli.arguments import (
     add_compute,
     add_data,
+    add_fill_radius,
     add_format,
     add_json,
     add_labels,
@@ -90,8 +91,9 @@ def evaluate(args: Namespace) -> int:
             "expected 'elite evaluate MODEL DATA' or 'elite evaluate DATA --predictions FOLDER', found "
             f"{'neither' if args.model is None else 'both'}. Give one of the two."
         )
-    if args.predictions and args.votes != 1:
-        raise ConfigError("--votes: expected a MODEL, found --predictions. Use 'elite predict --votes' instead.")
+    if args.predictions and (args.votes != 1 or args.fill_radius is not None):
+        name = "--fill-radius" if args.votes == 1 else "--votes"
+        raise ConfigError(f"{name}: expected a MODEL, found --predictions. Use 'elite predict {name}' instead.")
 
     from elite.evaluation import by_segmenter, saved_predictions
     from elite.evaluation import evaluate as run
@@ -104,7 +106,9 @@ def evaluate(args: Namespace) -> int:
         _report_unscored(args.predictions, dataset.sequences)
     else:
         made_with = {"votes": args.votes, "vote_by": args.vote_by, "seed": args.seed}
-        segmenter = load_segmenter(args.model, args)
+        if args.fill_radius is not None:
+            made_with["fill_radius"] = args.fill_radius
+        segmenter = load_segmenter(args.model, args, fill_radius=args.fill_radius)
         predict = by_segmenter(segmenter, dataset.taxonomy)
     result = run(dataset, predict, lambda items: progress(items, name="evaluate"))
     if not args.predictions:
@@ -123,6 +127,7 @@ def _evaluate_arguments(parser: Parser) -> None:
     add_labels(parser)
     add_format(parser)
     add_json(parser)
+    add_fill_radius(parser)
     add_compute(parser)
 
 
@@ -164,7 +169,7 @@ def predict(args: Namespace) -> int:
     """Label scans with a student. Reads scans only."""
     from elite.prediction_files import predict_files
 
-    segmenter = load_segmenter(args.model, args)
+    segmenter = load_segmenter(args.model, args, fill_radius=args.fill_radius)
     jobs = _jobs(args, segmenter.sensor)
     make_folder(args.out)
     todo = [job for job in jobs if not (args.skip_existing and job.is_done())]
@@ -195,6 +200,7 @@ def _predict_arguments(parser: Parser) -> None:
     parser.add("--as", choices=_PREDICTION_FORMATS, default="label", dest="format_of_output", help=text)
     parser.add("--confidence", action=Flag, help="Also write NAME.confidence: float32 per point.")
     parser.add("--skip-existing", action=Flag, help="Skip scans that have complete outputs.")
+    add_fill_radius(parser)
     add_compute(parser)
 
 

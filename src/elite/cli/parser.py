@@ -161,6 +161,17 @@ def is_negation(option: str) -> bool:
 # ---- values -----------------------------------------------------------------------------------------------
 
 
+def metres(text: str) -> float:
+    """A distance of at least 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not value >= 0:
+        raise ArgumentTypeError(f"expected metres, at least 0, found '{text}'")
+    return value
+
+
 def count(text: str) -> int:
     """A whole number of at least 1."""
     try:

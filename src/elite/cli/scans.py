@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from elite.cli.arguments import open_data
 from elite.errors import ConfigError, DataError
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 _OF_DATA_SETS = ("sequences", "frames", "format", "taxonomy")
 
 
-def load_segmenter(model: Path, args: Namespace) -> "Segmenter":
-    """Load a student, with the options of ``add_compute``."""
+def load_segmenter(model: Path, args: Namespace, **options: Any) -> "Segmenter":
+    """Load a student, with the options of ``add_compute``, and other ``options`` of a ``Segmenter``."""
     from elite.inference import Segmenter
 
     return Segmenter.load(
@@ -31,6 +31,7 @@ def load_segmenter(model: Path, args: Namespace) -> "Segmenter":
         seed=args.seed,
         report=notice,
         strict=args.strict,
+        **options,
     )
 
 

@@ -3,7 +3,7 @@
 from argparse import Namespace
 from contextlib import nullcontext
 
-from elite.cli.arguments import add_compute, add_format, add_json, add_model, add_scans, add_selection
+from elite.cli.arguments import add_compute, add_fill_radius, add_format, add_json, add_model, add_scans, add_selection
 from elite.cli.outputs import FAULTY, save_json
 from elite.cli.parser import Command, Flag, Parser, check_folder, count
 from elite.cli.scans import find_scans, load_segmenter
@@ -66,7 +66,7 @@ def stream(args: Namespace) -> int:
     def notify(line: str) -> None:
         say(line, error=True)
 
-    segmenter = load_segmenter(args.model, args)
+    segmenter = load_segmenter(args.model, args, fill_radius=args.fill_radius)
     with live_window(args, segmenter.taxonomy, notify) if args.view else nullcontext(lambda job: None) as show:
         run = Stream(segmenter, args.folder, args.out, drop=args.drop, notify=notify, on_labelled=show)
         notify(f"labels of the scans that appear in {args.folder} go to {args.out}")
@@ -91,6 +91,7 @@ def _stream_arguments(parser: Parser) -> None:
     parser.add("--once", action=Flag, help="End when the scans that exist at the start are labelled.")
     parser.add("--view", action=Flag, help="Show each labelled scan in the browser.")
     add_window(parser)
+    add_fill_radius(parser)
     add_compute(parser)
 
 
