@@ -59,6 +59,15 @@ def test_visible_wall_behind_a_patch_is_hidden():
     assert seen[beside].all()
 
 
+def test_visible_constant_patch_has_two_pixels_to_each_side():
+    pixel, depth = grid(range(30, 51), range(40, 61), 30.0)
+    depth[(pixel == (40, 50)).all(axis=1)] = 5
+    hidden = pixel[~visible(pixel, depth, HEIGHT, WIDTH)] - (40, 50)
+    assert sorted(map(tuple, hidden.tolist())) == [
+        (row, column) for row in range(-2, 3) for column in range(-2, 3) if (row, column) != (0, 0)
+    ]
+
+
 def test_visible_slanted_ground_is_visible():
     pixel, _ = grid(range(260, 376, 5), range(0, 100), 0.0)
     depth = 1.7 * 720 / (pixel[:, 0] - 180)  # a road 1.7 m below a camera of focal length 720: 15 m to 6 m

@@ -162,6 +162,11 @@ class SensorSpec:
         names = ("columns", "axes", "no_return", "ego_box")
         return {n: plain(getattr(self, n)) for n in names if getattr(self, n) != getattr(SensorSpec, n)}
 
+    def to_settings(self) -> dict[str, Any]:
+        """Plain values without default ones, which ``sensor_from`` completes."""
+        default = SensorSpec(self.name).to_dict()
+        return {key: value for key, value in self.to_dict().items() if key == "name" or value != default[key]}
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for files and checkpoints; see ``sensor_from``."""
         return plain(self)
@@ -270,7 +275,8 @@ def load_sensor(name: str | Path) -> SensorSpec:
 
 def write_sensor(path: Path, sensor: SensorSpec) -> None:
     """Write a YAML file that ``load_sensor`` reads."""
-    write_bytes(path, yaml.safe_dump(sensor.to_dict(), sort_keys=False, default_flow_style=None, width=120).encode())
+    text = yaml.safe_dump(sensor.to_settings(), sort_keys=False, default_flow_style=None, width=120)
+    write_bytes(path, text.encode())
 
 
 def packaged_sensors() -> tuple[str, ...]:

@@ -11,13 +11,13 @@ from elite.synthetic.street import Street
 from elite.synthetic.traffic import Traffic
 from elite.synthetic.world import Light, World, collect_paints
 
-_MARGIN = 95.0  # metres of street before and after the drive: the range of the default sensors
+_MARGIN = 95.0  # metres of street before and after the drive, for any sensor: equal seeds give equal streets
 
 
 def build_world(seed: int, sequence: str, path_length: float, speed: float, scanner: Scanner) -> World:
     """Build the world of ``sequence``: a drive of ``path_length`` metres at ``speed`` m/s along its street."""
     rng = np.random.default_rng((seed, int(sequence)))
-    street = plan_street(seed, sequence, path_length, scanner)
+    street = plan_street(seed, sequence, path_length)
     populator = Populator(street, rng)
     standing = ground_parts(street, rng) + populator.fill()
     traffic = Traffic(street, populator, rng, len(standing))
@@ -33,10 +33,9 @@ def build_world(seed: int, sequence: str, path_length: float, speed: float, scan
     )
 
 
-def plan_street(seed: int, sequence: str, path_length: float, scanner: Scanner) -> Street:
+def plan_street(seed: int, sequence: str, path_length: float) -> Street:
     """Build the street without objects, which is fast and sufficient for the poses of the ego vehicle."""
-    margin = _MARGIN + scanner.extra_range
-    return Street(np.random.default_rng((seed, int(sequence), 4)), -margin, path_length + margin)
+    return Street(np.random.default_rng((seed, int(sequence), 4)), -_MARGIN, path_length + _MARGIN)
 
 
 def _light(rng: np.random.Generator, driving: float) -> Light:

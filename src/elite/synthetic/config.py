@@ -116,7 +116,7 @@ class DriveConfig:
         """Return plain values, as recorded with the drive: of a sensor its description, since its file may change."""
         values = asdict(self) | {"cameras": list(self.cameras)}
         fan = ("sensor", "height") if self.lidar is None else ("beams", "azimuths", "height")
-        given = {} if self.lidar is None else {"sensor": self.lidar.to_dict()}
+        given = {} if self.lidar is None else {"sensor": self.lidar.to_settings()}
         return {name: value for name, value in values.items() if name not in fan} | given
 
 

@@ -255,7 +255,7 @@ def _write_sequence_files(layout: Layout, config: DriveConfig, sequence: str) ->
     lines = [f"{name}: {_numbers(matrix)}" for name, matrix in calibration(config).items()]
     write_bytes(layout.calibration(sequence), "".join(f"{line}\n" for line in lines).encode())
     write_bytes(layout.times(sequence), "".join(f"{t:.6e}\n" for t in times).encode())
-    street = plan_street(config.seed, sequence, plan.path_length, scanner(config))
+    street = plan_street(config.seed, sequence, plan.path_length)
     poses = relative_poses([ego_pose(street, plan.speed * t, scanner(config).height) for t in times])
     write_bytes(layout.poses(sequence), "".join(f"{_numbers(p[:3])}\n" for p in poses).encode())
 

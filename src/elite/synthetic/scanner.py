@@ -25,11 +25,6 @@ class Scanner:
     range: float
     height: float
 
-    @property
-    def extra_range(self) -> float:
-        """Metres by which it measures farther than the default one. The street is longer by these."""
-        return max(0.0, self.range - RANGE)
-
 
 @lru_cache(maxsize=4)
 def scanner(config: DriveConfig) -> Scanner:

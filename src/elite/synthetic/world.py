@@ -11,7 +11,7 @@ from elite.synthetic.scanner import Scanner
 from elite.synthetic.street import Street
 
 EGO_LANE = -2.2
-_SIGHT = 75.0  # metres for the default LiDAR; more distant moving objects are omitted
+_SIGHT = 75.0  # metres; more distant moving objects are omitted
 
 
 @dataclass(frozen=True)
@@ -82,11 +82,11 @@ class World:
 
     def caster(self, time: float) -> Caster:
         """Return a ray caster for the world at ``time``."""
-        ego, sight = self.speed * time, _SIGHT + self.scanner.extra_range
+        ego = self.speed * time
         near = []
         for mover in self.movers:
             s, yaw = mover.place(self.street, time)
-            if abs(s - ego) < sight:
+            if abs(s - ego) < _SIGHT:
                 at = stand(self.street, s, mover.lane, yaw, mover.length)
                 near.append(_moved_soup(mover.soup, at))
         return Caster(self.static, TriangleScene(_joined(near))) if near else Caster(self.static)
