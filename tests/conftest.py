@@ -38,6 +38,7 @@ UNIT = {
     "geometry",
     "guard",
     "inference",
+    "label_records",
     "language",
     "layers",
     "layout",

@@ -12,6 +12,7 @@ LAYERS = (
     ("files", "label_mapping"),
     ("descriptions",),
     ("taxonomy", "sensor", "point_files"),
+    ("label_records",),
     (
         *("geometry", "occlusion", "pixels", "layout", "metrics", "terminal", "signals", "plugins"),
         *("folder_watch", "arrivals", "stopping"),

@@ -285,3 +285,19 @@ def test_teacher_trains_on_the_classes_of_the_images(root: Path, tmp_path: Path)
 def test_student_of_other_classes_is_refused(student: Path, tiny_kitti: Path, capsys) -> None:
     assert run("evaluate", student, tiny_kitti) == 2
     assert "expected the classes of the data, semantickitti, found those of trams" in capsys.readouterr().err
+
+
+def test_labels_of_other_classes_with_the_same_ids_are_refused(
+    root: Path, predictions: Path, tmp_path: Path, capsys
+) -> None:
+    other = tmp_path / "poles.yaml"
+    text = (Path(__file__).parents[1] / "examples" / "trams.yaml").read_text()
+    other.write_text(text.replace("mast", "pole").replace("name: trams", "name: poles"))
+    given = [*OPEN, "--taxonomy", other]
+    assert run("evaluate", root, *given, "--predictions", predictions) == 2
+    message = "expected the classes of the data, poles, found those of trams (such as 'mast' and 'pole')"
+    assert message in capsys.readouterr().err
+    assert run("train", root, "-o", tmp_path / "run", *TRAIN, "--data.taxonomy", other, "--steps", 1) == 2
+    assert "labels generated for the classes of the data, poles, found those of trams" in capsys.readouterr().err
+    assert run("check", root, *given, "--labels", "labels_pseudo", "--sequences", "market") == 1
+    assert "labels generated for the classes of the data, poles, found those of trams" in capsys.readouterr().out

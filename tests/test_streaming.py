@@ -19,6 +19,7 @@ from elite.cli import main
 from elite.errors import ConfigError, DataError, OutputError
 from elite.folder_watch import CHECK_S, POLL_S, Inotify, _checked
 from elite.inference import Segmenter
+from elite.label_records import FOLDER_RECORD
 from elite.sensor import SensorSpec
 from elite.streaming import Stream, StreamSummary
 from elite.student import SPVCNN, save_student
@@ -102,7 +103,8 @@ class World:
         self.events |= {time: partial(write, i) for i, time in enumerate(times)}
 
     def outputs(self) -> dict[str, int]:
-        return {p.name: p.stat().st_size // 4 for p in sorted(self.out.iterdir())}
+        """Labels of each file in the output folder, except the record of the classes."""
+        return {p.name: p.stat().st_size // 4 for p in sorted(self.out.iterdir()) if p.name != FOLDER_RECORD}
 
 
 def scan_bytes(points: int) -> bytes:

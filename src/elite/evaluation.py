@@ -14,6 +14,7 @@ from elite.errors import DataError
 from elite.files import SCAN_BYTES, read_file
 from elite.formatting import sequence_list
 from elite.inference import Segmenter
+from elite.label_records import require_predicted_classes
 from elite.layout import Layout
 from elite.metrics import SEMANTICKITTI_RULE, Score, ScoreRule, confusion_matrix, score
 from elite.taxonomy import IGNORE, Taxonomy, require_equal_taxonomies
@@ -168,6 +169,7 @@ def saved_predictions(folder: Path, taxonomy: Taxonomy) -> Predictor:
 
     Raises:
         DataError: the folder holds no predictions.
+        ConfigError: they are of other classes, by its record (see ``elite.label_records``).
     """
     layout = Layout(folder)
     if not layout.sequences.is_dir():
@@ -175,6 +177,7 @@ def saved_predictions(folder: Path, taxonomy: Taxonomy) -> Predictor:
             f"{folder}: expected the output folder of 'elite predict', found no folder 'sequences' in it. Check the "
             "path."
         )
+    require_predicted_classes(folder, taxonomy)
 
     def read(frame: Frame) -> Prediction:
         path = layout.prediction(frame.sequence, frame.name)

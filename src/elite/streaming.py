@@ -16,6 +16,7 @@ from elite.errors import ConfigError
 from elite.files import make_folder
 from elite.folder_watch import FolderWatch
 from elite.inference import Segmenter
+from elite.label_records import record_classes
 from elite.prediction_files import PredictionJob, file_job, predict_files
 
 NOTICE_S = 1.0  # shortest time between two messages of the same kind
@@ -117,12 +118,12 @@ class Stream:
 
         Raises:
             DataError: the folder is missing, or disappears.
-            OutputError: OUT cannot be written to.
+            OutputError: OUT cannot be written to, or contains labels of other classes.
             ConfigError: ``idle`` is not above 0.
         """
         if idle is not None and not idle > 0:
             raise ConfigError(f"idle: expected more than 0 seconds, found {idle}. Give a longer time.")
-        make_folder(self.out)
+        record_classes(make_folder(self.out), self.segmenter.taxonomy)
         self._earlier = {name: False for name in os.listdir(self.out) if name.endswith(".label")}
         with FolderWatch(self.folder, ".bin", clock=self.clock, sleep=self.sleep) as watch:
             patience = SETTLE_S if once else min(PATIENCE_S, idle or PATIENCE_S)

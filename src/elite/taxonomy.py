@@ -6,6 +6,7 @@ of files know raw ids.
 """
 
 import colorsys
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -152,9 +153,15 @@ class Taxonomy:
         """Convert train ids to raw ids, as prediction files contain them."""
         return self._raw_of_train[train]
 
+    @cached_property
+    def digest(self) -> str:
+        """Digest of the names and raw ids of the classes, in order; equal for taxonomies that match."""
+        classes = [(c.name, sorted(c.raw_ids)) for c in self.classes]
+        return hashlib.sha256(repr(classes).encode()).hexdigest()[:16]
+
     def matches(self, other: Self) -> bool:
         """Return whether the classes have the same names and raw ids, in the same order; colours may differ."""
-        return [(c.name, set(c.raw_ids)) for c in self.classes] == [(c.name, set(c.raw_ids)) for c in other.classes]
+        return self.digest == other.digest
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for files and checkpoints; see ``taxonomy_from``."""

@@ -167,6 +167,7 @@ EVALUATE = Command(
 
 def predict(args: Namespace) -> int:
     """Label scans with a student. Reads scans only."""
+    from elite.label_records import record_classes
     from elite.prediction_files import predict_files
 
     segmenter = load_segmenter(args.model, args, fill_radius=args.fill_radius)
@@ -174,6 +175,7 @@ def predict(args: Namespace) -> int:
     make_folder(args.out)
     todo = [job for job in jobs if not (args.skip_existing and job.is_done())]
     _refuse_ground_truth(todo, args.out)
+    record_classes(args.out, segmenter.taxonomy)
     failures: list[EliteError] = []
     done = predict_files(segmenter, progress(todo, name="predict"), lambda _, error: failures.append(error))
     kept = len(jobs) - len(todo)

@@ -77,9 +77,10 @@ def _loose_scans(folder: Path) -> list[Path]:
     Raises:
         DataError: the folder has scan files of two formats, of which one may contain labels.
     """
+    from elite.label_records import FOLDER_RECORD
     from elite.point_files import SUFFIXES
 
-    files = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    files = [path for path in folder.iterdir() if not path.name.startswith(".") and path.name != FOLDER_RECORD]
     scans = sorted(path for path in files if path.suffix.lower() in SUFFIXES)
     if len(formats := sorted({path.suffix.lower() for path in scans})) > 1:
         raise DataError(

@@ -2,8 +2,9 @@
 
 from elite.data.label_budget import LabelBudget
 from elite.datasets import Dataset
-from elite.datasets.dense_labels import DenseLabels, read_provenance
+from elite.datasets.dense_labels import DenseLabels
 from elite.errors import ConfigError
+from elite.label_records import read_provenance
 
 
 def check_provenance(frames: Dataset, dense: DenseLabels, budget: LabelBudget) -> None:

@@ -12,7 +12,8 @@ from PIL import Image
 from elite.datasets.base import Dataset
 from elite.datasets.listing import file_names
 from elite.errors import ConfigError, DataError
-from elite.files import TEXT_BYTES, open_image, parse_json, read_file, write_bytes
+from elite.files import open_image, write_bytes
+from elite.label_records import read_provenance, require_generated_classes
 from elite.layout import DenseFiles, Layout, parse_names
 from elite.taxonomy import IGNORE
 
@@ -121,15 +122,18 @@ class DenseLabels:
         """Read the train ids of some images of a frame, by camera; 0 = unknown.
 
         Raises:
-            DataError: damaged, an unknown class, or another size than the image.
+            DataError: damaged, an unknown class, generated for other classes, or another size than the image.
         """
         wanted = (camera for camera in self.cameras(i) if camera in images)
         return {camera: self.read_classes(i, camera, images[camera].shape[:2]) for camera in wanted}
 
     def read_classes(self, i: int, camera: str, size: tuple[int, ...]) -> UInt8[np.ndarray, "h w"]:
         """Read the train ids of one image of the given ``size`` (rows, columns), 0 = unknown; errors as ``read``."""
-        raw, _ = self.read_ids(i, camera, size)
-        return self.frames.taxonomy.to_train(raw, source=self.path(i, camera))
+        return self._train_ids(self.read_ids(i, camera, size)[0], self._files(i, camera))
+
+    def _train_ids(self, raw: UInt16[np.ndarray, "h w"], files: DenseFiles) -> UInt8[np.ndarray, "h w"]:
+        require_generated_classes(read_provenance(files.record), self.frames.taxonomy, files.semantic)
+        return self.frames.taxonomy.to_train(raw, source=files.semantic)
 
     def read_ids(self, i: int, camera: str, size: tuple[int, ...]) -> DenseIds:
         """Read raw semantic and instance ids of one image of the given ``size`` (rows, columns).
@@ -149,11 +153,11 @@ class DenseLabels:
         """Number the objects of one image, and the classes that have no objects: class << 16 | instance, 0 = unknown.
 
         Raises:
-            DataError: damaged, or an unknown class.
+            DataError: damaged, an unknown class, or generated for other classes.
         """
         files = self._files(i, camera)
         raw, instance = read_dense_files(files)
-        train = self.frames.taxonomy.to_train(raw, source=files.semantic)
+        train = self._train_ids(raw, files)
         return (train.astype(np.uint32) << 16) | np.where(train == IGNORE, 0, instance)
 
     def path(self, i: int, camera: str) -> Path:
@@ -162,18 +166,6 @@ class DenseLabels:
 
     def _files(self, i: int, camera: str) -> DenseFiles:
         return self.frames.derived(i, self.kinds[camera], camera)
-
-
-def read_provenance(record: Path) -> dict[str, Any]:
-    """Read the settings that labels were generated with, ``labels`` (their source) among them.
-
-    Returns an empty dictionary without a valid record.
-    """
-    try:
-        settings = parse_json(read_file(record, TEXT_BYTES))["settings"]
-        return {"labels": "labels"} | dict(settings)
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
 
 
 def _size(shape: tuple[int, ...]) -> str:

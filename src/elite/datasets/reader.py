@@ -12,8 +12,8 @@ from jaxtyping import Float32, Float64, Int64, Integer
 from numpy.typing import ArrayLike
 
 from elite.datasets.base import Dataset
-from elite.datasets.formats import read_labels
 from elite.datasets.listing import Listing
+from elite.datasets.point_label_files import read_point_labels
 from elite.datasets.records import FrameFiles, ImageRef, PointLabels, Selection, object_ids
 from elite.datasets.selecting import Splits, by_sequence, check_cameras, select_frames
 from elite.datasets.stored_values import (
@@ -227,9 +227,9 @@ class Reader(Dataset):
 
     def _stored_labels(self, i: int) -> RawLabels:
         """Read raw ids and instance ids of the points of the file. Generated labels are in SemanticKITTI's format."""
-        path = self.label_path(i)
         if self.selection.labels != "labels":
-            return read_labels(path, self.scan_path(i), self.count_points(i))
+            return read_point_labels(self, i)
+        path = self.label_path(i)
         with damaged_files(path, "labels"):
             labels, instances = self.read_labels(i), self.read_instances(i)
         raw = point_ids(labels, path)

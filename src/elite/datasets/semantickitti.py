@@ -11,8 +11,9 @@ from jaxtyping import Float32, Float64, Int64, UInt16
 
 from elite.beams import Beams
 from elite.datasets.base import Dataset
-from elite.datasets.formats import read_cam_velo, read_cameras, read_labels, read_poses
+from elite.datasets.formats import read_cam_velo, read_cameras, read_poses
 from elite.datasets.frame_files import list_frames
+from elite.datasets.point_label_files import read_point_labels
 from elite.datasets.records import ImageRef, PointLabels, Selection, object_ids
 from elite.datasets.scan_files import count_points, read_points, read_rings, read_scan
 from elite.datasets.selecting import check_cameras
@@ -143,7 +144,7 @@ class SemanticKITTI(Dataset):
         return self._read_labels(i)[0]
 
     def _read_labels(self, i: int) -> tuple[UInt16[np.ndarray, "n"], UInt16[np.ndarray, "n"]]:
-        ids, instances = read_labels(self.label_path(i), self.scan_path(i), self.count_points(i))
+        ids, instances = read_point_labels(self, i)
         if self.sensor.drops_points:
             scan = self.scan(i)
             ids, instances = scan.select(ids), scan.select(instances)

@@ -26,6 +26,7 @@ from elite.datasets.input_guard import InputGuard, examine_scans
 from elite.environment import describe
 from elite.errors import ConfigError, EliteError, OutputError, first_line
 from elite.files import make_folder, write_bytes
+from elite.label_records import identity
 from elite.layout import Layout, parse_names
 from elite.occlusion import point_pixel_pairs
 from elite.pictures import encode_png
@@ -195,8 +196,8 @@ class FrameLabeller:
             settings["labels"] = config.labels  # training checks that these contain no more labels than its own
         if frames.beams is not None:  # without them, the patches of the occlusion test are those of version 0.1
             settings["beams"] = plain(frames.beams)
-        if frames.taxonomy.name != "semantickitti":  # the only one up to version 0.1
-            settings["taxonomy"] = frames.taxonomy.name
+        if classes := identity(frames.taxonomy):
+            settings["taxonomy"] = classes
         if frames.sensor.reading:
             settings["sensor"] = frames.sensor.reading
         self.settings = json.loads(json.dumps(settings))  # as in the record after it is read

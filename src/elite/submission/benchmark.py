@@ -11,6 +11,7 @@ from jaxtyping import UInt32
 from elite.datasets.base import Dataset
 from elite.datasets.records import FrameId
 from elite.metrics import ScoreRule
+from elite.taxonomy import Taxonomy
 
 LIDAR_ONLY = ("lidar",)  # inputs of the student
 
@@ -33,6 +34,11 @@ class Benchmark(Protocol):
     label_bytes: int
     folders: Sequence[str]
     optional: Sequence[str]
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """Classes of the predictions."""
+        ...
 
     def open(self, data: Path, split: str) -> Dataset:
         """Open the scans of a split. Raises DataError without any."""

@@ -48,7 +48,7 @@ class SemanticKITTISegmentation(Benchmark):
     optional = ("description.txt",)
 
     @cached_property
-    def _taxonomy(self) -> Taxonomy:
+    def taxonomy(self) -> Taxonomy:
         return load_taxonomy("semantickitti")
 
     def open(self, data: Path, split: str) -> Dataset:
@@ -72,7 +72,7 @@ class SemanticKITTISegmentation(Benchmark):
         return labels.tobytes()
 
     def label_fault(self, content: bytes) -> str | None:
-        unknown = self._taxonomy.unknown_raw_ids(np.frombuffer(content, "<u4") & 0xFFFF)
+        unknown = self.taxonomy.unknown_raw_ids(np.frombuffer(content, "<u4") & 0xFFFF)
         return f"expected raw label ids of SemanticKITTI, found {unknown[:5]}" if unknown else None
 
     def statements(self, split: str, inputs: Sequence[str]) -> Mapping[str, bytes]:

@@ -14,6 +14,7 @@ from elite.datasets.opening import recognise_format
 from elite.errors import ConfigError, DataError, OutputError
 from elite.files import SCAN_BYTES, atomic_file, open_regular, read_file
 from elite.formatting import sequence_list
+from elite.label_records import require_predicted_classes
 from elite.layout import Layout
 from elite.submission.benchmark import LIDAR_ONLY, Benchmark
 from elite.submission.nuscenes import NuScenesLidarseg
@@ -82,7 +83,7 @@ def write_submission(
     Raises:
         DataError: a prediction is missing, of the wrong length or with ids that the server refuses; or ``data`` lacks
             scans and ``partial`` is not set.
-        ConfigError: an unknown split or input, or a data set without a benchmark.
+        ConfigError: an unknown split or input, a data set without a benchmark, or predictions of other classes.
         OutputError: ``out`` is not named .zip or cannot be written.
     """
     if out.suffix != ".zip":
@@ -91,6 +92,7 @@ def write_submission(
     split = _known_split(benchmark, split)
     statements = benchmark.statements(split, inputs)
     dataset, layout = benchmark.open(data, split), Layout(predictions)
+    require_predicted_classes(predictions, benchmark.taxonomy)
     _require_complete(benchmark.missing(dataset, split), split, partial)
     with (
         atomic_file(out) as file,

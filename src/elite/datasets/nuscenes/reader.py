@@ -8,13 +8,13 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int64, UInt16, UInt32
 
 from elite.datasets.base import Dataset
-from elite.datasets.formats import read_labels
 from elite.datasets.listing import Listing
 from elite.datasets.nuscenes import files, poses
 from elite.datasets.nuscenes.folders import read_scene_names, table_folders
 from elite.datasets.nuscenes.splits import select_scenes, splits
 from elite.datasets.nuscenes.table_cache import open_tables
 from elite.datasets.nuscenes.tables import CAMERAS, CHANNELS, Tables
+from elite.datasets.point_label_files import read_point_labels
 from elite.datasets.records import FrameId, ImageRef, PointLabels, Selection, object_ids
 from elite.datasets.scan_files import count_points, read_points, read_rings, read_scan
 from elite.datasets.selecting import check_cameras
@@ -197,10 +197,9 @@ class NuScenes(Dataset):
 
     def _read_labels(self, i: int) -> tuple[UInt16[np.ndarray, "n"], UInt16[np.ndarray, "n"] | None]:
         """Read raw ids and, in the layout of ``elite.layout``, instance ids."""
-        path, points = self.label_path(i), self.count_points(i)
         if self.selection.labels == "labels":
-            return files.read_lidarseg(path, points).astype(np.uint16), None
-        return read_labels(path, self.scan_path(i), points)
+            return files.read_lidarseg(self.label_path(i), self.count_points(i)).astype(np.uint16), None
+        return read_point_labels(self, i)
 
     def has_labels(self, i: int) -> bool:
         return bool(self._frames[i].label)
