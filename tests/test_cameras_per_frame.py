@@ -122,6 +122,8 @@ def test_data_module_draws_cameras_for_training_only(root: Path) -> None:
     module = DataModule(run_config(root))
     assert module.val_set is not None
     assert [len(module.val_set[i].views) for i in range(2)] == [4, 4]  # all that the scans have
+    many: Any = DataModule(run_config(root, workers=2)).val_dataloader()
+    assert many.num_workers == 2  # a scan with all images takes longer than one for training
     (batch,) = module.train_dataloader()
     assert len(batch.views.images) == 2
     assert len(module.ids()["training images"]) == 12

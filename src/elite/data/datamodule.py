@@ -130,7 +130,7 @@ class DataModule(BoundedLoading):
         if self.val_set is None:
             return []
         if self._val_loader is None:
-            share, workers = range(self.rank, len(self.val_set), self.world), min(1, self.config.data.workers)
+            share, workers = range(self.rank, len(self.val_set), self.world), self.config.data.workers
             self._val_loader = self.loader(self.val_set, collate, workers=workers, batch_size=1, sampler=share)
         return self._val_loader
 
@@ -153,7 +153,7 @@ class DataModule(BoundedLoading):
         needed = bytes_in_flight(_largest(training_samples(self.train_set, self.read)) * data.batch_size, data.workers)
         if self.val_set is not None:
             largest = _largest(validation_samples(self.val_set, self.read))
-            needed += bytes_in_flight(largest, min(1, data.workers))
+            needed += bytes_in_flight(largest, data.workers)
         return needed
 
     def examine(self, report: Callable[[str], None]) -> None:
