@@ -11,7 +11,8 @@ import pytest
 
 from elite.cli import main
 from elite.config import StudentConfig
-from elite.datasets.input_guard import DoubtfulInput, InputGuard, examine, size_doubt
+from elite.datasets.doubts import size_doubt
+from elite.datasets.input_guard import DoubtfulInput, InputGuard, examine
 from elite.datasets.scan_encoding import find_other_encoding
 from elite.datasets.scan_files import read_scan
 from elite.datasets.surroundings import ground_plane
@@ -77,7 +78,8 @@ def test_find_other_encoding_names_the_layout_whose_numbers_are_plausible(layout
         found = find_other_encoding(
             OTHER_LAYOUTS[layout](in_firing_order(street(points=points, parked=0))).tobytes(), HDL_64E
         )
-        assert found == f"{layout} numbers per point ({points} points)"
+        assert found is not None
+        assert found.description == f"{layout} numbers per point ({points} points)"
 
 
 def in_firing_order(values: np.ndarray) -> np.ndarray:
@@ -104,17 +106,18 @@ def test_find_other_encoding_of_an_unknown_format_is_named(kind: str) -> None:
         "millimetres": lambda: (values * 1000).astype("<i4").tobytes(),
         "noise": lambda: rng.bytes(16 * 5000),
     }[kind]()
-    assert (
-        find_other_encoding(data[: len(data) // 16 * 16], HDL_64E)
-        == "numbers of another encoding, which are not metres"
-    )
+    found = find_other_encoding(data[: len(data) // 16 * 16], HDL_64E)
+    assert found is not None
+    assert found.description == "numbers of another encoding, which are not metres"
 
 
 def test_find_other_encoding_names_files_of_other_formats() -> None:
     npy = io.BytesIO()
     np.save(npy, street())
-    assert find_other_encoding(npy.getvalue(), HDL_64E) == "the contents of a .npy file"
-    assert find_other_encoding(b"# .PCD v0.7\nVERSION 0.7\n", HDL_64E) == "the contents of a .pcd file"
+    for data, suffix in ((npy.getvalue(), ".npy"), (b"# .PCD v0.7\nVERSION 0.7\n", ".pcd")):
+        found = find_other_encoding(data, HDL_64E)
+        assert found is not None
+        assert found.description == f"the contents of a {suffix} file"
 
 
 # ---- doubtful scans -------------------------------------------------------------------------------------------------
@@ -122,10 +125,16 @@ def test_find_other_encoding_names_files_of_other_formats() -> None:
 DOUBTS: dict[str, tuple[Change, str]] = {
     "no-returns": (no_returns, "found 20% at the origin"),
     "repeated": (lambda v: np.repeat(v[::20], 20, axis=0), "equal to the previous point"),
-    "bright": (lambda v: v * (1, 1, 1, 255), r"expected remission in 0\.\.1, found .* Divide 0\.\.255 by 255"),
-    "signed": (lambda v: np.subtract(v * (1, 1, 1, 2), (0, 0, 0, 1)), r"found -.* Scale it to 0\.\.1"),
-    "dark": (lambda v: v * (1, 1, 1, 0.01), r"to 0\.00999.* Scale it"),
-    "constant zero": (lambda v: v * (1, 1, 1, 0), "found 0 to 0"),
+    "bright": (
+        lambda v: v * (1, 1, 1, 255),
+        r"found .* Divide it by 255, such as by 'intensity: {max: 255}'",
+    ),
+    "signed": (
+        lambda v: np.subtract(v * (1, 1, 1, 2), (0, 0, 0, 1)),
+        "found -.* Give another 'intensity: {field: N",
+    ),
+    "dark": (lambda v: v * (1, 1, 1, 0.01), r"to 0\.00999.* Divide it by 0\.01"),
+    "constant zero": (lambda v: v * (1, 1, 1, 0), "found 0 for all points"),
     "mounted higher": (
         lambda v: np.subtract(v, (0, 0, 0.4, 0)),
         r"found it at -2\.1. m\. If these are metres, shift z by \+0\.4",
@@ -171,7 +180,7 @@ def test_guard_reports_turned_axes_once_several_scenes_show_them() -> None:
     for seed in range(8):
         guard.examine(scan_of(turned(drive(seed))), f"scan {seed}")
         assert len(messages) == (seed >= 4)
-    assert "Rotate the points to x forward, y left" in messages[0]
+    assert "'axes: right-forward-up', or rotate the points" in messages[0]
 
 
 def test_guard_strict_blames_the_run_for_turned_axes_and_no_single_scan() -> None:
@@ -260,9 +269,9 @@ def student(tmp_path: Path) -> Path:
 
 def test_segmenter_warns_from_python_and_raises_if_strict(student: Path) -> None:
     values = (street() * (1, 1, 1, 255)).astype(np.float32)
-    with pytest.warns(DoubtfulInput, match="Divide"):
+    with pytest.warns(DoubtfulInput, match="Divide it by 255"):
         Segmenter.load(student)(values[:, :3], values[:, 3])
-    with pytest.raises(DataError, match="Divide"):
+    with pytest.raises(DataError, match="Divide it by 255"):
         Segmenter.load(student, strict=True)(values[:, :3], values[:, 3])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -300,7 +309,7 @@ def test_train_reports_doubtful_scans_and_strict_refuses_them(tmp_path: Path, ca
     argv += ["--data.val_sequences=none", "--student.channels=4", "--student.cells=[50,50,10]", "--data.batch_size=1"]
     argv += ["--data.workers=0", "--steps=1", "--accelerator=cpu"]
     assert main([*argv, "--out", str(tmp_path / "run")]) == 0
-    assert capsys.readouterr().err.count("Divide 0..255 by 255") == 1
+    assert capsys.readouterr().err.count("Divide it by 255") == 1
     assert main([*argv, "--out", str(tmp_path / "strict"), "--strict"]) == 2
     assert not (tmp_path / "strict").exists()
 
@@ -313,6 +322,6 @@ def test_pseudo_label_commands_report_doubtful_scans_and_strict_refuses_them(
     generate = ("pseudo-label", str(kitti), "--sequences=00", "-o", str(tmp_path / "out"))
     for argv in (generate, ("score-pseudo-labels", str(kitti), "--sequences=00")):
         assert main([*argv]) == 0
-        assert capsys.readouterr().err.count("Divide 0..255 by 255") == 1
+        assert capsys.readouterr().err.count("Divide it by 255") == 1
         assert main([*argv, "--strict"]) == 2
         assert "error" in capsys.readouterr().err

@@ -18,6 +18,7 @@ from elite.folder_watch import FolderWatch
 from elite.inference import Segmenter
 from elite.label_records import record_classes
 from elite.prediction_files import PredictionJob, file_job, predict_files
+from elite.sensor import SensorSpec
 
 NOTICE_S = 1.0  # shortest time between two messages of the same kind
 
@@ -68,8 +69,6 @@ class Outcome(Enum):
 class Stream:
     """Label FOLDER/NAME.bin into OUT/NAME.label (raw ids), ordered by name, so numbers need leading zeros.
 
-    Files have the columns, axes and remission of the sensor that the student was trained with.
-
     A scan is read once it has been renamed into the folder or closed by its writer. Where the system does not report
     this (files that existed at the start, links, network file systems, systems other than Linux), a file must not
     change for ``SETTLE_S`` seconds, or longer after that was too short. A writer should therefore use another name
@@ -84,6 +83,7 @@ class Stream:
     folder is listed, as often as 10 % of the time allows. Memory grows by about 0.6 KB per file in the folder.
 
     Args:
+        sensor: LiDAR of the scans; None = that of the student's training scans.
         drop: label only the newest waiting scan, for a live sensor; by default all are labelled.
         notify: receives lines for the user: damaged scans, changed files, a growing backlog, drops.
         on_labelled: called with each scan whose labels have just been written.
@@ -96,6 +96,7 @@ class Stream:
         folder: Path,
         out: Path,
         *,
+        sensor: SensorSpec | None = None,
         drop: bool = False,
         notify: Callable[[str], None],
         on_labelled: Callable[[PredictionJob], None] = lambda job: None,
@@ -104,6 +105,7 @@ class Stream:
     ) -> None:
         self.segmenter, self.folder, self.out, self.drop = segmenter, folder, out, drop
         self.notify, self.on_labelled, self.clock, self.sleep = notify, on_labelled, clock, sleep
+        self.sensor = sensor or segmenter.sensor
         self.summary = StreamSummary()
         self._earlier: dict[str, bool] = {}  # label files that existed before the start; whether to replace them
         self._next_notice: dict[str, float] = {}
@@ -127,7 +129,7 @@ class Stream:
         self._earlier = {name: False for name in os.listdir(self.out) if name.endswith(".label")}
         with FolderWatch(self.folder, ".bin", clock=self.clock, sleep=self.sleep) as watch:
             patience = SETTLE_S if once else min(PATIENCE_S, idle or PATIENCE_S)
-            arrivals = Arrivals(watch, patience, point_bytes=self.segmenter.sensor.point_bytes)
+            arrivals = Arrivals(watch, patience, point_bytes=self.sensor.point_bytes)
             try:
                 self._start(arrivals, once)
                 self._follow(arrivals, math.inf if idle is None else idle, once)
@@ -186,7 +188,7 @@ class Stream:
     # ---- labels -------------------------------------------------------------------------------------------------
 
     def _job(self, name: str) -> PredictionJob:
-        return file_job(self.folder / name, self.out, self.segmenter.sensor)
+        return file_job(self.folder / name, self.out, self.sensor)
 
     def _keep(self, arrivals: Arrivals, name: str) -> bool:
         """Keep labels that existed before the start and fit the scan, unless another scan has replaced it since."""

@@ -78,7 +78,12 @@ def add_format(parser: Parser, classes: str = "those of its format") -> None:
     add_format_name(parser)
     text = f"Classes of its labels: a packaged taxonomy or a YAML file (default: {classes})."
     parser.add("--taxonomy", metavar="NAME|YAML", help=text)
-    text = "LiDAR of its scans: a packaged sensor or a YAML file (default: that of DATA)."
+    add_sensor(parser, "that of DATA")
+
+
+def add_sensor(parser: Parser, default: str) -> None:
+    """Add --sensor."""
+    text = f"LiDAR of the scans: a packaged sensor or a YAML file (default: {default})."
     parser.add("--sensor", metavar="NAME|YAML", help=text)
 
 

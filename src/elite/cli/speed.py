@@ -2,15 +2,28 @@
 
 from argparse import Namespace
 from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
-from elite.cli.arguments import add_compute, add_fill_radius, add_format, add_json, add_model, add_scans, add_selection
+from elite.cli.arguments import (
+    add_compute,
+    add_fill_radius,
+    add_format,
+    add_json,
+    add_model,
+    add_scans,
+    add_selection,
+    add_sensor,
+)
 from elite.cli.outputs import FAULTY, save_json
 from elite.cli.parser import Command, Flag, Parser, check_folder, count
 from elite.cli.scans import find_scans, load_segmenter
 from elite.cli.viewing import add_window, live_window
-from elite.errors import ConfigError
+from elite.errors import ConfigError, DataError
 from elite.paths import expanded
 from elite.terminal import progress, say
+
+if TYPE_CHECKING:
+    from elite.inference import Segmenter
 
 
 def bench(args: Namespace) -> int:
@@ -61,14 +74,16 @@ def stream(args: Namespace) -> int:
     if args.once and args.idle is not None:
         raise ConfigError("--once, --idle: expected one of the two, found both. Give one of them.")
 
+    from elite.sensor import load_sensor
     from elite.streaming import Stream
 
     def notify(line: str) -> None:
         say(line, error=True)
 
     segmenter = load_segmenter(args.model, args, fill_radius=args.fill_radius)
+    sensor = segmenter.sensor if args.sensor is None else load_sensor(args.sensor)
     with live_window(args, segmenter.taxonomy, notify) if args.view else nullcontext(lambda job: None) as show:
-        run = Stream(segmenter, args.folder, args.out, drop=args.drop, notify=notify, on_labelled=show)
+        run = Stream(segmenter, args.folder, args.out, sensor=sensor, drop=args.drop, notify=notify, on_labelled=show)
         notify(f"labels of the scans that appear in {args.folder} go to {args.out}")
         try:
             run.run(once=args.once, idle=args.idle)
@@ -76,15 +91,26 @@ def stream(args: Namespace) -> int:
             pass  # the way to end it
         finally:  # SIGTERM, SIGHUP and errors end it with a summary, too
             say(run.summary.line())
-    return FAULTY if run.summary.failed else 0
+    return FAULTY if run.summary.failed or _is_doubtful(segmenter) else 0
+
+
+def _is_doubtful(segmenter: "Segmenter") -> bool:
+    """Check the properties of all scans together, which --strict makes errors, and report them."""
+    try:
+        segmenter.guard.finish()
+    except DataError as error:
+        say(str(error), error=True)
+        return True
+    return False
 
 
 def _stream_arguments(parser: Parser) -> None:
     add_model(parser)
-    text = "Folder that .bin scans of the sensor of MODEL are renamed into."
+    text = "Folder that .bin scans are renamed into."
     parser.add("folder", type=expanded, check=check_folder, metavar="FOLDER", help=text)
     text = "Folder to write NAME.label to."
     parser.add("-o", "--out", type=expanded, required=True, metavar="OUT", help=text)
+    add_sensor(parser, "that of MODEL")
     parser.add("--drop", action=Flag, help="Label only the newest of the waiting scans.")
     text = "Seconds without a new scan after which the command ends (default: never)."
     parser.add("--idle", type=float, metavar="S", help=text)

@@ -11,8 +11,9 @@ from jaxtyping import Int64
 
 from elite.config import StudentConfig
 from elite.datasets.base import Dataset
+from elite.datasets.doubts import size_doubt
 from elite.datasets.formats import read_image
-from elite.datasets.input_guard import AxisVotes, examine, size_doubt
+from elite.datasets.input_guard import AxisVotes, examine
 from elite.datasets.records import ImageRef
 from elite.errors import DataError
 from elite.geometry import Volume, in_image, in_volume, project

@@ -1,5 +1,7 @@
 """Encoding of a scan file, inferred from its numbers: the float32 columns of its sensor, or another one."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Float, Float32
 
@@ -17,17 +19,44 @@ _FARTHEST, _BRIGHTEST_RAW = 2000.0, 65_535.0  # metres; largest intensity of any
 _EARTH = 1e8  # metres: larger than all map coordinates
 _FEWEST_JUDGED = 64  # points: fewer may have any numbers by chance
 _IMPLAUSIBLE = 0.01  # share of rows
+_COLUMNS = ("x", "y", "z", "remission", "ring", "time")  # the usual order
 _LAYOUTS = (("<f4", 4), ("<f4", 5), ("<f4", 6), ("<f4", 7), ("<f4", 8), ("<f4", 3), ("<f8", 4), ("<f8", 5), ("<f8", 3))
 
 
-def find_other_encoding(data: bytes, sensor: SensorSpec) -> str | None:
-    """Describe the encoding of a scan file that does not have the float32 columns of its sensor; None if it has.
+@dataclass(frozen=True)
+class OtherEncoding:
+    """An encoding that is not that of the sensor.
+
+    Attributes:
+        description: for the user, such as ``float64 with 4 numbers per point (120 points)``.
+        columns: numbers of a point, if they are float32.
+        suffix: of a file of another format.
+    """
+
+    description: str
+    columns: int | None = None
+    suffix: str | None = None
+
+    def remedy(self, sensor: SensorSpec) -> str:
+        """Instruction for the user, as a sentence."""
+        convert = f"write {' '.join(sensor.columns)} as float32, with remission in 0..{sensor.remission_max:g}"
+        if self.suffix is not None:
+            return f"Rename the file to its format, {self.suffix}, or convert it: {convert}."
+        if self.columns is None:
+            return f"Convert it: {convert}."
+        names = [*_COLUMNS, *(f"column{i}" for i in range(len(_COLUMNS) + 1, self.columns + 1))]
+        given = ", ".join(names[: self.columns])
+        return f"Give the sensor its columns in dataset.yaml or --sensor FILE, such as 'columns: [{given}]'."
+
+
+def find_other_encoding(data: bytes, sensor: SensorSpec) -> OtherEncoding | None:
+    """Find the encoding of a scan file that does not have the float32 columns of its sensor; None if it has.
 
     Another encoding requires implausible float32 numbers, and plausible ones that vary less from point to point. The
     size of the file proves nothing: each scan with an even number of points also fits float64.
     """
     if (kind := next((kind for magic, kind in _MAGIC.items() if data.startswith(magic)), None)) is not None:
-        return f"the contents of a {kind} file"
+        return OtherEncoding(f"the contents of a {kind} file", suffix=kind)
     if len(data) < sensor.point_bytes * _FEWEST_JUDGED:
         return None
     expected, is_complete = _expected(data, sensor), len(data) % sensor.point_bytes == 0
@@ -39,9 +68,10 @@ def find_other_encoding(data: bytes, sensor: SensorSpec) -> str | None:
         if len(data) % size == 0 and (dtype, columns) != ("<f4", len(sensor.columns)):
             other = np.frombuffer(data, dtype).reshape(-1, columns)
             if _is_plausible(other) and _roughness(other) < 0.5 * rough:
-                return f"float{8 * np.dtype(dtype).itemsize} with {columns} numbers per point ({len(other)} points)"
+                text = f"float{8 * np.dtype(dtype).itemsize} with {columns} numbers per point ({len(other)} points)"
+                return OtherEncoding(text, columns if dtype == "<f4" else None)
     if is_complete and not _is_plausible(expected[:, :3], _EARTH):
-        return "numbers of another encoding, which are not metres"
+        return OtherEncoding("numbers of another encoding, which are not metres")
     return None
 
 

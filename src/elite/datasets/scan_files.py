@@ -127,9 +127,8 @@ def _read_rows(path: Path, sensor: SensorSpec) -> Float32[np.ndarray, "n columns
     data, size, columns = read_part(path, "a scan", SCAN_BYTES), sensor.point_bytes, " ".join(sensor.columns)
     if (found := find_other_encoding(data, sensor)) is not None:
         raise DataError(
-            f"{path}: expected float32 {columns} ({size} bytes a point, sensor {sensor.name}), found {found}. Convert "
-            f"it: write {columns} as float32, with remission in 0..{sensor.remission_max:g}, or describe the sensor in "
-            "sensor.yaml."
+            f"{path}: expected float32 {columns} ({size} bytes a point, sensor {sensor.name}), found "
+            f"{found.description}. {found.remedy(sensor)}"
         )
     if len(data) % size:
         raise DataError(

@@ -1,0 +1,130 @@
+"""Doubtful properties of a single scan or image, each with the expected and the found value, and the setting to change.
+
+The settings are those of a sensor: of ``dataset.yaml``, ``sensor.yaml``, or the file of ``--sensor``.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from elite.datasets.surroundings import Ground
+from elite.geometry import Volume, in_volume, pinhole
+from elite.types import Camera, Scan
+
+Kind = Literal["no-returns", "remission", "height", "axes", "volume"]
+
+FEWEST = 500  # points: fewer suffice neither for the ground nor for a range of remission
+_HEIGHT_TOLERANCE = 0.3  # metres; five real and 200 rendered scans lie within 0.1 m
+_STEEPEST = 15.0  # degrees: slope of the ground in the sensor frame
+_AT_ORIGIN, _REPEATED = 0.01, 0.1  # shares of points at the origin, and of points that equal their predecessor
+_BEYOND = 0.001  # share of points with a remission outside 0..1
+_BRIGHTEST, _DARKEST = 1.0, 0.05  # range of the largest remission of a scan
+_OUTSIDE = 0.5  # share of points outside the volume
+_ABOVE = 0.5  # metres: ground this far above the sensor means that z points down
+_OFF_CENTRE = 0.2  # of the image's width and height
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A doubtful property of a scan. The message has the expected and the found value, and a remedy."""
+
+    kind: Kind
+    message: str
+
+
+def volume_doubts(scan: Scan, volume: Volume) -> Iterator[Doubt]:
+    """Yield a doubt if most points are outside the volume."""
+    outside = 1 - in_volume(scan.points, volume).mean()
+    if _OUTSIDE < outside < 1:  # 1 is a certain fault, which raises an error elsewhere
+        yield Doubt(
+            "volume",
+            f"expected most points in the volume {volume[0]} .. {volume[1]} m, found {outside:.0%} outside, which are "
+            "labelled like their nearest neighbour inside. Give metres in the sensor frame (x forward, y left, z up), "
+            "or 'axes' for the sensor.",
+        )
+
+
+def no_return_doubts(scan: Scan) -> Iterator[Doubt]:
+    """Yield a doubt if many points are at the origin, or equal to their predecessor."""
+    x, y, z = scan.points.T
+    at_origin = float(((x == 0) & (y == 0) & (z == 0)).mean())
+    if at_origin > _AT_ORIGIN:
+        yield Doubt(
+            "no-returns",
+            f"expected measured points only, found {at_origin:.0%} at the origin: points without a return. Give "
+            "'no_return: drop' for the sensor, or remove them from scan and labels. Otherwise, they are labelled like "
+            "measured points.",
+        )
+    elif len(scan) >= FEWEST:
+        repeated = float(((x[1:] == x[:-1]) & (y[1:] == y[:-1]) & (z[1:] == z[:-1])).mean())
+        if repeated > _REPEATED:
+            yield Doubt(
+                "no-returns",
+                f"expected measured points only, found {repeated:.0%} equal to the previous point: points without a "
+                "return, or duplicates. Write those without a return as zeros and give 'no_return: drop' for the "
+                "sensor.",
+            )
+
+
+def remission_doubts(scan: Scan) -> Iterator[Doubt]:
+    """Yield a doubt if the remission is probably not in 0..1."""
+    lowest, highest = float(scan.remission.min()), float(scan.remission.max())
+    expected = f"expected remission in 0..1, found {lowest:g} to {highest:g}."
+    if float((scan.remission < 0).mean()) > _BEYOND:
+        yield Doubt("remission", f"{expected} Give another 'intensity: {{field: NAME}}' for the sensor.")
+    elif highest > _BRIGHTEST and float((scan.remission > _BRIGHTEST).mean()) > _BEYOND:
+        yield Doubt("remission", f"{expected} {_division(_full_scale(scan))}.")
+    elif highest == 0 and len(scan) >= FEWEST:
+        yield Doubt(
+            "remission",
+            "expected remission in 0..1, found 0 for all points. Give its 'intensity: {field: NAME}', or the "
+            "'columns' of the sensor.",
+        )
+    elif highest < _DARKEST and len(scan) >= FEWEST:
+        yield Doubt("remission", f"{expected} {_division(_full_scale(scan))}.")
+
+
+def _division(divisor: float) -> str:
+    return f"Divide it by {divisor:g}, such as by 'intensity: {{max: {divisor:g}}}' for a sensor without a 'max'"
+
+
+def _full_scale(scan: Scan) -> float:
+    """Value that probably means a remission of 1: 255 of a byte, otherwise the largest usual value, of two digits."""
+    if 2 < float(scan.remission.max()) <= 255:
+        return 255.0
+    return float(f"{float(np.quantile(scan.remission, 0.999)):.1e}")
+
+
+def ground_doubts(ground: Ground, sensor_height: float | None) -> Iterator[Doubt]:
+    """Yield a doubt if the ground is not level, or not at the mounting height of the sensor below it."""
+    if ground.slope > _STEEPEST or ground.height > _ABOVE:
+        yield Doubt(
+            "axes",
+            f"expected level ground below the sensor (z up), found it at z = {ground.height:.2f} m with a slope of "
+            f"{ground.slope:.0f} degrees. Give the sensor the directions of x, y and z, such as 'axes: "
+            "forward-right-down', or rotate the points.",
+        )
+    elif sensor_height is not None and abs(ground.height + sensor_height) > _HEIGHT_TOLERANCE:
+        yield Doubt(
+            "height",
+            f"expected the ground at z = {-sensor_height:.2f} m, found it at {ground.height:.2f} m. If these are "
+            f"metres, shift z by {-sensor_height - ground.height:+.2f} m, or train with 'height: "
+            f"{max(-ground.height, 0.01):.2f}' for the sensor and --grid.heights ground.",
+        )
+
+
+def size_doubt(camera: Camera, height: int, width: int) -> str | None:
+    """Describe an image size that does not match the calibration; None if it does.
+
+    The principal point of a camera lies near the middle of its image. It does not after the image was resized.
+    """
+    intrinsics, _, _ = pinhole(camera)
+    u, v = intrinsics[:2, 2]
+    if abs(u - width / 2) <= _OFF_CENTRE * width and abs(v - height / 2) <= _OFF_CENTRE * height:
+        return None
+    return (
+        f"expected the principal point of {camera.name} near the middle of the {width} x {height} pixels, found "
+        f"({u:.0f}, {v:.0f}) in the calibration. Give images of the calibrated size, or scale the calibration."
+    )
