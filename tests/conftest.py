@@ -28,6 +28,7 @@ from tests.support.trams import write_trams
 # Files whose tests take milliseconds and start no training run: pytest -m unit.
 UNIT = {
     "cameras_per_frame",
+    "check",
     "checkpoint",
     "config_file",
     "cutmix",

@@ -7,7 +7,8 @@ from argparse import Namespace
 from difflib import get_close_matches
 
 from elite.cli.aliases import VERBS, current_words
-from elite.cli.datasets import CHECK, SUBMIT, SYNTH
+from elite.cli.check import CHECK
+from elite.cli.datasets import SUBMIT, SYNTH
 from elite.cli.exits import exit_status
 from elite.cli.models import EVALUATE, EXPORT, IMPORT, PREDICT, TRAIN
 from elite.cli.outputs import check_outputs

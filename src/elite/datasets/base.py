@@ -10,7 +10,7 @@ from jaxtyping import Float32, Float64, Int64, Integer
 
 from elite.beams import Beams
 from elite.datasets.formats import read_image
-from elite.datasets.records import FrameId, ImageRef, PointLabels, Selection
+from elite.datasets.records import FrameId, FrameTimes, ImageRef, PointLabels, Selection
 from elite.layout import DenseFiles, Layout
 from elite.metrics import ScoreRule
 from elite.sensor import SensorSpec
@@ -144,6 +144,10 @@ class Dataset(Protocol):
         Raises:
             DataError: the files are damaged, or have no pose for the frame.
         """
+        return None
+
+    def times(self, i: int) -> FrameTimes | None:
+        """Return the times of the scan and its images; None = unknown. Raises DataError if they are damaged."""
         return None
 
     def derived(self, i: int, kind: str, camera: str) -> DenseFiles:

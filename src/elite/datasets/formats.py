@@ -80,6 +80,21 @@ def read_poses(path: Path) -> Float[np.ndarray, "frames 4 4"]:
     return _frozen(poses)
 
 
+def read_seconds(path: Path) -> Float[np.ndarray, "frames"]:
+    """Read the time of each frame of a sequence, one per line, in seconds.
+
+    Raises:
+        DataError: missing, or with a line that is not a number.
+    """
+    lines = decode_text(read_part(path, "times", TEXT_BYTES), path).split()
+    try:
+        return _frozen(np.array(lines, np.float64))
+    except ValueError as error:
+        raise DataError(
+            f"{path}: expected a time in seconds on each line, found {error}. Copy the file again."
+        ) from error
+
+
 def _frozen(array: np.ndarray) -> np.ndarray:
     """Make an array read-only, since frames share it."""
     array.setflags(write=False)

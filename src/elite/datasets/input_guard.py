@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import call
-from typing import Any
+from typing import Any, get_args
 
 from elite.datasets.base import Dataset
 from elite.datasets.doubts import FEWEST, Doubt, Kind, ground_doubts, no_return_doubts, remission_doubts, volume_doubts
@@ -20,6 +20,7 @@ from elite.sensor import SensorSpec, load_sensor
 from elite.types import Scan
 
 Read = Callable[[Callable[[], Any]], Any]  # runs a step that reads files, and returns its result
+GUARDED: tuple[str, ...] = get_args(Kind)
 
 _SAME_SCENE = 0.2  # relative change of the numbers of obstacle points between two scans of the same scene
 _EVERY, _FIRST = 20, 10  # the ground is fitted in the first ten scans, then in every twentieth scan

@@ -32,6 +32,19 @@ class ImageRef(NamedTuple):
 
 
 @dataclass(frozen=True)
+class FrameTimes:
+    """Times of the recordings of a frame, in seconds of one clock.
+
+    Attributes:
+        scan: of the scan, the moment that its points refer to.
+        images: of the images, by camera, where they are known.
+    """
+
+    scan: float
+    images: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class FrameFiles:
     """Files of one frame. They need not exist: a frame may lack labels or images.
 

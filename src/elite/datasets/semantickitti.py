@@ -11,10 +11,10 @@ from jaxtyping import Float32, Float64, Int64, UInt16
 
 from elite.beams import Beams
 from elite.datasets.base import Dataset
-from elite.datasets.formats import read_cam_velo, read_cameras, read_poses
+from elite.datasets.formats import read_cam_velo, read_cameras, read_poses, read_seconds
 from elite.datasets.frame_files import list_frames
 from elite.datasets.point_label_files import read_point_labels
-from elite.datasets.records import ImageRef, PointLabels, Selection, object_ids
+from elite.datasets.records import FrameTimes, ImageRef, PointLabels, Selection, object_ids
 from elite.datasets.scan_files import count_points, read_points, read_rings, read_scan
 from elite.datasets.selecting import check_cameras
 from elite.errors import DataError
@@ -194,6 +194,12 @@ class SemanticKITTI(Dataset):
             )
         return poses[int(name)] @ _cached_cam_velo(calibration) @ self.sensor.from_ours
 
+    def times(self, i: int) -> FrameTimes | None:
+        sequence, name = self.ids[i]
+        path = self.layout.times(sequence)
+        seconds = _cached_seconds(path) if path.exists() else ()
+        return FrameTimes(float(seconds[int(name)])) if int(name) < len(seconds) else None
+
     def derived(self, i: int, kind: str, camera: str) -> DenseFiles:
         folder = f"{camera}_{kind}"
         return self.layout_of(folder).dense_files(*self.ids[i], folder)
@@ -220,6 +226,7 @@ class SemanticKITTI(Dataset):
 
 _cached_cameras = lru_cache(maxsize=64)(read_cameras)
 _cached_poses = lru_cache(maxsize=64)(read_poses)
+_cached_seconds = lru_cache(maxsize=64)(read_seconds)
 _cached_cam_velo = lru_cache(maxsize=64)(read_cam_velo)
 
 

@@ -17,7 +17,7 @@ from elite.datasets.described.poses import PoseTable, read_pose_table
 from elite.datasets.formats import read_cameras
 from elite.datasets.label_files import read_ids
 from elite.datasets.reader import GENERATED, Reader
-from elite.datasets.records import FrameFiles
+from elite.datasets.records import FrameFiles, FrameTimes
 from elite.datasets.scan_files import count_points, read_field, read_points, read_rings, read_scan
 from elite.errors import DataError
 from elite.paths import expanded
@@ -175,6 +175,14 @@ class Described(Reader):
         if (table := self._poses(sequence)) is None:
             return None
         return table.of(self._row[self.ids[i]], self._listings[sequence].scan_times.get(name))
+
+    def times(self, i: int) -> FrameTimes | None:
+        sequence, name = self.ids[i]
+        listing = self._listings[sequence]
+        if name not in listing.scan_times:
+            return None
+        images = {camera: times[name] for camera, times in listing.image_times.items() if name in times}
+        return FrameTimes(listing.scan_times[name], images)
 
     def _poses(self, sequence: str) -> PoseTable | None:
         if self.description.poses is None:

@@ -15,7 +15,7 @@ from elite.datasets.nuscenes.splits import select_scenes, splits
 from elite.datasets.nuscenes.table_cache import open_tables
 from elite.datasets.nuscenes.tables import CAMERAS, CHANNELS, Tables
 from elite.datasets.point_label_files import read_point_labels
-from elite.datasets.records import FrameId, ImageRef, PointLabels, Selection, object_ids
+from elite.datasets.records import FrameId, FrameTimes, ImageRef, PointLabels, Selection, object_ids
 from elite.datasets.scan_files import count_points, read_points, read_rings, read_scan
 from elite.datasets.selecting import check_cameras
 from elite.errors import ConfigError, DataError
@@ -252,6 +252,11 @@ class NuScenes(Dataset):
         return keyframe.tables.pose_at(keyframe.tables.keyframes, (keyframe.row, 0)) @ self.sensor.from_ours
 
     # ---- sweeps ----
+
+    def times(self, i: int) -> FrameTimes:
+        keyframe = self._frames[i]
+        seconds = keyframe.tables.keyframes.times[keyframe.row] / 1e6
+        return FrameTimes(float(seconds[0]), {c: float(seconds[CHANNELS.index(c)]) for c in keyframe.cameras})
 
     def _past_rows(self, i: int) -> range:
         """Rows of the scans before the keyframe, in its scene; the latest last."""

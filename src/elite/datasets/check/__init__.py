@@ -1,0 +1,9 @@
+"""Check of a data set: the faults of all its files, a survey of its sensors, and a verdict in words."""
+
+from elite.datasets.check.advice import Advice, advise
+from elite.datasets.check.files import SequenceReport, check
+from elite.datasets.check.survey import Survey, survey
+from elite.datasets.check.tables import survey_tables
+from elite.datasets.check.verdict import Verdict, judge
+
+__all__ = ["Advice", "SequenceReport", "Survey", "Verdict", "advise", "check", "judge", "survey", "survey_tables"]

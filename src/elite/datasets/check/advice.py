@@ -1,0 +1,235 @@
+"""Advice in words: deviations of a survey from the description of the data set."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from elite.datasets.check.alignment import Alignment
+from elite.datasets.check.beam_pattern import matching_sensor
+from elite.datasets.check.camera_measures import CameraMeasures
+from elite.datasets.check.label_ids import foreign_ids
+from elite.datasets.check.orientation import axis_words, quarter_turn
+from elite.datasets.check.scan_measures import ScanMeasures
+from elite.datasets.check.survey import Survey
+from elite.sensor import SensorSpec
+from elite.taxonomy import Taxonomy
+
+_TURNED = 30.0  # degrees between x and the direction of motion
+_UNUSUAL = 0.001  # share of points with a remission outside 0..1
+_DARK = 0.05  # largest remission
+_NO_RETURN, _DUPLICATES = 0.01, 0.02  # shares of points
+_HEIGHT_M, _TILT = 0.3, 6.0
+_BEAMS, _STEP = 0.15, 0.15  # relative deviations
+_CHANCE, _CLEAR, _BETTER = 2.0, 2.5, 1.0  # standard deviations of the scores of shifted projections
+_OFFSET_S = 0.1
+_FEWEST_EDGES = 50
+
+
+@dataclass(frozen=True)
+class Advice:
+    """A deviation from the description.
+
+    Attributes:
+        kind: of the doubtful property, as in ``elite.datasets.input_guard``, or another word.
+        message: the expected and the found value, and a remedy.
+        is_certain: whether the description or the files are to be changed; otherwise the user is to look at a picture.
+    """
+
+    kind: str
+    message: str
+    is_certain: bool = True
+
+
+def advise(survey: Survey, sensor: SensorSpec, taxonomy: Taxonomy) -> list[Advice]:
+    """Compare a survey with the description of the sensor and the classes; most harmful deviations first."""
+    found: list[Advice] = []
+    if (scans := survey.scans) is not None:
+        found += [*_unit(survey), *_axes(survey, sensor), *_remission(scans, sensor)]
+    found += _labels(survey, taxonomy)
+    if scans is not None:
+        found += _returns(scans, sensor)
+    for name, camera in survey.cameras.items():
+        found += _camera(name, camera)
+    if scans is not None and not any(advice.kind in ("unit", "axes") for advice in found):
+        found += [*_height(scans, sensor), *_beams(scans, sensor)]
+    return sorted(found, key=lambda advice: not advice.is_certain)
+
+
+def _unit(survey: Survey) -> Iterator[Advice]:
+    if survey.unit is not None and survey.scans is not None:
+        divisor, name = survey.unit
+        remedy = f"Divide x, y and z by {divisor}" if divisor else "Convert the scans to metres in the sensor frame"
+        yield Advice(
+            "unit",
+            f"scans: expected metres, found distances of up to {survey.scans.ranges[2]:,.0f} (99 % of the points), in "
+            f"{name}. {remedy}.",
+        )
+
+
+def _axes(survey: Survey, sensor: SensorSpec) -> Iterator[Advice]:
+    """Axes by the ground, and by the direction of motion."""
+    turn = np.eye(3) if survey.turn is None else survey.turn
+    heading = survey.heading if survey.turn is None else None
+    is_turned = heading is not None and abs(heading) > _TURNED
+    if survey.turn is None and not is_turned:
+        return
+    if is_turned and heading is not None:
+        turn = quarter_turn(heading)
+    found = f"the vehicle moves {_direction(heading)}" if heading is not None else "the ground is not below the sensor"
+    yield Advice(
+        "axes",
+        f"sensor.axes: expected x forward, y left, z up, found that {found}. Set 'axes: "
+        f"{axis_words(turn @ sensor.to_ours)}' in the description of the sensor, or turn the points.",
+    )
+
+
+def _direction(heading: float) -> str:
+    """Direction in words, of degrees to the left of x."""
+    side = "left" if heading > 0 else "right"
+    return "backwards (along -x)" if abs(heading) > 150 else f"{abs(heading):.0f} degrees to the {side} of x"
+
+
+def _remission(scans: ScanMeasures, sensor: SensorSpec) -> Iterator[Advice]:
+    if "remission" not in sensor.columns:
+        return
+    highest = sensor.remission_max * scans.remission[-1]
+    expected = f"sensor.intensity: expected 0..{sensor.remission_max:g}, found up to {highest:.4g}."
+    bright = sensor.remission_max * scans.bright
+    if scans.unusual > _UNUSUAL or 0 < scans.bright < _DARK:
+        yield Advice(
+            "remission",
+            f"{expected} Set 'intensity: {{max: {nice_maximum(bright)}}}' in the description of the sensor.",
+        )
+    elif scans.remission[0] == scans.remission[-1]:
+        yield Advice(
+            "remission",
+            f"{expected} All points are equal: name another field ('intensity: {{field: reflectivity}}').",
+            is_certain=False,
+        )
+
+
+def nice_maximum(value: float) -> str:
+    """Largest value of an intensity, from one that almost no point exceeds: 255, or the next two-digit number."""
+    if 2 < value <= 255:
+        return "255"
+    power = 10.0 ** (math.floor(math.log10(max(value, 1e-6))) - 1)
+    return f"{math.ceil(round(value / power, 6)) * power:g}"
+
+
+def _labels(survey: Survey, taxonomy: Taxonomy) -> Iterator[Advice]:
+    if (message := foreign_ids(survey.ids, taxonomy)) is not None:
+        yield Advice("ids", f"labels: {message}")
+    for name, height in survey.raised.items():
+        yield Advice(
+            "ids",
+            f"labels: expected {name} on the ground, found half of its points {height:.1f} m or more above it. Check "
+            "that the ids in the files are those of 'names', not of another labelling.",
+        )
+
+
+def _returns(scans: ScanMeasures, sensor: SensorSpec) -> Iterator[Advice]:
+    if sensor.missing_returns:
+        return
+    if scans.no_return > _NO_RETURN and sensor.no_return == "keep":
+        yield Advice(
+            "no-returns",
+            f"scans: expected measured points, found {scans.no_return:.0%} at the origin or not finite. Set "
+            "'no_return: drop' in the description of the sensor.",
+        )
+    if scans.duplicates > _DUPLICATES:
+        yield Advice(
+            "duplicates",
+            f"scans: expected each point once, found {scans.duplicates:.0%} with the coordinates of another one. "
+            "Remove the copies, or beams without a return, from scans and labels.",
+        )
+
+
+def _camera(name: str, camera: CameraMeasures) -> Iterator[Advice]:
+    found = camera.alignment
+    if found is None or found.points < _FEWEST_EDGES:
+        return
+    best, offset = found.sigmas(found.best_score), camera.best_offset
+    if offset is not None and abs(offset) >= _OFFSET_S and _is_later(found, camera, offset):
+        when = "later" if offset > 0 else "earlier"
+        yield Advice(
+            "times",
+            f"cameras.{name}: expected images at their stated times, found that they match best {abs(offset):.2f} s "
+            f"{when}. Add {offset:+.2f} s to the times of the images, or check the clocks.",
+        )
+    elif best >= _CLEAR and best - found.sigmas(found.near_score) >= _BETTER:
+        yield Advice(
+            "alignment",
+            f"cameras.{name}: expected depth edges on image edges, found the best match {_shift(found.best)}. Check "
+            "T_cam_lidar, K, the lens, the size of the images and the times, and look at --pictures.",
+        )
+    elif found.sigmas(found.near_score) < _CHANCE:
+        yield Advice(
+            "alignment",
+            f"cameras.{name}: expected depth edges on image edges, found a match near chance (score {found.score:.2f}, "
+            f"chance {found.chance:.2f} ± {found.spread:.2f}). Look at --pictures: vegetation gives no edges, and a "
+            "wrong calibration gives none either.",
+            is_certain=False,
+        )
+
+
+def _is_later(found: Alignment, camera: CameraMeasures, offset: float) -> bool:
+    """Whether another time matches clearly better than the stated one, and than another direction."""
+    score = camera.offsets[offset]
+    gained = found.sigmas(score) - found.sigmas(camera.offsets[0.0])
+    return found.sigmas(score) >= _CLEAR and gained >= _BETTER and score >= found.near_score
+
+
+def _shift(best: tuple[float, float]) -> str:
+    """Shift (degrees to the right, degrees down) in words."""
+    right, down = best
+    parts = [f"{abs(right):.1f} degrees to the {'right' if right > 0 else 'left'}"] if right else []
+    parts += [f"{abs(down):.1f} degrees {'down' if down > 0 else 'up'}"] if down else []
+    return " and ".join(parts)
+
+
+def _height(scans: ScanMeasures, sensor: SensorSpec) -> Iterator[Advice]:
+    if scans.ground is None:
+        return
+    if sensor.height is not None and abs(scans.ground + sensor.height) > _HEIGHT_M:
+        yield Advice(
+            "height",
+            f"sensor.height: expected the ground at z = {-sensor.height:.2f} m, found it at {scans.ground:.2f} m. Set "
+            f"'height: {-scans.ground:.2f}' in the description of the sensor, and train with --grid.heights ground.",
+        )
+    if scans.tilt is not None and scans.tilt > _TILT:
+        yield Advice(
+            "tilt",
+            f"scans: expected level ground, found it tilted by {scans.tilt:.0f} degrees. Rotate the points (and "
+            "T_cam_lidar) so that z is up, unless the road is steep.",
+            is_certain=False,
+        )
+
+
+def _beams(scans: ScanMeasures, sensor: SensorSpec) -> Iterator[Advice]:
+    if scans.beams is None or scans.lowest is None or scans.highest is None:
+        return
+    count, stated = round(scans.beams), len(sensor.elevations)
+    likely = matching_sensor(count, scans.lowest, scans.highest)
+    if stated and abs(count - stated) > _BEAMS * stated:
+        remedy = f"Set 'preset: {likely}'" if likely else "Set the elevations"
+        yield Advice(
+            "beams",
+            f"sensor: expected {stated} beams, found {count} from {scans.lowest:.1f} to {scans.highest:.1f} degrees. "
+            f"{remedy} in the description of the sensor.",
+        )
+    elif not stated and likely:
+        yield Advice(
+            "beams",
+            f"sensor: expected a description of the beams, found none. Set 'preset: {likely}', whose {count} beams "
+            "have these elevations, for the occlusion test of images.",
+            is_certain=False,
+        )
+    step = sensor.azimuth_step
+    if stated and step and scans.azimuth_step and abs(scans.azimuth_step - step) > _STEP * step:
+        yield Advice(
+            "azimuth",
+            f"sensor.azimuth_step: expected {step:g} degrees, found {scans.azimuth_step:.3f}. Set 'azimuth_step: "
+            f"{scans.azimuth_step:.3f}' in the description of the sensor.",
+        )

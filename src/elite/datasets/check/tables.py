@@ -1,0 +1,83 @@
+"""Tables of a survey as lines of text."""
+
+from collections.abc import Iterator, Sequence
+
+from elite.datasets.check.camera_measures import CameraMeasures
+from elite.datasets.check.scan_measures import ScanMeasures
+from elite.datasets.check.survey import Survey
+from elite.sensor import SensorSpec
+
+_UNKNOWN = "-"
+_Rows = list[tuple[str, ...]]
+
+
+def survey_tables(survey: Survey, sensor: SensorSpec) -> Iterator[str]:
+    """Yield the lines of the tables of the sensor and of the cameras, each after an empty one."""
+    yield ""
+    yield (
+        f"{survey.labelled:,} labelled, {survey.unlabelled:,} unlabelled scans"
+        + ("; --config few-labels trains on both" if survey.labelled and survey.unlabelled else "")
+        + f" (measured: {len(survey.frames)})"
+    )
+    if survey.scans is not None:
+        yield ""
+        yield from _aligned(
+            [("sensor", "found", f"stated ({sensor.name})"), *_sensor_rows(survey, survey.scans, sensor)]
+        )
+    if survey.cameras:
+        yield ""
+        yield from _aligned([_CAMERA_HEAD, *(_camera_row(name, camera) for name, camera in survey.cameras.items())])
+
+
+def _sensor_rows(survey: Survey, scans: ScanMeasures, sensor: SensorSpec) -> _Rows:
+    beams = _UNKNOWN if scans.beams is None else f"{scans.beams:.0f}, {scans.lowest:.1f} to {scans.highest:.1f} degrees"
+    ends = sensor.elevations
+    return [
+        ("points", f"{scans.stored:,.0f}, of which {scans.kept:.1%} are kept", ""),
+        ("no returns", f"{scans.no_return:.1%}", "part of the files" if sensor.missing_returns else sensor.no_return),
+        ("duplicates", f"{scans.duplicates:.1%}", ""),
+        ("distance (m)", _quantiles(scans.ranges), _number(sensor.range, "up to {:g}")),
+        ("remission", _quantiles(scans.remission, digits=3), "0 to 1"),
+        ("ground (m)", _number(scans.ground, "{:.2f}"), _number(sensor.height and -sensor.height, "{:.2f}")),
+        ("tilt (degrees)", _number(scans.tilt, "{:.1f}"), ""),
+        ("beams", beams, f"{len(ends)}, {ends[0]:.1f} to {ends[-1]:.1f} degrees" if ends else _UNKNOWN),
+        ("azimuth step", _number(scans.azimuth_step, "{:.3f} degrees"), _number(sensor.azimuth_step, "{:.3f} degrees")),
+        ("motion", _number(survey.heading, "{:.0f} degrees to the left of x"), "along x"),
+    ]
+
+
+_CAMERA_HEAD = (
+    *("camera", "images", "after scan (ms)", "looks left (degrees)", "points in image"),
+    *("alignment (chance)", "best shift (degrees)", "best time (s)"),
+)
+
+
+def _camera_row(name: str, camera: CameraMeasures) -> tuple[str, ...]:
+    low, middle, high = (f"{1000 * gap:.0f}" for gap in camera.gaps or (0.0, 0.0, 0.0))
+    found = camera.alignment
+    return (
+        name,
+        f"{camera.images:,} of {camera.frames:,}",
+        f"{middle} ({low} to {high})" if camera.gaps else _UNKNOWN,
+        _number(camera.looks, "{:.0f}"),
+        _UNKNOWN if camera.share is None else f"{camera.share:.1%}",
+        f"{found.score:.2f} ({found.chance:.2f} ± {found.spread:.2f})" if found else _UNKNOWN,
+        f"{found.best[0]:+.2f} right, {found.best[1]:+.2f} down" if found else _UNKNOWN,
+        _number(camera.best_offset, "{:+.2f}"),
+    )
+
+
+def _number(value: float | None, form: str) -> str:
+    return _UNKNOWN if value is None else form.format(value)
+
+
+def _quantiles(values: Sequence[float], digits: int = 1) -> str:
+    low, middle, high, largest = (f"{value:,.{digits}f}" for value in values)
+    return f"{middle} (1 %: {low}, 99 %: {high}, largest: {largest})"
+
+
+def _aligned(rows: _Rows) -> Iterator[str]:
+    """Columns of equal widths."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(f"{cell:{width}s}" for cell, width in zip(row, widths, strict=True)).rstrip()
