@@ -72,6 +72,6 @@ def is_machine_fault(error: BaseException) -> bool:
     return (isinstance(error, RuntimeError) and has_failed) or is_out_of_memory(error)
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """Return the first line of another library's error, short enough for a message of elite."""
     return (str(error).splitlines() or [type(error).__name__])[0][:160]

@@ -27,6 +27,7 @@ from elite.geometry import pinhole, project
 from elite.layout import SPLITS, Layout, parse_frames, parse_names, parse_sequences
 from elite.student import SPVCNN, load_student, save_student
 from elite.types import Scan, SegmentationResult
+from tests.fuzz import own_data
 from tests.support.scans import CALIBRATION, RAW_IDS, random_scan, write_frame
 from tests.support.semantickitti import HDL_64E, KITTI
 
@@ -341,7 +342,7 @@ def use_nuscenes_submission(folder: Path) -> None:
 class Stub:
     """A student that calls everything a car."""
 
-    taxonomy = KITTI
+    taxonomy, sensor = KITTI, HDL_64E
 
     def segment(self, scan: Scan, source: object = "") -> SegmentationResult:
         return SegmentationResult(np.ones(len(scan), np.uint8), np.ones(len(scan), np.float32), KITTI.names)
@@ -760,6 +761,9 @@ TARGETS: dict[str, Target] = {
     "nuscenes-frame": Target(make_nuscenes_frame, use_nuscenes_frame),
     "nuscenes-copy": Target(make_nuscenes_copy, use_nuscenes_copy),
     "nuscenes-submission": Target(make_nuscenes_submission, use_nuscenes_submission),
+    "point-files": Target(own_data.make_point_files, own_data.use_point_files),
+    "described": Target(own_data.make_described, own_data.use_described),
+    "own-tables": Target(own_data.make_tables, own_data.use_tables),
     "stream": Target(make_stream, use_stream),
     "student": Target(make_student, use_student),
     "training-checkpoint": Target(make_training_checkpoint, use_student),

@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 from jaxtyping import Integer
@@ -52,7 +53,7 @@ def _npy(path: Path) -> np.ndarray:
         ids = np.load(io.BytesIO(data), allow_pickle=False)
         if ids.dtype.kind not in "iu":
             raise ValueError(f"{ids.dtype} numbers")
-    except (ValueError, EOFError, OSError, MemoryError, SyntaxError) as error:
+    except (ValueError, EOFError, OSError, MemoryError, SyntaxError, TokenError) as error:
         raise DataError(
             f"{path}: expected a .npy file of integers, found {first_line(error)}. Export the labels again."
         ) from error

@@ -1,6 +1,7 @@
 """Decoders of the file formats of points."""
 
 import io
+import struct
 import warnings
 import zipfile
 from collections.abc import Callable, Sequence
@@ -13,6 +14,11 @@ from elite.errors import DataError, first_line, require_extra
 from elite.files import SCAN_BYTES, read_file
 from elite.point_files.fields import PointFields, fields_of
 
+# Size of the header of a .las file, and positions in it (LAS 1.4 specification, ASPRS 2019).
+_LAS_HEADER, _LAS_MINOR, _LAS_START, _LAS_FORMAT, _LAS_SIZE = 227, 25, 96, 104, 105
+_LAS_14_HEADER, _LAS_14_COUNT = 375, 247
+_LAS_COMPRESSED = 0x80  # bit of the point format
+_MOST_COMPRESSED = 200  # ratio of sizes; real scans reach 20
 _REMEDY = "Copy the file again, or export it in another format."
 
 
@@ -62,7 +68,10 @@ def _decoded(decode: Callable[[], Any]) -> Any:
         return decode()
     except MemoryError as error:
         raise _Damaged("a header that claims more points than fit in memory") from error
-    except Exception as error:
+    except BaseException as error:
+        is_panic = type(error).__name__ == "PanicException"  # of a library in Rust; not an Exception
+        if not isinstance(error, Exception) and not is_panic:
+            raise
         raise _Damaged(f"a damaged one ({first_line(error)})") from error
 
 
@@ -84,7 +93,10 @@ def _npz(data: bytes, path: Path, columns: Sequence[str]) -> PointFields:
             if sum(info.file_size for info in archive.infolist()) > SCAN_BYTES:
                 raise ValueError(f"arrays of more than {SCAN_BYTES:,} bytes")
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
+            found = {name: arrays[name] for name in arrays.files}
+        if other := [name for name, array in found.items() if not isinstance(array, np.ndarray)]:
+            raise ValueError(f"a member '{other[0]}' that is not an array")
+        return found
 
     arrays = _decoded(load)
     if "points" in arrays:
@@ -126,14 +138,49 @@ def _las(data: bytes, path: Path, columns: Sequence[str]) -> PointFields:
         require_extra(package, "formats", needed_for=f"{path.suffix} files")
     import laspy
 
+    _check_las(data)
+
     def load() -> PointFields:
-        las = laspy.read(io.BytesIO(data))
+        las = laspy.read(io.BytesIO(data), laz_backend=laspy.LazBackend.Lazrs)
         others = [name for name in las.point_format.dimension_names if name.lower() not in ("x", "y", "z")]
         values = {name: np.asarray(las[name]) for name in others}
         xyz = {axis: np.asarray(getattr(las, axis), np.float64) for axis in "xyz"}
         return PointFields(xyz | {name: v for name, v in values.items() if v.ndim == 1}, (len(xyz["x"]),))
 
     return _decoded(load)
+
+
+def _check_las(data: bytes) -> None:
+    """Check the numbers of points and chunks that a file claims. Libraries allocate memory for them.
+
+    lazrs ends the process if that fails. In a .laz file, the first eight bytes of the points are the position of the
+    chunk table, whose second word is the number of chunks (LASzip, Isenburg 2013).
+
+    Raises:
+        _Damaged: the file is too short for them.
+    """
+    if len(data) < _LAS_HEADER or not data.startswith(b"LASF"):
+        raise _Damaged("no header of one")
+    (start,), (size, count) = struct.unpack_from("<I", data, _LAS_START), struct.unpack_from("<HI", data, _LAS_SIZE)
+    if data[_LAS_MINOR] >= 4 and len(data) >= _LAS_14_HEADER:
+        count = max(count, struct.unpack_from("<Q", data, _LAS_14_COUNT)[0])
+    is_packed = bool(data[_LAS_FORMAT] & _LAS_COMPRESSED)
+    if count * size > min(SCAN_BYTES, len(data) * (_MOST_COMPRESSED if is_packed else 1)):
+        raise _Damaged(f"a header that claims {count} points of {size} bytes in {len(data)} bytes")
+    if is_packed:
+        _check_chunks(data, start)
+
+
+def _check_chunks(data: bytes, start: int) -> None:
+    if start + 8 > len(data):
+        raise _Damaged(f"points that begin after its {len(data)} bytes")
+    (table,) = struct.unpack_from("<q", data, start)
+    if table == -1:  # a stream could not go back to write it; the position is at the end of the file
+        (table,) = struct.unpack_from("<q", data, len(data) - 8)
+    if not start + 8 <= table <= len(data) - 8:
+        raise _Damaged(f"a table of chunks at byte {table} of {len(data)}")
+    if (chunks := struct.unpack_from("<I", data, table + 4)[0]) > len(data) - start:
+        raise _Damaged(f"{chunks} chunks of points in {len(data)} bytes")
 
 
 SUFFIXES = {".bin": _bin, ".npy": _npy, ".npz": _npz, ".pcd": _pcd, ".ply": _ply, ".las": _las, ".laz": _las}

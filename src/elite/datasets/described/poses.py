@@ -1,5 +1,6 @@
 """Poses of the LiDAR of a described data set, by scan or by time."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from elite.errors import DataError
 from elite.files import TEXT_BYTES
 
 _PER_SCAN, _PER_TIME = 12, 8  # numbers in a line
+_LARGEST = 1e12  # metres and seconds
 _OUTSIDE_S = 0.1  # seconds before the first and after the last pose for which it is used
 
 
@@ -108,8 +110,8 @@ def _row(line: str, path: Path, number: int) -> list[float]:
         values = [float(word) for word in line.split()]
     except ValueError:
         values = []
-    length = float(np.linalg.norm(values[4:])) if len(values) == _PER_TIME else 0
-    if not (np.isfinite(values).all() and abs(length - 1) < 1e-2):
+    length = math.hypot(*values[4:]) if len(values) == _PER_TIME else 0
+    if not (all(abs(value) < _LARGEST for value in values) and abs(length - 1) < 1e-2):
         raise DataError(
             f"{path}, line {number}: expected time x y z and a quaternion qx qy qz qw of length 1, found "
             f"'{line.strip():.80}'. Correct the line."
