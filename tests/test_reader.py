@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from elite.data.label_budget import labelled_scans
 from elite.datasets import Dataset, FrameFiles, FrameId, Reader, Selection, open_dataset
 from elite.datasets.dense_labels import read_dense_files
 from elite.errors import ConfigError, DataError
@@ -129,6 +130,12 @@ def test_reader_reads_generated_labels_in_place_of_its_own(trams: Path, tmp_path
     assert labels is not None
     assert {*labels.classes} == {5}
     assert {*labels.objects} == {5 << 16 | 5}
+
+
+def test_share_of_the_labels_is_evenly_spaced_in_time_whatever_the_names(trams: Path) -> None:
+    dataset = Trams(trams, "market,depot")
+    expected = [f"depot/{DEPOT[0]}", f"depot/{DEPOT[2]}", f"market/{MARKET[1]}"]
+    assert [str(dataset.ids[i]) for i in labelled_scans(dataset, 0.5)] == expected
 
 
 def save(part: str, change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], object]:

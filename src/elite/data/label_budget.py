@@ -76,12 +76,14 @@ class LabelBudget:
 
 
 def labelled_scans(frames: Dataset, fraction: float) -> list[int]:
-    """Indices of a fraction of the labelled scans, evenly spaced in the order of sequence and name.
+    """Indices of a fraction of the labelled scans, evenly spaced in the order of sequence and time.
+
+    Names of frames need not have the order of time, but the frames of a sequence have it.
 
     Raises:
         DataError: no scan has labels.
     """
-    order = sorted(frames.labelled(), key=lambda i: frames.ids[i])
+    order = sorted(frames.labelled(), key=lambda i: (frames.ids[i].sequence, i))
     if not order:
         raise DataError(
             f"no scan of sequences {frames.selection.sequences or 'all'} has a file in '{frames.selection.labels}'; "
