@@ -19,6 +19,7 @@ from elite.data.dataset import TrainingSet
 from elite.datasets import SemanticKITTI
 from elite.datasets.dense_labels import read_dense
 from elite.errors import ConfigError, DataError, OutputError
+from elite.figures import stack_panels
 from elite.layout import Layout
 from elite.pictures import palette, tinted
 from elite.pseudo_labels import generate, label_image, open_proposer
@@ -341,25 +342,32 @@ def test_generate_with_pictures_writes_one_per_image_once(drive: Path, tmp_path:
     (picture, _) = pictures = sorted(tmp_path.rglob("pictures/*.png"))
     before = [path.stat().st_mtime_ns for path in pictures]
     with Image.open(picture) as image:
-        assert image.width == 300
-        assert image.height > 5 * (90 + 30)  # five panels with titles, and a legend
+        assert image.width == 2 * 300  # enlarged, so that the titles fit
+        assert image.height > 5 * (2 * 90 + 30)  # five panels with titles, and a legend
     assert run(drive, tmp_path, "--frames", "0", "--cameras", "image_2", "--pictures") == 0
     assert [path.stat().st_mtime_ns for path in pictures] == before
 
 
 def test_picture_of_other_classes_has_their_colours():
-    label = np.repeat(np.array([[1, 4, 0]], np.uint8), 30, 0).repeat(80, 1)
-    pixel = np.array([[15, 40], [15, 120]])
+    label = np.repeat(np.array([[1, 4, 0]], np.uint8), 30, 0).repeat(160, 1)
+    pixel = np.array([[15, 80], [15, 240]])
     labels = np.array([1, 4], np.uint8)
-    seeds = Seeds(pixel, np.arange(2), np.ones(2), labels, np.zeros(2, np.uint16), (30, 240))
+    seeds = Seeds(pixel, np.arange(2), np.ones(2), labels, np.zeros(2, np.uint16), (30, 480))
     regions = Regions(label[None] == 1, np.zeros(1, int), np.ones(1), np.ones(1))
-    image = np.full((30, 240, 3), 100, np.uint8)
-    drawn = picture(image, seeds, regions, DenseLabel(label, np.zeros((30, 240), np.uint16), 1), FIVE)
+    image = np.full((30, 480, 3), 100, np.uint8)
+    drawn = picture(image, seeds, regions, DenseLabel(label, np.zeros((30, 480), np.uint16), 1), FIVE)
     colors = palette(FIVE)
     points, pseudo = drawn[60 + 30 : 120], drawn[4 * 60 - 30 : 4 * 60]
     assert [(points == colors[i]).all(axis=2).any() for i in range(6)] == [False, True, False, False, True, False]
     np.testing.assert_array_equal(pseudo, tinted(image, label, colors))
     assert [(drawn[300:] == colors[i]).all(axis=2).any() for i in range(6)] == [False, True, False, False, True, False]
+
+
+def test_picture_of_a_small_image_is_enlarged_by_a_whole_factor():
+    image = np.arange(4 * 150 * 3, dtype=np.uint8).reshape(4, 150, 3)
+    drawn = stack_panels({"a title that does not fit into 150 pixels": image}, [], FIVE)
+    np.testing.assert_array_equal(drawn[30::3, ::3], image)
+    assert drawn.shape == (30 + 3 * 4, 3 * 150, 3)
 
 
 def test_lifted_labels_keep_known_labels_and_add_those_of_the_image(drive: Path, tmp_path: Path):

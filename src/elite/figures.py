@@ -22,6 +22,7 @@ from matplotlib.patches import Circle, Patch, Polygon  # noqa: E402
 from matplotlib.patheffects import withStroke  # noqa: E402
 
 _DPI = 100
+_NARROWEST = 440  # pixels of the longest title of a panel
 _NAME = 40  # characters of a class name; longer ones are cut
 
 
@@ -143,9 +144,14 @@ def _label(canvas: PixelCanvas, x: float, y: float, text: str, unit: float) -> N
 
 def stack_panels(
     panels: Mapping[str, UInt8[np.ndarray, "h w 3"]], classes: Sequence[int], taxonomy: Taxonomy
-) -> UInt8[np.ndarray, "rows w 3"]:
-    """Images of one size below each other, each under its title, and a legend of ``classes`` (train ids)."""
+) -> UInt8[np.ndarray, "rows columns 3"]:
+    """Images of one size below each other, each under its title, and a legend of ``classes`` (train ids).
+
+    Small images are enlarged by a whole factor, so that the titles fit.
+    """
     title, row = 30, 24
+    factor = max(1, -(-_NARROWEST // next(iter(panels.values())).shape[1]))
+    panels = {text: image.repeat(factor, axis=0).repeat(factor, axis=1) for text, image in panels.items()}
     height, width = next(iter(panels.values())).shape[:2]
     names = [shortened(taxonomy.names[i], _NAME) for i in classes]
     columns = max(1, width // max(140, 36 + 8 * max(map(len, names), default=0)))
