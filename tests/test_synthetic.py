@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 
 from elite import geometry
-from elite.datasets import SemanticKITTI
+from elite.cli import main
+from elite.datasets import SemanticKITTI, open_dataset
 from elite.datasets.dense_labels import read_dense
 from elite.datasets.formats import split_label
 from elite.errors import ConfigError
@@ -116,6 +117,24 @@ def test_render_drive_rerun_regenerates_incomplete_frames_only(drive):
 def test_render_drive_any_worker_count_gives_the_same_files(drive, tmp_path):
     render_drive(tmp_path / "two", TINY, workers=2, progress=False)
     assert digests(tmp_path / "two") == digests(drive.root)
+
+
+def test_drive_with_cameras_around_the_vehicle_describes_itself(tmp_path):
+    """Points of the described data set have the labels of the pixels that they are projected to."""
+    small = ["--sequences", "1", "--frames", "1", "--image-width", "320", "--image-height", "200", "--workers", "1"]
+    with short_streets():
+        assert main(["synth", "-o", str(tmp_path / "d"), "--sensor", "vlp-32c", "--cameras", "front,left", *small]) == 0
+    dataset = open_dataset(tmp_path / "d")
+    assert (dataset.sequences, dataset.cameras, dataset.sensor.name) == (("00", "08"), ("front", "left"), "vlp-32c")
+    assert dataset.unused == ()
+    frame = dataset[0]
+    for around in frame.cameras:
+        pairs = point_pixel_pairs(frame.scan.points, around, 200, 320)
+        files = dataset.derived(0, "labels", around.name)
+        semantic = np.asarray(Image.open(files.semantic))[tuple(pairs.pixel.T)]
+        assert len(pairs) > 500
+        assert (semantic == dataset.raw_labels(0)[pairs.point]).mean() > 0.85
+    np.testing.assert_allclose(dataset.pose(0), np.eye(4), atol=1e-9)
 
 
 def test_render_drive_over_other_settings_or_files_is_refused(drive, tmp_path):

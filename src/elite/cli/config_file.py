@@ -68,11 +68,15 @@ def settings_of(
 def typed_value(text: str, kind: Any, name: str) -> Any:
     """Return the value of a setting that was typed on the command line, in the form that its type takes.
 
+    A list of texts may lack its brackets: ``front,left``.
+
     Raises:
         ConfigError: not YAML, or a group of settings in place of a value.
     """
     if _takes_text(kind):
         return None if text == "null" and type(None) in get_args(kind) else text
+    if kind == tuple[str, ...] and not text.startswith("["):
+        text = f"[{text}]"
     try:
         return _Reader("command line", (), ()).value(_compose(text, f"--{name} {text}"), kind, name)
     except RecursionError as error:

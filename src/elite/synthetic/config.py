@@ -5,10 +5,10 @@ from functools import cached_property
 from typing import Any
 
 from elite.errors import ConfigError
-from elite.layout import SPLITS
+from elite.layout import CAMERAS, SPLITS
 from elite.sensor import SensorSpec, load_sensor
 
-CAMERA_NAMES = ("image_2", "image_3")
+CAMERA_NAMES = ("image_2", "image_3", "front", "left", "right", "back")
 HEIGHT, RANGE = 1.73, 80.0  # metres: of the default LiDAR, and of a sensor that states none
 _BEAMS, _AZIMUTHS = 64, 2048
 
@@ -44,7 +44,8 @@ class DriveConfig:
         height: mounting height of ``sensor`` above the road, in metres; by default its own, or 1.73.
         image_width: image width in pixels. The intrinsics scale with it.
         image_height: image height in pixels.
-        cameras: cameras: image_2 (left colour), image_3 (right colour) or both.
+        cameras: image_2 (left colour), image_3 (right colour) of KITTI; or front, left, right, back: level cameras
+            around the LiDAR, 80 degrees wide. A drive with the latter has a ``dataset.yaml``.
 
     Raises:
         ConfigError: a value is out of range.
@@ -104,6 +105,11 @@ class DriveConfig:
             height=(given.height or HEIGHT) if self.height is None else self.height,
             range=given.range or RANGE,
         )
+
+    @property
+    def is_described(self) -> bool:
+        """Whether the drive has cameras that SemanticKITTI's layout lacks, and therefore a ``dataset.yaml``."""
+        return not set(self.cameras) <= CAMERAS.keys()
 
     def frame_counts(self) -> dict[str, int]:
         """Sequence -> number of its frames, in the order of rendering."""

@@ -25,6 +25,7 @@ from elite.sensor import write_sensor
 from elite.synthetic.build import build_world, plan_street
 from elite.synthetic.camera import photograph
 from elite.synthetic.config import DriveConfig, differences
+from elite.synthetic.description import POSES, labels_layout, write_description
 from elite.synthetic.lidar import scan
 from elite.synthetic.mesh import load_trimesh
 from elite.synthetic.raycast import Caster, load_embree
@@ -84,7 +85,7 @@ def render_drive(
     """Render a synthetic drive into ``out``; complete frames are kept.
 
     Args:
-        out: root of the data set, in the layout of ``elite.layout``.
+        out: root of the data set, in the layout of ``elite.layout``, with a ``dataset.yaml`` for other cameras.
         config: settings, which are recorded in ``out``/synth.json, and a given sensor in ``out``/sensor.yaml.
         workers: processes, by default one per CPU. The files do not depend on it.
         progress: report the progress.
@@ -106,6 +107,8 @@ def render_drive(
     counts = config.frame_counts()
     for sequence in counts:
         _write_sequence_files(layout, config, sequence)
+    if config.is_described:
+        write_description(layout, config)
     todo = [(s, [i for i in range(n) if not _is_complete(layout, s, i)]) for s, n in counts.items()]
     missing = sum(len(frames) for _, frames in todo)
     with progress_bar(missing, unit="frame", name="synthetic drive", enabled=progress) as advance:
@@ -222,7 +225,8 @@ def render_frame(layout: Layout, config: DriveConfig, sequence: str, index: int)
         image, semantic, instance = photograph(world, caster, pose, view, height=size[0], width=size[1], rng=rng)
         write_bytes(layout.image(sequence, name, camera_name), _png(image))
         if labelled:
-            write_dense(layout, sequence, name, f"{camera_name}_labels", semantic=semantic, instance=instance)
+            dense = labels_layout(layout, config)
+            write_dense(dense, sequence, name, f"{camera_name}_labels", semantic=semantic, instance=instance)
     points, label = scan_frame(world, caster, config, sequence, index)
     if labelled:
         write_bytes(layout.labels(sequence, name), label.tobytes())
@@ -256,8 +260,15 @@ def _write_sequence_files(layout: Layout, config: DriveConfig, sequence: str) ->
     write_bytes(layout.calibration(sequence), "".join(f"{line}\n" for line in lines).encode())
     write_bytes(layout.times(sequence), "".join(f"{t:.6e}\n" for t in times).encode())
     street = plan_street(config.seed, sequence, plan.path_length)
-    poses = relative_poses([ego_pose(street, plan.speed * t, scanner(config).height) for t in times])
-    write_bytes(layout.poses(sequence), "".join(f"{_numbers(p[:3])}\n" for p in poses).encode())
+    lidar_poses = [ego_pose(street, plan.speed * t, scanner(config).height) for t in times]
+    _write_poses(layout.poses(sequence), relative_poses(lidar_poses))
+    if config.is_described:
+        origin = np.linalg.inv(lidar_poses[0])
+        _write_poses(layout.sequence(sequence) / POSES, [origin @ pose for pose in lidar_poses])
+
+
+def _write_poses(path: Path, poses: list[Float[np.ndarray, "4 4"]]) -> None:
+    write_bytes(path, "".join(f"{_numbers(pose[:3])}\n" for pose in poses).encode())
 
 
 def relative_poses(lidar_poses: list[Float[np.ndarray, "4 4"]]) -> list[Float[np.ndarray, "4 4"]]:

@@ -11,6 +11,14 @@ _SIZE = 1241, 376
 _FOCAL, _CENTER = 718.856, (607.1928, 185.2157)
 _OFFSETS = {"P0": 0.0, "P1": -0.5372, "P2": 0.0631, "P3": -0.4692}  # metres: column 4 of P_k is focal * offset
 _CAMERA_AT = 0.27, 0.0, -0.08  # camera 0 in the LiDAR's frame
+_FOCAL_SHARE = 0.6  # of the width: a field of view of 80 degrees
+# Level cameras of a vehicle: position in the LiDAR's frame (m), and heading (degrees, anticlockwise).
+_AROUND = {
+    "front": ((0.4, 0.0, -0.3), 0.0),
+    "left": ((0.2, 0.3, -0.3), 70.0),
+    "right": ((0.2, -0.3, -0.3), -70.0),
+    "back": ((-0.4, 0.0, -0.3), 180.0),
+}
 _CAMERA_TILT = 0.004, -0.007, 0.002  # small misalignments, radians about the camera's x, y, z
 
 
@@ -42,7 +50,12 @@ def _small_rotation(angles: tuple[float, float, float]) -> Float[np.ndarray, "3 
 
 
 def camera(config: DriveConfig, name: str) -> Camera:
-    """Return camera ``name`` as read from calib.txt."""
+    """Return camera ``name``, as read from calib.txt or dataset.yaml."""
+    if name in _AROUND:
+        at, heading = _AROUND[name]
+        return level_camera(
+            name, _FOCAL_SHARE * config.image_width, config.image_height, config.image_width, at, heading
+        )
     tr = np.vstack([calibration(config)["Tr"], (0, 0, 0, 1)])
     return Camera(name, calibration(config)[CAMERAS[name]] @ tr)
 

@@ -97,7 +97,7 @@ class Described(Reader):
 
     def _incomplete(self) -> Iterator[str]:
         """Describe the labels that a split lacks, and the images that scans lack."""
-        in_splits = {name for names in self.splits.values() for name in names}
+        in_splits = {name for split, names in self.splits.items() if split != "test" for name in names}
         by_sequence = groupby(self.files, key=lambda frame: frame.id.sequence)
         for sequence, frames in ((name, list(group)) for name, group in by_sequence):
             pattern = self.description.scans.labels
