@@ -18,8 +18,10 @@ from elite.datasets.check.beam_pattern import azimuth_step, beam_of_points, matc
 from elite.datasets.check.camera_measures import CameraMeasures, CameraSurvey
 from elite.datasets.check.label_ids import foreign_ids, likely_taxonomy, raised_ground
 from elite.datasets.check.orientation import axis_words, heading, length_unit, quarter_turn, upright
+from elite.datasets.check.pictures import DISTANCE
 from elite.datasets.check.scan_measures import duplicates, measure_scan, pooled
 from elite.datasets.formats import read_image
+from elite.occlusion import points_in_view
 from elite.sensor import SensorSettings, load_sensor
 from elite.taxonomy import load_taxonomy
 from elite.types import Camera, Scan
@@ -185,7 +187,7 @@ def test_depth_edges_equal_those_of_a_loop() -> None:
         for a, b in itertools.pairwise(order):
             near = a if distance[a] < distance[b] else b
             jump = abs(distance[a] - distance[b])
-            if azimuth[b] - azimuth[a] < 1 and jump > max(0.5, 0.1 * distance[near]) and distance[near] >= 2.5:
+            if azimuth[b] - azimuth[a] < 1.5 and jump > max(0.5, 0.1 * distance[near]) and distance[near] >= 2.5:
                 expected[near] = max(expected[near], np.sqrt(min(jump, 9)))
     assert (expected > 0).sum() > 50
     np.testing.assert_allclose(depth_edges(points), expected, atol=1e-4)
@@ -318,6 +320,29 @@ def test_check_of_a_wrong_description_lists_what_to_change(
     assert "2. sensor.height: expected the ground at z = -1.70 m, found it at -3.20 m. Set 'height: 3.20'" in output
     assert yaml.safe_load((tmp_path / "check.json").read_text())["verdict"]["ready"] is False
     assert main(["check", str(tmp_path), "--strict"]) == 1
+
+
+def test_check_of_a_sound_description_is_ready_with_pictures(
+    trams: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "dataset.yaml").write_text(yaml.safe_dump(TRAMS_YAML | {"path": str(trams)}))
+    assert main(["check", str(tmp_path), "--strict", "--pictures", str(tmp_path / "pictures")]) == 0
+    assert "verdict: ready" in capsys.readouterr().out
+    pictures = {path.name: read_image(path) for path in (tmp_path / "pictures").iterdir()}
+    assert {name: image.shape[1] for name, image in pictures.items()} == {
+        **{"left.png": 1280, "right.png": 1280},
+        "top.png": 960,
+    }
+    frame = open_dataset(tmp_path).frame(0)
+    pairs = points_in_view(frame, frame.cameras[0])
+    nearest = pairs.point[-1]  # drawn last: its pixel has the colour of its distance
+    row, column = (pairs.pixel[-1] * 1280 / frame.images["left"].shape[1]).astype(int)
+    color = DISTANCE.colors(np.linalg.norm(frame.scan.points[[nearest]].astype(float), axis=1))
+    np.testing.assert_array_equal(pictures["left.png"][row, column], color[0])
+
+
+def test_color_scale_of_distances_is_that_of_their_ratios() -> None:
+    np.testing.assert_allclose(DISTANCE.share(np.array([1.0, 2.0, np.sqrt(2 * 60), 60, 90])), [0, 0, 0.5, 1, 1])
 
 
 # ---- real frames --------------------------------------------------------------------------------------------------

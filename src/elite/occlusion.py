@@ -6,7 +6,7 @@ from jaxtyping import Bool, Float, Float32, Float64, Int, Int64
 from elite.beams import Beams
 from elite.errors import DataError
 from elite.geometry import in_image, project
-from elite.types import Camera, PointPixelPairs
+from elite.types import Camera, Frame, PointPixelPairs
 
 PATCH = (2, 2, 2, 2)  # pixels above, below, left and right: 64 beams in KITTI's images, and the smallest derived patch
 _LARGEST = 100  # pixels; limits time and memory for points next to the camera
@@ -33,6 +33,14 @@ def point_pixel_pairs(
     patches = PATCH if beams is None else beam_patches(points[point], camera, beams)
     keep = visible(pixel, depth[point], height, width, patches)
     return PointPixelPairs(point[keep], pixel[keep])
+
+
+def points_in_view(frame: Frame, camera: Camera) -> PointPixelPairs:
+    """Return the points in view with their pixels, in descending distance: near points cover far ones."""
+    pairs = point_pixel_pairs(frame.scan.points, camera, *frame.images[camera.name].shape[:2], beams=frame.beams)
+    distance = np.linalg.norm(frame.scan.points[pairs.point], axis=1)
+    order = np.argsort(-distance, kind="stable")
+    return PointPixelPairs(pairs.point[order], pairs.pixel[order])
 
 
 def require_point_pixel_pairs(

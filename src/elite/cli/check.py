@@ -15,8 +15,10 @@ from elite.cli.arguments import (
 )
 from elite.cli.outputs import FAULTY, save_json
 from elite.cli.parser import Command, Parser
+from elite.files import make_folder
 from elite.formatting import sequence_list
 from elite.layout import parse_names
+from elite.paths import expanded
 from elite.terminal import progress, say
 
 if TYPE_CHECKING:
@@ -34,6 +36,10 @@ def check(args: Namespace) -> int:
 
     cameras: dict[str, Any] = {} if args.cameras is None else {"cameras": parse_names(args.cameras)}
     dataset = open_data(args.data, args, sequences=args.sequences, frames=args.frames, labels=args.labels, **cameras)
+    if args.pictures is not None:
+        from elite.datasets.check.pictures import write_pictures  # needs the extra report
+
+        make_folder(args.pictures)
     reports = check_files(dataset, progress=lambda items, total: progress(items, total, name="check"))
     found = survey(dataset, progress=lambda items, total: progress(items, total, name="measure"))
     advice = advise(found, dataset.sensor, dataset.taxonomy)
@@ -45,6 +51,9 @@ def check(args: Namespace) -> int:
     _print_files(reports, dataset)
     for line in survey_tables(found, dataset.sensor):
         say(line)
+    if args.pictures is not None:
+        paths = [str(path) for path in write_pictures(args.pictures, dataset, found)]
+        say(f"\npictures: {', '.join(paths) or 'none, since no scan is readable'}")
     _print_faults(faults)
     for line in ("", *verdict.lines()):
         say(line)
@@ -67,6 +76,8 @@ def _check_arguments(parser: Parser) -> None:
     add_format(parser)
     add_cameras(parser, None, " (default: image_2 of SemanticKITTI, all six of nuScenes)")
     add_strict(parser)
+    text = "Folder for pictures: the points on an image of each camera, and a scan from above."
+    parser.add("--pictures", type=expanded, metavar="FOLDER", help=text)
     add_json(parser)
 
 

@@ -5,10 +5,9 @@ from enum import StrEnum
 import numpy as np
 from jaxtyping import Bool, UInt8, UInt32
 
-from elite.occlusion import point_pixel_pairs
 from elite.pictures import dimmed, dot_size, overlay, tinted
 from elite.taxonomy import IGNORE
-from elite.types import Camera, Frame, PointPixelPairs
+from elite.types import PointPixelPairs
 from elite.viewer.colors import Style
 
 _OPAQUE = 0.55  # opacity of region colours
@@ -23,14 +22,6 @@ class Overlay(StrEnum):
 
 
 LABELS, REGIONS = "Labels: ", "Regions: "  # followed by the kind of the dense labels, such as pseudo
-
-
-def points_in_view(frame: Frame, camera: Camera) -> PointPixelPairs:
-    """Return the points in view with their pixels, in descending distance: near points cover far ones."""
-    pairs = point_pixel_pairs(frame.scan.points, camera, *frame.images[camera.name].shape[:2], beams=frame.beams)
-    distance = np.linalg.norm(frame.scan.points[pairs.point], axis=1)
-    order = np.argsort(-distance, kind="stable")
-    return PointPixelPairs(pairs.point[order], pairs.pixel[order])
 
 
 def draw_points(

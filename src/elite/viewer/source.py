@@ -12,12 +12,12 @@ from elite.datasets.dense_labels import DenseLabels
 from elite.datasets.formats import read_labels
 from elite.errors import DataError
 from elite.metrics import Score
+from elite.occlusion import points_in_view
 from elite.prediction_files import PredictionJob
 from elite.taxonomy import Taxonomy, require_equal_taxonomies
 from elite.types import Frame
 from elite.viewer.camera_view import CameraView
 from elite.viewer.cloud import Cloud, PointPrediction, merge
-from elite.viewer.images import points_in_view
 from elite.viewer.predictors import FramePredictor, TeacherPrediction, TeacherPredictor
 
 MAP_FRAMES = 60  # per sequence, evenly spaced; they are read in seconds

@@ -22,7 +22,7 @@ from elite.pictures import luminance
 from elite.types import Camera
 
 _ROW = 0.15  # degrees of elevation: neighbours are in one row
-_NEIGHBOURS = 1.0  # degrees of azimuth
+_NEIGHBOURS = 1.5  # degrees of azimuth
 _JUMP_M, _JUMP = 0.5, 0.1  # metres, and share of the distance
 _NEAREST_M = 2.5  # nearer points hit the vehicle itself
 _HIGHEST = 9.0  # metres: higher jumps have the same weight

@@ -59,7 +59,7 @@ def _camera_row(name: str, camera: CameraMeasures) -> tuple[str, ...]:
         name,
         f"{camera.images:,} of {camera.frames:,}",
         f"{middle} ({low} to {high})" if camera.gaps else _UNKNOWN,
-        _number(camera.looks, "{:.0f}"),
+        _number(camera.looks and round(camera.looks) + 0.0, "{:.0f}"),
         _UNKNOWN if camera.share is None else f"{camera.share:.1%}",
         f"{found.score:.2f} ({found.chance:.2f} ± {found.spread:.2f})" if found else _UNKNOWN,
         f"{found.best[0]:+.2f} right, {found.best[1]:+.2f} down" if found else _UNKNOWN,
