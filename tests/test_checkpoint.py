@@ -359,10 +359,12 @@ def test_student_file_round_trip_is_bit_identical(tmp_path):
 
 def test_student_file_contains_taxonomy_and_sensor(tmp_path):
     sensor = SensorSpec("own", ("x", "y", "z"), height=1.2)
-    original = SPVCNN(channels=4, cells=(50, 50, 10), classes=17, taxonomy=NUSCENES, sensor=sensor)
+    original = SPVCNN(
+        channels=4, cells=(50, 50, 10), classes=17, taxonomy=NUSCENES, sensor=sensor, remission=(0.0, 0.25, 0.99)
+    )
     save_student(original, tmp_path / "student.safetensors")
     loaded = load_student(tmp_path / "student.safetensors")
-    assert (loaded.taxonomy, loaded.sensor) == (NUSCENES, sensor)
+    assert (loaded.taxonomy, loaded.sensor, loaded.remission) == (NUSCENES, sensor, (0.0, 0.25, 0.99))
 
 
 def test_student_file_of_an_earlier_version_means_semantickitti(tmp_path):
@@ -370,7 +372,7 @@ def test_student_file_of_an_earlier_version_means_semantickitti(tmp_path):
     about = json.dumps({"config": plain(original.config), "version": "0.1"})
     save_file(original.state_dict(), tmp_path / "student.safetensors", {"elite-student-1": about})
     loaded = load_student(tmp_path / "student.safetensors")
-    assert (loaded.taxonomy.name, loaded.sensor.name) == ("semantickitti", "hdl-64e")
+    assert (loaded.taxonomy.name, loaded.sensor.name, loaded.remission) == ("semantickitti", "hdl-64e", None)
 
 
 @pytest.mark.parametrize(
@@ -379,6 +381,8 @@ def test_student_file_of_an_earlier_version_means_semantickitti(tmp_path):
         ({"taxonomy": {"name": "own"}}, "expected settings among name, classes"),
         ({"taxonomy": NUSCENES.to_dict()}, "expected 17 logits, the classes of nuscenes-lidarseg .* Give a student"),
         ({"sensor": {"name": "own", "columns": ["x"]}}, "columns with x, y and z"),
+        ({"remission": [0, 1, 0.5]}, "expected ascending quantiles of remission"),
+        ({"remission": [0, "1"]}, "expected ascending quantiles of remission"),
     ],
 )
 def test_load_student_of_another_taxonomy_or_sensor_is_refused(entry, message, tmp_path):

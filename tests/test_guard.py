@@ -1,6 +1,7 @@
 """The input guard: files in other layouts are refused, doubtful scans are reported once."""
 
 import io
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,48 +19,19 @@ from elite.datasets.scan_files import read_scan
 from elite.datasets.surroundings import ground_plane
 from elite.errors import DataError
 from elite.inference import Segmenter
-from elite.sensor import load_sensor
+from elite.remission import quantiles_of
+from elite.sensor import SensorSpec, load_sensor
 from elite.student import SPVCNN, save_student
-from elite.types import Camera, Scan
+from elite.types import Camera
 from tests.support.scans import write_frame
 from tests.support.semantickitti import HDL_64E
+from tests.support.streets import drive, in_firing_order, no_returns, scan_of, street, turned, with_ring
 
 VOLUME = StudentConfig.volume
 Change = Callable[[np.ndarray], np.ndarray]
 
 
-def street(seed: int = 0, points: int = 6000, *, parked: int = 900) -> np.ndarray:
-    """A level road at z = -1.73 with cars parked along it: (n, 4) float32 x y z remission."""
-    rng = np.random.default_rng(seed)
-
-    def box(low: tuple[float, ...], high: tuple[float, ...], count: int) -> np.ndarray:
-        return rng.uniform((*low, 0), (*high, 1), (count, 4))
-
-    road, cars = box((-20, -20, -1.75), (20, 20, -1.71), points), box((-1, 4, -1.2), (1, 8, 0), parked)
-    return np.concatenate([road, cars]).astype(np.float32)
-
-
-def turned(values: np.ndarray) -> np.ndarray:
-    """x forward, y left to x right, y forward."""
-    return np.column_stack([-values[:, 1], values[:, 0], values[:, 2:]])
-
-
-def no_returns(values: np.ndarray) -> np.ndarray:
-    changed = values.copy()
-    changed[: len(changed) // 5, :3] = 0
-    return changed
-
-
-def scan_of(values: np.ndarray) -> Scan:
-    values = np.ascontiguousarray(values, np.float32)
-    return Scan(values[:, :3], values[:, 3])
-
-
 # ---- layouts ------------------------------------------------------------------------------------------------------
-
-
-def with_ring(values: np.ndarray) -> np.ndarray:
-    return np.column_stack([values, np.arange(len(values)) % 64])
 
 
 OTHER_LAYOUTS = {
@@ -80,10 +52,6 @@ def test_find_other_encoding_names_the_layout_whose_numbers_are_plausible(layout
         )
         assert found is not None
         assert found.description == f"{layout} numbers per point ({points} points)"
-
-
-def in_firing_order(values: np.ndarray) -> np.ndarray:
-    return values[np.argsort(np.arctan2(values[:, 1], values[:, 0]))]
 
 
 def test_find_other_encoding_of_the_stated_layout_is_none() -> None:
@@ -137,7 +105,7 @@ DOUBTS: dict[str, tuple[Change, str]] = {
     "constant zero": (lambda v: v * (1, 1, 1, 0), "found 0 for all points"),
     "mounted higher": (
         lambda v: np.subtract(v, (0, 0, 0.4, 0)),
-        r"found it at -2\.1. m\. If these are metres, shift z by \+0\.4",
+        r"found it at -2\.1. m\. If these are metres, give --height 2\.1. to shift z by \+0\.4",
     ),
     "ground at 0": (lambda v: np.add(v, (0, 0, 1.73, 0)), r"found it at -?0\.0"),
     "tilted": (lambda v: np.add(v, np.outer(v[:, 0], (0, 0, 0.3, 0))), "slope of 17 degrees"),
@@ -167,11 +135,6 @@ def test_guard_of_a_sensor_expects_its_missing_returns_and_its_height() -> None:
     for height, kinds in ((0.7, []), (2.5, ["height"]), (None, [])):
         sensor = replace(nuscenes, height=height)
         assert [doubt.kind for doubt in examine(low, VOLUME, sensor=sensor).doubts] == kinds
-
-
-def drive(seed: int, *, parked: int = 900) -> np.ndarray:
-    """The next scan of a drive: each one shows another number of parked cars."""
-    return street(seed, parked=parked + 400 * (seed % 3))
 
 
 def test_guard_reports_turned_axes_once_several_scenes_show_them() -> None:
@@ -217,6 +180,26 @@ def test_guard_is_silent_about_sound_runs(kind: str) -> None:
     assert not messages
 
 
+def test_guard_compares_the_remission_with_that_of_training() -> None:
+    values = street()
+    trained, zeros = quantiles_of(values[:, 3]), (0.0, 0.0)
+    for factor, quantiles, found in (
+        (0.5, trained, None),
+        (0.1, trained, r"up to about 0\.95 in 95% .* found up to 0\.095\. Divide it by 0\.1"),
+        (0.02, (0.0, 0.01), None),  # trained on dark scans
+        (1, (0.0, 0.01), r"found up to 0\.95"),
+        (3, (0.0, 3.0), None),  # trained on bright scans
+        (9, (0.0, 3.0), r"expected remission in 0\.\.3"),
+        (0, zeros, None),
+        (1, zeros, "expected remission 0 for all points, .* --intensity zero"),
+    ):
+        doubts = examine(scan_of(values * np.float32([1, 1, 1, factor])), VOLUME, remission=quantiles).doubts
+        assert len(doubts) == (found is not None), factor
+        assert found is None or re.search(found, doubts[0].message), doubts
+    without = replace(HDL_64E, columns=("x", "y", "z"))
+    assert examine(scan_of(values * np.float32([1, 1, 1, 0])), VOLUME, sensor=without).doubts == ()
+
+
 def test_guard_is_silent_about_the_real_frames(real_kitti: Path) -> None:
     paths = sorted(real_kitti.glob("sequences/*/velodyne/*.bin"))
     assert len(paths) == 5
@@ -225,6 +208,21 @@ def test_guard_is_silent_about_the_real_frames(real_kitti: Path) -> None:
         assert found.doubts == ()
         assert found.scene is not None
         assert 10 * found.scene[0] < found.scene[1]
+
+
+def test_guard_is_silent_about_the_real_frames_of_described_sensors(real_data: Path) -> None:
+    """Each scan is also compared with the remission of the other scans of its sensor."""
+    described = {
+        "nuscenes/samples/LIDAR_TOP": load_sensor("nuscenes-hdl-32e"),
+        "rellis": SensorSpec("os1-64", axes=("-x", "-y", "z"), remission_max=0.0116, no_return="drop"),
+        "pandaset/sequences": SensorSpec("pandar64", height=2.1),
+    }
+    for folder, sensor in described.items():
+        scans = [read_scan(path, sensor) for path in sorted((real_data / folder).glob("**/[n0]*.bin"))]
+        assert scans
+        trained = quantiles_of(np.concatenate([scan.remission for scan in scans[:2]]))
+        for scan in scans:
+            assert examine(scan, VOLUME, sensor=sensor, remission=trained).doubts == ()
 
 
 def test_guard_catches_other_sensors_that_are_read_as_kitti(real_data: Path) -> None:

@@ -10,9 +10,11 @@ import torch
 from elite.errors import ConfigError, DataError
 from elite.inference import Segmenter
 from elite.prediction_files import file_job, predict_files
+from elite.remission import quantiles_of
+from elite.sensor import SensorSpec
 from elite.student import SPVCNN
 from tests.support.scans import random_scan
-from tests.support.semantickitti import KITTI
+from tests.support.semantickitti import HDL_64E, KITTI
 
 
 @pytest.fixture
@@ -56,6 +58,39 @@ def test_segmenter_fill_radius_leaves_farther_points_without_a_label(segmenter: 
     assert (unlimited.outside, unlimited.unfilled, result.outside, result.unfilled) == (4, 0, 4, 2)
     with pytest.raises(ConfigError, match="fill_radius: expected metres, at least 0, found -1"):
         Segmenter(segmenter.student, fill_radius=-1)
+
+
+def test_segmenter_height_and_intensity_convert_the_scan() -> None:
+    rng = np.random.default_rng(0)
+    trained = np.sort(rng.random(100).astype(np.float32) ** 2)
+    student = SPVCNN(channels=8, cells=(100, 100, 12), remission=quantiles_of(trained))
+    scan = random_scan(rng, 100) * np.array([0.5, 0.5, 0.5, 1], np.float32)
+    points, remission = scan[:, :3], np.round(scan[:, 3], 1)
+    low, plain = points - np.float32([0, 0, 0.25]), Segmenter(student)
+    share = [np.mean(remission < value) + np.mean(remission == value) / 2 for value in remission]
+    mapped = np.interp(share, np.linspace(0, 1, 33), np.quantile(trained, np.linspace(0, 1, 33)))
+    for options, converted in (
+        ({"height": 1.98}, (points, remission)),
+        ({"height": 1.98, "intensity": "zero"}, (points, 0 * remission)),
+        ({"height": 1.98, "intensity": "quantile"}, (points, mapped.astype(np.float32))),
+    ):
+        expected = plain.logits(*converted)
+        np.testing.assert_allclose(Segmenter(student, **options).logits(low, remission), expected, atol=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"intensity": "quantile"}, "expected a student that records the remission .* --intensity zero"),
+        ({"intensity": "rank"}, "intensity: expected scale, quantile or zero, found 'rank'"),
+        ({"height": 2.0}, "expected a student whose sensor has a height, found none for own"),
+        ({"height": -1.0, "sensor": HDL_64E}, r"expected a height in \[0, 100\) m"),
+    ],
+)
+def test_segmenter_of_an_impossible_conversion_is_refused(options: dict, message: str) -> None:
+    sensor = options.pop("sensor", SensorSpec("own"))
+    with pytest.raises(ConfigError, match=message):
+        Segmenter(SPVCNN(channels=4, cells=(20, 20, 6), sensor=sensor), **options)
 
 
 def test_segmenter_logits_give_its_labels(segmenter: Segmenter) -> None:

@@ -14,7 +14,7 @@ LAYERS = (
     ("taxonomy", "sensor", "point_files"),
     ("label_records",),
     (
-        *("geometry", "occlusion", "pixels", "layout", "metrics", "terminal", "signals", "plugins"),
+        *("geometry", "remission", "occlusion", "pixels", "layout", "metrics", "terminal", "signals", "plugins"),
         *("folder_watch", "arrivals", "stopping"),
         *("environment", "device", "native", "sparse", "pictures", "figures", "processes"),
     ),
@@ -23,7 +23,8 @@ LAYERS = (
     ("data",),
     (
         *("training", "teacher_training", "evaluation", "pseudo_labels"),
-        *("inference", "prediction_files", "prediction_formats", "test_time_augmentation", "latency", "streaming"),
+        *("inference", "input_conversion", "test_time_augmentation", "latency", "streaming"),
+        *("prediction_files", "prediction_formats"),
     ),
     ("submission", "report", "viewer"),
     ("cli",),
@@ -47,6 +48,7 @@ SAME_LAYER = {
     ("synthetic", "datasets"),  # one codec for dense labels: datasets.dense_labels
     ("teacher_training", "training"),  # one trainer, one schedule, one run lock
     ("inference", "test_time_augmentation"),
+    ("inference", "input_conversion"),
     ("prediction_files", "inference"),
     ("prediction_files", "prediction_formats"),
     ("latency", "prediction_files"),

@@ -57,6 +57,9 @@ def test_train_writes_settings_versions_checkpoints_and_metrics(trained: Path, t
     }
     for name in ("best", "last"):
         assert load_student(trained / "checkpoints" / f"{name}.ckpt").config == SMALL
+        remission = np.concatenate([scan.remission for scan in map(SemanticKITTI(tiny_kitti, "00").scan, range(2))])
+        found = load_student(trained / "checkpoints" / f"{name}.ckpt").remission
+        np.testing.assert_allclose(found, np.percentile(remission, np.arange(33) / 0.32), atol=1e-4)
     torch.load(trained / "checkpoints" / "last.ckpt", weights_only=True)  # nothing but tensors and plain values
     assert "val/miou" in (trained / "metrics.csv").read_text().splitlines()[0]
 

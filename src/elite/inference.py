@@ -10,10 +10,12 @@ import torch
 from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 
+from elite.datasets.doubts import Kind
 from elite.datasets.input_guard import InputGuard, warn
 from elite.device import pick_device
 from elite.errors import ConfigError, DataError
 from elite.geometry import farther_than, in_volume, nearest
+from elite.input_conversion import InputConversion, Intensity, conversion_for, require_scan
 from elite.sparse import Backend, resolve_backend
 from elite.student import SPVCNN, load_student
 from elite.student.engine import Engine, Precision, ScanGeometry
@@ -52,6 +54,10 @@ class Segmenter:
         vote_by: how the views are averaged: softmax, logits or released; see
             :class:`elite.test_time_augmentation.ViewEnsemble`.
         seed: of the rotations and shifts of the views.
+        intensity: scale = remission as given; quantile = replaced by the training value of the same rank in the scan;
+            zero = 0 for all points. The last two suit a sensor of other intensities.
+        height: mounting height (m) of the sensor of the scans, from which z is shifted to that of the training scans;
+            None = the same height.
         fill_radius: distance (m) from the nearest point inside the student's volume beyond which a point outside gets
             label 0 and confidence 0; None = every point gets a label.
         report: called once per kind of doubtful scan (remission, height, axes, points without a return) with a message.
@@ -63,7 +69,8 @@ class Segmenter:
         sensor: LiDAR of the training scans.
 
     Raises:
-        ConfigError: a backend or a precision that is not available, invalid views, or a negative ``fill_radius``.
+        ConfigError: a backend or a precision that is not available, invalid views, a negative ``fill_radius`` or
+            ``height``, or a student file without the values that ``intensity`` or ``height`` requires.
     """
 
     def __init__(
@@ -76,6 +83,8 @@ class Segmenter:
         votes: int = 1,
         vote_by: VoteBy = "softmax",
         seed: int = 0,
+        intensity: Intensity = "scale",
+        height: float | None = None,
         fill_radius: float | None = None,
         report: Callable[[str], None] = warn,
         strict: bool = False,
@@ -83,7 +92,8 @@ class Segmenter:
         if fill_radius is not None and not fill_radius >= 0:
             raise ConfigError(f"fill_radius: expected metres, at least 0, found {fill_radius}. Change the value.")
         self.ensemble, self.fill_radius = ViewEnsemble(votes, vote_by, seed), fill_radius
-        self.guard = InputGuard(student.config.volume, report, strict=strict, sensor=student.sensor)
+        self.conversion = conversion_for(student, intensity, height)
+        self.guard = _guard(student, self.conversion, report, strict)
         self.device = torch.device(device)
         self.precision = precision
         self.student = student.to(self.device).eval()
@@ -103,6 +113,8 @@ class Segmenter:
         votes: int = 1,
         vote_by: VoteBy = "softmax",
         seed: int = 0,
+        intensity: Intensity = "scale",
+        height: float | None = None,
         fill_radius: float | None = None,
         report: Callable[[str], None] = warn,
         strict: bool = False,
@@ -121,6 +133,8 @@ class Segmenter:
             votes=votes,
             vote_by=vote_by,
             seed=seed,
+            intensity=intensity,
+            height=height,
             fill_radius=fill_radius,
             report=report,
             strict=strict,
@@ -194,8 +208,9 @@ class Segmenter:
         self, points: Float32[np.ndarray, "n 3"], remission: Float32[np.ndarray, "n"], source: object = "the scan"
     ) -> ScanCrop:
         """Check all points, and select those inside the volume."""
-        points, remission = _require_scan(points, remission, source)
+        points, remission = require_scan(points, remission, source)
         self.guard.examine(Scan(points, remission), source)
+        points, remission = self.conversion.points(points), self.conversion.remission(remission)
         inside = in_volume(points, self.student.config.volume)
         if not inside.any():
             low, high = self.student.config.volume
@@ -255,28 +270,14 @@ class Segmenter:
         return outside[farther_than(self.fill_radius, crop.all_points[outside], neighbours)]
 
 
-def _require_scan(points: np.ndarray, remission: np.ndarray, source: object) -> tuple[np.ndarray, np.ndarray]:
-    """Return contiguous float32 arrays.
-
-    Raises:
-        DataError: other shapes, or numbers that are not finite.
-    """
-    try:
-        with np.errstate(over="ignore"):  # numbers too large become infinite and are refused below
-            points, remission = np.asarray(points, np.float32), np.asarray(remission, np.float32)
-    except (TypeError, ValueError) as error:
-        raise DataError(
-            f"{source}: expected arrays of numbers, points (N, 3) and remission (N,), found others ({error}). Convert "
-            "them to float32."
-        ) from error
-    if points.ndim != 2 or points.shape[1] != 3 or remission.shape != points.shape[:1]:
-        raise DataError(
-            f"{source}: expected points (N, 3) and remission (N,), found {points.shape} and {remission.shape}. Split "
-            "an (N, 4) scan into scan[:, :3] and scan[:, 3]."
-        )
-    if not (np.isfinite(points).all() and np.isfinite(remission).all()):
-        raise DataError(f"{source}: expected finite numbers, found NaN or infinite ones. Remove those points first.")
-    return np.ascontiguousarray(points), np.ascontiguousarray(remission)
+def _guard(student: SPVCNN, conversion: InputConversion, report: Callable[[str], None], strict: bool) -> InputGuard:
+    """Guard of the scans before their conversion."""
+    sensor, (low, high), shift = student.sensor, student.config.volume, conversion.shift
+    if sensor.height is not None:
+        sensor = replace(sensor, height=sensor.height + shift)
+    volume = (*low[:2], low[2] - shift), (*high[:2], high[2] - shift)
+    ignored: tuple[Kind, ...] = () if conversion.intensity == "scale" else ("remission",)
+    return InputGuard(volume, report, strict=strict, sensor=sensor, remission=student.remission, ignored=ignored)
 
 
 def _check_finite(values: Float32[np.ndarray, "m *channels"], crop: ScanCrop) -> None:

@@ -36,7 +36,7 @@ class SensorSpec:
         axes: axes of the files that point forward, left and up, such as ``("y", "-x", "z")``.
         elevations: of the beams, in degrees above the horizon, ascending; none = unknown.
         azimuth_step: angle between two firings, in degrees; None = unknown.
-        height: of the sensor above the ground, in metres; None = unknown.
+        height: of the sensor above the ground, in metres (0 = z is measured from the ground); None = unknown.
         range: largest measured distance, in metres; None = unknown. It matters to rendered scans only, so sensors that
             differ in it are equal.
         missing_returns: whether files contain points for beams without a return. They need a label like any other.
@@ -80,7 +80,7 @@ class SensorSpec:
         self._require(rises and within, "ascending elevations in (-90, 90) degrees", self.elevations)
         step = self.azimuth_step
         self._require(step is None or 0 < step < 90, "an azimuth_step in (0, 90) degrees", step)
-        self._require(self.height is None or 0 < self.height < 100, "a height in (0, 100) m", self.height)
+        self._require(self.height is None or 0 <= self.height < 100, "a height in [0, 100) m", self.height)
         self._require(self.range is None or 0 < self.range < 1000, "a range in (0, 1000) m", self.range)
         low, high = self.ego_box or ((0, 0, 0), (1, 1, 1))
         self._require(all(a < b for a, b in zip(low, high, strict=True)), "an ego_box [low, high]", self.ego_box)

@@ -122,6 +122,11 @@ def add_compute(parser: Parser) -> None:
     ways = ("softmax", "logits", "released")
     parser.add("--vote-by", choices=ways, default="softmax", heading=_COMPUTATION, help=text)
     parser.add("--seed", type=int, default=0, metavar="N", heading=_COMPUTATION, help="Seed of the rotated views.")
+    text = "Remission: scale = divided by the largest value of the sensor, quantile = the training value of the same "
+    text += "rank in the scan, zero = 0."
+    parser.add("--intensity", choices=("scale", "quantile", "zero"), default="scale", help=text)
+    text = "Mounting height of the sensor, in metres: z is shifted to that of the training scans (default: the same)."
+    parser.add("--height", type=metres, metavar="M", help=text)
     add_strict(parser)
 
 

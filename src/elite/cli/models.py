@@ -106,8 +106,8 @@ def evaluate(args: Namespace) -> int:
         _report_unscored(args.predictions, dataset.sequences)
     else:
         made_with = {"votes": args.votes, "vote_by": args.vote_by, "seed": args.seed}
-        if args.fill_radius is not None:
-            made_with["fill_radius"] = args.fill_radius
+        given = {"fill_radius": None, "height": None, "intensity": "scale"}
+        made_with |= {name: getattr(args, name) for name, default in given.items() if getattr(args, name) != default}
         segmenter = load_segmenter(args.model, args, fill_radius=args.fill_radius)
         predict = by_segmenter(segmenter, dataset.taxonomy)
     result = run(dataset, predict, lambda items: progress(items, name="evaluate"))

@@ -29,6 +29,8 @@ def load_segmenter(model: Path, args: Namespace, **options: Any) -> "Segmenter":
         votes=args.votes,
         vote_by=args.vote_by,
         seed=args.seed,
+        intensity=args.intensity,
+        height=args.height,
         report=notice,
         strict=args.strict,
         **options,

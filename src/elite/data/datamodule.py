@@ -15,9 +15,10 @@ from elite.data.sampler import EpochSampler
 from elite.data.startup_samples import training_samples, validation_samples
 from elite.datasets import Dataset as Frames
 from elite.datasets import Selection, open_dataset
-from elite.datasets.input_guard import InputGuard, examine_scans
+from elite.datasets.input_guard import InputGuard, examine_scans, some_scans
 from elite.errors import ConfigError, DataError
 from elite.layout import parse_names
+from elite.remission import Quantiles, quantiles_of
 from elite.stopping import Stopping
 from elite.terminal import progress
 from elite.types import Sample
@@ -165,6 +166,11 @@ class DataModule(BoundedLoading):
         frames, config = self.train_set.frames, self.config
         guard = InputGuard(config.student.volume, report, strict=config.strict, sensor=frames.sensor)
         examine_scans(frames, self.train_set.budget.labelled, guard, self.read)
+
+    def remission(self) -> Quantiles | None:
+        """Quantiles of the remission of some training scans; None if none of these can be read."""
+        scans = [scan.remission for _, scan in some_scans(self.frames, self.train_set.budget.labelled, self.read)]
+        return quantiles_of(np.concatenate(scans)) if scans else None
 
     def ids(self) -> dict[str, list[str]]:
         """Return the data that the results of a run depend on, by kind: scans, images, and dense labels."""

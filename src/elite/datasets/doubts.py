@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float32
 
 from elite.datasets.surroundings import Ground
 from elite.geometry import Volume, in_volume, pinhole
+from elite.remission import Quantiles, quantile
 from elite.types import Camera, Scan
 
 Kind = Literal["no-returns", "remission", "height", "axes", "volume"]
@@ -20,7 +22,8 @@ _HEIGHT_TOLERANCE = 0.3  # metres; five real and 200 rendered scans lie within 0
 _STEEPEST = 15.0  # degrees: slope of the ground in the sensor frame
 _AT_ORIGIN, _REPEATED = 0.01, 0.1  # shares of points at the origin, and of points that equal their predecessor
 _BEYOND = 0.001  # share of points with a remission outside 0..1
-_BRIGHTEST, _DARKEST = 1.0, 0.05  # range of the largest remission of a scan
+_BRIGHTEST, _DARKEST = 1.0, 0.05  # range of the largest remission of a scan, if that of training is unknown
+_LEVEL, _UNLIKE = 0.95, 8.0  # quantile of the remission, and factor between those of sensors that differ in unit
 _OUTSIDE = 0.5  # share of points outside the volume
 _ABOVE = 0.5  # metres: ground this far above the sensor means that z points down
 _OFF_CENTRE = 0.2  # of the image's width and height
@@ -68,33 +71,58 @@ def no_return_doubts(scan: Scan) -> Iterator[Doubt]:
             )
 
 
-def remission_doubts(scan: Scan) -> Iterator[Doubt]:
-    """Yield a doubt if the remission is probably not in 0..1."""
-    lowest, highest = float(scan.remission.min()), float(scan.remission.max())
-    expected = f"expected remission in 0..1, found {lowest:g} to {highest:g}."
-    if float((scan.remission < 0).mean()) > _BEYOND:
-        yield Doubt("remission", f"{expected} Give another 'intensity: {{field: NAME}}' for the sensor.")
-    elif highest > _BRIGHTEST and float((scan.remission > _BRIGHTEST).mean()) > _BEYOND:
-        yield Doubt("remission", f"{expected} {_division(_full_scale(scan))}.")
-    elif highest == 0 and len(scan) >= FEWEST:
-        yield Doubt(
-            "remission",
-            "expected remission in 0..1, found 0 for all points. Give its 'intensity: {field: NAME}', or the "
-            "'columns' of the sensor.",
+def remission_doubts(scan: Scan, trained: Quantiles | None = None) -> Iterator[Doubt]:
+    """Yield a doubt if the remission is probably not in 0..1, or unlike that of the ``trained`` scans."""
+    if (message := _remission_doubt(scan.remission, trained or (0.0, 1.0), is_known=trained is not None)) is not None:
+        yield Doubt("remission", message)
+
+
+def _remission_doubt(remission: Float32[np.ndarray, "n"], trained: Quantiles, *, is_known: bool) -> str | None:
+    lowest, highest = float(remission.min()), float(remission.max())
+    found = f"found {lowest:g} to {highest:g}"
+    if max(trained) == 0:
+        expected = "expected remission 0 for all points, as in the training scans"
+        return f"{expected}, {found}. Give --intensity zero." if highest > 0 and len(remission) >= FEWEST else None
+    low, high = min(trained[0], 0.0), max(trained[-1], _BRIGHTEST)
+    expected = f"expected remission in {low:g}..{high:g}"
+    if float((remission < low).mean()) > _BEYOND:
+        return f"{expected}, {found}. Give another 'intensity: {{field: NAME}}' for the sensor."
+    if float((remission > high).mean()) > _BEYOND:
+        return f"{expected}, {found}. {_division(_full_scale(remission) / high)}."
+    if len(remission) < FEWEST:
+        return None
+    if highest == 0:
+        return (
+            f"{expected}, found 0 for all points. Give 'intensity: {{field: NAME}}' for the sensor, or --intensity "
+            "zero if it has none."
         )
-    elif highest < _DARKEST and len(scan) >= FEWEST:
-        yield Doubt("remission", f"{expected} {_division(_full_scale(scan))}.")
+    if not is_known:
+        return f"{expected}, {found}. {_division(_full_scale(remission))}." if highest < _DARKEST else None
+    usual, level = quantile(trained, _LEVEL), float(np.quantile(remission, _LEVEL))
+    if usual == 0 or usual / _UNLIKE <= level <= usual * _UNLIKE:
+        return None
+    remedy = "Give another 'intensity: {field: NAME}' for the sensor"
+    if level:
+        remedy = _division(_two_digits(level / usual))
+    return (
+        f"expected a remission of up to about {usual:.2g} in {_LEVEL:.0%} of the points, as in the training scans, "
+        f"found up to {level:.2g}. {remedy}, or --intensity quantile."
+    )
 
 
 def _division(divisor: float) -> str:
     return f"Divide it by {divisor:g}, such as by 'intensity: {{max: {divisor:g}}}' for a sensor without a 'max'"
 
 
-def _full_scale(scan: Scan) -> float:
+def _full_scale(remission: Float32[np.ndarray, "n"]) -> float:
     """Value that probably means a remission of 1: 255 of a byte, otherwise the largest usual value, of two digits."""
-    if 2 < float(scan.remission.max()) <= 255:
+    if 2 < float(remission.max()) <= 255:
         return 255.0
-    return float(f"{float(np.quantile(scan.remission, 0.999)):.1e}")
+    return _two_digits(float(np.quantile(remission, 0.999)))
+
+
+def _two_digits(value: float) -> float:
+    return float(f"{value:.2g}")
 
 
 def ground_doubts(ground: Ground, sensor_height: float | None) -> Iterator[Doubt]:
@@ -107,11 +135,12 @@ def ground_doubts(ground: Ground, sensor_height: float | None) -> Iterator[Doubt
             "forward-right-down', or rotate the points.",
         )
     elif sensor_height is not None and abs(ground.height + sensor_height) > _HEIGHT_TOLERANCE:
+        height = f"{max(-ground.height, 0):.2f}"
         yield Doubt(
             "height",
             f"expected the ground at z = {-sensor_height:.2f} m, found it at {ground.height:.2f} m. If these are "
-            f"metres, shift z by {-sensor_height - ground.height:+.2f} m, or train with 'height: "
-            f"{max(-ground.height, 0.01):.2f}' for the sensor and --grid.heights ground.",
+            f"metres, give --height {height} to shift z by {-sensor_height - ground.height:+.2f} m, or train with "
+            f"'height: {height}' for the sensor.",
         )
 
 

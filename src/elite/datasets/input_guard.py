@@ -5,7 +5,7 @@ doubtful properties, once per run and kind, with the expected and the found valu
 """
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import call
@@ -16,6 +16,7 @@ from elite.datasets.doubts import FEWEST, Doubt, Kind, ground_doubts, no_return_
 from elite.datasets.surroundings import ground_plane, obstacles, sees_all_around
 from elite.errors import DataError
 from elite.geometry import Volume
+from elite.remission import Quantiles
 from elite.sensor import SensorSpec, load_sensor
 from elite.types import Scan
 
@@ -86,19 +87,29 @@ class Examination:
     scene: tuple[int, int] | None = None
 
 
-def examine(scan: Scan, volume: Volume, *, sensor: SensorSpec | None = None, fit_ground: bool = True) -> Examination:
+def examine(
+    scan: Scan,
+    volume: Volume,
+    *,
+    sensor: SensorSpec | None = None,
+    remission: Quantiles | None = None,
+    fit_ground: bool = True,
+) -> Examination:
     """Find the doubtful properties of a single scan. Fitting the ground takes most of the time.
 
     Args:
         scan: the scan.
         volume: of the student (m).
         sensor: LiDAR that the student was trained with; None = that of SemanticKITTI.
+        remission: quantiles of the remission of the training scans; None = unknown.
         fit_ground: whether to examine the ground.
     """
     if not len(scan):
         return Examination(())
     sensor = sensor or load_sensor("hdl-64e")
-    found = [*([] if sensor.missing_returns else no_return_doubts(scan)), *remission_doubts(scan)]
+    if "remission" not in sensor.columns:
+        remission = (0.0, 0.0)
+    found = [*([] if sensor.missing_returns else no_return_doubts(scan)), *remission_doubts(scan, remission)]
     if len(scan) < FEWEST:
         return Examination(tuple(found))
     found += volume_doubts(scan, volume)
@@ -117,6 +128,8 @@ class InputGuard:
         report: called with each message.
         strict: raise an error instead.
         sensor: LiDAR that the student was trained with; None = that of SemanticKITTI.
+        remission: quantiles of the remission of the training scans; None = unknown.
+        ignored: kinds that are not reported.
     """
 
     def __init__(
@@ -126,7 +139,10 @@ class InputGuard:
         *,
         strict: bool = False,
         sensor: SensorSpec | None = None,
+        remission: Quantiles | None = None,
+        ignored: Collection[Kind] = (),
     ) -> None:
+        self.remission, self.ignored = remission, ignored
         self.volume, self.report, self.strict, self.sensor = volume, report, strict, sensor or load_sensor("hdl-64e")
         self._reported: set[Kind] = set()
         self._scans = 0
@@ -139,10 +155,12 @@ class InputGuard:
             DataError: there is one, and the guard is strict.
         """
         fit_ground = self._scans < _FIRST or self._scans % _EVERY == 0
-        found = examine(scan, self.volume, sensor=self.sensor, fit_ground=fit_ground)
+        found = examine(scan, self.volume, sensor=self.sensor, remission=self.remission, fit_ground=fit_ground)
         self._scans += 1
         self._votes = self._votes.counted(found.scene)
         for doubt in found.doubts:
+            if doubt.kind in self.ignored:
+                continue
             if self.strict:
                 raise DataError(f"{source}: {doubt.message}")
             self._report(doubt, f"{source}: ")
@@ -171,10 +189,15 @@ def examine_scans(frames: Dataset, positions: Sequence[int], guard: InputGuard, 
     Raises:
         DataError: a scan is doubtful, and the guard is strict.
     """
-    for position in positions[:: -(-len(positions) // _EXAMINED) or 1]:
-        try:
-            scan = read(partial(frames.scan, position))
-        except DataError:
-            continue
+    for position, scan in some_scans(frames, positions, read):
         guard.examine(scan, frames.scan_path(position))
     guard.finish()
+
+
+def some_scans(frames: Dataset, positions: Sequence[int], read: Read = call) -> Iterator[tuple[int, Scan]]:
+    """Yield some of the scans with their positions, evenly spaced, without damaged ones."""
+    for position in positions[:: -(-len(positions) // _EXAMINED) or 1]:
+        try:
+            yield position, read(partial(frames.scan, position))
+        except DataError:
+            continue

@@ -16,6 +16,7 @@ from torch import Tensor
 from elite.config import StudentConfig, from_plain, plain
 from elite.errors import CheckpointError, ConfigError
 from elite.files import open_regular, parse_json, write_bytes
+from elite.remission import Quantiles, quantiles_from
 from elite.sensor import SensorSpec, sensor_from
 from elite.student.spvcnn import SPVCNN
 from elite.taxonomy import Taxonomy, taxonomy_from
@@ -102,19 +103,23 @@ def _load_training_checkpoint(path: Path) -> SPVCNN:
 
 
 class Domain(TypedDict, total=False):
-    """Classes of the logits of a student, and sensor of its training scans."""
+    """Classes of the logits of a student, and sensor and remission of its training scans."""
 
     taxonomy: Taxonomy
     sensor: SensorSpec
+    remission: Quantiles
 
 
 def domain_entries(student: SPVCNN, prefix: str = "") -> dict[str, Any]:
-    """Return taxonomy and sensor of a student as plain entries of a file."""
-    return {f"{prefix}taxonomy": student.taxonomy.to_dict(), f"{prefix}sensor": student.sensor.to_dict()}
+    """Return taxonomy, sensor and remission of a student as plain entries of a file."""
+    entries = {f"{prefix}taxonomy": student.taxonomy.to_dict(), f"{prefix}sensor": student.sensor.to_dict()}
+    return entries if student.remission is None else entries | {f"{prefix}remission": [*student.remission]}
 
 
 def domain_of(values: Mapping[str, Any], path: Path, prefix: str = "") -> Domain:
-    """Return taxonomy and sensor of a file. Files of before version 0.2 have none, and mean SemanticKITTI.
+    """Return taxonomy, sensor and remission of a file.
+
+    Files of before version 0.2 have none, and mean SemanticKITTI with unknown remission.
 
     Raises:
         CheckpointError: damaged entries.
@@ -125,6 +130,8 @@ def domain_of(values: Mapping[str, Any], path: Path, prefix: str = "") -> Domain
             domain["taxonomy"] = taxonomy_from(taxonomy, str(path))
         if (sensor := values.get(f"{prefix}sensor")) is not None:
             domain["sensor"] = sensor_from(sensor, str(path))
+        if (remission := values.get(f"{prefix}remission")) is not None:
+            domain["remission"] = quantiles_from(remission, str(path))
     except ConfigError as error:
         raise CheckpointError(f"{error} Use the version of elite that wrote it.") from error
     return domain
@@ -178,6 +185,7 @@ def student_from(
     source: object,
     taxonomy: Taxonomy | None = None,
     sensor: SensorSpec | None = None,
+    remission: Quantiles | None = None,
 ) -> SPVCNN:
     """Return a student with weights that fit it, in eval mode.
 
@@ -191,7 +199,7 @@ def student_from(
             f"{config.classes}. Give a student and a taxonomy that belong together."
         )
     try:
-        student = SPVCNN.from_config(config, taxonomy, sensor)
+        student = SPVCNN.from_config(config, taxonomy, sensor, remission)
     except ConfigError as error:
         raise CheckpointError(f"{source}: {error}") from error
     student.load_state_dict(dict(state), strict=True)

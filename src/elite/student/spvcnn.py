@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from elite.config import StudentConfig
 from elite.errors import ConfigError
+from elite.remission import Quantiles
 from elite.sensor import SensorSpec, load_sensor
 from elite.sparse import Backend, Geometry, Grid, build_geometry
 from elite.student import native_training
@@ -21,8 +22,9 @@ class SPVCNN(nn.Module):
     Keyword arguments as in :class:`elite.config.StudentConfig`. The attribute ``backend`` (auto, native, torch, spconv)
     may be set at any time. It is not saved with the weights, and changes logits by at most about 1e-5.
 
-    Files contain the ``taxonomy`` of the logits and the ``sensor`` of the training scans. Neither changes the network.
-    By default they are SemanticKITTI's; classes of other counts are numbered.
+    Files contain the ``taxonomy`` of the logits, and the ``sensor`` of the training scans with quantiles of their
+    ``remission`` (None = unknown). None of them changes the network. By default they are SemanticKITTI's; classes of
+    other counts are numbered.
     """
 
     backend: Backend = "auto"
@@ -37,10 +39,12 @@ class SPVCNN(nn.Module):
         classes: int = 20,
         taxonomy: Taxonomy | None = None,
         sensor: SensorSpec | None = None,
+        remission: Quantiles | None = None,
     ) -> None:
         super().__init__()
         self.config = StudentConfig(channels=channels, strides=strides, volume=volume, cells=cells, classes=classes)
         self.taxonomy, self.sensor = taxonomy or default_taxonomy(classes), sensor or load_sensor("hdl-64e")
+        self.remission = remission
         if len(self.taxonomy) != classes:
             raise ConfigError(
                 f"student.classes: expected {len(self.taxonomy)}, the classes of {self.taxonomy.name} with the ignored "
@@ -55,10 +59,14 @@ class SPVCNN(nn.Module):
 
     @classmethod
     def from_config(
-        cls, config: StudentConfig, taxonomy: Taxonomy | None = None, sensor: SensorSpec | None = None
+        cls,
+        config: StudentConfig,
+        taxonomy: Taxonomy | None = None,
+        sensor: SensorSpec | None = None,
+        remission: Quantiles | None = None,
     ) -> "SPVCNN":
         """Return an untrained student."""
-        return cls(**vars(config), taxonomy=taxonomy, sensor=sensor)
+        return cls(**vars(config), taxonomy=taxonomy, sensor=sensor, remission=remission)
 
     def forward(
         self, points: Float32[Tensor, "n 3"], remission: Float[Tensor, "n"], batch_index: Int64[Tensor, "n"]

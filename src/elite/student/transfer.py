@@ -27,7 +27,8 @@ def transfer_to(student: SPVCNN, taxonomy: Taxonomy) -> SPVCNN:
     Its output layer is new, drawn from torch's random numbers. Rows of ``shared_classes`` are then copied.
     """
     shared = shared_classes(student.taxonomy, taxonomy)
-    result = SPVCNN.from_config(replace(student.config, classes=len(taxonomy)), taxonomy, student.sensor)
+    config = replace(student.config, classes=len(taxonomy))
+    result = SPVCNN.from_config(config, taxonomy, student.sensor, student.remission)
     weights, drawn = student.state_dict(), result.state_dict()
     for name in (f"{OUTPUT_LAYER}.weight", f"{OUTPUT_LAYER}.bias"):
         rows = drawn[name].clone()

@@ -41,7 +41,7 @@ def build_plan(config: TrainConfig, data: DataModule) -> Plan:
 def build_training(config: TrainConfig, data: DataModule, world: int) -> TrainingModule:
     """Student and teacher of a run. The student is built first, so that its weights do not depend on the teacher."""
     student = initial_student(config, data.frames.taxonomy, data.frames.sensor)
-    student.backend = config.backend
+    student.backend, student.remission = config.backend, data.remission()
     total_steps = data.total_steps(world)
     teacher = _teacher(config, total_steps)
     wanted = teacher is not None or config.distill.student_heads > 0

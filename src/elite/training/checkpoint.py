@@ -7,7 +7,7 @@
     MixedPrecision      state of the gradient scaler, in a run with one
     epoch, global_step  position; global_step counts skipped steps
     elite_config        settings            elite_versions  versions that wrote the file
-    elite_taxonomy, elite_sensor  classes and sensor of the student
+    elite_taxonomy, elite_sensor, elite_remission  classes of the student; sensor and remission of its scans
     elite_data          summary of the data (``elite.training.resume``)
     elite_best          best validation mIoU so far, or None
     elite_teacher       allocator of AdaLoRA and a digest of the foundation model, in a run with a teacher
