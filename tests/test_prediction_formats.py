@@ -35,10 +35,11 @@ def scans(tmp_path: Path) -> Path:
     return tmp_path / "scans"
 
 
-def predict(student: Path, scans: Path, kind: str) -> Path:
+def predict(student: Path, scans: Path, kind: str, *options: str) -> Path:
     sensor = str(scans.parent / "own.yaml")
     out = scans.parent / kind
-    assert main(["predict", str(student), str(scans), "-o", str(out), "--as", kind, "--sensor", sensor]) == 0
+    argv = ["predict", str(student), str(scans), "-o", str(out), "--as", kind, "--sensor", sensor]
+    assert main([*argv, *options]) == 0
     return out / f"a.{kind}"
 
 
@@ -56,15 +57,16 @@ def test_predict_as_label_and_npy_has_raw_ids_in_the_shape_of_the_scan(student: 
 def test_predict_as_a_cloud_keeps_all_fields_and_adds_class_and_probability(
     student: Path, scans: Path, kind: str
 ) -> None:
-    result = elite.load(student, "cpu")(elite.read(ROWS))
-    before, after = (read_point_file(path, ()) for path in (scans / "a.pcd", predict(student, scans, kind)))
+    result = elite.load(student, "cpu", fill_radius=0.5)(elite.read(ROWS))
+    assert result.unfilled > 0
+    written = predict(student, scans, kind, "--fill-radius", "0.5")
+    before, after = (read_point_file(path, ()) for path in (scans / "a.pcd", written))
     assert [*after.values] == [*before.values, "class_id", "probability"]
     for name, values in before.values.items():
         np.testing.assert_array_equal(after.values[name], values)
     assert after.values["class_id"].dtype == np.uint8
     assert after.values["class_id"][5] == 255
-    kept = np.arange(24) != 5
-    np.testing.assert_array_equal(after.values["class_id"][kept], result.labels[kept])
+    np.testing.assert_array_equal(after.values["class_id"], np.where(result.labels == 0, 255, result.labels))
     np.testing.assert_array_equal(after.values["probability"], result.confidence)
     if kind == "pcd":
         assert after.shape == before.shape == (4, 6)

@@ -41,6 +41,7 @@ def encode_prediction(
     if suffix == ".npy":
         return encode_points(PointFields({"": raw}, fields.shape), suffix)
     values = {name: column for name, column in fields.values.items() if name not in _ADDED}
-    values["class_id"] = scan.spread(result.labels, NO_ANSWER)
+    class_id = np.where(result.labels == IGNORE, np.uint8(NO_ANSWER), result.labels)
+    values["class_id"] = scan.spread(class_id, NO_ANSWER)
     values["probability"] = scan.spread(result.confidence).astype(np.float32)
     return encode_points(PointFields(values, fields.shape), suffix)
