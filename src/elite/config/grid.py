@@ -66,8 +66,8 @@ class GridConfig:
         if self.heights == "ground":
             if sensor_height is None:
                 raise ConfigError(
-                    "grid.heights ground: expected a data set whose sensor has a height, found none. Give the height, "
-                    "or --grid.heights sensor."
+                    "grid.heights ground: expected a data set whose sensor has a height, found none. Give it in "
+                    "sensor.yaml or by --data.sensor, or set --grid.heights sensor."
                 )
             below, above, zero = below - _HEIGHT_M, above + _HEIGHT_M, -sensor_height
         below, above = (default if v is None else v for v, default in ((self.below, below), (self.above, above)))
