@@ -25,7 +25,7 @@ from elite.student import SPVCNN, save_student
 from elite.types import Camera
 from tests.support.scans import write_frame
 from tests.support.semantickitti import HDL_64E
-from tests.support.streets import drive, in_firing_order, no_returns, scan_of, street, turned, with_ring
+from tests.support.street_scans import drive, in_firing_order, no_returns, scan_of, street, turned, with_ring
 
 VOLUME = StudentConfig.volume
 Change = Callable[[np.ndarray], np.ndarray]

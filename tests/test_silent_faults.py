@@ -17,7 +17,7 @@ from elite.cli import main
 from elite.errors import DataError
 from elite.remission import quantiles_of
 from elite.student import SPVCNN, save_student
-from tests.support.streets import drive, in_firing_order, no_returns, street, turned, with_ring
+from tests.support.street_scans import drive, in_firing_order, no_returns, street, turned, with_ring
 
 
 @dataclass(frozen=True)
