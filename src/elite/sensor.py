@@ -125,14 +125,18 @@ class SensorSpec:
         )
 
     def in_our_axes(self, xyz: Float32[np.ndarray, "n 3"]) -> Float32[np.ndarray, "n 3"]:
-        """Coordinates of a file, x forward, y left, z up."""
-        return xyz if self.axes == _REQUIRED else (xyz @ self.to_ours.T.astype(np.float32))
+        """Coordinates of a file, x forward, y left, z up. NaN and infinity stay in their axis, unlike in a product."""
+        if self.axes == _REQUIRED:
+            return xyz
+        with np.errstate(invalid="ignore"):  # of signalling NaN
+            return xyz[:, np.abs(self.to_ours).argmax(axis=1)] * self.to_ours.sum(axis=1, dtype=np.float32)
 
     def remission_of(self, rows: Float32[np.ndarray, "n columns"]) -> Float32[np.ndarray, "n"]:
         """Remission (0 to 1) of the rows of a file."""
         if "remission" not in self.columns:
             return np.zeros(len(rows), np.float32)
-        return rows[:, self.columns.index("remission")] / np.float32(self.remission_max)
+        with np.errstate(invalid="ignore"):  # of signalling NaN
+            return rows[:, self.columns.index("remission")] / np.float32(self.remission_max)
 
     def rings_of(self, rows: Float32[np.ndarray, "n columns"]) -> Int64[np.ndarray, "n"] | None:
         """Number of the beam of each row of a file, whose numbers are finite; None without a column ``ring``."""
