@@ -33,6 +33,11 @@ def stored(root: Path, part: str) -> np.ndarray:
     return np.load(root / "depot" / part / f"{DEPOT[0]}.npy")
 
 
+def test_sensor_keeps_nan_and_infinity_in_their_axis() -> None:
+    rows = np.array([[np.inf, 2, 3, 0, 0], [1, np.nan, 3, 0, 0]], np.float32)
+    np.testing.assert_array_equal(Trams.sensor.points_of(rows), [[2, -np.inf, 3], [np.nan, -1, 3]])
+
+
 def test_reader_scan_has_our_axes_and_units(trams: Path) -> None:
     rows, scan = stored(trams, "scans"), Trams(trams).scan(0)
     np.testing.assert_array_equal(scan.points, np.column_stack([rows[:, 1], -rows[:, 0], rows[:, 2]]))
@@ -58,6 +63,24 @@ def test_reader_instances_become_objects_of_their_classes(trams: Path) -> None:
     instance = np.arange(len(labels.classes)) % 3
     expected = np.where((instance > 0) & (labels.classes > 0), (labels.classes.astype(int) << 16) | instance, 0)
     np.testing.assert_array_equal(labels.objects, expected)
+
+
+@pytest.mark.parametrize(
+    ("instances", "message"),
+    [
+        (lambda n: np.arange(n) + 65_000, r"expected instance ids in 0\.\.65535, found 65000 to \d+"),
+        (lambda n: np.arange(n) - 1, "expected instance ids in .* found -1"),
+        (lambda n: np.arange(n - 1), r"expected an instance id for each of \d+ labels, found \d+"),
+        (lambda n: np.zeros(n), r"expected a whole number for each point, found \d+ float64"),
+        (lambda n: 3, "expected a whole number for each point, found a single value int64"),
+    ],
+)
+def test_reader_refuses_impossible_instances(
+    trams: Path, instances: Callable[[int], object], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Trams, "read_instances", lambda dataset, i: instances(dataset.count_points(i)))
+    with pytest.raises(DataError, match=message):
+        Trams(trams).labels(0)
 
 
 def test_reader_cameras_project_points_onto_pixels_of_their_class(trams: Path) -> None:

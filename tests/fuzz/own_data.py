@@ -2,6 +2,7 @@
 
 import io
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from elite.datasets.described.times import read_times
 from elite.datasets.label_files import read_ids
 from elite.errors import DataError
 from elite.point_files import PointFields, encode_points, read_point_file
-from tests.support.trams import TRAMS_YAML, write_trams
+from examples.tram_reader import Trams
+from tests.support.trams import DRIVES, TRAMS_YAML, write_trams
 
 POINTS = 40
 _COLUMNS = ("x", "y", "z", "remission")
@@ -88,3 +90,16 @@ def use_tables(folder: Path) -> None:
             read()
         except DataError:
             continue
+
+
+def make_reader(folder: Path) -> list[Path]:
+    drive = write_trams(folder) / "depot"
+    name = DRIVES["depot"][0]
+    return [drive / "scans" / f"{name}.npy", drive / "labels" / f"{name}.npy", drive / "drive.json"]
+
+
+def use_reader(folder: Path) -> None:
+    """Other errors than those of damaged files are the reader's own: here, of JSON that has another structure."""
+    with suppress(TypeError, AttributeError, IndexError):
+        dataset = Trams(folder, "depot", frames="0")
+        _ = dataset[0], dataset.pose(0)

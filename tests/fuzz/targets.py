@@ -24,6 +24,7 @@ from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import CheckpointError, DataError
 from elite.evaluation import Prediction, ScoreCounts, evaluate, saved_predictions
 from elite.geometry import pinhole, project
+from elite.label_records import FOLDER_RECORD, record_classes
 from elite.layout import SPLITS, Layout, parse_frames, parse_names, parse_sequences
 from elite.student import SPVCNN, load_student, save_student
 from elite.types import Scan, SegmentationResult
@@ -221,7 +222,9 @@ def use_whole_drive(folder: Path) -> None:
 
 def make_predictions(folder: Path) -> list[Path]:
     make_drive(folder)
-    return [put(Layout(folder).prediction("08", "000000"), np.full(POINTS, 40, "<u4").tobytes())]
+    record_classes(folder, KITTI)
+    labels = put(Layout(folder).prediction("08", "000000"), np.full(POINTS, 40, "<u4").tobytes())
+    return [labels, folder / FOLDER_RECORD]
 
 
 def use_predictions(folder: Path) -> None:
@@ -763,6 +766,7 @@ TARGETS: dict[str, Target] = {
     "nuscenes-submission": Target(make_nuscenes_submission, use_nuscenes_submission),
     "point-files": Target(own_data.make_point_files, own_data.use_point_files),
     "described": Target(own_data.make_described, own_data.use_described),
+    "reader": Target(own_data.make_reader, own_data.use_reader),
     "own-tables": Target(own_data.make_tables, own_data.use_tables),
     "stream": Target(make_stream, use_stream),
     "student": Target(make_student, use_student),

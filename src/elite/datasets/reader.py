@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int64, Integer
+from jaxtyping import Float32, Float64, Int64, Integer, UInt16
 from numpy.typing import ArrayLike
 
 from elite.datasets.base import Dataset
@@ -19,6 +19,7 @@ from elite.datasets.selecting import Splits, by_sequence, check_cameras, select_
 from elite.datasets.stored_values import (
     camera_in_our_axes,
     damaged_files,
+    instance_ids,
     point_ids,
     point_rows,
     pose_in_our_axes,
@@ -33,7 +34,7 @@ from elite.taxonomy import Taxonomy
 from elite.types import Camera, Frame, Scan
 
 GENERATED = "elite"  # folder below the root for what the library writes
-RawLabels = tuple[Integer[np.ndarray, "n"], Integer[np.ndarray, "n"]]  # raw ids, instance ids
+RawLabels = tuple[Integer[np.ndarray, "n"], UInt16[np.ndarray, "n"]]  # raw ids, instance ids
 
 
 class Reader(Dataset):
@@ -41,8 +42,8 @@ class Reader(Dataset):
 
     A subclass defines ``taxonomy``, ``sensor``, ``list_frames``, ``read_points``, ``read_labels``, and for images
     ``cameras`` and ``read_camera``. Its methods return what the files contain, with columns, axes and ids of the files;
-    this class selects and converts. ``OSError``, ``ValueError``, ``KeyError`` and ``EOFError`` of ``read_...`` are
-    reported as damaged files.
+    this class selects and converts. Errors of damaged contents in ``read_...``, such as ``OSError``, ``ValueError`` and
+    ``KeyError``, become a ``DataError`` that names the file.
 
     Args:
         root: folder of the data set.
@@ -194,7 +195,7 @@ class Reader(Dataset):
     def _rows(self, i: int) -> Float32[np.ndarray, "n columns"]:
         path = self.scan_path(i)
         with damaged_files(path, "a scan"):
-            found = self.read_points(i)
+            found = np.asarray(self.read_points(i))
         return point_rows(found, self.sensor, path)
 
     def has_labels(self, i: int) -> bool:
@@ -210,7 +211,7 @@ class Reader(Dataset):
             return None
         raw, instances = self._raw_labels(i)
         classes = self.taxonomy.to_train(raw, source=self.label_path(i))
-        return PointLabels(classes, object_ids(classes, instances.astype(np.uint16)))
+        return PointLabels(classes, object_ids(classes, instances))
 
     def raw_labels(self, i: int) -> Integer[np.ndarray, "n"]:
         return self._raw_labels(i)[0]
@@ -231,9 +232,10 @@ class Reader(Dataset):
             return read_point_labels(self, i)
         path = self.label_path(i)
         with damaged_files(path, "labels"):
-            labels, instances = self.read_labels(i), self.read_instances(i)
+            labels, instances = np.asarray(self.read_labels(i)), self.read_instances(i)
+            instances = np.zeros(labels.shape, np.uint16) if instances is None else np.asarray(instances)
         raw = point_ids(labels, path)
-        return raw, np.zeros(len(raw), np.uint16) if instances is None else point_ids(instances, path)
+        return raw, instance_ids(instances, len(raw), path)
 
     def frame(self, i: int, cameras: Sequence[str] | None = None) -> Frame:
         frame = super().frame(i, cameras)
@@ -271,4 +273,5 @@ class Reader(Dataset):
         source = f"pose of {self.ids[i]}"
         with damaged_files(source, "a pose"):
             found = self.read_pose(i)
+            found = None if found is None else np.asarray(found)
         return None if found is None else pose_in_our_axes(found, self.sensor, source)

@@ -1,17 +1,22 @@
 """Checks of the arrays that a reader returns, before they are converted."""
 
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from tokenize import TokenError
+from zipfile import BadZipFile
 
 import numpy as np
-from jaxtyping import Float32, Float64, Integer
-from numpy.typing import ArrayLike
+from jaxtyping import Float32, Float64, Integer, UInt16
 
 from elite.errors import DataError, first_line
 from elite.sensor import SensorSpec
 from elite.types import Camera, Scan
+
+# What Python, numpy and zip archives raise for damaged contents.
+_DAMAGED = (OSError, ValueError, KeyError, EOFError, SyntaxError, TokenError, RecursionError, BadZipFile, zlib.error)
 
 
 @contextmanager
@@ -23,18 +28,18 @@ def damaged_files(source: object, what: str) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except _DAMAGED as error:
         reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {first_line(error)}"
         raise DataError(f"{source}: expected {what}, found {reason}. Check the path and the archive.") from error
 
 
-def point_rows(found: ArrayLike, sensor: SensorSpec, source: Path) -> Float32[np.ndarray, "n columns"]:
+def point_rows(values: np.ndarray, sensor: SensorSpec, source: Path) -> Float32[np.ndarray, "n columns"]:
     """Check the points of a scan: rows of numbers in the columns of the sensor.
 
     Raises:
         DataError: another shape, or no numbers.
     """
-    values, columns = np.asarray(found), len(sensor.columns)
+    columns = len(sensor.columns)
     if values.ndim != 2 or values.shape[1] != columns or not np.can_cast(values.dtype, np.float64):
         raise DataError(
             f"{source}: expected {columns} numbers for each point ({' '.join(sensor.columns)}), found {_kind(values)}. "
@@ -78,16 +83,33 @@ def measured_scan(
     return Scan(np.array(points, order="C"), np.array(remission), kept)  # a file is read-only memory
 
 
-def point_ids(found: ArrayLike, source: Path) -> Integer[np.ndarray, "n"]:
+def point_ids(values: np.ndarray, source: Path) -> Integer[np.ndarray, "n"]:
     """Check ids of points: whole numbers, one per point.
 
     Raises:
         DataError: another shape, or other numbers.
     """
-    values = np.asarray(found)
     if values.ndim != 1 or values.dtype.kind not in "iu":
         raise DataError(f"{source}: expected a whole number for each point, found {_kind(values)}. Correct the reader.")
     return values
+
+
+def instance_ids(values: np.ndarray, points: int, source: Path) -> UInt16[np.ndarray, "n"]:
+    """Check instance ids of points: whole numbers of 16 bits, one per point.
+
+    Raises:
+        DataError: another shape, or other numbers.
+    """
+    if len(ids := point_ids(values, source)) != points:
+        raise DataError(
+            f"{source}: expected an instance id for each of {points} labels, found {len(ids)}. Correct the reader."
+        )
+    if points and not (0 <= int(ids.min()) <= int(ids.max()) < 2**16):
+        raise DataError(
+            f"{source}: expected instance ids in 0..65535, found {ids.min()} to {ids.max()}. Number the objects of a "
+            "scan from 1."
+        )
+    return ids.astype(np.uint16)
 
 
 def camera_in_our_axes(camera: Camera, sensor: SensorSpec, source: str) -> Camera:
@@ -105,13 +127,13 @@ def camera_in_our_axes(camera: Camera, sensor: SensorSpec, source: str) -> Camer
     return replace(camera, projection=matrix @ sensor.from_ours)
 
 
-def pose_in_our_axes(values: ArrayLike, sensor: SensorSpec, source: str) -> Float64[np.ndarray, "4 4"]:
+def pose_in_our_axes(values: np.ndarray, sensor: SensorSpec, source: str) -> Float64[np.ndarray, "4 4"]:
     """Check a transform of the points of the file, and return that of points in our axes.
 
     Raises:
         DataError: another shape, or numbers that are not finite.
     """
-    return _matrix(np.asarray(values), (4, 4), source) @ sensor.from_ours
+    return _matrix(values, (4, 4), source) @ sensor.from_ours
 
 
 def _matrix(values: np.ndarray, shape: tuple[int, int], source: str) -> np.ndarray:
