@@ -12,6 +12,7 @@ import yaml
 from elite.cli import main
 from elite.config import DataConfig, TeacherConfig, TrainConfig
 from elite.data.datamodule import DataModule
+from elite.data.unused_data import unused_data
 from elite.datasets import SemanticKITTI
 from elite.datasets.nuscenes.tables import CAMERAS
 from elite.errors import ConfigError
@@ -19,6 +20,7 @@ from elite.student import SPVCNN, load_student, save_student
 from tests.support.scans import RAW_IDS, random_scan, write_frame
 from tests.support.settings import parse_settings
 from tests.support.streets import render_small_drive
+from tests.support.trams import TRAMS_YAML
 
 RECIPES = (
     *("semantickitti", "semantickitti-student", "nuscenes", "nuscenes-student", "synthetic", "synthetic-student"),
@@ -75,16 +77,36 @@ def test_other_configurations_use_no_cutmix(name: str) -> None:
 
 @pytest.mark.parametrize("name", [*RECIPES, "semantickitti-benchmark"])
 def test_few_labels_configuration_overrides_another_one(name: str, drive: Path) -> None:
-    """One scan in a hundred shows its labels, no teacher; an epoch and a run stay as long as they were."""
+    """One scan in a hundred shows its labels, no teacher. An epoch has as many scans without labels as with labels."""
     given = ["--data.root", str(drive)]
     base = parse_settings(["--config", name, *given, "--teacher.weights", "none"], TrainConfig)
-    config = parse_settings(["--config", name, "--config", "few-labels", *given], TrainConfig)
+    share = ["--data.label-fraction", "0.01"]
+    config = parse_settings(["--config", name, "--config", "few-labels", *given, *share], TrainConfig)
     assert (config.student, config.steps, config.epochs) == (base.student, base.steps, base.epochs)
-    assert (config.data.label_fraction, config.data.label_unit, config.teacher.weights) == (0.01, "scans", "none")
+    assert (config.data.unlabelled, config.teacher.weights, config.self_training.weight) == ("rest", "none", 1)
+    assert config.loss.class_weights == "data"  # a data set of one's own has no counts
     whole = DataModule(replace(base, data=replace(base.data, dense_labels="none")))
     few = DataModule(config)
     assert len(few.train_set.budget.labelled) == 1
-    assert few.total_steps(1) == whole.total_steps(1)
+    hidden = len(whole.train_set) - 1
+    assert len(few.train_set) == hidden * 2
+    assert config.steps in (None, few.total_steps(1))
+
+
+def test_few_labels_configuration_uses_sequences_in_no_split_without_their_labels(trams: Path, tmp_path: Path) -> None:
+    (tmp_path / "dataset.yaml").write_text(yaml.safe_dump(TRAMS_YAML | {"path": str(trams)}))
+    given = ["--config", "few-labels", "--data.root", str(tmp_path), "--data.batch-size", "1", "--epochs", "5"]
+    module = DataModule(parse_settings(given, TrainConfig))
+    ids, budget = module.frames.ids, module.train_set.budget
+    assert {ids[i].sequence for i in budget.labelled} == {"depot"}
+    assert [ids[i].sequence for i in budget.unlabelled] == ["harbour"]
+    assert module.train_set.budget.usable(budget.unlabelled[0], "", np.ones(3, np.uint8), 3).tolist() == [0, 0, 0]
+    assert module.val_set is not None
+    assert {frame_id.sequence for frame_id in module.val_set.frames.ids} == {"market"}
+    assert module.total_steps(1) == 5 * (3 + 1)  # from the data: three labelled scans and one without labels
+    assert "3 labelled, 1 unlabelled training scans; all are used" in unused_data(module.train_set, module.val_set)
+    few = DataModule(parse_settings(["--data.root", str(tmp_path), "--teacher.weights", "none"], TrainConfig))
+    assert {few.frames.ids[i].sequence for i in few.train_set.budget.frames} == {"depot"}
 
 
 @pytest.mark.parametrize("sequences", ["00-10", "train,valid"])

@@ -271,6 +271,7 @@ def test_train_unused_data_is_reported(kitti: Path, tmp_path: Path, capsys) -> N
     train(student_run(kitti, tmp_path / "run", steps=1), progress=False)
     out = capsys.readouterr().out
     assert "skipped training scans, which have no labels in 'labels': 1 of 2\n" in out
+    assert "1 labelled, 2 unlabelled training scans; the unlabelled ones are used by --config few-labels\n" in out
     assert "the images in image_2 are not used without a teacher" in out
     assert "sequence 22 is not used (see --data.sequences" in out
 

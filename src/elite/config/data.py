@@ -24,6 +24,8 @@ class DataConfig:
         labels: folder of the training labels, such as labels, labels_partial or scribbles. Validation reads labels.
         label_fraction: share of the training labels that is used. The rest counts as unlabelled, also for the teacher.
         label_unit: unit of that share: scans (0.01 = every 100th training scan), or points of each scan.
+        unlabelled: more scans, whose labels are not used: rest = those of all sequences except those of training,
+            validation and test. They take part as all scans without labels do (see ``self_training.weight``).
         repeat_labelled: repeat the labelled scans until an epoch is about as long as with all labels. If unlabelled
             scans take part, the labelled ones are always repeated.
         cameras: image folders for the teacher, such as image_2,image_3. A frame without image trains only the student.
@@ -53,6 +55,7 @@ class DataConfig:
     labels: str = "labels"
     label_fraction: float = 1.0
     label_unit: Literal["scans", "points"] = "scans"
+    unlabelled: Literal["none", "rest"] = "none"
     repeat_labelled: bool = False
     cameras: str = "image_2"
     cameras_per_frame: int | None = None

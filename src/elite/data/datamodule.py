@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
-from elite.config import TrainConfig
+from elite.config import DataConfig, TrainConfig
 from elite.data.collate import collate
 from elite.data.dataset import ScoringSet, TrainingSet
 from elite.data.loading import BatchLoader, bytes_in_flight, kill, open_files, shared_bytes, timeout_error
@@ -22,6 +23,8 @@ from elite.remission import Quantiles, quantiles_of
 from elite.stopping import Stopping
 from elite.terminal import progress
 from elite.types import Sample
+
+_OTHER_VALIDATION = "Select other --data.val-sequences, or none to train without validation."
 
 
 class BoundedLoading:
@@ -83,6 +86,9 @@ class DataModule(BoundedLoading):
             cameras=cameras,
             derived=data.derived,
         )
+        training_sequences = frames.sequences
+        if data.unlabelled == "rest":
+            frames = _with_rest(frames, data)
         self.train_set = TrainingSet(
             frames,
             config.student.volume,
@@ -95,6 +101,7 @@ class DataModule(BoundedLoading):
             label_fraction=data.label_fraction,
             label_unit=data.label_unit,
             unlabelled="all" if config.self_training.weight > 0 else "with_image" if cameras else "none",
+            labelled_sequences=training_sequences,
             repeat_labelled=data.repeat_labelled,
             faults=config.faults,
         )
@@ -267,17 +274,31 @@ def teacher_cameras(config: TrainConfig) -> tuple[str, ...]:
     return cameras
 
 
+def _with_rest(frames: Frames, data: DataConfig) -> Frames:
+    """Add the sequences that neither training, validation nor a test uses."""
+    scored = ()
+    if data.val_sequences != "none":
+        scored = _validation_frames(frames, data).sequences
+    rest = frames.unselected({*frames.sequences, *scored})
+    return frames.select(replace(frames.selection, sequences=",".join([*frames.sequences, *rest])))
+
+
+def _validation_frames(training: Frames, data: DataConfig) -> Frames:
+    try:
+        return training.select(Selection(data.val_sequences, data.val_frames, cameras=training.cameras))
+    except DataError as error:
+        raise DataError(f"validation: {error} {_OTHER_VALIDATION}") from error
+
+
 def _scoring_set(config: TrainConfig, training: Frames) -> ScoringSet | None:
     """Validation frames; None without validation (``val_sequences: none``)."""
     data = config.data
     if data.val_sequences == "none":
         return None
-    remedy = "Select other --data.val-sequences, or none to train without validation."
-    try:
-        frames = training.select(Selection(data.val_sequences, data.val_frames, cameras=training.cameras))
-    except DataError as error:
-        raise DataError(f"validation: {error} {remedy}") from error
+    frames = _validation_frames(training, data)
     if not frames.labelled():
-        raise DataError(f"validation sequences {data.val_sequences}: expected scans with labels, found none. {remedy}")
+        raise DataError(
+            f"validation sequences {data.val_sequences}: expected scans with labels, found none. {_OTHER_VALIDATION}"
+        )
     required = data.require_images and bool(frames.cameras)
     return ScoringSet(frames, config.student.volume, image=config.image, require_images=required)

@@ -1,5 +1,6 @@
 """Frames as samples: cropped to the volume, augmented for training, complete for scoring."""
 
+from collections.abc import Collection
 from typing import Literal
 
 import numpy as np
@@ -43,6 +44,7 @@ class TrainingSet(torch_data.Dataset[Sample]):
         label_fraction: share of the labels that is used (see ``LabelBudget``).
         label_unit: unit of that share.
         unlabelled: scans without usable labels that take part.
+        labelled_sequences: sequences whose labels may be used; None = all.
         repeat_labelled: repeat the labelled scans until an epoch is as long as with all labels. Each repetition is
             augmented separately.
         faults: number of damaged frames that are replaced by others (none by default).
@@ -70,16 +72,19 @@ class TrainingSet(torch_data.Dataset[Sample]):
         label_fraction: float = 1.0,
         label_unit: Literal["scans", "points"] = "scans",
         unlabelled: Literal["none", "with_image", "all"] = "none",
+        labelled_sequences: Collection[str] | None = None,
         repeat_labelled: bool = False,
         faults: FaultConfig | None = None,
     ) -> None:
         self.frames, self.volume, self.augment, self.seed = frames, volume, augment, seed
         self.image, self.cameras_per_frame = image or ImageConfig(), cameras_per_frame
         self.dense = DenseLabels(frames, dense_labels)
-        self.budget = LabelBudget(frames, label_fraction, label_unit, unlabelled=unlabelled, seed=seed)
+        self.budget = LabelBudget(
+            frames, label_fraction, label_unit, unlabelled=unlabelled, seed=seed, sequences=labelled_sequences
+        )
         self.paster = ObjectPaster(frames, self.budget, augment.cutmix, volume)
         self.tolerance = 0 if faults is None else faults.tolerated(self.frame_count)
-        self.entries = self.budget.epoch(len(frames.labelled()) if repeat_labelled else 0)
+        self.entries = self.budget.epoch(self.budget.available if repeat_labelled else 0)
         candidates = self.budget.labelled if unlabelled == "none" else range(len(frames))
         check_any_image(frames, candidates)
         if require_images:

@@ -3,6 +3,7 @@
 All other labels count as missing, everywhere.
 """
 
+from collections.abc import Collection
 from typing import Literal
 
 import numpy as np
@@ -23,8 +24,10 @@ class LabelBudget:
         unit: ``scans`` or ``points``.
         unlabelled: scans without usable labels that take part: none of them, those with an image, or all.
         seed: of the selection of points.
+        sequences: those whose labels may be used; None = all.
 
     Attributes:
+        available: number of labelled scans in these sequences.
         labelled: indices of the frames with usable labels.
         unlabelled: indices of the frames that take part without labels.
 
@@ -40,9 +43,12 @@ class LabelBudget:
         *,
         unlabelled: Literal["none", "with_image", "all"],
         seed: int,
+        sequences: Collection[str] | None = None,
     ) -> None:
         self.seed, self.point_fraction = seed, fraction if unit == "points" else 1.0
-        self.labelled = labelled_scans(frames, fraction if unit == "scans" else 1.0)
+        everything = labelled_scans(frames, 1.0, sequences)
+        self.available = len(everything)
+        self.labelled = [everything[i] for i in evenly_spaced(self.available, fraction if unit == "scans" else 1.0)]
         others = sorted(set(range(len(frames))) - set(self.labelled)) if unlabelled != "none" else []
         self.unlabelled = others if unlabelled == "all" else [i for i in others if frames.image_cameras(i)]
         self._unlabelled = frozenset(self.unlabelled)
@@ -75,15 +81,16 @@ class LabelBudget:
         return usable_labels(labels, frame_id, self.point_fraction, self.seed)
 
 
-def labelled_scans(frames: Dataset, fraction: float) -> list[int]:
-    """Indices of a fraction of the labelled scans, evenly spaced in the order of sequence and time.
+def labelled_scans(frames: Dataset, fraction: float, sequences: Collection[str] | None = None) -> list[int]:
+    """Indices of a fraction of the labelled scans (of some sequences), evenly spaced in the order of sequence and time.
 
     Names of frames need not have the order of time, but the frames of a sequence have it.
 
     Raises:
         DataError: no scan has labels.
     """
-    order = sorted(frames.labelled(), key=lambda i: (frames.ids[i].sequence, i))
+    usable = [i for i in frames.labelled() if sequences is None or frames.ids[i].sequence in sequences]
+    order = sorted(usable, key=lambda i: (frames.ids[i].sequence, i))
     if not order:
         raise DataError(
             f"no scan of sequences {frames.selection.sequences or 'all'} has a file in '{frames.selection.labels}'; "

@@ -1,6 +1,7 @@
 """Report of the data that a training run does not use."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from elite.data.dataset import ScoringSet, TrainingSet
 from elite.datasets import Dataset
@@ -18,8 +19,9 @@ def unused_data(training: TrainingSet, scored: ScoringSet | None) -> Iterator[st
         yield from shared_scans(frames, scored.frames)
     yield from frames.unused
     yield from _images(training)
-    if budget.unlabelled:
-        yield f"labels in use: those of {len(budget.labelled)} training scans; {len(budget.unlabelled)} have none"
+    if unlabelled := len(budget.unlabelled) or _without_labels(frames, scored):
+        use = "all are used" if budget.unlabelled else "the unlabelled ones are used by --config few-labels"
+        yield f"{len(budget.labelled):,} labelled, {unlabelled:,} unlabelled training scans; {use}"
     if training.dense.folders:
         yield f"{training.dense_images} images of {len(budget.labelled)} labelled training scans have dense labels"
     yield from _derived(training)
@@ -37,6 +39,13 @@ def shared_scans(training: Dataset, scored: Dataset) -> Iterator[str]:
             f"{len(shared)} training scans are also validation scans (sequences {sequences}): the score is not that of "
             "unseen data"
         )
+
+
+def _without_labels(frames: Dataset, scored: ScoringSet | None) -> int:
+    """Number of scans without labels, in the training sequences and in those of no split."""
+    rest = frames.unselected({*frames.sequences, *(() if scored is None else scored.frames.sequences)})
+    others = [frames.select(replace(frames.selection, sequences=",".join(rest)))] if rest else []
+    return sum(len(part) - len(part.labelled()) for part in (frames, *others))
 
 
 def _unlabelled(frames: Dataset, used: list[int], kind: str) -> Iterator[str]:

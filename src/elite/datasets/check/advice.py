@@ -22,7 +22,7 @@ _DARK = 0.05  # largest remission
 _NO_RETURN, _DUPLICATES = 0.01, 0.02  # shares of points
 _HEIGHT_M, _TILT = 0.3, 6.0
 _BEAMS, _STEP = 0.15, 0.15  # relative deviations
-_CHANCE, _CLEAR, _BETTER = 2.0, 2.5, 1.0  # standard deviations of the scores of shifted projections
+_CHANCE, _CLEAR, _BETTER = 2.0, 2.5, 0.8  # standard deviations of the scores of shifted projections
 _OFFSET_S = 0.1
 _FEWEST_EDGES = 50
 
