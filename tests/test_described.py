@@ -55,6 +55,21 @@ def test_described_splits_and_the_rest(root: Path) -> None:
     assert taxonomy_of(root).name == "trams"
 
 
+def test_described_sequence_listed_by_name_is_not_part_of_other_patterns(root: Path) -> None:
+    _describe(root, train=["*"], val=["market"])
+    assert open_dataset(root, sequences="valid").sequences == ("market",)
+    assert set(open_dataset(root, sequences="train").sequences) == set(DRIVES) - {"market"}
+
+
+def test_described_folders_with_one_name_are_refused(root: Path) -> None:
+    """Names of sequences are those of nested folders, joined by _."""
+    for folder in ("yard/a", "yard_a"):
+        shutil.copytree(root / "depot", root / folder)
+    _describe(root, train=["depot", "yard/a"])
+    with pytest.raises(DataError, match=r"found .*yard/a and .*yard_a for 'yard_a'. Rename one"):
+        open_dataset(root)
+
+
 def test_described_labels_of_a_field_and_dropped_points(root: Path) -> None:
     for path in root.glob("*/scans/*.npy"):
         rows, labels = np.load(path), np.load(path.parents[1] / "labels" / path.name)
@@ -187,7 +202,8 @@ def test_read_times_of_each_form(tmp_path: Path, text: str, expected: dict[str, 
         ({"cameras": {"a/b": TRAMS_YAML["cameras"]["left"]}}, "cameras: expected names of letters"),
         ({"train": ["/data"]}, "train: expected folders below path"),
         ({"train": ["nowhere*"]}, r"expected a folder 'nowhere\*' of the split train, found none"),
-        ({"val": ["depot"]}, "found 'depot' in train and valid"),
+        ({"val": ["depot"]}, "found 'depot' in train and val"),
+        ({"train": ["depot*"], "val": ["d*"]}, "found 'depot' in train and val"),
         ({"sequences": ["harb*"], "train": None, "val": None, "scans": {"glob": "lidar/*.pcd"}}, "found none"),
         ({"scans": TRAMS_YAML["scans"] | {"times": "none.csv"}}, "none.csv: expected times, found No such file"),
     ],

@@ -33,35 +33,68 @@ class SequenceListing:
 def find_sequences(described: DatasetDescription, generated: str) -> tuple[dict[str, Path], dict[str, list[str]]]:
     """Find the folders of all sequences, and the names of those of each split.
 
+    A sequence that a split lists by its name is not part of the patterns of other splits.
+
     Args:
         described: the data set.
         generated: folder of labels that the library writes, which is not a sequence.
 
     Raises:
-        DataError: a pattern of a split matches no folder, or two splits share a sequence.
+        DataError: a pattern of a split matches no folder, two splits share a sequence, or two sequences a name.
     """
     folders: dict[str, Path] = {}
-    splits: dict[str, list[str]] = {split: [] for split in described.splits}
     owner: dict[str, str] = {}
-    for split, patterns in described.splits.items():
-        for pattern in patterns:
-            if not (found := list(_folders(described.path, pattern, generated))):
-                raise DataError(
-                    f"{described.path}: expected a folder '{pattern}' of the split {split}, found none. Correct the "
-                    "pattern, or path."
-                )
-            for name, folder in found:
-                if owner.setdefault(name, split) != split:
-                    raise DataError(
-                        f"{described.path}: expected a sequence in one split, found '{name}' in {owner[name]} and "
-                        f"{split}. Remove it from one of them."
-                    )
-                folders[name] = folder
-                splits[split] += [name] if name not in splits[split] else []
+    patterns = [(split, pattern) for split, found in described.splits.items() for pattern in found]
+    for is_glob in (False, True):
+        by_name = {*owner}
+        for split, pattern in patterns:
+            if _is_glob(pattern) == is_glob:
+                found = _split_folders(described, split, pattern, generated)
+                chosen = [(name, folder) for name, folder in found if name not in by_name or folders[name] != folder]
+                _own(owner, split, (name for name, _ in chosen), described.path)
+                _add(folders, chosen, described)
     for pattern in described.sequences:
-        for name, folder in _folders(described.path, pattern, generated):
-            folders.setdefault(name, folder)
-    return folders, splits
+        _add(folders, _folders(described.path, pattern, generated), described)
+    return folders, {split: [name for name in owner if owner[name] == split] for split in described.splits}
+
+
+def _is_glob(pattern: str) -> bool:
+    return any(c in pattern for c in "*?[")
+
+
+def _split_folders(described: DatasetDescription, split: str, pattern: str, generated: str) -> list[tuple[str, Path]]:
+    """Folders of a pattern of a split, of which there must be some."""
+    if not (found := list(_folders(described.path, pattern, generated))):
+        raise DataError(
+            f"{described.path}: expected a folder '{pattern}' of the split {_key(split)}, found none. Correct the "
+            "pattern, or path."
+        )
+    return found
+
+
+def _key(split: str) -> str:
+    """Key of a split in the description."""
+    return "val" if split == "valid" else split
+
+
+def _own(owner: dict[str, str], split: str, names: Iterable[str], root: Path) -> None:
+    """Enter sequences of a split into ``owner``; raises DataError if they are part of another one."""
+    for name in names:
+        if owner.setdefault(name, split) != split:
+            raise DataError(
+                f"{root}: expected a sequence in one split, found '{name}' in {_key(owner[name])} and {_key(split)}. "
+                "Remove it from one of them."
+            )
+
+
+def _add(folders: dict[str, Path], found: Iterable[tuple[str, Path]], described: DatasetDescription) -> None:
+    """Add sequences to ``folders``; raises DataError if another folder with scans has the name of one."""
+    for name, folder in found:
+        if folders.setdefault(name, folder) != folder and files_by_name(folder, described.scans.glob):
+            raise DataError(
+                f"{described.path}: expected one folder for each name of a sequence, found {folders[name]} and "
+                f"{folder} for '{name}'. Rename one."
+            )
 
 
 def _folders(root: Path, pattern: str, generated: str) -> Iterator[tuple[str, Path]]:
