@@ -89,6 +89,14 @@ def test_evaluate_missing_prediction_is_refused(labelled, tmp_path):
         evaluate(labelled, saved_predictions(tmp_path / "out", KITTI))
 
 
+def test_evaluate_prediction_of_another_format_is_named(labelled, tmp_path):
+    save_predictions(labelled, tmp_path / "out", often_right)
+    lost = tmp_path / "out" / "sequences" / "00" / "predictions" / "000001.label"
+    lost.rename(lost.with_suffix(".pcd"))
+    with pytest.raises(DataError, match=r"found 000001\.pcd\. Predict without --as\."):
+        evaluate(labelled, saved_predictions(tmp_path / "out", KITTI))
+
+
 @pytest.mark.parametrize("change", [lambda raw: raw[:-1], lambda raw: np.append(raw, 10), lambda raw: raw * 0 + 7])
 def test_evaluate_prediction_of_wrong_length_or_ids_is_refused(change, labelled, tmp_path):
     save_predictions(labelled, tmp_path / "out", lambda frame: change(often_right(frame)))

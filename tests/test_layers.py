@@ -59,6 +59,7 @@ SAME_LAYER = {
     ("folder_watch", "signals"),  # its waits have no end
     ("streaming", "inference"),
     ("evaluation", "inference"),  # one of its predictors
+    ("evaluation", "prediction_formats"),  # predictions of other formats are named
 }
 
 

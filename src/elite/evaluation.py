@@ -17,6 +17,7 @@ from elite.inference import Segmenter
 from elite.label_records import require_predicted_classes
 from elite.layout import Layout
 from elite.metrics import SEMANTICKITTI_RULE, Score, ScoreRule, confusion_matrix, score
+from elite.prediction_formats import FORMATS
 from elite.taxonomy import IGNORE, Taxonomy, require_equal_taxonomies
 from elite.types import Frame
 
@@ -182,7 +183,9 @@ def saved_predictions(folder: Path, taxonomy: Taxonomy) -> Predictor:
     def read(frame: Frame) -> Prediction:
         path = layout.prediction(frame.sequence, frame.name)
         if not path.exists():
-            raise DataError(f"{path}: expected a prediction for each labelled scan, found none. Predict the scan.")
+            others = [file.name for end in FORMATS if (file := path.with_suffix(f".{end}")).exists()]
+            found = f"{others[0]}. Predict without --as" if others else "none. Predict the scan"
+            raise DataError(f"{path}: expected a prediction for each labelled scan, found {found}.")
         raw, _ = read_labels(path, Path(f"scan {frame.id}"), frame.scan.stored, remedy="Predict the scan again")
         classes = taxonomy.to_train(raw, source=path)
         return Prediction(frame.scan.select(classes), _confidence(layout, frame))
