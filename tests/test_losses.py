@@ -1,5 +1,6 @@
 """Losses against their definitions."""
 
+from types import SimpleNamespace
 from unittest.mock import Mock
 
 import numpy as np
@@ -8,8 +9,11 @@ import torch
 import torch.nn.functional as F
 
 from elite import native
+from elite.config import TrainConfig
 from elite.losses import class_weights, cross_entropy, lovasz_softmax
 from elite.losses.lovasz import _jaccard_steps
+from elite.taxonomy import ClassSpec, Taxonomy
+from elite.training.build import loss_weights
 from tests.support.oracles import lovasz_by_loop
 from tests.support.semantickitti import KITTI
 
@@ -80,6 +84,14 @@ def test_cross_entropy_equals_the_weighted_mean_of_labelled_rows() -> None:
     rows = [(weights[y], -torch.log_softmax(x, 0)[y]) for x, y in zip(logits, labels, strict=True) if y]
     expected = sum(w * nll for w, nll in rows) / sum(w for w, _ in rows)
     torch.testing.assert_close(cross_entropy(logits, labels, weights), expected)
+
+
+def test_loss_weights_of_a_taxonomy_without_counts_follow_from_the_training_frames() -> None:
+    own = Taxonomy("own", (ClassSpec("void", (0,)), ClassSpec("road", (1,)), ClassSpec("car", (2,))))
+    data = SimpleNamespace(frames=SimpleNamespace(taxonomy=own), point_counts=lambda: [8, 1])
+    assert torch.equal(loss_weights(TrainConfig(), data), class_weights((8, 1)))
+    data.frames.taxonomy = KITTI
+    assert torch.equal(loss_weights(TrainConfig(), data), class_weights(KITTI.point_counts))
 
 
 def test_class_weights_of_known_counts_are_published_ones() -> None:

@@ -90,7 +90,8 @@ class LossConfig:
     Attributes:
         lovasz: weight of the Lovasz term.
         class_weights: class weights of the cross entropy: taxonomy = from the point counts of ``data.taxonomy`` (for
-            SemanticKITTI, the published ones; earlier name: semantickitti); data = from the training frames; none.
+            SemanticKITTI, the published ones; earlier name: semantickitti), or as data if it has none; data = from the
+            training frames; none.
     """
 
     lovasz: float = 0.1

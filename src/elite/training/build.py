@@ -127,13 +127,7 @@ def loss_weights(config: TrainConfig, data: DataModule) -> Tensor | None:
     """Class weights of the losses; None = no weights."""
     match config.loss.class_weights:
         case "taxonomy" | "semantickitti":
-            taxonomy = data.frames.taxonomy
-            if taxonomy.point_counts is None:
-                raise ConfigError(
-                    f"loss.class_weights: expected a taxonomy with the points of every class, found {taxonomy.name}, "
-                    "which lacks some. Give --loss.class-weights data or none."
-                )
-            return class_weights(taxonomy.point_counts)
+            return class_weights(data.frames.taxonomy.point_counts or data.point_counts())
         case "data":
             return class_weights(data.point_counts())
         case "none":
