@@ -24,6 +24,7 @@ _AT_ORIGIN, _REPEATED = 0.01, 0.1  # shares of points at the origin, and of poin
 _BEYOND = 0.001  # share of points with a remission outside 0..1
 _BRIGHTEST, _DARKEST = 1.0, 0.05  # range of the largest remission of a scan, if that of training is unknown
 _LEVEL, _UNLIKE = 0.95, 8.0  # quantile of the remission, and factor between those of sensors that differ in unit
+_SAMPLED = 10_000  # points: a quantile of all takes milliseconds
 _OUTSIDE = 0.5  # share of points outside the volume
 _ABOVE = 0.5  # metres: ground this far above the sensor means that z points down
 _OFF_CENTRE = 0.2  # of the image's width and height
@@ -73,41 +74,63 @@ def no_return_doubts(scan: Scan) -> Iterator[Doubt]:
 
 def remission_doubts(scan: Scan, trained: Quantiles | None = None) -> Iterator[Doubt]:
     """Yield a doubt if the remission is probably not in 0..1, or unlike that of the ``trained`` scans."""
-    if (message := _remission_doubt(scan.remission, trained or (0.0, 1.0), is_known=trained is not None)) is not None:
+    remission = scan.remission
+    if trained is not None and max(trained) == 0:
+        message = _not_zero(remission)
+    else:
+        message = _out_of_range(remission, trained or (0.0, _BRIGHTEST))
+        if message is None and len(remission) >= FEWEST:
+            message = _zero(remission) or _other_unit(remission, trained)
+    if message is not None:
         yield Doubt("remission", message)
 
 
-def _remission_doubt(remission: Float32[np.ndarray, "n"], trained: Quantiles, *, is_known: bool) -> str | None:
-    lowest, highest = float(remission.min()), float(remission.max())
-    found = f"found {lowest:g} to {highest:g}"
-    if max(trained) == 0:
-        expected = "expected remission 0 for all points, as in the training scans"
-        return f"{expected}, {found}. Give --intensity zero." if highest > 0 and len(remission) >= FEWEST else None
-    low, high = min(trained[0], 0.0), max(trained[-1], _BRIGHTEST)
-    expected = f"expected remission in {low:g}..{high:g}"
-    if float((remission < low).mean()) > _BEYOND:
-        return f"{expected}, {found}. Give another 'intensity: {{field: NAME}}' for the sensor."
-    if float((remission > high).mean()) > _BEYOND:
-        return f"{expected}, {found}. {_division(_full_scale(remission) / high)}."
-    if len(remission) < FEWEST:
+def _not_zero(remission: Float32[np.ndarray, "n"]) -> str | None:
+    if not remission.any():
         return None
-    if highest == 0:
-        return (
-            f"{expected}, found 0 for all points. Give 'intensity: {{field: NAME}}' for the sensor, or --intensity "
-            "zero if it has none."
-        )
-    if not is_known:
-        return f"{expected}, {found}. {_division(_full_scale(remission))}." if highest < _DARKEST else None
-    usual, level = quantile(trained, _LEVEL), float(np.quantile(remission, _LEVEL))
+    return (
+        f"expected remission 0 for all points, as in the training scans, found {_range(remission)}. Give --intensity "
+        "zero."
+    )
+
+
+def _out_of_range(remission: Float32[np.ndarray, "n"], trained: Quantiles) -> str | None:
+    low, high = min(trained[0], 0.0), max(trained[-1], _BRIGHTEST)
+    message = f"expected remission in {low:g}..{high:g}, found {_range(remission)}."
+    if float((remission < low).mean()) > _BEYOND:
+        return f"{message} Give another 'intensity: {{field: NAME}}' for the sensor."
+    if float((remission > high).mean()) > _BEYOND:
+        return f"{message} {_division(_full_scale(remission) / high)}."
+    return None
+
+
+def _zero(remission: Float32[np.ndarray, "n"]) -> str | None:
+    if remission.any():
+        return None
+    return (
+        "expected remission in 0..1, found 0 for all points. Give 'intensity: {field: NAME}' for the sensor. If it has "
+        "none, give 'columns' without remission to train, and --intensity zero to predict."
+    )
+
+
+def _other_unit(remission: Float32[np.ndarray, "n"], trained: Quantiles | None) -> str | None:
+    if trained is None:
+        if float(remission.max()) >= _DARKEST:
+            return None
+        return f"expected remission in 0..1, found {_range(remission)}. {_division(_full_scale(remission))}."
+    usual = quantile(trained, _LEVEL)
+    level = float(np.quantile(remission[:: len(remission) // _SAMPLED + 1], _LEVEL))
     if usual == 0 or usual / _UNLIKE <= level <= usual * _UNLIKE:
         return None
-    remedy = "Give another 'intensity: {field: NAME}' for the sensor"
-    if level:
-        remedy = _division(_two_digits(level / usual))
+    remedy = _division(_two_digits(level / usual)) if level else "Give another 'intensity: {field: NAME}'"
     return (
         f"expected a remission of up to about {usual:.2g} in {_LEVEL:.0%} of the points, as in the training scans, "
         f"found up to {level:.2g}. {remedy}, or --intensity quantile."
     )
+
+
+def _range(remission: Float32[np.ndarray, "n"]) -> str:
+    return f"{float(remission.min()):g} to {float(remission.max()):g}"
 
 
 def _division(divisor: float) -> str:
