@@ -210,6 +210,8 @@ def nan(rows: np.ndarray) -> np.ndarray:
             edit_drive(lambda drive: drive.pop("left")),
             f"camera left of depot/{DEPOT[0]}: expected a calib",
         ),
+        (edit_drive(lambda drive: drive["left"]["K"][0].__setitem__(0, 10**400)), "camera left .*found OverflowError"),
+        (edit_drive(lambda drive: drive["left"]["K"][0].__setitem__(0, np.inf)), "camera left .*found NaN or infinity"),
         (
             edit_drive(lambda drive: drive["left"].update(K=np.zeros((3, 3)).tolist())),
             "camera left of depot/.*expected a projection of rank 3",

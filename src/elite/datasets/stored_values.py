@@ -16,7 +16,10 @@ from elite.sensor import SensorSpec
 from elite.types import Camera, Scan
 
 # What Python, numpy and zip archives raise for damaged contents.
-_DAMAGED = (OSError, ValueError, KeyError, EOFError, SyntaxError, TokenError, RecursionError, BadZipFile, zlib.error)
+_DAMAGED = (
+    *(OSError, ValueError, KeyError, EOFError, OverflowError, SyntaxError, TokenError, RecursionError),
+    *(BadZipFile, zlib.error),
+)
 
 
 @contextmanager
@@ -27,7 +30,8 @@ def damaged_files(source: object, what: str) -> Iterator[None]:
         DataError: the file is missing or damaged.
     """
     try:
-        yield
+        with np.errstate(invalid="ignore", over="ignore"):  # results are checked for NaN and infinity
+            yield
     except _DAMAGED as error:
         reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {first_line(error)}"
         raise DataError(f"{source}: expected {what}, found {reason}. Check the path and the archive.") from error
