@@ -223,7 +223,7 @@ def test_camera_survey_finds_the_time_of_the_image() -> None:
     assert found.best_offset == pytest.approx(0.2)
     assert (found.gaps, found.looks) == ((0.01, 0.02, 0.03), pytest.approx(90))
     message = advise(Survey(cameras={"left": found}), HDL_32E, KITTI)[0].message
-    assert "match best 0.20 s later. Add +0.20 s" in message
+    assert "match best about 0.20 s later. Add +0.20 s" in message
 
 
 # ---- label ids ----------------------------------------------------------------------------------------------------

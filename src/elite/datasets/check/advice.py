@@ -155,8 +155,8 @@ def _camera(name: str, camera: CameraMeasures) -> Iterator[Advice]:
         when = "later" if offset > 0 else "earlier"
         yield Advice(
             "times",
-            f"cameras.{name}: expected images at their stated times, found that they match best {abs(offset):.2f} s "
-            f"{when}. Add {offset:+.2f} s to the times of the images, or check the clocks.",
+            f"cameras.{name}: expected images at their stated times, found that they match best "
+            f"about {abs(offset):.2f} s {when}. Add {offset:+.2f} s to the times of the images, or check the clocks.",
         )
     elif best >= _CLEAR and best - found.sigmas(found.near_score) >= _BETTER:
         yield Advice(

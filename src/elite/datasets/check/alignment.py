@@ -92,7 +92,7 @@ def depth_edges(points: Float32[np.ndarray, "n 3"]) -> Float[np.ndarray, "n"]:
     weight, size = np.zeros(len(points)), np.sqrt(np.minimum(np.abs(jump), _HIGHEST))
     for nearer, sides in ((jump > 0, order[:-1]), (jump < 0, order[1:])):
         np.maximum.at(weight, sides[is_edge & nearer], size[is_edge & nearer])
-    weight[np.linalg.norm(points, axis=1) < _NEAREST_M] = 0
+    weight[order[distance < _NEAREST_M]] = 0
     return weight
 
 

@@ -59,7 +59,7 @@ def _is_upright(points: Float32[np.ndarray, "n 3"]) -> bool:
 
 def length_unit(points: Float32[np.ndarray, "n 3"]) -> tuple[int, str] | None:
     """Divisor to metres and name of the unit, if the coordinates are not in metres; the divisor 0 = unknown unit."""
-    if not len(points) or np.quantile(np.linalg.norm(points, axis=1), 0.99) < _FARTHEST_M:
+    if not len(points) or np.quantile(np.linalg.norm(points.astype(np.float64), axis=1), 0.99) < _FARTHEST_M:
         return None
     for divisor, name in _UNITS.items():
         if _is_upright(points / np.float32(divisor)):
