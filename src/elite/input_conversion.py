@@ -31,7 +31,7 @@ class InputConversion:
 
     def points(self, points: Float32[np.ndarray, "n 3"]) -> Float32[np.ndarray, "n 3"]:
         """Shift points to the mounting height of the training scans."""
-        return points + np.float32([0, 0, self.shift]) if self.shift else points
+        return points + np.array([0, 0, self.shift], np.float32) if self.shift else points
 
     def remission(self, remission: Float32[np.ndarray, "n"]) -> Float32[np.ndarray, "n"]:
         """Convert the remission of a scan."""
