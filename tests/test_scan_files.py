@@ -121,3 +121,13 @@ def test_read_rings_gives_those_of_the_measured_points(tmp_path: Path, suffix: s
     assert rings is not None
     assert rings.tolist() == [3, 2, 0]
     assert read_rings(_write(tmp_path / "other.ply"), SENSOR) is None
+
+
+def test_read_rings_of_one_value_are_none(tmp_path: Path) -> None:
+    """Drivers write the field for sensors without such numbers, too."""
+    points = np.zeros(4, [(name, "f4") for name in "xyz"] + [("intensity", "f4"), ("ring", "u2")])
+    np.save(tmp_path / "a.npy", points)
+    assert read_rings(tmp_path / "a.npy", SENSOR) is None
+    points["ring"][1] = 1
+    np.save(tmp_path / "a.npy", points)
+    np.testing.assert_array_equal(read_rings(tmp_path / "a.npy", SENSOR), [0, 1, 0, 0])

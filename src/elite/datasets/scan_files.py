@@ -53,14 +53,19 @@ def read_field(path: Path, sensor: SensorSpec, name: str) -> Shaped[np.ndarray, 
 
 
 def read_rings(path: Path, sensor: SensorSpec) -> Int64[np.ndarray, "n"] | None:
-    """Read the number of the beam of each measured point; None without such a field. Errors as ``read_points``."""
+    """Read the number of the beam of each measured point; None without such a field, or if all are equal.
+
+    Drivers of sensors without such numbers write the field with one value. Errors as ``read_points``.
+    """
     if _is_plain(path):
         rings = sensor.rings_of(_read_rows(path, sensor)) if "ring" in sensor.columns else None
     else:
         fields = read_point_file(path, sensor.columns)
         name = fields.find(RING_FIELDS)
         rings = None if name is None else fields.values[name].astype(np.int64)
-    return rings if rings is None or not sensor.drops_points else read_scan(path, sensor).select(rings)
+    if rings is None or not len(rings) or np.ptp(rings) == 0:
+        return None
+    return rings if not sensor.drops_points else read_scan(path, sensor).select(rings)
 
 
 def count_points(path: Path, sensor: SensorSpec) -> int:
