@@ -170,12 +170,40 @@ def test_nearest_in_time_equals_a_search_of_all_pairs() -> None:
     [
         ("name,time\nb.png,2.5\na.png,1.5\n", {"a": 1.5, "b": 2.5}),
         ("1.5\n2.5\n", {"a": 1.5, "b": 2.5}),
+        ("1.5000000e+00\n2.5000000e+00\n", {"a": 1.5, "b": 2.5}),
         ("a 1581624663149000000\nb 1581624663249000000", {"a": 1581624663.149, "b": 1581624663.249}),
     ],
 )
 def test_read_times_of_each_form(tmp_path: Path, text: str, expected: dict[str, float]) -> None:
     (tmp_path / "times.txt").write_text(text)
     assert read_times("times.txt", tmp_path, ["a", "b"]) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("1581624663149000\n1581624663249000\n", "at least 0.001 s apart, found 0.0001 s. Convert microseconds"),
+        ("a,1581624663149\nb,1581624663249\n", "at least 0.001 s apart, found 1e-07 s. Convert microseconds"),
+        ("1.0\n1.1\n1.2\n", "expected 2 times, one for each file, found 3. Extract all files, or write lines"),
+    ],
+)
+def test_read_times_of_other_units_or_files_is_refused(tmp_path: Path, text: str, found: str) -> None:
+    (tmp_path / "times.txt").write_text(text)
+    with pytest.raises(DataError, match=found):
+        read_times("times.txt", tmp_path, ["a", "b"])
+
+
+def test_described_poses_of_other_scans_are_refused_and_absent_ones_reported(root: Path) -> None:
+    pose = " ".join(map(str, np.eye(4)[:3].ravel())) + "\n"
+    count = len(open_dataset(root, sequences="market"))
+    (root / "market" / "poses.txt").write_text(pose * count)
+    _describe(root, poses="poses.txt")
+    market = open_dataset(root, sequences="market")
+    np.testing.assert_array_equal(market.pose(0), market.sensor.from_ours)
+    assert "depot: no poses (poses.txt)" in open_dataset(root, sequences="depot").unused
+    (root / "market" / "poses.txt").write_text(pose * (count + 1))
+    with pytest.raises(DataError, match=f"expected {count} poses, one for each scan, found {count + 1}"):
+        open_dataset(root, sequences="market").pose(0)
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,8 @@ class ScanSettings:
             (uint32: id | instance << 16); or ``field:NAME``, a field of the scans; null = no labels.
         instances: instance ids in the same way, unless they are part of .label files; null = none.
         times: times of the scans: ``name`` = the name of a frame is its time, in seconds with a decimal point or in
-            whole nanoseconds; or a file in the folder of a sequence, with lines ``NAME,SECONDS`` or one time per scan;
-            null = images are paired by name.
+            whole nanoseconds; or a file in the folder of a sequence, with lines ``NAME,SECONDS`` or one time for each
+            of its scans; null = images are paired by name.
     """
 
     glob: str
@@ -107,8 +107,8 @@ class DatasetDescription:
         volume: the student's volume and cells, in metres, as in ``grid`` of a training.
         cameras: by name; the names are those of the folders of generated labels.
         sync: how scans and images are paired if both have times.
-        poses: file in the folder of a sequence: lines of 12 numbers (T_world_lidar, 3 x 4, one line per scan), or of 8
-            (time x y z qx qy qz qw); null = no poses.
+        poses: file in the folder of a sequence: lines of 12 numbers (T_world_lidar, 3 x 4, one line for each of its
+            scans), or of 8 (time x y z qx qy qz qw); null = no poses.
     """
 
     scans: ScanSettings

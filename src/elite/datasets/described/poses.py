@@ -32,6 +32,18 @@ class PoseTable:
     poses: Float64[np.ndarray, "m 4 4"]
     times: Float64[np.ndarray, "m"] | None = None
 
+    def require_scans(self, count: int) -> None:
+        """Check that there is a pose for each of the scans of the sequence, unless the poses have times.
+
+        Raises:
+            DataError: there are more or fewer, so it is unknown which scan a pose is of.
+        """
+        if self.times is None and len(self.poses) != count:
+            raise DataError(
+                f"{self.path}: expected {count} poses, one for each scan, found {len(self.poses)}. Extract all scans, "
+                "or write poses by time."
+            )
+
     def of(self, row: int, time: float | None) -> Float64[np.ndarray, "4 4"]:
         """Return the pose of a scan.
 
@@ -49,11 +61,6 @@ class PoseTable:
                     "scans.times."
                 )
             return self.at(time)
-        if row >= len(self.poses):
-            raise DataError(
-                f"{self.path}: expected at least {row + 1} poses, one for each scan, found {len(self.poses)}. Copy the "
-                "file again."
-            )
         return self.poses[row]
 
     def at(self, time: float) -> Float64[np.ndarray, "4 4"]:

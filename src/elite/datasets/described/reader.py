@@ -96,7 +96,7 @@ class Described(Reader):
             yield from self._listings[name].frames
 
     def _incomplete(self) -> Iterator[str]:
-        """Describe the labels that a split lacks, and the images that scans lack."""
+        """Describe the labels that a split lacks, the images that scans lack, and absent poses."""
         in_splits = {name for split, names in self.splits.items() if split != "test" for name in names}
         by_sequence = groupby(self.files, key=lambda frame: frame.id.sequence)
         for sequence, frames in ((name, list(group)) for name, group in by_sequence):
@@ -105,6 +105,9 @@ class Described(Reader):
             if without and pattern and sequence in in_splits and self.selection.labels == "labels":
                 file = pattern.replace("*", without[0])
                 yield f"{sequence}: {len(without)} of {len(frames)} scans have no labels ({file}, ...)"
+            poses = self.description.poses
+            if poses is not None and not (self._folders[sequence] / poses).exists():
+                yield f"{sequence}: no poses ({poses})"
             for camera in self.cameras:
                 without = [frame.id.name for frame in frames if camera not in frame.images]
                 if without:
@@ -191,5 +194,7 @@ class Described(Reader):
             path = self._listings[sequence].folder / self.description.poses
             if not path.exists():
                 return None
-            self._pose_tables[sequence] = read_pose_table(path)
+            table = read_pose_table(path)
+            table.require_scans(len(self._listings[sequence].frames))
+            self._pose_tables[sequence] = table
         return self._pose_tables[sequence]

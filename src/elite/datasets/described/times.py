@@ -12,8 +12,9 @@ from elite.errors import DataError
 from elite.files import TEXT_BYTES
 
 _NANOSECONDS = 1e-9
-_NUMBER = re.compile(r"\d+(\.\d+)?")
+_NUMBER = re.compile(r"\d+(\.\d*)?(e[+-]?\d+)?", re.IGNORECASE)
 _SHORTEST_NANOSECONDS = 13  # digits: shorter whole numbers are seconds
+_SHORTEST_STEP = 1e-3  # seconds between the files of a sensor
 
 
 def read_times(text: str, folder: Path, names: Sequence[str]) -> dict[str, float]:
@@ -28,22 +29,40 @@ def read_times(text: str, folder: Path, names: Sequence[str]) -> dict[str, float
         Times by name; names that the file lacks are absent.
 
     Raises:
-        DataError: a time is missing or not a number.
+        DataError: a time is missing or not a number, or the times have another unit.
     """
+    if not names:
+        return {}
     if text == "name":
-        return {name: _time_of_name(name, folder) for name in names}
-    path = folder / text
+        times = {name: _time_of_name(name, folder) for name in names}
+    else:
+        times = _times_of_file(folder / text, names)
+    _require_seconds([*times.values()], folder / text if text != "name" else folder)
+    return times
+
+
+def _require_seconds(times: Sequence[float], source: Path) -> None:
+    """Refuse microseconds and milliseconds since 1970, which have as many digits as nanoseconds of other clocks."""
+    if len(times) > 1 and (step := float(np.median(np.diff(np.sort(times))))) < _SHORTEST_STEP:
+        raise DataError(
+            f"{source}: expected times of successive files at least {_SHORTEST_STEP:g} s apart, found {step:.2g} s. "
+            "Convert microseconds and milliseconds to seconds."
+        )
+
+
+def _times_of_file(path: Path, names: Sequence[str]) -> dict[str, float]:
     lines = decode_text(read_part(path, "times", TEXT_BYTES), path).splitlines()
     rows = [(i, re.split(r"[,;\s]+", line.strip())) for i, line in enumerate(lines, 1) if line.strip()]
     if rows and not _NUMBER.fullmatch(rows[0][1][-1]):
         rows = rows[1:]  # names of the columns
     times = [_number(row[-1], f"{path}, line {i}") for i, row in rows]
     if all(len(row) == 1 for _, row in rows):
-        if len(times) < len(names):
+        if len(times) != len(names):
             raise DataError(
-                f"{path}: expected {len(names)} times, one for each file, found {len(times)}. Copy the file again."
+                f"{path}: expected {len(names)} times, one for each file, found {len(times)}. Extract all files, or "
+                "write lines NAME,SECONDS."
             )
-        return dict(zip(names, times, strict=False))
+        return dict(zip(names, times, strict=True))
     stems = (Path(row[0]).stem if Path(row[0]).suffix and not _NUMBER.fullmatch(row[0]) else row[0] for _, row in rows)
     return dict(zip(stems, times, strict=True))
 
@@ -60,7 +79,7 @@ def _time_of_name(name: str, folder: Path) -> float:
 def _number(text: str, source: str) -> float:
     if not _NUMBER.fullmatch(text):
         raise DataError(f"{source}: expected a time in seconds or nanoseconds, found '{text:.60}'. Correct the file.")
-    is_nanoseconds = "." not in text and len(text) >= _SHORTEST_NANOSECONDS
+    is_nanoseconds = text.isdecimal() and len(text) >= _SHORTEST_NANOSECONDS
     return float(text) * (_NANOSECONDS if is_nanoseconds else 1)
 
 
