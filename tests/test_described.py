@@ -9,12 +9,14 @@ import yaml
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
+from elite.cli import main
 from elite.cli.scans import _loose_scans
 from elite.datasets import open_dataset, taxonomy_of
 from elite.datasets.described.poses import read_pose_table
 from elite.datasets.described.times import nearest_in_time, read_times
 from elite.errors import ConfigError, DataError, EliteError
 from elite.geometry import in_image, project
+from elite.taxonomy import IGNORE
 from examples.tram_reader import Trams
 from tests.support.trams import DRIVES, TRAMS_YAML
 
@@ -86,6 +88,20 @@ def test_described_labels_of_a_field_and_dropped_points(root: Path) -> None:
     assert len(frame.scan) == len(stored) - 7
     np.testing.assert_array_equal(dataset.raw_labels(0), stored["class"][7:])
     assert dataset.count_points(0) == frame.scan.stored == len(stored)
+
+
+def test_lifted_labels_have_the_length_of_files_with_dropped_points(root: Path) -> None:
+    for path in root.glob("market/scans/*.npy"):
+        rows = np.load(path)
+        rows[:7, :3] = 0
+        np.save(path, rows)
+    assert main(["pseudo-label", str(root), "--sequences", "market", "--cameras", "left", "--lift"]) == 0
+    given, lifted = (open_dataset(root, sequences="market", labels=labels) for labels in ("labels", "labels_pseudo"))
+    for i in range(len(given)):
+        assert lifted[i].scan.stored == len(lifted[i].scan) + 7
+        known = given[i].labels != IGNORE
+        np.testing.assert_array_equal(lifted[i].labels[known], given[i].labels[known])
+        assert set(np.fromfile(lifted.label_path(i), "<u4")[:7]) == {lifted.taxonomy.classes[0].raw_ids[0]}
 
 
 def test_described_reports_missing_labels_of_a_split_and_images(root: Path) -> None:

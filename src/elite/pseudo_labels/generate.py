@@ -34,6 +34,7 @@ from elite.pseudo_labels.label_image import label_view
 from elite.pseudo_labels.lift import lift
 from elite.pseudo_labels.records import Addable, LabelledView, Proposer, view_of
 from elite.pseudo_labels.store import Output, Store, camera_digest, file_digest
+from elite.taxonomy import IGNORE
 from elite.terminal import notice
 
 ALGORITHM = 1  # version of the procedure; increased when equal settings give different labels
@@ -244,7 +245,7 @@ class FrameLabeller:
         return Summary()
 
     def _lifted(self, i: int, cameras: tuple[str, ...]) -> bytes:
-        """Label words of all points from the written dense labels."""
+        """Label words of all points of the file from the written dense labels."""
         views = self._views(i, cameras)
         labelled = []
         for view in views:
@@ -253,8 +254,9 @@ class FrameLabeller:
             pairs = point_pixel_pairs(view.points, view.camera, *view.size, view.beams)
             labelled.append((pairs, self.frames.taxonomy.to_train(raw), instance))
         labels, instance = lift(views[0].points, views[0].labels, views[0].instance, labelled)
-        raw = self.frames.taxonomy.to_raw(labels).astype(np.uint32)
-        return (raw | (instance.astype(np.uint32) << 16)).tobytes()
+        scan = self.frames.scan(i)
+        raw = self.frames.taxonomy.to_raw(scan.spread(labels, IGNORE)).astype(np.uint32)
+        return (raw | (scan.spread(instance).astype(np.uint32) << 16)).tobytes()
 
     def _done(self, output: Output, provenance: dict[str, Any]) -> bool:
         return not self.config.overwrite and output.is_complete(provenance)
