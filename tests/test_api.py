@@ -52,6 +52,19 @@ def test_read_converts_axes_and_intensity_of_the_sensor(tmp_path: Path) -> None:
     np.testing.assert_array_equal(elite.read(ROWS, "hdl-64e").points, ROWS[:, :3])
 
 
+def test_read_array_with_the_intensity_field_of_other_files(tmp_path: Path) -> None:
+    """Columns without names are those of the sensor, whatever its files call the remission."""
+    sensor = SensorSpec("roof", intensity_field="reflectivity", remission_max=2.0)
+    np.save(tmp_path / "scan.npy", ROWS)
+    for points in (ROWS, tmp_path / "scan.npy"):
+        np.testing.assert_array_equal(elite.read(points, sensor).remission, ROWS[:, 3] / 2)
+
+
+def test_read_rows_of_other_lengths_is_a_data_error() -> None:
+    with pytest.raises(DataError, match="points: expected an array, found setting an array element"):
+        elite.read([[1, 2, 3, 4], [1, 2]])
+
+
 def test_model_of_an_organised_cloud_answers_in_its_order_and_length(model: elite.Segmenter) -> None:
     result = model(elite.read(ORGANISED))
     missing = np.zeros(24, bool)

@@ -6,8 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from elite.cli.settings import compose
 from elite.config import TrainConfig
 from elite.datasets.scan_files import points_of, read_scan
@@ -56,8 +54,7 @@ def read(points: Any, sensor: SensorSpec | str | Path | None = None) -> Scan:
         path = expanded(points)
         require_existing(path, "a scan")
         return read_scan(path, spec)
-    array = np.asarray(points)
-    return measured_scan(*points_of(fields_of(array, spec.columns), spec, "the scan"), spec, "the scan")
+    return measured_scan(*points_of(fields_of(points, spec.field_names), spec, "the scan"), spec, "the scan")
 
 
 def train(

@@ -143,6 +143,12 @@ class SensorSpec:
         return rows[:, self.columns.index("ring")].astype(np.int64) if "ring" in self.columns else None
 
     @property
+    def field_names(self) -> tuple[str, ...]:
+        """Names of the columns as fields: the remission has that of ``intensity_field``."""
+        remission = self.intensity_field or "remission"
+        return tuple(remission if column == "remission" else column for column in self.columns)
+
+    @property
     def drops_points(self) -> bool:
         """Whether some points of a file have no answer."""
         return self.no_return == "drop" or self.ego_box is not None

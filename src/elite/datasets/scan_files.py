@@ -89,7 +89,7 @@ def _is_plain(path: Path) -> bool:
 def _read(path: Path, sensor: SensorSpec) -> Points:
     """Points (our axes) and remission (0..1)."""
     if not _is_plain(path):
-        return points_of(read_point_file(path, sensor.columns), sensor, path)
+        return points_of(read_point_file(path, sensor.field_names), sensor, path)
     rows = _read_rows(path, sensor)
     return sensor.points_of(rows), sensor.remission_of(rows)
 

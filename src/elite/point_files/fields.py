@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Shaped
 
-from elite.errors import DataError
+from elite.errors import DataError, first_line
 
 _NUMBERS = "biuf"  # kinds of numpy types
 
@@ -45,7 +45,10 @@ def fields_of(points: Any, columns: Sequence[str], *, source: object = "points")
     Raises:
         DataError: another shape, or no numbers.
     """
-    array = np.asarray(points)
+    try:
+        array = np.asarray(points)
+    except (ValueError, TypeError) as error:  # rows of other lengths; tensors on a GPU
+        raise DataError(f"{source}: expected an array, found {first_line(error)}. Convert the points.") from error
     if array.dtype.names is not None:
         return _structured(array, source)
     if array.dtype.kind not in _NUMBERS or array.ndim not in (2, 3) or array.shape[-1] != len(columns):
