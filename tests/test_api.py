@@ -52,6 +52,14 @@ def test_read_converts_axes_and_intensity_of_the_sensor(tmp_path: Path) -> None:
     np.testing.assert_array_equal(elite.read(ROWS, "hdl-64e").points, ROWS[:, :3])
 
 
+def test_read_masked_points_are_absent() -> None:
+    masked = np.ma.masked_array(ROWS, np.zeros_like(ROWS, bool))
+    masked[3] = np.ma.masked
+    scan = elite.read(masked)
+    assert repr(scan) == "<Scan of 23 points of 24 in the file>"
+    np.testing.assert_array_equal(scan.points, np.delete(ROWS[:, :3], 3, axis=0))
+
+
 def test_read_array_with_the_intensity_field_of_other_files(tmp_path: Path) -> None:
     """Columns without names are those of the sensor, whatever its files call the remission."""
     sensor = SensorSpec("roof", intensity_field="reflectivity", remission_max=2.0)

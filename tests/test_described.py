@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from elite.cli import main
 from elite.cli.scans import _loose_scans
-from elite.datasets import open_dataset, taxonomy_of
+from elite.datasets import open_dataset, resolved_cameras, taxonomy_of
 from elite.datasets.described.poses import read_pose_table
 from elite.datasets.described.times import nearest_in_time, read_times
 from elite.errors import ConfigError, DataError, EliteError
@@ -49,9 +49,18 @@ def test_described_frames_equal_those_of_a_reader_of_the_same_files(root: Path) 
             np.testing.assert_allclose(camera.projection, other.projection, atol=1e-9)
 
 
+def test_default_camera_means_all_cameras_of_other_data_sets(root: Path, tiny_kitti: Path, trams: Path) -> None:
+    assert resolved_cameras("image_2", root) == "left,right"
+    assert resolved_cameras("right", root) == "right"
+    assert resolved_cameras("image_2", tiny_kitti) == "image_2"
+    assert resolved_cameras("image_2", trams, "examples.tram_reader:Trams") == "left,right"
+    assert resolved_cameras("image_2", _describe(root, cameras=None)) == "none"
+
+
 def test_described_splits_and_the_rest(root: Path) -> None:
     assert open_dataset(root, sequences="train").sequences == ("depot",)
     assert open_dataset(root, sequences="valid").sequences == ("market",)
+    assert open_dataset(root, sequences="val").sequences == ("market",)
     assert set(open_dataset(root).sequences) == set(DRIVES)
     assert open_dataset(root / "dataset.yaml", sequences="harbour").ids[0].sequence == "harbour"
     assert taxonomy_of(root).name == "trams"
@@ -60,6 +69,7 @@ def test_described_splits_and_the_rest(root: Path) -> None:
 def test_described_sequence_listed_by_name_is_not_part_of_other_patterns(root: Path) -> None:
     _describe(root, train=["*"], val=["market"])
     assert open_dataset(root, sequences="valid").sequences == ("market",)
+    assert open_dataset(root, sequences="val").sequences == ("market",)
     assert set(open_dataset(root, sequences="train").sequences) == set(DRIVES) - {"market"}
 
 

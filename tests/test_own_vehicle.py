@@ -28,12 +28,11 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(fleet: Path) -> Path:
     """Commands 1 to 4."""
     folder = fleet.parent / "run"
-    cameras = ",".join(CAMERAS)
     commands = [
         f"check {fleet}",
-        f"pseudo-label {fleet} --cameras {cameras} --sequences train",
+        f"pseudo-label {fleet} --sequences train",
         f"train {fleet} -o {folder} --config semantickitti {SMALL} {TEACHER} --steps 2 --val-every 2 "
-        f"--data.cameras {cameras} --data.dense-labels {DENSE} --loss.class-weights data",
+        f"--data.dense-labels {DENSE} --loss.class-weights data",
         f"evaluate {folder}/checkpoints/best.ckpt {fleet} --json {fleet.parent}/score.json",
     ]
     for command in commands:

@@ -36,6 +36,11 @@ class Scan:
     def __len__(self) -> int:
         return len(self.points)
 
+    def __repr__(self) -> str:
+        """Numbers of points, instead of their coordinates."""
+        every = "" if self.kept is None else f" of {len(self.kept)} in the file"
+        return f"<{type(self).__name__} of {len(self)} points{every}>"
+
     @property
     def stored(self) -> int:
         """Number of points of the file."""

@@ -28,7 +28,8 @@ class DataConfig:
             validation and test. They take part as all scans without labels do (see ``self_training.weight``).
         repeat_labelled: repeat the labelled scans until an epoch is about as long as with all labels. If unlabelled
             scans take part, the labelled ones are always repeated.
-        cameras: image folders for the teacher, such as image_2,image_3. A frame without image trains only the student.
+        cameras: cameras for the teacher, such as image_2,image_3 or CAM_FRONT,CAM_BACK. The default means image_2 of
+            SemanticKITTI, and all cameras of other data sets. A frame without image trains only the student.
         cameras_per_frame: cameras that each training sample draws at random, among the selected ones with an image of
             its scan; by default all. Validation and pseudo-labels always use all.
         require_images: a frame without an image of each camera is an error.

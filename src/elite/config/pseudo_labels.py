@@ -52,7 +52,8 @@ class PseudoLabelConfig:
         format: semantickitti, nuscenes, or a class package.module:Class. Default: recognised by the files of DATA.
         taxonomy: classes of the labels: a packaged taxonomy, or a YAML file. Default: that of the format.
         sensor: LiDAR of the scans: a packaged sensor, or a YAML file. Default: that of the data set.
-        cameras: image folders, such as image_2,image_3.
+        cameras: cameras, such as image_2,image_3. The default means image_2 of SemanticKITTI, and all cameras of other
+            data sets.
         proposer: source of the regions: watershed floods the gradients of the image from the labelled pixels and needs
             no weights; sam is SAM, SAM 2 or SAM-HQ; package.module:Class is your own. By default sam if weights are
             given, otherwise watershed.

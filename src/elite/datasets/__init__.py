@@ -3,7 +3,7 @@
 from elite.datasets.base import Dataset
 from elite.datasets.described import Described
 from elite.datasets.nuscenes import NuScenes
-from elite.datasets.opening import is_dataset, open_dataset, taxonomy_of
+from elite.datasets.opening import is_dataset, open_dataset, resolved_cameras, taxonomy_of
 from elite.datasets.reader import Reader
 from elite.datasets.records import FrameFiles, FrameId, ImageRef, PointLabels, Selection
 from elite.datasets.semantickitti import SemanticKITTI
@@ -21,5 +21,6 @@ __all__ = [
     "SemanticKITTI",
     "is_dataset",
     "open_dataset",
+    "resolved_cameras",
     "taxonomy_of",
 ]

@@ -5,34 +5,46 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from elite.datasets.base import Dataset
-from elite.datasets.described import Described, described_taxonomy, is_described
+from elite.datasets.described import Described, described_cameras, described_taxonomy, is_described
 from elite.datasets.nuscenes import NuScenes
 from elite.datasets.nuscenes.folders import is_nuscenes
+from elite.datasets.nuscenes.tables import CAMERAS as NUSCENES_CAMERAS
 from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import ConfigError, DataError
-from elite.layout import is_root
+from elite.layout import CAMERAS, is_root
 from elite.paths import expanded
 from elite.plugins import make_plugin
 from elite.sensor import SensorSpec, load_sensor
 from elite.taxonomy import Taxonomy, load_taxonomy
 
+_DEFAULT_CAMERA = "image_2"
+
 
 class _Format(NamedTuple):
-    """A known format: reader, classes of a root, test of a root, and the files by which a user recognises it."""
+    """A known format: reader, classes and cameras of a root, test of a root, and files by which users recognise it."""
 
     reader: type[Dataset]
     taxonomy: Callable[[Path], Taxonomy]
+    cameras: Callable[[Path], tuple[str, ...]]
     matches: Callable[[Path], bool]
     files: str
 
 
 FORMATS = {
-    "described": _Format(Described, described_taxonomy, is_described, "dataset.yaml"),
+    "described": _Format(Described, described_taxonomy, described_cameras, is_described, "dataset.yaml"),
     "semantickitti": _Format(
-        SemanticKITTI, lambda _: load_taxonomy("semantickitti"), is_root, "sequences/00/velodyne/000000.bin"
+        SemanticKITTI,
+        lambda _: load_taxonomy("semantickitti"),
+        lambda _: tuple(CAMERAS),
+        is_root,
+        "sequences/00/velodyne/000000.bin",
     ),
     "nuscenes": _Format(
-        NuScenes, lambda _: load_taxonomy("nuscenes-lidarseg"), is_nuscenes, "v1.0-trainval/sample_data.json"
+        NuScenes,
+        lambda _: load_taxonomy("nuscenes-lidarseg"),
+        lambda _: NUSCENES_CAMERAS,
+        is_nuscenes,
+        "v1.0-trainval/sample_data.json",
     ),
 }
 
@@ -87,6 +99,21 @@ def _format_of(root: Path, name: str | None) -> _Format:
             f"format: expected {', '.join(FORMATS)} or package.module:Class, found '{name}'. Correct the name."
         )
     return FORMATS[name]
+
+
+def resolved_cameras(cameras: str, root: str | Path, format: str | None = None) -> str:
+    """Return the cameras of settings: their default, image_2 of SemanticKITTI, means all cameras of other data sets.
+
+    Raises:
+        DataError, ConfigError: as ``open_dataset``.
+    """
+    if cameras != _DEFAULT_CAMERA:
+        return cameras
+    if format is not None and ":" in format:
+        known = tuple(open_dataset(root, format).cameras)
+    else:
+        known = _format_of(expanded(root), format).cameras(expanded(root))
+    return cameras if cameras in known else ",".join(known) or "none"
 
 
 def is_dataset(root: Path) -> bool:

@@ -38,7 +38,8 @@ def fields_of(points: Any, columns: Sequence[str], *, source: object = "points")
 
     Args:
         points: a structured array, whose fields have names; or numbers of shape (n, k), or (rows, columns, k) of an
-            organised cloud, where k is the number of ``columns``. A tensor on a CPU is an array too.
+            organised cloud, where k is the number of ``columns``. A tensor on a CPU is an array too. Masked numbers are
+            NaN.
         columns: names of the k numbers of a point.
         source: names the array in messages.
 
@@ -46,7 +47,8 @@ def fields_of(points: Any, columns: Sequence[str], *, source: object = "points")
         DataError: another shape, or no numbers.
     """
     try:
-        array = np.asarray(points)
+        masked = isinstance(points, np.ma.MaskedArray) and points.dtype.names is None
+        array = points.astype(np.float64).filled(np.nan) if masked else np.asarray(points)
     except (ValueError, TypeError) as error:  # rows of other lengths; tensors on a GPU
         raise DataError(f"{source}: expected an array, found {first_line(error)}. Convert the points.") from error
     if array.dtype.names is not None:

@@ -20,7 +20,7 @@ import numpy as np
 
 from elite.config import PseudoLabelConfig, StudentConfig, plain
 from elite.data.label_budget import labelled_scans, usable_labels
-from elite.datasets import Dataset, open_dataset
+from elite.datasets import Dataset, open_dataset, resolved_cameras
 from elite.datasets.dense_labels import encode_ids, read_dense
 from elite.datasets.input_guard import InputGuard, examine_scans
 from elite.environment import describe
@@ -137,13 +137,12 @@ def training_options(root: Path, config: PseudoLabelConfig) -> str | None:
     """Return the options with which training finds the output; None if the output is inside the data set."""
     if config.out is None or config.out.resolve() == open_frames(root, config).layout.root.resolve():
         return None
-    folders = ",".join(f"{camera}_{config.folder}" for camera in parse_names(config.cameras))
+    folders = ",".join(f"{camera}_{config.folder}" for camera in _cameras(root, config))
     lifted = f" (or --data.labels labels_{config.folder})" if config.lift else ""
     return f"--data.derived {config.out} --data.dense-labels {folders}{lifted}"
 
 
 def open_frames(root: Path, config: PseudoLabelConfig) -> Dataset:
-    cameras = tuple(dict.fromkeys(parse_names(config.cameras)))
     return open_dataset(
         root,
         config.format,
@@ -152,8 +151,12 @@ def open_frames(root: Path, config: PseudoLabelConfig) -> Dataset:
         sequences=config.sequences,
         frames=config.frames,
         labels=config.labels,
-        cameras=cameras,
+        cameras=_cameras(root, config),
     )
+
+
+def _cameras(root: Path, config: PseudoLabelConfig) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(parse_names(resolved_cameras(config.cameras, root, config.format))))
 
 
 def choose(frames: Dataset, fraction: float) -> list[int]:

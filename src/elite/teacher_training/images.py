@@ -9,7 +9,7 @@ from elite.config import TeacherTrainingConfig
 from elite.data.datamodule import BoundedLoading
 from elite.data.image_set import ImageSample, ImageSet, Target, shuffled_keys
 from elite.data.loading import bytes_in_flight, shared_bytes
-from elite.datasets import open_dataset
+from elite.datasets import open_dataset, resolved_cameras
 from elite.errors import ConfigError
 from elite.layout import parse_names
 from elite.stopping import Stopping
@@ -61,8 +61,9 @@ class Images(BoundedLoading):
     def _image_set(
         self, sequences: str | None, frames: str | None, *, without: str = "none", augment: bool
     ) -> ImageSet:
-        config, cameras = self.config, parse_names(self.config.data.cameras)
+        config = self.config
         assert config.data.root is not None
+        cameras = parse_names(resolved_cameras(config.data.cameras, config.data.root, config.data.format))
         selected = open_dataset(
             config.data.root,
             config.data.format,

@@ -19,7 +19,7 @@ from elite.config import StudentConfig, TrainConfig
 from elite.data.datamodule import DataModule
 from elite.data.loading import check_shared_memory
 from elite.data.unused_data import unused_data
-from elite.datasets import taxonomy_of
+from elite.datasets import resolved_cameras, taxonomy_of
 from elite.errors import ConfigError, StoppedError, TrainingError
 from elite.files import make_folder
 from elite.paths import absolute, absolute_if_file
@@ -79,7 +79,7 @@ def train(config: TrainConfig, *, progress: bool = True, on_step: OnStep | None 
         StoppedError: SIGTERM, SIGHUP, SIGUSR1 or SIGUSR2 arrived. A checkpoint to resume from has been saved.
         KeyboardInterrupt: SIGINT arrived. A checkpoint to resume from has been saved.
     """
-    run = _Run(with_grid(_with_classes(_with_absolute_paths(config))), progress, on_step)
+    run = _Run(with_grid(_with_classes(_with_cameras(_with_absolute_paths(config)))), progress, on_step)
     try:
         with run.stopping.listening(), RunLock(config.out, lock_path(config.out)) as lock:
             return run.execute(lock)
@@ -233,6 +233,14 @@ def _with_classes(config: TrainConfig) -> TrainConfig:
             f"{config.student.classes}. Remove --student.classes."
         )
     return replace(config, student=replace(config.student, classes=len(taxonomy)))
+
+
+def _with_cameras(config: TrainConfig) -> TrainConfig:
+    """Settings whose default camera is all cameras of a data set that lacks it. Without a teacher, none is used."""
+    data = config.data
+    if data.root is None or config.teacher.weights in (None, "none"):
+        return config
+    return replace(config, data=replace(data, cameras=resolved_cameras(data.cameras, data.root, data.format)))
 
 
 def _with_absolute_paths(config: TrainConfig) -> TrainConfig:

@@ -45,6 +45,11 @@ def described_taxonomy(root: Path) -> Taxonomy:
     return load_description(_require_description(root))[2]
 
 
+def described_cameras(root: Path) -> tuple[str, ...]:
+    """Return the names of the cameras of a described data set."""
+    return tuple(load_description(_require_description(root))[0].cameras)
+
+
 def described_grid(root: Path) -> GridConfig:
     """Return the student's volume and cells in a description."""
     return load_description(_require_description(root))[0].volume
@@ -84,7 +89,8 @@ class Described(Reader):
         path = _require_description(expanded(root))
         self.description, self.sensor, self.taxonomy = load_description(path)
         self.cameras = tuple(self.description.cameras)
-        self._folders, self.splits = find_sequences(self.description, GENERATED)
+        self._folders, splits = find_sequences(self.description, GENERATED)
+        self.splits = splits | {"val": splits["valid"]}  # the key of the file, and the name of other data sets
         self._listings: dict[str, SequenceListing] = {}
         self._pose_tables: dict[str, PoseTable] = {}
         super().__init__(self.description.path, sequences, taxonomy=taxonomy, sensor=sensor, **options)
