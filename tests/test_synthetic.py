@@ -206,7 +206,7 @@ def test_render_drive_over_another_sensor_is_refused(sensor_drive):
     [
         ({"sensor": "hdl-65e"}, "expected hdl-32e, hdl-64e, .*found 'hdl-65e'"),
         ({"sensor": "hdl-32e", "beams": 32}, "--beams"),
-        ({"sensor": "hdl-32e", "height": 0.0}, "height in .0, 100. m, found 0.0"),
+        ({"sensor": "hdl-32e", "height": 0.0}, "height: expected metres above the road, more than 0, found 0.0"),
         ({"height": 2.0}, "Add --sensor"),
     ],
 )

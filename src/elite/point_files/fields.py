@@ -48,7 +48,7 @@ def fields_of(points: Any, columns: Sequence[str], *, source: object = "points")
     """
     try:
         masked = isinstance(points, np.ma.MaskedArray) and points.dtype.names is None
-        array = points.astype(np.float64).filled(np.nan) if masked else np.asarray(points)
+        array = np.ma.filled(points.astype(np.float64), np.nan) if masked else np.asarray(points)
     except (ValueError, TypeError) as error:  # rows of other lengths; tensors on a GPU
         raise DataError(f"{source}: expected an array, found {first_line(error)}. Convert the points.") from error
     if array.dtype.names is not None:

@@ -79,6 +79,8 @@ class DriveConfig:
 
     def _check_sensor(self) -> None:
         sensor = self.lidar
+        if self.height is not None and not self.height > 0:
+            raise ConfigError(f"height: expected metres above the road, more than 0, found {self.height}. Change it.")
         if sensor is None and self.height is not None:
             raise ConfigError(f"height: expected a sensor too, found {self.height} without one. Add --sensor.")
         if sensor is not None and (self.beams, self.azimuths) != (_BEAMS, _AZIMUTHS):
