@@ -257,6 +257,8 @@ def test_described_poses_of_other_scans_are_refused_and_absent_ones_reported(roo
             "T_cam_lidar: expected a rotation in the first three columns",
         ),
         ({"cameras": {"a/b": TRAMS_YAML["cameras"]["left"]}}, "cameras: expected names of letters"),
+        ({"ignore": [-1]}, r"line \d+: ignore: expected ids in 0..65535, at least one, found -1. Map it to another id"),
+        ({"ignore": []}, "ignore: expected ids in 0..65535, at least one, found none"),
         ({"train": ["/data"]}, "train: expected folders below path"),
         ({"train": ["nowhere*"]}, r"expected a folder 'nowhere\*' of the split train, found none"),
         ({"val": ["depot"]}, "found 'depot' in train and val"),
@@ -340,3 +342,10 @@ def test_loose_scans_of_two_formats_are_refused(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     with pytest.raises(DataError, match=r"expected scans of one format, found \.npy and \.pcd\. Give the files"):
         _loose_scans(tmp_path)
+
+
+def test_read_pose_table_of_matrices_skips_comments(tmp_path: Path) -> None:
+    rows = np.tile(np.eye(4)[:3].ravel(), (2, 1))
+    rows[1, 3] = 2.5
+    (tmp_path / "poses.txt").write_text("# T_world_lidar\n" + "\n".join(" ".join(map(str, row)) for row in rows))
+    np.testing.assert_array_equal(read_pose_table(tmp_path / "poses.txt").of(1, None)[:3].ravel(), rows[1])

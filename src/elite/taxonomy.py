@@ -25,7 +25,7 @@ from elite.label_mapping import IGNORE, MOST_CLASSES, from_label_mapping
 Color = tuple[int, int, int]
 
 _PACKAGED = Path(__file__).parent / "taxonomies"
-_MOST_RAW = 2**16  # label files have 16 bits for them
+MOST_RAW = 2**16  # label files have 16 bits for them
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Taxonomy:
     @cached_property
     def _train_of_raw(self) -> UInt8[np.ndarray, "raw"]:
         """Train id of each raw id, or the number of classes for an undefined one."""
-        table = np.full(_MOST_RAW, len(self), np.uint8)
+        table = np.full(MOST_RAW, len(self), np.uint8)
         for train_id, spec in enumerate(self.classes):
             table[list(spec.raw_ids)] = train_id
         return table
@@ -132,7 +132,7 @@ class Taxonomy:
 
     def unknown_raw_ids(self, raw: Integer[np.ndarray, "..."]) -> list[int]:
         """Return the ids that the taxonomy does not define, sorted."""
-        return [int(i) for i in np.unique(raw) if not 0 <= i < _MOST_RAW or self._train_of_raw[i] == len(self)]
+        return [int(i) for i in np.unique(raw) if not 0 <= i < MOST_RAW or self._train_of_raw[i] == len(self)]
 
     def to_train(self, raw: Integer[np.ndarray, "*shape"], *, source: object = "labels") -> UInt8[np.ndarray, "*shape"]:
         """Convert raw ids to train ids; ``source`` names their file in error messages.
@@ -140,7 +140,7 @@ class Taxonomy:
         Raises:
             DataError: an id that the taxonomy does not define.
         """
-        in_range = raw.size == 0 or (int(raw.max()) < _MOST_RAW and int(raw.min()) >= 0)
+        in_range = raw.size == 0 or (int(raw.max()) < MOST_RAW and int(raw.min()) >= 0)
         train = self._train_of_raw[raw] if in_range else None
         if train is None or (train == len(self)).any():
             raise DataError(
@@ -262,8 +262,8 @@ def _check_classes(name: str, classes: tuple[ClassSpec, ...]) -> None:
         if not spec.raw_ids:
             raise ConfigError(f"{name}: expected raw ids for '{spec.name}', found none. Give at least one.")
         for raw in spec.raw_ids:
-            if not 0 <= raw < _MOST_RAW:
-                raise ConfigError(f"{name}: expected raw ids in 0..{_MOST_RAW - 1}, found {raw} in '{spec.name}'.")
+            if not 0 <= raw < MOST_RAW:
+                raise ConfigError(f"{name}: expected raw ids in 0..{MOST_RAW - 1}, found {raw} in '{spec.name}'.")
             if raw in owner:
                 raise ConfigError(
                     f"{name}: expected one class for each raw id, found {raw} in '{owner[raw]}' and in "

@@ -10,7 +10,7 @@ from elite.datasets.described.patterns import require_star
 from elite.descriptions import read_yaml_file
 from elite.errors import ConfigError
 from elite.sensor import SensorSettings, SensorSpec
-from elite.taxonomy import ClassSpec, Color, Taxonomy, load_taxonomy
+from elite.taxonomy import MOST_RAW, ClassSpec, Color, Taxonomy, load_taxonomy
 
 _FIELD = "field:"
 
@@ -133,6 +133,10 @@ class DatasetDescription:
                     f"cameras: expected names of letters, digits and _, found '{name}'. Rename the camera.",
                     key=f"cameras.{name}",
                 )
+        outside = [raw for raw in self.ignore if not 0 <= raw < MOST_RAW]
+        if outside or not self.ignore:
+            found = f"{outside[0]}. Map it to another id when you write the labels" if outside else "none. Give [0]"
+            raise ConfigError(f"ignore: expected ids in 0..{MOST_RAW - 1}, at least one, found {found}.", key="ignore")
         for key in ("sequences", "train", "val", "test"):
             for pattern in getattr(self, key):
                 if Path(pattern).is_absolute() or ".." in Path(pattern).parts:

@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.spatial.transform import Rotation, Slerp
 
-from elite.datasets.calibration import decode_text
-from elite.datasets.formats import read_part, read_poses
+from elite.datasets.calibration import decode_text, parse_matrix
+from elite.datasets.formats import read_part
 from elite.errors import DataError
 from elite.files import TEXT_BYTES
 
@@ -94,16 +94,18 @@ def read_pose_table(path: Path) -> PoseTable:
     Raises:
         DataError: missing, damaged, empty, or with times that do not ascend.
     """
-    lines = decode_text(read_part(path, "poses", TEXT_BYTES), path).splitlines()
-    first = next((line for line in lines if line.strip() and not line.startswith("#")), "")
-    if (count := len(first.split())) == _PER_SCAN:
-        return PoseTable(path, read_poses(path))
+    text = decode_text(read_part(path, "poses", TEXT_BYTES), path).splitlines()
+    lines = [(i, line) for i, line in enumerate(text, 1) if line.strip() and not line.startswith("#")]
+    if (count := len(lines[0][1].split()) if lines else 0) == _PER_SCAN:
+        poses = np.tile(np.eye(4), (len(lines), 1, 1))
+        poses[:, :3] = [parse_matrix(line, f"{path}, line {i}") for i, line in lines]
+        return PoseTable(path, poses)
     if count != _PER_TIME:
         raise DataError(
             f"{path}: expected lines of {_PER_SCAN} numbers (3 x 4) or {_PER_TIME} (time x y z qx qy qz qw), found "
             f"{count} in the first one. Convert the file."
         )
-    rows = np.array([_row(line, path, i) for i, line in enumerate(lines, 1) if line.strip() and line[0] != "#"])
+    rows = np.array([_row(line, path, i) for i, line in lines])
     if not (np.diff(rows[:, 0]) > 0).all():
         raise DataError(f"{path}: expected times that ascend, found some that do not. Sort the lines.")
     poses = np.tile(np.eye(4), (len(rows), 1, 1))

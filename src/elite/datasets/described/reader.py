@@ -166,7 +166,8 @@ class Described(Reader):
         settings, (sequence, name) = self.description.cameras[camera], self.ids[i]
         if settings.calibration is not None:
             path = self._listings[sequence].folder / settings.calibration.replace("*", name)
-            return read_cameras(path, ("image_2",))[0]
+            still = read_cameras(path, ("image_2",))[0].projection
+            return Camera(camera, still @ self._motion(i, camera))
         lens, transform = settings.lens, settings.transform @ self._motion(i, camera)
         return Camera(camera, lens.K @ transform[:3], lens if lens.is_distorted else None)
 
