@@ -36,7 +36,7 @@ def test_record_contains_the_classes_and_is_written_once(tmp_path: Path) -> None
 def test_damaged_record_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FOLDER_RECORD).write_bytes(content)
     with pytest.raises(
-        DataError, match=rf"{FOLDER_RECORD}: expected the classes of the labels beside it, found damage"
+        DataError, match=rf"{FOLDER_RECORD}: expected the classes of the labels in its folder, found damage"
     ):
         recorded_classes(tmp_path)
 

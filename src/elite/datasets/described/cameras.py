@@ -54,7 +54,7 @@ class CameraSettings:
         if self.calibration is not None:
             require_star(self.calibration, "calibration")
             if self.K or self.T_cam_lidar or self.T_lidar_cam or self.dist:
-                raise ConfigError("calibration: expected no K, T_cam_lidar or dist beside it. Remove them.")
+                raise ConfigError("calibration: expected no K, T_cam_lidar or dist with it, found some. Remove them.")
             return
         if (self.T_cam_lidar is None) == (self.T_lidar_cam is None):
             found = "none" if self.T_cam_lidar is None else "both"
