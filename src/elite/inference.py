@@ -166,7 +166,7 @@ class Segmenter:
         """
         if isinstance(points, Scan):
             if remission is not None:
-                raise DataError(f"{source}: expected no remission beside a scan, found some. Give the scan alone.")
+                raise DataError(f"{source}: expected a scan without remission, found both. Give the scan only.")
             return self.segment(points, source).spread(points)
         if remission is None:
             raise DataError(

@@ -47,7 +47,8 @@ def recorded_classes(folder: Path) -> Taxonomy | None:
         return None
     except (OSError, ValueError, KeyError, TypeError, ConfigError) as error:
         raise DataError(
-            f"{path}: expected the classes of the labels in its folder, found damage ({first_line(error)}). Predict again."
+            f"{path}: expected the classes of the labels in its folder, found damage ({first_line(error)}). Predict "
+            "again."
         ) from error
 
 
