@@ -25,6 +25,9 @@ from tests.support.foundation import write_foundation
 from tests.support.scans import write_tiny_kitti
 from tests.support.trams import write_trams
 
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # under nohup; tests send it to the commands
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
 # Files whose tests take milliseconds and start no training run: pytest -m unit.
 UNIT = {
     "cameras_per_frame",
