@@ -7,10 +7,10 @@ import laspy
 import numpy as np
 import pytest
 
-from elite.datasets import SemanticKITTI
+from elite.datasets import SemanticKITTI, scan_files
 from elite.datasets.scan_files import count_points, read_field, read_points, read_rings, read_scan
 from elite.errors import DataError
-from elite.point_files import PointFields, encode_points
+from elite.point_files import PointFields, encode_points, read_point_file
 from elite.sensor import SensorSpec
 from elite.types import Scan
 from tests.support.scans import write_tiny_kitti
@@ -131,3 +131,15 @@ def test_read_rings_of_one_value_are_none(tmp_path: Path) -> None:
     points["ring"][1] = 1
     np.save(tmp_path / "a.npy", points)
     np.testing.assert_array_equal(read_rings(tmp_path / "a.npy", SENSOR), [0, 1, 0, 0])
+
+
+def test_frame_decodes_its_file_once_until_the_file_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scan, its count and a field of labels are three readings of one file."""
+    decoded = []
+    monkeypatch.setattr(scan_files, "read_point_file", lambda *words: decoded.append(1) or read_point_file(*words))
+    path = _write(tmp_path / "scan.pcd")
+    for _ in range(2):
+        read_scan(path, SENSOR), count_points(path, SENSOR), read_field(path, SENSOR, "label")
+    assert len(decoded) == 1
+    path.write_bytes(encode_points(PointFields(dict.fromkeys((*"xyz", "i"), ROWS[:3, 0]), (3,)), ".pcd"))
+    assert count_points(path, SENSOR) == 3

@@ -5,7 +5,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from elite.point_files import PointFields, encode_points, read_point_file
+from elite.datasets.scan_files import read_fields
+from elite.point_files import PointFields, encode_points
 from elite.sensor import SensorSpec
 from elite.taxonomy import IGNORE, Taxonomy
 from elite.types import Scan, SegmentationResult
@@ -37,7 +38,7 @@ def encode_prediction(
     raw = taxonomy.to_raw(scan.spread(result.labels, IGNORE))
     if suffix == ".label":
         return raw.astype("<u4").tobytes()
-    fields = read_point_file(scan_path, sensor.columns)
+    fields = read_fields(scan_path, sensor)
     if suffix == ".npy":
         return encode_points(PointFields({"": raw}, fields.shape), suffix)
     values = {name: column for name, column in fields.values.items() if name not in _ADDED}

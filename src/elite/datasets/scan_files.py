@@ -4,6 +4,7 @@ A .bin file has float32 numbers, as many for each point as the sensor has column
 by their names (see ``elite.point_files``).
 """
 
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -40,13 +41,35 @@ def read_scan(path: Path, sensor: SensorSpec) -> Scan:
     return measured_scan(*_read(path, sensor), sensor, path)
 
 
+def read_fields(path: Path, sensor: SensorSpec) -> PointFields:
+    """Read all fields of a file of any format. A frame needs its scan, labels and counts, so the last files are kept.
+
+    Raises:
+        DataError: the file is missing or damaged.
+    """
+    try:
+        stamp = path.stat()
+    except OSError as error:
+        raise unreadable(path, "a scan", error) from error
+    return _decoded(path, sensor.field_names, stamp.st_mtime_ns, stamp.st_size)
+
+
+@lru_cache(maxsize=4)
+def _decoded(path: Path, names: tuple[str, ...], changed_ns: int, size: int) -> PointFields:
+    """Fields of a file, which is read again if it has changed since."""
+    fields = read_point_file(path, names)
+    for values in fields.values.values():
+        values.setflags(write=False)
+    return fields
+
+
 def read_field(path: Path, sensor: SensorSpec, name: str) -> Shaped[np.ndarray, "n"]:
     """Read one field of all points of a file, such as their labels.
 
     Raises:
         DataError: as ``read_points``.
     """
-    fields = read_point_file(path, sensor.columns)
+    fields = read_fields(path, sensor)
     if (found := fields.find([name])) is None:
         raise DataError(f"{path}: expected a field '{name}', found {', '.join(fields.values)}. Correct the name.")
     return fields.values[found]
@@ -60,7 +83,7 @@ def read_rings(path: Path, sensor: SensorSpec) -> Int64[np.ndarray, "n"] | None:
     if _is_plain(path):
         rings = sensor.rings_of(_read_rows(path, sensor)) if "ring" in sensor.columns else None
     else:
-        fields = read_point_file(path, sensor.columns)
+        fields = read_fields(path, sensor)
         name = fields.find(RING_FIELDS)
         rings = None if name is None else fields.values[name].astype(np.int64)
     if rings is None or not len(rings) or np.ptp(rings) == 0:
@@ -75,7 +98,7 @@ def count_points(path: Path, sensor: SensorSpec) -> int:
         DataError: the file is missing, too large, or not a regular file.
     """
     if not _is_plain(path):
-        return len(read_point_file(path, sensor.columns))
+        return len(read_fields(path, sensor))
     try:
         return file_size(path, SCAN_BYTES) // sensor.point_bytes
     except OSError as error:
@@ -89,7 +112,7 @@ def _is_plain(path: Path) -> bool:
 def _read(path: Path, sensor: SensorSpec) -> Points:
     """Points (our axes) and remission (0..1)."""
     if not _is_plain(path):
-        return points_of(read_point_file(path, sensor.field_names), sensor, path)
+        return points_of(read_fields(path, sensor), sensor, path)
     rows = _read_rows(path, sensor)
     return sensor.points_of(rows), sensor.remission_of(rows)
 
