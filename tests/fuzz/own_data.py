@@ -9,9 +9,9 @@ import numpy as np
 import yaml
 
 from elite.datasets import open_dataset
+from elite.datasets.described.id_files import read_ids
 from elite.datasets.described.poses import read_pose_table
 from elite.datasets.described.times import read_times
-from elite.datasets.label_files import read_ids
 from elite.errors import DataError
 from elite.point_files import PointFields, encode_points, read_point_file
 from examples.tram_reader import Trams

@@ -18,11 +18,11 @@ from elite.types import Camera, Scan
 Kind = Literal["no-returns", "remission", "height", "axes", "volume"]
 
 FEWEST = 500  # points: fewer suffice neither for the ground nor for a range of remission
-_HEIGHT_TOLERANCE = 0.3  # metres; five real and 200 rendered scans lie within 0.1 m
+HEIGHT_TOLERANCE_M = 0.3  # metres; five real and 200 rendered scans lie within 0.1 m
 _STEEPEST = 15.0  # degrees: slope of the ground in the sensor frame
-_AT_ORIGIN, _REPEATED = 0.01, 0.1  # shares of points at the origin, and of points that equal their predecessor
-_BEYOND = 0.001  # share of points with a remission outside 0..1
-_BRIGHTEST, _DARKEST = 1.0, 0.05  # range of the largest remission of a scan, if that of training is unknown
+AT_ORIGIN, _REPEATED = 0.01, 0.1  # shares of points at the origin, and of points that equal their predecessor
+BEYOND = 0.001  # share of points with a remission outside 0..1
+_BRIGHTEST, DARKEST = 1.0, 0.05  # range of the largest remission of a scan, if that of training is unknown
 _LEVEL, _UNLIKE = 0.95, 8.0  # quantile of the remission, and factor between those of sensors that differ in unit
 _SAMPLED = 10_000  # points: a quantile of all takes milliseconds
 _OUTSIDE = 0.5  # share of points outside the volume
@@ -54,7 +54,7 @@ def no_return_doubts(scan: Scan) -> Iterator[Doubt]:
     """Yield a doubt if many points are at the origin, or equal to their predecessor."""
     x, y, z = scan.points.T
     at_origin = float(((x == 0) & (y == 0) & (z == 0)).mean())
-    if at_origin > _AT_ORIGIN:
+    if at_origin > AT_ORIGIN:
         yield Doubt(
             "no-returns",
             f"expected measured points only, found {at_origin:.0%} at the origin: points without a return. Give "
@@ -97,9 +97,9 @@ def _not_zero(remission: Float32[np.ndarray, "n"]) -> str | None:
 def _out_of_range(remission: Float32[np.ndarray, "n"], trained: Quantiles) -> str | None:
     low, high = min(trained[0], 0.0), max(trained[-1], _BRIGHTEST)
     message = f"expected remission in {low:g}..{high:g}, found {_range(remission)}."
-    if float((remission < low).mean()) > _BEYOND:
+    if float((remission < low).mean()) > BEYOND:
         return f"{message} Give another 'intensity: {{field: NAME}}' for the sensor."
-    if float((remission > high).mean()) > _BEYOND:
+    if float((remission > high).mean()) > BEYOND:
         return f"{message} {_division(_full_scale(remission) / high)}."
     return None
 
@@ -115,7 +115,7 @@ def _zero(remission: Float32[np.ndarray, "n"]) -> str | None:
 
 def _other_unit(remission: Float32[np.ndarray, "n"], trained: Quantiles | None) -> str | None:
     if trained is None:
-        if float(remission.max()) >= _DARKEST:
+        if float(remission.max()) >= DARKEST:
             return None
         return f"expected remission in 0..1, found {_range(remission)}. {_division(_full_scale(remission))}."
     usual = quantile(trained, _LEVEL)
@@ -157,7 +157,7 @@ def ground_doubts(ground: Ground, sensor_height: float | None) -> Iterator[Doubt
             f"{ground.slope:.0f} degrees. Give the sensor the directions of x, y and z, such as 'axes: "
             "forward-right-down', or rotate the points.",
         )
-    elif sensor_height is not None and abs(ground.height + sensor_height) > _HEIGHT_TOLERANCE:
+    elif sensor_height is not None and abs(ground.height + sensor_height) > HEIGHT_TOLERANCE_M:
         height = f"{max(-ground.height, 0):.2f}"
         yield Doubt(
             "height",

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from elite.datasets.base import Dataset
 from elite.datasets.listing import Listing
 from elite.datasets.point_label_files import read_point_labels
-from elite.datasets.records import FrameFiles, ImageRef, PointLabels, Selection, object_ids
+from elite.datasets.records import FrameFiles, ImageRef, PointLabels, Selection, point_labels
 from elite.datasets.selecting import Splits, by_sequence, check_cameras, select_frames
 from elite.datasets.stored_values import (
     camera_in_our_axes,
@@ -209,9 +209,7 @@ class Reader(Dataset):
     def labels(self, i: int) -> PointLabels | None:
         if not self.has_labels(i):
             return None
-        raw, instances = self._raw_labels(i)
-        classes = self.taxonomy.to_train(raw, source=self.label_path(i))
-        return PointLabels(classes, object_ids(classes, instances))
+        return point_labels(self.taxonomy, *self._raw_labels(i), self.label_path(i))
 
     def raw_labels(self, i: int) -> Integer[np.ndarray, "n"]:
         return self._raw_labels(i)[0]

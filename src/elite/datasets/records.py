@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import UInt8, UInt16, UInt32
+from jaxtyping import Integer, UInt8, UInt16, UInt32
 
-from elite.taxonomy import IGNORE
+from elite.taxonomy import IGNORE, Taxonomy
 
 
 class FrameId(NamedTuple):
@@ -78,6 +78,14 @@ def object_ids(
     ids = (train.astype(np.uint32) << 16) | instance
     ids[(instance == 0) | (train == IGNORE)] = 0
     return ids
+
+
+def point_labels(
+    taxonomy: Taxonomy, raw: Integer[np.ndarray, "n"], instance: UInt16[np.ndarray, "n"], source: object
+) -> PointLabels:
+    """Convert raw ids and instance ids of points; ``source`` names their file. Raises DataError for undefined ids."""
+    classes = taxonomy.to_train(raw, source=source)
+    return PointLabels(classes, object_ids(classes, instance))
 
 
 @dataclass(frozen=True)

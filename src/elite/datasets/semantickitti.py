@@ -14,7 +14,7 @@ from elite.datasets.base import Dataset
 from elite.datasets.formats import read_cam_velo, read_cameras, read_poses, read_seconds
 from elite.datasets.frame_files import list_frames
 from elite.datasets.point_label_files import read_point_labels
-from elite.datasets.records import FrameTimes, ImageRef, PointLabels, Selection, object_ids
+from elite.datasets.records import FrameTimes, ImageRef, PointLabels, Selection, point_labels
 from elite.datasets.scan_files import count_points, read_points, read_rings, read_scan
 from elite.datasets.selecting import check_cameras
 from elite.errors import DataError
@@ -136,9 +136,7 @@ class SemanticKITTI(Dataset):
     def labels(self, i: int) -> PointLabels | None:
         if not self.has_labels(i):
             return None
-        raw, instance = self._read_labels(i)
-        classes = self.taxonomy.to_train(raw, source=self.label_path(i))
-        return PointLabels(classes, object_ids(classes, instance))
+        return point_labels(self.taxonomy, *self._read_labels(i), self.label_path(i))
 
     def raw_labels(self, i: int) -> UInt16[np.ndarray, "n"]:
         return self._read_labels(i)[0]

@@ -13,14 +13,13 @@ from elite.datasets.check.label_ids import foreign_ids
 from elite.datasets.check.orientation import axis_words, quarter_turn
 from elite.datasets.check.scan_measures import ScanMeasures
 from elite.datasets.check.survey import Survey
+from elite.datasets.doubts import AT_ORIGIN, BEYOND, DARKEST, HEIGHT_TOLERANCE_M
 from elite.sensor import SensorSpec
 from elite.taxonomy import Taxonomy
 
 _TURNED = 30.0  # degrees between x and the direction of motion
-_UNUSUAL = 0.001  # share of points with a remission outside 0..1
-_DARK = 0.05  # largest remission
-_NO_RETURN, _DUPLICATES = 0.01, 0.02  # shares of points
-_HEIGHT_M, _TILT = 0.3, 6.0
+_DUPLICATES = 0.02  # share of points
+_TILT = 6.0  # degrees
 _BEAMS, _STEP = 0.15, 0.15  # relative deviations
 _CHANCE, _CLEAR, _BETTER = 2.0, 2.5, 0.8  # standard deviations of the scores of shifted projections
 _OFFSET_S = 0.1
@@ -97,7 +96,7 @@ def _remission(scans: ScanMeasures, sensor: SensorSpec) -> Iterator[Advice]:
     highest = sensor.remission_max * scans.remission[-1]
     expected = f"sensor.intensity: expected 0..{sensor.remission_max:g}, found up to {highest:.4g}."
     bright = sensor.remission_max * scans.bright
-    if scans.unusual > _UNUSUAL or 0 < scans.bright < _DARK:
+    if scans.unusual > BEYOND or 0 < scans.bright < DARKEST:
         yield Advice(
             "remission",
             f"{expected} Set 'intensity: {{max: {nice_maximum(bright)}}}' in the description of the sensor.",
@@ -132,7 +131,7 @@ def _labels(survey: Survey, taxonomy: Taxonomy) -> Iterator[Advice]:
 def _returns(scans: ScanMeasures, sensor: SensorSpec) -> Iterator[Advice]:
     if sensor.missing_returns:
         return
-    if scans.no_return > _NO_RETURN and sensor.no_return == "keep":
+    if scans.no_return > AT_ORIGIN and sensor.no_return == "keep":
         yield Advice(
             "no-returns",
             f"scans: expected measured points, found {scans.no_return:.0%} at the origin or not finite. Set "
@@ -192,7 +191,7 @@ def _shift(best: tuple[float, float]) -> str:
 def _height(scans: ScanMeasures, sensor: SensorSpec) -> Iterator[Advice]:
     if scans.ground is None:
         return
-    if sensor.height is not None and abs(scans.ground + sensor.height) > _HEIGHT_M:
+    if sensor.height is not None and abs(scans.ground + sensor.height) > HEIGHT_TOLERANCE_M:
         yield Advice(
             "height",
             f"sensor.height: expected the ground at z = {-sensor.height:.2f} m, found it at {scans.ground:.2f} m. Set "

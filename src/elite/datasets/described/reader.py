@@ -12,10 +12,10 @@ from numpy.typing import ArrayLike
 
 from elite.config import GridConfig
 from elite.datasets.described.description import load_description
+from elite.datasets.described.id_files import read_ids
 from elite.datasets.described.listing import SequenceListing, find_sequences, list_sequence
 from elite.datasets.described.poses import PoseTable, read_pose_table
 from elite.datasets.formats import read_cameras
-from elite.datasets.label_files import read_ids
 from elite.datasets.reader import GENERATED, Reader
 from elite.datasets.records import FrameFiles, FrameTimes
 from elite.datasets.scan_files import count_points, read_field, read_points, read_rings, read_scan
