@@ -25,8 +25,10 @@ from tests.support.foundation import write_foundation
 from tests.support.scans import write_tiny_kitti
 from tests.support.trams import write_trams
 
-if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # under nohup; tests send it to the commands
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+# Tests send these signals to the commands. nohup and background jobs of a shell start with them ignored.
+for _number, _usual in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _usual)
 
 # Files whose tests take milliseconds and start no training run: pytest -m unit.
 UNIT = {
