@@ -131,6 +131,17 @@ def test_decode_points_with_a_false_count_is_refused() -> None:
         decode_points(claims, Path("a.pcd"), COLUMNS)
 
 
+@pytest.mark.parametrize(("point_format", "position"), [(0, 100), (6, 100), (6, 243)])
+def test_decode_points_of_las_with_a_false_count_of_records_is_refused(point_format: int, position: int) -> None:
+    """Reading these records would take minutes."""
+    file = io.BytesIO()
+    laspy.create(point_format=point_format).write(file)
+    data = bytearray(file.getvalue())
+    data[position : position + 4] = struct.pack("<I", 2_000_000)
+    with pytest.raises(DataError, match=rf"claims 2000000 records in {len(data)} bytes"):
+        decode_points(bytes(data), Path("a.las"), COLUMNS)
+
+
 @pytest.mark.parametrize(
     ("array", "found"),
     [

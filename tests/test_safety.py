@@ -20,7 +20,7 @@ from elite.config import TrainConfig
 from elite.datasets.dense_labels import encode_ids, read_dense
 from elite.datasets.formats import read_image
 from elite.errors import CheckpointError, ConfigError, DataError, EliteError
-from elite.files import parse_json
+from elite.files import parse_array, parse_json
 from elite.layout import Layout
 from elite.student import SPVCNN, load_student, save_student
 from elite.student.checkpoint import FORMAT
@@ -440,6 +440,13 @@ def test_weights_missing_or_not_finite_are_refused(tmp_path):
 def test_json_with_deep_nesting_is_refused():
     with pytest.raises(ValueError, match="nested"):
         parse_json("[" * 100_000)
+
+
+@pytest.mark.parametrize("shape", ["(-9223372036854775809,)", "(999999999999999,)", "(" * 300, "[2]", "(2,"])
+def test_array_with_an_impossible_header_is_refused(shape):
+    header = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}}}\n".encode()
+    with pytest.raises(ValueError, match=r".+"):
+        parse_array(b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header + bytes(40))
 
 
 def test_report_of_a_result_with_a_lone_surrogate_has_a_page(tmp_path):

@@ -1,6 +1,7 @@
 """Safe file access: atomic writes, bounded reads that neither run code nor block."""
 
 import errno
+import io
 import json
 import os
 import secrets
@@ -10,11 +11,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 import yaml
 from PIL import Image, UnidentifiedImageError
 from yaml.nodes import MappingNode
 
-from elite.errors import ConfigError, DataError, OutputError
+from elite.errors import ConfigError, DataError, OutputError, first_line
 
 SCAN_BYTES = 2**30  # limit of a scan, of its labels, and of other arrays per point
 TEXT_BYTES = 2**26  # limit of calibrations, YAML and JSON
@@ -86,6 +88,18 @@ def parse_json(text: str | bytes) -> Any:
         return json.loads(text)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+
+
+def parse_array(data: bytes) -> np.ndarray:
+    """Parse the contents of a .npy file.
+
+    Raises:
+        ValueError: damaged, not a .npy file, or an array of objects.
+    """
+    try:
+        return np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+    except Exception as error:  # the header is Python text, whose faults raise any kind of error
+        raise ValueError(first_line(error)) from error
 
 
 def parse_yaml(text: str | bytes, source: str) -> Any:

@@ -29,11 +29,11 @@ from elite.layout import SPLITS, Layout, parse_frames, parse_names, parse_sequen
 from elite.student import SPVCNN, load_student, save_student
 from elite.types import Scan, SegmentationResult
 from tests.fuzz import own_data
+from tests.fuzz.files import SHARED, changed, put, remembered
 from tests.support.scans import CALIBRATION, RAW_IDS, random_scan, write_frame
 from tests.support.semantickitti import HDL_64E, KITTI
 
 POINTS = 12
-SHARED: dict[Path, Any] = {}  # what takes long to build, by its folder
 
 
 @dataclass(frozen=True)
@@ -42,23 +42,6 @@ class Target:
 
     make: Callable[[Path], list[Path]]
     read: Callable[[Path], object]
-
-
-def put(path: Path, content: bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    return path
-
-
-def remembered(*files: Path) -> list[Path]:
-    """Return ``files``, and keep their contents for ``changed``."""
-    SHARED.update({path: path.read_bytes() for path in files})
-    return list(files)
-
-
-def changed(*files: Path) -> list[Path]:
-    """Files with other contents than at first, or all if there are none. Undamaged files need no second reading."""
-    return [path for path in files if path.read_bytes() != SHARED[path]] or list(files)
 
 
 # ---- data sets ------------------------------------------------------------------------------------------------

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from elite.errors import DataError, first_line, require_extra
-from elite.files import SCAN_BYTES, read_file
+from elite.files import SCAN_BYTES, parse_array, read_file
 from elite.point_files.fields import PointFields, fields_of
 
 # Size of the header of a .las file, and positions in it (LAS 1.4 specification, ASPRS 2019).
-_LAS_HEADER, _LAS_MINOR, _LAS_START, _LAS_FORMAT, _LAS_SIZE = 227, 25, 96, 104, 105
-_LAS_14_HEADER, _LAS_14_COUNT = 375, 247
+_LAS_HEADER, _LAS_MINOR, _LAS_START, _LAS_RECORDS, _LAS_FORMAT, _LAS_SIZE = 227, 25, 96, 100, 104, 105
+_LAS_14_HEADER, _LAS_14_RECORDS, _LAS_14_COUNT = 375, 243, 247
+_LAS_RECORD = 54  # bytes of the smallest variable length record
 _LAS_COMPRESSED = 0x80  # bit of the point format
 _MOST_COMPRESSED = 200  # ratio of sizes; real scans reach 20
 _REMEDY = "Copy the file again, or export it in another format."
@@ -82,7 +83,7 @@ def _bin(data: bytes, path: Path, columns: Sequence[str]) -> PointFields:
 
 
 def _npy(data: bytes, path: Path, columns: Sequence[str]) -> PointFields:
-    return fields_of(_decoded(lambda: np.load(io.BytesIO(data), allow_pickle=False)), columns, source=path)
+    return fields_of(_decoded(lambda: parse_array(data)), columns, source=path)
 
 
 def _npz(data: bytes, path: Path, columns: Sequence[str]) -> PointFields:
@@ -151,7 +152,7 @@ def _las(data: bytes, path: Path, columns: Sequence[str]) -> PointFields:
 
 
 def _check_las(data: bytes) -> None:
-    """Check the numbers of points and chunks that a file claims. Libraries allocate memory for them.
+    """Check the numbers of points, chunks and records that a file claims. Libraries allocate memory for them.
 
     lazrs ends the process if that fails. In a .laz file, the first eight bytes of the points are the position of the
     chunk table, whose second word is the number of chunks (LASzip, Isenburg 2013).
@@ -161,9 +162,13 @@ def _check_las(data: bytes) -> None:
     """
     if len(data) < _LAS_HEADER or not data.startswith(b"LASF"):
         raise _Damaged("no header of one")
-    (start,), (size, count) = struct.unpack_from("<I", data, _LAS_START), struct.unpack_from("<HI", data, _LAS_SIZE)
+    start, records = struct.unpack_from("<II", data, _LAS_START)
+    size, count = struct.unpack_from("<HI", data, _LAS_SIZE)
     if data[_LAS_MINOR] >= 4 and len(data) >= _LAS_14_HEADER:
-        count = max(count, struct.unpack_from("<Q", data, _LAS_14_COUNT)[0])
+        more, long_count = struct.unpack_from("<IQ", data, _LAS_14_RECORDS)
+        records, count = records + more, max(count, long_count)
+    if records * _LAS_RECORD > len(data):
+        raise _Damaged(f"a header that claims {records} records in {len(data)} bytes")
     is_packed = bool(data[_LAS_FORMAT] & _LAS_COMPRESSED)
     if count * size > min(SCAN_BYTES, len(data) * (_MOST_COMPRESSED if is_packed else 1)):
         raise _Damaged(f"a header that claims {count} points of {size} bytes in {len(data)} bytes")

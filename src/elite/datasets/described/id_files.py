@@ -1,15 +1,13 @@
 """Readers of label files: an id for each point, in the formats of label tools."""
 
-import io
 from pathlib import Path
-from tokenize import TokenError
 
 import numpy as np
 from jaxtyping import Integer
 
 from elite.datasets.formats import read_labels, read_part
-from elite.errors import DataError, first_line
-from elite.files import SCAN_BYTES
+from elite.errors import DataError
+from elite.files import SCAN_BYTES, parse_array
 
 _WIDTHS = {1: "u1", 2: "<u2", 4: "<u4", 8: "<u8"}  # bytes of an id in a .bin file
 
@@ -50,13 +48,11 @@ def read_ids(
 def _npy(path: Path) -> np.ndarray:
     data = read_part(path, "labels", SCAN_BYTES)
     try:
-        ids = np.load(io.BytesIO(data), allow_pickle=False)
+        ids = parse_array(data)
         if ids.dtype.kind not in "iu":
             raise ValueError(f"{ids.dtype} numbers")
-    except (ValueError, EOFError, OSError, MemoryError, SyntaxError, TokenError) as error:
-        raise DataError(
-            f"{path}: expected a .npy file of integers, found {first_line(error)}. Export the labels again."
-        ) from error
+    except ValueError as error:
+        raise DataError(f"{path}: expected a .npy file of integers, found {error}. Export the labels again.") from error
     return ids.reshape(-1) if ids.ndim == 2 else ids  # labels of an organised cloud
 
 
