@@ -1,6 +1,8 @@
 """Survey and verdict of ``elite check``: measures against planted values, slow loops, and real frames."""
 
 import itertools
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +12,18 @@ import yaml
 from scipy.spatial.transform import Rotation
 
 from elite.cli import main
+from elite.config import StudentConfig
 from elite.datasets import open_dataset
-from elite.datasets.check import Survey, advise, judge, survey
+from elite.datasets.check import (
+    SequenceReport,
+    Survey,
+    TrainedInput,
+    advise,
+    check,
+    judge,
+    sequence_advice,
+    survey,
+)
 from elite.datasets.check.advice import nice_maximum
 from elite.datasets.check.alignment import Alignment, alignment, depth_edges, edge_points, shift_scores
 from elite.datasets.check.beam_pattern import azimuth_step, beam_of_points, matching_sensor
@@ -20,11 +32,16 @@ from elite.datasets.check.label_ids import foreign_ids, likely_taxonomy, raised_
 from elite.datasets.check.orientation import axis_words, heading, length_unit, quarter_turn, upright
 from elite.datasets.check.pictures import DISTANCE
 from elite.datasets.check.scan_measures import duplicates, measure_scan, pooled
+from elite.datasets.check.trained import beam_advice
 from elite.datasets.formats import read_image
+from elite.datasets.input_guard import some_scans
 from elite.occlusion import points_in_view
+from elite.remission import quantiles_of
 from elite.sensor import SensorSettings, load_sensor
+from elite.student import SPVCNN, save_student
 from elite.taxonomy import load_taxonomy
 from elite.types import Camera, Scan
+from tests.support.street_scans import street as street_scan
 from tests.support.trams import TRAMS_YAML
 
 HDL_32E = load_sensor("hdl-32e")
@@ -343,6 +360,114 @@ def test_check_of_a_sound_description_is_ready_with_pictures(
 
 def test_color_scale_of_distances_is_that_of_their_ratios() -> None:
     np.testing.assert_allclose(DISTANCE.share(np.array([1.0, 2.0, np.sqrt(2 * 60), 60, 90])), [0, 0, 0.5, 1, 1])
+
+
+# ---- a student, and other sequences ---------------------------------------------------------------------------------
+
+
+def write_streets(root: Path, names: Sequence[str] = ("00",)) -> Path:
+    """Scans of streets in SemanticKITTI's layout: three in each sequence."""
+    for k, name in enumerate(names):
+        for i in range(3):
+            rewrite(root, name, i, street_scan(3 * k + i))
+    return root
+
+
+def rewrite(root: Path, sequence: str, i: int, values: np.ndarray) -> None:
+    path = root / "sequences" / sequence / "velodyne" / f"{i:06d}.bin"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(values.astype("<f4").tobytes())
+
+
+def changed(root: Path, sequence: str, brightness: float = 1.0, lower: float = 0.0) -> None:
+    for i in range(3):
+        values = np.fromfile(root / "sequences" / sequence / "velodyne" / f"{i:06d}.bin", "<f4").reshape(-1, 4)
+        rewrite(root, sequence, i, np.subtract(values * (1, 1, 1, brightness), (0, 0, lower, 0)))
+
+
+FOR_STUDENT = {
+    "same data": ({}, None),
+    "rescaled intensities": ({"brightness": 0.07}, "as in the training scans, found up to 0.066. Divide it by"),
+    "shifted height": ({"lower": 0.5}, "If these are metres, give --height 2.2"),
+}
+
+
+@pytest.mark.parametrize("change", FOR_STUDENT)
+def test_check_with_a_student_names_the_options_of_the_guard(
+    change: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The description follows the data, so that only the student does not fit."""
+    root, (options, expected) = write_streets(tmp_path / "data"), FOR_STUDENT[change]
+    remission = np.concatenate([scan.remission for _, scan in some_scans(open_dataset(root, cameras=()), range(3))])
+    save_student(SPVCNN(channels=4, remission=quantiles_of(remission)), tmp_path / "own.safetensors")
+    changed(root, "00", **options)
+    (root / "sensor.yaml").write_text(f"preset: hdl-64e\nheight: {1.73 + (change == 'shifted height') / 2}\n")
+    words = ["check", str(root), "--model", str(tmp_path / "own.safetensors"), "--json", str(tmp_path / "check.json")]
+    assert main(words) == 0
+    output = capsys.readouterr().out
+    assert "trained (own.safetensors)" in output
+    result = json.loads((tmp_path / "check.json").read_text())
+    assert len(result["student"]["remission"]) == 33
+    changes = result["verdict"]["changes"]
+    assert len(changes) == (expected is not None)
+    assert all(expected in line and line.startswith("own.safetensors: ") for line in changes)
+    if change == "rescaled intensities":
+        assert "or --intensity quantile" in changes[0]
+    assert main([*words, "--strict"]) == (expected is not None)
+
+
+def test_check_reports_other_beams_than_those_of_the_student_as_a_look() -> None:
+    trained = TrainedInput("kitti.ckpt", StudentConfig.volume, load_sensor("hdl-64e"))
+    (advice,) = beam_advice(SOUND, trained)
+    assert not advice.is_certain
+    assert (
+        "kitti.ckpt: expected 64 beams from -24.3 to 2.0 degrees, as in the training scans, found 32" in advice.message
+    )
+    assert not [*beam_advice(SOUND, replace(trained, sensor=HDL_32E))]
+
+
+OF_SEQUENCES = {
+    "alike": ({}, None),
+    "raw intensities": ({"brightness": 0.07}, "as in most scans, found 0.066 in 08. Convert their"),
+    "mounted higher": ({"lower": 0.5}, " m, as in most scans, found it at -2.2"),
+}
+
+
+@pytest.mark.parametrize("change", OF_SEQUENCES)
+def test_check_names_the_sequence_that_differs_from_the_others(change: str, tmp_path: Path) -> None:
+    root, (options, expected) = write_streets(tmp_path, ("00", "01", "08")), OF_SEQUENCES[change]
+    changed(root, "08", **options)
+    messages = [advice.message for advice in sequence_advice(check(open_dataset(root, cameras=())))]
+    assert len(messages) == (expected is not None)
+    assert all(expected in message for message in messages)
+
+
+# ---- large data sets ------------------------------------------------------------------------------------------------
+
+
+def test_check_of_a_sample_reads_evenly_spaced_frames(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = write_streets(tmp_path, ("00", "01", "08"))
+    assert main(["check", str(root), "--sample", "3"]) == 0
+    assert "no faults in 3 of 9 frames" in capsys.readouterr().out
+    assert [report.scans for report in check(open_dataset(root, cameras=()), most=3)] == [1, 1, 1]
+
+
+def test_check_that_is_interrupted_does_not_read_the_other_frames(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    dataset = open_dataset(write_streets(tmp_path, [f"{k:02d}" for k in range(40)]), cameras=())
+    points = dataset.stored_points
+    monkeypatch.setattr(dataset, "stored_points", lambda i: (read.append(i), points(i))[1])
+
+    def interrupted(frames: Iterable[SequenceReport], total: int) -> Iterator[SequenceReport]:
+        assert total == 120
+        yield next(iter(frames))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        check(dataset, threads=1, progress=interrupted)
+    assert len(read) < 20
 
 
 # ---- real frames --------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """The command ``elite check``: faults of all files, a survey of sensors and cameras, and a verdict in words."""
 
 from argparse import Namespace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from elite.cli.arguments import (
@@ -14,7 +15,7 @@ from elite.cli.arguments import (
     open_data,
 )
 from elite.cli.outputs import FAULTY, save_json
-from elite.cli.parser import Command, Parser
+from elite.cli.parser import Command, Parser, check_model, count
 from elite.files import make_folder
 from elite.formatting import sequence_list
 from elite.layout import parse_names
@@ -23,38 +24,42 @@ from elite.terminal import progress, say
 
 if TYPE_CHECKING:
     from elite.datasets import Dataset
-    from elite.datasets.check import SequenceReport
+    from elite.datasets.check import SequenceReport, TrainedInput
 
 _MAX_FAULTS = 20  # printed; --json has all
 
 
 def check(args: Namespace) -> int:
     """Check all files of a data set, and measure its sensors. Exit status 1 if there are faults."""
-    from elite.datasets.check import advise, judge, survey, survey_tables
+    from elite.datasets.check import advise, judge, sequence_advice, survey, survey_tables, trained_advice
     from elite.datasets.check import check as check_files
     from elite.datasets.input_guard import GUARDED
 
     cameras: dict[str, Any] = {} if args.cameras is None else {"cameras": parse_names(args.cameras)}
     dataset = open_data(args.data, args, sequences=args.sequences, frames=args.frames, labels=args.labels, **cameras)
+    trained = None if args.model is None else _trained_input(args.model)
     if args.pictures is not None:
         from elite.datasets.check.pictures import write_pictures  # needs the extra report
 
         make_folder(args.pictures)
-    reports = check_files(dataset, progress=lambda items, total: progress(items, total, name="check"))
+    reports = check_files(dataset, most=args.sample, progress=lambda items, total: progress(items, total, name="check"))
     found = survey(dataset, progress=lambda items, total: progress(items, total, name="measure"))
-    advice = advise(found, dataset.sensor, dataset.taxonomy)
+    advice = [*advise(found, dataset.sensor, dataset.taxonomy), *sequence_advice(reports)]
     doubtful = [line for report in reports for line in report.doubtful]
     faults = [fault for report in reports for fault in report.faults]
+    if trained is not None:
+        reported = {a.kind for a in advice} | {kind for report in reports for kind in report.doubts}
+        advice += trained_advice(dataset, found.scans, trained, reported)
     verdict = judge(reports, advice, len(faults))
     if args.strict:
         faults += dict.fromkeys([*doubtful, *(a.message for a in advice if a.is_certain and a.kind not in GUARDED)])
     _print_files(reports, dataset)
-    for line in survey_tables(found, dataset.sensor):
+    for line in survey_tables(found, dataset.sensor, trained):
         say(line)
     if args.pictures is not None:
         paths = [str(path) for path in write_pictures(args.pictures, dataset, found)]
         say(f"\npictures: {', '.join(paths) or 'none, since no scan is readable'}")
-    _print_faults(faults)
+    _print_faults(faults, sum(report.scans for report in reports), len(dataset))
     for line in ("", *verdict.lines()):
         say(line)
     result = {
@@ -63,10 +68,20 @@ def check(args: Namespace) -> int:
         "unused": dataset.unused,
         "faults": len(faults),
         "survey": found.to_dict(),
+        "student": None if trained is None else trained.to_dict(),
         "verdict": verdict.to_dict(),
     }
     save_json(args, result)
     return FAULTY if faults else 0
+
+
+def _trained_input(path: Path) -> "TrainedInput":
+    """Training scans of a student; errors as ``load_student``."""
+    from elite.datasets.check import TrainedInput
+    from elite.student import load_student
+
+    student = load_student(path)
+    return TrainedInput(path.name, student.config.volume, student.sensor, student.remission)
 
 
 def _check_arguments(parser: Parser) -> None:
@@ -75,6 +90,10 @@ def _check_arguments(parser: Parser) -> None:
     add_labels(parser)
     add_format(parser)
     add_cameras(parser, None, " (default: image_2 of SemanticKITTI, all six of nuScenes)")
+    text = "Student whose training scans the data is compared with."
+    parser.add("--model", type=expanded, check=check_model, metavar="MODEL", help=text)
+    text = "Number of evenly spaced frames whose files are read (default: all)."
+    parser.add("--sample", type=count, metavar="N", help=text)
     add_strict(parser)
     text = "Folder for pictures: the points on an image of each camera, and a scan from above."
     parser.add("--pictures", type=expanded, metavar="FOLDER", help=text)
@@ -94,8 +113,9 @@ def _print_files(reports: "list[SequenceReport]", dataset: "Dataset") -> None:
     _print_notes(reports, dataset)
 
 
-def _print_faults(faults: list[str]) -> None:
-    say(f"\n{len(faults)} faults" if faults else "\nno faults")
+def _print_faults(faults: list[str], checked: int, frames: int) -> None:
+    where = f" in {checked:,} of {frames:,} frames" if checked < frames else ""
+    say(f"\n{len(faults) or 'no'} faults{where}")
     for fault in faults[:_MAX_FAULTS]:
         say(f"  {fault}")
     if len(faults) > _MAX_FAULTS:

@@ -18,12 +18,12 @@ from elite.types import Camera, Scan
 Kind = Literal["no-returns", "remission", "height", "axes", "volume"]
 
 FEWEST = 500  # points: fewer suffice neither for the ground nor for a range of remission
-HEIGHT_TOLERANCE_M = 0.3  # metres; five real and 200 rendered scans lie within 0.1 m
+_HEIGHT_TOLERANCE_M = 0.3  # metres; five real and 200 rendered scans lie within 0.1 m
 _STEEPEST = 15.0  # degrees: slope of the ground in the sensor frame
 AT_ORIGIN, _REPEATED = 0.01, 0.1  # shares of points at the origin, and of points that equal their predecessor
 BEYOND = 0.001  # share of points with a remission outside 0..1
 _BRIGHTEST, DARKEST = 1.0, 0.05  # range of the largest remission of a scan, if that of training is unknown
-_LEVEL, _UNLIKE = 0.95, 8.0  # quantile of the remission, and factor between those of sensors that differ in unit
+LEVEL, _UNLIKE = 0.95, 8.0  # quantile of the remission, and factor between those of sensors that differ in unit
 _SAMPLED = 10_000  # points: a quantile of all takes milliseconds
 _OUTSIDE = 0.5  # share of points outside the volume
 _ABOVE = 0.5  # metres: ground this far above the sensor means that z points down
@@ -118,15 +118,29 @@ def _other_unit(remission: Float32[np.ndarray, "n"], trained: Quantiles | None) 
         if float(remission.max()) >= DARKEST:
             return None
         return f"expected remission in 0..1, found {_range(remission)}. {_division(_full_scale(remission))}."
-    usual = quantile(trained, _LEVEL)
-    level = float(np.quantile(remission[:: len(remission) // _SAMPLED + 1], _LEVEL))
-    if usual == 0 or usual / _UNLIKE <= level <= usual * _UNLIKE:
+    usual, level = quantile(trained, LEVEL), remission_level(remission)
+    if not is_other_unit(level, usual):
         return None
     remedy = _division(_two_digits(level / usual)) if level else "Give another 'intensity: {field: NAME}'"
     return (
-        f"expected a remission of up to about {usual:.2g} in {_LEVEL:.0%} of the points, as in the training scans, "
+        f"expected a remission of up to about {usual:.2g} in {LEVEL:.0%} of the points, as in the training scans, "
         f"found up to {level:.2g}. {remedy}, or --intensity quantile."
     )
+
+
+def remission_level(remission: Float32[np.ndarray, "n"]) -> float:
+    """Remission that 95 % of the points do not exceed."""
+    return float(np.quantile(remission[:: len(remission) // _SAMPLED + 1], LEVEL))
+
+
+def is_other_unit(level: float, usual: float) -> bool:
+    """Whether a level of remission differs so much from the usual one (0 = unknown) that the unit is another one."""
+    return usual > 0 and not usual / _UNLIKE <= level <= usual * _UNLIKE
+
+
+def is_other_height(ground: float, usual: float) -> bool:
+    """Whether two heights of the ground (z, m) are those of different mountings."""
+    return abs(ground - usual) > _HEIGHT_TOLERANCE_M
 
 
 def _range(remission: Float32[np.ndarray, "n"]) -> str:
@@ -157,7 +171,7 @@ def ground_doubts(ground: Ground, sensor_height: float | None) -> Iterator[Doubt
             f"{ground.slope:.0f} degrees. Give the sensor the directions of x, y and z, such as 'axes: "
             "forward-right-down', or rotate the points.",
         )
-    elif sensor_height is not None and abs(ground.height + sensor_height) > HEIGHT_TOLERANCE_M:
+    elif sensor_height is not None and is_other_height(ground.height, -sensor_height):
         height = f"{max(-ground.height, 0):.2f}"
         yield Doubt(
             "height",

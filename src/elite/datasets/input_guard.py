@@ -81,10 +81,17 @@ def _dominates(count: int, other: int) -> bool:
 
 @dataclass(frozen=True)
 class Examination:
-    """Doubtful properties of one scan, and its numbers of obstacle points along x and along y."""
+    """Doubtful properties of one scan.
+
+    Attributes:
+        doubts: the properties.
+        scene: numbers of obstacle points along x and along y.
+        ground: z of the ground below the sensor (m).
+    """
 
     doubts: tuple[Doubt, ...]
     scene: tuple[int, int] | None = None
+    ground: float | None = None
 
 
 def examine(
@@ -117,7 +124,7 @@ def examine(
     if ground is None:
         return Examination(tuple(found))
     scene = obstacles(scan.points, ground.height) if sees_all_around(scan.points) else None
-    return Examination((*found, *ground_doubts(ground, sensor.height)), scene)
+    return Examination((*found, *ground_doubts(ground, sensor.height)), scene, ground.height)
 
 
 class InputGuard:

@@ -2,8 +2,23 @@
 
 from elite.datasets.check.advice import Advice, advise
 from elite.datasets.check.files import SequenceReport, check
+from elite.datasets.check.sequences import sequence_advice
 from elite.datasets.check.survey import Survey, survey
 from elite.datasets.check.tables import survey_tables
+from elite.datasets.check.trained import TrainedInput, trained_advice
 from elite.datasets.check.verdict import Verdict, judge
 
-__all__ = ["Advice", "SequenceReport", "Survey", "Verdict", "advise", "check", "judge", "survey", "survey_tables"]
+__all__ = [
+    "Advice",
+    "SequenceReport",
+    "Survey",
+    "TrainedInput",
+    "Verdict",
+    "advise",
+    "check",
+    "judge",
+    "sequence_advice",
+    "survey",
+    "survey_tables",
+    "trained_advice",
+]

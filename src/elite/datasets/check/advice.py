@@ -13,7 +13,7 @@ from elite.datasets.check.label_ids import foreign_ids
 from elite.datasets.check.orientation import axis_words, quarter_turn
 from elite.datasets.check.scan_measures import ScanMeasures
 from elite.datasets.check.survey import Survey
-from elite.datasets.doubts import AT_ORIGIN, BEYOND, DARKEST, HEIGHT_TOLERANCE_M
+from elite.datasets.doubts import AT_ORIGIN, BEYOND, DARKEST, is_other_height
 from elite.sensor import SensorSpec
 from elite.taxonomy import Taxonomy
 
@@ -191,7 +191,7 @@ def _shift(best: tuple[float, float]) -> str:
 def _height(scans: ScanMeasures, sensor: SensorSpec) -> Iterator[Advice]:
     if scans.ground is None:
         return
-    if sensor.height is not None and abs(scans.ground + sensor.height) > HEIGHT_TOLERANCE_M:
+    if sensor.height is not None and is_other_height(scans.ground, -sensor.height):
         yield Advice(
             "height",
             f"sensor.height: expected the ground at z = {-sensor.height:.2f} m, found it at {scans.ground:.2f} m. Set "
@@ -206,12 +206,17 @@ def _height(scans: ScanMeasures, sensor: SensorSpec) -> Iterator[Advice]:
         )
 
 
+def is_other_number(beams: int, stated: int) -> bool:
+    """Whether so many beams are those of another LiDAR than the stated one (0 = unknown)."""
+    return stated > 0 and abs(beams - stated) > _BEAMS * stated
+
+
 def _beams(scans: ScanMeasures, sensor: SensorSpec) -> Iterator[Advice]:
     if scans.beams is None or scans.lowest is None or scans.highest is None:
         return
     count, stated = round(scans.beams), len(sensor.elevations)
     likely = matching_sensor(count, scans.lowest, scans.highest)
-    if stated and abs(count - stated) > _BEAMS * stated:
+    if is_other_number(count, stated):
         remedy = f"Set 'preset: {likely}'" if likely else "Set the elevations"
         yield Advice(
             "beams",

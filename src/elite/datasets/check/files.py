@@ -11,7 +11,8 @@ from jaxtyping import Int64
 
 from elite.config import StudentConfig
 from elite.datasets.base import Dataset
-from elite.datasets.doubts import size_doubt
+from elite.datasets.check.survey import evenly_spaced
+from elite.datasets.doubts import FEWEST, remission_level, size_doubt
 from elite.datasets.formats import read_image
 from elite.datasets.input_guard import AxisVotes, examine
 from elite.datasets.records import ImageRef
@@ -51,6 +52,8 @@ class SequenceReport:
         doubts: doubtful properties by kind: number of frames, and message of the first one.
         votes: votes of the frames on the axes.
         scene: scene of a single frame (see ``AxisVotes``).
+        levels: remission that 95 % of the points do not exceed, of each scan with enough points.
+        grounds: z of the ground (m) of each scan in which it is found.
     """
 
     sequence: str
@@ -73,6 +76,8 @@ class SequenceReport:
     doubts: dict[str, tuple[int, str]] = field(default_factory=dict)
     votes: AxisVotes = field(default_factory=AxisVotes)
     scene: tuple[int, int] | None = None
+    levels: list[float] = field(default_factory=list)
+    grounds: list[float] = field(default_factory=list)
 
     def add(self, other: "SequenceReport") -> None:
         """Add the counts of a frame."""
@@ -81,6 +86,8 @@ class SequenceReport:
         self.remission = max(self.remission, other.remission)
         self.classes += other.classes
         self.faults += other.faults
+        self.levels += other.levels
+        self.grounds += other.grounds
         self.votes = self.votes.counted(other.scene)
         for kind, (frames, message) in other.doubts.items():
             before, first = self.doubts.get(kind, (0, message))
@@ -124,6 +131,7 @@ class SequenceReport:
 def check(
     dataset: Dataset,
     *,
+    most: int | None = None,
     volume: Volume = StudentConfig.volume,
     threads: int = 4,
     progress: Callable[[Iterable[SequenceReport], int], Iterable[SequenceReport]] = lambda items, total: items,
@@ -132,6 +140,7 @@ def check(
 
     Args:
         dataset: frames to check.
+        most: number of evenly spaced frames to read; None = all.
         volume: low and high corner of the student's volume (m). A scan without a point in it is faulty.
         threads: number of reading threads.
         progress: wraps the reports of the frames, of which it receives the number.
@@ -141,12 +150,14 @@ def check(
         by_sequence.setdefault(frame_id.sequence, []).append(i)
     reports = {s: _sequence_report(dataset, s, frames) for s, frames in by_sequence.items()}
     cameras = {s: _shared_cameras(dataset, frames, reports[s]) for s, frames in by_sequence.items()}
-    with ThreadPoolExecutor(threads) as pool:
-        frames = pool.map(
-            lambda i: _check_frame(dataset, i, cameras[dataset.ids[i].sequence], volume), range(len(dataset))
-        )
-        for frame in progress(frames, len(dataset)):
+    chosen = range(len(dataset)) if most is None else evenly_spaced(len(dataset), most)
+    pool = ThreadPoolExecutor(threads)
+    try:
+        frames = pool.map(lambda i: _check_frame(dataset, i, cameras[dataset.ids[i].sequence], volume), chosen)
+        for frame in progress(frames, len(chosen)):
             reports[frame.sequence].add(frame)
+    finally:
+        pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for the other frames
     return list(reports.values())
 
 
@@ -227,6 +238,8 @@ def _check_points(scan: Scan, path: Path, volume: Volume, sensor: SensorSpec, re
         )
     found = examine(scan, volume, sensor=sensor)
     report.scene = found.scene
+    report.levels += [remission_level(scan.remission)] if len(scan) >= FEWEST else []
+    report.grounds += [] if found.ground is None else [found.ground]
     for doubt in found.doubts:
         report.doubt(doubt.kind, f"{path}: {doubt.message}")
 

@@ -8,10 +8,12 @@ from jaxtyping import Bool, Float32, Int64
 
 from elite.config import plain
 from elite.datasets.check.beam_pattern import angles, azimuth_step, beam_of_points
+from elite.datasets.doubts import LEVEL
 from elite.datasets.surroundings import ground_plane
 from elite.types import Scan
 
-QUANTILES = (0.01, 0.5, 0.99, 1.0)
+RANGES = (0.01, 0.5, 0.99, 1.0)
+REMISSIONS = (0.01, 0.5, LEVEL, 1.0)
 _BRIGHT = 0.9995  # quantile: single larger values are reflectors
 
 
@@ -25,7 +27,8 @@ class ScanMeasures:
         kept: share of them that the sensor's description keeps.
         duplicates: share of the measured points whose coordinates another point has, too.
         ranges: 1 %, 50 %, 99 % and 100 % quantiles of the distance (m).
-        remission: the same quantiles of the remission (1 = the largest value of the sensor's description).
+        remission: 1 %, 50 %, 95 % and 100 % quantiles of the remission (1 = the largest value of the sensor's
+            description).
         bright: value that only one point in 2,000 exceeds.
         unusual: share of the points with a remission outside 0..1.
         ground: z of the ground below the sensor (m).
@@ -75,8 +78,8 @@ def measure_scan(
         no_return=1 - float(measured(stored).mean()),
         kept=len(scan) / len(stored),
         duplicates=duplicates(points),
-        ranges=_quantiles(distance),
-        remission=_quantiles(remission),
+        ranges=_quantiles(distance, RANGES),
+        remission=_quantiles(remission, REMISSIONS),
         bright=float(np.quantile(remission, _BRIGHT)) if len(remission) else 0.0,
         unusual=float(((remission < 0) | (remission > 1)).mean()) if len(remission) else 0.0,
         ground=None if ground is None else ground.height,
@@ -108,8 +111,8 @@ def _outer_elevations(elevation: np.ndarray, beams: Int64[np.ndarray, "n"]) -> t
     return min(medians), max(medians)
 
 
-def _quantiles(values: np.ndarray) -> tuple[float, ...]:
-    return tuple(np.quantile(values, QUANTILES).tolist()) if len(values) else (0.0,) * len(QUANTILES)
+def _quantiles(values: np.ndarray, shares: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(np.quantile(values, shares).tolist()) if len(values) else (0.0,) * len(shares)
 
 
 def pooled(scans: list[ScanMeasures]) -> ScanMeasures:

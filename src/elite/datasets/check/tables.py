@@ -3,16 +3,21 @@
 from collections.abc import Iterator, Sequence
 
 from elite.datasets.check.camera_measures import CameraMeasures
-from elite.datasets.check.scan_measures import ScanMeasures
+from elite.datasets.check.scan_measures import RANGES, REMISSIONS, ScanMeasures
 from elite.datasets.check.survey import Survey
+from elite.datasets.check.trained import TrainedInput
+from elite.remission import quantile
 from elite.sensor import SensorSpec
 
 _UNKNOWN = "-"
 _Rows = list[tuple[str, ...]]
 
 
-def survey_tables(survey: Survey, sensor: SensorSpec) -> Iterator[str]:
-    """Yield the lines of the tables of the sensor and of the cameras, each after an empty one."""
+def survey_tables(survey: Survey, sensor: SensorSpec, trained: TrainedInput | None = None) -> Iterator[str]:
+    """Yield the lines of the tables of the sensor and of the cameras, each after an empty one.
+
+    The values of the training scans of a student are another column of the first one.
+    """
     yield ""
     yield (
         f"{survey.labelled:,} labelled, {survey.unlabelled:,} unlabelled scans"
@@ -21,9 +26,12 @@ def survey_tables(survey: Survey, sensor: SensorSpec) -> Iterator[str]:
     )
     if survey.scans is not None:
         yield ""
-        yield from _aligned(
-            [("sensor", "found", f"stated ({sensor.name})"), *_sensor_rows(survey, survey.scans, sensor)]
-        )
+        head = ("sensor", "found", f"stated ({sensor.name})")
+        rows = [head, *_sensor_rows(survey, survey.scans, sensor)]
+        if trained is not None:
+            cells = {"sensor": f"trained ({trained.name})"} | _trained_cells(trained)
+            rows = [(*row, cells.get(row[0], "")) for row in rows]
+        yield from _aligned(rows)
     if survey.cameras:
         yield ""
         yield from _aligned([_CAMERA_HEAD, *(_camera_row(name, camera) for name, camera in survey.cameras.items())])
@@ -31,19 +39,38 @@ def survey_tables(survey: Survey, sensor: SensorSpec) -> Iterator[str]:
 
 def _sensor_rows(survey: Survey, scans: ScanMeasures, sensor: SensorSpec) -> _Rows:
     beams = _UNKNOWN if scans.beams is None else f"{scans.beams:.0f}, {scans.lowest:.1f} to {scans.highest:.1f} degrees"
-    ends = sensor.elevations
     return [
         ("points", f"{scans.stored:,.0f}, of which {scans.kept:.1%} are kept", ""),
         ("no returns", f"{scans.no_return:.1%}", "part of the files" if sensor.missing_returns else sensor.no_return),
         ("duplicates", f"{scans.duplicates:.1%}", ""),
-        ("distance (m)", _quantiles(scans.ranges), _number(sensor.range, "up to {:g}")),
-        ("remission", _quantiles(scans.remission, digits=3), "0 to 1"),
+        ("distance (m)", _quantiles(scans.ranges, RANGES), _number(sensor.range, "up to {:g}")),
+        ("remission", _quantiles(scans.remission, REMISSIONS, digits=3), "0 to 1"),
         ("ground (m)", _number(scans.ground, "{:.2f}"), _number(sensor.height and -sensor.height, "{:.2f}")),
         ("tilt (degrees)", _number(scans.tilt, "{:.1f}"), ""),
-        ("beams", beams, f"{len(ends)}, {ends[0]:.1f} to {ends[-1]:.1f} degrees" if ends else _UNKNOWN),
+        ("beams", beams, _stated_beams(sensor)),
         ("azimuth step", _number(scans.azimuth_step, "{:.3f} degrees"), _number(sensor.azimuth_step, "{:.3f} degrees")),
         ("motion", _number(survey.heading, "{:.0f} degrees to the left of x"), "along x"),
     ]
+
+
+def _trained_cells(trained: TrainedInput) -> dict[str, str]:
+    """Values of the training scans, by the name of the row."""
+    sensor, (low, high), quantiles = trained.sensor, trained.volume, trained.remission
+    farthest = max(map(abs, (*low[:2], *high[:2])))
+    return {
+        "distance (m)": f"volume up to {farthest:g}",
+        "remission": "not recorded"
+        if quantiles is None
+        else _quantiles([quantile(quantiles, share) for share in REMISSIONS], REMISSIONS, digits=3),
+        "ground (m)": _number(sensor.height and -sensor.height, "{:.2f}"),
+        "beams": _stated_beams(sensor),
+        "azimuth step": _number(sensor.azimuth_step, "{:.3f} degrees"),
+    }
+
+
+def _stated_beams(sensor: SensorSpec) -> str:
+    ends = sensor.elevations
+    return f"{len(ends)}, {ends[0]:.1f} to {ends[-1]:.1f} degrees" if ends else _UNKNOWN
 
 
 _CAMERA_HEAD = (
@@ -71,9 +98,10 @@ def _number(value: float | None, form: str) -> str:
     return _UNKNOWN if value is None else form.format(value)
 
 
-def _quantiles(values: Sequence[float], digits: int = 1) -> str:
+def _quantiles(values: Sequence[float], shares: Sequence[float], digits: int = 1) -> str:
+    """Median, and quantiles with their shares."""
     low, middle, high, largest = (f"{value:,.{digits}f}" for value in values)
-    return f"{middle} (1 %: {low}, 99 %: {high}, largest: {largest})"
+    return f"{middle} ({shares[0]:.0%}: {low}, {shares[2]:.0%}: {high}, largest: {largest})".replace("%:", " %:")
 
 
 def _aligned(rows: _Rows) -> Iterator[str]:

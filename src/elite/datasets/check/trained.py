@@ -1,0 +1,76 @@
+"""Comparison of a data set with the training scans of a student, by the input guard."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from elite.config import plain
+from elite.datasets.base import Dataset
+from elite.datasets.check.advice import Advice, is_other_number
+from elite.datasets.check.scan_measures import ScanMeasures
+from elite.datasets.input_guard import examine, some_scans
+from elite.geometry import Volume
+from elite.remission import Quantiles
+from elite.sensor import SensorSpec
+
+_OF_THE_STUDENT = ("remission", "height", "volume")  # the others are faults of the data, whatever the student
+_TURNED = {"unit", "axes"}  # then, neither heights nor distances are comparable
+
+
+@dataclass(frozen=True)
+class TrainedInput:
+    """Training scans of a student.
+
+    Attributes:
+        name: of the student, in messages.
+        volume: low and high corner (m).
+        sensor: LiDAR.
+        remission: quantiles; None = not recorded.
+    """
+
+    name: str
+    volume: Volume
+    sensor: SensorSpec
+    remission: Quantiles | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return plain(self) | {"sensor": self.sensor.to_dict()}
+
+
+def trained_advice(
+    dataset: Dataset, scans: ScanMeasures | None, trained: TrainedInput, reported: Collection[str]
+) -> list[Advice]:
+    """Compare some scans of a data set with the training scans of a student.
+
+    Args:
+        dataset: its scans, as its description converts them.
+        scans: their measures.
+        trained: the student's input.
+        reported: kinds of advice on the description, which is to be corrected first.
+    """
+    if _TURNED & set(reported):
+        return []
+    found: dict[str, str] = {}
+    for _, scan in some_scans(dataset, range(len(dataset))):
+        for doubt in examine(scan, trained.volume, sensor=trained.sensor, remission=trained.remission).doubts:
+            found.setdefault(doubt.kind, doubt.message)
+    advice = [
+        Advice(f"trained {kind}", f"{trained.name}: {message}")
+        for kind, message in found.items()
+        if kind in _OF_THE_STUDENT and (kind == "height" or kind not in reported)
+    ]
+    return [*advice, *([] if scans is None else beam_advice(scans, trained))]
+
+
+def beam_advice(scans: ScanMeasures, trained: TrainedInput) -> Iterator[Advice]:
+    """Yield advice if the number of beams is another one than in the training scans."""
+    elevations = trained.sensor.elevations
+    if scans.beams is not None and is_other_number(round(scans.beams), len(elevations)):
+        yield Advice(
+            "trained beams",
+            f"{trained.name}: expected {len(elevations)} beams from {elevations[0]:.1f} to {elevations[-1]:.1f} "
+            f"degrees, as in the training scans, found {scans.beams:.0f} from {scans.lowest:.1f} to "
+            f"{scans.highest:.1f} degrees. No setting converts them: score the student on labelled scans of this "
+            "sensor with 'elite evaluate'.",
+            is_certain=False,
+        )
