@@ -358,6 +358,13 @@ def test_check_of_a_sound_description_is_ready_with_pictures(
     np.testing.assert_array_equal(pictures["left.png"][row, column], color[0])
 
 
+def test_check_of_a_camera_named_top_has_a_picture_of_each(trams: Path, tmp_path: Path) -> None:
+    cameras = {"top": TRAMS_YAML["cameras"]["left"]}
+    (tmp_path / "dataset.yaml").write_text(yaml.safe_dump(TRAMS_YAML | {"path": str(trams), "cameras": cameras}))
+    assert main(["check", str(tmp_path), "--pictures", str(tmp_path / "pictures")]) == 0
+    assert {path.name for path in (tmp_path / "pictures").iterdir()} == {"top.png", "top_of_scan.png"}
+
+
 def test_color_scale_of_distances_is_that_of_their_ratios() -> None:
     np.testing.assert_allclose(DISTANCE.share(np.array([1.0, 2.0, np.sqrt(2 * 60), 60, 90])), [0, 0, 0.5, 1, 1])
 

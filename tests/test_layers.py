@@ -23,7 +23,7 @@ LAYERS = (
     ("data",),
     (
         *("training", "teacher_training", "evaluation", "pseudo_labels"),
-        *("inference", "input_conversion", "test_time_augmentation", "latency", "streaming"),
+        *("inference", "input_conversion", "test_time_augmentation", "latency", "streaming", "stream_summary"),
         *("prediction_files", "prediction_formats"),
     ),
     ("submission", "report", "viewer"),
@@ -54,6 +54,8 @@ SAME_LAYER = {
     ("latency", "prediction_files"),
     ("latency", "test_time_augmentation"),
     ("streaming", "prediction_files"),
+    ("streaming", "prediction_formats"),
+    ("streaming", "stream_summary"),
     ("latency", "inference"),
     ("arrivals", "folder_watch"),
     ("folder_watch", "signals"),  # its waits have no end

@@ -9,8 +9,9 @@ import elite
 from elite.cli import main
 from elite.errors import DataError
 from elite.point_files import PointFields, encode_points, read_point_file
+from elite.prediction_formats import FORMATS
 from elite.student import SPVCNN, save_student
-from tests.support.scans import random_scan
+from tests.support.scans import random_scan, scan_file
 from tests.support.semantickitti import KITTI
 
 ROWS = random_scan(np.random.default_rng(0), 24)
@@ -82,3 +83,27 @@ def test_read_of_a_cloud_without_intensity_is_refused(scans: Path) -> None:
     (scans / "a.ply").write_bytes(encode_points(PointFields(dict.fromkeys("xyz", ROWS[:, 0]), (24,)), ".ply"))
     with pytest.raises(DataError, match="expected fields remission or intensity"):
         elite.read(scans / "a.ply")
+
+
+@pytest.mark.parametrize("other", ["a.pcd.bin", "a.npy"])
+def test_predict_of_two_scans_of_one_name_is_refused_by_their_names(
+    student: Path, tmp_path: Path, other: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scans = [tmp_path / name for name in ("a.bin", other)]
+    for path in scans:
+        path.write_bytes(scan_file(path.suffix, ROWS))
+    given = [tmp_path] if other.endswith(".bin") else scans
+    assert main(["predict", str(student), *map(str, given), "-o", str(tmp_path / "out"), "--as", "ply"]) == 2
+    error = capsys.readouterr().err
+    assert all(str(path) in error for path in scans)
+    assert "expected labels in a file of its own" in error
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_predict_skip_existing_replaces_predictions_of_another_length(student: Path, scans: Path, kind: str) -> None:
+    written = predict(student, scans, kind)
+    data = written.read_bytes()
+    written.write_bytes(scan_file(".pcd", ROWS[:5]) if kind == "pcd" else data[: len(data) // 2])
+    predict(student, scans, kind, "--skip-existing")
+    assert written.read_bytes() == data

@@ -20,12 +20,15 @@ from elite.errors import ConfigError, DataError, OutputError
 from elite.folder_watch import CHECK_S, POLL_S, Inotify, _checked
 from elite.inference import Segmenter
 from elite.label_records import FOLDER_RECORD
+from elite.point_files import SUFFIXES
+from elite.prediction_formats import FORMATS, PredictionFormat, read_prediction
 from elite.sensor import SensorSpec
-from elite.streaming import Stream, StreamSummary
+from elite.stream_summary import StreamSummary
+from elite.streaming import Stream
 from elite.student import SPVCNN, save_student
 from elite.taxonomy import Taxonomy
 from elite.types import Scan, SegmentationResult
-from tests.support.scans import random_scan
+from tests.support.scans import random_scan, scan_file
 from tests.support.semantickitti import HDL_64E, KITTI
 
 Action = Callable[[], object]
@@ -64,28 +67,29 @@ class World:
         self.during_label()
         return SegmentationResult(np.ones(len(scan), np.uint8), np.ones(len(scan), np.float32), KITTI.names)
 
-    def stream(self, *, drop: bool = False) -> Stream:
+    def stream(self, *, drop: bool = False, format: PredictionFormat = "label") -> Stream:
         return Stream(
             self,  # type: ignore[arg-type]
             self.folder,
             self.out,
             drop=drop,
+            format=format,
             notify=self.lines.append,
             clock=lambda: self.now,
             sleep=self.sleep,
         )
 
-    def put(self, name: str, points: int) -> Path:
+    def put(self, name: str, points: int, suffix: str = ".bin") -> Path:
         """Write a scan in place and close it."""
-        path = self.folder / f"{name}.bin"
-        path.write_bytes(scan_bytes(points))
+        path = self.folder / f"{name}{suffix}"
+        path.write_bytes(scan_bytes(points, suffix))
         return path
 
-    def rename_in(self, name: str, points: int) -> Path:
+    def rename_in(self, name: str, points: int, suffix: str = ".bin") -> Path:
         temporary = self.folder / f"{name}.tmp"
-        temporary.write_bytes(scan_bytes(points))
+        temporary.write_bytes(scan_bytes(points, suffix))
         os.utime(temporary, (self.now, self.now))  # two real writes may have the same time
-        return temporary.rename(self.folder / f"{name}.bin")
+        return temporary.rename(self.folder / f"{name}{suffix}")
 
     def write_slowly(self, name: str, points: int, times: list[float]) -> None:
         """A writer adds a share of the scan at each of these times, and closes the file at the last."""
@@ -107,8 +111,8 @@ class World:
         return {p.name: p.stat().st_size // 4 for p in sorted(self.out.iterdir()) if p.name != FOLDER_RECORD}
 
 
-def scan_bytes(points: int) -> bytes:
-    return random_scan(np.random.default_rng(points), points).tobytes()
+def scan_bytes(points: int, suffix: str = ".bin") -> bytes:
+    return scan_file(suffix, random_scan(np.random.default_rng(points), points))
 
 
 def no_inotify(_: Path) -> Inotify:
@@ -516,6 +520,96 @@ def test_stream_follows_a_folder_that_another_one_replaces(world: World) -> None
     assert world.stream().run(idle=3).labelled == 3
     assert world.labelled == [4, 5, 6]
     assert [line for line in world.lines if "did not report a change" in line] == []
+
+
+# ---- all formats ------------------------------------------------------------------------------------------------
+
+every_format = pytest.mark.parametrize("suffix", SUFFIXES)
+
+
+@reported_only
+@pytest.mark.parametrize("format", FORMATS)
+def test_stream_labels_scans_of_all_formats_in_one_folder(world: World, format: PredictionFormat) -> None:
+    suffixes = [*SUFFIXES, ".pcd.bin", ".PLY"]
+    for i, suffix in enumerate(suffixes):
+        world.put(f"{i}", 10 + i, suffix) if i % 2 else world.rename_in(f"{i}", 10 + i, suffix)
+    assert world.stream(format=format).run(once=True).labelled == len(suffixes)
+    for i, suffix in enumerate(suffixes):
+        classes = read_prediction(world.out / f"{i}.{format}", Path(suffix), 10 + i, KITTI)
+        assert classes.tolist() == [1] * (10 + i)
+    assert world.stream(format=format).run(once=True).kept == len(suffixes)
+
+
+@every_format
+def test_stream_awaits_the_rest_of_a_file_of_any_format(world: World, suffix: str) -> None:
+    """Its writer closes it twice, or changes are not reported."""
+    path, data = world.folder / f"a{suffix}", scan_bytes(50, suffix)
+    world.events = {
+        1.0: lambda: path.write_bytes(data[: len(data) // 2 + 1]),
+        1.0 + 0.9 * PATIENCE_S: lambda: path.write_bytes(data),
+    }
+    summary = world.stream().run(idle=2 * PATIENCE_S)
+    assert (world.labelled, world.outputs(), summary.failed, summary.again) == ([50], {"a.label": 50}, 0, 0)
+
+
+@every_format
+def test_stream_reports_a_truncated_file_of_any_format_once_and_labels_the_others(world: World, suffix: str) -> None:
+    data = scan_bytes(50, suffix)
+    world.events = {
+        1.0: lambda: (world.folder / f"a{suffix}").write_bytes(data[: len(data) // 2 + 1]),
+        2.0: lambda: world.put("b", 6, suffix),
+    }
+    summary = world.stream().run(idle=2 * PATIENCE_S)
+    assert (world.labelled, summary.labelled, summary.failed) == ([6], 1, 1)
+    assert [Path(line.split(":")[0]).name for line in world.lines if f"{suffix}: expected" in line] == [f"a{suffix}"]
+
+
+@reported_only
+@every_format
+def test_stream_with_drop_drops_no_scan_for_a_damaged_newest_one(world: World, suffix: str) -> None:
+    world.put("0", 5, suffix)
+    (world.folder / f"1{suffix}").write_bytes(scan_bytes(50, suffix)[:-30])
+    summary = world.stream(drop=True).run(once=True)
+    assert (summary.labelled, summary.failed, summary.dropped) == (1, 1, 0)
+
+
+@reported_only
+def test_stream_decodes_a_file_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[str] = []
+    decode = SUFFIXES[".pcd"]
+    monkeypatch.setitem(SUFFIXES, ".pcd", lambda *given: decoded.append(given[1].name) or decode(*given))
+    world.events = {1.0: lambda: world.rename_in("a", 5, ".pcd"), 2.0: lambda: world.rename_in("b", 6, ".pcd")}
+    world.stream(format="ply").run(idle=2)
+    assert decoded == ["a.pcd", "b.pcd"]
+
+
+def test_stream_of_two_scans_of_one_name_labels_the_first_and_reports_the_second(world: World) -> None:
+    world.put("a", 5)
+    world.put("a", 6, ".pcd.bin")
+    world.events = {2.0: lambda: world.rename_in("a", 7, ".ply"), 3.0: lambda: world.rename_in("a", 8)}
+    summary = world.stream().run(idle=2)
+    assert (world.labelled, world.outputs()) == ([5, 8], {"a.label": 8})
+    assert (summary.labelled, summary.failed) == (2, 2)
+    for name in ("a.pcd.bin", "a.ply"):
+        expected = f"{world.folder / name}: expected labels in a file of its own, found that {world.out / 'a.label'} is"
+        assert [line for line in world.lines if line.startswith(expected)]
+
+
+def test_stream_reports_labels_that_a_scan_of_another_format_replaces(world: World) -> None:
+    scan = world.put("a", 5)
+    world.events = {2.0: scan.unlink, 3.0: lambda: world.rename_in("a", 6, ".npy")}
+    world.stream().run(idle=3)
+    assert world.labelled == [5, 6]
+    assert "a.label: replaced, because it belonged to a.bin, which is gone" in world.lines[-1]
+
+
+@reported_only
+def test_stream_whose_labels_would_be_scans_is_refused(world: World) -> None:
+    world.put("a", 5)
+    world.out = world.folder
+    with pytest.raises(OutputError, match=r"another folder than that of the scans for \.pcd files"):
+        world.stream(format="pcd").run(once=True)
+    assert os.listdir(world.folder) == ["a.bin"]
 
 
 # ---- the command ------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
@@ -46,6 +47,7 @@ class ScanFile:
 
     Attributes:
         changed, checked_at: times of the last change and the last check.
+        is_refused: whether the present contents cannot be read, set by the caller.
         outcome: result for its present contents, set by the caller.
         earlier_outcome: result for its contents before the last change.
     """
@@ -55,6 +57,7 @@ class ScanFile:
     changed: float
     checked_at: float
     state: FileState = FileState.SETTLING
+    is_refused: bool = False
     outcome: Enum | None = None
     earlier_outcome: Enum | None = None
 
@@ -64,7 +67,7 @@ class Arrivals:
 
     Args:
         patience_s: time without a change after which a file that cannot be a scan counts as damaged.
-        point_bytes: size of a point in the files.
+        can_be: whether a file of a name and a size in bytes can be a scan. ``refuse`` rejects contents that were read.
 
     Attributes:
         files: every file of the folder by name.
@@ -79,8 +82,10 @@ class Arrivals:
         DataError: the folder is missing or cannot be listed.
     """
 
-    def __init__(self, watch: FolderWatch, patience_s: float = PATIENCE_S, *, point_bytes: int) -> None:
-        self.watch, self.patience_s, self.settle_s, self._point_bytes = watch, patience_s, SETTLE_S, point_bytes
+    def __init__(
+        self, watch: FolderWatch, patience_s: float = PATIENCE_S, *, can_be: Callable[[str, int], bool]
+    ) -> None:
+        self.watch, self.patience_s, self.settle_s, self._can_be = watch, patience_s, SETTLE_S, can_be
         self.files: dict[str, ScanFile] = {}
         self.pending: set[str] = set()
         self.complete: list[str] = []
@@ -126,9 +131,10 @@ class Arrivals:
     def path(self, name: str) -> Path:
         return self.watch.folder / name
 
-    def fits(self, file: ScanFile) -> bool:
+    def fits(self, name: str) -> bool:
         """Whether a file can be a scan."""
-        return file.stamp.is_regular and file.stamp.size > 0 and file.stamp.size % self._point_bytes == 0
+        file, stamp = self.files[name], self.files[name].stamp
+        return stamp.is_regular and stamp.size > 0 and not file.is_refused and self._can_be(name, stamp.size)
 
     # ---- reading ------------------------------------------------------------------------------------------------
 
@@ -145,6 +151,12 @@ class Arrivals:
             return False
         self._change(name, file, stamp)
         return True
+
+    def refuse(self, name: str) -> None:
+        """Record that a file cannot be read. It is pending until it changes, or counts as damaged."""
+        file = self.files[name]
+        file.is_refused = True
+        self._move(name, file, FileState.SETTLING)
 
     def finish(self, name: str, outcome: Enum) -> None:
         """Record the result of a file; it is done."""
@@ -178,7 +190,7 @@ class Arrivals:
         elif file.stamp != stamp:
             self._change(name, file, stamp)
         if file.state in (FileState.OPEN, FileState.SETTLING):
-            if change in (Change.CLOSED, Change.RENAMED) and self.fits(file):
+            if change in (Change.CLOSED, Change.RENAMED) and self.fits(name):
                 self._move(name, file, FileState.WAITING)
             else:
                 is_open = change is Change.CREATED and stamp.is_regular and not _is_link(self.path(name))
@@ -200,7 +212,7 @@ class Arrivals:
             self._changed.append((name, file))
         if file.state is not FileState.OPEN:
             self._move(name, file, FileState.SETTLING)
-        file.stamp, file.changed, file.checked_at = stamp, now, now
+        file.stamp, file.changed, file.checked_at, file.is_refused = stamp, now, now, False
 
     def _move(self, name: str, file: ScanFile, state: FileState) -> None:
         """Set the state of a file, and move its name to the collection of that state."""
@@ -210,7 +222,7 @@ class Arrivals:
                     names.remove(name)
         self.pending.discard(name)
         if state is FileState.WAITING:
-            (self.complete if self.fits(file) else self.damaged).append(name)
+            (self.complete if self.fits(name) else self.damaged).append(name)
             self._is_sorted = False
         elif state is not FileState.DONE:
             self.pending.add(name)
@@ -225,7 +237,7 @@ class Arrivals:
             file = self._check(name)
             if file is None:
                 continue
-            needed = self.settle_s if self.fits(file) else self.patience_s
+            needed = self.settle_s if self.fits(name) else self.patience_s
             if now - file.changed >= (PATIENCE_S if file.state is FileState.OPEN else needed):
                 self._doubtful[name] = now + PATIENCE_S
                 self._move(name, file, FileState.WAITING)

@@ -12,7 +12,7 @@ import select
 import struct
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from enum import Enum, auto
 from pathlib import Path
 
@@ -36,7 +36,7 @@ class Change(Enum):
 
 
 class FolderWatch:
-    """Follow the files of a folder with names that end in ``suffix``, except hidden ones.
+    """Follow the files of a folder with one of the ``suffixes`` (lower case), except hidden ones.
 
     Args:
         clock: time in seconds.
@@ -50,12 +50,12 @@ class FolderWatch:
     def __init__(
         self,
         folder: Path,
-        suffix: str,
+        suffixes: Collection[str],
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] | None = None,
     ) -> None:
-        self.folder, self.suffix, self.clock, self.sleep = folder, suffix, clock, sleep
+        self.folder, self.suffixes, self.clock, self.sleep = folder, suffixes, clock, sleep
         self.polling: str | None = None
         self._names: dict[str, int | None] = {}  # the inode number that was listed; None = reported since
         self._listed_at, self._cost, self._modified = -math.inf, 0.0, 0
@@ -169,7 +169,7 @@ class FolderWatch:
         return DataError(f"{self.folder}: expected a readable folder, found '{error.strerror}'. Check its path.")
 
     def _counts(self, name: str) -> bool:
-        return name.endswith(self.suffix) and not name.startswith(".")
+        return os.path.splitext(name)[1].lower() in self.suffixes and not name.startswith(".")
 
 
 # ---- inotify(7) -------------------------------------------------------------------------------------------------

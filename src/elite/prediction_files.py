@@ -11,11 +11,9 @@ from elite.errors import DataError, EliteError, is_out_of_memory
 from elite.files import write_bytes
 from elite.inference import Segmenter
 from elite.layout import Layout
-from elite.prediction_formats import encode_prediction
+from elite.prediction_formats import PredictionFormat, encode_prediction, is_complete
 from elite.sensor import SensorSpec
 from elite.types import Scan
-
-_FOUR_BYTES = (".label", ".confidence")
 
 
 @dataclass(frozen=True)
@@ -37,13 +35,10 @@ class PredictionJob:
     confidence: Path | None = None
 
     def is_done(self) -> bool:
-        """Whether every output exists, those with 4 bytes for each point of the scan in full length."""
+        """Whether every output exists, with an answer for each point of the scan."""
         outputs = [self.labels, *([self.confidence] if self.confidence else [])]
         try:
-            return all(
-                path.stat().st_size == 4 * self.count() if path.suffix in _FOUR_BYTES else path.is_file()
-                for path in outputs
-            )
+            return all(path.exists() and is_complete(path, self.scan, self.count()) for path in outputs)
         except (OSError, DataError):
             return False
 
@@ -63,10 +58,30 @@ def dataset_jobs(dataset: Dataset, out: Path) -> list[PredictionJob]:
     ]
 
 
-def file_job(scan: Path, out: Path, sensor: SensorSpec) -> PredictionJob:
-    """Job for a scan file of a sensor, with labels in ``out``/NAME.label for NAME.bin or NAME.pcd.bin."""
-    labels = out / f"{scan.stem.removesuffix('.pcd')}.label"
+def file_job(scan: Path, out: Path, sensor: SensorSpec, format: PredictionFormat = "label") -> PredictionJob:
+    """Job for a scan file of a sensor, with labels in ``out``/NAME.label for NAME.bin, NAME.pcd, NAME.pcd.bin ..."""
+    labels = out / f"{scan.stem.removesuffix('.pcd')}.{format}"
     return PredictionJob(scan, labels, partial(read_scan, scan, sensor), partial(count_points, scan, sensor), sensor)
+
+
+def require_own_outputs(jobs: Iterable[PredictionJob]) -> None:
+    """Check that no two scans have the same file of labels.
+
+    Raises:
+        DataError: two have it; the message names them.
+    """
+    owners: dict[Path, Path] = {}
+    for job in jobs:
+        if (owner := owners.setdefault(job.labels, job.scan)) != job.scan:
+            raise same_output(job, owner)
+
+
+def same_output(job: PredictionJob, owner: Path) -> DataError:
+    """The fault of a scan whose file of labels is that of the scan ``owner``."""
+    return DataError(
+        f"{job.scan}: expected labels in a file of its own, found that {job.labels} is also that of {owner}. Rename "
+        "one of the two scans, or write their labels to different folders."
+    )
 
 
 @dataclass

@@ -4,9 +4,12 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
+from jaxtyping import Shaped, UInt8
 
+from elite.datasets.described.id_files import read_ids
 from elite.datasets.scan_files import read_fields
-from elite.point_files import PointFields, encode_points
+from elite.errors import DataError
+from elite.point_files import PointFields, encode_points, read_point_file
 from elite.sensor import SensorSpec
 from elite.taxonomy import IGNORE, Taxonomy
 from elite.types import Scan, SegmentationResult
@@ -14,6 +17,7 @@ from elite.types import Scan, SegmentationResult
 PredictionFormat = Literal["label", "npy", "pcd", "ply"]
 FORMATS = get_args(PredictionFormat)
 NO_ANSWER = 255  # class_id of points without an answer
+_FOUR_BYTES, _CLOUDS = (".label", ".confidence"), (".pcd", ".ply")
 _ADDED = ("class_id", "probability")
 
 
@@ -46,3 +50,42 @@ def encode_prediction(
     values["class_id"] = scan.spread(class_id, NO_ANSWER)
     values["probability"] = scan.spread(result.confidence).astype(np.float32)
     return encode_points(PointFields(values, fields.shape), suffix)
+
+
+def read_prediction(path: Path, scan_path: Path, points: int, taxonomy: Taxonomy) -> UInt8[np.ndarray, "n"]:
+    """Read the train ids of a prediction file of any format; 0 = no answer.
+
+    Args:
+        path: its suffix decides on the format.
+        scan_path: the scan, for messages.
+        points: number of the points of its file.
+        taxonomy: classes of the labels.
+
+    Raises:
+        DataError: missing, damaged, or of another number of points.
+    """
+    if path.suffix in _CLOUDS:
+        class_id = _read_class_id(path, scan_path, points)
+        return np.where(class_id == NO_ANSWER, IGNORE, class_id).astype(np.uint8)
+    return taxonomy.to_train(read_ids(path, scan_path, points)[0], source=path)
+
+
+def is_complete(path: Path, scan_path: Path, points: int) -> bool:
+    """Whether a file of predictions or confidences exists, with an answer for each point of the scan."""
+    try:
+        if path.suffix in _FOUR_BYTES:
+            return path.stat().st_size == 4 * points
+        (_read_class_id if path.suffix in _CLOUDS else read_ids)(path, scan_path, points)
+    except (OSError, DataError):
+        return False
+    return True
+
+
+def _read_class_id(path: Path, scan_path: Path, points: int) -> Shaped[np.ndarray, "n"]:
+    values = read_point_file(path, ()).values.get("class_id", np.empty(0))
+    if len(values) != points:
+        raise DataError(
+            f"{path}: expected a class_id for each of the {points} points of {scan_path}, found {len(values)}. Predict "
+            "the scan again."
+        )
+    return values

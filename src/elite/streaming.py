@@ -1,78 +1,40 @@
-"""Label scans as they appear in a folder: a driver writes NAME.bin, the stream writes NAME.label."""
+"""Label scans as they appear in a folder: a driver writes NAME.bin or NAME.pcd, the stream writes NAME.label."""
 
 import math
 import os
 import time
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from enum import Enum, auto
 from pathlib import Path
 
-import numpy as np
-
 from elite.arrivals import PATIENCE_S, SETTLE_S, Arrivals, ScanFile
-from elite.errors import ConfigError
+from elite.datasets.scan_files import read_fields
+from elite.errors import ConfigError, DataError, EliteError, OutputError
 from elite.files import make_folder
 from elite.folder_watch import FolderWatch
 from elite.inference import Segmenter
 from elite.label_records import record_classes
-from elite.prediction_files import PredictionJob, file_job, predict_files
+from elite.point_files import SUFFIXES
+from elite.prediction_files import PredictionJob, file_job, predict_files, same_output
+from elite.prediction_formats import PredictionFormat
 from elite.sensor import SensorSpec
+from elite.stream_summary import Outcome, StreamSummary
 
 NOTICE_S = 1.0  # shortest time between two messages of the same kind
 
 
-@dataclass
-class StreamSummary:
-    """Number of scans by outcome.
-
-    Attributes:
-        labelled: label files written.
-        again: label files among them that replaced labels of the same file, because it had changed.
-        kept: scans whose labels existed before the start.
-        dropped: scans skipped in favour of a newer one.
-        failed: damaged scans.
-        waiting: scans not labelled at the end.
-        latencies: seconds from the detection of a scan to its labels on disk, for the last 10,000 scans.
-    """
-
-    labelled: int = 0
-    again: int = 0
-    kept: int = 0
-    dropped: int = 0
-    failed: int = 0
-    waiting: int = 0
-    latencies: deque[float] = field(default_factory=lambda: deque(maxlen=10_000))
-
-    def line(self) -> str:
-        """All counts and the latency, for the user."""
-        counts = f"{self.labelled} scans labelled, {self.kept} had labels already, "
-        counts += f"{self.dropped} dropped, {self.failed} failed, {self.waiting} still waiting"
-        if self.again:
-            counts += f"; {self.again} of the labelled scans had changed and were labelled again"
-        if not self.latencies:
-            return counts
-        p50, p95 = 1000 * np.percentile(self.latencies, (50, 95))
-        return f"{counts}; from detection to labels p50 {p50:.0f} ms, p95 {p95:.0f} ms"
-
-
-class Outcome(Enum):
-    """Final state of a scan."""
-
-    LABELLED = auto()
-    KEPT = auto()
-    DROPPED = auto()
-    FAILED = auto()
-
-
 class Stream:
-    """Label FOLDER/NAME.bin into OUT/NAME.label (raw ids), ordered by name, so numbers need leading zeros.
+    """Label FOLDER/NAME.bin into OUT/NAME.label, ordered by name, so numbers need leading zeros.
+
+    Scans are files of all formats of ``elite.point_files``, which may be mixed. Two files with the same NAME would have
+    the same labels: the second one is reported and fails.
 
     A scan is read once it has been renamed into the folder or closed by its writer. Where the system does not report
     this (files that existed at the start, links, network file systems, systems other than Linux), a file must not
     change for ``SETTLE_S`` seconds, or longer after that was too short. A writer should therefore use another name
     (NAME.tmp, or a hidden one) in the same file system, and rename the file when it is complete.
+
+    A file that is not complete by its format counts as damaged after ``PATIENCE_S`` seconds without a change. The size
+    of a .bin file shows if it is complete; files of other formats are read.
 
     A file that changes after it was labelled is labelled again, counted and reported; where changes are not reported,
     only within ``PATIENCE_S`` seconds. A file that replaces another one is a new scan. A damaged scan is reported and
@@ -80,10 +42,11 @@ class Stream:
     length of their scan, until that scan changes.
 
     The time per scan does not depend on the number of files in the folder, unless changes are not reported: then the
-    folder is listed, as often as 10 % of the time allows. Memory grows by about 0.6 KB per file in the folder.
+    folder is listed, as often as 10 % of the time allows. Memory grows by about 0.7 KB per file in the folder.
 
     Args:
         sensor: LiDAR of the scans; None = that of the student's training scans.
+        format: contents of the label files; see ``elite.prediction_formats``.
         drop: label only the newest waiting scan, for a live sensor; by default all are labelled.
         notify: receives lines for the user: damaged scans, changed files, a growing backlog, drops.
         on_labelled: called with each scan whose labels have just been written.
@@ -97,6 +60,7 @@ class Stream:
         out: Path,
         *,
         sensor: SensorSpec | None = None,
+        format: PredictionFormat = "label",
         drop: bool = False,
         notify: Callable[[str], None],
         on_labelled: Callable[[PredictionJob], None] = lambda job: None,
@@ -106,8 +70,10 @@ class Stream:
         self.segmenter, self.folder, self.out, self.drop = segmenter, folder, out, drop
         self.notify, self.on_labelled, self.clock, self.sleep = notify, on_labelled, clock, sleep
         self.sensor = sensor or segmenter.sensor
+        self.format: PredictionFormat = format
         self.summary = StreamSummary()
         self._earlier: dict[str, bool] = {}  # label files that existed before the start; whether to replace them
+        self._owners: dict[str, str] = {}  # the scan of each label file that was written or kept
         self._next_notice: dict[str, float] = {}
         self._noticed = 0
 
@@ -120,16 +86,19 @@ class Stream:
 
         Raises:
             DataError: the folder is missing, or disappears.
-            OutputError: OUT cannot be written to, or contains labels of other classes.
+            OutputError: OUT cannot be written to, contains labels of other classes, or is FOLDER and the labels would
+                count as scans.
             ConfigError: ``idle`` is not above 0.
         """
         if idle is not None and not idle > 0:
             raise ConfigError(f"idle: expected more than 0 seconds, found {idle}. Give a longer time.")
-        record_classes(make_folder(self.out), self.segmenter.taxonomy)
-        self._earlier = {name: False for name in os.listdir(self.out) if name.endswith(".label")}
-        with FolderWatch(self.folder, ".bin", clock=self.clock, sleep=self.sleep) as watch:
+        make_folder(self.out)
+        self._refuse_own_input()
+        record_classes(self.out, self.segmenter.taxonomy)
+        self._earlier = {name: False for name in os.listdir(self.out) if name.endswith(f".{self.format}")}
+        with FolderWatch(self.folder, SUFFIXES, clock=self.clock, sleep=self.sleep) as watch:
             patience = SETTLE_S if once else min(PATIENCE_S, idle or PATIENCE_S)
-            arrivals = Arrivals(watch, patience, point_bytes=self.sensor.point_bytes)
+            arrivals = Arrivals(watch, patience, can_be=self._can_be_scan)
             try:
                 self._start(arrivals, once)
                 self._follow(arrivals, math.inf if idle is None else idle, once)
@@ -140,7 +109,7 @@ class Stream:
     def _start(self, arrivals: Arrivals, once: bool) -> None:
         if once:
             arrivals.ignore_others()
-        for name in list(arrivals.pending):
+        for name in sorted(arrivals.pending):
             self._keep(arrivals, name)
         arrivals.last_arrival = self.clock()
 
@@ -156,7 +125,7 @@ class Stream:
             if arrivals.damaged:
                 self._label(arrivals, arrivals.damaged[0])
             elif arrivals.complete:
-                self._label(arrivals, self._next_scan(arrivals))
+                self._label_next(arrivals)
             elif not arrivals.pending and (once or idle_left <= 0):
                 return
             else:
@@ -171,29 +140,62 @@ class Stream:
         elif file.earlier_outcome is Outcome.LABELLED and self._is_time("changed"):
             self.notify(
                 f"{scan}: changed after it was labelled, and is labelled again. Write scans under another name "
-                "(NAME.tmp) in the same file system, then rename them to NAME.bin."
+                "(NAME.tmp) in the same file system, then rename them."
             )
 
-    def _next_scan(self, arrivals: Arrivals) -> str:
-        """The scan to label next."""
-        if not self.drop:
+    def _label_next(self, arrivals: Arrivals) -> None:
+        """Label the first complete scan, or the newest one if the others are dropped."""
+        name = arrivals.complete[-1 if self.drop else 0]
+        if not self._is_complete(arrivals, name):
+            return
+        if self.drop:
+            for late in arrivals.complete[:-1]:
+                self._finish(arrivals, late, Outcome.DROPPED)
+            self._report_drops()
+        else:
             self._report_backlog(len(arrivals.complete) - 1)
-            return arrivals.complete[0]
-        *late, newest = arrivals.complete
-        for name in late:
-            self._finish(arrivals, name, Outcome.DROPPED)
-        self._report_drops()
-        return newest
+        self._label(arrivals, name)
+
+    # ---- files of scans --------------------------------------------------------------------------------------------
+
+    def _can_be_scan(self, name: str, size: int) -> bool:
+        return not _is_plain(name) or size % self.sensor.point_bytes == 0
+
+    def _is_complete(self, arrivals: Arrivals, name: str) -> bool:
+        """Whether a file can be read by its format. It is read once: the last files are kept for their labels."""
+        if _is_plain(name):
+            return True
+        arrivals.begin(name)
+        try:
+            read_fields(arrivals.path(name), self.sensor)
+        except DataError:
+            if not arrivals.has_changed(name):
+                arrivals.refuse(name)
+            return False
+        return True
+
+    def _refuse_own_input(self) -> None:
+        """Check that no file of labels counts as a scan."""
+        if f".{self.format}" in SUFFIXES and self.folder.is_dir() and os.path.samefile(self.folder, self.out):
+            raise OutputError(
+                f"{self.out}: expected another folder than that of the scans for .{self.format} files, which would "
+                "count as scans, found the same one. Choose another -o."
+            )
 
     # ---- labels -------------------------------------------------------------------------------------------------
 
     def _job(self, name: str) -> PredictionJob:
-        return file_job(self.folder / name, self.out, self.sensor)
+        return file_job(self.folder / name, self.out, self.sensor, self.format)
+
+    def _other_owner(self, job: PredictionJob) -> str | None:
+        """Another scan whose labels the label file of a job contains."""
+        owner = self._owners.get(job.labels.name, job.scan.name)
+        return None if owner == job.scan.name else owner
 
     def _keep(self, arrivals: Arrivals, name: str) -> bool:
         """Keep labels that existed before the start and fit the scan, unless another scan has replaced it since."""
         job = self._job(name)
-        if self._earlier.get(job.labels.name, True) or not (arrivals.fits(arrivals.files[name]) and job.is_done()):
+        if self._earlier.get(job.labels.name, True) or not (arrivals.fits(name) and job.is_done()):
             return False
         self._earlier[job.labels.name] = True
         self._finish(arrivals, name, Outcome.KEPT)
@@ -207,6 +209,9 @@ class Stream:
                     f"{job.labels}: kept, because it existed before the start. Use another -o to label {job.scan}."
                 )
             return
+        if (owner := self._other_owner(job)) is not None and owner in arrivals.files:
+            self._fail(arrivals, name, same_output(job, self.folder / owner))
+            return
         file, errors = arrivals.begin(name), []
         predict_files(self.segmenter, [job], lambda _, error: errors.append(error))
         if arrivals.has_changed(name):
@@ -215,18 +220,29 @@ class Stream:
             self.summary.again += file.earlier_outcome is Outcome.LABELLED
             self.summary.latencies.append(self.clock() - file.first_seen)
             self._finish(arrivals, name, Outcome.LABELLED)
-            self._report_replaced(job)
+            self._report_replaced(job, owner)
             self.on_labelled(job)
         elif os.path.lexists(job.scan):
-            self._finish(arrivals, name, Outcome.FAILED)
-            self.notify(str(errors[0]))
+            self._fail(arrivals, name, errors[0])
         else:  # removed before it was read
             arrivals.forget(name)
 
+    def _fail(self, arrivals: Arrivals, name: str, error: EliteError) -> None:
+        self._finish(arrivals, name, Outcome.FAILED)
+        self.notify(str(error))
+
     def _finish(self, arrivals: Arrivals, name: str, outcome: Outcome) -> None:
         arrivals.finish(name, outcome)
+        if outcome in (Outcome.LABELLED, Outcome.KEPT):
+            self._own(arrivals, name)
         counter = outcome.name.lower()
         setattr(self.summary, counter, getattr(self.summary, counter) + 1)
+
+    def _own(self, arrivals: Arrivals, name: str) -> None:
+        """Record whose labels a file contains, and forget scans that are gone."""
+        self._owners[self._job(name).labels.name] = name
+        if len(self._owners) > 2 * len(arrivals.files) + 100:
+            self._owners = {labels: scan for labels, scan in self._owners.items() if scan in arrivals.files}
 
     # ---- messages for the user -------------------------------------------------------------------------------------
 
@@ -236,9 +252,11 @@ class Stream:
             f"A scan is read when it has not changed for {arrivals.settle_s:.2g} s."
         )
 
-    def _report_replaced(self, job: PredictionJob) -> None:
-        if self._earlier.pop(job.labels.name, None) is not None and self._is_time("replaced"):
-            self.notify(f"{job.labels}: replaced, because it existed before the start and belonged to another scan.")
+    def _report_replaced(self, job: PredictionJob, owner: str | None) -> None:
+        existed = self._earlier.pop(job.labels.name, None) is not None
+        if (existed or owner) and self._is_time("replaced"):
+            earlier = f"belonged to {owner}, which is gone" if owner else "belonged to another scan"
+            self.notify(f"{job.labels}: replaced, because it {'existed before the start and ' * existed}{earlier}.")
 
     def _report_backlog(self, behind: int) -> None:
         """Report a growing backlog of at least two scans."""
@@ -258,3 +276,8 @@ class Stream:
             return False
         self._next_notice[kind] = now + NOTICE_S
         return True
+
+
+def _is_plain(name: str) -> bool:
+    """Whether the size of a file shows if it is complete."""
+    return name.lower().endswith(".bin")

@@ -1,5 +1,6 @@
-"""Tiny data sets in SemanticKITTI's layout."""
+"""Tiny data sets in SemanticKITTI's layout, and scans in all formats."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ from PIL import Image
 
 from elite.datasets.dense_labels import write_dense
 from elite.layout import Layout
+from elite.point_files import PointFields, encode_points
 
 CALIBRATION = """\
 P0: 700 0 600 0 0 700 180 0 0 0 1 0
@@ -35,6 +37,28 @@ def random_scan(rng: np.random.Generator, n: int = 500) -> np.ndarray:
     xy = rng.uniform(-60, 60, (n, 2))
     z = rng.normal(-1.5, 0.3, (n, 1))
     return np.hstack([xy, z, rng.uniform(0, 1, (n, 1))]).astype(np.float32)
+
+
+def scan_file(suffix: str, rows: np.ndarray) -> bytes:
+    """Contents of a file with these points and remissions (n, 4)."""
+    file, suffix = io.BytesIO(), Path(f"scan{suffix}").suffix.lower()
+    match suffix:
+        case ".bin":
+            return rows.astype("<f4").tobytes()
+        case ".npz":
+            np.savez_compressed(file, points=rows)
+        case ".las" | ".laz":
+            import laspy
+
+            las = laspy.create(point_format=0)
+            las.header.scales = np.full(3, 0.001)
+            las.x, las.y, las.z = rows[:, :3].T
+            las.intensity = rows[:, 3]
+            las.write(file, do_compress=suffix == ".laz", laz_backend=laspy.LazBackend.Lazrs)
+        case _:
+            names = ("x", "y", "z", "intensity")
+            return encode_points(PointFields(dict(zip(names, rows.T, strict=True)), (len(rows),)), suffix)
+    return file.getvalue()
 
 
 def write_tiny_kitti(root: Path) -> Path:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 BACKENDS = ("auto", "native", "torch", "spconv")
 PRECISIONS = ("fp32", "bf16")
+_PREDICTION_FORMATS = ("label", "npy", "pcd", "ply")  # those of elite.prediction_formats, which imports numpy
 _COMPUTATION = "Computation"
 
 
@@ -50,6 +51,12 @@ def output_path(out: Path | None, positional: Path | None) -> Path:
         found = "none" if out is None else f"{out} and {positional}"
         raise ConfigError(f"-o: expected one output, found {found}. Give -o OUT.")
     return out or positional  # type: ignore[return-value]
+
+
+def add_output_format(parser: Parser) -> None:
+    """Add --as, the format of files of labels."""
+    text = "Contents: label = raw ids; npy = the same as an array; pcd, ply = the points with class_id and probability."
+    parser.add("--as", choices=_PREDICTION_FORMATS, default="label", dest="format_of_output", help=text)
 
 
 def add_selection(parser: Parser, *, split: bool = False) -> None:

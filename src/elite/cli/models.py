@@ -14,6 +14,7 @@ from elite.cli.arguments import (
     add_labels,
     add_model,
     add_output,
+    add_output_format,
     add_scans,
     add_selection,
     open_data,
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from elite.prediction_files import PredictionJob
     from elite.sensor import SensorSpec
 
-_PREDICTION_FORMATS = ("label", "npy", "pcd", "ply")  # those of elite.prediction_formats, which imports numpy
 _TRAIN_SETTINGS = {
     "Run": ("out", "overwrite", "resume", "init", "init_classes", "epochs", "steps", "val_every", "seed"),
     "Data": (
@@ -194,12 +194,11 @@ def predict(args: Namespace) -> int:
 def _predict_arguments(parser: Parser) -> None:
     add_model(parser)
     add_scans(parser)
-    text = "Folder to write labels to: the layout of the data set, or NAME.label."
+    text = "Folder to write labels to: the layout of the data set, or NAME.label (see --as)."
     parser.add("-o", "--out", type=expanded, required=True, metavar="OUT", help=text)
     add_selection(parser)
     add_format(parser)
-    text = "Contents: label = raw ids; npy = the same as an array; pcd, ply = the points with class_id and probability."
-    parser.add("--as", choices=_PREDICTION_FORMATS, default="label", dest="format_of_output", help=text)
+    add_output_format(parser)
     parser.add("--confidence", action=Flag, help="Also write NAME.confidence: float32 per point.")
     parser.add("--skip-existing", action=Flag, help="Skip scans that have complete outputs.")
     add_fill_radius(parser)
@@ -208,11 +207,10 @@ def _predict_arguments(parser: Parser) -> None:
 
 def _jobs(args: Namespace, sensor: "SensorSpec") -> list["PredictionJob"]:
     """Pair the scans with their output files."""
+    from elite.prediction_files import require_own_outputs
+
     jobs = find_scans(args, sensor, args.out)
-    if len({job.labels for job in jobs}) < len(jobs):
-        raise DataError(
-            f"{args.out}: expected scans of different names, found the same name twice. Predict them apart."
-        )
+    require_own_outputs(jobs)
     return [
         replace(
             job,

@@ -10,6 +10,7 @@ from elite.cli.arguments import (
     add_format,
     add_json,
     add_model,
+    add_output_format,
     add_scans,
     add_selection,
     add_sensor,
@@ -65,9 +66,10 @@ BENCH = Command(
 def stream(args: Namespace) -> int:
     """Label scans as they appear in FOLDER. Ctrl-C ends it with a summary.
 
-    Write each scan as NAME.tmp (or a hidden file) in the same file system, then rename it to FOLDER/NAME.bin. A file
-    that is written in place is read when its writer closes it. On file systems that do not report this (network
-    file systems), it is read when it has not changed for a moment. If it changes later, it is labelled again.
+    Scans are .bin, .npy, .npz, .pcd, .ply, .las and .laz files. Write each one as NAME.tmp (or a hidden file) in the
+    same file system, then rename it to FOLDER/NAME.bin (or .npy, ...). A file that is written in place is read when
+    its writer closes it. On file systems that do not report this (network file systems), it is read when it has not
+    changed for a moment. If it changes later, it is labelled again.
 
     SIGTERM and SIGHUP also end the command with a summary (exit status 143 and 129).
     """
@@ -83,7 +85,16 @@ def stream(args: Namespace) -> int:
     segmenter = load_segmenter(args.model, args, fill_radius=args.fill_radius)
     sensor = segmenter.sensor if args.sensor is None else load_sensor(args.sensor)
     with live_window(args, segmenter.taxonomy, notify) if args.view else nullcontext(lambda job: None) as show:
-        run = Stream(segmenter, args.folder, args.out, sensor=sensor, drop=args.drop, notify=notify, on_labelled=show)
+        run = Stream(
+            segmenter,
+            args.folder,
+            args.out,
+            sensor=sensor,
+            format=args.format_of_output,
+            drop=args.drop,
+            notify=notify,
+            on_labelled=show,
+        )
         notify(f"labels of the scans that appear in {args.folder} go to {args.out}")
         try:
             run.run(once=args.once, idle=args.idle)
@@ -106,11 +117,12 @@ def _is_doubtful(segmenter: "Segmenter") -> bool:
 
 def _stream_arguments(parser: Parser) -> None:
     add_model(parser)
-    text = "Folder that .bin scans are renamed into."
+    text = "Folder that scans are renamed into."
     parser.add("folder", type=expanded, check=check_folder, metavar="FOLDER", help=text)
-    text = "Folder to write NAME.label to."
+    text = "Folder to write NAME.label to (see --as)."
     parser.add("-o", "--out", type=expanded, required=True, metavar="OUT", help=text)
     add_sensor(parser, "that of MODEL")
+    add_output_format(parser)
     parser.add("--drop", action=Flag, help="Label only the newest of the waiting scans.")
     text = "Seconds without a new scan after which the command ends (default: never)."
     parser.add("--idle", type=float, metavar="S", help=text)

@@ -9,11 +9,11 @@ from jaxtyping import Float, Float64
 
 from elite.datasets.base import Dataset
 from elite.datasets.dense_labels import DenseLabels
-from elite.datasets.formats import read_labels
 from elite.errors import DataError
 from elite.metrics import Score
 from elite.occlusion import points_in_view
 from elite.prediction_files import PredictionJob
+from elite.prediction_formats import read_prediction
 from elite.taxonomy import Taxonomy, require_equal_taxonomies
 from elite.types import Frame
 from elite.viewer.camera_view import CameraView
@@ -216,8 +216,8 @@ class ScanSource:
     def predict(self, i: int) -> PointPrediction | None:
         job = self._jobs[i]
         scan = job.read()
-        raw, _ = read_labels(job.labels, job.scan, scan.stored)
-        return PointPrediction(scan.select(self.taxonomy.to_train(raw, source=job.labels)))
+        classes = read_prediction(job.labels, job.scan, scan.stored, self.taxonomy)
+        return PointPrediction(scan.select(classes))
 
     def predict_teacher(self, i: int, camera: str) -> TeacherPrediction:
         raise DataError("a stream of scans: expected images for a teacher, found none. Use elite view with a data set.")

@@ -64,7 +64,8 @@ def write_pictures(folder: Path, dataset: Dataset, survey: Survey) -> Iterator[P
             yield _write(folder / f"{name}.png", camera_picture(frame, camera, _caption(survey, frame, name)))
     if (frame := _first_frame(dataset, survey, None)) is not None:
         ground = None if survey.scans is None else survey.scans.ground
-        yield _write(folder / "top.png", top_picture(frame.scan.points, ground, [dataset.sensor.name, frame.id]))
+        top = "top" if "top" not in survey.cameras else "top_of_scan"
+        yield _write(folder / f"{top}.png", top_picture(frame.scan.points, ground, [dataset.sensor.name, frame.id]))
 
 
 def _write(path: Path, image: UInt8[np.ndarray, "h w 3"]) -> Path:
