@@ -1,6 +1,7 @@
 """Files of points in all formats: contents built by hand, and by other writers."""
 
 import io
+import re
 import struct
 from pathlib import Path
 
@@ -131,15 +132,56 @@ def test_decode_points_with_a_false_count_is_refused() -> None:
         decode_points(claims, Path("a.pcd"), COLUMNS)
 
 
+def test_decode_points_of_pcd_with_a_false_count_of_numbers_is_refused() -> None:
+    claims = re.sub(rb"COUNT 1 1 1", b"COUNT 1 1 2000000", _pcd("binary"))
+    with pytest.raises(DataError, match=r"found a header that claims 200000\d numbers per point"):
+        decode_points(claims, Path("a.pcd"), COLUMNS)
+
+
+def _las(point_format: int, points: int = 0, *, compressed: bool) -> bytearray:
+    las = laspy.create(point_format=point_format)
+    las.add_extra_dim(laspy.ExtraBytesParams("range", np.uint32))
+    las.x = las.y = las.z = np.random.default_rng(0).normal(0, 9, points)
+    las["range"] = np.arange(points, dtype=np.uint32)
+    file = io.BytesIO()
+    las.write(file, do_compress=compressed, laz_backend=laspy.LazBackend.Lazrs if compressed else None)
+    return bytearray(file.getvalue())
+
+
+@pytest.mark.parametrize("point_format", [0, 3, 6, 7, 8])
+def test_decode_points_of_laz_in_chunks_has_all_points(point_format: int) -> None:
+    """A chunk has 50,000 points."""
+    points = decode_points(bytes(_las(point_format, 120_000, compressed=True)), Path("a.laz"), COLUMNS)
+    np.testing.assert_array_equal(points.values["range"], np.arange(120_000))
+
+
 @pytest.mark.parametrize(("point_format", "position"), [(0, 100), (6, 100), (6, 243)])
 def test_decode_points_of_las_with_a_false_count_of_records_is_refused(point_format: int, position: int) -> None:
     """Reading these records would take minutes."""
-    file = io.BytesIO()
-    laspy.create(point_format=point_format).write(file)
-    data = bytearray(file.getvalue())
+    data = _las(point_format, compressed=False)
     data[position : position + 4] = struct.pack("<I", 2_000_000)
-    with pytest.raises(DataError, match=rf"claims 2000000 records in {len(data)} bytes"):
+    with pytest.raises(DataError, match=rf"claims 200000\d records in {len(data)} bytes"):
         decode_points(bytes(data), Path("a.las"), COLUMNS)
+    with pytest.raises(DataError, match="no header of one"):
+        decode_points(bytes(data[:235]) if data[25] >= 4 else bytes(data[:200]), Path("a.las"), COLUMNS)
+
+
+@pytest.mark.parametrize("layer", range(13))
+def test_decode_points_of_laz_with_a_false_size_of_a_layer_is_refused(layer: int) -> None:
+    """lazrs would allocate 4 GB."""
+    data = _las(6, 40, compressed=True)
+    size, start = struct.unpack_from("<H", data, 105)[0], struct.unpack_from("<I", data, 96)[0]
+    struct.pack_into("<I", data, start + 8 + size + 4 + 4 * layer, 2**32 - 1)
+    with pytest.raises(DataError, match=r"a chunk of points that ends at byte 4\d{9}, after the table"):
+        decode_points(bytes(data), Path("a.laz"), COLUMNS)
+
+
+def test_decode_points_of_laz_with_false_sizes_of_points_is_refused() -> None:
+    data = _las(6, 40, compressed=True)
+    items = bytes(data).index(b"laszip encoded") + 52 + 34  # the record's contents begin after 52 bytes
+    struct.pack_into("<HHH", data, items, 10, 65535, 3)
+    with pytest.raises(DataError, match="compressed points of another size than 34 bytes"):
+        decode_points(bytes(data), Path("a.laz"), COLUMNS)
 
 
 @pytest.mark.parametrize(

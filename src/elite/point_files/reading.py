@@ -1,10 +1,10 @@
 """Decoders of the file formats of points."""
 
 import io
-import struct
 import warnings
 import zipfile
 from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,10 @@ import numpy as np
 from elite.errors import DataError, first_line, require_extra
 from elite.files import SCAN_BYTES, parse_array, read_file
 from elite.point_files.fields import PointFields, fields_of
+from elite.point_files.las import read_las
 
-# Size of the header of a .las file, and positions in it (LAS 1.4 specification, ASPRS 2019).
-_LAS_HEADER, _LAS_MINOR, _LAS_START, _LAS_RECORDS, _LAS_FORMAT, _LAS_SIZE = 227, 25, 96, 100, 104, 105
-_LAS_14_HEADER, _LAS_14_RECORDS, _LAS_14_COUNT = 375, 243, 247
-_LAS_RECORD = 54  # bytes of the smallest variable length record
-_LAS_COMPRESSED = 0x80  # bit of the point format
-_MOST_COMPRESSED = 200  # ratio of sizes; real scans reach 20
+_PCD_HEADER = 10  # lines, without comments
+_PCD_NUMBERS = 2**12  # limit of the numbers of a point; descriptors have some hundred
 _REMEDY = "Copy the file again, or export it in another format."
 
 
@@ -112,6 +109,8 @@ def _pcd(data: bytes, path: Path, columns: Sequence[str]) -> PointFields:
     require_extra("pypcd4", "formats", needed_for=f"{path.suffix} files")
     from pypcd4.pypcd4 import PointCloud
 
+    if (numbers := _decoded(lambda: _pcd_numbers(data))) > _PCD_NUMBERS:
+        raise _Damaged(f"a header that claims {numbers} numbers per point")
     cloud = _decoded(lambda: PointCloud.from_fileobj(io.BufferedReader(io.BytesIO(data))))  # type: ignore[arg-type]
     header, points = cloud.metadata, np.atleast_1d(cloud.pc_data)
     if len(points) != header.points:
@@ -119,6 +118,19 @@ def _pcd(data: bytes, path: Path, columns: Sequence[str]) -> PointFields:
     named = {name: points[name] for name in points.dtype.names or () if name.isprintable() and "~~" not in name}
     organised = header.height > 1 and header.height * header.width == len(points)
     return PointFields(named, (header.height, header.width) if organised else (len(points),))
+
+
+def _pcd_numbers(data: bytes) -> int:
+    """Numbers of a point by the header. pypcd4 lists their names before it reads any."""
+    from pypcd4.pypcd4 import MetaData
+
+    lines = (line.decode().strip() for line in io.BytesIO(data))
+    header = []
+    for line in islice((line for line in lines if line and not line.startswith("#")), _PCD_HEADER):
+        header.append(line)
+        if line.startswith("DATA"):
+            break
+    return sum(MetaData.parse_header(header).count)
 
 
 def _ply(data: bytes, path: Path, columns: Sequence[str]) -> PointFields:
@@ -134,58 +146,9 @@ def _ply(data: bytes, path: Path, columns: Sequence[str]) -> PointFields:
 
 
 def _las(data: bytes, path: Path, columns: Sequence[str]) -> PointFields:
-    """Coordinates in float64: those of maps have more digits than float32."""
     for package in ("laspy", "lazrs"):
         require_extra(package, "formats", needed_for=f"{path.suffix} files")
-    import laspy
-
-    _check_las(data)
-
-    def load() -> PointFields:
-        las = laspy.read(io.BytesIO(data), laz_backend=laspy.LazBackend.Lazrs)
-        others = [name for name in las.point_format.dimension_names if name.lower() not in ("x", "y", "z")]
-        values = {name: np.asarray(las[name]) for name in others}
-        xyz = {axis: np.asarray(getattr(las, axis), np.float64) for axis in "xyz"}
-        return PointFields(xyz | {name: v for name, v in values.items() if v.ndim == 1}, (len(xyz["x"]),))
-
-    return _decoded(load)
-
-
-def _check_las(data: bytes) -> None:
-    """Check the numbers of points, chunks and records that a file claims. Libraries allocate memory for them.
-
-    lazrs ends the process if that fails. In a .laz file, the first eight bytes of the points are the position of the
-    chunk table, whose second word is the number of chunks (LASzip, Isenburg 2013).
-
-    Raises:
-        _Damaged: the file is too short for them.
-    """
-    if len(data) < _LAS_HEADER or not data.startswith(b"LASF"):
-        raise _Damaged("no header of one")
-    start, records = struct.unpack_from("<II", data, _LAS_START)
-    size, count = struct.unpack_from("<HI", data, _LAS_SIZE)
-    if data[_LAS_MINOR] >= 4 and len(data) >= _LAS_14_HEADER:
-        more, long_count = struct.unpack_from("<IQ", data, _LAS_14_RECORDS)
-        records, count = records + more, max(count, long_count)
-    if records * _LAS_RECORD > len(data):
-        raise _Damaged(f"a header that claims {records} records in {len(data)} bytes")
-    is_packed = bool(data[_LAS_FORMAT] & _LAS_COMPRESSED)
-    if count * size > min(SCAN_BYTES, len(data) * (_MOST_COMPRESSED if is_packed else 1)):
-        raise _Damaged(f"a header that claims {count} points of {size} bytes in {len(data)} bytes")
-    if is_packed:
-        _check_chunks(data, start)
-
-
-def _check_chunks(data: bytes, start: int) -> None:
-    if start + 8 > len(data):
-        raise _Damaged(f"points that begin after its {len(data)} bytes")
-    (table,) = struct.unpack_from("<q", data, start)
-    if table == -1:  # a stream could not go back to write it; the position is at the end of the file
-        (table,) = struct.unpack_from("<q", data, len(data) - 8)
-    if not start + 8 <= table <= len(data) - 8:
-        raise _Damaged(f"a table of chunks at byte {table} of {len(data)}")
-    if (chunks := struct.unpack_from("<I", data, table + 4)[0]) > len(data) - start:
-        raise _Damaged(f"{chunks} chunks of points in {len(data)} bytes")
+    return _decoded(lambda: read_las(data))
 
 
 SUFFIXES = {".bin": _bin, ".npy": _npy, ".npz": _npz, ".pcd": _pcd, ".ply": _ply, ".las": _las, ".laz": _las}
