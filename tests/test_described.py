@@ -127,20 +127,24 @@ def test_described_reports_missing_labels_of_a_split_and_images(root: Path) -> N
     ]
 
 
-def test_described_pairs_by_time_and_moves_points_with_the_vehicle(root: Path) -> None:
-    """Images are taken 0.03 s after the scans; the sensor moves along a curve of known poses."""
+@pytest.mark.parametrize("late", [0.0, 0.2])
+def test_described_pairs_by_time_and_moves_points_with_the_vehicle(root: Path, late: float) -> None:
+    """Images are taken 0.03 s after the scans; the sensor moves along a curve of known poses.
+
+    The stated times of the images are too early by ``late``.
+    """
     still = open_dataset(root, sequences="depot").frame_cameras(0)[0].projection
     folder = root / "depot"
     tokens = sorted(DRIVES["depot"])
     scan_times = dict(zip(tokens, (10.0, 10.5, 11.0), strict=True))
     (folder / "scans.csv").write_text("name,time\n" + "".join(f"{t},{s}\n" for t, s in scan_times.items()))
     for k, token in enumerate(tokens):
-        (folder / "left" / f"{token}.jpg").rename(folder / "left" / f"{10.03 + 0.5 * k:.2f}.jpg")
-    (folder / "left" / "12.9.jpg").write_bytes((folder / "left" / "10.03.jpg").read_bytes())
+        (folder / "left" / f"{token}.jpg").rename(folder / "left" / f"{10.03 - late + 0.5 * k:.2f}.jpg")
+    (folder / "left" / "12.9.jpg").write_bytes((folder / "left" / f"{10.03 - late:.2f}.jpg").read_bytes())
     poses = [(9 + 0.1 * k, [2.0 * k, 0.1 * k, 0], Rotation.from_euler("z", 2 * k, degrees=True)) for k in range(40)]
     lines = [f"{t:.3f} {x} {y} {z} {' '.join(map(str, r.as_quat()))}" for t, (x, y, z), r in poses]
     (folder / "poses.txt").write_text("# time x y z qx qy qz qw\n" + "\n".join(lines))
-    cameras = {"left": TRAMS_YAML["cameras"]["left"] | {"times": "name"}}
+    cameras = {"left": TRAMS_YAML["cameras"]["left"] | {"times": "name", "time_offset": late}}
     _describe(
         root,
         scans=TRAMS_YAML["scans"] | {"times": "scans.csv"},
@@ -151,7 +155,11 @@ def test_described_pairs_by_time_and_moves_points_with_the_vehicle(root: Path) -
         sync={"tolerance": 0.04},
     )
     dataset = open_dataset(root)
-    assert [image.path.name for i in range(3) for image in dataset.images(i)] == ["10.03.jpg", "10.53.jpg", "11.03.jpg"]
+    names = [f"{10.03 - late + 0.5 * k:.2f}.jpg" for k in range(3)]
+    assert [image.path.name for i in range(3) for image in dataset.images(i)] == names
+    times = dataset.times(0)
+    assert times is not None
+    assert (times.scan, times.images["left"]) == (10.0, pytest.approx(10.03))
     table = read_pose_table(folder / "poses.txt")
     moved = np.linalg.inv(_at(poses, 10.03)) @ _at(poses, 10.0)
     np.testing.assert_allclose(table.at(10.03), _at(poses, 10.03), atol=1e-9)
@@ -168,6 +176,36 @@ def test_described_pairs_by_time_and_moves_points_with_the_vehicle(root: Path) -
         sync={"tolerance": 0.02},
     )
     assert open_dataset(root).unused == ("depot: 3 of 3 scans have no image of left within 0.02 s",)
+
+
+def test_described_time_offset_of_images_by_name_moves_points_with_the_poses_of_the_scans(root: Path) -> None:
+    folder, settings = root / "depot", TRAMS_YAML["cameras"]["left"]
+    (folder / "times.txt").write_text("10\n10.5\n11\n")
+    lines = [" ".join(map(str, (1, 0, 0, x, 0, 1, 0, 0, 0, 0, 1, 0))) for x in (0, 2, 5)]
+    (folder / "poses.txt").write_text("\n".join(lines))
+    values = {"scans": TRAMS_YAML["scans"] | {"times": "times.txt"}, "poses": "poses.txt", "sequences": ["depot"]}
+    _describe(root, **values, val=None, cameras={"left": settings})
+    still = open_dataset(root).frame_cameras(1)[0].projection
+    _describe(root, **values, val=None, cameras={"left": settings | {"time_offset": 0.1}})
+    moved = np.eye(4)
+    moved[:3, 3] = open_dataset(root).sensor.to_ours @ (-0.6, 0, 0)  # a fifth of the way to the next pose
+    np.testing.assert_allclose(open_dataset(root).frame_cameras(1)[0].projection, still @ moved, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("offset", "message"),
+    [
+        (".nan", "a finite number"),
+        ("40", "in -10..10, found 40"),
+        ("0.1", "expected times of the scans"),
+    ],
+)
+def test_described_time_offset_without_meaning_is_refused(root: Path, offset: str, message: str) -> None:
+    _describe(root)
+    text = (root / "dataset.yaml").read_text()
+    (root / "dataset.yaml").write_text(text.replace("    images: left", f"    time_offset: {offset}\n    images: left"))
+    with pytest.raises(ConfigError, match=f"line .*time_offset.*{message}"):
+        open_dataset(root)
 
 
 def _at(poses: list, time: float) -> np.ndarray:

@@ -32,7 +32,7 @@ def write_description(layout: Layout, config: DriveConfig) -> None:
         "path": layout.sequences.name,
         "train": train,
         **{split: [name for name in names if name in counts] for split, names in splits.items()},
-        "scans": {"glob": "velodyne/*.bin", "labels": "labels/*.label"},
+        "scans": {"glob": "velodyne/*.bin", "labels": "labels/*.label", "times": layout.times("00").name},
         "sensor": _sensor(config),
         "names": "semantickitti",
         "poses": POSES,

@@ -12,6 +12,7 @@ from elite.errors import ConfigError
 from elite.lenses import Lens, LensModel
 
 _ROTATION_TOLERANCE = 1e-3  # calibration files round
+_LARGEST_OFFSET_S = 10.0
 _Rows = tuple[tuple[float, ...], ...]
 
 
@@ -35,7 +36,9 @@ class CameraSettings:
         T_lidar_cam: its inverse. One of both is required.
         model: ``pinhole`` (ROS: plumb_bob, rational_polynomial) or ``fisheye`` (ROS: equidistant).
         dist: coefficients of the lens, in the order of OpenCV; none = the images are undistorted.
-        times: as ``scans.times``.
+        times: as ``scans.times``; without it, images have the times of the scans of their names.
+        time_offset: seconds to add to the times of the images, positive if they were taken later than stated. It
+            requires ``scans.times``, and matters with ``poses`` (``elite check`` estimates it).
         calibration: files in KITTI's format, one per frame, such as ``calib/*.txt``: their ``P2`` and ``Tr`` replace K,
             T_cam_lidar and dist.
     """
@@ -47,10 +50,16 @@ class CameraSettings:
     model: LensModel = "pinhole"
     dist: tuple[float, ...] = ()
     times: str | None = None
+    time_offset: float = 0.0
     calibration: str | None = None
 
     def __post_init__(self) -> None:
         require_star(self.images, "images")
+        if not abs(self.time_offset) <= _LARGEST_OFFSET_S:
+            raise ConfigError(
+                f"time_offset: expected seconds in {-_LARGEST_OFFSET_S:g}..{_LARGEST_OFFSET_S:g}, found "
+                f"{self.time_offset:g}. Correct the times of the images, or their unit."
+            )
         if self.calibration is not None:
             require_star(self.calibration, "calibration")
             if self.K or self.T_cam_lidar or self.T_lidar_cam or self.dist:

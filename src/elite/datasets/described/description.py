@@ -133,6 +133,12 @@ class DatasetDescription:
                     f"cameras: expected names of letters, digits and _, found '{name}'. Rename the camera.",
                     key=f"cameras.{name}",
                 )
+            if self.cameras[name].time_offset and self.scans.times is None:
+                raise ConfigError(
+                    f"cameras.{name}.time_offset: expected times of the scans (scans.times) with it, found none. Give "
+                    "them, or remove it.",
+                    key=f"cameras.{name}.time_offset",
+                )
         outside = [raw for raw in self.ignore if not 0 <= raw < MOST_RAW]
         if outside or not self.ignore:
             found = f"{outside[0]}. Map it to another id when you write the labels" if outside else "none. Give [0]"

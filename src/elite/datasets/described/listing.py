@@ -143,10 +143,15 @@ def _images(described: DatasetDescription, listing: SequenceListing, camera: str
     """Image of each scan, by name of the scan."""
     settings = described.cameras[camera]
     files = files_by_name(listing.folder, settings.images)
-    if settings.times is None or not listing.scan_times:
+    if not listing.scan_times:
+        return files
+    if settings.times is None:
+        if settings.time_offset:
+            times = listing.scan_times
+            listing.image_times[camera] = {name: times[name] + settings.time_offset for name in files if name in times}
         return files
     times = read_times(settings.times, listing.folder, sorted(files, key=_natural))
-    existing = {name: time for name, time in times.items() if name in files}
+    existing = {name: time + settings.time_offset for name, time in times.items() if name in files}
     pairs = nearest_in_time(listing.scan_times, existing, described.sync.tolerance)
     listing.image_times[camera] = {scan: time for scan, (_, time) in pairs.items()}
     return {scan: files[image] for scan, (image, _) in pairs.items()}

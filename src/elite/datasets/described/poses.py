@@ -1,7 +1,8 @@
 """Poses of the LiDAR of a described data set, by scan or by time."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,18 @@ class PoseTable:
                 )
             return self.at(time)
         return self.poses[row]
+
+    def timed(self, scan_times: Sequence[float]) -> "PoseTable":
+        """Return poses by time: those of the scans have their times.
+
+        Raises:
+            DataError: these do not ascend.
+        """
+        if self.times is not None:
+            return self
+        if not (np.diff(scan_times) > 0).all():
+            raise DataError(f"{self.path}: expected times of the scans that ascend, found equal ones. Correct them.")
+        return replace(self, times=np.array(scan_times))
 
     def at(self, time: float) -> Float64[np.ndarray, "4 4"]:
         """Interpolate the pose at a time: the position linearly, the rotation on the shortest arc.

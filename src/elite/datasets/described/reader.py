@@ -119,7 +119,7 @@ class Described(Reader):
                 if without:
                     yield f"{sequence}: {len(without)} of {len(frames)} scans have no image of {camera} " + (
                         f"within {self.description.sync.tolerance:g} s"
-                        if camera in self._listings[sequence].image_times
+                        if self.description.cameras[camera].times and self._listings[sequence].scan_times
                         else f"({self.description.cameras[camera].images.replace('*', without[0])}, ...)"
                     )
 
@@ -176,8 +176,9 @@ class Described(Reader):
         sequence, name = self.ids[i]
         listing, table = self._listings[sequence], self._poses(sequence)
         time = listing.image_times.get(camera, {}).get(name)
-        if table is None or table.times is None or time is None:
+        if table is None or time is None:
             return np.eye(4)
+        table = table.timed([listing.scan_times[frame.id.name] for frame in listing.frames])
         return np.linalg.inv(table.at(time)) @ table.at(listing.scan_times[name])
 
     def read_pose(self, i: int) -> ArrayLike | None:
