@@ -20,7 +20,7 @@ LAYERS = (
     ),
     ("weights", "camera_tiles"),
     ("datasets", "synthetic", "student", "teacher", "losses"),
-    ("data",),
+    ("data", "recordings"),
     (
         *("training", "teacher_training", "evaluation", "pseudo_labels"),
         *("inference", "input_conversion", "test_time_augmentation", "latency", "streaming", "stream_summary"),

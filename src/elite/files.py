@@ -156,19 +156,21 @@ _PlainLoader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)
 
 
 @contextmanager
-def open_image(path: Path, *formats: str, remedy: str) -> Iterator[Image.Image]:
+def open_image(path: Path, *formats: str, remedy: str, data: bytes | None = None) -> Iterator[Image.Image]:
     """Open an image file of one of the ``formats``. Pillow supports others that start programs.
 
     Args:
         path: the file.
         formats: Pillow's names, such as PNG.
         remedy: imperative sentence without its period, for the error message.
+        data: contents of the file, if ``path`` only names it.
 
     Raises:
         DataError: missing, damaged (detected here or in the block), of another format, or too large.
     """
     try:
-        with open_regular(path, IMAGE_BYTES) as file, Image.open(file, formats=formats) as image:
+        opened = open_regular(path, IMAGE_BYTES) if data is None else io.BytesIO(data)
+        with opened as file, Image.open(file, formats=formats) as image:
             if image.width * image.height > _MAX_PIXELS:
                 raise ValueError(f"{image.width} x {image.height} pixels, expected at most {_MAX_PIXELS}")
             yield image

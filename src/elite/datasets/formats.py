@@ -101,13 +101,13 @@ def _frozen(array: np.ndarray) -> np.ndarray:
     return array
 
 
-def read_image(path: Path) -> UInt8[np.ndarray, "h w 3"]:
-    """Read an image as RGB.
+def read_image(path: Path, data: bytes | None = None) -> UInt8[np.ndarray, "h w 3"]:
+    """Read an image as RGB; ``data`` are the contents of its file, if ``path`` only names it.
 
     Raises:
         DataError: missing, damaged, or neither PNG nor JPEG.
     """
-    with open_image(path, "PNG", "JPEG", remedy="Re-extract the image archive") as image:
+    with open_image(path, "PNG", "JPEG", remedy="Re-extract the image archive", data=data) as image:
         if image.mode.startswith(("I", "F")):
             raise ValueError(f"pixel mode {image.mode} instead of 8 bits per channel")
         through = image.convert("RGBA") if "transparency" in image.info else image

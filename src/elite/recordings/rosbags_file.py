@@ -1,0 +1,67 @@
+"""Bags of ROS 1, and databases and compressed folders of ROS 2, which rosbags reads."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from elite.errors import first_line
+from elite.recordings.serialization import CDR, ROS1, normal_type
+from elite.recordings.topics import Message, Span, Topic
+
+
+class RosbagsFile:
+    """A .bag, a .db3, or a folder of ROS 2; see ``RecordedFile``.
+
+    Raises:
+        Exception: of any kind; it is damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        from rosbags import rosbag1, rosbag2
+
+        self._ends = ""
+        self._reader: Any = rosbag1.Reader(path) if path.suffix == ".bag" else rosbag2.Reader(path)
+        self._reader.open()
+        self._connections: dict[tuple[str, str, str], list[Any]] = defaultdict(list)
+        for connection in self._reader.connections:
+            topic = _topic(connection)
+            self._connections[topic.key].append(connection)
+        self.topics = tuple(
+            _topic(connections[0], sum(connection.msgcount for connection in connections))
+            for connections in self._connections.values()
+        )
+        first, last = self._reader.start_time, self._reader.end_time - 1  # it counts one nanosecond more
+        self.span = Span(first, last) if first <= last else None
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        return (self._ends,) if self._ends else ()
+
+    def close(self) -> None:
+        with suppress(Exception):
+            self._reader.close()
+
+    def messages(self, topics: Collection[Topic], start: int, stop: int) -> Iterator[Message]:
+        """Yield the messages recorded in [start, stop), by time, up to a damaged one, which becomes a fault."""
+        wanted = {c.id: topic for topic in topics for c in self._connections.get(topic.key, ())}
+        connections = [c for c in self._reader.connections if c.id in wanted]
+        at = start
+        try:
+            for connection, time, data in self._reader.messages(connections, start, stop) if connections else ():
+                at = time
+                yield Message(wanted[connection.id], time, bytes(data))
+        except Exception as error:  # of rosbags
+            self._ends = f"the messages after {at} ns are not readable ({first_line(error)}); those before are read"
+
+
+def _topic(connection: Any, count: int = 0) -> Topic:
+    encoding = getattr(connection.ext, "serialization_format", ROS1)  # ROS 2 states it
+    kind = connection.msgdef.format.name.lower()  # none, msg or idl
+    return Topic(
+        *(connection.topic, normal_type(connection.msgtype), encoding),
+        "" if kind == "none" else f"ros{2 if encoding == CDR else 1}{kind}",
+        connection.msgdef.data.encode(),
+        count=count,
+    )

@@ -1,0 +1,228 @@
+"""Bytes of ROS messages to records, and point clouds back to bytes.
+
+Types have their standard definitions. Definitions in recordings are compared with these and never compiled, because
+rosbags compiles them to Python code.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from elite.errors import DataError, first_line
+from elite.recordings.messages import (
+    CameraInfo,
+    CompressedImage,
+    PointCloud2,
+    PointField,
+    Pose,
+    RawImage,
+    Record,
+    Transform,
+    TransformTree,
+)
+from elite.recordings.topics import Topic
+
+CDR, ROS1 = "cdr", "ros1"  # encodings of messages, by the names that mcap gives them
+_ROS1_TF = {  # ROS 1 types that rosbags lacks
+    "tf2_msgs/msg/TFMessage": "geometry_msgs/TransformStamped[] transforms",
+    "tf/msg/tfMessage": "geometry_msgs/TransformStamped[] transforms",
+}
+_ROUNDING = 0.01  # of the length of a quaternion
+_LONGEST_DEFINITION = 2**16  # bytes; those of ROS have 5,000
+
+
+def normal_type(name: str) -> str:
+    """Type name of ROS 2: ``sensor_msgs/PointCloud2`` of ROS 1 is ``sensor_msgs/msg/PointCloud2``."""
+    package, _, message = name.partition("/")
+    return f"{package}/msg/{message}" if message and "/" not in message else name
+
+
+def decode_record(data: bytes | memoryview, type_name: str, encoding: str) -> Record:
+    """Decode a message.
+
+    Args:
+        data: its bytes, which the record refers to.
+        type_name: one of ``RECORDS``.
+        encoding: ``cdr`` of ROS 2 or ``ros1``.
+
+    Raises:
+        DataError: damaged; the text states what was found.
+    """
+    store = _store(encoding)
+    deserialize = store.deserialize_cdr if encoding == CDR else store.deserialize_ros1
+    try:
+        return RECORDS[type_name].convert(deserialize(memoryview(data), type_name))
+    except DataError:
+        raise
+    except Exception as error:  # of another library: damaged bytes make it raise any kind
+        raise DataError(first_line(error)) from error
+
+
+def encode_cloud(cloud: PointCloud2, encoding: str) -> bytes:
+    """Encode a point cloud as ``encoding``, ``cdr`` of ROS 2 or ``ros1``."""
+    store = _store(encoding)
+    types = store.types
+    stamp = types["builtin_interfaces/msg/Time"](*divmod(cloud.stamp, 10**9))
+    number = (cloud.sequence,) if encoding == ROS1 else ()
+    fields = [types["sensor_msgs/msg/PointField"](*field) for field in cloud.fields]
+    message = types["sensor_msgs/msg/PointCloud2"](
+        types["std_msgs/msg/Header"](*number, stamp, cloud.frame),
+        *(cloud.height, cloud.width, fields, cloud.is_bigendian, cloud.point_step, cloud.row_step),
+        *(cloud.data, cloud.is_dense),
+    )
+    serialize = store.serialize_cdr if encoding == CDR else store.serialize_ros1
+    return bytes(serialize(message, "sensor_msgs/msg/PointCloud2"))
+
+
+def standard_definition(type_name: str, encoding: str) -> str:
+    """Definition of a type in the format ros2msg (or ros1msg) with its parts, as recordings contain it."""
+    return _store(encoding).generate_msgdef(type_name, ros_version=2 if encoding == CDR else 1)[0]
+
+
+def has_standard_definition(topic: Topic) -> bool:
+    """Whether the definition of a topic has the fields of the standard one, of the same types in the same order.
+
+    Raises:
+        DataError: the definition is damaged; the text states what was found.
+    """
+    from rosbags.typesys import get_types_from_msg
+
+    try:
+        if len(topic.definition) > _LONGEST_DEFINITION:
+            raise ValueError(f"{len(topic.definition)} bytes")
+        found = get_types_from_msg(topic.definition.decode(), topic.type)
+        return _same_fields(topic.type, found, _store(topic.encoding).fielddefs)
+    except Exception as error:  # of another library
+        raise DataError(first_line(error)) from error
+
+
+def _same_fields(type_name: str, found: Any, standard: Any) -> bool:
+    """Compare without the case of names: ROS 2 has CameraInfo.k for K."""
+    ours, theirs = (
+        [(name.lower(), description) for name, description in types[type_name][1]] for types in (standard, found)
+    )
+    parts = {part for _, description in ours if (part := _part(description)) and part in found}
+    return ours == theirs and all(_same_fields(part, found, standard) for part in parts)
+
+
+def _part(description: Any) -> str | None:
+    """Name of the message type of a field, or of its elements; None for numbers and texts."""
+    _, content = description
+    inner = content[0] if isinstance(content, tuple) and isinstance(content[0], tuple) else description
+    return inner[1] if isinstance(inner[1], str) else None
+
+
+@cache
+def _store(encoding: str) -> Any:
+    from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+    if encoding == CDR:
+        return get_typestore(Stores.LATEST)
+    store = get_typestore(Stores.ROS1_NOETIC)
+    for name, text in _ROS1_TF.items():
+        store.register(get_types_from_msg(text, name))
+    return store
+
+
+# ---- records from the messages of rosbags ------------------------------------------------------------------------
+
+
+def _stamp(header: Any) -> int:
+    return header.stamp.sec * 10**9 + header.stamp.nanosec
+
+
+def _cloud(message: Any) -> PointCloud2:
+    return PointCloud2(
+        stamp=_stamp(message.header),
+        frame=message.header.frame_id,
+        height=message.height,
+        width=message.width,
+        fields=tuple(PointField(f.name, f.offset, f.datatype, f.count) for f in message.fields),
+        is_bigendian=message.is_bigendian,
+        point_step=message.point_step,
+        row_step=message.row_step,
+        data=message.data,
+        is_dense=message.is_dense,
+        sequence=getattr(message.header, "seq", 0),
+    )
+
+
+def _image(message: Any) -> RawImage:
+    return RawImage(
+        *(_stamp(message.header), message.header.frame_id, message.height, message.width),
+        *(message.encoding, bool(message.is_bigendian), message.step, message.data),
+    )
+
+
+def _compressed(message: Any) -> CompressedImage:
+    return CompressedImage(_stamp(message.header), message.header.frame_id, message.format, message.data)
+
+
+def _camera_info(message: Any) -> CameraInfo:
+    numbers = {name: getattr(message, name, None) for name in "DKRP"}  # of ROS 1
+    D, K, R, P = (getattr(message, name.lower()) if v is None else v for name, v in numbers.items())
+    roi = message.roi
+    return CameraInfo(
+        *(_stamp(message.header), message.header.frame_id, message.height, message.width, message.distortion_model),
+        *(tuple(float(d) for d in D), _matrix(K, 3), _matrix(R, 3), _matrix(P, 4)),
+        binning=(message.binning_x, message.binning_y),
+        roi=(roi.x_offset, roi.y_offset, roi.width, roi.height),
+    )
+
+
+def _matrix(values: Any, columns: int) -> np.ndarray:
+    return np.array(values, np.float64).reshape(3, columns)
+
+
+def _tree(message: Any) -> TransformTree:
+    return TransformTree(
+        tuple(
+            Transform(
+                _stamp(t.header),
+                t.header.frame_id,
+                t.child_frame_id,
+                _rigid(t.transform.translation, t.transform.rotation),
+            )
+            for t in message.transforms
+        )
+    )
+
+
+def _odometry(message: Any) -> Pose:
+    return _pose(message, message.pose.pose, message.child_frame_id)
+
+
+def _pose(message: Any, pose: Any, child: str = "") -> Pose:
+    return Pose(_stamp(message.header), message.header.frame_id, child, _rigid(pose.position, pose.orientation))
+
+
+def _rigid(position: Any, quaternion: Any) -> np.ndarray:
+    """Rigid transform of a position and a quaternion, which drivers round."""
+    values = np.array([quaternion.x, quaternion.y, quaternion.z, quaternion.w], np.float64)
+    matrix = np.eye(4)
+    matrix[:3, 3] = position.x, position.y, position.z
+    if not (abs(np.linalg.norm(values) - 1) < _ROUNDING and np.isfinite(matrix).all()):
+        raise DataError(f"the quaternion {values} at the position {matrix[:3, 3]}")
+    matrix[:3, :3] = Rotation.from_quat(values).as_matrix()
+    return matrix
+
+
+class _Known(NamedTuple):
+    record: type
+    convert: Callable[[Any], Record]
+
+
+RECORDS = {
+    "sensor_msgs/msg/PointCloud2": _Known(PointCloud2, _cloud),
+    "sensor_msgs/msg/Image": _Known(RawImage, _image),
+    "sensor_msgs/msg/CompressedImage": _Known(CompressedImage, _compressed),
+    "sensor_msgs/msg/CameraInfo": _Known(CameraInfo, _camera_info),
+    "tf2_msgs/msg/TFMessage": _Known(TransformTree, _tree),
+    "tf/msg/tfMessage": _Known(TransformTree, _tree),
+    "nav_msgs/msg/Odometry": _Known(Pose, _odometry),
+    "geometry_msgs/msg/PoseStamped": _Known(Pose, lambda message: _pose(message, message.pose)),
+    "geometry_msgs/msg/PoseWithCovarianceStamped": _Known(Pose, lambda message: _pose(message, message.pose.pose)),
+}
