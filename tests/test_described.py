@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from elite.cli import main
@@ -15,7 +14,6 @@ from elite.datasets import open_dataset, resolved_cameras, taxonomy_of
 from elite.datasets.described.poses import read_pose_table
 from elite.datasets.described.times import nearest_in_time, read_times
 from elite.errors import ConfigError, DataError, EliteError
-from elite.geometry import in_image, project
 from elite.taxonomy import IGNORE
 from examples.tram_reader import Trams
 from tests.support.trams import DRIVES, TRAMS_YAML
@@ -327,52 +325,6 @@ def test_described_yaml_with_any_value_replaced_never_ends_in_another_error(root
             dataset[i]
     except EliteError:
         pass
-
-
-def test_real_rellis_from_one_yaml(real_data: Path, tmp_path: Path) -> None:
-    """README of the frame: 7,616 points fall into the image; the pixel has the id of the point for 77 % of them."""
-    source = real_data / "rellis"
-    if not source.is_dir():
-        pytest.skip("no RELLIS frame")
-    (tmp_path / "rellis.yaml").write_text(
-        f"path: {source}\nsequences: ['.']\ntrain: ['.']\n"
-        "scans: {glob: '0*.bin', labels: '0*.label'}\nnames: rellis\n"
-        "sensor: {name: os1-64, axes: backward-right-up, remission_max: 0.0116}\n"
-        "cameras:\n  front:\n    images: 'frame0*-1581624663_149.jpg'\n"
-        "    K: [2813.643275, 2808.326079, 969.285772, 624.049972]\n"
-        "    dist: [-0.134313, -0.025905, 0.002181, 0.00084]\n"
-        "    T_lidar_cam: {rotation: [-0.50507811, 0.51206185, 0.49024953, -0.49228464],\n"
-        "                  translation: [-0.13165462, 0.03870398, -0.17253834]}\n"
-    )
-    dataset = open_dataset(tmp_path / "rellis.yaml")
-    frame, pixels = dataset[0], np.asarray(Image.open(source / "frame000104-1581624663_149.png"))
-    assert frame.scan.stored - len(frame.scan) == 53_364
-    uv, _ = project(frame.scan.points, frame.cameras[0])
-    inside = in_image(uv, 1200, 1920)
-    assert inside.sum() == 7616
-    u, v = uv[inside].astype(int).T
-    assert 0.76 < (pixels[v, u] == dataset.raw_labels(0)[inside]).mean() < 0.78
-    assert np.isfinite(frame.scan.points).all()
-
-
-def test_real_pandaset_from_one_yaml(real_data: Path, tmp_path: Path) -> None:
-    source = real_data / "pandaset" / "sequences"
-    if not source.is_dir():
-        pytest.skip("no PandaSet frames")
-    (tmp_path / "pandaset.yaml").write_text(
-        f"path: {source}\ntrain: ['91']\nval: ['92']\nnames: semantickitti\n"
-        "scans: {glob: 'velodyne/*.bin', labels: 'labels/*.label'}\nsensor: {name: pandar64, height: 1.86}\n"
-        "cameras: {front: {images: 'image_2/*.jpg', calibration: 'calib/*.txt'}}\n"
-    )
-    dataset = open_dataset(tmp_path / "pandaset.yaml")
-    assert [len(open_dataset(tmp_path / "pandaset.yaml", sequences=s)) for s in ("train", "valid")] == [2, 1]
-    assert dataset.unused == ()
-    for i in range(3):
-        frame = dataset[i]
-        assert frame.labels is not None
-        uv, _ = project(frame.scan.points, frame.cameras[0])
-        assert 10_000 < in_image(uv, 1080, 1920).sum() < 20_000
-    assert not np.array_equal(dataset.frame_cameras(0)[0].projection, dataset.frame_cameras(1)[0].projection)
 
 
 def test_loose_scans_of_two_formats_are_refused(tmp_path: Path) -> None:
