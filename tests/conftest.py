@@ -65,6 +65,7 @@ UNIT = {
     "properties",
     "pseudo_score",
     "reader",
+    "recorded_calibration",
     "recordings",
     "real_frames",
     "safety",
