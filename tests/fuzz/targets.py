@@ -28,7 +28,7 @@ from elite.label_records import FOLDER_RECORD, record_classes
 from elite.layout import SPLITS, Layout, parse_frames, parse_names, parse_sequences
 from elite.student import SPVCNN, load_student, save_student
 from elite.types import Scan, SegmentationResult
-from tests.fuzz import own_data
+from tests.fuzz import own_data, recordings
 from tests.fuzz.files import SHARED, changed, put, remembered
 from tests.support.scans import CALIBRATION, RAW_IDS, random_scan, write_frame
 from tests.support.semantickitti import HDL_64E, KITTI
@@ -751,6 +751,8 @@ TARGETS: dict[str, Target] = {
     "described": Target(own_data.make_described, own_data.use_described),
     "reader": Target(own_data.make_reader, own_data.use_reader),
     "own-tables": Target(own_data.make_tables, own_data.use_tables),
+    "pointcloud2": Target(recordings.make_clouds, recordings.use_clouds),
+    "recording": Target(recordings.make_recordings, recordings.use_recordings),
     "stream": Target(make_stream, use_stream),
     "student": Target(make_student, use_student),
     "training-checkpoint": Target(make_training_checkpoint, use_student),
