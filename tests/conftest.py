@@ -66,6 +66,7 @@ UNIT = {
     "pseudo_score",
     "reader",
     "recorded_calibration",
+    "recording_files",
     "recordings",
     "real_frames",
     "safety",

@@ -1,5 +1,6 @@
 """Recordings written by rosbags: topics, messages by time, damaged and foreign files."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -106,3 +107,55 @@ def test_messages_of_a_time_range_and_of_a_topic(path):
 def test_missing_topic_is_an_error_that_lists_those_of_the_type(path):
     with open_recording(path) as recording, pytest.raises(DataError, match=r"found /points\. Did you mean /points\?"):
         recording.topic("/pointz", PointCloud2)
+
+
+def image(pixels: np.ndarray, encoding: str) -> RawImage:
+    rows = pixels.reshape(len(pixels), -1)
+    padded = np.concatenate([rows, np.full((len(rows), 3), 9, np.uint8)], axis=1)
+    return RawImage(START, "cam", *pixels.shape[:2], encoding, False, padded.shape[1], padded.reshape(-1))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "channels"), [("rgb8", "rgb"), ("bgr8", "bgr"), ("rgba8", "rgba"), ("bgra8", "bgra"), ("8UC3", "bgr")]
+)
+def test_raw_image_of_any_order_of_channels_is_rgb(encoding, channels):
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 7, len(channels)), np.uint8)
+    expected = pixels[..., [channels.index(color) for color in "rgb"]]
+    np.testing.assert_array_equal(decode_image(image(pixels, encoding), "image"), expected)
+
+
+def test_grey_image_has_equal_channels():
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 7), np.uint8)
+    np.testing.assert_array_equal(decode_image(image(pixels, "mono8"), "image"), np.dstack([pixels] * 3))
+
+
+@pytest.mark.parametrize("colors", ["rggb", "bggr", "gbrg", "grbg"])
+def test_bayer_image_gets_its_colours_back(colors):
+    """Colours that change linearly over the image are interpolated exactly, except at its edges."""
+    v, u = np.mgrid[:8, :10]
+    rgb = np.stack([10 + 4 * u + 6 * v, 200 - 8 * u, 40 + 10 * v], axis=-1).astype(np.uint8)
+    mosaic = np.zeros((8, 10), np.uint8)
+    for place, color in enumerate(colors):
+        cells = slice(place // 2, None, 2), slice(place % 2, None, 2)
+        mosaic[cells] = rgb[..., "rgb".index(color)][cells]
+    found = decode_image(image(mosaic, f"bayer_{colors}8"), "image")
+    np.testing.assert_array_equal(found[1:-1, 1:-1], rgb[1:-1, 1:-1])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"encoding": "16UC1"},
+        {"encoding": "h264"},
+        {"width": 9},
+        {"height": 6},
+        {"step": 20},
+        {"width": 0},
+        {"height": 2**32 - 1},
+    ],
+    ids=str,
+)
+def test_contradicting_image_is_refused_by_name(values):
+    message = replace(image(np.zeros((5, 7, 3), np.uint8), "rgb8"), **values)
+    with pytest.raises(DataError, match=r"^/cam at 3 s: expected "):
+        decode_image(message, "/cam at 3 s")

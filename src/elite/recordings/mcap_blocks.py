@@ -24,13 +24,13 @@ class Block(NamedTuple):
         start: its first byte in the file.
         size: number of its bytes.
         first: time of its first message (ns).
-        last: time of its last message (ns); before ``first`` without messages.
+        last: time of its last message (ns).
         channels: ids of the channels of its messages; empty = unknown.
     """
 
     start: int
     size: int
-    first: int = 1
+    first: int = 0
     last: int = 0
     channels: frozenset[int] = frozenset()
 

@@ -15,7 +15,7 @@ class McapFile:
     """An mcap file; see ``RecordedFile``."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("rb")
+        self.path, self._file = path, path.open("rb")
         self._index = index = read_index(self._file) or build_index(self._file)
         self._channels: dict[tuple[str, str, str], list[int]] = defaultdict(list)
         for channel, topic in index.topics.items():
@@ -24,15 +24,16 @@ class McapFile:
             replace(index.topics[channels[0]], count=sum(index.counts[channel] for channel in channels))
             for channels in self._channels.values()
         )
-        filled = [block for block in index.blocks if block.first <= block.last]
+        filled = [block for block in index.blocks if block.channels or block.last]  # empty chunks have the times 0
         self.span = Span(min(b.first for b in filled), max(b.last for b in filled)) if filled else None
 
     @property
     def faults(self) -> tuple[str, ...]:
-        damaged = self._index.damaged
-        first = f"the file has {len(damaged)} damaged chunks, the first at byte {{}} ({{}}); they are skipped"
-        ends = f"the file ends {self._index.ends}; the messages before it are read"
-        return tuple([ends] * bool(self._index.ends) + [first.format(*item) for item in sorted(damaged.items())[:1]])
+        ends, damaged, name = self._index.ends, self._index.damaged, self.path.name
+        found = [f"{name}: it ends {ends}; the messages before it are read"] if ends else []
+        for place, reason in sorted(damaged.items())[:1]:
+            found.append(f"{name}: {len(damaged)} damaged chunks are skipped, the first at byte {place} ({reason})")
+        return tuple(found)
 
     def close(self) -> None:
         self._file.close()

@@ -14,6 +14,11 @@ from elite.recordings.topics import RecordedFile
 
 _EXPECTED = "a recording (.mcap, .db3, .bag, or a folder of ROS 2)"
 _MAGIC = {".mcap": MAGIC, ".db3": b"SQLite format 3\0", ".bag": b"#ROSBAG V"}
+_REPAIRS = {
+    ".mcap": "Copy it again, or run 'mcap recover' on it.",
+    ".db3": "Copy it again, or run 'sqlite3 FILE .recover' on it.",
+    ".bag": "Copy it again, or run 'rosbag reindex' on it.",
+}
 _SPLITS = (".mcap", ".db3")  # files of a folder of ROS 2
 
 
@@ -57,22 +62,21 @@ def _open_file(path: Path) -> RecordedFile:
         raise DataError(f"{path}: expected {_EXPECTED}, found '{path.suffix:.60}'. {_remedy(path)}")
     if not start.startswith(_MAGIC[kind]):
         raise DataError(f"{path}: expected a {kind} file, found one with other first bytes. Copy or convert it again.")
-    if kind == ".mcap":
-        return _opened(path, McapFile, "Run 'mcap recover' on it.")
-    return _opened(path, RosbagsFile, "Run 'rosbag reindex' on it." if kind == ".bag" else "Copy it again.")
+    return _opened(path, McapFile if kind == ".mcap" else RosbagsFile, _REPAIRS[kind])
 
 
 def _remedy(path: Path) -> str:
     if path.suffix in (".zst", ".zstd"):
         return "Give its folder, or unpack it with 'zstd -d'."
-    return "Run 'rosbag reindex' on it, and rename it." if path.suffix == ".active" else "Convert it with 'ros2 bag'."
+    return "Rename it to .bag, and run 'rosbag reindex' on it." if path.suffix == ".active" else "Check the path."
 
 
 def _opened(path: Path, kind: type[McapFile] | type[RosbagsFile], remedy: str) -> RecordedFile:
     try:
         return kind(path)
     except Exception as error:  # of the packages: damaged bytes make them raise any kind
-        raise DataError(f"{path}: expected a readable recording, found {first_line(error)}. {remedy}") from error
+        found = first_line(error).replace(str(path), path.name)
+        raise DataError(f"{path}: expected a readable recording, found an error ({found}). {remedy}") from error
 
 
 def _files_of_folder(folder: Path) -> tuple[list[Path], list[str]]:

@@ -12,7 +12,7 @@ from typing import Self
 from elite.errors import DataError
 from elite.recordings.messages import Record
 from elite.recordings.serialization import CDR, RECORDS, ROS1, decode_record, has_standard_definition
-from elite.recordings.topics import Message, RecordedFile, Span, Topic
+from elite.recordings.topics import Message, RecordedFile, Span, Topic, seconds
 
 LAST = 2**63 - 1  # ns, later than any message
 _FIRST_WINDOW = 10**8  # ns before the end in which the last message of a topic is looked for first
@@ -131,7 +131,7 @@ class Recording:
         if topic.type not in RECORDS or topic.encoding not in (CDR, ROS1):
             return None
         try:
-            is_standard = topic.format[4:] != "msg" or has_standard_definition(topic)
+            is_standard = not topic.definition or topic.format[4:] != "msg" or has_standard_definition(topic)
         except DataError as error:
             self._faults.append(f"{topic.name}: the standard definition is used, because its own is damaged ({error})")
             is_standard = True
@@ -172,7 +172,7 @@ class Recording:
         try:
             return decode_record(message.data, topic.type, topic.encoding)
         except DataError as error:
-            first = f"the first at {message.time} ns ({error})"
+            first = f"the first at {seconds(message.time)} ({error})"
             self._undecodable.setdefault(topic.key, _Undecodable(0, first)).count += 1
             return None
 

@@ -2,13 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from elite.errors import first_line
 from elite.recordings.serialization import CDR, ROS1, normal_type
-from elite.recordings.topics import Message, Span, Topic
+from elite.recordings.topics import Message, Span, Topic, seconds
 
 
 class RosbagsFile:
@@ -21,9 +22,12 @@ class RosbagsFile:
     def __init__(self, path: Path) -> None:
         from rosbags import rosbag1, rosbag2
 
-        self._ends = ""
-        self._reader: Any = rosbag1.Reader(path) if path.suffix == ".bag" else rosbag2.Reader(path)
-        self._reader.open()
+        self.path, self._ends = path, ""
+        with ExitStack() as stack:
+            opened = stack.enter_context(_without_url_signs(path))
+            reader = rosbag1.Reader(opened) if path.suffix == ".bag" else rosbag2.Reader(opened)
+            self._reader: Any = stack.enter_context(reader)
+            self._close = stack.pop_all().close
         self._connections: dict[tuple[str, str, str], list[Any]] = defaultdict(list)
         for connection in self._reader.connections:
             topic = _topic(connection)
@@ -37,11 +41,13 @@ class RosbagsFile:
 
     @property
     def faults(self) -> tuple[str, ...]:
-        return (self._ends,) if self._ends else ()
+        log = Path(f"{self.path}-wal")  # of a recorder that was killed; rosbags does not read it
+        unmerged = log.exists() and log.stat().st_size > 0
+        found = [f"{log.name}: its messages are not read; open {self.path.name} with sqlite3 to merge them"] * unmerged
+        return (*found, self._ends) if self._ends else tuple(found)
 
     def close(self) -> None:
-        with suppress(Exception):
-            self._reader.close()
+        self._close()
 
     def messages(self, topics: Collection[Topic], start: int, stop: int) -> Iterator[Message]:
         """Yield the messages recorded in [start, stop), by time, up to a damaged one, which becomes a fault."""
@@ -53,7 +59,20 @@ class RosbagsFile:
                 at = time
                 yield Message(wanted[connection.id], time, bytes(data))
         except Exception as error:  # of rosbags
-            self._ends = f"the messages after {at} ns are not readable ({first_line(error)}); those before are read"
+            name, found = self.path.name, first_line(error)
+            self._ends = f"{name}: the messages after {seconds(at)} are not readable ({found}); those before are read"
+
+
+@contextmanager
+def _without_url_signs(path: Path) -> Iterator[Path]:
+    """Path of the same file without ``?``, ``#`` and ``%``: rosbags passes it to SQLite as a part of a URL."""
+    if not set("?#%") & set(str(path)):
+        yield path
+        return
+    with TemporaryDirectory() as folder:
+        link = Path(folder) / f"recording{path.suffix}"
+        link.symlink_to(path.absolute())
+        yield link
 
 
 def _topic(connection: Any, count: int = 0) -> Topic:

@@ -80,3 +80,8 @@ class RecordedFile(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+def seconds(time: int) -> str:
+    """Time (ns) as text."""
+    return f"{time // 10**9}.{time // 10**6 % 1000:03d} s"
