@@ -251,7 +251,7 @@ SCAN = "kitti/sequences/00/velodyne/000000.bin"
         ("train --config typo.yaml", "'optim.lrr' is not a setting of this command; did you mean optim.lr,"),
         ("train --config synthetic-teacher", "'model' is not a.*did you mean teacher.model, or is it a"),
         ("train --config no-such", "semantickitti-student"),
-        ("train --config noise.yaml", "noise.yaml is not a readable configuration"),
+        ("train --config noise.yaml", "noise.yaml: expected YAML text, found"),
         (f"{TRAIN} --steps 5 --val_every 2", "val_every: expected a divisor of the run of 5 steps"),
         (f"{TRAIN} --out {STUDENT}/below", "Choose another output"),
         (f"{TRAIN} --data.val_sequences train,test --data.val_frames 99", "validation: .*or none"),

@@ -1,7 +1,9 @@
 """Exit status and messages of commands, signals, and bounded reading and atomic writing of files."""
 
+import ast
 import errno
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from elite import errors
 from elite.cli import main
 from elite.cli.exits import exit_status
 from elite.config import TrainConfig
@@ -40,7 +43,7 @@ def raising(error: BaseException) -> Callable[[], int]:
         (Terminated(signal.SIGTERM), 143, "elite: stopped by SIGTERM"),
         (Terminated(signal.SIGHUP), 129, "elite: stopped by SIGHUP"),
         (KeyboardInterrupt(), 130, "elite: interrupted"),
-        (PermissionError(errno.EACCES, "Permission denied", "/data/a"), 2, "cannot access /data/a (Permission denied)"),
+        (PermissionError(errno.EACCES, "Permission denied", "/data/a"), 2, "/data/a: expected a file or folder that"),
         (OSError(errno.ENOSPC, "No space left on device"), 2, "elite: error: No space left on device"),
         (MemoryError(), 2, "elite: error: not enough memory. "),
         (torch.OutOfMemoryError("CUDA out of memory."), 2, "elite: error: not enough memory on the GPU. "),
@@ -53,6 +56,22 @@ def test_exit_status_of_an_outside_cause_is_one_line(error: BaseException, statu
     printed = capsys.readouterr().err
     assert line in printed
     assert printed.count("\n") == 1
+
+
+def test_messages_contain_no_raw_text_of_the_system() -> None:
+    """It begins with [Errno 2] and ends with the path, which the message has already: ``first_line`` has the reason."""
+    raw = []
+    for path in Path(errors.__file__).parent.rglob("*.py"):
+        for handler in ast.walk(ast.parse(path.read_text())):
+            if isinstance(handler, ast.ExceptHandler) and handler.type and "OSError" in ast.unparse(handler.type):
+                texts = (ast.unparse(n) for n in ast.walk(handler) if isinstance(n, ast.FormattedValue))
+                raw += [(path.name, text) for text in texts if re.search(rf"\{{(str\()?{handler.name}\b(?!\.)", text)]
+    assert not raw
+
+
+def test_check_of_a_missing_zip_states_what_is_expected(tiny_kitti: Path, tmp_path: Path, capsys) -> None:
+    assert main(["submit", str(tiny_kitti), "--check", str(tmp_path / "none.zip")]) == 2
+    assert f"{tmp_path / 'none.zip'}: expected a zip file, found no such file or folder." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError(), RuntimeError("a size does not match")])

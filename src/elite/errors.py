@@ -73,5 +73,6 @@ def is_machine_fault(error: BaseException) -> bool:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of another library's error, short enough for a message of elite."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:160]
+    """Return the first line of another library's error, or the reason of the system's, short enough for a message."""
+    reason = getattr(error, "strerror", None) or str(error)  # without '[Errno 2]' and the path
+    return (reason.splitlines() or [type(error).__name__])[0][:160]

@@ -187,7 +187,7 @@ def _reason(error: Exception) -> str:
     """Reason of an error, without Pillow's memory address of the open file."""
     if isinstance(error, MemoryError):
         return "one that does not fit in memory"
-    return "an unknown format" if isinstance(error, UnidentifiedImageError) else str(error)
+    return "an unknown format" if isinstance(error, UnidentifiedImageError) else first_line(error)
 
 
 # ---- writing ----------------------------------------------------------------------------------------------------
@@ -227,7 +227,10 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
             _sync(file)
         temporary.replace(path)
     except OSError as error:
-        raise OutputError(f"{path}: cannot write ({error}). Free disk space or choose another output.") from error
+        raise OutputError(
+            f"{path}: expected a file that can be written, found an error ({first_line(error)}). Free disk space or "
+            "choose another output."
+        ) from error
     finally:
         if temporary is not None:
             with suppress(OSError):

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from elite.errors import ConfigError, DataError
+from elite.errors import ConfigError, DataError, first_line
 from elite.paths import expanded
 
 SPLITS: dict[str, tuple[str, ...]] = {
@@ -146,9 +146,8 @@ def open_layout(root: str | Path) -> Layout:
             if (candidate / "sequences").is_dir():
                 return Layout(candidate)
     except (OSError, RuntimeError) as error:  # the second: a loop of symbolic links
-        reason = getattr(error, "strerror", None) or error
         raise DataError(
-            f"{root}: expected a readable data set, found {reason}. Check the path and its permissions."
+            f"{root}: expected a readable data set, found {first_line(error)}. Check the path and its permissions."
         ) from error
     raise DataError(
         f"{root}: expected a folder 'sequences' (sequences/00/velodyne/000000.bin, ...), found none. Give the folder "

@@ -14,7 +14,7 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from elite.config import is_union
-from elite.errors import ConfigError
+from elite.errors import ConfigError, first_line
 from elite.files import TEXT_BYTES, read_file
 
 _MAX_VALUES = 10_000  # per file; a run has about a hundred settings
@@ -46,8 +46,8 @@ def config_settings(
     try:
         text = _decode(read_file(path, TEXT_BYTES))
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigError(f"{path} is not a readable configuration ({reason}). Give YAML text.") from error
+        found = first_line(error)
+        raise ConfigError(f"{path}: expected YAML text, found {found}. Correct the path or the file.") from error
     return settings_of(text, cls, str(path), skip=skip, importable=importable)
 
 

@@ -88,7 +88,8 @@ def _submit_arguments(parser: Parser) -> None:
     parser.add("predictions", type=expanded, check=check, nargs="?", metavar="PREDICTIONS", help=text)
     parser.add("data", type=expanded, check=check_data, metavar="DATA", help="Data set with the test scans.")
     parser.add("-o", "--out", type=expanded, metavar="ZIP", help="Zip file to write.")
-    parser.add("--check", type=expanded, metavar="ZIP", help="Zip file to check, instead of writing one.")
+    check = partial(require_existing, expected="a zip file")
+    parser.add("--check", type=expanded, check=check, metavar="ZIP", help="Zip file to check, instead of writing one.")
     add_format_name(parser)
     text = "Split of the predictions, nuScenes only: test, val, train, mini_val, mini_train (default: test)."
     parser.add("--split", metavar="SPLIT", help=text)

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from elite.errors import EliteError, StoppedError, is_out_of_memory
+from elite.errors import EliteError, StoppedError, first_line, is_out_of_memory
 from elite.signals import Terminated, raise_on_signal
 from elite.terminal import notice, one_line, say
 
@@ -79,10 +79,11 @@ def _describe(error: BaseException) -> tuple[str, int]:
             return f"error: {one_line(error)}", USAGE
         case OSError(filename=str() | bytes() as name):
             where = one_line(os.fsdecode(name))
-            return f"error: cannot access {where} ({error.strerror}). Check its permissions and the storage.", USAGE
+            found = f"{where}: expected a file or folder that can be accessed, found '{first_line(error)}'."
+            return f"error: {found} Check the path, its permissions and the storage.", USAGE
         case OSError():
             remedy = " Free the disk." if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
-            return f"error: {one_line(error.strerror or error)}.{remedy}", USAGE
+            return f"error: {one_line(first_line(error))}.{remedy}", USAGE
         case _:
             where = " on the GPU" if "CUDA" in str(error) else ""
             remedy = "Use smaller inputs or batches, fewer --workers, or a larger machine."

@@ -8,7 +8,7 @@ from jaxtyping import Float, UInt8, UInt16, UInt32
 from PIL import Image
 
 from elite.datasets.calibration import decode_text, parse_matrix, read_calibration
-from elite.errors import DataError
+from elite.errors import DataError, first_line
 from elite.files import SCAN_BYTES, TEXT_BYTES, open_image, read_file
 from elite.layout import CAMERAS
 from elite.types import Camera
@@ -147,4 +147,4 @@ def read_part(path: Path, what: str, limit: int, *, remedy: str = _REMEDY) -> by
 
 
 def unreadable(path: Path, what: str, error: OSError, *, remedy: str = _REMEDY) -> DataError:
-    return DataError(f"{path}: expected {what}, found {error.strerror or error}. {remedy}")
+    return DataError(f"{path}: expected {what}, found {first_line(error)}. {remedy}")

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch  # before the library is opened: the kernels then share torch's OpenMP threads
 
+from elite.errors import first_line
 from elite.native.records import (
     Chain,
     Combine,
@@ -56,7 +57,7 @@ def _open() -> tuple[ctypes.CDLL | None, str]:
     try:
         found = ctypes.CDLL(str(path))
     except OSError as error:
-        return None, f"{path.name} cannot be opened ({error})"
+        return None, f"{path.name} cannot be opened ({first_line(error)})"
     for name, (result, arguments) in _FUNCTIONS.items():
         try:
             function = getattr(found, name)

@@ -34,7 +34,7 @@ def read_point_file(path: Path, columns: Sequence[str]) -> PointFields:
     try:
         data = read_file(path, SCAN_BYTES)
     except OSError as error:
-        raise DataError(f"{path}: expected points, found {error.strerror or error}. Check the path.") from error
+        raise DataError(f"{path}: expected points, found {first_line(error)}. Check the path.") from error
     return decode_points(data, path, columns)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from elite.config import from_plain
-from elite.errors import ConfigError, DataError
+from elite.errors import ConfigError, DataError, first_line
 from elite.files import TEXT_BYTES, parse_json, read_file
 
 Record = TypeVar("Record")
@@ -29,7 +29,7 @@ def read_utf8(path: Path) -> str:
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:
-        raise damaged(path, f"expected text in UTF-8, found {error}") from error
+        raise damaged(path, f"expected text in UTF-8, found {first_line(error)}") from error
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 from elite.datasets.base import Dataset
 from elite.datasets.listing import file_names
 from elite.datasets.opening import recognise_format
-from elite.errors import ConfigError, DataError, OutputError
+from elite.errors import ConfigError, DataError, OutputError, first_line
 from elite.files import SCAN_BYTES, atomic_file, open_regular, read_file
 from elite.formatting import sequence_list
 from elite.label_records import require_predicted_classes
@@ -123,7 +123,9 @@ def check_submission(
         with open_regular(path, None) as file, zipfile.ZipFile(file) as archive:
             faults = list(_zip_faults(benchmark, path, archive, split, expected))
     except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as error:
-        raise DataError(f"{path}: expected a zip file, found {error}. Write it again with 'elite submit'.") from error
+        raise DataError(
+            f"{path}: expected a zip file, found {first_line(error)}. Write it again with 'elite submit'."
+        ) from error
     if faults:
         more = f" (and {len(faults) - 1} more faults)" if len(faults) > 1 else ""
         raise DataError(f"{path}: {faults[0]}{more}. Write it again with 'elite submit'.")

@@ -15,7 +15,7 @@ from safetensors.torch import save
 from transformers import PreTrainedModel, SamVisionModel
 from transformers.models.sam.modeling_sam import SamVisionEncoder
 
-from elite.errors import ConfigError, OutputError
+from elite.errors import ConfigError, OutputError, first_line
 from elite.files import write_bytes, write_json
 from elite.teacher.backbone import Backbone, TransformersBackbone
 from elite.teacher.heads import TeacherHeads
@@ -62,7 +62,10 @@ def save_model(model: PreTrainedModel, out: Path, record: dict[str, Any], heads:
             write_json(fresh / "training.json", record)
             _move(fresh, out, Path(parent) / "old")
     except OSError as error:
-        raise OutputError(f"cannot write {out} ({error}). Free disk space, or choose another --out.") from error
+        raise OutputError(
+            f"{out}: expected a folder that can be written, found an error ({first_line(error)}). Free disk space, or "
+            "choose another --out."
+        ) from error
 
 
 def _move(fresh: Path, out: Path, old: Path) -> None:

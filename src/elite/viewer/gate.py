@@ -28,7 +28,7 @@ from viser._messages import FileTransferPart, FileTransferStartUpload
 from websockets.asyncio.server import Server, ServerConnection
 from websockets.http11 import Request, Response
 
-from elite.errors import ConfigError
+from elite.errors import ConfigError, first_line
 
 MESSAGE_BYTES = 2**20  # of one message from a page; they are clicks, camera poses and values of controls
 MESSAGES_PER_S, BYTES_PER_S = 500, 2**22  # of one connection; a page sends at most one message per drawn picture
@@ -179,10 +179,9 @@ def listen(host: str, port: int) -> socket.socket:
         family, *_, (address, _, *scope) = min(found, key=lambda entry: entry[0] != socket.AF_INET)
         return socket.create_server((address, port, *scope), family=family)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
         raise ConfigError(
-            f"{host}:{port}: expected a free port of this machine, found '{reason}'. Close the program that uses it, "
-            "or set another --port (0 = any free one) or --host."
+            f"{host}:{port}: expected a free port of this machine, found '{first_line(error)}'. Close the program that "
+            "uses it, or set another --port (0 = any free one) or --host."
         ) from error
 
 

@@ -26,7 +26,7 @@ def unreadable(path: Path, error: OSError) -> CheckpointError:
         inside = sorted([*path.glob("*.ckpt"), *path.glob("checkpoints/*.ckpt")])
         remedy = f"Give a file in it, such as {inside[0]}" if inside else "Give a file"
         return CheckpointError(f"{path}: expected a checkpoint, found a folder. {remedy}.")
-    return CheckpointError(f"{path}: cannot read a checkpoint ({error.strerror or first_line(error)}). Check the path.")
+    return CheckpointError(f"{path}: expected a checkpoint, found {first_line(error)}. Check the path.")
 
 
 def too_large(source: object) -> CheckpointError:

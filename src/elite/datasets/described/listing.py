@@ -8,7 +8,7 @@ from pathlib import Path
 from elite.datasets.described.description import DatasetDescription
 from elite.datasets.described.times import nearest_in_time, read_times
 from elite.datasets.records import FrameFiles, FrameId
-from elite.errors import DataError
+from elite.errors import DataError, first_line
 
 _DIGITS = re.compile(r"(\d+)")
 
@@ -103,10 +103,11 @@ def _folders(root: Path, pattern: str, generated: str) -> Iterator[tuple[str, Pa
         yield (root.absolute().name or "root"), root
         return
     try:
-        found = sorted(path for path in root.glob(pattern) if path.is_dir())
+        folders = sorted(path for path in root.glob(pattern) if path.is_dir())
     except (OSError, ValueError, NotImplementedError) as error:
-        raise DataError(f"{root}: expected folders '{pattern}', found {error}. Correct the pattern.") from error
-    for path in found:
+        found = first_line(error)
+        raise DataError(f"{root}: expected folders '{pattern}', found {found}. Correct the pattern.") from error
+    for path in folders:
         parts = path.relative_to(root).parts
         if parts and parts[0] != generated and not any(part.startswith(".") for part in parts):
             yield "_".join(parts), path
