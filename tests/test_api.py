@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import elite
+from elite.datasets.input_guard import DoubtfulInput
 from elite.errors import ConfigError, DataError
 from elite.sensor import SensorSpec
 from elite.student import SPVCNN, save_student
@@ -58,6 +59,14 @@ def test_read_masked_points_are_absent() -> None:
     scan = elite.read(masked)
     assert repr(scan) == "<Scan of 23 points of 24 in the file>"
     np.testing.assert_array_equal(scan.points, np.delete(ROWS[:, :3], 3, axis=0))
+
+
+def test_read_reports_integer_intensities_without_their_largest_value() -> None:
+    points = np.zeros(len(ROWS), [("x", "f4"), ("y", "f4"), ("z", "f4"), ("intensity", "u1")])
+    points["x"], points["intensity"] = ROWS[:, 0], 10 * np.arange(len(ROWS))
+    with pytest.warns(DoubtfulInput, match=r"scan: expected remission in 0\.\.1, found 0 to 230\. Divide it by 255"):
+        elite.read(points)
+    elite.read(points, SensorSpec("roof", remission_max=255))  # a warning would be an error
 
 
 def test_read_array_with_the_intensity_field_of_other_files(tmp_path: Path) -> None:

@@ -94,7 +94,11 @@ def test_selection_lists_its_frames(root: Path, selection: dict, numbers: list[i
 @pytest.mark.parametrize(
     ("selection", "error", "message"),
     [
-        ({"sequences": "scene-0105"}, DataError, "expected scene-0105, found tables without it"),
+        (
+            {"sequences": "scene-0105"},
+            DataError,
+            "found tables without it. Select some of mini_train, mini_val, scene-0061, scene-0103",
+        ),
         ({"sequences": "validation"}, ConfigError, "train, val, test, mini_train, mini_val.*'validation'.*scene-0061"),
         ({"sequences": ""}, ConfigError, "expected at least one"),
         ({"frames": "7"}, DataError, "frames 7, found none among 0 keyframes"),
@@ -109,7 +113,10 @@ def test_impossible_selection_is_refused(root: Path, selection: dict, error: typ
 
 
 def test_split_without_any_scene_is_refused(root: Path) -> None:
-    with pytest.raises(DataError, match=r"expected keyframes with a scan in test.*v1.0-mini lack 150 scenes"):
+    with pytest.raises(
+        DataError,
+        match=r"scan in test.*v1.0-mini lack 150 scenes.*select some of mini_train, mini_val, scene-0061, scene-0103",
+    ):
         NuScenes(root, "test")
 
 

@@ -412,17 +412,16 @@ def test_data_source_of_unknown_raw_ids_names_its_taxonomy(tmp_path: Path):
         source.read(0)
 
 
-def test_data_source_of_a_model_has_its_taxonomy_and_no_other(tmp_path: Path):
+def test_data_source_of_a_model_requires_data_of_its_classes(tmp_path: Path):
     student = SPVCNN(channels=4, cells=(50, 50, 10), classes=len(FIVE), taxonomy=FIVE)
     predictor = StudentPredictor(Segmenter(student))
-    source = open_data(write_five(tmp_path), predictor=predictor)
-    assert source.taxonomy == FIVE
+    source = open_data(write_five(tmp_path), predictor=predictor, taxonomy=FIVE)
     assert source.predict(0).logits.shape == (140, len(FIVE))
     assert source.score(0) is not None
     with pytest.raises(
         ConfigError, match=r"MODEL: expected the classes of the data, semantickitti, found those of five"
     ):
-        open_data(tmp_path, predictor=predictor, taxonomy=KITTI)
+        open_data(tmp_path, predictor=predictor)  # not read as labels of the model
 
 
 @pytest.mark.parametrize("classes", [2, 255])

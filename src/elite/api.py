@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from elite.cli.settings import compose
 from elite.config import TrainConfig
+from elite.datasets.doubts import out_of_range
+from elite.datasets.input_guard import warn
 from elite.datasets.scan_files import points_of, read_scan
 from elite.datasets.stored_values import measured_scan
 from elite.errors import require_extra
@@ -43,6 +45,9 @@ def read(points: Any, sensor: SensorSpec | str | Path | None = None) -> Scan:
         Points that are measured ones: those at the origin, those with NaN, and those on the vehicle are absent, unless
         files of the sensor contain missing returns that need a label.
 
+    Warns:
+        DoubtfulInput: remission outside 0..1, such as intensities whose largest value the sensor does not state.
+
     Raises:
         DataError: a missing or damaged file, or an array of another shape.
         ConfigError: an unknown sensor.
@@ -53,8 +58,16 @@ def read(points: Any, sensor: SensorSpec | str | Path | None = None) -> Scan:
     if isinstance(points, str | Path):
         path = expanded(points)
         require_existing(path, "a scan")
-        return read_scan(path, spec)
-    return measured_scan(*points_of(fields_of(points, spec.field_names), spec, "the scan"), spec, "the scan")
+        return _reported(read_scan(path, spec), path)
+    scan = measured_scan(*points_of(fields_of(points, spec.field_names), spec, "the scan"), spec, "the scan")
+    return _reported(scan, "the scan")
+
+
+def _reported(scan: Scan, source: object) -> Scan:
+    """Warn of remission outside 0..1. The other doubts depend on a student, which reports them."""
+    if (message := out_of_range(scan.remission)) is not None:
+        warn(f"{source}: {message}")
+    return scan
 
 
 def train(

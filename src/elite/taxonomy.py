@@ -219,7 +219,7 @@ def require_equal_taxonomies(
     model: Taxonomy,
     data: Taxonomy,
     model_name: object,
-    remedy: str = "Give a model that was trained on them.",
+    remedy: str = "Give a model that was trained on them, or --taxonomy with the classes of the labels.",
 ) -> None:
     """Check that a model and a data set have the same classes; the error ends with ``remedy``, a sentence.
 

@@ -83,7 +83,7 @@ def _view_arguments(parser: Parser) -> None:
     add_cameras(parser, None, " (default: all)")
     add_selection(parser)
     add_labels(parser)
-    add_format(parser, "those of MODEL, otherwise of its format")
+    add_format(parser)
     add_window(parser)
     add_compute(parser)
 

@@ -78,7 +78,7 @@ def remission_doubts(scan: Scan, trained: Quantiles | None = None) -> Iterator[D
     if trained is not None and max(trained) == 0:
         message = _not_zero(remission)
     else:
-        message = _out_of_range(remission, trained or (0.0, _BRIGHTEST))
+        message = out_of_range(remission, trained or (0.0, _BRIGHTEST))
         if message is None and len(remission) >= FEWEST:
             message = _zero(remission) or _other_unit(remission, trained)
     if message is not None:
@@ -94,7 +94,8 @@ def _not_zero(remission: Float32[np.ndarray, "n"]) -> str | None:
     )
 
 
-def _out_of_range(remission: Float32[np.ndarray, "n"], trained: Quantiles) -> str | None:
+def out_of_range(remission: Float32[np.ndarray, "n"], trained: Quantiles = (0.0, _BRIGHTEST)) -> str | None:
+    """Describe remission outside the range of the ``trained`` scans; None if it is within."""
     low, high = min(trained[0], 0.0), max(trained[-1], _BRIGHTEST)
     message = f"expected remission in {low:g}..{high:g}, found {_range(remission)}."
     if float((remission < low).mean()) > BEYOND:

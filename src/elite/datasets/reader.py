@@ -26,6 +26,7 @@ from elite.datasets.stored_values import (
     scan_of_rows,
 )
 from elite.errors import ConfigError, DataError
+from elite.formatting import some_of
 from elite.layout import Layout
 from elite.metrics import PRESENT_RULE
 from elite.paths import expanded
@@ -144,7 +145,8 @@ class Reader(Dataset):
         if not self.files:
             raise DataError(
                 f"{self.root}: expected frames with a {what} in sequences {selection.sequences or 'all'}, frames "
-                f"{selection.frames or 'all'}, found none of {len(found)}. Change the selection, or extract the files."
+                f"{selection.frames or 'all'}, found none of {len(found)}. Select some of "
+                f"{some_of(self._listed)}, or extract the files."
             )
 
     def _existing(self, frame: FrameFiles, listing: Listing) -> FrameFiles:

@@ -94,8 +94,12 @@ def report_run(
         frames: number of frames.
         device: auto, cpu, cuda.
         strict: doubtful scans (see ``elite.datasets.input_guard``) are a DataError instead of a warning.
-        taxonomy: classes and their colours; None = those of the checkpoint, otherwise of the evaluation.
+        taxonomy: classes and their colours; None = those of ``data``, otherwise of the checkpoint, otherwise of the
+            evaluation.
         sensor: name or file of the LiDAR; None = that of the run, or with another data set that of ``data``.
+
+    Raises:
+        ConfigError: ``data`` has other classes than the checkpoint.
     """
     record = read_run(run)
     checkpoint = next((p for name in ("best", "last") if (p := run / "checkpoints" / f"{name}.ckpt").exists()), None)
@@ -105,7 +109,8 @@ def report_run(
         return write_report(run, _no_prediction, None, taxonomy=taxonomy)
     segmenter = Segmenter.load(checkpoint, device, report=notice, strict=strict)
     given = segmenter.sensor if sensor is None and data is None and record.data.sensor else sensor
-    dataset = _validation_frames(record, data, format, cameras, taxonomy or segmenter.taxonomy, given)
+    classes = taxonomy or (segmenter.taxonomy if data is None else None)
+    dataset = _validation_frames(record, data, format, cameras, classes, given)
     if dataset is None:
         return write_report(run, _no_prediction, None, taxonomy=taxonomy or segmenter.taxonomy)
     return write_report(
@@ -122,7 +127,7 @@ def _validation_frames(
     data: Path | None,
     format: str | None,
     cameras: Sequence[str] | None,
-    taxonomy: Taxonomy,
+    taxonomy: Taxonomy | None,
     sensor: str | SensorSpec | None,
 ) -> Dataset | None:
     """Open the validation frames of a run, in its data set or in ``data``; None if its data set cannot be opened."""

@@ -33,8 +33,8 @@ class DriveConfig:
     """Size of the drive and of its sensors.
 
     Attributes:
-        sequences: number of training sequences: 00 to 10 except 08, then 22 to 99. 08 is always rendered, for
-            validation.
+        sequences: number of training sequences (00 to 10 except 08, then 22 to 99). 08 is rendered too, for validation:
+            1 gives 00 and 08.
         frames: number of frames per training sequence, and of 08.
         test_frames: number of frames of each test sequence (11 to 21), without labels (0 = no test sequences).
         seed: seed of all random numbers. The same seed gives the same files.

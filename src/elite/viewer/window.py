@@ -44,16 +44,15 @@ def open_data(
         predictor: predicts points.
         predictions: folder of saved predictions, which are shown instead.
         teacher: predicts images.
-        taxonomy: classes of the labels; None = those of the predictor, otherwise of the data set.
+        taxonomy: classes of the labels; None = those of the data set.
         sensor: name or file of the LiDAR; None = that of the data set.
 
     Raises:
         DataError: the data set is missing, the selection is empty, or a folder of ``pseudo`` has no labels.
-        ConfigError: an invalid selection, camera or folder, or a predictor with other classes than ``taxonomy``.
+        ConfigError: an invalid selection, camera or folder, or a predictor with other classes than the data.
     """
-    classes = predictor.taxonomy if taxonomy is None and predictor is not None else taxonomy
     selection = {"sequences": sequences, "frames": frames, "labels": labels}
-    described = {"taxonomy": classes, "sensor": sensor}
+    described = {"taxonomy": taxonomy, "sensor": sensor}
     dataset = open_dataset(root, format, **described, cameras=cameras or (), derived=derived, **selection)
     if cameras is None:
         dataset = dataset.select(replace(dataset.selection, cameras=dataset.available_cameras()))

@@ -11,7 +11,7 @@ from elite.datasets.base import Dataset
 from elite.datasets.listing import Listing
 from elite.datasets.nuscenes import files, poses
 from elite.datasets.nuscenes.folders import read_scene_names, table_folders
-from elite.datasets.nuscenes.splits import select_scenes, splits
+from elite.datasets.nuscenes.splits import existing, select_scenes, splits
 from elite.datasets.nuscenes.table_cache import open_tables
 from elite.datasets.nuscenes.tables import CAMERAS, CHANNELS, Tables
 from elite.datasets.point_label_files import read_point_labels
@@ -156,15 +156,16 @@ class NuScenes(Dataset):
 
     def _nothing_selected(self) -> DataError:
         by_scan = self.selection.frame_files == "scans"
-        absent = ""
+        absent, remedy = "", "change the selection"
         if self.absent:
             absent = f" ({', '.join(self._scenes)} lack {len(self.absent)} scenes, such as {self.absent[0]})"
+            remedy = f"select some of {existing(self._scenes)}"
         return DataError(
             f"{self.root}: expected keyframes with {'a scan' if by_scan else 'an image'} in "
             f"{self.selection.sequences or 'all scenes'}"
             f"{'' if self.selection.without == 'none' else f' without {self.selection.without}'}, frames "
             f"{self.selection.frames or 'all'}, found none among {self.keyframes} keyframes{absent}. Extract the "
-            f"archives with their files, or change the selection.{''.join(f' {line}.' for line in self.unused)}"
+            f"archives with their files, or {remedy}.{''.join(f' {line}.' for line in self.unused)}"
         )
 
     # ---- scans and labels ----

@@ -72,15 +72,21 @@ def select_scenes(
         elif part in found:
             chosen.setdefault(part, found[part])
         elif part in {name for split in splits().values() for name in split.scenes}:
-            raise DataError(f"{root}: expected {part}, found tables without it. Change the selection.")
+            raise DataError(f"{root}: expected {part}, found tables without it. Select some of {existing(tables)}.")
         else:
             raise ConfigError(
                 f"sequences '{text}': expected {', '.join(splits())} or names of scenes, found '{part}'. Select some "
-                f"of {some_of(found)}."
+                f"of {existing(tables)}."
             )
     if not chosen and not absent:
         raise ConfigError(f"sequences '{text}': expected at least one, found none. Give {', '.join(splits())}.")
     return chosen, tuple(absent)
+
+
+def existing(tables: Mapping[str, Collection[str]]) -> str:
+    """Splits with scenes in their tables, and some scenes, for messages; ``tables`` as in ``select_scenes``."""
+    present = [n for n, split in splits().items() if n != "valid" and {*split.scenes} & {*tables.get(split.tables, ())}]
+    return ", ".join([*present, some_of({scene for scenes in tables.values() for scene in scenes})])
 
 
 def _rank(folder: str) -> tuple[int, str]:
