@@ -2,14 +2,16 @@
 
 import os
 import sqlite3
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from mcap.writer import CompressionType, IndexType, Writer
 from rosbags import rosbag2
 
-from elite.errors import DataError
+from elite.errors import DataError, MissingExtraError
 from elite.recordings import (
     CDR,
     ROS1,
@@ -120,7 +122,7 @@ def test_compressed_folder_is_read(tmp_path, mode, plugin):
         topic = writer.add_connection("/points", CLOUD, typestore=store())
         for item in clouds(3, points=10):
             writer.write(topic, item.time, store().serialize_cdr(item.message, CLOUD))
-    with open_recording(tmp_path / "a") as recording:
+    with open_recording((tmp_path / "a").rename(tmp_path / "drive.bag")) as recording:
         assert stamps(recording) == [0, 1, 2]
 
 
@@ -159,11 +161,11 @@ def test_folder_of_two_recordings_is_refused(tmp_path):
         open_recording(tmp_path)
 
 
-def test_path_with_signs_of_urls_is_read(tmp_path):
-    path = write_recording(tmp_path / "a.db3", clouds(2, points=3))
-    odd = tmp_path / "run #1 50%41?x.db3"
-    path.rename(odd)
-    with open_recording(odd) as recording:
+@pytest.mark.parametrize("name", ["run #1 50%41?x.db3", "UPPER.DB3", "UPPER.BAG", "UPPER.MCAP"])
+def test_recording_of_any_name_is_read(tmp_path, name):
+    suffix = Path(name).suffix.lower()
+    path = write_recording(tmp_path / f"a{suffix}", clouds(2, points=3, ros1=suffix == ".bag"))
+    with open_recording(path.rename(tmp_path / name)) as recording:
         assert stamps(recording) == [0, 1]
 
 
@@ -284,6 +286,19 @@ def test_unmerged_log_of_a_database_is_reported(tmp_path):
         assert "a.db3-wal: its messages are not read" in recording.faults[0]
 
 
+def test_bag_with_a_damaged_chunk_is_read_up_to_it(tmp_path):
+    path = write_recording(tmp_path / "a.bag", clouds(ros1=True), compressed=True)
+    data = bytearray(path.read_bytes())
+    place = data.index(b"compression=lz4", len(data) // 2) + 4096
+    data[place : place + 9] = b"\xff" * 9
+    path.write_bytes(data)
+    with open_recording(path) as recording:
+        found = stamps(recording)
+        assert found == list(range(len(found)))
+        assert 5 < len(found) < 20
+        assert recording.faults[0].startswith("a.bag: the messages after ")
+
+
 def test_truncated_bag_is_refused_with_a_remedy(tmp_path):
     path = write_recording(tmp_path / "a.bag", clouds(ros1=True))
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
@@ -325,6 +340,12 @@ WRONG = {
 }
 
 
+def test_missing_packages_are_named(monkeypatch):
+    monkeypatch.setattr("elite.errors.find_spec", lambda name: None if name == "mcap" else name)
+    with pytest.raises(MissingExtraError, match=r"mcap is not installed and is needed for recordings.*\.\[ros\]"):
+        open_recording(Path("a.mcap"))
+
+
 @pytest.mark.parametrize(("make", "message"), WRONG.values(), ids=WRONG)
 def test_file_that_is_not_a_recording_is_refused_by_name(tmp_path, make, message):
     path = make(tmp_path)
@@ -332,3 +353,57 @@ def test_file_that_is_not_a_recording_is_refused_by_name(tmp_path, make, message
         open_recording(path)
     assert str(caught.value).startswith(f"{path}: expected ")
     assert message in str(caught.value)
+
+
+# ---- memory ------------------------------------------------------------------------------------------------------
+
+
+def test_files_are_read_from_their_first_message_on(tmp_path):
+    folder = splits(tmp_path / "drive", ".mcap")
+    read: list[str] = []
+    with open_recording(folder) as recording:
+        for file in recording._files:
+            file.messages = _noting(file.messages, file.path.name, read)
+        messages = recording.messages()
+        next(messages)
+        assert read == ["drive_0.mcap"]
+        list(messages)
+        assert read == ["drive_0.mcap", "drive_1.mcap", "drive_2.mcap"]
+
+
+def _noting(messages: Callable, name: str, read: list[str]) -> Callable:
+    def noted(*args: object) -> Iterator:
+        read.append(name)
+        yield from messages(*args)
+
+    return noted
+
+
+READ = """
+import resource, sys
+from pathlib import Path
+from elite.recordings import open_recording
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+with open_recording(Path(sys.argv[1])) as recording:
+    next(recording.messages())
+    before, times = peak(), [message.time for message in recording.messages()]
+    print(len(times), times == sorted(times), peak() - before)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["a.mcap", "a.db3", "a.bag"])
+def test_recording_of_5_gb_is_read_in_100_mib(tmp_path, name):
+    ros1, count = name.endswith(".bag"), 800
+    record = cloud("ouster", random_points("ouster", 2**17), height=128)
+    scan, odometry = cloud_item("/points", record, ros1=ros1), odometry_item("/odom", np.eye(4), START, ros1=ros1)
+    items = (
+        item._replace(time=START + 10 * i + k) for i in range(count) for k, item in enumerate([scan, *[odometry] * 9])
+    )
+    path = write_recording(tmp_path / name, items)
+    assert path.stat().st_size > 5e9
+    output = subprocess.run([sys.executable, "-c", READ, path], check=True, capture_output=True, text=True).stdout
+    messages, is_sorted, mebibytes = output.split()
+    assert (messages, is_sorted) == (str(10 * count), "True")
+    assert int(mebibytes) < 100
+    path.unlink()

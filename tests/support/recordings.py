@@ -4,7 +4,7 @@ Bytes of clouds come from structured arrays of numpy, so that they are independe
 """
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -225,26 +225,23 @@ def _quaternion(matrix: np.ndarray) -> Any:
 # ---- files -------------------------------------------------------------------------------------------------------
 
 
-def write_recording(path: Path, items: Sequence[Item], *, compressed: bool = False) -> Path:
+def write_recording(path: Path, items: Iterable[Item], *, compressed: bool = False) -> Path:
     """Write a recording, by the suffix of ``path``: .mcap, .db3, .bag, or a folder of ROS 2 (of mcap) without one.
 
     Items of a .bag have been made with ``ros1``.
     """
     if path.suffix == ".bag":
-        return _write_bag(path, items, compressed)
-    folder = path if not path.suffix else path.with_suffix("")
+        bag = rosbag1.Writer(path)
+        if compressed:
+            bag.set_compression(rosbag1.Writer.CompressionFormat.LZ4)
+        _write(bag, items, store(ros1=True), store(ros1=True).serialize_ros1)
+        return path
+    folder = path.with_suffix("")
     plugin = rosbag2.StoragePlugin.SQLITE3 if path.suffix == ".db3" else rosbag2.StoragePlugin.MCAP
     writer = rosbag2.Writer(folder, version=9, storage_plugin=plugin)
     if compressed:
         writer.set_compression(rosbag2.CompressionMode.STORAGE, rosbag2.CompressionFormat.ZSTD)
-    with writer:
-        connections = {
-            (topic, kind): writer.add_connection(topic, kind, typestore=store())
-            for topic, kind in dict.fromkeys((item.topic, item.type) for item in items)
-        }
-        for item in items:
-            data = store().serialize_cdr(item.message, item.type)
-            writer.write(connections[item.topic, item.type], item.time, data)
+    _write(writer, items, store(), store().serialize_cdr)
     if path.suffix:
         (folder / f"{folder.name}{path.suffix}").rename(path)
         (folder / "metadata.yaml").unlink()
@@ -252,17 +249,10 @@ def write_recording(path: Path, items: Sequence[Item], *, compressed: bool = Fal
     return path
 
 
-def _write_bag(path: Path, items: Sequence[Item], compressed: bool) -> Path:
-    types = store(ros1=True)
-    writer = rosbag1.Writer(path)
-    if compressed:
-        writer.set_compression(rosbag1.Writer.CompressionFormat.LZ4)
+def _write(writer: Any, items: Iterable[Item], types: Any, serialize: Callable[[Any, str], memoryview]) -> None:
+    connections: dict[tuple[str, str], Any] = {}
     with writer:
-        connections = {
-            (topic, kind): writer.add_connection(topic, kind, typestore=types)
-            for topic, kind in dict.fromkeys((item.topic, item.type) for item in items)
-        }
-        for item in items:
-            data = types.serialize_ros1(item.message, item.type)
-            writer.write(connections[item.topic, item.type], item.time, data)
-    return path
+        for topic, time, kind, message in items:
+            if (topic, kind) not in connections:
+                connections[topic, kind] = writer.add_connection(topic, kind, typestore=types)
+            writer.write(connections[topic, kind], time, serialize(message, kind))

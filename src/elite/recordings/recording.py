@@ -5,7 +5,6 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from operator import attrgetter
 from pathlib import Path
 from typing import Self
 
@@ -161,8 +160,9 @@ class Recording:
     ) -> Iterator[Message]:
         """Yield messages of any type as recorded; arguments as ``messages``."""
         chosen = self.topics if topics is None else tuple(topics)
-        sources = [file.messages(chosen, max(start, 0), min(stop, LAST)) for file in self._files]
-        return heapq.merge(*sources, key=attrgetter("time"))
+        first, after = max(start, 0), min(stop, LAST)
+        files = [(file.span.first, file.messages(chosen, first, after)) for file in self._files if file.span]
+        return _by_time(files)
 
     def decode(self, message: Message) -> Record | None:
         """Decode a message of ``raw_messages``; None for other types and for damaged ones, which become faults."""
@@ -175,6 +175,22 @@ class Recording:
             first = f"the first at {seconds(message.time)} ({error})"
             self._undecodable.setdefault(topic.key, _Undecodable(0, first)).count += 1
             return None
+
+
+def _by_time(files: Iterable[tuple[int, Iterator[Message]]]) -> Iterator[Message]:
+    """Merge the messages of files. A file is read from the time of its first message on, since each costs memory."""
+    queue: list[tuple[int, int, Message | None, Iterator[Message]]] = [
+        (first, i, None, messages) for i, (first, messages) in enumerate(files)
+    ]
+    heapq.heapify(queue)
+    while queue:
+        _, i, message, messages = queue[0]
+        if message is not None:
+            yield message
+        if (following := next(messages, None)) is None:
+            heapq.heappop(queue)
+        else:
+            heapq.heapreplace(queue, (following.time, i, following, messages))
 
 
 def _merged(files: Sequence[RecordedFile]) -> tuple[Topic, ...]:

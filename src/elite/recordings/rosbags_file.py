@@ -24,8 +24,8 @@ class RosbagsFile:
 
         self.path, self._ends = path, ""
         with ExitStack() as stack:
-            opened = stack.enter_context(_without_url_signs(path))
-            reader = rosbag1.Reader(opened) if path.suffix == ".bag" else rosbag2.Reader(opened)
+            opened = stack.enter_context(_path_for_rosbags(path))
+            reader = rosbag1.Reader(opened) if opened.suffix == ".bag" else rosbag2.Reader(opened)
             self._reader: Any = stack.enter_context(reader)
             self._close = stack.pop_all().close
         self._connections: dict[tuple[str, str, str], list[Any]] = defaultdict(list)
@@ -64,13 +64,17 @@ class RosbagsFile:
 
 
 @contextmanager
-def _without_url_signs(path: Path) -> Iterator[Path]:
-    """Path of the same file without ``?``, ``#`` and ``%``: rosbags passes it to SQLite as a part of a URL."""
-    if not set("?#%") & set(str(path)):
+def _path_for_rosbags(path: Path) -> Iterator[Path]:
+    """Path of the same recording with a suffix in lower case, none of a folder, and without ``?``, ``#`` and ``%``.
+
+    rosbags passes the path of a database to SQLite as a part of a URL.
+    """
+    suffix = "" if path.is_dir() else path.suffix.lower()
+    if path.suffix == suffix and not set("?#%") & set(str(path)):
         yield path
         return
     with TemporaryDirectory() as folder:
-        link = Path(folder) / f"recording{path.suffix}"
+        link = Path(folder) / f"recording{suffix}"
         link.symlink_to(path.absolute())
         yield link
 
