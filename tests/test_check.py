@@ -24,7 +24,6 @@ from elite.datasets.check import (
     sequence_advice,
     survey,
 )
-from elite.datasets.check.advice import nice_maximum
 from elite.datasets.check.alignment import Alignment, alignment, depth_edges, edge_points, shift_scores
 from elite.datasets.check.beam_pattern import azimuth_step, beam_of_points, matching_sensor
 from elite.datasets.check.camera_measures import CameraMeasures, CameraSurvey
@@ -33,6 +32,7 @@ from elite.datasets.check.orientation import axis_words, heading, length_unit, q
 from elite.datasets.check.pictures import DISTANCE
 from elite.datasets.check.scan_measures import duplicates, measure_scan, pooled
 from elite.datasets.check.trained import beam_advice
+from elite.datasets.doubts import full_scale
 from elite.datasets.formats import read_image
 from elite.datasets.input_guard import some_scans
 from elite.occlusion import points_in_view
@@ -309,10 +309,10 @@ def test_advice_on_sound_measures_is_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(240, "255"), (3, "255"), (4012, "4100"), (0.0113, "0.012"), (1.0, "1"), (65535, "66000")]
+    ("largest", "full"), [(240, 255), (3, 255), (4012, 4100), (0.0113, 0.012), (1.0, 1), (65535, 66000)]
 )
-def test_nice_maximum(value: float, text: str) -> None:
-    assert nice_maximum(value) == text
+def test_full_scale_is_that_of_a_byte_or_the_next_number_of_two_digits(largest: float, full: float) -> None:
+    assert full_scale(largest) == full
 
 
 def test_advice_on_a_match_near_chance_is_to_look_at_the_picture() -> None:

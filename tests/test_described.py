@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from elite.cli import main
 from elite.cli.scans import _loose_scans
-from elite.datasets import open_dataset, resolved_cameras, taxonomy_of
+from elite.datasets import formats, open_dataset, resolved_cameras, taxonomy_of
 from elite.datasets.described.poses import read_pose_table
 from elite.datasets.described.times import nearest_in_time, read_times
 from elite.errors import ConfigError, DataError, EliteError
@@ -96,6 +96,20 @@ def test_described_labels_of_a_field_and_dropped_points(root: Path) -> None:
     assert len(frame.scan) == len(stored) - 7
     np.testing.assert_array_equal(dataset.raw_labels(0), stored["class"][7:])
     assert dataset.count_points(0) == frame.scan.stored == len(stored)
+
+
+def test_described_label_file_with_instances_is_read_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, instance, read = open_dataset(root), 7 << 16, list[str]()
+    for i in range(len(plain)):
+        path = plain.label_path(i)
+        (plain.raw_labels(i).astype("<u4") + instance).tofile(path.with_suffix(".label"))
+    _describe(root, scans=TRAMS_YAML["scans"] | {"labels": "labels/*.label"})
+    read_part = formats.read_part
+    monkeypatch.setattr(formats, "read_part", lambda path, *given: read.append(path.suffix) or read_part(path, *given))
+    frame = open_dataset(root)[0]
+    np.testing.assert_array_equal(frame.labels, plain[0].labels)
+    assert {7} == set(frame.objects[frame.objects > 0] & 0xFFFF)
+    assert read == [".label"]
 
 
 def test_lifted_labels_have_the_length_of_files_with_dropped_points(root: Path) -> None:

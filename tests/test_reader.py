@@ -292,6 +292,9 @@ def test_unfinished_reader_is_refused_with_the_missing_parts(tmp_path: Path, mon
     monkeypatch.delattr(Unfinished, "sensor")
     with pytest.raises(ConfigError, match="Nameless: expected a reader with sensor, found none"):
         Nameless(tmp_path)
+    monkeypatch.delattr(Unfinished, "read_points")
+    with pytest.raises(ConfigError, match="Nameless: expected a reader with sensor and read_points, found none"):
+        Nameless(tmp_path)
 
 
 @pytest.mark.parametrize("names", [("..",), ("a/b",), ("",), ("a", "b", "a")])

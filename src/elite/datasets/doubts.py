@@ -3,6 +3,7 @@
 The settings are those of a sensor: of ``dataset.yaml``, ``sensor.yaml``, or the file of ``--sensor``.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -101,7 +102,7 @@ def out_of_range(remission: Float32[np.ndarray, "n"], trained: Quantiles = (0.0,
     if float((remission < low).mean()) > BEYOND:
         return f"{message} Give another 'intensity: {{field: NAME}}' for the sensor."
     if float((remission > high).mean()) > BEYOND:
-        return f"{message} {_division(_full_scale(remission) / high)}."
+        return f"{message} {_division(full_scale(_largest(remission)) / high)}."
     return None
 
 
@@ -118,7 +119,7 @@ def _other_unit(remission: Float32[np.ndarray, "n"], trained: Quantiles | None) 
     if trained is None:
         if float(remission.max()) >= DARKEST:
             return None
-        return f"expected remission in 0..1, found {_range(remission)}. {_division(_full_scale(remission))}."
+        return f"expected remission in 0..1, found {_range(remission)}. {_division(full_scale(_largest(remission)))}."
     usual, level = quantile(trained, LEVEL), remission_level(remission)
     if not is_other_unit(level, usual):
         return None
@@ -152,11 +153,21 @@ def _division(divisor: float) -> str:
     return f"Divide it by {divisor:g}, such as by 'intensity: {{max: {divisor:g}}}' for a sensor without a 'max'"
 
 
-def _full_scale(remission: Float32[np.ndarray, "n"]) -> float:
-    """Value that probably means a remission of 1: 255 of a byte, otherwise the largest usual value, of two digits."""
-    if 2 < float(remission.max()) <= 255:
+def _largest(remission: Float32[np.ndarray, "n"]) -> float:
+    """Value that almost no point exceeds; of bytes no point."""
+    top = float(remission.max())
+    return top if 2 < top <= 255 else float(np.quantile(remission, 0.999))
+
+
+def full_scale(largest: float) -> float:
+    """Value that probably means a remission of 1, from one that almost no point exceeds.
+
+    It is 255 of a byte, otherwise the next number of two digits.
+    """
+    if 2 < largest <= 255:
         return 255.0
-    return _two_digits(float(np.quantile(remission, 0.999)))
+    power = 10.0 ** (math.floor(math.log10(max(largest, 1e-6))) - 1)
+    return float(f"{math.ceil(round(largest / power, 6)) * power:.2g}")
 
 
 def _two_digits(value: float) -> float:

@@ -106,9 +106,12 @@ class Reader(Dataset):
     def list_frames(self) -> Iterable[FrameFiles]:
         """List all frames of the data set, each sequence in the order of time."""
 
-    @abstractmethod
     def read_points(self, i: int) -> ArrayLike:
-        """Read the points of a frame: (n, columns) numbers in the columns of ``sensor``."""
+        """Read the points of a frame: (n, columns) numbers in the columns of ``sensor``.
+
+        A subclass that replaces ``scan``, ``stored_points``, ``count_points`` and ``rings`` requires no such method.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def read_labels(self, i: int) -> ArrayLike:
@@ -117,6 +120,10 @@ class Reader(Dataset):
     def read_instances(self, i: int) -> ArrayLike | None:
         """Read the instance ids (0..65535) of the points of a frame, 0 = none; None without such ids."""
         return None
+
+    def read_labels_and_instances(self, i: int) -> tuple[ArrayLike, ArrayLike | None]:
+        """Read both at once. A method that reads a file with both of them once may replace this one."""
+        return self.read_labels(i), self.read_instances(i)
 
     def read_camera(self, i: int, camera: str) -> Camera:
         """Read a camera at the time of a frame. Its ``projection`` applies to the points of the file.
@@ -166,6 +173,8 @@ class Reader(Dataset):
     def _require_parts(self) -> None:
         """Raises ConfigError if the subclass lacks a part that is not a method of every reader."""
         missing = [name for name in ("taxonomy", "sensor") if not hasattr(self, name)]
+        if type(self).read_points is Reader.read_points and type(self).scan is Reader.scan:
+            missing.append("read_points")
         if self.cameras and type(self).read_camera is Reader.read_camera:
             missing.append("read_camera")
         if missing:
@@ -232,7 +241,8 @@ class Reader(Dataset):
             return read_point_labels(self, i)
         path = self.label_path(i)
         with damaged_files(path, "labels"):
-            labels, instances = np.asarray(self.read_labels(i)), self.read_instances(i)
+            labels, instances = self.read_labels_and_instances(i)
+            labels = np.asarray(labels)
             instances = np.zeros(labels.shape, np.uint16) if instances is None else np.asarray(instances)
         raw = point_ids(labels, path)
         return raw, instance_ids(instances, len(raw), path)

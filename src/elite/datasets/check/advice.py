@@ -1,6 +1,5 @@
 """Advice in words: deviations of a survey from the description of the data set."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ from elite.datasets.check.label_ids import foreign_ids
 from elite.datasets.check.orientation import axis_words, quarter_turn
 from elite.datasets.check.scan_measures import ScanMeasures
 from elite.datasets.check.survey import Survey
-from elite.datasets.doubts import AT_ORIGIN, BEYOND, DARKEST, is_other_height
+from elite.datasets.doubts import AT_ORIGIN, BEYOND, DARKEST, full_scale, is_other_height
 from elite.sensor import SensorSpec
 from elite.taxonomy import Taxonomy
 
@@ -99,7 +98,7 @@ def _remission(scans: ScanMeasures, sensor: SensorSpec) -> Iterator[Advice]:
     if scans.unusual > BEYOND or 0 < scans.bright < DARKEST:
         yield Advice(
             "remission",
-            f"{expected} Set 'intensity: {{max: {nice_maximum(bright)}}}' in the description of the sensor.",
+            f"{expected} Set 'intensity: {{max: {full_scale(bright):g}}}' in the description of the sensor.",
         )
     elif scans.remission[0] == scans.remission[-1]:
         yield Advice(
@@ -107,14 +106,6 @@ def _remission(scans: ScanMeasures, sensor: SensorSpec) -> Iterator[Advice]:
             f"{expected} All points are equal: name another field ('intensity: {{field: reflectivity}}').",
             is_certain=False,
         )
-
-
-def nice_maximum(value: float) -> str:
-    """Largest value of an intensity, from one that almost no point exceeds: 255, or the next two-digit number."""
-    if 2 < value <= 255:
-        return "255"
-    power = 10.0 ** (math.floor(math.log10(max(value, 1e-6))) - 1)
-    return f"{math.ceil(round(value / power, 6)) * power:g}"
 
 
 def _labels(survey: Survey, taxonomy: Taxonomy) -> Iterator[Advice]:

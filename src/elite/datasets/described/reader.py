@@ -130,9 +130,6 @@ class Described(Reader):
 
     # ---- scans and labels ----
 
-    def read_points(self, i: int) -> ArrayLike:
-        return read_points(self.scan_path(i), self.sensor)
-
     def stored_points(self, i: int) -> np.ndarray:
         return read_points(self.scan_path(i), self.sensor)
 
@@ -146,14 +143,16 @@ class Described(Reader):
         return read_rings(self.scan_path(i), self.sensor)
 
     def read_labels(self, i: int) -> ArrayLike:
-        return self._ids(i, self.label_path(i), self.description.scans.label_field)[0]
+        return self.read_labels_and_instances(i)[0]
 
-    def read_instances(self, i: int) -> ArrayLike | None:
+    def read_labels_and_instances(self, i: int) -> tuple[ArrayLike, ArrayLike | None]:
+        """Read both: a .label file has instances too, unless the description names other files for them."""
         scans = self.description.scans
-        if scans.instances is None:
-            return self._ids(i, self.label_path(i), scans.label_field)[1]
-        path = self._listings[self.ids[i].sequence].folder / scans.instances.replace("*", self.ids[i].name)
-        return self._ids(i, path, scans.instance_field)[0]
+        labels, instances = self._ids(i, self.label_path(i), scans.label_field)
+        if scans.instances is not None:
+            path = self._listings[self.ids[i].sequence].folder / scans.instances.replace("*", self.ids[i].name)
+            instances = self._ids(i, path, scans.instance_field)[0]
+        return labels, instances
 
     def _ids(self, i: int, path: Path, field: str | None) -> tuple[np.ndarray, np.ndarray | None]:
         if field is not None:
