@@ -1,10 +1,12 @@
 """Report of the data that a training run does not use."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 from elite.data.dataset import ScoringSet, TrainingSet
 from elite.datasets import Dataset
+from elite.errors import DataError
 from elite.formatting import sequence_list
 
 
@@ -44,8 +46,10 @@ def shared_scans(training: Dataset, scored: Dataset) -> Iterator[str]:
 def _without_labels(frames: Dataset, scored: ScoringSet | None) -> int:
     """Number of scans without labels, in the training sequences and in those of no split."""
     rest = frames.unselected({*frames.sequences, *(() if scored is None else scored.frames.sequences)})
-    others = [frames.select(replace(frames.selection, sequences=",".join(rest)))] if rest else []
-    return sum(len(part) - len(part.labelled()) for part in (frames, *others))
+    parts = [frames]
+    with suppress(DataError):  # the other sequences lack the selected frames
+        parts += [frames.select(replace(frames.selection, sequences=",".join(rest)))] if rest else []
+    return sum(len(part) - len(part.labelled()) for part in parts)
 
 
 def _unlabelled(frames: Dataset, used: list[int], kind: str) -> Iterator[str]:
