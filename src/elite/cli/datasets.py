@@ -75,7 +75,7 @@ def submit(args: Namespace) -> int:
     for line in report.missing:
         say(f"  {line}")
     if report.accepted:
-        say("complete: ready for the server")
+        say(f"complete: ready for the server{f' (classes of {report.classes})' if report.classes else ''}")
     else:
         say("NOT accepted by the server: the split is not complete")
     save_json(args, {"scans": report.scans, "points": report.points, "accepted": report.accepted})

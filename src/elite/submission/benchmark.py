@@ -36,8 +36,8 @@ class Benchmark(Protocol):
     optional: Sequence[str]
 
     @property
-    def taxonomy(self) -> Taxonomy:
-        """Classes of the predictions."""
+    def taxonomies(self) -> Sequence[Taxonomy]:
+        """Classes of the predictions; several if the server has a competition for each. They share their raw ids."""
         ...
 
     def open(self, data: Path, split: str) -> Dataset:

@@ -39,8 +39,8 @@ class NuScenesLidarseg(Benchmark):
     optional = ()
 
     @cached_property
-    def taxonomy(self) -> Taxonomy:
-        return load_taxonomy("nuscenes-lidarseg")
+    def taxonomies(self) -> Sequence[Taxonomy]:
+        return (load_taxonomy("nuscenes-lidarseg"),)
 
     def open(self, data: Path, split: str) -> Dataset:
         return NuScenes(data, split, cameras=())
@@ -57,10 +57,10 @@ class NuScenesLidarseg(Benchmark):
         return f"lidarseg/{split}/{frame_id.name}_lidarseg.bin"
 
     def encode(self, labels: UInt32[np.ndarray, "n"], source: Path) -> bytes:
-        return self.taxonomy.to_train(labels & 0xFFFF, source=source).tobytes()
+        return self.taxonomies[0].to_train(labels & 0xFFFF, source=source).tobytes()
 
     def label_fault(self, content: bytes) -> str | None:
-        labels, most = np.frombuffer(content, np.uint8), len(self.taxonomy) - 1
+        labels, most = np.frombuffer(content, np.uint8), len(self.taxonomies[0]) - 1
         wrong = np.unique(labels[(labels < 1) | (labels > most)])
         return f"expected a class of 1 to {most} for each point, found {wrong[:5].tolist()}" if len(wrong) else None
 

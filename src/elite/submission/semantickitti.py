@@ -1,4 +1,4 @@
-"""SemanticKITTI's single-scan benchmark.
+"""SemanticKITTI's single-scan and multi-scan benchmarks, whose submissions have the same files.
 
 The archive has explicit directory entries for sequences/, sequences/11/ .. sequences/21/ and their predictions/, one
 uint32 label per point for each scan of the test split, and optionally description.txt. The server also refuses archives
@@ -48,8 +48,8 @@ class SemanticKITTISegmentation(Benchmark):
     optional = ("description.txt",)
 
     @cached_property
-    def taxonomy(self) -> Taxonomy:
-        return load_taxonomy("semantickitti")
+    def taxonomies(self) -> Sequence[Taxonomy]:
+        return load_taxonomy("semantickitti"), load_taxonomy("semantickitti-multiscan")
 
     def open(self, data: Path, split: str) -> Dataset:
         return SemanticKITTI(data, split, cameras=())
@@ -72,7 +72,7 @@ class SemanticKITTISegmentation(Benchmark):
         return labels.tobytes()
 
     def label_fault(self, content: bytes) -> str | None:
-        unknown = self.taxonomy.unknown_raw_ids(np.frombuffer(content, "<u4") & 0xFFFF)
+        unknown = self.taxonomies[0].unknown_raw_ids(np.frombuffer(content, "<u4") & 0xFFFF)
         return f"expected raw label ids of SemanticKITTI, found {unknown[:5]}" if unknown else None
 
     def statements(self, split: str, inputs: Sequence[str]) -> Mapping[str, bytes]:

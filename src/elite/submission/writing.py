@@ -3,7 +3,7 @@
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -14,11 +14,12 @@ from elite.datasets.opening import recognise_format
 from elite.errors import ConfigError, DataError, OutputError, first_line
 from elite.files import SCAN_BYTES, atomic_file, open_regular, read_file
 from elite.formatting import sequence_list
-from elite.label_records import require_predicted_classes
+from elite.label_records import recorded_classes, require_predicted_classes
 from elite.layout import Layout
 from elite.submission.benchmark import LIDAR_ONLY, Benchmark
 from elite.submission.nuscenes import NuScenesLidarseg
 from elite.submission.semantickitti import SemanticKITTISegmentation
+from elite.taxonomy import Taxonomy
 
 BENCHMARKS: Mapping[str, Benchmark] = {"semantickitti": SemanticKITTISegmentation(), "nuscenes": NuScenesLidarseg()}
 
@@ -30,6 +31,7 @@ class SubmissionReport:
     Attributes:
         missing: scans of the split that the data set lacks (empty = complete).
         unused: present data that is not in the zip, one line for each kind.
+        classes: name of the taxonomy of the predictions that were written.
     """
 
     path: Path
@@ -37,6 +39,7 @@ class SubmissionReport:
     points: int
     missing: tuple[str, ...]
     unused: tuple[str, ...] = ()
+    classes: str = field(default="", compare=False)
 
     @property
     def accepted(self) -> bool:
@@ -92,7 +95,7 @@ def write_submission(
     split = _known_split(benchmark, split)
     statements = benchmark.statements(split, inputs)
     dataset, layout = benchmark.open(data, split), Layout(predictions)
-    require_predicted_classes(predictions, benchmark.taxonomy)
+    taxonomy = _predicted_taxonomy(predictions, benchmark)
     _require_complete(benchmark.missing(dataset, split), split, partial)
     with (
         atomic_file(out) as file,
@@ -103,7 +106,8 @@ def write_submission(
         for name, content in [*statements.items(), *_members(benchmark, dataset, split, layout)]:
             archive.writestr(_entry(name), content, zipfile.ZIP_DEFLATED)
     report = check_submission(out, data, format=format, split=split, partial=partial)
-    return replace(report, unused=(*report.unused, *_unused_predictions(layout, dataset)))
+    unused = (*report.unused, *_unused_predictions(layout, dataset))
+    return replace(report, unused=unused, classes=taxonomy.name)
 
 
 def check_submission(
@@ -132,6 +136,20 @@ def check_submission(
     missing = benchmark.missing(dataset, split)
     _require_complete(missing, split, partial)
     return SubmissionReport(path, len(expected), sum(expected.values()), missing, tuple(dataset.unused))
+
+
+def _predicted_taxonomy(predictions: Path, benchmark: Benchmark) -> Taxonomy:
+    """Classes of predictions by their record: those of the benchmark, by default its first ones.
+
+    Raises:
+        ConfigError: they are of others.
+    """
+    found = recorded_classes(predictions)
+    for taxonomy in benchmark.taxonomies:
+        if found is not None and found.matches(taxonomy):
+            return taxonomy
+    require_predicted_classes(predictions, benchmark.taxonomies[0])
+    return benchmark.taxonomies[0]
 
 
 def _known_split(benchmark: Benchmark, split: str | None) -> str:
