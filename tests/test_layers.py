@@ -24,7 +24,7 @@ LAYERS = (
     (
         *("training", "teacher_training", "evaluation", "pseudo_labels"),
         *("inference", "input_conversion", "test_time_augmentation", "latency", "streaming", "stream_summary"),
-        *("prediction_files", "prediction_formats"),
+        *("scan_crop", "prediction_files", "prediction_formats"),
     ),
     ("submission", "report", "viewer"),
     ("cli",),
@@ -49,6 +49,8 @@ SAME_LAYER = {
     ("teacher_training", "training"),  # one trainer, one schedule, one run lock
     ("inference", "test_time_augmentation"),
     ("inference", "input_conversion"),
+    ("inference", "scan_crop"),
+    ("scan_crop", "input_conversion"),
     ("prediction_files", "inference"),
     ("prediction_files", "prediction_formats"),
     ("latency", "prediction_files"),

@@ -51,7 +51,7 @@ def test_self_training_rotates_each_scan_about_z() -> None:
 def test_self_training_predictions_are_the_mean_softmax_of_views() -> None:
     points, seen = torch.randn(5, 3), []
 
-    def student(points: torch.Tensor, remission: torch.Tensor, index: torch.Tensor) -> Any:
+    def student(points: torch.Tensor, remission: torch.Tensor, index: torch.Tensor, age: None) -> Any:
         seen.append(points)
         return SimpleNamespace(logits=torch.cat([torch.full((5, 1), 9.0), points * 2], dim=1))
 

@@ -1,14 +1,13 @@
 """From a scan to labels. LiDAR only: no images, calibration or labels, and no optional packages."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, Int64
-from torch import Tensor
+from jaxtyping import Float32, Int64
 
 from elite.datasets.doubts import Kind
 from elite.datasets.input_guard import InputGuard, warn
@@ -16,25 +15,15 @@ from elite.device import pick_device
 from elite.errors import ConfigError, DataError
 from elite.geometry import farther_than, in_volume, nearest
 from elite.input_conversion import InputConversion, Intensity, conversion_for, require_scan
+from elite.scan_crop import ScanCrop, required_past
 from elite.sparse import Backend, resolve_backend
 from elite.student import SPVCNN, load_student
 from elite.student.engine import Engine, Precision, ScanGeometry
 from elite.taxonomy import IGNORE
 from elite.test_time_augmentation import ViewEnsemble, ViewLogits, VoteBy
-from elite.types import Scan, SegmentationResult
+from elite.types import PastPoints, Scan, SegmentationResult
 
 _VIEWS_PER_GPU_BATCH = 4  # on a CPU a batch takes longer than its scans one by one
-
-
-@dataclass(frozen=True)
-class ScanCrop:
-    """A checked scan, and its points inside the student's volume; ``source`` is its name in messages."""
-
-    source: object
-    all_points: Float32[np.ndarray, "n 3"]
-    inside: Bool[np.ndarray, "n"]
-    points: Float32[Tensor, "m 3"]
-    remission: Float32[Tensor, "m"]
 
 
 class Segmenter:
@@ -67,6 +56,7 @@ class Segmenter:
     Attributes:
         taxonomy: classes of the labels; ``taxonomy.names[label]`` is the name of one.
         sensor: LiDAR of the training scans.
+        past_scans: number of past scans whose points the student requires.
 
     Raises:
         ConfigError: a backend or a precision that is not available, invalid views, a negative ``fill_radius`` or
@@ -98,6 +88,7 @@ class Segmenter:
         self.precision = precision
         self.student = student.to(self.device).eval()
         self.taxonomy, self.sensor = student.taxonomy, student.sensor
+        self.past_scans = student.config.past_scans
         self.student.backend = resolve_backend(backend, self.device)
         self.engine = Engine(student, precision) if self.student.backend == "native" else None
         self.views_per_batch = 1 if self.device.type == "cpu" else _VIEWS_PER_GPU_BATCH
@@ -161,8 +152,9 @@ class Segmenter:
             without a return have label 0.
 
         Raises:
-            DataError: arrays of another shape, NaN or infinite numbers, or no point inside the volume. Also numbers so
-                large that the network overflows, and a doubtful scan if ``strict``.
+            DataError: arrays of another shape, NaN or infinite numbers, no point inside the volume, or no points of
+                past scans for a student that requires them. Also numbers so large that the network overflows, and a
+                doubtful scan if ``strict``.
         """
         if isinstance(points, Scan):
             if remission is not None:
@@ -176,14 +168,19 @@ class Segmenter:
         return self._label(points, remission, source)
 
     @torch.inference_mode()
-    def _label(self, points: np.ndarray, remission: np.ndarray, source: object) -> SegmentationResult:
-        crop = self.crop(points, remission, source)
+    def _label(
+        self, points: np.ndarray, remission: np.ndarray, source: object, past: PastPoints | None = None
+    ) -> SegmentationResult:
+        crop = self.crop(points, remission, source, past)
         each = (self.predict_views(views, self.prepare(views)) for views in self.views(crop))
         return self.combine(crop, chain.from_iterable(each))
 
     @torch.inference_mode()
     def logits(
-        self, points: Float32[np.ndarray, "n 3"], remission: Float32[np.ndarray, "n"]
+        self,
+        points: Float32[np.ndarray, "n 3"],
+        remission: Float32[np.ndarray, "n"],
+        past: PastPoints | None = None,
     ) -> Float32[np.ndarray, "n classes"]:
         """Compute the logits of every point, without test-time augmentation.
 
@@ -192,7 +189,7 @@ class Segmenter:
         Raises:
             DataError: as a call.
         """
-        crop = self.crop(points, remission)
+        crop = self.crop(points, remission, past=past)
         [(logits, row)] = self.predict_views([crop], self.prepare([crop]))
         inside = logits.float().cpu().numpy()[row]
         _check_finite(inside, crop)
@@ -200,16 +197,21 @@ class Segmenter:
 
     def segment(self, scan: Scan, source: object = "the scan") -> SegmentationResult:
         """Label the points of ``scan``, without those of its file that it lacks; errors as a call."""
-        return self._label(scan.points, scan.remission, source)
+        return self._label(scan.points, scan.remission, source, scan.past)
 
     # Steps of a call, separate for timing (elite.latency).
 
     def crop(
-        self, points: Float32[np.ndarray, "n 3"], remission: Float32[np.ndarray, "n"], source: object = "the scan"
+        self,
+        points: Float32[np.ndarray, "n 3"],
+        remission: Float32[np.ndarray, "n"],
+        source: object = "the scan",
+        past: PastPoints | None = None,
     ) -> ScanCrop:
         """Check all points, and select those inside the volume."""
         points, remission = require_scan(points, remission, source)
-        self.guard.examine(Scan(points, remission), source)
+        past = required_past(past, self.past_scans, source)
+        self.guard.examine(Scan(points, remission, past=past), source)
         points, remission = self.conversion.points(points), self.conversion.remission(remission)
         inside = in_volume(points, self.student.config.volume)
         if not inside.any():
@@ -219,7 +221,8 @@ class Segmenter:
                 "Convert them to metres in the sensor frame, x forward, z up."
             )
         selected = (array.compress(inside, axis=0) for array in (points, remission))  # 4 times as fast as array[inside]
-        return ScanCrop(source, points, inside, *map(torch.from_numpy, selected))
+        crop = ScanCrop(source, points, inside, *map(torch.from_numpy, selected))
+        return crop if past is None else crop.with_past(past, self.conversion, self.student.config.volume)
 
     def views(self, crop: ScanCrop) -> Iterator[list[ScanCrop]]:
         """Views of the scan, ``views_per_batch`` at a time."""
@@ -234,13 +237,15 @@ class Segmenter:
     def predict_views(self, views: Sequence[ScanCrop], prepared: ScanGeometry | None) -> list[ViewLogits]:
         """Logits of each view, predicted as one batch."""
         if self.engine is not None and prepared is not None:
-            logits, point_group = self.engine.logits(views[0].points, views[0].remission, prepared)
+            logits, point_group = self.engine.logits(views[0].points, views[0].remission, prepared, views[0].age)
             return [ViewLogits(logits, point_group.numpy())]
         points, remission = (torch.cat([getattr(view, name) for view in views]) for name in ("points", "remission"))
         lengths = [len(view.points) for view in views]
         batch_index = torch.arange(len(views)).repeat_interleave(torch.tensor(lengths))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            logits = self.student(*(t.to(self.device) for t in (points, remission, batch_index))).logits
+            ages = [view.age for view in views if view.age is not None]
+            inputs = (points, remission, batch_index, *([torch.cat(ages)] if ages else []))
+            logits = self.student(*(t.to(self.device) for t in inputs)).logits
         return [ViewLogits(part, np.arange(len(part))) for part in logits.split(lengths)]
 
     def combine(self, crop: ScanCrop, views: Iterable[ViewLogits]) -> SegmentationResult:
@@ -258,7 +263,7 @@ class Segmenter:
         )
         unfilled = self._unfilled(crop, nearest_inside)
         labels[unfilled], confidence[unfilled], group[unfilled] = IGNORE, 0, -1
-        outside, distinct = len(crop.inside) - len(crop.points), (probability.float().cpu().numpy(), group)
+        outside, distinct = int((~crop.inside).sum()), (probability.float().cpu().numpy(), group)
         return SegmentationResult(labels, confidence, self.taxonomy.names, outside, len(unfilled), distinct)
 
     def _unfilled(self, crop: ScanCrop, nearest_inside: Int64[np.ndarray, "n"]) -> Int64[np.ndarray, "k"]:

@@ -50,7 +50,7 @@ def dataset_jobs(dataset: Dataset, out: Path) -> list[PredictionJob]:
         PredictionJob(
             dataset.scan_path(i),
             layout.prediction(*dataset.ids[i]),
-            partial(dataset.scan, i),
+            partial(dataset.scan_with_past, i),
             partial(dataset.count_points, i),
             dataset.sensor,
         )
@@ -86,13 +86,17 @@ def same_output(job: PredictionJob, owner: Path) -> DataError:
 
 @dataclass
 class PredictionSummary:
-    """Number of scans by outcome, and number of their points: in all, outside the student's volume, without a label."""
+    """Number of scans by outcome, and number of their points: in all, outside the student's volume, without a label.
+
+    ``past_skipped`` is the number of past scans that could not be read.
+    """
 
     written: int = 0
     failed: int = 0
     points: int = 0
     outside: int = 0
     unfilled: int = 0
+    past_skipped: int = 0
 
     def outside_summary(self) -> str:
         """Line for the user with the share of points outside the volume, and the number of those without a label."""
@@ -128,6 +132,7 @@ def predict_files(
         summary.points += len(result.labels)
         summary.outside += result.outside
         summary.unfilled += result.unfilled
+        summary.past_skipped += len(scan.past.faults) if scan.past else 0
     return summary
 
 

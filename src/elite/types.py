@@ -19,6 +19,37 @@ from elite.lenses import Lens
 
 
 @dataclass(frozen=True)
+class PastPoints:
+    """Points of the scans before one, moved into its sensor frame by the poses.
+
+    Attributes:
+        points: metres.
+        remission: 0 to 1.
+        age: seconds before the scan, above 0.
+        longest_step: largest motion of the sensor between successive scans, in metres.
+        faults: (file, fault) of the past scans that could not be read, and are skipped.
+    """
+
+    points: Float32[np.ndarray, "n 3"]
+    remission: Float32[np.ndarray, "n"]
+    age: Float32[np.ndarray, "n"]
+    longest_step: float = 0.0
+    faults: tuple[tuple[str, str], ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def select(self, rows: Shaped[np.ndarray, "_"]) -> "PastPoints":
+        """Some of the points, by a mask or by indices."""
+        return replace(self, points=self.points[rows], remission=self.remission[rows], age=self.age[rows])
+
+    def concat(self, *others: "PastPoints") -> "PastPoints":
+        """These points, then those of ``others``."""
+        names = ("points", "remission", "age")
+        return replace(self, **{n: np.concatenate([getattr(part, n) for part in (self, *others)]) for n in names})
+
+
+@dataclass(frozen=True)
 class Scan:
     """One LiDAR sweep.
 
@@ -27,11 +58,13 @@ class Scan:
         remission: 0 to 1.
         kept: mask of the points of the file that these are; None = all. The others are beams without a return, or hit
             the vehicle itself, and have no answer.
+        past: points of the scans before it, for a student that requires them; None = not read.
     """
 
     points: Float32[np.ndarray, "n 3"]
     remission: Float32[np.ndarray, "n"]
     kept: Bool[np.ndarray, "stored"] | None = None
+    past: PastPoints | None = None
 
     def __len__(self) -> int:
         return len(self.points)
@@ -126,13 +159,16 @@ class View:
 class Sample:
     """One scan as input of the network: only points inside the volume, augmented for training.
 
+    Points of past scans follow those of the scan.
+
     Attributes:
-        labels: train ids of the points.
+        labels: train ids of the points; 0 for those of past scans.
         views: its images; empty without a teacher.
         faults: (frame, fault) of frames that were selected and could not be read.
         point_to_row: for scoring, the row of ``points`` that represents each point of the complete scan, the point
             itself or the nearest one inside the volume; None in training.
         ground_truth: for scoring, the label of each point of the complete scan; None in training.
+        age: seconds before the scan: 0 for its own points, more for those of past scans; None without past scans.
     """
 
     id: str
@@ -143,6 +179,7 @@ class Sample:
     point_to_row: Int64[np.ndarray, "all"] | None = None
     ground_truth: Int64[np.ndarray, "all"] | None = None
     faults: tuple[tuple[str, str], ...] = ()
+    age: Float32[np.ndarray, "n"] | None = None
 
 
 _MOST_NAMED = 3  # classes in the text of a result
@@ -218,10 +255,15 @@ class Batch(_Tensors):
     point_to_row: Int64[Tensor, "all"] | None = None
     ground_truth: Int64[Tensor, "all"] | None = None
     faults: tuple[tuple[str, str], ...] = ()
+    age: Float32[Tensor, "n"] | None = None
 
     @property
     def size(self) -> int:
         return len(self.ids)
+
+    def present(self, values: Shaped[Tensor, "n *c"]) -> Shaped[Tensor, "m *c"]:
+        """Values of the scans' own points among those of all points: without those of past scans."""
+        return values if self.age is None else values[self.age == 0]
 
 
 @dataclass(frozen=True)

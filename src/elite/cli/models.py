@@ -33,8 +33,8 @@ from elite.paths import expanded, require_existing
 from elite.terminal import notice, progress, say
 
 if TYPE_CHECKING:
+    from elite.inference import Segmenter
     from elite.prediction_files import PredictionJob
-    from elite.sensor import SensorSpec
 
 _TRAIN_SETTINGS = {
     "Run": ("out", "overwrite", "resume", "init", "init_classes", "epochs", "steps", "val_every", "seed"),
@@ -110,6 +110,7 @@ def evaluate(args: Namespace) -> int:
         made_with |= {name: getattr(args, name) for name, default in given.items() if getattr(args, name) != default}
         segmenter = load_segmenter(args.model, args, fill_radius=args.fill_radius)
         predict = by_segmenter(segmenter, dataset.taxonomy)
+        dataset = dataset.with_past_scans(segmenter.past_scans)
     result = run(dataset, predict, lambda items: progress(items, name="evaluate"))
     if not args.predictions:
         segmenter.guard.finish()
@@ -171,7 +172,7 @@ def predict(args: Namespace) -> int:
     from elite.prediction_files import predict_files
 
     segmenter = load_segmenter(args.model, args, fill_radius=args.fill_radius)
-    jobs = _jobs(args, segmenter.sensor)
+    jobs = _jobs(args, segmenter)
     make_folder(args.out)
     todo = [job for job in jobs if not (args.skip_existing and job.is_done())]
     _refuse_ground_truth(todo, args.out)
@@ -182,6 +183,8 @@ def predict(args: Namespace) -> int:
     say(f"{done.written} scans labelled in {args.out}, {kept} skipped, {done.failed} failed")
     if done.outside:
         say(done.outside_summary())
+    if done.past_skipped:
+        say(f"{done.past_skipped} past scans could not be read and were skipped")
     try:
         segmenter.guard.finish()
     except DataError as error:
@@ -205,11 +208,11 @@ def _predict_arguments(parser: Parser) -> None:
     add_compute(parser)
 
 
-def _jobs(args: Namespace, sensor: "SensorSpec") -> list["PredictionJob"]:
+def _jobs(args: Namespace, segmenter: "Segmenter") -> list["PredictionJob"]:
     """Pair the scans with their output files."""
     from elite.prediction_files import require_own_outputs
 
-    jobs = find_scans(args, sensor, args.out)
+    jobs = find_scans(args, segmenter, args.out)
     require_own_outputs(jobs)
     return [
         replace(

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from elite.datasets import Dataset
     from elite.inference import Segmenter
     from elite.prediction_files import PredictionJob
-    from elite.sensor import SensorSpec
 
 _OF_DATA_SETS = ("sequences", "frames", "format", "taxonomy")
 
@@ -37,18 +36,18 @@ def load_segmenter(model: Path, args: Namespace, **options: Any) -> "Segmenter":
     )
 
 
-def find_scans(args: Namespace, sensor: "SensorSpec", out: Path = Path()) -> list["PredictionJob"]:
-    """Find the scans of DATA, each with the file of its labels below the folder ``out``.
+def find_scans(args: Namespace, segmenter: "Segmenter", out: Path = Path()) -> list["PredictionJob"]:
+    """Find the scans of DATA as a student requires them, each with the file of its labels below the folder ``out``.
 
     Labels of a data set are sequences/SS/predictions/NAME.label. Those of loose scans are NAME.label.
 
     Args:
         args: options of ``add_scans``, ``add_selection`` and ``add_format``.
-        sensor: LiDAR of loose scans, unless --sensor is given.
+        segmenter: the student; the LiDAR of its training scans is that of loose scans, unless --sensor is given.
         out: folder of the labels.
 
     Raises:
-        ConfigError: options of a data set for loose scans.
+        ConfigError: options of a data set for loose scans, or loose scans for a student with past scans.
         DataError: no scan found.
     """
     from elite.datasets import is_dataset
@@ -60,7 +59,7 @@ def find_scans(args: Namespace, sensor: "SensorSpec", out: Path = Path()) -> lis
     if not others and (args.format or is_dataset(first)):
         dataset = open_data(first, args, sequences=args.sequences, frames=args.frames, cameras=())
         report_unused(dataset)
-        return dataset_jobs(dataset, out)
+        return dataset_jobs(dataset.with_past_scans(segmenter.past_scans), out)
     if given := [f"--{name}" for name in _OF_DATA_SETS if getattr(args, name)]:
         raise ConfigError(f"{', '.join(given)}: expected one data set, found loose scans. List the scans instead.")
     files = [f for path in args.data for f in (_loose_scans(path) if path.is_dir() else [path])]
@@ -69,8 +68,19 @@ def find_scans(args: Namespace, sensor: "SensorSpec", out: Path = Path()) -> lis
             f"{first}: expected scans ({', '.join(SUFFIXES)}) or a data set, found neither. Check the path, or "
             "give --format."
         )
-    sensor = sensor if args.sensor is None else load_sensor(args.sensor)
+    require_no_past(segmenter, "loose scans")
+    sensor = segmenter.sensor if args.sensor is None else load_sensor(args.sensor)
     return [file_job(file, out, sensor) for file in files]
+
+
+def require_no_past(segmenter: "Segmenter", found: str) -> None:
+    """Raises ConfigError for a student with past scans, since what was ``found`` has no poses."""
+    if segmenter.past_scans:
+        raise ConfigError(
+            f"MODEL: expected a data set with poses and times, since the student takes {segmenter.past_scans} past "
+            f"scans, found {found}. Describe the scans in a dataset.yaml with 'poses' and 'scans: {{times: ...}}' and "
+            "give that to elite predict, or use elite.ScanHistory in Python."
+        )
 
 
 def _loose_scans(folder: Path) -> list[Path]:

@@ -17,7 +17,7 @@ from elite.cli.arguments import (
 )
 from elite.cli.outputs import FAULTY, save_json
 from elite.cli.parser import Command, Flag, Parser, check_folder, count
-from elite.cli.scans import find_scans, load_segmenter
+from elite.cli.scans import find_scans, load_segmenter, require_no_past
 from elite.cli.viewing import add_window, live_window
 from elite.errors import ConfigError, DataError
 from elite.paths import expanded
@@ -36,7 +36,7 @@ def bench(args: Namespace) -> int:
     if args.threads is not None:
         torch.set_num_threads(args.threads)
     segmenter = load_segmenter(args.model, args)
-    jobs = find_scans(args, segmenter.sensor)
+    jobs = find_scans(args, segmenter)
     report = measure(segmenter, jobs, args.rounds, progress=lambda jobs: progress(jobs, name="bench"))
     say("\n".join(report.lines()))
     save_json(args, report.to_dict())
@@ -83,6 +83,7 @@ def stream(args: Namespace) -> int:
         say(line, error=True)
 
     segmenter = load_segmenter(args.model, args, fill_radius=args.fill_radius)
+    require_no_past(segmenter, "a folder of scans")
     sensor = segmenter.sensor if args.sensor is None else load_sensor(args.sensor)
     with live_window(args, segmenter.taxonomy, notify) if args.view else nullcontext(lambda job: None) as show:
         run = Stream(

@@ -42,6 +42,9 @@ class DataConfig:
         sensor: LiDAR of the scans, with their columns, axes and intensities: a packaged sensor (hdl-64e, hdl-32e,
             vlp-32c, os1-128), or a YAML file. Default: sensor.yaml of the data set, or that of the format. nuScenes
             accepts its own only.
+        past_scans: number of past scans whose points, moved by the poses, are further input of the student, with their
+            age in seconds (0 = off). It requires poses and times. Of nuScenes, scans between keyframes count. Only the
+            points of the scan itself are trained and scored.
         batch_size: scans per batch and process.
         workers: number of loader processes.
         timeout: longest wait for a batch, in seconds (0 = no limit). After it, the run ends and names the open files.
@@ -65,6 +68,7 @@ class DataConfig:
     format: str | None = field(default=None, metadata={"imports": True})
     taxonomy: str | None = None
     sensor: str | None = None
+    past_scans: int = 0
     batch_size: int = 4
     workers: int = 2
     timeout: float = 300.0
@@ -74,6 +78,7 @@ class DataConfig:
         require(0 < self.label_fraction <= 1, "data.label_fraction", "a share in (0, 1]", self.label_fraction)
         cameras = self.cameras_per_frame
         require(cameras is None or cameras >= 1, "data.cameras_per_frame", "at least 1", cameras)
+        require_at_least(0, self, "data.", "past_scans")
         require_loader(self)
 
 

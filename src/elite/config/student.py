@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from elite.config._checks import require, rises
+from elite.config._checks import require, require_at_least, rises
 
 _MAX_CHANNELS = 2**16
 _MAX_CLASSES = 2**8  # labels have eight bits
@@ -20,6 +20,7 @@ class StudentConfig:
         volume: low and high corner of the segmented box in the sensor frame, in metres.
         cells: number of cells of the stride-1 grid along x, y and z.
         classes: number of classes, including the ignored class 0.
+        past_scans: number of past scans whose points are further input, with their age; that of ``data.past_scans``.
     """
 
     channels: int = 64
@@ -27,6 +28,7 @@ class StudentConfig:
     volume: tuple[tuple[float, float, float], tuple[float, float, float]] = ((-50.0, -50.0, -4.0), (50.0, 50.0, 2.0))
     cells: tuple[int, int, int] = (1000, 1000, 60)
     classes: int = 20
+    past_scans: int = 0
 
     def __post_init__(self) -> None:
         is_even = 2 <= self.channels <= _MAX_CHANNELS and self.channels % 2 == 0
@@ -38,6 +40,7 @@ class StudentConfig:
         require(is_valid, "student.classes", f"2 to {_MAX_CLASSES}, including the ignored class 0", self.classes)
         is_valid = 1 <= min(self.cells) <= max(self.cells) <= MAX_CELLS
         require(is_valid, "student.cells", f"1 to {MAX_CELLS} along each axis", self.cells)
+        require_at_least(0, self, "student.", "past_scans")
         self._check_volume()
 
     def _check_volume(self) -> None:

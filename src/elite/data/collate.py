@@ -28,6 +28,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
         ),
         ground_truth=_cat_optional([s.ground_truth for s in samples]),
         faults=tuple(fault for s in samples for fault in s.faults),
+        age=_cat_optional([s.age for s in samples]),
     )
 
 

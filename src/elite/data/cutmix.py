@@ -17,7 +17,7 @@ from elite.data.augment import rotation_z
 from elite.geometry import Volume, in_volume
 from elite.sensor import load_sensor
 from elite.taxonomy import Taxonomy
-from elite.types import Scan
+from elite.types import PastPoints, Scan
 
 _MARGIN = 0.2  # m around an object without other points
 _AROUND = 0.5  # m around an object in which the height of the ground is measured
@@ -34,11 +34,15 @@ _BEHIND = 0.3  # m: least distance between an occluding and an occluded point
 
 @dataclass(frozen=True)
 class Cutout:
-    """Points of one object (sensor frame) and its train id."""
+    """Points of one object (sensor frame), its train id, and the points of past scans at its place.
+
+    The latter show whether the object has moved: they are its own points if it stood still.
+    """
 
     points: Float32[np.ndarray, "n 3"]
     remission: Float32[np.ndarray, "n"]
     label: int
+    past: PastPoints | None = None
 
     @property
     def labels(self) -> UInt8[np.ndarray, "n"]:
@@ -96,10 +100,20 @@ def _are_separated(a: Float[np.ndarray, "*k 4 2"], b: Float[np.ndarray, "*m 4 2"
 def extract_objects(scan: Scan, objects: UInt32[np.ndarray, "n"], min_points: int) -> list[Cutout]:
     """Extract the objects of a scan (class << 16 | instance, 0 = none) with at least ``min_points`` points."""
     return [
-        Cutout(scan.points[rows], scan.remission[rows], int(objects[rows[0]] >> 16))
+        Cutout(scan.points[rows], scan.remission[rows], int(objects[rows[0]] >> 16), _past_at(scan, rows))
         for rows in _rows_of_objects(objects)
         if len(rows) >= min_points
     ]
+
+
+def _past_at(scan: Scan, rows: Int64[np.ndarray, "n"]) -> PastPoints | None:
+    """Points of past scans in the box of an object."""
+    if scan.past is None:
+        return None
+    points, past = scan.points[rows], scan.past.points
+    low, high = points[:, 2].min(), points[:, 2].max()
+    past_in_height = np.flatnonzero((past[:, 2] >= low) & (past[:, 2] <= high))
+    return scan.past.select(past_in_height[footprint(points).contains(past[past_in_height], _MARGIN)])
 
 
 def _rows_of_objects(objects: UInt32[np.ndarray, "n"]) -> list[Int64[np.ndarray, "m"]]:
@@ -188,8 +202,16 @@ def _places(
         floor = _floor(points[near & ground, 2], suited[near & ground])
         if floor is None or not _is_free(place, floor, height, points[near], upright[near], occupied):
             continue
-        turned = cutout.points @ rotation_z(place.azimuth - base.azimuth)
-        yield replace(cutout, points=turned + np.array([0, 0, floor - lowest], np.float32))
+        yield _moved(cutout, place.azimuth - base.azimuth, floor - lowest)
+
+
+def _moved(cutout: Cutout, angle: float, lift: float) -> Cutout:
+    """Rotate an object about the sensor (rad), and lift it (m)."""
+    rotation, shift = rotation_z(angle), np.array([0, 0, lift], np.float32)
+    past = cutout.past
+    if past is not None:
+        past = replace(past, points=past.points @ rotation + shift)
+    return replace(cutout, points=cutout.points @ rotation + shift, past=past)
 
 
 def _floor(z: Float32[np.ndarray, "n"], suited: Bool[np.ndarray, "n"]) -> float | None:

@@ -85,7 +85,7 @@ class DataModule(BoundedLoading):
             labels=data.labels,
             cameras=cameras,
             derived=data.derived,
-        )
+        ).with_past_scans(data.past_scans)
         training_sequences = frames.sequences
         if data.unlabelled == "rest":
             frames = _with_rest(frames, data)
@@ -280,12 +280,14 @@ def _with_rest(frames: Frames, data: DataConfig) -> Frames:
     if data.val_sequences != "none":
         scored = _validation_frames(frames, data).sequences
     rest = frames.unselected({*frames.sequences, *scored})
-    return frames.select(replace(frames.selection, sequences=",".join([*frames.sequences, *rest])))
+    every = frames.select(replace(frames.selection, sequences=",".join([*frames.sequences, *rest])))
+    return every.with_past_scans(data.past_scans)
 
 
 def _validation_frames(training: Frames, data: DataConfig) -> Frames:
     try:
-        return training.select(Selection(data.val_sequences, data.val_frames, cameras=training.cameras))
+        selected = training.select(Selection(data.val_sequences, data.val_frames, cameras=training.cameras))
+        return selected.with_past_scans(data.past_scans)
     except DataError as error:
         raise DataError(f"validation: {error} {_OTHER_VALIDATION}") from error
 

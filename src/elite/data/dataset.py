@@ -1,6 +1,7 @@
 """Frames as samples: cropped to the volume, augmented for training, complete for scoring."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -22,7 +23,8 @@ from elite.datasets import Dataset
 from elite.datasets.dense_labels import DenseLabels
 from elite.errors import DataError
 from elite.geometry import Volume, in_volume, nearest
-from elite.types import Frame, Sample, View
+from elite.taxonomy import IGNORE
+from elite.types import Frame, PastPoints, Sample, Scan, View
 
 
 class TrainingSet(torch_data.Dataset[Sample]):
@@ -139,15 +141,22 @@ class TrainingSet(torch_data.Dataset[Sample]):
             pasted = self.paster.paste(i, self._sample_index(key), frame, labels, place_rng)
         rows = rows[~occluded(scan.points[rows], pasted, self.frames.sensor.beams)]
         points = np.concatenate([scan.points[rows], *(cutout.points for cutout in pasted)])
+        remission = np.concatenate([scan.remission[rows], *(cutout.remission for cutout in pasted)])
+        labels = np.concatenate([labels[rows], *(cutout.labels for cutout in pasted)]).astype(np.int64)
+        views = self._views(i, frame, rows, self._generator(RandomStream.IMAGES, key))
+        sample = with_past(Sample(frame.id, points, remission, labels, views), self._past(scan, pasted, key))
         if self.augment.enabled:
-            points = transform_points(points, self.augment, rng)
-        return Sample(
-            frame.id,
-            points,
-            np.concatenate([scan.remission[rows], *(cutout.remission for cutout in pasted)]),
-            np.concatenate([labels[rows], *(cutout.labels for cutout in pasted)]).astype(np.int64),
-            self._views(i, frame, rows, self._generator(RandomStream.IMAGES, key)),
-        )
+            return replace(sample, points=transform_points(sample.points, self.augment, rng))
+        return sample
+
+    def _past(self, scan: Scan, pasted: Sequence[Cutout], key: SampleKey) -> PastPoints | None:
+        """Points of past scans in the volume without dropped ones, and those of pasted objects."""
+        if scan.past is None:
+            return None
+        past = scan.past.select(in_volume(scan.past.points, self.volume))
+        if self.augment.enabled and len(past):
+            past = past.select(keep_points(len(past), self.augment.drop, self._generator(RandomStream.PAST, key)))
+        return past.concat(*(cutout.past for cutout in pasted if cutout.past is not None))
 
     def _cameras(self, i: int, key: SampleKey) -> tuple[str, ...]:
         """Cameras of a sample, in the order of the data set."""
@@ -217,7 +226,7 @@ class ScoringSet(torch_data.Dataset[Sample]):
         assert frame.labels is not None  # only labelled frames are part of the set
         keep = _inside(frame, self.volume)
         labels = frame.labels.astype(np.int64)
-        return Sample(
+        sample = Sample(
             frame.id,
             frame.scan.points[keep],
             frame.scan.remission[keep],
@@ -226,6 +235,26 @@ class ScoringSet(torch_data.Dataset[Sample]):
             point_to_row=nearest(frame.scan.points, keep),
             ground_truth=labels,
         )
+        past = frame.scan.past
+        if past is None:
+            return sample
+        if past.faults:
+            raise DataError(f"past scan of {frame.id}: {past.faults[0][1]}")
+        return with_past(sample, past.select(in_volume(past.points, self.volume)))
+
+
+def with_past(sample: Sample, past: PastPoints | None) -> Sample:
+    """Append the points of past scans, without labels: only the points of the scan itself are trained and scored."""
+    if past is None:
+        return sample
+    return replace(
+        sample,
+        points=np.concatenate([sample.points, past.points]),
+        remission=np.concatenate([sample.remission, past.remission]),
+        labels=np.pad(sample.labels, (0, len(past)), constant_values=IGNORE),
+        age=np.concatenate([np.zeros(len(sample.points), np.float32), past.age]),
+        faults=(*sample.faults, *past.faults),
+    )
 
 
 def _inside(frame: Frame, volume: Volume) -> Bool[np.ndarray, "n"]:

@@ -15,3 +15,4 @@ class RandomStream(IntEnum):
     IMAGES = 3  # crop and augmentation of the images
     OBJECTS = 4  # pasted objects
     CAMERAS = 5  # cameras of a sample
+    PAST = 6  # dropped points of past scans

@@ -18,7 +18,7 @@ def read_tolerantly(
 ) -> Sample:
     """Read the sample of a key, or of the next readable index of the same kind.
 
-    The sample names the damaged frames in its ``faults``.
+    The sample names the damaged frames in its ``faults``, before its own.
 
     Raises:
         DataError: more than ``tolerance`` frames in a row are damaged.
@@ -26,7 +26,8 @@ def read_tolerantly(
     faults: list[tuple[str, str]] = []
     while True:
         try:
-            return replace(read(key), faults=tuple(faults))
+            sample = read(key)
+            return replace(sample, faults=(*faults, *sample.faults))
         except DataError as error:
             if len(faults) >= tolerance:
                 raise

@@ -1,7 +1,8 @@
 """The Dataset protocol: all that the library requires of a data set, whatever its format."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, Self, runtime_checkable
 
@@ -10,6 +11,7 @@ from jaxtyping import Float32, Float64, Int64, Integer
 
 from elite.beams import Beams
 from elite.datasets.formats import read_image
+from elite.datasets.past_scans import PastScan, Timeline, past_points, pose_and_time, require_poses
 from elite.datasets.records import FrameId, FrameTimes, ImageRef, PointLabels, Selection
 from elite.layout import DenseFiles, Layout
 from elite.metrics import ScoreRule
@@ -36,6 +38,7 @@ class Dataset(Protocol):
         absent: sequences of a selected split that the data set lacks.
         stray_files: number of files among the scans that are not scans.
         unused: data that the reader skips, and files that it lacks, one line for each kind.
+        past_scans: number of past scans whose points frames have (``with_past_scans``).
     """
 
     taxonomy: Taxonomy
@@ -49,11 +52,26 @@ class Dataset(Protocol):
     absent: tuple[str, ...] = ()
     unused: Sequence[str] = ()
     stray_files: int = 0
+    past_scans: int = 0
+    _timeline: Timeline | None = None
 
     def select(self, selection: Selection) -> Self:
         """Return another part of the same data set."""
         other = copy(self)
+        other._timeline = None
         other._open(selection)
+        return other
+
+    def with_past_scans(self, count: int) -> Self:
+        """Return the same data set with the points of ``count`` past scans for each frame.
+
+        Raises:
+            ConfigError: a negative ``count``.
+            DataError: a sequence has no poses or no times.
+        """
+        require_poses(self, count)
+        other = copy(self)
+        other.past_scans = count
         return other
 
     def _open(self, selection: Selection) -> None:
@@ -67,6 +85,30 @@ class Dataset(Protocol):
     def scan(self, i: int) -> Scan:
         """Read the scan. Raises DataError if it is missing or damaged."""
         ...
+
+    def scan_with_past(self, i: int) -> Scan:
+        """Read the scan, with the points of its past scans if the data set has ``past_scans``.
+
+        Past scans that cannot be read are skipped and named in ``Scan.past.faults``.
+
+        Raises:
+            DataError: the scan is missing or damaged, or poses or times are.
+        """
+        scan = self.scan(i)
+        if not self.past_scans:
+            return scan
+        past = past_points(*pose_and_time(self, i), self.scans_before(i), f"scan {self.ids[i]}")
+        return replace(scan, past=past)
+
+    def scans_before(self, i: int) -> Iterable[PastScan]:
+        """Yield at most ``past_scans`` scans before a frame in its sequence, the latest first, selected or not.
+
+        Raises:
+            DataError: as ``pose`` and ``times``, or one of them is not known.
+        """
+        if self._timeline is None:
+            self._timeline = Timeline.of(self)
+        return self._timeline.before(self.ids[i], self.past_scans)
 
     def stored_points(self, i: int) -> Float32[np.ndarray, "n 4"]:
         """Read x y z remission of the scan (our axes, 0..1), NaN and infinite numbers too, and scans without points.
@@ -166,7 +208,7 @@ class Dataset(Protocol):
         Raises:
             DataError: a file is damaged, or a calibration is missing.
         """
-        scan, labels = self.scan(i), self.labels(i)
+        scan, labels = self.scan_with_past(i), self.labels(i)
         images = [image for image in self.images(i) if cameras is None or image.camera in cameras]
         return Frame(
             sequence=self.ids[i].sequence,

@@ -14,9 +14,9 @@ from jaxtyping import Float32
 from elite.datasets.surroundings import Ground
 from elite.geometry import Volume, in_volume, pinhole
 from elite.remission import Quantiles, quantile
-from elite.types import Camera, Scan
+from elite.types import Camera, PastPoints, Scan
 
-Kind = Literal["no-returns", "remission", "height", "axes", "volume"]
+Kind = Literal["no-returns", "remission", "height", "axes", "volume", "poses", "past scans"]
 
 FEWEST = 500  # points: fewer suffice neither for the ground nor for a range of remission
 _HEIGHT_TOLERANCE_M = 0.3  # metres; five real and 200 rendered scans lie within 0.1 m
@@ -28,6 +28,7 @@ LEVEL, _UNLIKE = 0.95, 8.0  # quantile of the remission, and factor between thos
 _SAMPLED = 10_000  # points: a quantile of all takes milliseconds
 _OUTSIDE = 0.5  # share of points outside the volume
 _ABOVE = 0.5  # metres: ground this far above the sensor means that z points down
+_LONGEST_STEP_M = 50.0  # metres between successive scans: half a volume
 _OFF_CENTRE = 0.2  # of the image's width and height
 
 
@@ -37,6 +38,20 @@ class Doubt:
 
     kind: Kind
     message: str
+
+
+def past_doubts(past: PastPoints | None) -> Iterator[Doubt]:
+    """Yield doubts if the sensor jumps between successive scans, or past scans cannot be read."""
+    if past is None:
+        return
+    if past.longest_step > _LONGEST_STEP_M:
+        yield Doubt(
+            "poses",
+            f"expected at most {_LONGEST_STEP_M:g} m between successive scans, found {past.longest_step:.4g} m by the "
+            "poses. Check that they are in metres and belong to these scans, and that no scans are missing.",
+        )
+    for _, fault in past.faults[:1]:
+        yield Doubt("past scans", f"expected its past scans, found {len(past.faults)} unreadable: {fault}")
 
 
 def volume_doubts(scan: Scan, volume: Volume) -> Iterator[Doubt]:

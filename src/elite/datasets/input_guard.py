@@ -12,7 +12,16 @@ from operator import call
 from typing import Any, get_args
 
 from elite.datasets.base import Dataset
-from elite.datasets.doubts import FEWEST, Doubt, Kind, ground_doubts, no_return_doubts, remission_doubts, volume_doubts
+from elite.datasets.doubts import (
+    FEWEST,
+    Doubt,
+    Kind,
+    ground_doubts,
+    no_return_doubts,
+    past_doubts,
+    remission_doubts,
+    volume_doubts,
+)
 from elite.datasets.surroundings import ground_plane, obstacles, sees_all_around
 from elite.errors import DataError
 from elite.geometry import Volume
@@ -111,12 +120,13 @@ def examine(
         remission: quantiles of the remission of the training scans; None = unknown.
         fit_ground: whether to examine the ground.
     """
+    past = past_doubts(scan.past)
     if not len(scan):
-        return Examination(())
+        return Examination(tuple(past))
     sensor = sensor or load_sensor("hdl-64e")
     if "remission" not in sensor.columns:
         remission = (0.0, 0.0)
-    found = [*([] if sensor.missing_returns else no_return_doubts(scan)), *remission_doubts(scan, remission)]
+    found = [*past, *([] if sensor.missing_returns else no_return_doubts(scan)), *remission_doubts(scan, remission)]
     if len(scan) < FEWEST:
         return Examination(tuple(found))
     found += volume_doubts(scan, volume)
@@ -205,6 +215,6 @@ def some_scans(frames: Dataset, positions: Sequence[int], read: Read = call) -> 
     """Yield some of the scans with their positions, evenly spaced, without damaged ones."""
     for position in positions[:: -(-len(positions) // _EXAMINED) or 1]:
         try:
-            yield position, read(partial(frames.scan, position))
+            yield position, read(partial(frames.scan_with_past, position))
         except DataError:
             continue

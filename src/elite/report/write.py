@@ -116,7 +116,7 @@ def report_run(
     return write_report(
         run,
         by_segmenter(segmenter, dataset.taxonomy),
-        dataset,
+        dataset.with_past_scans(segmenter.past_scans),
         frames=frames,
         load_teacher=lambda: _load_models(run, checkpoint, record, device),
     )
@@ -185,7 +185,8 @@ def report_evaluation(
     assert checkpoint is not None
     segmenter = Segmenter.load(checkpoint, device, report=notice, strict=strict)
     dataset = _open(data, format, taxonomy or segmenter.taxonomy, **scored)
-    return write_report(file, by_segmenter(segmenter, dataset.taxonomy), dataset, frames=frames)
+    frames_with_past = dataset.with_past_scans(segmenter.past_scans)
+    return write_report(file, by_segmenter(segmenter, dataset.taxonomy), frames_with_past, frames=frames)
 
 
 def _open(

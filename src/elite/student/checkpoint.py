@@ -36,7 +36,10 @@ def save_student(student: SPVCNN, path: Path) -> None:
     """
     tensors = {name: value.detach().cpu().contiguous() for name, value in student.state_dict().items()}
     # One entry, because safetensors writes several in any order.
-    about = {"config": plain(student.config), **domain_entries(student), "version": __version__}
+    settings = plain(student.config)
+    if not student.config.past_scans:
+        del settings["past_scans"]  # versions without past scans read the file too
+    about = {"config": settings, **domain_entries(student), "version": __version__}
     metadata = {FORMAT: json.dumps(about)}
     write_bytes(path, save(tensors, metadata))
 
@@ -174,7 +177,8 @@ def check_fit(config: StudentConfig, shapes: Mapping[str, Tensor], source: objec
     if faults:
         more = f" and {len(faults) - 1} more differences" if len(faults) > 1 else ""
         raise CheckpointError(
-            f"{source}: expected a student of {config.classes} classes and {config.channels} channels, found "
+            f"{source}: expected a student of {config.classes} classes, {config.channels} channels and "
+            f"{config.past_scans} past scans, found "
             f"{faults[0]}{more}. {remedy}."
         )
 

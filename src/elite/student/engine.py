@@ -29,6 +29,7 @@ from elite.sparse.native_conv import NativeKernelMap
 from elite.student.blocks import SLOPE, PointEncoder, ResidualBlock
 from elite.student.folding import FoldedLinear, Scaling
 from elite.student.native_layers import relu_of_stage_sums
+from elite.student.point_mlp import point_features
 from elite.student.spvcnn import SPVCNN
 
 Precision = Literal["fp32", "bf16"]
@@ -67,13 +68,17 @@ class Engine:
 
     @torch.inference_mode()
     def __call__(
-        self, points: Float32[Tensor, "n 3"], remission: Float32[Tensor, "n"]
+        self,
+        points: Float32[Tensor, "n 3"],
+        remission: Float32[Tensor, "n"],
+        age: Float32[Tensor, "n"] | None = None,
     ) -> tuple[Float32[Tensor, "k classes"], Int64[Tensor, "n"]]:
         """Return (group logits, group of each point) of one scan.
 
-        ``points`` are in metres, in the sensor frame, inside the student's volume.
+        ``points`` are in metres, in the sensor frame, inside the student's volume. ``age`` is for a student with past
+        scans.
         """
-        return self.logits(points, remission, self.prepare(points))
+        return self.logits(points, remission, self.prepare(points), age)
 
     @torch.inference_mode()
     def prepare(self, points: Float32[Tensor, "n 3"]) -> "ScanGeometry":
@@ -92,11 +97,15 @@ class Engine:
 
     @torch.inference_mode()
     def logits(
-        self, points: Float32[Tensor, "n 3"], remission: Float32[Tensor, "n"], prepared: "ScanGeometry"
+        self,
+        points: Float32[Tensor, "n 3"],
+        remission: Float32[Tensor, "n"],
+        prepared: "ScanGeometry",
+        age: Float32[Tensor, "n"] | None = None,
     ) -> tuple[Float32[Tensor, "k classes"], Int64[Tensor, "n"]]:
         """Return (group logits, group of each point)."""
         workspace, geometry = prepared.workspace, prepared.geometry
-        feats = self._voxel_features(points, remission, geometry.levels[0], workspace)  # (V, C)
+        feats = self._voxel_features(points, remission, age, geometry.levels[0], workspace)  # (V, C)
         voxels = [len(level) for level in geometry.levels[1:]]
         hidden = workspace.buffer("hidden", sum(voxels), 2 * feats.shape[1], dtype=torch.float32)  # (sum of W, H)
         for i, stage_hidden in enumerate(hidden.split(voxels)):
@@ -108,11 +117,26 @@ class Engine:
         self._idle.append(workspace)
         return logits, point_group
 
-    def _voxel_features(self, points: Tensor, remission: Tensor, level: Level, workspace: Workspace) -> Tensor:
-        means = PointMeanRows(voxel_points(points, remission, self.grid, level), self.hidden.weight, self.hidden.bias)
+    def _voxel_features(
+        self, points: Tensor, remission: Tensor, age: Tensor | None, level: Level, workspace: Workspace
+    ) -> Tensor:
         feats = workspace.buffer("feats", len(level), self.config.channels, dtype=self.dtype)
-        fused_chain(feats, means, [self.point_out])
+        if age is None:
+            inside = voxel_points(points, remission, self.grid, level)
+            fused_chain(feats, PointMeanRows(inside, self.hidden.weight, self.hidden.bias), [self.point_out])
+        else:
+            means = self._means_with_age(point_features(points, remission, self.grid, level, age), level, workspace)
+            fused_chain(feats, means.to(self.dtype), [self.point_out])
         return feats
+
+    def _means_with_age(self, features: Tensor, level: Level, workspace: Workspace) -> Tensor:
+        """Mean of the hidden rows of each voxel; the kernel of ``PointMeanRows`` has ten features."""
+        rows = workspace.buffer("point rows", len(features), self.config.channels, dtype=torch.float32)
+        fused_layer(rows, dense=features, dense_weight=self.hidden.weight, bias=self.hidden.bias, slope=0.0)
+        means = workspace.buffer("point means", len(level), self.config.channels, dtype=torch.float32)
+        members = level.points_by_voxel.members
+        pool(means, PooledRows(rows, members.offsets, members.columns.long(), total=level.points_by_voxel.sizes))
+        return means
 
 
 def _require_bf16(channels: int) -> None:

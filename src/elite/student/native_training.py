@@ -20,7 +20,7 @@ from elite.sparse.native_conv import NativeKernelMap, native_product
 from elite.student.blocks import SLOPE, PointEncoder, ResidualBlock, Stage
 from elite.student.native_layers import linear_leaky, multiply, pack_weight, relu_of_sum, voxel_means
 from elite.student.native_norm import BatchStatistics, batch_norm
-from elite.student.point_mlp import PointMLP
+from elite.student.point_mlp import PointMLP, point_features
 from elite.types import StageOutput, StudentOutput
 
 
@@ -45,11 +45,21 @@ def supports(student: nn.Module, points: Tensor, geometry: Geometry) -> bool:
 
 
 def point_mlp(
-    mlp: PointMLP, points: Float32[Tensor, "n 3"], remission: Float[Tensor, "n"], grid: Grid, level: Level
+    mlp: PointMLP,
+    points: Float32[Tensor, "n 3"],
+    remission: Float[Tensor, "n"],
+    grid: Grid,
+    level: Level,
+    age: Float32[Tensor, "n"] | None = None,
 ) -> Float32[Tensor, "v c"]:
-    """Compute ``mlp(points, remission, grid, level)``."""
-    inputs = voxel_points(points, remission, grid, level)
-    return linear_leaky(voxel_means(mlp.hidden, inputs), mlp.out.weight, mlp.out.bias)
+    """Compute ``mlp(points, remission, grid, level, age)``."""
+    if age is None:
+        means = voxel_means(mlp.hidden, voxel_points(points, remission, grid, level))
+    else:  # the kernel of ``voxel_means`` has ten features
+        features = point_features(points, remission.float(), grid, level, age)
+        hidden = linear_leaky(features, mlp.hidden.weight, mlp.hidden.bias, slope=0.0)
+        means = level.points_by_voxel.mean(hidden)
+    return linear_leaky(means, mlp.out.weight, mlp.out.bias)
 
 
 def from_voxels(

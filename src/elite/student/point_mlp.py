@@ -13,26 +13,40 @@ class PointMLP(nn.Module):
     """Ten input features per point -> one row per stride-1 voxel.
 
     The features: x, y, z, remission, offset to the mean of the voxel's points, offset to the voxel's low corner (the
-    published code calls it the centre). The mean is taken before the last Linear, which commutes with it.
+    published code calls it the centre). With past scans, the age of the point (s) is the eleventh. The mean is taken
+    before the last Linear, which commutes with it.
 
     Autocast is disabled here: at 50 m bfloat16 has steps of 0.25 m, more than a voxel.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, has_age: bool = False) -> None:
         super().__init__()
-        self.hidden = nn.Linear(POINT_FEATURES, channels)
+        self.hidden = nn.Linear(POINT_FEATURES + has_age, channels)
         self.out = nn.Linear(channels, channels)
 
     def forward(
-        self, points: Float32[Tensor, "n 3"], remission: Float[Tensor, "n"], grid: Grid, level: Level
+        self,
+        points: Float32[Tensor, "n 3"],
+        remission: Float[Tensor, "n"],
+        grid: Grid,
+        level: Level,
+        age: Float32[Tensor, "n"] | None = None,
     ) -> Float[Tensor, "v c"]:
         """Mean features of each voxel of ``level`` (stride 1), from points in metres in the sensor frame."""
         with torch.autocast(points.device.type, enabled=False):
-            return self._full_precision(points, remission, grid, level)
+            features = point_features(points, remission, grid, level, age)
+            return self.out(level.points_by_voxel.mean(torch.relu(self.hidden(features))))
 
-    def _full_precision(self, points: Tensor, remission: Tensor, grid: Grid, level: Level) -> Tensor:
-        by_voxel = level.points_by_voxel
-        to_mean = points - by_voxel.mean(points)[level.point_to_voxel]
-        to_corner = points - grid.corners(level.coords[:, 1:])[level.point_to_voxel]
-        features = torch.cat([points, remission[:, None], to_mean, to_corner], dim=1)  # (n, 10)
-        return self.out(by_voxel.mean(torch.relu(self.hidden(features))))
+
+def point_features(
+    points: Float32[Tensor, "n 3"],
+    remission: Float[Tensor, "n"],
+    grid: Grid,
+    level: Level,
+    age: Float32[Tensor, "n"] | None = None,
+) -> Float[Tensor, "n features"]:
+    """Input features of each point, as in ``PointMLP``."""
+    to_mean = points - level.points_by_voxel.mean(points)[level.point_to_voxel]
+    to_corner = points - grid.corners(level.coords[:, 1:])[level.point_to_voxel]
+    ages = [] if age is None else [age[:, None]]
+    return torch.cat([points, remission[:, None], to_mean, to_corner, *ages], dim=1)

@@ -37,12 +37,13 @@ class SPVCNN(nn.Module):
         volume: tuple[tuple[float, float, float], tuple[float, float, float]] = StudentConfig.volume,
         cells: tuple[int, int, int] = (1000, 1000, 60),
         classes: int = 20,
+        past_scans: int = 0,
         taxonomy: Taxonomy | None = None,
         sensor: SensorSpec | None = None,
         remission: Quantiles | None = None,
     ) -> None:
         super().__init__()
-        self.config = StudentConfig(channels=channels, strides=strides, volume=volume, cells=cells, classes=classes)
+        self.config = StudentConfig(channels, strides, volume, cells, classes, past_scans)
         self.taxonomy, self.sensor = taxonomy or default_taxonomy(classes), sensor or load_sensor("hdl-64e")
         self.remission = remission
         if len(self.taxonomy) != classes:
@@ -51,7 +52,7 @@ class SPVCNN(nn.Module):
                 f"one, found {classes}. Remove --student.classes."
             )
         self.grid = Grid(self.config.volume, self.config.cells)
-        self.point_mlp = PointMLP(channels)
+        self.point_mlp = PointMLP(channels, has_age=past_scans > 0)
         self.stages = nn.ModuleList(Stage(channels) for _ in strides[1:])
         self.classifier = nn.Sequential(
             nn.Linear(channels * len(self.stages), 2 * channels), nn.ReLU(), nn.Linear(2 * channels, classes)
@@ -69,7 +70,11 @@ class SPVCNN(nn.Module):
         return cls(**vars(config), taxonomy=taxonomy, sensor=sensor, remission=remission)
 
     def forward(
-        self, points: Float32[Tensor, "n 3"], remission: Float[Tensor, "n"], batch_index: Int64[Tensor, "n"]
+        self,
+        points: Float32[Tensor, "n 3"],
+        remission: Float[Tensor, "n"],
+        batch_index: Int64[Tensor, "n"],
+        age: Float32[Tensor, "n"] | None = None,
     ) -> StudentOutput:
         """Logits of every point, and the voxel features of each stage.
 
@@ -77,11 +82,13 @@ class SPVCNN(nn.Module):
             points: metres, in the sensor frame of their scan (x forward, y left, z up).
             remission: 0 to 1.
             batch_index: the scan of each point, 0, 1, ...
+            age: seconds before the scan, for a student with past scans.
         """
+        assert (age is not None) == (self.config.past_scans > 0), "points have an age if there are past scans"
         geometry = build_geometry(points, batch_index, self.grid, self.config.strides, self.backend)
         if not native_training.supports(self, points, geometry):
-            return self._from_voxels(self.point_mlp(points, remission, self.grid, geometry.levels[0]), geometry)
-        feats = native_training.point_mlp(self.point_mlp, points, remission, self.grid, geometry.levels[0])
+            return self._from_voxels(self.point_mlp(points, remission, self.grid, geometry.levels[0], age), geometry)
+        feats = native_training.point_mlp(self.point_mlp, points, remission, self.grid, geometry.levels[0], age)
         if torch.is_autocast_enabled("cpu"):  # the kernels multiply in float32 only
             return self._from_voxels(feats, geometry)
         return native_training.from_voxels(self.stages, self.classifier, feats, geometry)

@@ -1,10 +1,13 @@
-"""Transfer of a trained student to other classes."""
+"""Transfer of a trained student to other classes, or to past scans."""
 
 from dataclasses import replace
+
+from torch import nn
 
 from elite.student.spvcnn import SPVCNN
 from elite.taxonomy import IGNORE, Taxonomy
 
+_INPUT_WEIGHT = "point_mlp.hidden.weight"  # the only one with a column for each input feature
 OUTPUT_LAYER = "classifier.2"  # the only layer whose weights have a row for each class
 
 
@@ -34,5 +37,19 @@ def transfer_to(student: SPVCNN, taxonomy: Taxonomy) -> SPVCNN:
         rows = drawn[name].clone()
         rows[list(shared)] = weights[name][list(shared.values())]
         weights[name] = rows
+    result.load_state_dict(weights)
+    return result
+
+
+def with_past_scans(student: SPVCNN, count: int) -> SPVCNN:
+    """Return a student for ``count`` past scans with the weights of ``student``.
+
+    If that has no past scans, the weights of the age are 0: the student computes the same for points of any age.
+    """
+    config = replace(student.config, past_scans=count)
+    result = SPVCNN.from_config(config, student.taxonomy, student.sensor, student.remission)
+    weights = student.state_dict()
+    if not student.config.past_scans:
+        weights[_INPUT_WEIGHT] = nn.functional.pad(weights[_INPUT_WEIGHT], (0, 1))
     result.load_state_dict(weights)
     return result

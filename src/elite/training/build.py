@@ -12,7 +12,7 @@ from elite.losses import class_weights
 from elite.processes import is_first
 from elite.sensor import SensorSpec
 from elite.student import SPVCNN, load_student
-from elite.student.transfer import OUTPUT_LAYER, new_classes, transfer_to
+from elite.student.transfer import OUTPUT_LAYER, new_classes, transfer_to, with_past_scans
 from elite.taxonomy import Taxonomy, require_equal_taxonomies
 from elite.terminal import say
 from elite.training.distillation import Distillation
@@ -96,6 +96,10 @@ def initial_student(config: TrainConfig, taxonomy: Taxonomy, sensor: SensorSpec)
         student = transfer_to(student, taxonomy)
     remedy = "Give --init-classes match to keep all weights except those of classes with other names."
     require_equal_taxonomies(student.taxonomy, taxonomy, name, remedy)
+    if student.config.past_scans != config.student.past_scans > 0:
+        if is_first():
+            say(f"{name}: {_describe_past(student.config.past_scans, config.student.past_scans)}")
+        student = with_past_scans(student, config.student.past_scans)
     if student.config != config.student:
         raise ConfigError(
             f"{name}: expected a student of {config.student}, found {student.config}. Set the student.* keys to those "
@@ -111,6 +115,12 @@ def _describe_transfer(old: Taxonomy, new: Taxonomy) -> str:
     kept = [name for name in new.names if name not in fresh]
     text = f"{len(kept)} classes of {old.name} taken over ({', '.join(kept)})"
     return f"{text}; {len(fresh)} new ({', '.join(fresh)})" if fresh else text
+
+
+def _describe_past(old: int, new: int) -> str:
+    if old:
+        return f"a student with {old} past scans, trained further with {new}"
+    return f"a student without past scans, trained further with {new}: the weights of its new input, the age, are 0"
 
 
 def _require_trained_output(freeze: str, new: list[str]) -> None:

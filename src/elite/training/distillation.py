@@ -69,8 +69,8 @@ class Distillation(nn.Module):
         terms: dict[str, Tensor] = {}
         for i, (logits, stage) in enumerate(zip(voxel_logits, stages, strict=True)):
             labels = voxel_majority(
-                batch.labels,
-                stage.point_to_voxel,
+                batch.present(batch.labels),
+                batch.present(stage.point_to_voxel),
                 len(logits),
                 self.classes,
                 count_ignored=self.config.voxel_majority == "all",

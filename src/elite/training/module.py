@@ -74,12 +74,12 @@ class TrainingModule(nn.Module):
 
     def forward(self, batch: Batch) -> StepOutput:
         """Compute the loss terms of a training batch."""
-        output: StudentOutput = self.student(batch.points, batch.remission, batch.batch_index)
+        output: StudentOutput = self.student(batch.points, batch.remission, batch.batch_index, batch.age)
         return StepOutput(self.losses(output, batch), predicted_classes(output.logits))
 
     def losses(self, output: StudentOutput, batch: Batch) -> dict[str, Tensor]:
         """Weighted terms of the loss. Training minimises their sum."""
-        terms = self._supervised_terms(output, batch.labels)
+        terms = self._supervised_terms(output.logits, batch.labels)
         if self.distillation is not None:
             terms |= self.distillation(output, batch, self.class_weights)
         if self.average is not None and self.scheduled_steps >= self._self_training_start():
@@ -96,10 +96,10 @@ class TrainingModule(nn.Module):
         if self.average is not None:
             self.average.update_parameters(self.student)
 
-    def _supervised_terms(self, output: StudentOutput, labels: Int64[Tensor, "n"]) -> dict[str, Tensor]:
+    def _supervised_terms(self, logits: Float[Tensor, "n classes"], labels: Int64[Tensor, "n"]) -> dict[str, Tensor]:
         return {
-            "cross_entropy": cross_entropy(output.logits, labels, self.class_weights),
-            "lovasz": self.config.loss.lovasz * lovasz_softmax(output.logits, labels),
+            "cross_entropy": cross_entropy(logits, labels, self.class_weights),
+            "lovasz": self.config.loss.lovasz * lovasz_softmax(logits, labels),
         }
 
     def _self_training_start(self) -> float:
@@ -110,6 +110,7 @@ class TrainingModule(nn.Module):
         """Supervised terms against the average's confident predictions for unlabelled points."""
         settings = self.config.self_training
         probabilities = rotated_probabilities(average, batch, settings.views)
-        labels = select_pseudo_labels(probabilities, batch.labels, settings.confidence)
-        terms: Any = self._supervised_terms(output, labels)
+        logits, truth = batch.present(output.logits), batch.present(batch.labels)
+        labels = select_pseudo_labels(batch.present(probabilities), truth, settings.confidence)
+        terms: Any = self._supervised_terms(logits, labels)
         return {f"self_training/{name}": settings.weight * term for name, term in terms.items()}

@@ -79,7 +79,7 @@ def train(config: TrainConfig, *, progress: bool = True, on_step: OnStep | None 
         StoppedError: SIGTERM, SIGHUP, SIGUSR1 or SIGUSR2 arrived. A checkpoint to resume from has been saved.
         KeyboardInterrupt: SIGINT arrived. A checkpoint to resume from has been saved.
     """
-    run = _Run(with_grid(_with_classes(_with_cameras(_with_absolute_paths(config)))), progress, on_step)
+    run = _Run(with_grid(_with_inputs_and_classes(_with_cameras(_with_absolute_paths(config)))), progress, on_step)
     try:
         with run.stopping.listening(), RunLock(config.out, lock_path(config.out)) as lock:
             return run.execute(lock)
@@ -217,11 +217,11 @@ class _Run:
         return TrainingResult(best, self.files.last, self.files.best_score)
 
 
-def _with_classes(config: TrainConfig) -> TrainConfig:
-    """Settings with the number of classes of the data set.
+def _with_inputs_and_classes(config: TrainConfig) -> TrainConfig:
+    """Settings with the number of past scans and of classes of the data.
 
     Raises:
-        ConfigError: another number was set.
+        ConfigError: other numbers were set for the student.
     """
     data = config.data
     if data.root is None:
@@ -232,7 +232,13 @@ def _with_classes(config: TrainConfig) -> TrainConfig:
             f"student.classes: expected {len(taxonomy)}, the classes of {taxonomy.name} with the ignored one, found "
             f"{config.student.classes}. Remove --student.classes."
         )
-    return replace(config, student=replace(config.student, classes=len(taxonomy)))
+    past = data.past_scans
+    if config.student.past_scans not in (0, past):
+        raise ConfigError(
+            f"student.past_scans: expected {past}, as data.past_scans, found {config.student.past_scans}. Give "
+            "--data.past-scans only."
+        )
+    return replace(config, student=replace(config.student, classes=len(taxonomy), past_scans=past))
 
 
 def _with_cameras(config: TrainConfig) -> TrainConfig:

@@ -20,7 +20,7 @@ def rotated_probabilities(student: nn.Module, batch: Batch, views: int) -> Float
     total = torch.zeros((), device=batch.points.device)
     for _ in range(views):
         points = rotate_scans(batch.points, batch.batch_index, batch.size)
-        logits = student(points, batch.remission, batch.batch_index).logits
+        logits = student(points, batch.remission, batch.batch_index, batch.age).logits
         total = total + torch.softmax(logits[:, 1:].float(), dim=1)  # class 0 is never predicted
     return total / views
 

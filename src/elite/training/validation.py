@@ -57,7 +57,7 @@ class Validation:
         assert batch.point_to_row is not None
         assert batch.ground_truth is not None
         student: nn.Module = self.training.average or self.training.student
-        logits = student(batch.points, batch.remission, batch.batch_index).logits
+        logits = student(batch.points, batch.remission, batch.batch_index, batch.age).logits
         confusion.update(predicted_classes(logits)[batch.point_to_row], batch.ground_truth)
         return (~torch.isfinite(logits)).any()
 

@@ -30,10 +30,12 @@ class FramePredictor(Protocol):
     Attributes:
         taxonomy: classes of the predictions.
         is_saved: predictions are read from files, not computed.
+        past_scans: number of past scans that frames must have.
     """
 
     taxonomy: Taxonomy
     is_saved: bool
+    past_scans: int
 
     def __call__(self, frame: Frame) -> PointPrediction | None: ...
 
@@ -44,12 +46,12 @@ class StudentPredictor:
     is_saved = False
 
     def __init__(self, segmenter: Segmenter) -> None:
-        self.segmenter, self.taxonomy = segmenter, segmenter.taxonomy
+        self.segmenter, self.taxonomy, self.past_scans = segmenter, segmenter.taxonomy, segmenter.past_scans
 
     def __call__(self, frame: Frame) -> PointPrediction:
         scan = frame.scan
         if self.segmenter.ensemble.count == 1:
-            return PointPrediction.from_logits(self.segmenter.logits(scan.points, scan.remission))
+            return PointPrediction.from_logits(self.segmenter.logits(scan.points, scan.remission, scan.past))
         result = self.segmenter.segment(scan)
         return PointPrediction(result.labels, result.confidence)
 
@@ -57,7 +59,7 @@ class StudentPredictor:
 class SavedPredictions:
     """Reads predictions that ``elite predict`` wrote to a folder, with the raw ids of a taxonomy."""
 
-    is_saved = True
+    is_saved, past_scans = True, 0
 
     def __init__(self, folder: Path, taxonomy: Taxonomy) -> None:
         self.taxonomy = taxonomy

@@ -58,6 +58,8 @@ def open_data(
         dataset = dataset.select(replace(dataset.selection, cameras=dataset.available_cameras()))
     if predictions is not None:
         predictor = SavedPredictions(predictions, dataset.taxonomy)
+    if predictor is not None:
+        dataset = dataset.with_past_scans(predictor.past_scans)
     return DataSource(dataset, predictor, dense=_dense_folders(dataset, pseudo), teacher=teacher)
 
 

@@ -1,8 +1,9 @@
 """nuScenes with the labels of nuScenes-lidarseg."""
 
 from collections.abc import Collection, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64, UInt16, UInt32
@@ -14,6 +15,7 @@ from elite.datasets.nuscenes.folders import read_scene_names, table_folders
 from elite.datasets.nuscenes.splits import existing, select_scenes, splits
 from elite.datasets.nuscenes.table_cache import open_tables
 from elite.datasets.nuscenes.tables import CAMERAS, CHANNELS, Tables
+from elite.datasets.past_scans import PastScan
 from elite.datasets.point_label_files import read_point_labels
 from elite.datasets.records import FrameId, FrameTimes, ImageRef, PointLabels, Selection, object_ids
 from elite.datasets.scan_files import count_points, read_points, read_rings, read_scan
@@ -98,8 +100,7 @@ class NuScenes(Dataset):
             )
         self.root = expanded(root)
         self.layout = Layout((self.root / _DERIVED if derived is None else expanded(derived)).absolute())
-        if not 0 <= sweeps <= _MOST_SWEEPS:
-            raise ConfigError(f"sweeps: expected 0 to {_MOST_SWEEPS}, the limit of the challenge, found {sweeps}.")
+        _require_sweeps("sweeps", sweeps)
         self.sweeps, self.stray_files = sweeps, 0
         self._scenes = {folder.name: read_scene_names(folder) for folder in table_folders(self.root)}
         self._tables: dict[str, Tables] = {}
@@ -175,7 +176,7 @@ class NuScenes(Dataset):
 
     def scan(self, i: int) -> Scan:
         scan = read_scan(self.scan_path(i), self.sensor)
-        past = [self._moved(i, row) for row in self._past_rows(i)]
+        past = [self._moved(i, row) for row in self._past_rows(i, self.sweeps)]
         points, remission = zip((scan.points, scan.remission), *past, strict=True)
         return Scan(np.concatenate(points), np.concatenate(remission)) if past else scan
 
@@ -254,35 +255,61 @@ class NuScenes(Dataset):
 
     # ---- sweeps ----
 
+    def with_past_scans(self, count: int) -> Self:
+        _require_sweeps("past_scans", count)
+        if count and self.sweeps:
+            raise ConfigError(f"past_scans: expected sweeps 0, found {self.sweeps}. Give one of the two.")
+        return super().with_past_scans(count)
+
     def times(self, i: int) -> FrameTimes:
         keyframe = self._frames[i]
         seconds = keyframe.tables.keyframes.times[keyframe.row] / 1e6
         return FrameTimes(float(seconds[0]), {c: float(seconds[CHANNELS.index(c)]) for c in keyframe.cameras})
 
-    def _past_rows(self, i: int) -> range:
+    def scans_before(self, i: int) -> Iterator[PastScan]:
+        """Yield scans between keyframes too: 20 a second."""
+        tables = self._frames[i].tables
+        for row in reversed(self._past_rows(i, self.past_scans)):
+            path = self.root / _text(tables.scans.files[row])
+            pose = tables.pose_at(tables.scans, row) @ self.sensor.from_ours
+            yield PastScan(str(path), partial(self._read_sweep, path), pose, float(tables.scans.times[row]) / 1e6)
+
+    def _past_rows(self, i: int, count: int) -> range:
         """Rows of the scans before the keyframe, in its scene; the latest last."""
         tables, row = self._frames[i].tables, self._frames[i].row
         scene = tables.scene_of_frame[row]
         first, end = np.searchsorted(tables.scene_of_scan, [scene, scene + 1])
         now = first + np.searchsorted(tables.scans.times[first:end], tables.keyframes.times[row, 0])
-        return range(max(int(first), int(now) - self.sweeps), int(now))
+        return range(max(int(first), int(now) - count), int(now))
 
     def _moved(self, i: int, row: int) -> tuple[np.ndarray, np.ndarray]:
         """Points and remission of a scan between keyframes, in the frame of the keyframe."""
         scans = self._frames[i].tables.scans
-        path = self.root / _text(scans.files[row])
+        scan = self._read_sweep(self.root / _text(scans.files[row]))
+        move = poses.inverse(self.pose(i)) @ self._frames[i].tables.pose_at(scans, row) @ self.sensor.from_ours
+        points = scan.points @ move[:3, :3].T + move[:3, 3]
+        return points.astype(np.float32), scan.remission
+
+    def _read_sweep(self, path: Path) -> Scan:
+        """Read a scan between keyframes, without points of the car and missing returns."""
         if not path.exists():
             raise DataError(
-                f"{path}: expected a sweep, found none. Extract the archives of sweeps, or set sweeps to 0."
+                f"{path}: expected a sweep, found none. Extract the archives of sweeps, or set sweeps to 0 "
+                "(past_scans of a training)."
             )
         scan = read_scan(path, self.sensor)
         far = np.linalg.norm(scan.points, axis=1) > _NEAR
-        move = poses.inverse(self.pose(i)) @ self._frames[i].tables.pose_at(scans, row) @ self.sensor.from_ours
-        points = scan.points[far] @ move[:3, :3].T + move[:3, 3]
-        return points.astype(np.float32), scan.remission[far]
+        return Scan(scan.points[far], scan.remission[far])
 
     def _path(self, keyframe: _Keyframe, column: int) -> Path:
         return self.root / _text(keyframe.tables.keyframes.files[keyframe.row, column])
+
+
+def _require_sweeps(name: str, count: int) -> None:
+    if not 0 <= count <= _MOST_SWEEPS:
+        raise ConfigError(
+            f"{name}: expected 0 to {_MOST_SWEEPS}, the limit of the challenge, found {count}. Change the value."
+        )
 
 
 def _scene(keyframe: _Keyframe) -> str:

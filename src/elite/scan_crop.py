@@ -1,0 +1,55 @@
+"""A scan as input of a student: its points inside the volume, and those of the past scans that the student requires."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float32
+from torch import Tensor
+
+from elite.errors import DataError
+from elite.geometry import Volume, in_volume
+from elite.input_conversion import InputConversion, require_scan
+from elite.types import PastPoints
+
+
+@dataclass(frozen=True)
+class ScanCrop:
+    """A checked scan, and its points inside the student's volume; ``source`` is its name in messages.
+
+    Points of past scans follow those of the scan. ``age`` (s) is None without past scans.
+    """
+
+    source: object
+    all_points: Float32[np.ndarray, "n 3"]
+    inside: Bool[np.ndarray, "n"]
+    points: Float32[Tensor, "m 3"]
+    remission: Float32[Tensor, "m"]
+    age: Float32[Tensor, "m"] | None = None
+
+    def with_past(self, past: PastPoints, conversion: InputConversion, volume: Volume) -> "ScanCrop":
+        """Append the points of past scans inside the volume."""
+        points = conversion.points(past.points)
+        remission = conversion.remission(past.remission) if len(past) else past.remission
+        inside = in_volume(points, volume)
+        of_past = (torch.from_numpy(values.compress(inside, axis=0)) for values in (points, remission, past.age))
+        own = (self.points, self.remission, torch.zeros(len(self.points)))
+        points, remission, age = (torch.cat(pair) for pair in zip(own, of_past, strict=True))
+        return replace(self, points=points, remission=remission, age=age)
+
+
+def required_past(past: PastPoints | None, count: int, source: object) -> PastPoints | None:
+    """Points of past scans for a student that takes ``count`` of them; None if it takes none.
+
+    Raises:
+        DataError: there are none, or they are not finite.
+    """
+    if count == 0:
+        return None
+    if past is None:
+        raise DataError(
+            f"{source}: expected the points of {count} past scans, which the student requires, found only the scan. "
+            "Give a data set with poses, or in Python the scans of elite.ScanHistory."
+        )
+    require_scan(past.points, past.remission, f"past scans of {source}")
+    return past
