@@ -30,6 +30,7 @@ from tests.support.recordings import (
     Item,
     cloud,
     cloud_item,
+    odometry_item,
     random_points,
     store,
     write_recording,
