@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from mcap.writer import CompressionType, IndexType, Writer
 from rosbags import rosbag2

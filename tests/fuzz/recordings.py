@@ -22,7 +22,6 @@ from elite.recordings import (
 from elite.recordings.serialization import decode_record
 from tests.fuzz.files import changed, put, remembered
 from tests.support.recordings import (
-    LAYOUTS,
     START,
     camera_info_item,
     cloud,
@@ -41,15 +40,14 @@ _HEAD, _FIELD = struct.Struct("<IIBIIB"), struct.Struct("<IBIB")
 
 def make_clouds(folder: Path) -> list[Path]:
     """Clouds in the encodings of both ROS versions, and others whose steps, offsets and sizes are hit more often."""
-    paths = []
-    for i, layout in enumerate(LAYOUTS):
-        height, padding = (2, 3) if i % 3 else (1, 0)
-        record = cloud(layout, random_points(layout, _POINTS), height=height, big_endian=i > 4, row_padding=padding)
-        encoding = ROS1 if i % 4 else CDR
-        paths.append(put(folder / f"{layout}.packed", _packed(record)))
-        if i % 2 == 0:
-            paths.append(put(folder / f"{layout}.{encoding}", encode_cloud(record, encoding)))
-    return remembered(*paths)
+    records = [
+        cloud("velodyne", random_points("velodyne", _POINTS), height=2, row_padding=3),
+        cloud("ouster", random_points("ouster", _POINTS)),
+        cloud("every type", random_points("every type", _POINTS), height=3, big_endian=True),
+    ]
+    paths = [put(folder / f"{i}.packed", _packed(record)) for i, record in enumerate(records)]
+    encoded = [put(folder / f"a.{encoding}", encode_cloud(records[0], encoding)) for encoding in (CDR, ROS1)]
+    return remembered(*paths, *encoded)
 
 
 def use_clouds(folder: Path) -> None:
