@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,11 +27,12 @@ from elite.datasets.check import (
 )
 from elite.datasets.check.alignment import Alignment, alignment, depth_edges, edge_points, shift_scores
 from elite.datasets.check.beam_pattern import azimuth_step, beam_of_points, matching_sensor
-from elite.datasets.check.camera_measures import CameraMeasures, CameraSurvey
+from elite.datasets.check.camera_measures import CameraMeasures, CameraSurvey, motion_at
 from elite.datasets.check.label_ids import foreign_ids, likely_taxonomy, raised_ground
 from elite.datasets.check.orientation import axis_words, heading, length_unit, quarter_turn, upright
 from elite.datasets.check.pictures import DISTANCE
 from elite.datasets.check.scan_measures import duplicates, measure_scan, pooled
+from elite.datasets.check.time_offset import TimeOffset
 from elite.datasets.check.trained import beam_advice
 from elite.datasets.doubts import full_scale
 from elite.datasets.formats import read_image
@@ -231,16 +233,64 @@ def test_alignment_of_a_rotated_calibration_finds_the_rotation(degrees: float) -
     assert found.sigmas(found.best_score) - found.sigmas(found.near_score) > 1
 
 
-def test_camera_survey_finds_the_time_of_the_image() -> None:
-    """A vehicle at 3 m/s along x; the image was taken 0.2 s after the stated time."""
-    cameras, velocity = CameraSurvey(), np.array([3.0, 0, 0, 0, 0, 0])
-    before = street(ahead=0.2 * 3)
-    cameras.add(before, depth_edges(before), LEFT, photograph(), velocity)
-    found = cameras.finish(1, 1, [0.01, 0.03])
-    assert found.best_offset == pytest.approx(0.2)
+SPEED = np.array([3.0, 0, 0, 0, 0, 0])  # m/s along x
+
+
+def timed(late: float) -> CameraMeasures:
+    """Measures of four images that were taken ``late`` seconds after their stated times."""
+    cameras, image = CameraSurvey(), photograph()
+    before = street(ahead=late * SPEED[0])
+    weight = depth_edges(before)
+    for _ in range(4):
+        cameras.add(before, weight, LEFT, image, SPEED)
+    return cameras.finish(4, 4, [0.01, 0.03])
+
+
+@pytest.mark.parametrize("late", [-0.1, 0.04, 0.2])
+def test_camera_survey_finds_the_time_of_the_images(late: float) -> None:
+    found = timed(late)
+    assert found.offset is not None
+    assert found.offset.best == pytest.approx(late, abs=0.01)
+    assert found.offset.low - 0.01 <= late <= found.offset.high + 0.01
     assert (found.gaps, found.looks) == ((0.01, 0.02, 0.03), pytest.approx(90))
-    message = advise(Survey(cameras={"left": found}), HDL_32E, KITTI)[0].message
-    assert "match best about 0.20 s later. Add +0.20 s" in message
+
+
+OFFSETS = {
+    "late": (TimeOffset(0.041, 0.036, 0.046, 0.78, 0.66, ()), r"41 ms later \(± 5 ms\)\. Add 0\.041 to"),
+    "early": (TimeOffset(-0.1, -0.1005, -0.0995, 0.78, 0.66, ()), r"100 ms earlier \(± 1 ms\)\. Add -0\.100 to"),
+    "by little": (TimeOffset(0.015, 0.014, 0.016, 0.78, 0.66, ()), None),
+    "not determined": (TimeOffset(0.1, -0.1, 0.2, 0.78, 0.66, ()), None),
+    "not clearly": (TimeOffset(0.1, 0.09, 0.11, 0.67, 0.66, ()), None),
+    "rather turned": (TimeOffset(0.1, 0.09, 0.11, 0.70, 0.66, ()), None),
+}
+
+
+@pytest.mark.parametrize("case", OFFSETS)
+def test_advice_on_the_time_of_images_requires_a_clear_offset(case: str) -> None:
+    offset, expected = OFFSETS[case]
+    turned = 0.72 if case == "rather turned" else 0.66
+    camera = CameraMeasures(4, 4, alignment=Alignment(900, 0.66, 0.58, 0.02, (1.0, 0.0), turned, 0.66), offset=offset)
+    found = [a.message for a in advise(Survey(cameras={"left": camera}), HDL_32E, KITTI) if a.kind == "times"]
+    assert len(found) == (expected is not None)
+    assert all(re.search(expected, message) for message in found if expected)
+
+
+def test_images_at_their_stated_times_have_no_offset() -> None:
+    found = timed(0.0)
+    assert found.offset is not None
+    assert found.offset.best == pytest.approx(0, abs=0.01)
+    assert advise(Survey(cameras={"left": found}), HDL_32E, KITTI) == []
+
+
+def test_offset_of_images_without_edges_is_not_determined() -> None:
+    """Noise has edges everywhere, so that the best time is one of chance."""
+    cameras, rng = CameraSurvey(), np.random.default_rng(0)
+    for _ in range(4):
+        noise = rng.integers(0, 256, (240, 480, 3), np.uint8)
+        cameras.add(STREET, depth_edges(STREET), LEFT, noise, SPEED)
+    found = cameras.finish(4, 4, ())
+    assert found.offset is not None
+    assert not found.offset.is_determined
 
 
 # ---- label ids ----------------------------------------------------------------------------------------------------
@@ -417,7 +467,7 @@ def test_check_with_a_student_names_the_options_of_the_guard(
     assert len(result["student"]["remission"]) == 33
     changes = result["verdict"]["changes"]
     assert len(changes) == (expected is not None)
-    assert all(expected in line and line.startswith("own.safetensors: ") for line in changes)
+    assert all(expected in line and line.startswith("predict with own.safetensors: ") for line in changes)
     if change == "rescaled intensities":
         assert "or --intensity quantile" in changes[0]
     assert main([*words, "--strict"]) == (expected is not None)
@@ -447,6 +497,17 @@ def test_check_names_the_sequence_that_differs_from_the_others(change: str, tmp_
     messages = [advice.message for advice in sequence_advice(check(open_dataset(root, cameras=())))]
     assert len(messages) == (expected is not None)
     assert all(expected in message for message in messages)
+
+
+def test_judge_takes_a_doubt_about_few_scans_for_a_look() -> None:
+    """A slope is not a mounting."""
+    reports = [SequenceReport(name, np.zeros(2), scans=scans) for name, scans in (("a", 2), ("b", 1))]
+    reports[1].doubt("height", "b/0.bin: expected the ground elsewhere")
+    found = judge(reports, [], 0)
+    assert found.is_ready
+    assert found.looks == ("b/0.bin: expected the ground elsewhere (in 1 of 3 scans)",)
+    reports[0].doubts["height"] = (1, "a/1.bin: expected the ground elsewhere")
+    assert judge(reports, [], 0).changes == ("a/1.bin: expected the ground elsewhere",)
 
 
 # ---- large data sets ------------------------------------------------------------------------------------------------
@@ -486,7 +547,9 @@ def test_survey_of_real_frames_is_ready(real_data: Path) -> None:
     assert advise(found, dataset.sensor, dataset.taxonomy) == []
     assert found.scans is not None
     assert found.scans.beams == 64
-    assert found.cameras["image_3"].best_offset == 0
+    offset = found.cameras["image_3"].offset
+    assert offset is not None
+    assert abs(offset.best) < 0.02
 
 
 @pytest.mark.slow
@@ -502,3 +565,19 @@ def test_alignment_of_real_frames_finds_a_planted_rotation(real_data: Path, degr
     assert found is not None
     assert found.best[0] == pytest.approx(degrees, abs=0.75)
     assert found.sigmas(found.best_score) - found.sigmas(found.near_score) > 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("late", [-1, 1])
+def test_time_of_real_frames_finds_the_images_of_the_next_ones(real_data: Path, late: int) -> None:
+    """Frames are 0.104 s apart. Their scans match at 0.8 of the distance of their poses, and so do the images."""
+    dataset = open_dataset(real_data / "semantickitti", cameras=("image_3",))
+    cameras = CameraSurvey()
+    for i in range(max(0, -late), len(dataset) - max(0, late)):
+        points, (camera,), (image,) = dataset.scan(i).points, dataset.frame_cameras(i), dataset.images(i + late)
+        cameras.add(points, depth_edges(points), camera, read_image(image.path), motion_at(dataset, i))
+    found = cameras.finish(4, 4, ())
+    assert found.offset is not None
+    assert found.offset.best == pytest.approx(0.083 * late, abs=0.01)
+    (advice,) = advise(Survey(cameras={"image_3": found}), dataset.sensor, dataset.taxonomy)
+    assert "earlier" in advice.message if late < 0 else "later" in advice.message

@@ -12,6 +12,7 @@ from elite.datasets.check.label_ids import foreign_ids
 from elite.datasets.check.orientation import axis_words, quarter_turn
 from elite.datasets.check.scan_measures import ScanMeasures
 from elite.datasets.check.survey import Survey
+from elite.datasets.check.time_offset import TimeOffset
 from elite.datasets.doubts import AT_ORIGIN, BEYOND, DARKEST, full_scale, is_other_height
 from elite.sensor import SensorSpec
 from elite.taxonomy import Taxonomy
@@ -21,7 +22,7 @@ _DUPLICATES = 0.02  # share of points
 _TILT = 6.0  # degrees
 _BEAMS, _STEP = 0.15, 0.15  # relative deviations
 _CHANCE, _CLEAR, _BETTER = 2.0, 2.5, 0.8  # standard deviations of the scores of shifted projections
-_OFFSET_S = 0.1
+_OFFSET_S = 0.02
 _FEWEST_EDGES = 50
 
 
@@ -140,13 +141,14 @@ def _camera(name: str, camera: CameraMeasures) -> Iterator[Advice]:
     found = camera.alignment
     if found is None or found.points < _FEWEST_EDGES:
         return
-    best, offset = found.sigmas(found.best_score), camera.best_offset
-    if offset is not None and abs(offset) >= _OFFSET_S and _is_later(found, camera, offset):
-        when = "later" if offset > 0 else "earlier"
+    best, offset = found.sigmas(found.best_score), camera.offset
+    if offset is not None and _is_at_another_time(found, offset):
+        when = "later" if offset.best > 0 else "earlier"
         yield Advice(
             "times",
             f"cameras.{name}: expected images at their stated times, found that they match best "
-            f"about {abs(offset):.2f} s {when}. Add {offset:+.2f} s to the times of the images, or check the clocks.",
+            f"{1000 * abs(offset.best):.0f} ms {when} (± {1000 * offset.uncertainty:.0f} ms). Add {offset.best:.3f} to "
+            "the 'time_offset' of the camera in dataset.yaml (default 0), or correct the times.",
         )
     elif best >= _CLEAR and best - found.sigmas(found.near_score) >= _BETTER:
         yield Advice(
@@ -164,11 +166,12 @@ def _camera(name: str, camera: CameraMeasures) -> Iterator[Advice]:
         )
 
 
-def _is_later(found: Alignment, camera: CameraMeasures, offset: float) -> bool:
+def _is_at_another_time(found: Alignment, offset: TimeOffset) -> bool:
     """Whether another time matches clearly better than the stated one, and than another direction."""
-    score = camera.offsets[offset]
-    gained = found.sigmas(score) - found.sigmas(camera.offsets[0.0])
-    return found.sigmas(score) >= _CLEAR and gained >= _BETTER and score >= found.near_score
+    score = found.sigmas(offset.best_score)
+    is_clear = score >= _CLEAR and score - found.sigmas(offset.stated_score) >= _BETTER
+    is_other = max(offset.low, -offset.high) > 0 and abs(offset.best) >= _OFFSET_S
+    return offset.is_determined and is_other and is_clear and offset.best_score >= found.best_score
 
 
 def _shift(best: tuple[float, float]) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Bool, Float, Float32, UInt8
 from scipy import ndimage
 
 from elite.datasets.check.beam_pattern import angles
@@ -137,19 +137,23 @@ def shift_scores(edges: EdgePoints, camera: Camera) -> Float[np.ndarray, "shifts
     return np.array([[_score(edges, uv + np.array([du, dv])) for du in pixels] for dv in pixels])
 
 
-def score(edges: EdgePoints, camera: Camera) -> float:
-    """Mean edge strength at the points; NaN with fewer than 20 points in the image."""
-    return _score(edges, project(edges.points, camera)[0])
-
-
 def _score(edges: EdgePoints, uv: Float[np.ndarray, "m 2"]) -> float:
+    strength, inside = strength_at(edges, uv)
+    if inside.sum() < _FEWEST:
+        return float("nan")
+    return float(np.average(strength[inside], weights=edges.weight[inside]))
+
+
+def strength_at(
+    edges: EdgePoints, uv: Float[np.ndarray, "m 2"]
+) -> tuple[Float[np.ndarray, "m"], Bool[np.ndarray, "m"]]:
+    """Edge strength at pixels of the image, and whether they are inside; 0 outside."""
     column, row = np.floor(uv / edges.scale).T
     rows, columns = edges.strength.shape
     inside = (column >= 0) & (column < columns) & (row >= 0) & (row < rows)
-    if inside.sum() < _FEWEST:
-        return float("nan")
-    strength = edges.strength[row[inside].astype(np.int64), column[inside].astype(np.int64)]
-    return float(np.average(strength, weights=edges.weight[inside]))
+    strength = np.zeros(len(uv))
+    strength[inside] = edges.strength[row[inside].astype(np.int64), column[inside].astype(np.int64)]
+    return strength, inside
 
 
 def _shifts() -> Float[np.ndarray, "shifts"]:

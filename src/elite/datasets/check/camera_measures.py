@@ -1,7 +1,7 @@
 """Measures of a camera over some frames: the gaps of times, the points in its images, and the alignment."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,12 +10,12 @@ from scipy.spatial.transform import Rotation
 
 from elite.config import plain
 from elite.datasets.base import Dataset
-from elite.datasets.check.alignment import Alignment, EdgePoints, alignment, edge_points, score, shift_scores
+from elite.datasets.check.alignment import Alignment, alignment, edge_points, shift_scores
+from elite.datasets.check.time_offset import TimeOffset, offset_sums, time_offset
 from elite.errors import DataError
 from elite.geometry import in_image, pinhole, project
 from elite.types import Camera
 
-OFFSETS_S = tuple(k / 20 for k in range(-6, 7))
 _LONGEST_S = 1.0  # between the poses that give the motion at a scan
 _SLOWEST_MPS = 1.0  # slower vehicles hardly move in 0.3 s
 
@@ -31,7 +31,7 @@ class CameraMeasures:
         looks: direction of its axis, in degrees to the left of x.
         share: of the points that are in its image.
         alignment: None = not measurable.
-        offsets: score by seconds that the images are assumed to be later than stated; empty without times and motion.
+        offset: delay of the images against their stated times; None without times and motion, or without outlines.
     """
 
     images: int
@@ -40,15 +40,10 @@ class CameraMeasures:
     looks: float | None = None
     share: float | None = None
     alignment: Alignment | None = None
-    offsets: Mapping[float, float] = field(default_factory=dict)
+    offset: TimeOffset | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        return plain(self) | {"offsets": {f"{offset:+.2f}": value for offset, value in self.offsets.items()}}
-
-    @property
-    def best_offset(self) -> float | None:
-        """Offset of the largest score (s)."""
-        return max(self.offsets, key=self.offsets.__getitem__) if self.offsets else None
+        return plain(self) | {"offset": None if self.offset is None else self.offset.to_dict()}
 
 
 class CameraSurvey:
@@ -57,7 +52,7 @@ class CameraSurvey:
     def __init__(self) -> None:
         self._shares: list[float] = []
         self._shifts: list[Float[np.ndarray, "shifts shifts"]] = []
-        self._offsets: list[list[float]] = []
+        self._offsets: list[Float[np.ndarray, "parts offsets 2"]] = []
         self._looks: list[float] = []
         self._points = 0
 
@@ -76,11 +71,10 @@ class CameraSurvey:
         self._points += len(edges.points)
         self._shifts.append(shift_scores(edges, camera))
         if velocity is not None:
-            self._offsets.append([score(_moved(edges, velocity, offset), camera) for offset in OFFSETS_S])
+            self._offsets.append(offset_sums(edges, camera, velocity))
 
     def finish(self, images: int, frames: int, gaps: Sequence[float]) -> CameraMeasures:
         """Return the measures; ``gaps`` are the times of the images after their scans (s)."""
-        offsets = [row for row in self._offsets if np.isfinite(row).all()]
         return CameraMeasures(
             images,
             frames,
@@ -88,7 +82,7 @@ class CameraSurvey:
             self._looks[0] if self._looks else None,
             float(np.mean(self._shares)) if self._shares else None,
             alignment(self._shifts, self._points),
-            dict(zip(OFFSETS_S, np.mean(offsets, axis=0).tolist(), strict=True)) if offsets else {},
+            time_offset(self._offsets),
         )
 
 
@@ -103,27 +97,31 @@ def motion_at(dataset: Dataset, i: int) -> Float64[np.ndarray, "6"] | None:
 
     None without poses and times of a neighbouring scan, or of a vehicle that hardly moves.
     """
-    near = [
-        k for k in (i - 1, i, i + 1) if 0 <= k < len(dataset) and dataset.ids[k].sequence == dataset.ids[i].sequence
-    ]
+    known = [_timed_pose(dataset, k, dataset.ids[i].sequence) for k in (i - 1, i, i + 1)]
+    for before, after in ((known[0], known[2]), (known[1], known[2]), (known[0], known[1])):
+        if before is not None and after is not None and 0 < after[0] - before[0] < _LONGEST_S:
+            velocity = rates(before[1], after[1], after[0] - before[0])
+            return velocity if np.linalg.norm(velocity[:3]) > _SLOWEST_MPS else None
+    return None
+
+
+def rates(
+    before: Float64[np.ndarray, "4 4"], after: Float64[np.ndarray, "4 4"], seconds: float
+) -> Float64[np.ndarray, "6"]:
+    """Velocity (m/s) and rotation vector per second (rad/s) in the sensor frame, from two poses T_world_sensor."""
+    change = np.linalg.inv(before) @ after
+    return np.concatenate([change[:3, 3], Rotation.from_matrix(change[:3, :3]).as_rotvec()]) / seconds
+
+
+def _timed_pose(dataset: Dataset, i: int, sequence: str) -> tuple[float, Float64[np.ndarray, "4 4"]] | None:
+    """Time and pose of a scan; None if they are not known, or if the sequence has no such scan."""
+    if not 0 <= i < len(dataset) or dataset.ids[i].sequence != sequence:
+        return None
     try:
-        known = [(dataset.times(k), dataset.pose(k)) for k in near]
+        times, pose = dataset.times(i), dataset.pose(i)
     except DataError:
         return None
-    ends = [(times.scan, pose) for times, pose in known if times is not None and pose is not None]
-    if len(ends) < 2 or not 0 < ends[-1][0] - ends[0][0] < _LONGEST_S:
-        return None
-    (start, first), (end, last) = ends[0], ends[-1]
-    change = np.linalg.inv(first) @ last
-    rates = np.concatenate([change[:3, 3], Rotation.from_matrix(change[:3, :3]).as_rotvec()]) / (end - start)
-    return rates if np.linalg.norm(rates[:3]) > _SLOWEST_MPS else None
-
-
-def _moved(edges: EdgePoints, velocity: Float64[np.ndarray, "6"], seconds: float) -> EdgePoints:
-    """Points in the frame of the sensor after so many seconds."""
-    turn = Rotation.from_rotvec(velocity[3:] * seconds)
-    points = turn.inv().apply(edges.points - velocity[:3] * seconds)
-    return EdgePoints(points.astype(np.float32), edges.weight, edges.strength, edges.scale)
+    return None if times is None or pose is None else (times.scan, pose)
 
 
 def time_gaps(dataset: Dataset, frames: Iterable[int]) -> dict[str, list[float]]:

@@ -75,13 +75,13 @@ def _stated_beams(sensor: SensorSpec) -> str:
 
 _CAMERA_HEAD = (
     *("camera", "images", "after scan (ms)", "looks left (degrees)", "points in image"),
-    *("alignment (chance)", "best shift (degrees)", "best time (s)"),
+    *("alignment (chance)", "best shift (degrees)", "best time (ms)"),
 )
 
 
 def _camera_row(name: str, camera: CameraMeasures) -> tuple[str, ...]:
     low, middle, high = (f"{1000 * gap:.0f}" for gap in camera.gaps or (0.0, 0.0, 0.0))
-    found = camera.alignment
+    found, offset = camera.alignment, camera.offset
     return (
         name,
         f"{camera.images:,} of {camera.frames:,}",
@@ -90,7 +90,7 @@ def _camera_row(name: str, camera: CameraMeasures) -> tuple[str, ...]:
         _UNKNOWN if camera.share is None else f"{camera.share:.1%}",
         f"{found.score:.2f} ({found.chance:.2f} ± {found.spread:.2f})" if found else _UNKNOWN,
         f"{found.best[0]:+.2f} right, {found.best[1]:+.2f} down" if found else _UNKNOWN,
-        _number(camera.best_offset, "{:+.2f}"),
+        f"{1000 * offset.best:+.0f} ± {1000 * offset.uncertainty:.0f}" if offset and offset.is_determined else _UNKNOWN,
     )
 
 

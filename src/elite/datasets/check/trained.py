@@ -50,13 +50,15 @@ def trained_advice(
     """
     if _TURNED & set(reported):
         return []
-    found: dict[str, str] = {}
+    found: dict[str, list[str]] = {}
+    count = 0
     for _, scan in some_scans(dataset, range(len(dataset))):
+        count += 1
         for doubt in examine(scan, trained.volume, sensor=trained.sensor, remission=trained.remission).doubts:
-            found.setdefault(doubt.kind, doubt.message)
+            found.setdefault(doubt.kind, []).append(doubt.message)
     advice = [
-        Advice(f"trained {kind}", f"{trained.name}: {message}")
-        for kind, message in found.items()
+        Advice(f"trained {kind}", f"predict with {trained.name}: {messages[0]}", is_certain=2 * len(messages) > count)
+        for kind, messages in found.items()
         if kind in _OF_THE_STUDENT and (kind == "height" or kind not in reported)
     ]
     return [*advice, *([] if scans is None else beam_advice(scans, trained))]
@@ -68,9 +70,9 @@ def beam_advice(scans: ScanMeasures, trained: TrainedInput) -> Iterator[Advice]:
     if scans.beams is not None and is_other_number(round(scans.beams), len(elevations)):
         yield Advice(
             "trained beams",
-            f"{trained.name}: expected {len(elevations)} beams from {elevations[0]:.1f} to {elevations[-1]:.1f} "
-            f"degrees, as in the training scans, found {scans.beams:.0f} from {scans.lowest:.1f} to "
-            f"{scans.highest:.1f} degrees. No setting converts them: score the student on labelled scans of this "
+            f"predict with {trained.name}: expected {len(elevations)} beams from {elevations[0]:.1f} to "
+            f"{elevations[-1]:.1f} degrees, as in the training scans, found {scans.beams:.0f} from {scans.lowest:.1f} "
+            f"to {scans.highest:.1f} degrees. No setting converts them: score the student on labelled scans of this "
             "sensor with 'elite evaluate'.",
             is_certain=False,
         )

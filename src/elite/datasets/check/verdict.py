@@ -43,13 +43,23 @@ class Verdict:
 
 
 def judge(reports: Sequence[SequenceReport], advice: Sequence[Advice], faults: int) -> Verdict:
-    """Combine the advice with the doubtful properties of single scans that it does not cover."""
+    """Combine the advice with the doubtful properties of single scans that it does not cover.
+
+    Those of most scans are to be changed. The others may be a matter of the place, such as a slope.
+    """
     covered = {kind for a in advice for kind in {a.kind} | _COVERED.get(a.kind, set())}
-    doubts: dict[str, str] = {}
+    scans = sum(report.scans for report in reports)
+    doubts: dict[str, tuple[int, str]] = {}
     for report in reports:
-        found = {kind: message for kind, (_, message) in report.doubts.items()}
-        found |= {doubt.kind: f"sequence {report.sequence}: {doubt.message}" for doubt in report.votes.doubts()}
-        doubts = found | doubts
-    certain = [a.message for a in advice if a.is_certain]
-    certain += [message for kind, message in doubts.items() if kind not in covered]
-    return Verdict(faults, tuple(certain), tuple(a.message for a in advice if not a.is_certain))
+        for kind, (frames, message) in report.doubts.items():
+            before, first = doubts.get(kind, (0, message))
+            doubts[kind] = before + frames, first
+        for doubt in report.votes.doubts():
+            doubts[doubt.kind] = scans, f"sequence {report.sequence}: {doubt.message}"
+    changes, looks = ([a.message for a in advice if a.is_certain is certain] for certain in (True, False))
+    for kind, (frames, message) in doubts.items():
+        if kind not in covered and 2 * frames > scans:
+            changes.append(message)
+        elif kind not in covered:
+            looks.append(f"{message} (in {frames} of {scans} scans)")
+    return Verdict(faults, tuple(changes), tuple(looks))
