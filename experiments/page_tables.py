@@ -186,6 +186,14 @@ LIFTED_LABELS = {
     "mIoU": "miou",
     "accuracy": "accuracy",
 }
+SILENT_INPUTS = {
+    "scans": "input",
+    "version without input guard": "first",
+    "without a setting": "miou",
+    "message": "report",
+    "setting": "setting",
+    "with it": "set_miou",
+}
 VIEWS = {"views": "views", "n": "n", "softmax": "softmax", "logits": "logits", "released": "released"}
 
 
@@ -246,6 +254,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "label-budget-tuning": _tuning,
     "lifted-labels": partial(_whole_file, "lifted_labels", LIFTED_LABELS),
     "few-real": partial(_whole_file, "few_real", FEW_REAL),
+    "silent-inputs": partial(_whole_file, "silent_inputs", SILENT_INPUTS),
     "teacher-probe": partial(_whole_file, "teacher_probe", PROBE),
     "weak-teachers": partial(_whole_file, "weak_teachers", WEAK_TEACHERS),
     "teacher-accuracy": partial(_whole_file, "teacher_accuracy", TEACHER_ACCURACY),
