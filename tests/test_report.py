@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor, nn
 
@@ -35,8 +36,10 @@ from elite.pictures import (
     fit_width,
     palette,
 )
-from elite.report import bev, class_colors, error_colors, overlay, report_run, write_report
+from elite.report import bev, canvas, class_colors, error_colors, overlay, report_run, write_report
 from elite.report.charts import draw_charts
+from elite.report.curve_charts import score_chart
+from elite.report.curves import Curve, Curves
 from elite.report.evaluation import Confusion, Evaluation, FrameScore
 from elite.report.page import PageImages, render
 from elite.report.run import Run, read_run
@@ -337,6 +340,29 @@ def test_report_of_an_evaluation_file_writes_a_page(tmp_path: Path) -> None:
     assert "Expected calibration error" in page
     for word in ("Training", "No config.yaml", "untrained"):
         assert word not in page
+
+
+@pytest.mark.usefixtures("blank_charts")
+@pytest.mark.parametrize(
+    ("confidence", "verdict"), [(0.6, ["underconfident"]), (0.698, []), (0.702, []), (0.8, ["overconfident"])]
+)
+def test_report_of_a_calibration_names_a_gap_of_a_per_cent(
+    tmp_path: Path, confidence: float, verdict: list[str]
+) -> None:
+    tally, truth = ScoreCounts(KITTI), np.ones(1000, np.uint8)
+    labels = np.where(np.arange(1000) < 700, 1, 2).astype(np.uint8)
+    tally.add(Prediction(labels, np.full(1000, confidence, np.float32)), truth, np.ones((1000, 3), np.float32))
+    (tmp_path / "val.json").write_text(json.dumps(tally.report()))
+    assert main(["report", str(tmp_path / "val.json")]) == 0
+    page = (tmp_path / "val_report" / "index.html").read_text("utf-8")
+    assert re.findall(r"the network is (\w+)", page) == verdict
+
+
+def test_score_chart_of_one_validation_begins_at_step_0(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr(canvas, "encode", drawn.append)
+    score_chart(Curves("step", {"val/miou_present": Curve(np.array([349.0]), np.array([0.4]))}, {}))
+    assert drawn[0].axes[0].get_xlim()[0] == 0
 
 
 @pytest.mark.usefixtures("blank_charts")

@@ -87,6 +87,8 @@ def _draw(lines: Sequence[Line], axis: str, *, percent: bool = False, log: bool 
         _draw_line(axes, line, zorder=len(lines) + 2 - i)
     axes.grid(color=GRID, linewidth=0.8)
     axes.set_xlabel(axis, color=MUTED, fontsize=SMALL)
+    if all(len(line.curve) == 1 for line in lines):
+        axes.set_xlim(left=0)  # else the ticks would be around the only value
     if log:
         axes.set_yscale("log", nonpositive="mask")
         axes.tick_params(which="minor", length=0)
