@@ -123,7 +123,7 @@ CASES = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """What ``elite predict`` gives.
+    """Result of ``elite predict``.
 
     Attributes:
         miou: in %; None without labels.
