@@ -4,7 +4,8 @@
 
 Renders the scans of two streets, and their images at other times, and prints for each camera and each planted offset
 the estimate with its 90 % interval (ms), and whether the check reports it (*). For DATA with poses and times, the
-images of the previous and the next frames take the place of those of the frame.
+images of the previous and the next frames take the place of those of the frame; the last line compares the poses with
+the scans alone.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, Float64, UInt8
+from scipy.spatial import KDTree
 
 from elite.datasets import Dataset, open_dataset
 from elite.datasets.check import Survey, advise
@@ -75,6 +77,20 @@ def shifted(dataset: Dataset, name: str, frames: int) -> Iterator[View]:
                 yield View(dataset.scan(i).points, cameras[name], read_image(images[name]), motion_at(dataset, i))
 
 
+def pose_scale(dataset: Dataset, i: int) -> float:
+    """Share of the distance between the poses of two successive scans at which their points match best."""
+    change = np.linalg.inv(dataset.pose(i + 1)) @ dataset.pose(i)  # type: ignore[arg-type,operator]
+    before, after = (_upright(dataset.scan(k).points) for k in (i, i + 1))
+    tree, shares = KDTree(after), np.arange(0.5, 1.5, 0.05)
+    moved = before[::7] @ change[:3, :3].T
+    return float(shares[np.argmin([np.median(tree.query(moved + s * change[:3, 3])[0]) for s in shares])])
+
+
+def _upright(points: Float32[np.ndarray, "n 3"]) -> Float32[np.ndarray, "m 3"]:
+    """Points above the road and nearer than 40 m."""
+    return points[(points[:, 2] > -1.2) & (np.hypot(points[:, 0], points[:, 1]) < 40)]
+
+
 def measured(views: Iterable[View]) -> CameraMeasures:
     collected = CameraSurvey()
     for view in views:
@@ -109,6 +125,8 @@ def data_rows(root: str) -> Iterator[list[str]]:
     for name in dataset.available_cameras():
         dataset = open_dataset(root, cameras=(name,))
         yield [f"{Path(root).name}, {name}", *(cell(measured(shifted(dataset, name, step))) for step in steps)]
+    shares = [pose_scale(dataset, i) for i in range(len(dataset) - 1) if motion_at(dataset, i) is not None]
+    yield [f"{Path(root).name}: distance of the scans / of the poses", *(f"{share:.2f}" for share in shares)]
 
 
 def main() -> None:
