@@ -24,7 +24,7 @@ LAYERS = (
     (
         *("training", "teacher_training", "evaluation", "pseudo_labels"),
         *("inference", "input_conversion", "test_time_augmentation", "latency", "streaming", "stream_summary"),
-        *("scan_crop", "prediction_files", "prediction_formats"),
+        *("scan_crop", "prediction_files", "prediction_formats", "inspection"),
     ),
     ("submission", "report", "viewer"),
     ("cli",),

@@ -10,6 +10,7 @@ from elite.cli.aliases import VERBS, current_words
 from elite.cli.check import CHECK
 from elite.cli.datasets import SUBMIT, SYNTH
 from elite.cli.exits import exit_status
+from elite.cli.inspect import INSPECT
 from elite.cli.models import EVALUATE, EXPORT, IMPORT, PREDICT, TRAIN
 from elite.cli.outputs import check_outputs
 from elite.cli.parser import Command, Parser
@@ -23,7 +24,7 @@ from elite.terminal import say
 from elite.version import __version__
 
 COMMANDS: dict[str, dict[str, Command]] = {
-    "Data": {"synth": SYNTH, "check": CHECK},
+    "Data": {"inspect": INSPECT, "check": CHECK, "synth": SYNTH},
     "Training": {
         "train": TRAIN,
         "train-teacher": TRAIN_TEACHER,

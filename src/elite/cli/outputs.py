@@ -8,7 +8,7 @@ from elite.errors import OutputError
 from elite.files import TEXT_BYTES, parse_json, read_file, refuse_inputs, write_json
 
 FAULTY = 1  # exit status of a command that ran and found faults
-_OUTPUTS = ("out", "positional_out", "json")
+_OUTPUTS = ("out", "positional_out", "json", "picture")
 
 
 def check_outputs(args: Namespace) -> None:

@@ -62,7 +62,7 @@ def find_scans(args: Namespace, segmenter: "Segmenter", out: Path = Path()) -> l
         return dataset_jobs(dataset.with_past_scans(segmenter.past_scans), out)
     if given := [f"--{name}" for name in _OF_DATA_SETS if getattr(args, name)]:
         raise ConfigError(f"{', '.join(given)}: expected one data set, found loose scans. List the scans instead.")
-    files = [f for path in args.data for f in (_loose_scans(path) if path.is_dir() else [path])]
+    files = [f for path in args.data for f in (loose_scans(path) if path.is_dir() else [path])]
     if not files:
         raise DataError(
             f"{first}: expected scans ({', '.join(SUFFIXES)}) or a data set, found neither. Check the path, or "
@@ -83,7 +83,7 @@ def require_no_past(segmenter: "Segmenter", found: str) -> None:
         )
 
 
-def _loose_scans(folder: Path) -> list[Path]:
+def loose_scans(folder: Path) -> list[Path]:
     """Find the scan files of a folder. Report its other files, except labels and confidences.
 
     Raises:

@@ -19,7 +19,7 @@ _FARTHEST, _BRIGHTEST_RAW = 2000.0, 65_535.0  # metres; largest intensity of any
 _EARTH = 1e8  # metres: larger than all map coordinates
 _FEWEST_JUDGED = 64  # points: fewer may have any numbers by chance
 _IMPLAUSIBLE = 0.01  # share of rows
-_COLUMNS = ("x", "y", "z", "remission", "ring", "time")  # the usual order
+_USUAL = ("x", "y", "z", "remission", "ring", "time")  # the usual order
 _LAYOUTS = (("<f4", 4), ("<f4", 5), ("<f4", 6), ("<f4", 7), ("<f4", 8), ("<f4", 3), ("<f8", 4), ("<f8", 5), ("<f8", 3))
 
 
@@ -44,9 +44,13 @@ class OtherEncoding:
             return f"Rename the file to its format, {self.suffix}, or convert it: {convert}."
         if self.columns is None:
             return f"Convert it: {convert}."
-        names = [*_COLUMNS, *(f"column{i}" for i in range(len(_COLUMNS) + 1, self.columns + 1))]
-        given = ", ".join(names[: self.columns])
+        given = ", ".join(usual_columns(self.columns))
         return f"Give the sensor its columns in dataset.yaml or --sensor FILE, such as 'columns: [{given}]'."
+
+
+def usual_columns(count: int) -> tuple[str, ...]:
+    """Names of the numbers of a point in their usual order."""
+    return (*_USUAL, *(f"column{i}" for i in range(len(_USUAL) + 1, count + 1)))[:count]
 
 
 def find_other_encoding(data: bytes, sensor: SensorSpec) -> OtherEncoding | None:

@@ -114,6 +114,11 @@ def _error(source: object, expected: str, found: str, remedy: str = "Correct its
     return DataError(f"{source}: expected {expected}, found {found}. {remedy}")
 
 
+def type_name(datatype: int) -> str:
+    """Name of the type of a field, such as float32; ``type 9`` of an unknown one."""
+    return np.dtype(_DATATYPES[datatype]).name if datatype in _DATATYPES else f"type {datatype}"
+
+
 def _is_padding(field: PointField) -> bool:
     return not field.name or field.name.startswith("_")
 

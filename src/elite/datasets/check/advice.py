@@ -17,10 +17,10 @@ from elite.datasets.doubts import AT_ORIGIN, BEYOND, DARKEST, full_scale, is_oth
 from elite.sensor import SensorSpec
 from elite.taxonomy import Taxonomy
 
-_TURNED = 30.0  # degrees between x and the direction of motion
+TURNED = 30.0  # degrees between x and the direction of motion
 _DUPLICATES = 0.02  # share of points
-_TILT = 6.0  # degrees
-_BEAMS, _STEP = 0.15, 0.15  # relative deviations
+TILT = 6.0  # degrees
+_BEAMS, AZIMUTH_STEP = 0.15, 0.15  # relative deviations
 _CHANCE, _CLEAR, _BETTER = 2.0, 2.5, 0.8  # standard deviations of the scores of shifted projections
 _OFFSET_S = 0.02
 _FEWEST_EDGES = 50
@@ -71,7 +71,7 @@ def _axes(survey: Survey, sensor: SensorSpec) -> Iterator[Advice]:
     """Axes by the ground, and by the direction of motion."""
     turn = np.eye(3) if survey.turn is None else survey.turn
     heading = survey.heading if survey.turn is None else None
-    is_turned = heading is not None and abs(heading) > _TURNED
+    is_turned = heading is not None and abs(heading) > TURNED
     if survey.turn is None and not is_turned:
         return
     if is_turned and heading is not None:
@@ -191,7 +191,7 @@ def _height(scans: ScanMeasures, sensor: SensorSpec) -> Iterator[Advice]:
             f"sensor.height: expected the ground at z = {-sensor.height:.2f} m, found it at {scans.ground:.2f} m. Set "
             f"'height: {-scans.ground:.2f}' in the description of the sensor, and train with --grid.heights ground.",
         )
-    if scans.tilt is not None and scans.tilt > _TILT:
+    if scans.tilt is not None and scans.tilt > TILT:
         yield Advice(
             "tilt",
             f"scans: expected level ground, found it tilted by {scans.tilt:.0f} degrees. Rotate the points (and "
@@ -225,7 +225,7 @@ def _beams(scans: ScanMeasures, sensor: SensorSpec) -> Iterator[Advice]:
             is_certain=False,
         )
     step = sensor.azimuth_step
-    if stated and step and scans.azimuth_step and abs(scans.azimuth_step - step) > _STEP * step:
+    if stated and step and scans.azimuth_step and abs(scans.azimuth_step - step) > AZIMUTH_STEP * step:
         yield Advice(
             "azimuth",
             f"sensor.azimuth_step: expected {step:g} degrees, found {scans.azimuth_step:.3f}. Set 'azimuth_step: "

@@ -11,13 +11,13 @@ from scipy.signal import find_peaks
 
 from elite.sensor import load_sensor, packaged_sensors
 
-_FEWEST, _MOST = 8, 256  # beams of a LiDAR
+FEWEST_BEAMS, MOST_BEAMS = 8, 256  # beams of a LiDAR
 _BIN = 0.02  # degrees of elevation
 _NEAREST_M = 2.0  # the beams of nearer points start visibly away from the sensor
 _IN_PEAKS = 0.8  # share of the points near the elevation of a beam
 _LARGEST_STEP = 1.0  # degrees between neighbouring points of a beam
 _STEPS = np.geomspace(0.02, 3.0, 400)  # degrees
-_SAME_ELEVATION = 1.0  # degrees, of the lowest and the highest beam
+SAME_ELEVATION = 1.0  # degrees, of the lowest and the highest beam
 
 
 def angles(
@@ -38,9 +38,9 @@ def beam_of_points(
         points: of a scan, in the order of the file.
         rings: numbers that the file states.
     """
-    if rings is not None:
+    if rings is not None and len(rings):
         return rings
-    if len(points) < 100 * _FEWEST:
+    if len(points) < 100 * FEWEST_BEAMS:
         return None
     azimuth, elevation, distance = angles(points)
     ordered = _by_turns(azimuth)
@@ -53,7 +53,7 @@ def _by_turns(azimuth: Float[np.ndarray, "n"]) -> Int64[np.ndarray, "n"] | None:
     change = (change + 180) % 360 - 180
     turns = np.cumsum(change) * (1 if np.median(change) >= 0 else -1) / 360
     beams = round(float(turns[-1]))
-    if np.median(np.abs(change)) > _LARGEST_STEP or not _FEWEST <= beams <= _MOST:
+    if np.median(np.abs(change)) > _LARGEST_STEP or not FEWEST_BEAMS <= beams <= MOST_BEAMS:
         return None
     return np.clip(np.floor(turns), 0, beams - 1).astype(np.int64)
 
@@ -62,13 +62,29 @@ def _by_elevation(elevation: Float[np.ndarray, "n"], is_far: np.ndarray) -> Int6
     """Beams of points whose elevations form separate peaks."""
     counts = np.histogram(elevation[is_far], np.arange(-90, 90 + _BIN, _BIN))[0].astype(np.float64)
     peaks = find_peaks(gaussian_filter1d(counts, 1.5), prominence=len(elevation) / 5000)[0]
-    if not _FEWEST <= len(peaks) <= _MOST:
+    if not FEWEST_BEAMS <= len(peaks) <= MOST_BEAMS:
         return None
     centres = -90 + _BIN * (peaks + 0.5)
     beam = np.searchsorted((centres[1:] + centres[:-1]) / 2, elevation)
     gap = np.diff(centres, prepend=centres[0] - 1, append=centres[-1] + 1)
     tolerance = np.minimum(gap[:-1], gap[1:]) / 4
     return beam if (np.abs(elevation - centres[beam]) < tolerance[beam])[is_far].mean() > _IN_PEAKS else None
+
+
+def beam_elevations(
+    points: Float32[np.ndarray, "n 3"], beams: Int64[np.ndarray, "n"]
+) -> tuple[Int64[np.ndarray, "beams"], Float[np.ndarray, "beams"]]:
+    """Numbers of the beams, ascending, and their elevations (degrees): medians of the points that are not near.
+
+    Points of no return that a sensor writes near the origin have any elevation.
+    """
+    _, elevation, distance = angles(points)
+    is_far = distance > _NEAREST_M
+    elevation, beams = (elevation[is_far], beams[is_far]) if is_far.any() else (elevation, beams)
+    numbers, place = np.unique(beams, return_inverse=True)
+    order = np.argsort(place, kind="stable")
+    starts = np.flatnonzero(np.diff(place[order], prepend=-1))
+    return numbers, np.array([np.median(part) for part in np.split(elevation[order], starts[1:])])
 
 
 def azimuth_step(points: Float32[np.ndarray, "n 3"], beams: Int64[np.ndarray, "n"]) -> float | None:
@@ -89,6 +105,6 @@ def matching_sensor(beams: int, lowest: float, highest: float) -> str | None:
     for name in packaged_sensors():
         elevations = load_sensor(name).elevations
         ends = (elevations[0], elevations[-1]) if elevations else (np.inf, np.inf)
-        if len(elevations) == beams and max(abs(ends[0] - lowest), abs(ends[1] - highest)) < _SAME_ELEVATION:
+        if len(elevations) == beams and max(abs(ends[0] - lowest), abs(ends[1] - highest)) < SAME_ELEVATION:
             return name
     return None

@@ -1,6 +1,6 @@
 """Axes of a sensor, seen from its data: the direction of motion, the direction up, and the unit of length."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -36,6 +36,12 @@ def heading(poses: Sequence[Float64[np.ndarray, "4 4"]]) -> float | None:
         return None
     x, y = np.median(fast, axis=0)
     return float(np.degrees(np.arctan2(y, x)))
+
+
+def mean_direction(degrees: Iterable[float | None]) -> float | None:
+    """Mean of the known directions (degrees); None without any."""
+    known = np.radians([angle for angle in degrees if angle is not None])
+    return float(np.degrees(np.arctan2(np.sin(known).sum(), np.cos(known).sum()))) if len(known) else None
 
 
 def quarter_turn(degrees: float) -> Float64[np.ndarray, "3 3"]:

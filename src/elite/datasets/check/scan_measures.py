@@ -7,14 +7,14 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
 from elite.config import plain
-from elite.datasets.check.beam_pattern import angles, azimuth_step, beam_of_points
+from elite.datasets.check.beam_pattern import angles, azimuth_step, beam_elevations, beam_of_points
 from elite.datasets.doubts import LEVEL
 from elite.datasets.surroundings import ground_plane
 from elite.types import Scan
 
 RANGES = (0.01, 0.5, 0.99, 1.0)
 REMISSIONS = (0.01, 0.5, LEVEL, 1.0)
-_BRIGHT = 0.9995  # quantile: single larger values are reflectors
+BRIGHT = 0.9995  # quantile: single larger values are reflectors
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,10 @@ def measure_scan(
     """
     is_measured = measured(scan.points)
     points, remission = scan.points[is_measured], scan.remission[is_measured]
-    _, elevation, distance = angles(points)
+    distance = angles(points)[2]
     ground = ground_plane(points)
     beams = beam_of_points(points, None if rings is None else rings[is_measured])
-    ends = (None, None) if beams is None else _outer_elevations(elevation, beams)
+    elevations = None if beams is None else beam_elevations(points, beams)[1]
     return ScanMeasures(
         stored=len(stored),
         no_return=1 - float(measured(stored).mean()),
@@ -80,13 +80,13 @@ def measure_scan(
         duplicates=duplicates(points),
         ranges=_quantiles(distance, RANGES),
         remission=_quantiles(remission, REMISSIONS),
-        bright=float(np.quantile(remission, _BRIGHT)) if len(remission) else 0.0,
+        bright=float(np.quantile(remission, BRIGHT)) if len(remission) else 0.0,
         unusual=float(((remission < 0) | (remission > 1)).mean()) if len(remission) else 0.0,
         ground=None if ground is None else ground.height,
         tilt=None if ground is None else ground.slope,
         beams=None if beams is None else len(np.unique(beams)),
-        lowest=ends[0],
-        highest=ends[1],
+        lowest=None if elevations is None else float(elevations.min()),
+        highest=None if elevations is None else float(elevations.max()),
         azimuth_step=None if beams is None else azimuth_step(points, beams),
     )
 
@@ -102,13 +102,6 @@ def duplicates(points: Float32[np.ndarray, "n 3"]) -> float:
         return 0.0
     ordered = points[np.lexsort(points.T)]
     return float((ordered[1:] == ordered[:-1]).all(axis=1).sum() / len(points))
-
-
-def _outer_elevations(elevation: np.ndarray, beams: Int64[np.ndarray, "n"]) -> tuple[float, float]:
-    order = np.argsort(beams, kind="stable")
-    starts = np.flatnonzero(np.diff(beams[order], prepend=beams.min() - 1))
-    medians = [float(np.median(part)) for part in np.split(elevation[order], starts[1:])]
-    return min(medians), max(medians)
 
 
 def _quantiles(values: np.ndarray, shares: tuple[float, ...]) -> tuple[float, ...]:

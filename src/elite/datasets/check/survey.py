@@ -12,7 +12,7 @@ from elite.datasets.base import Dataset
 from elite.datasets.check.alignment import depth_edges
 from elite.datasets.check.camera_measures import CameraMeasures, CameraSurvey, motion_at, time_gaps
 from elite.datasets.check.label_ids import raised_ground
-from elite.datasets.check.orientation import heading, length_unit, upright
+from elite.datasets.check.orientation import heading, length_unit, mean_direction, upright
 from elite.datasets.check.scan_measures import ScanMeasures, measure_scan, measured, pooled
 from elite.datasets.formats import read_image
 from elite.errors import DataError
@@ -159,8 +159,7 @@ def _heading(dataset: Dataset, frames: list[int]) -> float | None:
             except DataError:
                 continue
             found.append(heading([pose for pose in poses if pose is not None]))
-    known = np.radians([angle for angle in found if angle is not None])
-    return float(np.degrees(np.arctan2(np.sin(known).sum(), np.cos(known).sum()))) if len(known) else None
+    return mean_direction(found)
 
 
 def _majority(found: list[Any]) -> Any:

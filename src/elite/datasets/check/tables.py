@@ -31,10 +31,10 @@ def survey_tables(survey: Survey, sensor: SensorSpec, trained: TrainedInput | No
         if trained is not None:
             cells = {"sensor": f"trained ({trained.name})"} | _trained_cells(trained)
             rows = [(*row, cells.get(row[0], "")) for row in rows]
-        yield from _aligned(rows)
+        yield from aligned(rows)
     if survey.cameras:
         yield ""
-        yield from _aligned([_CAMERA_HEAD, *(_camera_row(name, camera) for name, camera in survey.cameras.items())])
+        yield from aligned([_CAMERA_HEAD, *(_camera_row(name, camera) for name, camera in survey.cameras.items())])
 
 
 def _sensor_rows(survey: Survey, scans: ScanMeasures, sensor: SensorSpec) -> _Rows:
@@ -43,13 +43,17 @@ def _sensor_rows(survey: Survey, scans: ScanMeasures, sensor: SensorSpec) -> _Ro
         ("points", f"{scans.stored:,.0f}, of which {scans.kept:.1%} are kept", ""),
         ("no returns", f"{scans.no_return:.1%}", "part of the files" if sensor.missing_returns else sensor.no_return),
         ("duplicates", f"{scans.duplicates:.1%}", ""),
-        ("distance (m)", _quantiles(scans.ranges, RANGES), _number(sensor.range, "up to {:g}")),
-        ("remission", _quantiles(scans.remission, REMISSIONS, digits=3), "0 to 1"),
-        ("ground (m)", _number(scans.ground, "{:.2f}"), _number(sensor.height and -sensor.height, "{:.2f}")),
-        ("tilt (degrees)", _number(scans.tilt, "{:.1f}"), ""),
+        ("distance (m)", quantile_text(scans.ranges, RANGES), number_text(sensor.range, "up to {:g}")),
+        ("remission", quantile_text(scans.remission, REMISSIONS, digits=3), "0 to 1"),
+        ("ground (m)", number_text(scans.ground, "{:.2f}"), number_text(sensor.height and -sensor.height, "{:.2f}")),
+        ("tilt (degrees)", number_text(scans.tilt, "{:.1f}"), ""),
         ("beams", beams, _stated_beams(sensor)),
-        ("azimuth step", _number(scans.azimuth_step, "{:.3f} degrees"), _number(sensor.azimuth_step, "{:.3f} degrees")),
-        ("motion", _number(survey.heading, "{:.0f} degrees to the left of x"), "along x"),
+        (
+            "azimuth step",
+            number_text(scans.azimuth_step, "{:.3f} degrees"),
+            number_text(sensor.azimuth_step, "{:.3f} degrees"),
+        ),
+        ("motion", number_text(survey.heading, "{:.0f} degrees to the left of x"), "along x"),
     ]
 
 
@@ -61,10 +65,10 @@ def _trained_cells(trained: TrainedInput) -> dict[str, str]:
         "distance (m)": f"volume up to {farthest:g}",
         "remission": "not recorded"
         if quantiles is None
-        else _quantiles([quantile(quantiles, share) for share in REMISSIONS], REMISSIONS, digits=3),
-        "ground (m)": _number(sensor.height and -sensor.height, "{:.2f}"),
+        else quantile_text([quantile(quantiles, share) for share in REMISSIONS], REMISSIONS, digits=3),
+        "ground (m)": number_text(sensor.height and -sensor.height, "{:.2f}"),
         "beams": _stated_beams(sensor),
-        "azimuth step": _number(sensor.azimuth_step, "{:.3f} degrees"),
+        "azimuth step": number_text(sensor.azimuth_step, "{:.3f} degrees"),
     }
 
 
@@ -86,7 +90,7 @@ def _camera_row(name: str, camera: CameraMeasures) -> tuple[str, ...]:
         name,
         f"{camera.images:,} of {camera.frames:,}",
         f"{middle} ({low} to {high})" if camera.gaps else _UNKNOWN,
-        _number(camera.looks and round(camera.looks) + 0.0, "{:.0f}"),
+        number_text(camera.looks and round(camera.looks) + 0.0, "{:.0f}"),
         _UNKNOWN if camera.share is None else f"{camera.share:.1%}",
         f"{found.score:.2f} ({found.chance:.2f} ± {found.spread:.2f})" if found else _UNKNOWN,
         f"{found.best[0]:+.2f} right, {found.best[1]:+.2f} down" if found else _UNKNOWN,
@@ -94,17 +98,18 @@ def _camera_row(name: str, camera: CameraMeasures) -> tuple[str, ...]:
     )
 
 
-def _number(value: float | None, form: str) -> str:
-    return _UNKNOWN if value is None else form.format(value)
+def number_text(value: float | None, form: str, unknown: str = _UNKNOWN) -> str:
+    """A number in a form such as ``{:.2f} m``."""
+    return unknown if value is None else form.format(value)
 
 
-def _quantiles(values: Sequence[float], shares: Sequence[float], digits: int = 1) -> str:
+def quantile_text(values: Sequence[float], shares: Sequence[float], digits: int = 1) -> str:
     """Median, and quantiles with their shares."""
     low, middle, high, largest = (f"{value:,.{digits}f}" for value in values)
     return f"{middle} ({shares[0]:.0%}: {low}, {shares[2]:.0%}: {high}, largest: {largest})".replace("%:", " %:")
 
 
-def _aligned(rows: _Rows) -> Iterator[str]:
+def aligned(rows: _Rows) -> Iterator[str]:
     """Columns of equal widths."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
