@@ -44,6 +44,7 @@ UNIT = {
     "geometry",
     "guard",
     "inference",
+    "inspection",
     "label_records",
     "language",
     "layers",

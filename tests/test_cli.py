@@ -391,6 +391,7 @@ LIGHT_COMMANDS = [
     ["predict", "missing-model", "missing-folder", "-o", "out"],
     ["evaluate", "missing-model", "missing-folder"],
     ["bench", "latency", "missing-model", "missing-folder"],
+    ["inspect", "missing-folder"],
     ["train", "missing-folder", "--config", "semantickitti-student"],
     ["predict", "missing-model", "missing-folder", "-o", "out", "--colour", "red"],
 ]

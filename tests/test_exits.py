@@ -292,6 +292,7 @@ def test_commands_with_an_output_that_is_an_input_are_refused(
         ("evaluate", student, tiny_kitti, "--json", link),
         ("evaluate", student, tiny_kitti, "--json", velodyne / "000000.bin"),
         ("evaluate", student, tiny_kitti, "--json", record),
+        ("inspect", velodyne / "000000.bin", "--json", velodyne / "000000.bin"),
         ("predict", student, velodyne, "-o", velodyne.parent / "labels"),
         ("predict", student, beside, "-o", beside),
     ]

@@ -57,7 +57,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def _check_source(path: Path) -> None:
-    """Check that a path exists and is no data set.
+    """Check that a path exists and is not that of a data set.
 
     Raises:
         DataError: it does not exist, is empty, or is a data set.

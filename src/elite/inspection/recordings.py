@@ -69,7 +69,7 @@ def inspect_recording(
             faults=recording.faults,
             notes=tuple(_notes(path, reports)),
             description={"sensor": reports[0].sensor.settings} if reports and reports[0].sensor else {},
-            command=_command(path, main),
+            next_command=_command(path, main),
         )
     return report, next(iter(sample.clouds[main.name].scans), None) if main else None
 

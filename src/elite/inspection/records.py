@@ -165,7 +165,7 @@ class Report:
         faults: sentences about parts that are not readable.
         notes: sentences about properties to look at.
         description: plain values for ``dataset.yaml``.
-        command: the next one to type; empty without scans.
+        next_command: the next one to type; empty without scans.
     """
 
     path: Path
@@ -180,7 +180,7 @@ class Report:
     faults: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     description: dict[str, Any] = field(default_factory=dict)
-    command: str = ""
+    next_command: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

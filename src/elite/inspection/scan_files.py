@@ -68,7 +68,7 @@ def inspect_files(
             "names": _CLASSES,
             "sensor": cloud.sensor.settings if cloud.sensor else {},
         },
-        command=f"elite check {folder}",
+        next_command=f"elite check {folder}",
     ), read.scans[0]
 
 

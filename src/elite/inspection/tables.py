@@ -196,8 +196,8 @@ def _next_lines(report: Report) -> Iterator[str]:
         yield from ("", "for dataset.yaml:")
         for key, value in report.description.items():
             yield f"  {yaml_line(key, value)}"
-    if report.command:
-        yield from ("", f"next: {report.command}")
+    if report.next_command:
+        yield from ("", f"next: {report.next_command}")
 
 
 def yaml_line(key: str, value: object) -> str:

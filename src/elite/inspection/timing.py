@@ -70,8 +70,8 @@ def measure_timing(stretches: Sequence[Stamps]) -> Timing | None:
 def nearest_offsets(scans: Sequence[Stamps], images: Sequence[Stamps]) -> list[float]:
     """Time (s) from each scan to the nearest image of the same stretch.
 
-    A scan before the first or after the last image of its stretch counts if it is within one interval of it: others
-    may have an image outside of the stretch.
+    A scan before the first or after the last image of its stretch counts if it is within half an interval of it: others
+    may have a nearer image outside of the stretch.
     """
     found: list[float] = []
     for scan, image in zip(scans, images, strict=True):
@@ -82,5 +82,5 @@ def nearest_offsets(scans: Sequence[Stamps], images: Sequence[Stamps]) -> list[f
             offsets = np.take_along_axis(pairs, np.abs(pairs).argmin(axis=0)[None], 0)[0]
             reach = np.median(np.diff(times)) if len(times) > 1 else np.inf
             inside = (scan.stamped >= times[0]) & (scan.stamped <= times[-1])
-            found += (offsets[inside | (np.abs(offsets) <= reach)] * _S).tolist()
+            found += (offsets[inside | (np.abs(offsets) <= reach / 2)] * _S).tolist()
     return found

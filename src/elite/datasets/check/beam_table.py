@@ -13,6 +13,8 @@ from elite.datasets.check.sampled_scans import BeamSource, SampledScan
 from elite.datasets.check.scan_measures import measured
 from elite.sensor import load_sensor, packaged_sensors
 
+_SEEN = 0.5  # share of the beams of a sensor
+
 
 @dataclass(frozen=True)
 class BeamTable:
@@ -40,38 +42,44 @@ class BeamTable:
 
 def beam_table(scans: Sequence[SampledScan]) -> BeamTable | None:
     """Beams of all scans by their numbers, or those of the scan with most beams if they are estimated."""
-    tables = []
+    sources, tables = [], []
     for scan in scans:
+        rings, source = scan.rings()
         kept = measured(scan.points)
-        points = scan.points[kept]
-        if (beams := beam_of_points(points, None if scan.rings is None else scan.rings[kept])) is not None:
-            tables.append(beam_elevations(points, beams))
+        if (beams := beam_of_points(scan.points[kept], None if rings is None else rings[kept])) is not None:
+            sources.append(source)
+            tables.append(beam_elevations(scan.points[kept], beams))
     if len(tables) * 2 < len(scans) or not tables:
         return None
-    if scans[0].rings is None:
-        numbers, elevations = max(tables, key=lambda table: len(table[0]))
-        order = np.argsort(elevations)
-        return BeamTable(np.arange(len(numbers)), elevations[order], "points")
+    if "points" in sources:
+        elevations = np.sort(max((found for _, found in tables), key=len))
+        return BeamTable(np.arange(len(elevations)), elevations, "points")
     found = defaultdict(list)
     for number, elevation in (pair for table in tables for pair in zip(*table, strict=True)):
         found[int(number)].append(float(elevation))
     numbers = np.array(sorted(found))
-    return BeamTable(numbers, np.array([np.median(found[k]) for k in numbers.tolist()]), scans[0].rings_from)
+    return BeamTable(numbers, np.array([np.median(found[k]) for k in numbers.tolist()]), sources[0])
 
 
 def fitting_sensor(beams: BeamTable) -> str | None:
-    """Packaged sensor with these beams, also if the outer ones have no points; None if there is none.
+    """Packaged sensor with these beams, also if some of them have no points; None if there is none.
 
     Numbers of beams begin at 0 or at the first one with points, from the lowest or the highest beam.
     """
     for name, stated in _presets().items():
         for first, order in product({0, int(beams.numbers[0])}, (stated, stated[::-1])):
-            places = beams.numbers - first
-            if places[-1] == len(stated) - 1 and np.abs(order[places] - beams.elevations)[[0, -1]].max() < (
-                SAME_ELEVATION
-            ):
+            if _fits(beams, beams.numbers - first, order):
                 return name
     return None
+
+
+def _fits(beams: BeamTable, places: Int64[np.ndarray, "beams"], stated: Float64[np.ndarray, "all"]) -> bool:
+    """Whether beams at these places of the ``stated`` ones have their elevations. Estimated beams must be complete."""
+    fewest = len(stated) if beams.source == "points" else len(stated) * _SEEN
+    if places[-1] >= len(stated) or len(places) < fewest:
+        return False
+    difference = np.abs(stated[places] - beams.elevations)
+    return bool(difference[[0, -1]].max() < SAME_ELEVATION and np.median(difference) < SAME_ELEVATION)
 
 
 def nearest_sensor(beams: BeamTable) -> str:

@@ -30,14 +30,14 @@ class SampledScan:
     Attributes:
         points: all points of the file, in its axes; without a return, zeros or NaN.
         intensities: by the name of their field.
-        rings: number of the beam of each point; None = not stated.
-        rings_from: the field, or the rows or columns of an organised cloud; ``points`` = the beams are estimated.
+        numbers: of the beams, if a field states them.
+        shape: (n,), or (rows, columns) of an organised cloud.
     """
 
     points: Float32[np.ndarray, "n 3"]
     intensities: Mapping[str, Float32[np.ndarray, "n"]]
-    rings: Int64[np.ndarray, "n"] | None = None
-    rings_from: BeamSource = "points"
+    numbers: Int64[np.ndarray, "n"] | None = None
+    shape: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.points)
@@ -46,6 +46,18 @@ class SampledScan:
         """The scan after a rotation; NaN stay in their axis."""
         places, signs = np.abs(turn).argmax(axis=1), turn.sum(axis=1, dtype=np.float32)
         return replace(self, points=self.points[:, places] * signs)
+
+    def rings(self) -> tuple[Int64[np.ndarray, "n"] | None, BeamSource]:
+        """Beam of each point, by the field or by the rows or columns of an organised cloud; None = not stated."""
+        if self.numbers is not None:
+            return self.numbers, "field"
+        if len(self.shape) == 2:
+            rows, columns = (place.reshape(-1) for place in np.indices(self.shape))
+            if _are_beams(self.points, rows):
+                return rows, "rows"
+            if _are_beams(self.points, columns):
+                return columns, "columns"
+        return None, "points"
 
 
 def sampled_scan(fields: PointFields, source: object) -> SampledScan:
@@ -68,27 +80,22 @@ def sampled_scan(fields: PointFields, source: object) -> SampledScan:
         for wanted in _BY_PREFERENCE
         if (name := fields.find([wanted])) is not None
     }
-    return SampledScan(points, intensities, *_rings(fields, points))
+    return SampledScan(points, intensities, _numbers(fields), fields.shape)
 
 
-def _rings(fields: PointFields, points: Float32[np.ndarray, "n 3"]) -> tuple[Int64[np.ndarray, "n"] | None, BeamSource]:
-    """Beams by a field that varies, or by the rows or columns of an organised cloud."""
-    name = fields.find(RING_FIELDS)
-    if name is not None:
-        numbers = fields.values[name]
-        is_whole = bool(np.isfinite(numbers).all()) and bool((numbers == np.round(numbers)).all())
-        if is_whole and 0 < np.ptp(numbers.astype(np.float64)) < MOST_BEAMS:
-            return numbers.astype(np.int64), "field"
-    if len(fields.shape) == 2:
-        rows, columns = (place.reshape(-1) for place in np.indices(fields.shape))
-        for beams, source in ((rows, "rows"), (columns, "columns")):
-            if FEWEST_BEAMS <= beams[-1] + 1 <= MOST_BEAMS and _are_beams(points, beams):
-                return beams, source  # type: ignore[return-value]
-    return None, "points"
+def _numbers(fields: PointFields) -> Int64[np.ndarray, "n"] | None:
+    """Numbers of the beams in a field; None without one, and for drivers that write one value, or others."""
+    if (name := fields.find(RING_FIELDS)) is None:
+        return None
+    numbers = fields.values[name]
+    is_whole = bool(np.isfinite(numbers).all()) and bool((numbers == np.round(numbers)).all())
+    return numbers.astype(np.int64) if is_whole and 0 < float(np.ptp(numbers)) < MOST_BEAMS else None
 
 
 def _are_beams(points: Float32[np.ndarray, "n 3"], beams: Int64[np.ndarray, "n"]) -> bool:
-    """Whether most points are near the elevation of their beam."""
+    """Whether there are as many as a LiDAR has, and most points are near the elevation of their beam."""
+    if not FEWEST_BEAMS <= beams[-1] + 1 <= MOST_BEAMS:
+        return False
     kept = measured(points)
     points, beams = points[kept], beams[kept]
     numbers, elevations = beam_elevations(points, beams)

@@ -129,15 +129,18 @@ def _measure(scan: SampledScan, intensity: IntensityField | None) -> ScanMeasure
         remission = scan.intensities[intensity.name] / np.float32(intensity.max)
     stored = np.column_stack([scan.points, remission])
     kept = measured(scan.points)
-    rings = None if scan.rings is None else scan.rings[kept]
-    return measure_scan(stored, Scan(scan.points[kept], np.nan_to_num(remission[kept]), kept), rings)
+    rings = scan.rings()[0]
+    kept_rings = None if rings is None else rings[kept]
+    return measure_scan(stored, Scan(scan.points[kept], np.nan_to_num(remission[kept]), kept), kept_rings)
 
 
 def _reason(beams: BeamTable | None, preset: str | None) -> str:
     if beams is None:
         return "none: beams are visible neither in a field nor in the order of the points"
     if preset is not None:
-        return f"{preset}: {beams.described()}"
+        count = len(load_sensor(preset).elevations)
+        seen = beams.described() if len(beams.numbers) == count else f"{beams.described()} (the others have no points)"
+        return f"{preset}: {seen}"
     near = nearest_sensor(beams)
     stated = load_sensor(near).elevations
     return (
@@ -208,7 +211,8 @@ def _notes(
     elif measures.ground is None:
         yield "expected level ground around the sensor, found none. Give the sensor its height and its axes."
     if guess.axes is not None:
-        yield f"expected x forward, y left, z up, found {guess.axes}. Give the sensor these axes, as below."
+        known = "" if guess.heading is not None else " Which axis points forward is not known without poses."
+        yield f"expected x forward, y left, z up, found {guess.axes}. Give the sensor these axes, as below.{known}"
     if measures.tilt is not None and measures.tilt > TILT:
         yield f"expected level ground, found it tilted by {measures.tilt:.0f} degrees. Check the axes and the mounting."
     if intensity is None:
