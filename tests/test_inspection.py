@@ -278,6 +278,16 @@ def test_guess_of_an_unknown_sensor_describes_its_beams() -> None:
     assert described.azimuth_step == pytest.approx(0.25, rel=0.02)
 
 
+def test_numbers_without_elevations_are_not_those_of_beams() -> None:
+    """As in clouds that were moved to the frame of the vehicle, or merged from several sensors."""
+    points = beams_scan(load_sensor("hdl-32e").elevations).reshape(1, -1, 3)
+    rings = np.arange(points.shape[1]) % 32
+    points = np.random.default_rng(0).permutation(points, axis=1)
+    guess = guess_of(points, ring=rings)
+    assert guess.beams is None or guess.beams.source == "points"
+    assert "expected points of one elevation for each number of a beam" in guess.notes[0]
+
+
 def test_guess_of_another_azimuth_step_keeps_the_preset() -> None:
     settings = guess_of(beams_scan(load_sensor("os1-128").elevations, step=0.1758)).settings
     assert (settings["preset"], settings["azimuth_step"]) == ("os1-128", pytest.approx(0.1758, rel=0.02))

@@ -48,8 +48,11 @@ class SampledScan:
         return replace(self, points=self.points[:, places] * signs)
 
     def rings(self) -> tuple[Int64[np.ndarray, "n"] | None, BeamSource]:
-        """Beam of each point, by the field or by the rows or columns of an organised cloud; None = not stated."""
-        if self.numbers is not None:
+        """Beam of each point, by the field or by the rows or columns of an organised cloud; None = not stated.
+
+        Points of a beam have one elevation. Numbers of which this is not true are those of moved clouds, or others.
+        """
+        if self.numbers is not None and _are_beams(self.points, self.numbers):
             return self.numbers, "field"
         if len(self.shape) == 2:
             rows, columns = (place.reshape(-1) for place in np.indices(self.shape))
@@ -94,7 +97,7 @@ def _numbers(fields: PointFields) -> Int64[np.ndarray, "n"] | None:
 
 def _are_beams(points: Float32[np.ndarray, "n 3"], beams: Int64[np.ndarray, "n"]) -> bool:
     """Whether there are as many as a LiDAR has, and most points are near the elevation of their beam."""
-    if not FEWEST_BEAMS <= beams[-1] + 1 <= MOST_BEAMS:
+    if not FEWEST_BEAMS <= np.ptp(beams) + 1 <= MOST_BEAMS:
         return False
     kept = measured(points)
     points, beams = points[kept], beams[kept]

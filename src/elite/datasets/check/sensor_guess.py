@@ -102,7 +102,8 @@ def guess_sensor(
         notes=(),
     )
     settings = _settings(guess, intensity, columns, stated)
-    return replace(guess, settings=settings, notes=tuple(_notes(guess, intensity, unit, stated)))
+    notes = [*_beam_notes(turned, beams, stated), *_notes(guess, intensity, unit)]
+    return replace(guess, settings=settings, notes=tuple(notes))
 
 
 def _turn(
@@ -198,13 +199,19 @@ def _intensity_settings(intensity: IntensityField | None, names_fields: bool) ->
     return {"intensity": values} if values else {}
 
 
-def _notes(
-    guess: SensorGuess, intensity: IntensityField | None, unit: tuple[int, str] | None, stated: SensorSpec | None
-) -> Iterator[str]:
-    measures, beams = guess.measures, guess.beams
+def _beam_notes(scans: Sequence[SampledScan], beams: BeamTable | None, stated: SensorSpec | None) -> Iterator[str]:
+    if all(scan.numbers is not None and scan.rings()[1] != "field" for scan in scans):
+        yield (
+            "expected points of one elevation for each number of a beam, found others. Give the points in the frame of "
+            "their sensor."
+        )
     if stated is not None and beams is not None and is_other_number(len(beams.numbers), len(stated.elevations)):
         expected = f"expected {len(stated.elevations)} beams of {stated.name}, found {beams.described()}"
         yield f"{expected}. Check --sensor."
+
+
+def _notes(guess: SensorGuess, intensity: IntensityField | None, unit: tuple[int, str] | None) -> Iterator[str]:
+    measures = guess.measures
     if unit is not None:
         remedy = f"Divide x, y and z by {unit[0]}" if unit[0] else "Convert the scans to metres in the sensor frame"
         yield f"expected metres, found distances of up to {measures.ranges[2]:,.0f} in {unit[1]}. {remedy}."
