@@ -7,10 +7,9 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
-from elite.datasets.check.advice import nice_maximum
 from elite.datasets.check.beam_pattern import FEWEST_BEAMS, MOST_BEAMS, beam_elevations
 from elite.datasets.check.scan_measures import BRIGHT, REMISSIONS, measured
-from elite.datasets.doubts import BEYOND, DARKEST
+from elite.datasets.doubts import BEYOND, DARKEST, full_scale
 from elite.errors import DataError
 from elite.point_files import PointFields
 from elite.sensor import INTENSITY_FIELDS, RING_FIELDS
@@ -151,7 +150,7 @@ def _intensity(name: str, scans: Sequence[SampledScan]) -> IntensityField:
         return IntensityField(name, quantiles, "0..1", 1.0)
     if 2 < bright <= _FULL_BYTE and max(float((values > _FULL_BYTE).mean()) for values in rows) <= BEYOND:
         return IntensityField(name, quantiles, "0..255", _FULL_BYTE)
-    return IntensityField(name, quantiles, "raw", float(nice_maximum(bright)))
+    return IntensityField(name, quantiles, "raw", full_scale(bright))
 
 
 def _returned(scan: SampledScan, name: str) -> Float32[np.ndarray, "m"]:
