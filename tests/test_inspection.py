@@ -178,7 +178,7 @@ def test_inspect_topic_chooses_one_of_several(tmp_path, capsys) -> None:
     path = write_recording(tmp_path / "a.mcap", items)
     assert [part["topic"] for part in inspected(path)["clouds"]] == ["/left", "/right"]
     assert [part["topic"] for part in inspected(path, "--topic", "right")["clouds"]] == ["/right"]
-    assert main(["inspect", str(path), "--topic", "/rigth"]) == 2
+    assert main(["inspect", str(path), "--topic", "/ryght"]) == 2
     assert "found /left, /right. Did you mean /right?" in capsys.readouterr().err
 
 
