@@ -88,19 +88,25 @@ def test_missing_returns_stay_nan():
     np.testing.assert_array_equal(np.isnan(points.values["x"]), [False, True, False, False])
 
 
-def test_empty_cloud_has_its_fields_and_gets_others():
-    message = replace(cloud("ouster", random_points("ouster", 8)), width=0, row_step=0, data=np.zeros(0, np.uint8))
+@pytest.mark.parametrize(
+    "size", [{"width": 0}, {"height": 0}, {"width": 0, "row_step": 0, "data": np.zeros(0, np.uint8)}]
+)
+def test_empty_cloud_has_its_fields_and_gets_others(size):
+    message = replace(cloud("ouster", random_points("ouster", 8), height=2), **size)
     nothing = {name: values[:0] for name, values in ADDED.items()}
-    points = decode_cloud(with_fields(message, nothing, "/points"), "/points")
+    after = with_fields(message, nothing, "/points")
+    points = decode_cloud(after, "/points")
     assert [*points.values] == [*LAYOUTS["ouster"][0], *ADDED]
     assert len(points) == 0
+    np.testing.assert_array_equal(after.data, message.data)
 
 
 def test_single_row_is_read_whatever_its_row_step():
     message = cloud("XYZIRC", random_points("XYZIRC", 24))
     points = decode_cloud(replace(message, row_step=0), "/points")
     np.testing.assert_array_equal(points.values["x"], decode_cloud(message, "/points").values["x"])
-    assert with_fields(replace(message, row_step=0), ADDED, "/points").row_step == 24 * 28
+    for wrong in (0, 2**32 - 1):
+        assert with_fields(replace(message, row_step=wrong), ADDED, "/points").row_step == 24 * 28
 
 
 WRONG = {
@@ -112,6 +118,7 @@ WRONG = {
     "two fields of a name": {"fields": (PointField("x", 0, 7), PointField("x", 4, 7))},
     "a name with a line break": {"fields": (PointField("x\n", 0, 7),)},
     "points of no bytes": {"point_step": 0},
+    "no points of any size": {"point_step": 2**32 - 1, "width": 0},
     "too many rows": {"height": 2**32 - 1},
     "too many columns": {"width": 2**32 - 1},
     "short rows": {"row_step": 47},

@@ -14,6 +14,7 @@ TIME_FIELDS = ("t", "time", "timestamp", "time_stamp")
 _DATATYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
 _NUMBERS = {np.dtype(kind): number for number, kind in _DATATYPES.items()}
 _MOST_NUMBERS = 256  # of a point; the longest descriptors of points have 153
+_MOST_BYTES = 2**16  # of a point
 
 
 def decode_cloud(message: PointCloud2, source: object) -> PointFields:
@@ -71,15 +72,18 @@ def with_fields(message: PointCloud2, values: Mapping[str, Shaped[np.ndarray, "n
 
 def _with_point_step(message: PointCloud2, step: int) -> PointCloud2:
     """Insert zeros at the end of every point, up to ``step`` bytes."""
-    height, used = message.height, message.width * message.point_step
+    if not len(message):
+        return replace(message, point_step=step)
+    height, used, bytes_of_row = message.height, message.width * message.point_step, _row_bytes(message)
     longer = message.width * (step - message.point_step)
-    before = message.data[: height * _row_bytes(message)].reshape(height, _row_bytes(message))
-    rows = np.zeros((height, before.shape[1] + longer), np.uint8)
+    before = message.data[: height * bytes_of_row].reshape(height, bytes_of_row)
+    rows = np.zeros((height, bytes_of_row + longer), np.uint8)
     rows[:, used + longer :] = before[:, used:]
+    is_padded = used <= message.row_step <= len(message.data)  # also a single row
     wider = replace(
         message,
         point_step=step,
-        row_step=max(message.row_step, used) + longer,
+        row_step=(message.row_step if is_padded else used) + longer,
         data=np.concatenate([rows.reshape(-1), message.data[before.size :]]),
     )
     point = np.dtype((np.void, message.point_step))
@@ -103,6 +107,8 @@ def _check(message: PointCloud2, source: object) -> None:
     names = [name for field in message.fields if not _is_padding(field) for name in _names(field)]
     if twice := [name for name in names if names.count(name) > 1]:
         raise _error(source, "fields of different names", f"{twice[0]!r:.60} twice")
+    if message.point_step > _MOST_BYTES:
+        raise _error(source, f"points of at most {_MOST_BYTES} bytes", f"{message.point_step}")
     size = f"{message.height} x {message.width} points of {message.point_step} bytes"
     if _row_bytes(message) < message.width * message.point_step:
         raise _error(source, size, f"rows of {message.row_step} bytes")
