@@ -43,6 +43,7 @@ bench: install
 	$(BIN)/python benchmarks/occlusion.py
 	$(BIN)/python benchmarks/stream.py
 	$(BIN)/python benchmarks/past_scans.py
+	$(BIN)/python benchmarks/recording.py
 	$(BIN)/python benchmarks/teacher.py
 	$(BIN)/python benchmarks/viewer.py
 

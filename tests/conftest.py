@@ -46,6 +46,7 @@ UNIT = {
     "inference",
     "inspection",
     "label_records",
+    "labelled_recordings",
     "language",
     "layers",
     "layout",

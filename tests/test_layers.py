@@ -24,7 +24,7 @@ LAYERS = (
     (
         *("training", "teacher_training", "evaluation", "pseudo_labels"),
         *("inference", "input_conversion", "test_time_augmentation", "latency", "streaming", "stream_summary"),
-        *("scan_crop", "prediction_files", "prediction_formats", "inspection"),
+        *("scan_crop", "prediction_files", "prediction_formats", "inspection", "labelled_recordings"),
     ),
     ("submission", "report", "viewer"),
     ("cli",),
@@ -53,6 +53,7 @@ SAME_LAYER = {
     ("scan_crop", "input_conversion"),
     ("prediction_files", "inference"),
     ("prediction_files", "prediction_formats"),
+    *(("labelled_recordings", used) for used in ("inference", "prediction_files", "prediction_formats")),
     ("latency", "prediction_files"),
     ("latency", "test_time_augmentation"),
     ("streaming", "prediction_files"),

@@ -55,20 +55,19 @@ def test_predict_as_label_and_npy_has_raw_ids_in_the_shape_of_the_scan(student: 
 
 
 @pytest.mark.parametrize("kind", ["pcd", "ply"])
-def test_predict_as_a_cloud_keeps_all_fields_and_adds_class_and_probability(
-    student: Path, scans: Path, kind: str
-) -> None:
+def test_predict_as_a_cloud_keeps_all_fields_and_adds_the_answers(student: Path, scans: Path, kind: str) -> None:
     result = elite.load(student, "cpu", fill_radius=0.5)(elite.read(ROWS))
     assert result.unfilled > 0
     written = predict(student, scans, kind, "--fill-radius", "0.5")
     before, after = (read_point_file(path, ()) for path in (scans / "a.pcd", written))
-    assert [*after.values] == [*before.values, "class_id", "probability"]
+    assert [*after.values] == [*before.values, "class_id", "probability", "entropy"]
     for name, values in before.values.items():
         np.testing.assert_array_equal(after.values[name], values)
     assert after.values["class_id"].dtype == np.uint8
     assert after.values["class_id"][5] == 255
     np.testing.assert_array_equal(after.values["class_id"], np.where(result.labels == 0, 255, result.labels))
     np.testing.assert_array_equal(after.values["probability"], result.confidence)
+    np.testing.assert_array_equal(after.values["entropy"], result.entropy)
     if kind == "pcd":
         assert after.shape == before.shape == (4, 6)
 

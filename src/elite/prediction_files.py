@@ -13,7 +13,7 @@ from elite.inference import Segmenter
 from elite.layout import Layout
 from elite.prediction_formats import PredictionFormat, encode_prediction, is_complete
 from elite.sensor import SensorSpec
-from elite.types import Scan
+from elite.types import Scan, SegmentationResult
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,13 @@ class PredictionSummary:
     unfilled: int = 0
     past_skipped: int = 0
 
+    def add(self, result: SegmentationResult) -> None:
+        """Count a scan that has been labelled."""
+        self.written += 1
+        self.points += len(result.labels)
+        self.outside += result.outside
+        self.unfilled += result.unfilled
+
     def outside_summary(self) -> str:
         """Line for the user with the share of points outside the volume, and the number of those without a label."""
         share = self.outside / max(self.points, 1)
@@ -122,21 +129,18 @@ def predict_files(
             result = segmenter.segment(scan := job.read(), job.scan)
             labels = encode_prediction(job.labels.suffix, result, scan, job.scan, job.sensor, segmenter.taxonomy)
         except (DataError, MemoryError, RuntimeError) as error:
-            failed(job, _failure(job.scan, error))
+            failed(job, failure_of(job.scan, error))
             summary.failed += 1
             continue
         if job.confidence is not None:
             write_bytes(job.confidence, scan.spread(result.confidence).astype("<f4").tobytes())
         write_bytes(job.labels, labels)
-        summary.written += 1
-        summary.points += len(result.labels)
-        summary.outside += result.outside
-        summary.unfilled += result.unfilled
+        summary.add(result)
         summary.past_skipped += len(scan.past.faults) if scan.past else 0
     return summary
 
 
-def _failure(scan: Path, error: Exception) -> DataError:
+def failure_of(scan: object, error: Exception) -> DataError:
     """The failure of one scan as an error that names it; other errors are raised again."""
     if isinstance(error, DataError):
         return with_name(error, scan)
@@ -145,6 +149,6 @@ def _failure(scan: Path, error: Exception) -> DataError:
     raise error
 
 
-def with_name(error: DataError, scan: Path) -> DataError:
+def with_name(error: DataError, scan: object) -> DataError:
     """The error with the scan's name in its message."""
     return error if str(scan) in str(error) else DataError(f"{scan}: {error}")

@@ -18,7 +18,7 @@ PredictionFormat = Literal["label", "npy", "pcd", "ply"]
 FORMATS = get_args(PredictionFormat)
 NO_ANSWER = 255  # class_id of points without an answer
 _FOUR_BYTES, _CLOUDS = (".label", ".confidence"), (".pcd", ".ply")
-_ADDED = ("class_id", "probability")
+ANSWER_FIELDS = ("class_id", "probability", "entropy")
 
 
 def encode_prediction(
@@ -28,8 +28,7 @@ def encode_prediction(
 
     Args:
         suffix: .label = raw ids (uint32); .npy = raw ids (uint16), in rows and columns for an organised cloud; .pcd and
-            .ply = all fields of the scan, ``class_id`` (uint8, train id; 255 = no answer) and ``probability`` (float32,
-            softmax value of the class; 0 without an answer).
+            .ply = all fields of the scan, and ``answer_fields``.
         result: prediction of the points of ``scan``.
         scan: points of the file that are measured ones.
         scan_path: file of the scan, which is read again for the fields.
@@ -45,11 +44,24 @@ def encode_prediction(
     fields = read_fields(scan_path, sensor)
     if suffix == ".npy":
         return encode_points(PointFields({"": raw}, fields.shape), suffix)
-    values = {name: column for name, column in fields.values.items() if name not in _ADDED}
-    class_id = np.where(result.labels == IGNORE, np.uint8(NO_ANSWER), result.labels)
-    values["class_id"] = scan.spread(class_id, NO_ANSWER)
-    values["probability"] = scan.spread(result.confidence).astype(np.float32)
-    return encode_points(PointFields(values, fields.shape), suffix)
+    values = {name: column for name, column in fields.values.items() if name not in ANSWER_FIELDS}
+    return encode_points(PointFields(values | answer_fields(result, scan), fields.shape), suffix)
+
+
+def answer_fields(result: SegmentationResult, scan: Scan) -> dict[str, Shaped[np.ndarray, "stored"]]:
+    """Fields of every point of a cloud, by ``ANSWER_FIELDS``.
+
+    ``class_id`` (uint8) is the train id, ``probability`` (float32) that of the class, ``entropy`` (float32) that of the
+    probabilities, 0 to 1. Points without an answer have 255, 0 and 1, so that limits of both numbers exclude them.
+
+    Args:
+        result: prediction of the points of ``scan``.
+        scan: measured points of the cloud.
+    """
+    every = result.spread(scan)
+    class_id = np.where(every.labels == IGNORE, np.uint8(NO_ANSWER), every.labels)
+    columns = class_id, every.confidence.astype(np.float32, copy=False), every.entropy
+    return dict(zip(ANSWER_FIELDS, columns, strict=True))
 
 
 def read_prediction(path: Path, scan_path: Path, points: int, taxonomy: Taxonomy) -> UInt8[np.ndarray, "n"]:

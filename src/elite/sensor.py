@@ -159,7 +159,8 @@ class SensorSpec:
         """Mask of the points (x forward, y left, z up) that are measured ones, outside the vehicle."""
         kept = np.ones(len(points), bool)
         if self.no_return == "drop":
-            kept &= np.isfinite(points).all(axis=1) & (points != 0).any(axis=1) & np.isfinite(remission)
+            finite, nonzero = np.isfinite(points).T, (points != 0).T  # rows are faster than all(axis=1)
+            kept &= finite[0] & finite[1] & finite[2] & (nonzero[0] | nonzero[1] | nonzero[2]) & np.isfinite(remission)
         if self.ego_box is not None:
             low, high = np.array(self.ego_box, np.float32)
             with np.errstate(invalid="ignore"):

@@ -340,6 +340,15 @@ class SegmentationResult:
         every[has_answer, 1:] = rows[group[has_answer]]
         return every
 
+    @property
+    def entropy(self) -> Float32[np.ndarray, "n"]:
+        """Entropy of the probabilities over its largest value: 0 = certain, 1 = all equal, or without an answer."""
+        assert self.distinct is not None
+        rows, group = self.distinct
+        nats = -(rows * np.log(np.maximum(rows, np.finfo(np.float32).tiny))).sum(axis=1)
+        each = np.clip(nats / np.float32(np.log(max(rows.shape[1], 2))), 0, 1)
+        return np.append(each, np.float32(1))[group]  # the last one is that of group -1
+
     def spread(self, scan: Scan) -> "SegmentationResult":
         """Prediction for every point of the file of the scan, in its order."""
         if scan.kept is None:

@@ -29,9 +29,9 @@ def add_data(parser: Parser, *, optional: bool = False) -> None:
     parser.add("data", type=expanded, check=check_data, metavar="DATA", nargs="?" if optional else None, help=text)
 
 
-def add_scans(parser: Parser) -> None:
-    """Add the positional argument DATA: a data set or scans."""
-    text = "Data set, folder of scans, or scan files of the sensor of MODEL."
+def add_scans(parser: Parser, others: str = "") -> None:
+    """Add the positional argument DATA: a data set, scans or ``others``."""
+    text = f"Data set, folder of scans, or scan files of the sensor of MODEL{others}."
     parser.add("data", type=expanded, check=check_scans, metavar="DATA", nargs="+", help=text)
 
 
@@ -55,7 +55,8 @@ def output_path(out: Path | None, positional: Path | None) -> Path:
 
 def add_output_format(parser: Parser) -> None:
     """Add --as, the format of files of labels."""
-    text = "Contents: label = raw ids; npy = the same as an array; pcd, ply = the points with class_id and probability."
+    text = "Contents: label = raw ids; npy = the same as an array; pcd, ply = the points with class_id, probability, "
+    text += "entropy."
     parser.add("--as", choices=_PREDICTION_FORMATS, default="label", dest="format_of_output", help=text)
 
 

@@ -20,6 +20,12 @@ from elite.cli.arguments import (
     open_data,
     output_path,
 )
+from elite.cli.labelled_recordings import (
+    add_recording_options,
+    is_recording,
+    predict_recording,
+    refuse_recording_options,
+)
 from elite.cli.outputs import FAULTY, percent, save_json
 from elite.cli.parser import Command, Flag, Parser, check_model
 from elite.cli.scans import find_scans, load_segmenter, report_unused
@@ -167,7 +173,15 @@ EVALUATE = Command(
 
 
 def predict(args: Namespace) -> int:
-    """Label scans with a student. Reads scans only."""
+    """Label scans, or the clouds of a recording of ROS, with a student. Reads scans only.
+
+    A recording (.mcap, .db3, .bag, or a folder of ROS 2) becomes another one (-o OUT.mcap): its clouds with the further
+    fields class_id, probability and entropy, and the names of the classes.
+    """
+    if is_recording(args.data):
+        return predict_recording(args)
+    refuse_recording_options(args)
+
     from elite.label_records import record_classes
     from elite.prediction_files import predict_files
 
@@ -196,14 +210,16 @@ def predict(args: Namespace) -> int:
 
 def _predict_arguments(parser: Parser) -> None:
     add_model(parser)
-    add_scans(parser)
-    text = "Folder to write labels to: the layout of the data set, or NAME.label (see --as)."
+    add_scans(parser, "; or a recording")
+    text = "Folder to write labels to: the layout of the data set, or NAME.label (see --as). Of a recording: "
+    text += "OUT.mcap."
     parser.add("-o", "--out", type=expanded, required=True, metavar="OUT", help=text)
     add_selection(parser)
     add_format(parser)
     add_output_format(parser)
     parser.add("--confidence", action=Flag, help="Also write NAME.confidence: float32 per point.")
     parser.add("--skip-existing", action=Flag, help="Skip scans that have complete outputs.")
+    add_recording_options(parser)
     add_fill_radius(parser)
     add_compute(parser)
 

@@ -12,6 +12,7 @@ from elite.paths import require_existing
 
 ARGUMENTS, OPTIONS = "Arguments", "Options"
 _HELP_WIDTH = 110
+_UNITS = (("ms", 1e-3), ("s", 1.0), ("", 1.0))  # of a duration
 
 
 @dataclass(frozen=True)
@@ -169,6 +170,18 @@ def metres(text: str) -> float:
         value = -1.0
     if not value >= 0:
         raise ArgumentTypeError(f"expected metres, at least 0, found '{text}'")
+    return value
+
+
+def duration(text: str) -> float:
+    """Seconds, from ``0.05``, ``50ms`` or ``2s``."""
+    unit, factor = next((unit, factor) for unit, factor in _UNITS if text.endswith(unit))
+    try:
+        value = float(text.removesuffix(unit)) * factor
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise ArgumentTypeError(f"expected a time such as 50ms or 2.5s, found '{text}'")
     return value
 
 

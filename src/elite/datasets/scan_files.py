@@ -143,8 +143,9 @@ def points_of(fields: PointFields, sensor: SensorSpec, source: object) -> Points
 
 def _require_metres(points: Num[np.ndarray, "n 3"], source: object) -> None:
     """Refuse coordinates of a map, which float32 would round to decimetres, and other units."""
-    finite = points[np.isfinite(points).all(axis=1)]
-    if len(finite) and (farthest := float(np.abs(finite).max())) > _FARTHEST_M:
+    x, y, z = np.isfinite(points).T  # faster than all(axis=1)
+    farthest = float(np.abs(points).max(initial=0, where=(x & y & z)[:, None]))
+    if farthest > _FARTHEST_M:
         raise DataError(
             f"{source}: expected metres in the sensor frame, found coordinates of up to {farthest:,.0f}. Subtract the "
             "position of the sensor, or convert the unit."

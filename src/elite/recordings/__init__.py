@@ -7,6 +7,7 @@
 """
 
 from elite.recordings.images import decode_image
+from elite.recordings.label_info import encode_label_info, label_info_topic
 from elite.recordings.messages import (
     CameraInfo,
     CompressedImage,
@@ -19,10 +20,12 @@ from elite.recordings.messages import (
     TransformTree,
 )
 from elite.recordings.opening import open_recording
-from elite.recordings.point_cloud2 import TIME_FIELDS, decode_cloud, with_fields
+from elite.recordings.point_cloud2 import TIME_FIELDS, decode_cloud, require_no_fields, with_fields
+from elite.recordings.qos import is_latched
 from elite.recordings.recording import LAST, Recording
-from elite.recordings.serialization import CDR, ROS1, encode_cloud, standard_definition
+from elite.recordings.serialization import CDR, ROS1, encode_cloud, ros2_topic, standard_definition, to_ros2
 from elite.recordings.topics import Message, Span, Topic
+from elite.recordings.writing import Compression, RecordingWriter, write_recording
 
 __all__ = [
     "CDR",
@@ -31,6 +34,7 @@ __all__ = [
     "TIME_FIELDS",
     "CameraInfo",
     "CompressedImage",
+    "Compression",
     "Message",
     "PointCloud2",
     "PointField",
@@ -38,6 +42,7 @@ __all__ = [
     "RawImage",
     "Record",
     "Recording",
+    "RecordingWriter",
     "Span",
     "Topic",
     "Transform",
@@ -45,7 +50,14 @@ __all__ = [
     "decode_cloud",
     "decode_image",
     "encode_cloud",
+    "encode_label_info",
+    "is_latched",
+    "label_info_topic",
     "open_recording",
+    "require_no_fields",
+    "ros2_topic",
     "standard_definition",
+    "to_ros2",
     "with_fields",
+    "write_recording",
 ]

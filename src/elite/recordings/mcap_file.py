@@ -50,7 +50,7 @@ class McapFile:
         while queue:
             time, place, number, item = heapq.heappop(queue)
             if number >= 0:
-                yield Message(wanted[item.channel_id], time, item.data)
+                yield Message(wanted[item.channel_id], time, item.data, published=item.publish_time)
                 continue
             for i, record in enumerate(self._index.read(self._file, item)):
                 channel, at = getattr(record, "channel_id", None), getattr(record, "log_time", 0)

@@ -1,6 +1,6 @@
 """Fields of PointCloud2 messages, read and appended."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -55,9 +55,8 @@ def with_fields(message: PointCloud2, values: Mapping[str, Shaped[np.ndarray, "n
     Raises:
         DataError: as ``decode_cloud``, or the message has a field of this name already.
     """
+    require_no_fields(message, values, source)
     _check(message, source)
-    if taken := [field.name for field in message.fields if field.name in values]:
-        raise _error(source, f"a cloud without the field '{taken[0]}'", "one with it", "Use the original recording.")
     fields, end = [], message.point_step
     for name, array in values.items():
         fields.append(PointField(name, _rounded_up(end, array.dtype.itemsize), _NUMBERS[array.dtype]))
@@ -68,6 +67,16 @@ def with_fields(message: PointCloud2, values: Mapping[str, Shaped[np.ndarray, "n
         column = _view(wider, _dtype(message, field.datatype), field.offset)
         column[...] = array.reshape(column.shape)
     return wider
+
+
+def require_no_fields(message: PointCloud2, names: Collection[str], source: object) -> None:
+    """Check that fields of these names can be appended.
+
+    Raises:
+        DataError: the message has one of them already.
+    """
+    if taken := [field.name for field in message.fields if field.name in names]:
+        raise _error(source, f"a cloud without the field '{taken[0]}'", "one with it", "Use the original recording.")
 
 
 def _with_point_step(message: PointCloud2, step: int) -> PointCloud2:

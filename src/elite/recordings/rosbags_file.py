@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from elite.errors import first_line
+from elite.recordings.qos import qos_text
 from elite.recordings.serialization import CDR, ROS1, normal_type
 from elite.recordings.topics import Message, Span, Topic, seconds
 
@@ -86,5 +87,6 @@ def _topic(connection: Any, count: int = 0) -> Topic:
         *(connection.topic, normal_type(connection.msgtype), encoding),
         "" if kind == "none" else f"ros{2 if encoding == CDR else 1}{kind}",
         connection.msgdef.data.encode(),
-        count=count,
+        qos_text(connection),
+        count,
     )

@@ -4,7 +4,8 @@ Types have their standard definitions. Definitions in recordings are compared wi
 rosbags compiles them to Python code.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -30,6 +31,8 @@ _ROS1_TF = {  # ROS 1 types that rosbags lacks
     "tf2_msgs/msg/TFMessage": "geometry_msgs/TransformStamped[] transforms",
     "tf/msg/tfMessage": "geometry_msgs/TransformStamped[] transforms",
 }
+_RENAMED = {"tf/msg/tfMessage": "tf2_msgs/msg/TFMessage"}  # types of ROS 1 by their names in ROS 2
+_HEADER = "std_msgs/msg/Header"
 _ROUNDING = 0.01  # of the length of a quaternion
 _LONGEST_DEFINITION = 2**16  # bytes; those of ROS have 5,000
 
@@ -78,8 +81,37 @@ def encode_cloud(cloud: PointCloud2, encoding: str) -> bytes:
 
 
 def standard_definition(type_name: str, encoding: str) -> str:
-    """Definition of a type in the format ros2msg (or ros1msg) with its parts, as recordings contain it."""
+    """Definition of a type in the format ros2msg (or ros1msg) with its parts, as recordings contain it.
+
+    It is empty for types that are not part of ROS.
+    """
+    if type_name not in _store(encoding).fielddefs:
+        return ""
     return _store(encoding).generate_msgdef(type_name, ros_version=2 if encoding == CDR else 1)[0]
+
+
+def ros2_topic(topic: Topic) -> Topic | None:
+    """Return the topic of the messages of ``to_ros2``; None if ROS 2 lacks their type or their encoding is unknown."""
+    if topic.encoding == CDR:
+        return topic
+    name = _RENAMED.get(topic.type, topic.type)
+    ros1, ros2 = (_store(encoding).fielddefs for encoding in (ROS1, CDR))
+    is_known = topic.encoding == ROS1 and name in ros1 and name in ros2
+    if not is_known or not _is_readable(topic) or not _same_fields(name, ros1, ros2, {_HEADER}):
+        return None
+    return replace(topic, type=name, encoding=CDR, format="ros2msg", definition=standard_definition(name, CDR).encode())
+
+
+def to_ros2(data: bytes, type_name: str) -> bytes:
+    """Convert a message of ROS 1 to the type of ROS 2, which differs in the sequence number of the header only.
+
+    Raises:
+        DataError: it is damaged; the text states what was found.
+    """
+    try:
+        return bytes(_store(CDR).ros1_to_cdr(data, type_name))
+    except Exception as error:  # of another library
+        raise DataError(first_line(error)) from error
 
 
 def has_standard_definition(topic: Topic) -> bool:
@@ -99,13 +131,21 @@ def has_standard_definition(topic: Topic) -> bool:
         raise DataError(first_line(error)) from error
 
 
-def _same_fields(type_name: str, found: Any, standard: Any) -> bool:
-    """Compare without the case of names: ROS 2 has CameraInfo.k for K."""
+def _is_readable(topic: Topic) -> bool:
+    """Whether the messages have the standard definition, as far as it is recorded."""
+    try:
+        return not topic.definition or has_standard_definition(topic)
+    except DataError:
+        return False
+
+
+def _same_fields(type_name: str, found: Any, standard: Any, ignored: Collection[str] = ()) -> bool:
+    """Compare without the case of names: ROS 2 has CameraInfo.k for K. Parts of the types ``ignored`` are equal."""
     ours, theirs = (
         [(name.lower(), description) for name, description in types[type_name][1]] for types in (standard, found)
     )
-    parts = {part for _, description in ours if (part := _part(description)) and part in found}
-    return ours == theirs and all(_same_fields(part, found, standard) for part in parts)
+    parts = {part for _, description in ours if (part := _part(description)) and part in found} - {*ignored}
+    return ours == theirs and all(_same_fields(part, found, standard, ignored) for part in parts)
 
 
 def _part(description: Any) -> str | None:

@@ -44,12 +44,14 @@ class Message:
         time: when it was recorded (ns).
         data: its bytes.
         record: its contents; None if they were not decoded.
+        published: when it was published (ns); None if it was not recorded.
     """
 
     topic: Topic
     time: int
     data: bytes
     record: Record | None = None
+    published: int | None = None
 
 
 class Span(NamedTuple):
