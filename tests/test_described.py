@@ -9,7 +9,7 @@ import yaml
 from scipy.spatial.transform import Rotation
 
 from elite.cli import main
-from elite.cli.scans import _loose_scans
+from elite.cli.scans import loose_scans
 from elite.datasets import formats, open_dataset, resolved_cameras, taxonomy_of
 from elite.datasets.described.poses import read_pose_table
 from elite.datasets.described.times import nearest_in_time, read_times
@@ -345,7 +345,7 @@ def test_loose_scans_of_two_formats_are_refused(tmp_path: Path) -> None:
     for name in ("a.pcd", "a.npy"):
         (tmp_path / name).touch()
     with pytest.raises(DataError, match=r"expected scans of one format, found \.npy and \.pcd\. Give the files"):
-        _loose_scans(tmp_path)
+        loose_scans(tmp_path)
 
 
 def test_read_pose_table_of_matrices_skips_comments(tmp_path: Path) -> None:
