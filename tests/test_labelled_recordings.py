@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from mcap.reader import make_reader
 from mcap.writer import CompressionType, Writer
+from rosbags import rosbag1, rosbag2
 from rosbags.highlevel import AnyReader
-from rosbags.interfaces import QosDurability
+from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 import elite
@@ -20,7 +21,7 @@ from elite.config import StudentConfig
 from elite.inference import Segmenter
 from elite.point_files import PointFields, encode_points, read_point_file
 from elite.recordings import CDR, encode_cloud, open_recording, standard_definition, writing
-from elite.recordings.qos import LATCHED
+from elite.recordings.qos import LATCHED, is_latched
 from elite.student import SPVCNN, save_student
 from elite.types import SegmentationResult
 from tests.support.recordings import (
@@ -41,6 +42,13 @@ from tests.support.semantickitti import KITTI
 NEW = {"class_id": (np.uint8, 2), "probability": (np.float32, 7), "entropy": (np.float32, 7)}
 POSE = np.eye(4)
 COUNT = 24
+FOREVER = QosTime(9223372036, 854775807)
+LATCH = [
+    Qos(
+        *(QosHistory.KEEP_LAST, 1, QosReliability.RELIABLE, QosDurability.TRANSIENT_LOCAL, FOREVER, FOREVER),
+        *(QosLiveliness.AUTOMATIC, FOREVER, False),
+    )
+]
 CLOUD = "sensor_msgs/msg/PointCloud2"
 
 
@@ -240,6 +248,23 @@ def test_part_of_a_recording_begins_with_the_latched_messages(student: Path, tmp
     assert found == [("/tf_static", 2 * PERIOD), ("/points_labelled/label_info", 2 * PERIOD + 2), *clouds]
 
 
+@pytest.mark.parametrize("name", ["a.db3", "a.bag"])
+def test_recorded_durability_of_a_topic_is_read(tmp_path: Path, name: str) -> None:
+    [item], types = items(ros1=name == "a.bag", count=0), store(ros1=name == "a.bag")
+    if name == "a.bag":
+        path, data, options = tmp_path / name, types.serialize_ros1(item.message, item.type), {"latching": 1}
+        writer = rosbag1.Writer(path)
+    else:
+        path, data = tmp_path / "folder", types.serialize_cdr(item.message, item.type)
+        writer = rosbag2.Writer(path, version=9, storage_plugin=rosbag2.StoragePlugin.SQLITE3)
+        options = {"offered_qos_profiles": LATCH}
+    with writer:
+        connection = writer.add_connection(item.topic, item.type, typestore=types, **options)  # type: ignore[arg-type]
+        writer.write(connection, item.time, data)  # type: ignore[arg-type]
+    with open_recording(path) as recording:
+        assert is_latched(recording.topics[0].qos)
+
+
 def latch(path: Path, topic: str) -> None:
     """Make a topic of a recording latched."""
     with open_recording(path) as recording, writing.write_recording(path) as file:
@@ -297,7 +322,7 @@ def test_interrupted_run_leaves_no_file(student: Path, tmp_path: Path, monkeypat
     ("options", "message"),
     [
         (["-o", "out.bag"], "expected a name that ends in .mcap, found '.bag'"),
-        (["-o", "out.mcap", "--topic", "/pionts"], "Did you mean /points?"),
+        (["-o", "out.mcap", "--topic", "/point"], "Did you mean /points?"),
         (["-o", "out.mcap", "--copy", "/odm"], "Did you mean /odom?"),
         (["-o", "out.mcap", "--copy", "all", "--output-topic", "/odom"], "expected a new topic, found /odom"),
         (["-o", "out.mcap", "--output-topic", "no//name"], "expected a name such as /ouster/points_labelled"),

@@ -48,13 +48,18 @@ def add_recording_options(parser: Parser) -> None:
 
 def is_recording(paths: Sequence[Path]) -> bool:
     """Whether DATA are recordings, by their names. Those of ROS 2 may be folders, which contain no scans."""
+    return any(_is_folder_of_recording(path) if path.is_dir() else _has_suffix(path) for path in paths)
+
+
+def _is_folder_of_recording(path: Path) -> bool:
     from elite.point_files import SUFFIXES
 
-    for path in paths:
-        found = {file.suffix.lower() for file in path.iterdir()} if path.is_dir() else {path.suffix.lower()}
-        if path.suffix.lower() == ".bag" or (found & {".mcap", ".db3"} and not found & {*SUFFIXES}):
-            return True
-    return False
+    found = {file.suffix.lower() for file in path.iterdir()}
+    return bool(found & {".mcap", ".db3"}) and not found & {*SUFFIXES}
+
+
+def _has_suffix(path: Path) -> bool:
+    return path.suffix.lower() in (".mcap", ".db3", ".bag", ".active", ".zst", ".zstd")  # the last three are refused
 
 
 def refuse_recording_options(args: Namespace) -> None:
