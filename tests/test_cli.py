@@ -244,7 +244,7 @@ SCAN = "kitti/sequences/00/velodyne/000000.bin"
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ("fly", "not a command; expected one of inspect, check"),
+        ("fly", "not a command; expected one of inspect, convert, check"),
         ("predicts", r"not a command \(did you mean predict\?\); expected"),
         ("train --data.rot x", "data.rot.*did you mean --data.root"),
         ("train --optim.lr fast", "optim.lr"),

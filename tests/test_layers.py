@@ -22,6 +22,7 @@ LAYERS = (
     ("datasets", "synthetic", "student", "teacher", "losses"),
     ("data", "recordings"),
     (
+        "conversion",
         *("training", "teacher_training", "evaluation", "pseudo_labels"),
         *("inference", "input_conversion", "test_time_augmentation", "latency", "streaming", "stream_summary"),
         *("scan_crop", "prediction_files", "prediction_formats", "inspection", "labelled_recordings"),

@@ -220,21 +220,33 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     make_folder(path.parent)
     temporary: Path | None = None
     try:
-        temporary, file = _create_temporary(path)
-        with file:
-            yield file
-            file.flush()
-            _sync(file)
-        temporary.replace(path)
+        with writing(path):
+            temporary, file = _create_temporary(path)
+            with file:
+                yield file
+                file.flush()
+                _sync(file)
+            temporary.replace(path)
+    finally:
+        if temporary is not None:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Name the file that a block writes, and the remedy, if it fails.
+
+    Raises:
+        OutputError: the folder is not writable or the disk is full.
+    """
+    try:
+        yield
     except OSError as error:
         raise OutputError(
             f"{path}: expected a file that can be written, found an error ({first_line(error)}). Free disk space or "
             "choose another output."
         ) from error
-    finally:
-        if temporary is not None:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
 
 
 def _create_temporary(path: Path) -> tuple[Path, BinaryIO]:

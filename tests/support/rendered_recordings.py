@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from elite.datasets import open_dataset
+from elite.datasets.dense_labels import read_dense_files
 from elite.synthetic import DriveConfig, render_drive
 from elite.synthetic.sensors import camera
 from tests.support.recordings import (
@@ -39,6 +40,7 @@ class RenderedScan:
         labels: raw ids of SemanticKITTI; 0 without a return.
         pose: of the LiDAR in the frame of its first scan.
         images: RGB, by camera.
+        semantic: raw ids of the pixels of the images.
     """
 
     stamp: int
@@ -46,6 +48,7 @@ class RenderedScan:
     labels: np.ndarray
     pose: np.ndarray
     images: dict[str, np.ndarray]
+    semantic: dict[str, np.ndarray]
 
 
 ROWS, COLUMNS = 128, 1024
@@ -96,7 +99,8 @@ def _rendered_scan(drive: Any, i: int, stamp: int) -> RenderedScan:
     labels = np.zeros(ROWS * COLUMNS, np.uint32)
     labels[cells] = drive.raw_labels(i)
     images = {image.camera: np.asarray(Image.open(image.path).convert("RGB")) for image in drive.images(i)}
-    return RenderedScan(stamp, values, labels, drive.pose(i), images)
+    semantic = {camera: read_dense_files(drive.derived(i, "labels", camera))[0] for camera in images}
+    return RenderedScan(stamp, values, labels, drive.pose(i), images, semantic)
 
 
 def organised_cells(points: np.ndarray) -> np.ndarray:
@@ -107,10 +111,11 @@ def organised_cells(points: np.ndarray) -> np.ndarray:
     return row * COLUMNS + azimuth
 
 
-def rendered_items(sequence: str = "00", frames: int = 2, *, ros1: bool = False) -> list[Item]:
+def rendered_items(sequence: str = "00", frames: int = 2, *, ros1: bool = False, delay: int = 10_000_000) -> list[Item]:
     """Messages of a rendered street: /points, /cam_NAME/image (JPEG) and camera_info, /tf_static, /odom.
 
-    Images are recorded 10 ms after the scans, and odometry 5 ms before them. base_link is on the road below the LiDAR.
+    Images are recorded ``delay`` ns after the scans, although they show the same moment, and odometry 5 ms before them.
+    base_link is on the road below the LiDAR.
     """
     scans, cameras = rendered_scans(frames)[sequence], rendered_cameras()
     mount = np.eye(4)
@@ -124,7 +129,7 @@ def rendered_items(sequence: str = "00", frames: int = 2, *, ros1: bool = False)
             cloud_item("/points", cloud("ouster", scan.values, height=ROWS, stamp=stamp), ros1=ros1),
         ]
         for name, image in scan.images.items():
-            frame, later = f"cam_{name}", stamp + 10_000_000
+            frame, later = f"cam_{name}", stamp + delay
             K, _ = cameras[name]
             items += [
                 compressed_item(f"/{frame}/image", image, later, frame, ros1=ros1),
@@ -133,6 +138,6 @@ def rendered_items(sequence: str = "00", frames: int = 2, *, ros1: bool = False)
     return sorted(items, key=lambda item: item.time)
 
 
-def rendered_recording(path: Path, sequence: str = "00", frames: int = 2) -> Path:
+def rendered_recording(path: Path, sequence: str = "00", frames: int = 2, *, delay: int = 10_000_000) -> Path:
     """Write a rendered street as a recording, whose kind is the suffix of ``path``; see ``rendered_items``."""
-    return write_recording(path, rendered_items(sequence, frames, ros1=path.suffix == ".bag"))
+    return write_recording(path, rendered_items(sequence, frames, ros1=path.suffix == ".bag", delay=delay))

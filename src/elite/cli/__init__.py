@@ -8,6 +8,7 @@ from difflib import get_close_matches
 
 from elite.cli.aliases import VERBS, current_words
 from elite.cli.check import CHECK
+from elite.cli.conversion import CONVERT
 from elite.cli.datasets import SUBMIT, SYNTH
 from elite.cli.exits import exit_status
 from elite.cli.inspect import INSPECT
@@ -24,7 +25,7 @@ from elite.terminal import say
 from elite.version import __version__
 
 COMMANDS: dict[str, dict[str, Command]] = {
-    "Data": {"inspect": INSPECT, "check": CHECK, "synth": SYNTH},
+    "Data": {"inspect": INSPECT, "convert": CONVERT, "check": CHECK, "synth": SYNTH},
     "Training": {
         "train": TRAIN,
         "train-teacher": TRAIN_TEACHER,

@@ -10,11 +10,10 @@ from elite.files import open_image
 from elite.inspection.records import CameraReport
 from elite.inspection.sampling import Sample
 from elite.inspection.timing import nearest_offsets
-from elite.recordings import CameraInfo, CompressedImage, RawImage, Recording, Topic
-from elite.recordings.calibration import FrameTree, image_size, info_topic_of, lens_of
+from elite.recordings import CompressedImage, RawImage, Recording, Topic
+from elite.recordings.calibration import FrameTree, TopicInfo, first_infos, image_size, info_of, lens_of
 
 _LATE_S = 0.05  # between a scan and its nearest image: the default tolerance of data sets
-_Info = tuple[Topic, CameraInfo]
 
 
 def camera_reports(
@@ -29,11 +28,7 @@ def camera_reports(
         scans: topic of the scans that images are paired with.
         lidar: frame of these.
     """
-    infos = [
-        (topic, message.record)
-        for topic in recording.topics_of(CameraInfo)
-        if (message := next(recording.messages([topic]), None)) and isinstance(message.record, CameraInfo)
-    ]
+    infos = first_infos(recording)
     return tuple(
         _report(recording, topic, sample, tree, scans, lidar, infos)
         for topic in recording.topics_of(RawImage, CompressedImage)
@@ -47,12 +42,12 @@ def _report(
     tree: FrameTree,
     scans: Topic | None,
     lidar: str | None,
-    infos: Sequence[_Info],
+    infos: Sequence[TopicInfo],
 ) -> CameraReport:
     first = sample.images.get(topic.name)
     frame = first.frame if first else ""
     height, width, encoding = _image(first, topic.name)
-    info = _info_of(topic, frame, infos)
+    info = info_of(topic.name, frame, infos)
     has_transform = None if lidar is None or first is None else _is_connected(tree, frame, lidar)
     pairs = nearest_offsets(sample.stamps_of(scans), sample.stamps_of(topic)) if scans else []
     offset, largest = (float(np.median(pairs)), max(pairs, key=abs)) if pairs else (None, None)
@@ -89,13 +84,6 @@ def _image(image: RawImage | CompressedImage | None, source: str) -> tuple[int, 
         return 0, 0, image.format
 
 
-def _info_of(topic: Topic, frame: str, infos: Sequence[_Info]) -> _Info | None:
-    """Calibration in the namespace of the images, or the only one of their frame."""
-    name = info_topic_of(topic.name, [info.name for info, _ in infos])
-    found = [info for info in infos if info[0].name == name] or [info for info in infos if info[1].frame == frame]
-    return found[0] if len(found) == 1 else None
-
-
 def _is_connected(tree: FrameTree, frame: str, lidar: str) -> bool:
     try:
         tree.between(tree.optical(frame), lidar)
@@ -104,7 +92,7 @@ def _is_connected(tree: FrameTree, frame: str, lidar: str) -> bool:
     return True
 
 
-def _calibration_notes(topic: Topic, info: _Info | None, size: tuple[int, int]) -> Iterator[str]:
+def _calibration_notes(topic: Topic, info: TopicInfo | None, size: tuple[int, int]) -> Iterator[str]:
     if info is None:
         yield "expected a CameraInfo topic of its images, found none. Record it, or give elite convert --calibration."
     elif size[0]:

@@ -14,6 +14,7 @@ from elite.errors import ConfigError, DataError
 from elite.lenses import Lens, LensModel
 from elite.recordings.messages import CameraInfo, Transform, TransformTree
 from elite.recordings.recording import Recording
+from elite.recordings.topics import Topic
 
 _MODELS: Mapping[str, LensModel] = {
     **dict.fromkeys(("", "none", "plumb_bob", "rational_polynomial"), "pinhole"),
@@ -23,6 +24,7 @@ _COUNTS = {"pinhole": (0, 4, 5, 8), "fisheye": (0, 4)}  # of coefficients that a
 _ASPECT = 2  # pixels by which the size of an image may differ from that of a scaled calibration
 _MOVES = 1e-6  # metres, or entries of a rotation
 _START_NS = 5 * 10**9  # at the start of a recording, in which transforms of /tf that do not move are looked for
+TopicInfo = tuple[Topic, CameraInfo]
 _UP = np.cos(np.deg2rad(30))
 
 
@@ -113,6 +115,28 @@ def info_topic_of(image_topic: str, info_topics: Sequence[str]) -> str | None:
         if f"{folder}/camera_info" in info_topics:
             return f"{folder}/camera_info"
     return None
+
+
+def info_of(image_topic: str, frame: str, infos: Sequence[TopicInfo]) -> TopicInfo | None:
+    """Return the calibration of an image topic, by its namespace or as the only one of its frame; None without one.
+
+    Args:
+        image_topic: its name.
+        frame: of the images.
+        infos: first calibration of each topic.
+    """
+    name = info_topic_of(image_topic, [topic.name for topic, _ in infos])
+    found = [pair for pair in infos if pair[0].name == name] or [pair for pair in infos if pair[1].frame == frame]
+    return found[0] if len(found) == 1 else None
+
+
+def first_infos(recording: Recording) -> tuple[TopicInfo, ...]:
+    """Return the first message of each topic of calibrations."""
+    return tuple(
+        (topic, message.record)
+        for topic in recording.topics_of(CameraInfo)
+        if (message := next(recording.messages([topic]), None)) and isinstance(message.record, CameraInfo)
+    )
 
 
 # ---- frames ------------------------------------------------------------------------------------------------------

@@ -1,0 +1,143 @@
+"""Scans with the images and poses around them, from one pass over the messages of a recording.
+
+A scan is complete as soon as messages of all streams are later than its tolerance, or ``patience`` after it was
+recorded. Messages that were recorded more than ``patience`` before it do not count. Hence the pairs of a scan depend on
+the messages around it alone: a conversion that starts again in the middle finds the same ones.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from jaxtyping import Float64
+
+from elite.datasets.described.poses import PoseTable
+from elite.errors import DataError
+from elite.recordings import Pose
+
+_PATIENCE_NS = 10**9
+_GAP_NS = 10**9  # between two poses, above which poses between them are unknown
+Content = TypeVar("Content")
+
+
+@dataclass(frozen=True)
+class Item(Generic[Content]):
+    """A message: when it was recorded and taken (ns), and its contents."""
+
+    time: int
+    stamp: int
+    content: Content
+
+
+@dataclass
+class Stream(Generic[Content]):
+    """Messages of a topic that may belong to scans which are not complete yet, as recorded."""
+
+    items: list[Item[Content]] = field(default_factory=list)
+
+    def since(self, time: int) -> list[Item[Content]]:
+        """Messages recorded from ``time`` on (ns)."""
+        return [item for item in self.items if item.time >= time]
+
+    def has_passed(self, stamp: int, since: int) -> bool:
+        return any(item.stamp >= stamp for item in self.since(since))
+
+    def forget_before(self, stamp: int) -> None:
+        """Drop messages for which a later one, of at most ``stamp``, exists."""
+        kept, last = [], None
+        for item in reversed(self.items):
+            if last is None or not item.stamp <= last:
+                kept.append(item)
+            if item.stamp <= stamp:
+                last = item.stamp if last is None else max(last, item.stamp)
+        self.items = kept[::-1]
+
+
+@dataclass(frozen=True)
+class Group:
+    """A scan with what belongs to it.
+
+    Attributes:
+        scan: its contents.
+        images: nearest image by camera, as far as there is one within the tolerance.
+        poses: those around it.
+    """
+
+    scan: Item[Any]
+    images: dict[str, Item[Any]]
+    poses: list[Item[Pose]]
+
+
+class Grouping:
+    """Groups of the messages of a recording, which are added by time of recording.
+
+    Args:
+        cameras: names.
+        with_poses: whether poses are recorded.
+        tolerance_ns: largest difference between the times of a scan and its image.
+    """
+
+    def __init__(self, cameras: tuple[str, ...], with_poses: bool, tolerance_ns: int) -> None:
+        self._tolerance = tolerance_ns
+        self.patience_ns = _PATIENCE_NS + tolerance_ns
+        self._images: dict[str, Stream[Any]] = {camera: Stream() for camera in cameras}
+        self._poses: Stream[Pose] | None = Stream() if with_poses else None
+        self._scans: deque[Item[Any]] = deque()
+        self._floor = 0
+
+    def add_scan(self, scan: Item[Any]) -> None:
+        """Add a scan; its stamp is later than those of the scans before it."""
+        self._scans.append(scan)
+
+    def add_image(self, camera: str, image: Item[Any]) -> None:
+        self._images[camera].items.append(image)
+
+    def add_pose(self, pose: Item[Pose]) -> None:
+        if self._poses is not None:
+            self._poses.items.append(pose)
+
+    def complete(self, now: int | None) -> Iterator[Group]:
+        """Yield the scans that are complete at the time ``now`` of recording (ns); None = all that are left."""
+        while self._scans and (now is None or self._is_complete(self._scans[0], now)):
+            scan = self._scans.popleft()
+            yield self._group(scan)
+            self._floor = scan.stamp
+        self._forget()
+
+    def _is_complete(self, scan: Item[Any], now: int) -> bool:
+        since, late = scan.time - self.patience_ns, scan.stamp + self._tolerance
+        streams = [*self._images.values(), *([] if self._poses is None else [self._poses])]
+        return now > scan.time + self.patience_ns or all(stream.has_passed(late, since) for stream in streams)
+
+    def _group(self, scan: Item[Any]) -> Group:
+        since = scan.time - self.patience_ns
+        images = {}
+        for camera, stream in self._images.items():
+            found = min(stream.since(since), key=lambda item: abs(item.stamp - scan.stamp), default=None)
+            if found is not None and abs(found.stamp - scan.stamp) <= self._tolerance:
+                images[camera] = found
+        return Group(scan, images, [] if self._poses is None else self._poses.since(since))
+
+    def _forget(self) -> None:
+        floor = self._scans[0].stamp if self._scans else self._floor
+        for stream in self._images.values():
+            stream.forget_before(floor)
+        if self._poses is not None:
+            self._poses.forget_before(floor - self._tolerance)
+
+
+def pose_at(poses: list[Item[Pose]], stamp: int) -> Float64[np.ndarray, "4 4"] | None:
+    """Interpolate the pose at a time (ns); None outside of the poses, or in a gap of more than a second."""
+    by_time = {item.stamp: item.content.matrix for item in poses}
+    times = np.array(sorted(by_time), np.int64)
+    after = int(np.searchsorted(times, stamp))
+    if not len(times) or (0 < after < len(times) and times[after] - times[after - 1] > _GAP_NS):
+        return None
+    table = PoseTable(Path("poses"), np.stack([by_time[time] for time in times.tolist()]), (times - stamp) * 1e-9)
+    try:
+        return table.at(0.0)
+    except DataError:
+        return None

@@ -1,0 +1,129 @@
+"""Parts of a recording that a conversion reads: LiDAR, cameras and poses."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64
+
+from elite.conversion.cameras import CameraSource, find_cameras
+from elite.conversion.settings import ConversionSettings
+from elite.errors import DataError, EliteError
+from elite.recordings import PointCloud2, PointField, Pose, Recording, Topic, decode_cloud
+from elite.recordings.calibration import FrameTree, plain_frame, read_frame_tree
+
+_VEHICLE = "base_link"  # REP 105
+
+
+@dataclass(frozen=True)
+class LidarSource:
+    """Point clouds of one LiDAR.
+
+    Attributes:
+        topic: of the clouds.
+        frame: of their points.
+        fields: of the first cloud.
+    """
+
+    topic: Topic
+    frame: str
+    fields: tuple[PointField, ...]
+
+    def fault(self, cloud: PointCloud2) -> str | None:
+        """Reason why a cloud is skipped; None = it is converted."""
+        if cloud.frame != self.frame:
+            return f"clouds of the frame '{cloud.frame}' (see --frame)"
+        if not len(cloud):
+            return "clouds without points"
+        return None if cloud.fields == self.fields else f"clouds with other fields ({_names(cloud)})"
+
+
+def _names(cloud: PointCloud2) -> str:
+    return " ".join(field.name for field in cloud.fields)
+
+
+@dataclass(frozen=True)
+class PoseSource:
+    """Poses of the vehicle; ``T_child_lidar`` maps points of the LiDAR to the frame that they are of."""
+
+    topic: Topic
+    child: str
+    T_child_lidar: Float64[np.ndarray, "4 4"]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """LiDAR, cameras and poses; ``notes`` are sentences for the user."""
+
+    lidar: LidarSource
+    cameras: tuple[CameraSource, ...]
+    poses: PoseSource | None
+    notes: tuple[str, ...]
+
+
+def find_sources(recording: Recording, settings: ConversionSettings) -> Sources:
+    """Find the LiDAR, the cameras and the poses of a recording.
+
+    Raises:
+        EliteError: point clouds are missing, or something that the settings name is missing or not usable.
+    """
+    lidar = _find_lidar(recording, settings)
+    tree = read_frame_tree(recording)
+    cameras, left_out = find_cameras(recording, settings, tree, lidar.frame)
+    poses, notes = _find_poses(recording, settings, tree, lidar.frame)
+    notes = [*left_out, *(note for camera in cameras for note in camera.notes), *(notes if cameras else [])]
+    return Sources(lidar, cameras, poses, tuple(notes))
+
+
+def _find_lidar(recording: Recording, settings: ConversionSettings) -> LidarSource:
+    topic = recording.topic(settings.topic, PointCloud2)
+    fault = "no messages"
+    for message in recording.messages([topic]):
+        cloud = message.record
+        assert isinstance(cloud, PointCloud2)
+        if settings.frame is not None and cloud.frame != settings.frame:
+            fault = f"clouds of the frame '{cloud.frame}'"
+        elif not len(cloud):
+            fault = "clouds without points"
+        else:
+            points = decode_cloud(cloud, f"{recording.path}, {topic.name}")
+            if missing := [axis for axis in "xyz" if axis not in points.values]:
+                fault = f"no field {missing[0]} among {_names(cloud)}"
+                break
+            return LidarSource(topic, cloud.frame, cloud.fields)
+    where = "" if settings.frame is None else f" of the frame '{settings.frame}'"
+    remedy = "Choose another --topic." if settings.frame is None else "Correct --frame."
+    raise DataError(f"{recording.path}, {topic.name}: expected points x y z{where}, found {fault}. {remedy}")
+
+
+def _find_poses(
+    recording: Recording, settings: ConversionSettings, tree: FrameTree, lidar_frame: str
+) -> tuple[PoseSource | None, list[str]]:
+    if settings.poses == "none":
+        return None, []
+    name, _, frame = (settings.poses or "").partition("=")
+    topics = recording.topics_of(Pose)
+    uncompensated = "motion between scans and images is not compensated"
+    if not name and len(topics) != 1:
+        listed = ", ".join(topic.name for topic in topics)
+        return None, [
+            f"{uncompensated}: choose one of {listed} with --poses" if topics else f"{uncompensated}: no poses"
+        ]
+    try:
+        return _pose_source(
+            recording, recording.topic(name or None, Pose, option="--poses"), frame, tree, lidar_frame
+        ), []
+    except EliteError as error:
+        if name:
+            raise
+        return None, [f"{uncompensated}: {error}"]
+
+
+def _pose_source(recording: Recording, topic: Topic, frame: str, tree: FrameTree, lidar_frame: str) -> PoseSource:
+    first = next(recording.messages([topic]), None)
+    child = frame or (first.record.child if first and isinstance(first.record, Pose) else "")
+    if not child and _VEHICLE in tree.frames:
+        child = _VEHICLE
+    if first is None or not child:
+        found = "no messages" if first is None else "poses without a frame"
+        raise DataError(f"{topic.name}: expected poses of a frame, found {found}. Give --poses {topic.name}=FRAME.")
+    return PoseSource(topic, plain_frame(child), tree.between(child, lidar_frame))
