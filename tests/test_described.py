@@ -47,6 +47,18 @@ def test_described_frames_equal_those_of_a_reader_of_the_same_files(root: Path) 
             np.testing.assert_allclose(camera.projection, other.projection, atol=1e-9)
 
 
+def test_described_by_a_relative_path_has_the_same_frames(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = open_dataset(root)
+    monkeypatch.chdir(root.parent)
+    for path in (root.name, f"{root.name}/dataset.yaml"):
+        found = open_dataset(path)
+        assert found.ids == expected.ids
+        assert len(found.images(0)) == len(expected.images(0)) == 2
+        assert found.labelled() == expected.labelled()
+    monkeypatch.chdir(root)
+    assert open_dataset(".").ids == expected.ids
+
+
 def test_default_camera_means_all_cameras_of_other_data_sets(root: Path, tiny_kitti: Path, trams: Path) -> None:
     assert resolved_cameras("image_2", root) == "left,right"
     assert resolved_cameras("right", root) == "right"

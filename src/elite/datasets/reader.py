@@ -142,7 +142,7 @@ class Reader(Dataset):
         check_cameras(selection, self._all_cameras)
         self.selection, self.cameras = selection, selection.cameras
         chosen, self.absent = select_frames(selection, self._listed, self.splits, self.root)
-        listing = Listing(self.root)
+        listing = Listing(Path())  # paths of frames are not relative to the root
         found = [self._existing(frame, listing) for frames in chosen.values() for frame in frames]
         self.files = [frame for frame in found if self._is_complete(frame, listing)]
         self.ids, self.sequences = [frame.id for frame in self.files], tuple(chosen)
