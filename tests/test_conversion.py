@@ -186,6 +186,14 @@ def test_converted_recordings_of_a_vehicle_are_sequences_of_one_data_set(tmp_pat
     assert not (tmp_path / "out" / "other").exists()
 
 
+def test_converted_data_set_contains_its_own_classes(tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "a.mcap", drive(1))
+    classes = Path(__file__).parents[1] / "examples" / "trams.yaml"
+    assert convert(path, tmp_path / "out", "--taxonomy", str(classes)) == 0
+    assert (tmp_path / "out" / "trams.yaml").read_bytes() == classes.read_bytes()
+    assert open_dataset(tmp_path / "out").taxonomy.names == load_taxonomy(classes).names
+
+
 # ---- calibration -------------------------------------------------------------------------------------------------
 
 
@@ -443,3 +451,41 @@ def test_recording_without_clouds_or_bytes_is_an_error(tmp_path: Path, capsys: p
     path = write_recording(tmp_path / "a.mcap", [item for item in drive(2) if item.topic != "/points"])
     assert convert(path, tmp_path / "out") == 2
     assert "expected a topic of sensor_msgs/msg/PointCloud2" in capsys.readouterr().err
+
+
+# ---- memory ------------------------------------------------------------------------------------------------------
+
+
+def large_drive(count: int) -> Iterator[Item]:
+    """Scans of an OS1-128 with three raw images of 1920 x 1200: 27 MB each."""
+    values = random_points("ouster", 2**17) | dict.fromkeys("xyz", np.linspace(1, 50, 2**17, dtype=np.float32))
+    pixels = np.kron(picture(0), np.ones((100, 120, 1), np.uint8))
+    frames = {("lidar", f"cam_{name}"): OPTICAL for name in "abc"}
+    yield tf_item("/tf_static", {("base_link", "lidar"): MOUNT} | frames, START - PERIOD)
+    for i in range(count):
+        stamp = START + i * PERIOD
+        yield odometry_item("/odom", vehicle_pose(i * PERIOD), stamp)
+        yield cloud_item("/points", cloud("ouster", values, height=128, stamp=stamp))
+        for name in "abc":
+            yield image_item(f"/{name}/image_raw", pixels, stamp + LATER, f"cam_{name}", "bgr8")
+            K_large = np.array([[1000.0, 0, 960], [0, 1000, 600], [0, 0, 1]])
+            yield camera_info_item(f"/{name}/camera_info", K_large, (1200, 1920), stamp + LATER, f"cam_{name}")
+
+
+CONVERT = """
+import resource, sys
+from elite.cli import main
+assert main(["convert", sys.argv[1], "-o", sys.argv[2]]) == 0
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+@pytest.mark.slow
+def test_recording_of_5_gb_is_converted_in_600_mib(tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "a.mcap", large_drive(190))
+    assert path.stat().st_size > 5e9
+    command = [sys.executable, "-c", CONVERT, str(path), str(tmp_path / "out")]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert "190 scans, 190 images of a, 190 images of b, 190 images of c" in output
+    assert int(output.split()[-1]) < 600
+    path.unlink()
