@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from weakref import WeakSet
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from PIL import Image
 
 import elite.files
 from elite.cli import main
+from elite.conversion.pairing import Grouping
+from elite.conversion.pairing import Item as Grouped
 from elite.datasets import open_dataset
 from elite.geometry import project
 from elite.point_files import read_point_file
@@ -90,6 +93,10 @@ def drive(count: int = 5, *, raw: bool = False) -> list[Item]:
 
 def convert(path: Path, out: Path, *options: str) -> int:
     return main(["convert", str(path), "-o", str(out), *options])
+
+
+class Kept:
+    """Contents of a message."""
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -192,6 +199,20 @@ def test_converted_data_set_contains_its_own_classes(tmp_path: Path) -> None:
     assert convert(path, tmp_path / "out", "--taxonomy", str(classes)) == 0
     assert (tmp_path / "out" / "trams.yaml").read_bytes() == classes.read_bytes()
     assert open_dataset(tmp_path / "out").taxonomy.names == load_taxonomy(classes).names
+
+
+def test_images_without_scans_around_them_are_not_kept() -> None:
+    groups, alive = Grouping(("front",), False, 50_000_000), WeakSet[Kept]()
+    for i in range(200):  # 20 s
+        image = Kept()
+        alive.add(image)
+        groups.add_image("front", Grouped(i * PERIOD, i * PERIOD, image))
+        if i == 100:
+            groups.add_scan(Grouped(i * PERIOD, i * PERIOD, None))
+        found = [group.images["front"].stamp for group in groups.complete(i * PERIOD)]
+        assert found == ([100 * PERIOD] if i == 101 else [])
+        assert len(alive) <= 12, i
+        del image
 
 
 # ---- calibration -------------------------------------------------------------------------------------------------

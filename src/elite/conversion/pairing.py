@@ -45,10 +45,10 @@ class Stream(Generic[Content]):
     def has_passed(self, stamp: int, since: int) -> bool:
         return any(item.stamp >= stamp for item in self.since(since))
 
-    def forget_before(self, stamp: int) -> None:
-        """Drop messages for which a later one, of at most ``stamp``, exists."""
+    def forget(self, stamp: int, since: int) -> None:
+        """Drop messages recorded before ``since``, and those for which a later one, of at most ``stamp``, exists."""
         kept, last = [], None
-        for item in reversed(self.items):
+        for item in reversed(self.since(since)):
             if last is None or not item.stamp <= last:
                 kept.append(item)
             if item.stamp <= stamp:
@@ -105,7 +105,8 @@ class Grouping:
             scan = self._scans.popleft()
             yield self._group(scan)
             self._floor = scan.stamp
-        self._forget()
+        if now is not None:
+            self._forget(now)
 
     def _is_complete(self, scan: Item[Any], now: int) -> bool:
         since, late = scan.time - self.patience_ns, scan.stamp + self._tolerance
@@ -121,12 +122,13 @@ class Grouping:
                 images[camera] = found
         return Group(scan, images, [] if self._poses is None else self._poses.since(since))
 
-    def _forget(self) -> None:
-        floor = self._scans[0].stamp if self._scans else self._floor
+    def _forget(self, now: int) -> None:
+        """Drop messages that neither the scans that wait nor later ones need: without scans, too, memory is bounded."""
+        floor, time = (self._scans[0].stamp, self._scans[0].time) if self._scans else (self._floor, now)
         for stream in self._images.values():
-            stream.forget_before(floor)
+            stream.forget(floor, time - self.patience_ns)
         if self._poses is not None:
-            self._poses.forget_before(floor - self._tolerance)
+            self._poses.forget(floor - self._tolerance, time - self.patience_ns)
 
 
 def pose_at(poses: list[Item[Pose]], stamp: int) -> Float64[np.ndarray, "4 4"] | None:
