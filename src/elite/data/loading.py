@@ -79,6 +79,9 @@ class BatchLoader(DataLoader[Any]):
         self._processes |= set(active_children()) - before
         return self._bounded(batches)
 
+    def check_worker_number_rationality(self) -> None:
+        """No advice of PyTorch: more processes than cores are not a fault, since they also wait for files."""
+
     @property
     def processes(self) -> set[BaseProcess]:
         """Loader processes that this loader has started."""
