@@ -55,6 +55,9 @@ class Dataset(Protocol):
     past_scans: int = 0
     _timeline: Timeline | None = None
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {len(self):,} frames in the sequences {', '.join(self.sequences)}>"
+
     def select(self, selection: Selection) -> Self:
         """Return another part of the same data set."""
         other = copy(self)
