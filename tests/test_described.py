@@ -34,6 +34,7 @@ def _describe(root: Path, **changes: object) -> Path:
 
 def test_described_frames_equal_those_of_a_reader_of_the_same_files(root: Path) -> None:
     described = open_dataset(root)
+    assert repr(described).startswith(f"<Described of {len(described)} frames in the sequences depot, ")
     trams = {str(frame_id): i for i, frame_id in enumerate(Trams(root).ids)}
     assert sorted(map(str, described.ids)) == sorted(trams)
     assert described.taxonomy.names == Trams.taxonomy.names
@@ -81,6 +82,14 @@ def test_described_sequence_listed_by_name_is_not_part_of_other_patterns(root: P
     assert open_dataset(root, sequences="valid").sequences == ("market",)
     assert open_dataset(root, sequences="val").sequences == ("market",)
     assert set(open_dataset(root, sequences="train").sequences) == set(DRIVES) - {"market"}
+
+
+def test_training_without_a_validation_split_names_the_option(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _describe(root, val=None)
+    assert main(["train", str(root), "-o", str(tmp_path / "run"), "--config", "synthetic-student"]) == 2
+    assert "none to train without validation" in capsys.readouterr().err
 
 
 def test_described_folders_with_one_name_are_refused(root: Path) -> None:
@@ -356,7 +365,7 @@ def test_described_yaml_with_any_value_replaced_never_ends_in_another_error(root
 def test_loose_scans_of_two_formats_are_refused(tmp_path: Path) -> None:
     for name in ("a.pcd", "a.npy"):
         (tmp_path / name).touch()
-    with pytest.raises(DataError, match=r"expected scans of one format, found \.npy and \.pcd\. Give the files"):
+    with pytest.raises(DataError, match=r"expected scans of one format, found \.npy and \.pcd\. Put each format"):
         loose_scans(tmp_path)
 
 

@@ -78,8 +78,8 @@ def require_no_past(segmenter: "Segmenter", found: str) -> None:
     if segmenter.past_scans:
         raise ConfigError(
             f"MODEL: expected a data set with poses and times, since the student takes {segmenter.past_scans} past "
-            f"scans, found {found}. Describe the scans in a dataset.yaml with 'poses' and 'scans: {{times: ...}}' and "
-            "give that to elite predict, or use elite.ScanHistory in Python."
+            f"scan{'s' * (segmenter.past_scans > 1)}, found {found}. Describe the scans in a dataset.yaml with 'poses' "
+            "and 'scans: {times: ...}' and give that to elite predict, or use elite.ScanHistory in Python."
         )
 
 
@@ -96,8 +96,8 @@ def loose_scans(folder: Path) -> list[Path]:
     scans = sorted(path for path in files if path.suffix.lower() in SUFFIXES)
     if len(formats := sorted({path.suffix.lower() for path in scans})) > 1:
         raise DataError(
-            f"{folder}: expected scans of one format, found {' and '.join(formats)}. Give the files instead of the "
-            f"folder, such as {folder}/*{formats[0]}."
+            f"{folder}: expected scans of one format, found {' and '.join(formats)}. Put each format into a "
+            f"folder of its own, or give 'elite predict' the files, such as {folder}/*{formats[0]}."
         )
     others = sorted(path.name for path in files if path not in scans and path.suffix not in (".label", ".confidence"))
     if scans and others:

@@ -288,8 +288,8 @@ def _validation_frames(training: Frames, data: DataConfig) -> Frames:
     try:
         selected = training.select(Selection(data.val_sequences, data.val_frames, cameras=training.cameras))
         return selected.with_past_scans(data.past_scans)
-    except DataError as error:
-        raise DataError(f"validation: {error} {_OTHER_VALIDATION}") from error
+    except (ConfigError, DataError) as error:
+        raise type(error)(f"validation: {error} {_OTHER_VALIDATION}") from error
 
 
 def _scoring_set(config: TrainConfig, training: Frames) -> ScoringSet | None:

@@ -165,7 +165,8 @@ def _range(remission: Float32[np.ndarray, "n"]) -> str:
 
 
 def _division(divisor: float) -> str:
-    return f"Divide it by {divisor:g}, such as by 'intensity: {{max: {divisor:g}}}' for a sensor without a 'max'"
+    setting = f"'intensity: {{max: {divisor:g}}}' of the sensor"
+    return f"Divide it by {divisor:g}, such as by {setting} ('max' times {divisor:g}, if the sensor has one)"
 
 
 def _largest(remission: Float32[np.ndarray, "n"]) -> float:
