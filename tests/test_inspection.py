@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from tests.support.recordings import (
     PERIOD,
     START,
     Item,
+    camera_info_item,
     cloud,
     cloud_item,
     compressed_item,
@@ -157,6 +159,34 @@ def test_inspect_topic_of_two_layouts_measures_the_first(tmp_path) -> None:
     assert "found in 1 of 2 messages" in text
 
 
+def test_inspect_topic_that_begins_without_points_measures_the_first_with_points(tmp_path) -> None:
+    empty = replace(cloud("XYZIRC", {"x": np.ones(1)}), width=0)
+    items = [cloud_item("/points", empty, time=START - 1), *street_items([START, START + PERIOD])]
+    (points,) = inspected(write_recording(tmp_path / "a drive.mcap", items))["clouds"]
+    assert (points["layout"], points["width"], points["damaged"], points["sensor"]["scans"]) == ("XYZI", 1150, 0, 2)
+
+
+def test_inspect_rectified_images_have_the_projection_of_the_calibration(tmp_path) -> None:
+    K = np.array([[10.0, 0, 3], [0, 10, 2], [0, 0, 1]])
+    items = street_items([START])
+    for folder, model in (("left", "plumb_bob"), ("right", "rig")):
+        info = camera_info_item(f"/{folder}/camera_info", K, (4, 6), START, folder, model=model)
+        info.message.p[3] = -2.0 * (folder == "left")  # of a stereo camera
+        image = image_item(f"/{folder}/image_rect", np.zeros((4, 6, 3), np.uint8), START, folder, "bgr8")
+        items += [info, image, tf_item("/tf_static", {("lidar", folder): np.eye(4)}, START)]
+    left, right = inspected(write_recording(tmp_path / "a.mcap", items))["cameras"]
+    assert "expected a rectified camera without a baseline" in left["notes"][0]
+    assert right["notes"] == []
+
+
+def test_inspect_proposes_a_command_for_any_path(drive, tmp_path, capsys) -> None:
+    path = tmp_path / "a drive.mcap"
+    path.symlink_to(drive)
+    command = f"elite convert '{path}' --topic /points -o 'a drive'"
+    assert inspected(path)["next_command"] == command
+    assert f"next: {command}\n" in capsys.readouterr().out
+
+
 def test_inspect_damaged_clouds_are_counted_and_skipped(tmp_path) -> None:
     items = street_items([START])
     items[0].message.data = items[0].message.data[:-40]
@@ -202,6 +232,8 @@ def test_nearest_offsets_ignore_scans_without_images_around_them() -> None:
     images = np.arange(290, 600, 100, dtype=np.int64) * 10**6
     found = nearest_offsets([Stamps(scans, scans)], [Stamps(images, images)])
     assert found == pytest.approx([-0.01, -0.01, -0.01, -0.01])
+    unstamped = nearest_offsets([Stamps(scans, 0 * scans)], [Stamps(images, images)])
+    assert unstamped == found
 
 
 @pytest.mark.parametrize(

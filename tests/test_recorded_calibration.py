@@ -7,7 +7,15 @@ import pytest
 
 from elite.errors import DataError
 from elite.recordings import CameraInfo, Transform
-from elite.recordings.calibration import FrameTree, frame_tree, image_size, info_topic_of, lens_of, looks_up
+from elite.recordings.calibration import (
+    FrameTree,
+    frame_tree,
+    image_size,
+    info_topic_of,
+    is_rectified,
+    lens_of,
+    looks_up,
+)
 
 YAW_90 = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
 OPTICAL = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])  # axes of an optical frame in its body frame
@@ -49,6 +57,11 @@ def test_optical_frame_of_a_body_frame_is_its_child() -> None:
     assert tree.optical("/camera") == tree.optical("camera_optical_frame") == "camera_optical_frame"
     assert tree.optical("lidar") == "lidar"
     assert looks_up(tree.between("camera", "lidar"))
+
+
+def test_rectified_images_are_known_by_the_last_part_of_their_topic() -> None:
+    names = ("/rect/image", "/a/image_direct", "/a/image_rect/compressed", "/a/image_rect_color", "/a/rectified")
+    assert [is_rectified(name) for name in names] == [False, False, True, True, True]
 
 
 def test_chain_that_does_not_exist_is_an_error_with_both_frames_and_the_tree() -> None:

@@ -1,5 +1,6 @@
 """The command ``elite convert``: a recording of ROS as a data set."""
 
+import shlex
 from argparse import Namespace
 from functools import partial
 from pathlib import Path
@@ -30,7 +31,7 @@ def convert(args: Namespace) -> int:
         notice(note)
     for line in report.lines():
         say(line)
-    say(f"next: elite check {out}")
+    say(f"next: elite check {shlex.quote(str(out))}")
     save_json(args, report.to_dict())
     return 0
 

@@ -11,7 +11,7 @@ from elite.inspection.records import CameraReport
 from elite.inspection.sampling import Sample
 from elite.inspection.timing import nearest_offsets
 from elite.recordings import CompressedImage, RawImage, Recording, Topic
-from elite.recordings.calibration import FrameTree, TopicInfo, first_infos, image_size, info_of, lens_of
+from elite.recordings.calibration import FrameTree, TopicInfo, first_infos, image_size, info_of, is_rectified, lens_of
 
 _LATE_S = 0.05  # between a scan and its nearest image: the default tolerance of data sets
 
@@ -97,7 +97,7 @@ def _calibration_notes(topic: Topic, info: TopicInfo | None, size: tuple[int, in
         yield "expected a CameraInfo topic of its images, found none. Record it, or give elite convert --calibration."
     elif size[0]:
         try:
-            lens_of(info[1], size, info[0].name)
+            lens_of(info[1], size, info[0].name, rectified=is_rectified(topic.name))
         except DataError as error:
             yield str(error)
         else:

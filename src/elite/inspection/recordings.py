@@ -1,5 +1,6 @@
 """Inspection of a recording: its topics, and a sample of its clouds, images and poses."""
 
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -103,7 +104,8 @@ def _notes(path: Path, clouds: Sequence[CloudReport]) -> Iterator[str]:
 
 
 def _command(path: Path, main: Topic | None) -> str:
-    return f"elite convert {path} --topic {main.name} -o {path.stem}" if main else ""
+    words = "elite", "convert", str(path), "--topic", main.name if main else "", "-o", path.absolute().stem
+    return shlex.join(words) if main else ""
 
 
 # ---- clouds ------------------------------------------------------------------------------------------------------

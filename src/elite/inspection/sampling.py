@@ -35,7 +35,7 @@ class CloudSample:
     """Messages of a point cloud topic.
 
     Attributes:
-        first: the first one; its frame and its fields are those of the measured scans.
+        first: the first one with points; its frame and its fields are those of the measured scans.
         scans: evenly spaced ones.
         kinds: number of messages by frame and names of the fields.
         damaged: number of messages whose fields are not readable, with the first reason.
@@ -54,8 +54,9 @@ class CloudSample:
         """Count a message recorded at ``time``, and keep its scan if one of the times ``due`` has passed."""
         kind = cloud.frame, " ".join(f.name for f in cloud.fields)
         self.kinds[kind] += 1
-        self.first = self.first or cloud
-        is_due = self.next_scan < len(due) and time >= due[self.next_scan]
+        if self.first is None or not len(self.first):  # some drivers begin with empty clouds
+            self.first = cloud
+        is_due = len(cloud) and self.next_scan < len(due) and time >= due[self.next_scan]
         if not is_due or (cloud.frame, cloud.fields) != (self.first.frame, self.first.fields):
             return
         try:

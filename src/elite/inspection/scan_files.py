@@ -1,5 +1,6 @@
 """Inspection of files of points without a description."""
 
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,7 +69,7 @@ def inspect_files(
             "names": _CLASSES,
             "sensor": cloud.sensor.settings if cloud.sensor else {},
         },
-        next_command=f"elite check {folder}",
+        next_command=shlex.join(("elite", "check", str(folder))),
     ), read.scans[0]
 
 

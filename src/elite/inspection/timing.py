@@ -17,6 +17,11 @@ class Stamps:
     recorded: Int64[np.ndarray, "n"]
     stamped: Int64[np.ndarray, "n"]
 
+    @property
+    def taken(self) -> Int64[np.ndarray, "n"]:
+        """The stamps, and the times of recording of messages whose stamp is 0, as ``Message.taken``."""
+        return np.where(self.stamped == 0, self.recorded, self.stamped)
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -75,12 +80,12 @@ def nearest_offsets(scans: Sequence[Stamps], images: Sequence[Stamps]) -> list[f
     """
     found: list[float] = []
     for scan, image in zip(scans, images, strict=True):
-        times = np.sort(image.stamped)
+        times, taken = np.sort(image.taken), scan.taken
         if len(times):
-            after = np.clip(np.searchsorted(times, scan.stamped), 1, max(len(times) - 1, 1))
-            pairs = times[np.stack([after - 1, np.minimum(after, len(times) - 1)])] - scan.stamped
+            after = np.clip(np.searchsorted(times, taken), 1, max(len(times) - 1, 1))
+            pairs = times[np.stack([after - 1, np.minimum(after, len(times) - 1)])] - taken
             offsets = np.take_along_axis(pairs, np.abs(pairs).argmin(axis=0)[None], 0)[0]
             reach = np.median(np.diff(times)) if len(times) > 1 else np.inf
-            inside = (scan.stamped >= times[0]) & (scan.stamped <= times[-1])
+            inside = (taken >= times[0]) & (taken <= times[-1])
             found += (offsets[inside | (np.abs(offsets) <= reach / 2)] * _S).tolist()
     return found

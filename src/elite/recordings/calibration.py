@@ -104,7 +104,8 @@ def _coefficients(info: CameraInfo, model: LensModel, source: object) -> tuple[f
 
 def is_rectified(image_topic: str) -> bool:
     """Whether a topic contains undistorted images, by the names of image_proc: image_rect, image_rect_color."""
-    return "rect" in image_topic.removesuffix("/compressed").rpartition("/")[2]
+    words = image_topic.removesuffix("/compressed").rpartition("/")[2].split("_")
+    return any(word.startswith("rect") for word in words)  # not "direct"
 
 
 def info_topic_of(image_topic: str, info_topics: Sequence[str]) -> str | None:

@@ -53,6 +53,11 @@ class Message:
     record: Record | None = None
     published: int | None = None
 
+    @property
+    def taken(self) -> int:
+        """When its record was taken (ns): the stamp of its header, or the time of recording if that is 0."""
+        return getattr(self.record, "stamp", 0) or self.time
+
 
 class Span(NamedTuple):
     """Times of the first and the last message (ns)."""
