@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from weakref import WeakSet
 
@@ -17,12 +18,13 @@ from PIL import Image
 
 import elite.files
 from elite.cli import main
+from elite.conversion.cameras import camera_names
 from elite.conversion.pairing import Grouping
 from elite.conversion.pairing import Item as Grouped
 from elite.datasets import open_dataset
 from elite.geometry import project
 from elite.point_files import read_point_file
-from elite.recordings import PointCloud2
+from elite.recordings import PointCloud2, PointField
 from elite.taxonomy import load_taxonomy
 from elite.types import Camera
 from tests.support.recordings import (
@@ -181,13 +183,21 @@ def test_converted_part_has_every_second_scan_of_the_time(tmp_path: Path) -> Non
     assert names == [START + i * PERIOD for i in (1, 3, 5)]  # the recording starts 0.1 s before the first scan
 
 
-def test_converted_recordings_of_a_vehicle_are_sequences_of_one_data_set(tmp_path: Path) -> None:
+def test_converted_recordings_of_a_vehicle_are_sequences_of_one_data_set(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name in ("monday", "tuesday"):
         assert convert(write_recording(tmp_path / f"{name}.mcap", drive(2)), tmp_path / "out") == 0
     description = tmp_path / "out" / "dataset.yaml"
     description.write_text(description.read_text().replace("val: []", "val: [tuesday]"))
     for split, name in (("train", "monday"), ("valid", "tuesday")):
         assert {sequence for sequence, _ in open_dataset(tmp_path / "out", sequences=split).ids} == {name}
+    capsys.readouterr()
+    options = ("--sequence", "third", "--sync", "80ms", "--taxonomy", "rellis")
+    assert convert(tmp_path / "monday.mcap", tmp_path / "out", *options) == 0
+    kept = capsys.readouterr().err
+    assert "keeps its sync.tolerance: 0.05, not that of --sync 0.08." in kept
+    assert "keeps its names, not those of --taxonomy rellis." in kept
     moved = [camera_info_item("/front/camera_info", np.diag([2, 2, 1]) @ K, (12, 16), START, "cam"), *drive(2)]
     assert convert(write_recording(tmp_path / "other.mcap", moved), tmp_path / "out") == 2
     assert not (tmp_path / "out" / "other").exists()
@@ -382,6 +392,10 @@ def with_faults() -> Iterator[tuple[str, list[Item], str]]:
     yield "no pixels", [no_pixels], "skipped: images of front without pixels, or neither JPEG nor PNG: 1"
     large = compressed_item("/front/image_raw/compressed", np.zeros((24, 32, 3), np.uint8), START + PERIOD, "cam")
     yield "size", [large], "skipped: images of front of another size or format: 1"
+    first = PointCloud2(**vars(torn) | {"stamp": START - PERIOD})
+    yield "torn at the start", [cloud_item("/points", first)], "skipped: clouds that are not readable: 1"
+    early = compressed_item("/front/image_raw/compressed", picture(0), -5, "cam")._replace(time=START)
+    yield "negative time", [early], "skipped: images of front with a negative time: 1"
     zoomed = camera_info_item("/front/camera_info", 2 * K, (12, 16), START + 10**9, "cam")
     yield "zoom", [zoomed], "skipped: calibrations of front that differ from the first one, which is used: 1"
 
@@ -395,6 +409,43 @@ def test_faults_of_a_recording_are_counted(
     assert f"  {line}\n" in capsys.readouterr().out
     assert json.loads((tmp_path / "result.json").read_text())["scans"] == 3
     assert len(open_dataset(tmp_path / "out")) == 3
+
+
+def without_stamp(item: Item) -> Item:
+    item.message.header.stamp.sec = item.message.header.stamp.nanosec = 0
+    return item
+
+
+def test_messages_without_stamps_have_the_time_of_recording(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    items = [without_stamp(item) if item.topic != "/tf_static" else item for item in drive(3)]
+    path = write_recording(tmp_path / "a.mcap", items)
+    assert convert(path, tmp_path / "out") == 0
+    warnings = capsys.readouterr().err
+    for topic in ("/points", "/front/image_raw/compressed", "/odom"):
+        assert f"{topic}: expected stamps, found 0. The times of recording are used instead" in warnings
+    assert convert(write_recording(tmp_path / "b.mcap", drive(3)), tmp_path / "stamped", "--sequence", "a") == 0
+    found, expected = (tree(tmp_path / name / "a") for name in ("out", "stamped"))
+    assert {name: data for name, data in found.items() if "jsonl" not in name} == {
+        name: data for name, data in expected.items() if "jsonl" not in name
+    }
+
+
+def test_field_that_a_file_cannot_name_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record = cloud("XYZI", points(0))
+    fields = (*record.fields[:3], PointField("signal photons", 16, 7))
+    path = write_recording(tmp_path / "a.mcap", [cloud_item("/points", replace(record, fields=fields))])
+    assert convert(path, tmp_path / "out") == 2
+    assert "found 'signal photons'. Rename the field." in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_cameras_of_similar_topics_have_different_names() -> None:
+    assert camera_names(["left", "rear/left", "rear_left", "a/rear/left"]) == {
+        "left": "left",
+        "rear/left": "rear_left",
+        "rear_left": "rear_left_2",
+        "a/rear/left": "a_rear_left",
+    }
 
 
 def test_second_sensor_of_a_topic_is_chosen_by_its_frame(tmp_path: Path) -> None:

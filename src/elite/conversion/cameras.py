@@ -15,7 +15,7 @@ from elite.datasets.described.cameras import CameraSettings
 from elite.descriptions import read_yaml_file
 from elite.errors import ConfigError, DataError, EliteError
 from elite.lenses import Lens
-from elite.recordings import CameraInfo, CompressedImage, RawImage, Recording, Topic
+from elite.recordings import CameraInfo, CompressedImage, RawImage, Record, Recording, Topic
 from elite.recordings.calibration import (
     FrameTree,
     TopicInfo,
@@ -132,8 +132,13 @@ def _rank(topic: Topic) -> tuple[bool, bool, str]:
 def camera_names(spaces: Sequence[str]) -> dict[str, str]:
     """Name the cameras by the last word of their namespace, or by all of it if two would be the same."""
     short = {space: _identifier(space.rpartition("/")[2]) for space in spaces}
-    count = Counter(short.values())
-    return {space: name if count[name] == 1 else _identifier(space) for space, name in short.items()}
+    count, found = Counter(short.values()), dict[str, str]()
+    for space, name in short.items():
+        name = name if count[name] == 1 else _identifier(space)
+        while name in found.values():  # a/b_c and a_b/c
+            name += "_2"
+        found[space] = name
+    return found
 
 
 def _identifier(text: str) -> str:
@@ -155,7 +160,7 @@ class _Finder:
         first, kind = self._first_image(topic)
         info_topic, info = (None, None) if self.given.get("K") else self._info(topic, first.frame)
         values: dict[str, Any] = {"images": f"cameras/{name}/*{kind.suffix}", **self.given, "times": "name"}
-        notes = []
+        notes = [*stamp_notes(topic, first)]
         if info is not None:
             values |= _lens_values(lens_of(info, kind.size, topic.name, rectified=is_rectified(topic.name)))
             if image_size(info) != kind.size:
@@ -198,6 +203,12 @@ class _Finder:
         if rectified is not None:
             T_cam_lidar[:3] = rectified.R @ T_cam_lidar[:3]
         return T_cam_lidar
+
+
+def stamp_notes(topic: Topic, first: Record) -> tuple[str, ...]:
+    """State that the first message of a topic has no stamp, if so."""
+    is_stamped = getattr(first, "stamp", 0) != 0
+    return () if is_stamped else (f"{topic.name}: expected stamps, found 0. The times of recording are used instead",)
 
 
 def _lens_values(lens: Lens) -> dict[str, Any]:

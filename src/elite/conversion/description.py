@@ -14,6 +14,7 @@ from elite.datasets.described.description import DatasetDescription, load_descri
 from elite.errors import OutputError
 from elite.files import TEXT_BYTES, read_file, write_bytes
 from elite.paths import expanded
+from elite.taxonomy import load_taxonomy
 
 FILE_NAME, POSES = "dataset.yaml", "poses.txt"
 _SCANS = {"glob": "lidar/*.pcd", "labels": "labels/*.label", "times": "name"}
@@ -65,21 +66,30 @@ def _names(out: Path, taxonomy: str | None) -> str:
     return name
 
 
-def check_description(out: Path, sources: Sources) -> None:
+def check_description(out: Path, sources: Sources, settings: ConversionSettings) -> list[str]:
     """Check that an existing ``dataset.yaml`` describes the files of another conversion, too.
+
+    Returns:
+        Sentences about settings that it keeps instead of the new ones.
 
     Raises:
         OutputError: it has other files of scans, or other cameras or calibrations.
     """
     if not (out / FILE_NAME).exists():
-        return
-    described = load_description(out / FILE_NAME)[0]
+        return []
+    described, _, taxonomy = load_description(out / FILE_NAME)
     if (described.scans.glob, described.scans.times) != (_SCANS["glob"], _SCANS["times"]):
         raise _other(out, f"scans '{_SCANS['glob']}' with times 'name'", f"'{described.scans.glob}'")
     if sources.poses and described.poses != POSES:
         raise _other(out, f"'poses: {POSES}'", str(described.poses))
     for camera in sources.cameras:
         _check_camera(out, described, camera)
+    others = []
+    if sources.cameras and described.sync.tolerance != settings.sync:
+        others.append(f"sync.tolerance: {described.sync.tolerance:g}, not that of --sync {settings.sync:g}")
+    if settings.taxonomy is not None and load_taxonomy(settings.taxonomy).classes != taxonomy.classes:
+        others.append(f"names, not those of --taxonomy {settings.taxonomy}")
+    return [f"{out / FILE_NAME} keeps its {other}. Edit it to change that" for other in others]
 
 
 def _check_camera(out: Path, described: DatasetDescription, camera: CameraSource) -> None:

@@ -68,7 +68,7 @@ def convert(
         _check_output(out)
         sources = find_sources(opened, settings)
         sensor, notes = sensor_values(opened, sources.lidar, settings.sensor)
-        check_description(out, sources)
+        kept = check_description(out, sources, settings)
         target = out / _sequence_name(recording, settings)
         origin = {"recording": recording.name, "span": [*(opened.span or ())], **plain(settings)}
         with closing(_open_journal(target, origin)) as journal:
@@ -77,7 +77,7 @@ def convert(
             if journal.final is None:
                 _Converter(opened, sources, settings, journal).run(progress)
             _finish(journal, target)
-        report = ConversionReport.of(target, sources, settings, journal, (*notes, *opened.faults))
+        report = ConversionReport.of(target, sources, settings, journal, (*kept, *notes, *opened.faults))
         if not (out / FILE_NAME).exists():
             write_description(out, sources, settings, sensor)
         return report
@@ -149,7 +149,7 @@ class _Converter:
         if not count or span is None:
             return None
         start, stop = self._window(span.first)
-        share = (min(stop, span.last) - max(start, span.first)) / max(span.last - span.first, 1)
+        share = (min(stop, span.last + 1) - max(start, span.first)) / (span.last + 1 - span.first)
         return max(round(count * share / self._settings.every) - len(self._journal.entries), 0)
 
     def _window(self, first: int) -> tuple[int, int]:
@@ -190,22 +190,22 @@ class _Converter:
         cloud, last = message.record, self._resume_at
         assert isinstance(cloud, PointCloud2)
         if last is not None:
-            if (message.time, cloud.stamp) == (last.time, last.stamp):
+            if (message.time, message.taken) == (last.time, last.stamp):
                 self._resume_at = None
             return
         if fault := self._sources.lidar.fault(cloud):
             return self._count(fault)
-        if cloud.stamp <= self._counts.last_stamp:
+        if message.taken <= self._counts.last_stamp:
             return self._count("clouds whose time does not increase")
         try:
             points = decode_cloud(cloud, self._sources.lidar.topic.name)
         except DataError:
             return self._count("clouds that are not readable")
-        self._counts.last_stamp = cloud.stamp
+        self._counts.last_stamp = message.taken
         self._counts.clouds += 1
         if (self._counts.clouds - 1) % self._settings.every == 0:
             content = encode_points(points, ".pcd"), self._counts.copy()
-            self._groups.add_scan(Item(message.time, cloud.stamp, content))
+            self._groups.add_scan(Item(message.time, message.taken, content))
 
     def _add_image(self, camera: str, message: Message) -> None:
         record, source = message.record, self._cameras[camera]
@@ -216,7 +216,9 @@ class _Converter:
             return self._count(f"images of {camera} without pixels, or neither JPEG nor PNG")
         if kind != source.kind:
             return self._count(f"images of {camera} of another size or format")
-        self._groups.add_image(camera, Item(message.time, record.stamp, record))
+        if message.taken < 0:
+            return self._count(f"images of {camera} with a negative time")
+        self._groups.add_image(camera, Item(message.time, message.taken, record))
 
     def _compare_info(self, camera: str, message: Message) -> None:
         first, info = self._cameras[camera].info, message.record
@@ -227,7 +229,7 @@ class _Converter:
 
     def _add_pose(self, message: Message) -> None:
         assert isinstance(message.record, Pose)
-        self._groups.add_pose(Item(message.time, message.record.stamp, message.record))
+        self._groups.add_pose(Item(message.time, message.taken, message.record))
 
     # ---- files -----------------------------------------------------------------------------------------------
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from elite.conversion.cameras import CameraSource, find_cameras
+from elite.conversion.cameras import CameraSource, find_cameras, stamp_notes
 from elite.conversion.settings import ConversionSettings
 from elite.errors import DataError, EliteError
+from elite.point_files import encode_points
 from elite.recordings import PointCloud2, PointField, Pose, Recording, Topic, decode_cloud
 from elite.recordings.calibration import FrameTree, plain_frame, read_frame_tree
 
@@ -22,11 +23,13 @@ class LidarSource:
         topic: of the clouds.
         frame: of their points.
         fields: of the first cloud.
+        notes: sentences for the user.
     """
 
     topic: Topic
     frame: str
     fields: tuple[PointField, ...]
+    notes: tuple[str, ...] = ()
 
     def fault(self, cloud: PointCloud2) -> str | None:
         """Reason why a cloud is skipped; None = it is converted."""
@@ -43,11 +46,15 @@ def _names(cloud: PointCloud2) -> str:
 
 @dataclass(frozen=True)
 class PoseSource:
-    """Poses of the vehicle; ``T_child_lidar`` maps points of the LiDAR to the frame that they are of."""
+    """Poses of the vehicle; ``T_child_lidar`` maps points of the LiDAR to the frame that they are of.
+
+    ``notes`` are sentences for the user.
+    """
 
     topic: Topic
     child: str
     T_child_lidar: Float64[np.ndarray, "4 4"]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,8 +77,9 @@ def find_sources(recording: Recording, settings: ConversionSettings) -> Sources:
     tree = read_frame_tree(recording)
     cameras, left_out = find_cameras(recording, settings, tree, lidar.frame)
     poses, notes = _find_poses(recording, settings, tree, lidar.frame)
-    notes = [*left_out, *(note for camera in cameras for note in camera.notes), *(notes if cameras else [])]
-    return Sources(lidar, cameras, poses, tuple(notes))
+    of_cameras = (note for camera in cameras for note in camera.notes)
+    of_poses = poses.notes if poses else notes if cameras else ()
+    return Sources(lidar, cameras, poses, (*lidar.notes, *left_out, *of_cameras, *of_poses))
 
 
 def _find_lidar(recording: Recording, settings: ConversionSettings) -> LidarSource:
@@ -85,11 +93,16 @@ def _find_lidar(recording: Recording, settings: ConversionSettings) -> LidarSour
         elif not len(cloud):
             fault = "clouds without points"
         else:
-            points = decode_cloud(cloud, f"{recording.path}, {topic.name}")
+            try:
+                points = decode_cloud(cloud, topic.name)
+            except DataError as error:
+                fault = f"damaged ones ({error})"
+                continue
             if missing := [axis for axis in "xyz" if axis not in points.values]:
                 fault = f"no field {missing[0]} among {_names(cloud)}"
                 break
-            return LidarSource(topic, cloud.frame, cloud.fields)
+            encode_points(points, ".pcd")  # names of fields that files cannot contain are errors now
+            return LidarSource(topic, cloud.frame, cloud.fields, stamp_notes(topic, cloud))
     where = "" if settings.frame is None else f" of the frame '{settings.frame}'"
     remedy = "Choose another --topic." if settings.frame is None else "Correct --frame."
     raise DataError(f"{recording.path}, {topic.name}: expected points x y z{where}, found {fault}. {remedy}")
@@ -123,7 +136,7 @@ def _pose_source(recording: Recording, topic: Topic, frame: str, tree: FrameTree
     child = frame or (first.record.child if first and isinstance(first.record, Pose) else "")
     if not child and _VEHICLE in tree.frames:
         child = _VEHICLE
-    if first is None or not child:
+    if first is None or first.record is None or not child:
         found = "no messages" if first is None else "poses without a frame"
         raise DataError(f"{topic.name}: expected poses of a frame, found {found}. Give --poses {topic.name}=FRAME.")
-    return PoseSource(topic, plain_frame(child), tree.between(child, lidar_frame))
+    return PoseSource(topic, plain_frame(child), tree.between(child, lidar_frame), stamp_notes(topic, first.record))

@@ -1,11 +1,14 @@
 """Encoders of the file formats that predictions are written in."""
 
 import io
+import re
 
 import numpy as np
 
-from elite.errors import require_extra
+from elite.errors import DataError, require_extra
 from elite.point_files.fields import PointFields
+
+_NAMES = {".pcd": re.compile(r"[\w.-]+"), ".ply": re.compile(r"[!-~]+")}  # that readers of headers return unchanged
 
 
 def encode_points(points: PointFields, suffix: str) -> bytes:
@@ -15,7 +18,14 @@ def encode_points(points: PointFields, suffix: str) -> bytes:
         points: all fields, with their types.
         suffix: .npy (a structured array; an array of numbers for one field without a name), .pcd (binary) or .ply
             (binary, little-endian; 64-bit integers become float64, which it lacks otherwise).
+
+    Raises:
+        DataError: the name of a field does not fit in the header of a .pcd or .ply file.
     """
+    if suffix != ".npy" and (wrong := [name for name in points.values if not _NAMES[suffix].fullmatch(name)]):
+        raise DataError(
+            f"expected names of letters, digits and _ for {suffix}, found {wrong[0]!r:.60}. Rename the field."
+        )
     return {".npy": _npy, ".pcd": _pcd, ".ply": _ply}[suffix](points)
 
 
