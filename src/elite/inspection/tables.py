@@ -193,7 +193,8 @@ def _digits(largest: float) -> int:
 
 def _next_lines(report: Report) -> Iterator[str]:
     if report.description:
-        yield from ("", "for dataset.yaml:")
+        folder = report.path if report.path.is_dir() else report.path.parent
+        yield from ("", f"save as {folder / 'dataset.yaml'}:" if report.kind == "scans" else "for dataset.yaml:")
         for key, value in report.description.items():
             yield f"  {yaml_line(key, value)}"
     if report.next_command:
