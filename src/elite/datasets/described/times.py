@@ -14,6 +14,7 @@ from elite.files import TEXT_BYTES
 _NANOSECONDS = 1e-9
 _NUMBER = re.compile(r"\d+(\.\d*)?(e[+-]?\d+)?", re.IGNORECASE)
 _SHORTEST_NANOSECONDS = 13  # digits: shorter whole numbers are seconds
+_ROUNDING = 1e-6  # seconds; numbers of seconds since 1970 are multiples of 2e-7
 _SHORTEST_STEP = 1e-3  # seconds between the files of a sensor
 
 
@@ -103,6 +104,6 @@ def nearest_in_time(
     for scan, time in scans.items():
         after = int(np.searchsorted(times, time))
         best = min((k for k in (after - 1, after) if 0 <= k < len(times)), key=lambda k: abs(times[k] - time))
-        if abs(times[best] - time) <= tolerance:
+        if abs(times[best] - time) <= tolerance + _ROUNDING:
             pairs[scan] = names[best], float(times[best])
     return pairs
