@@ -176,6 +176,18 @@ def test_converted_scans_have_the_nearest_image_within_sync(tmp_path: Path) -> N
     assert {path.stem for path in (tmp_path / "out/a/cameras/front").iterdir()} == set(taken)
 
 
+def test_images_at_the_limit_of_sync_are_those_of_the_scans(tmp_path: Path) -> None:
+    items = [item for item in drive(20) if item.topic != "/front/image_raw/compressed"]
+    for i in range(20):
+        items.append(
+            compressed_item("/front/image_raw/compressed", picture(i), START + (2 * i + 1) * PERIOD // 2, "cam")
+        )
+    path = write_recording(tmp_path / "a.mcap", sorted(items, key=lambda item: item.time))
+    assert convert(path, tmp_path / "out", "--poses", "none") == 0
+    dataset = open_dataset(tmp_path / "out")
+    assert sum(len(dataset.images(i)) for i in range(20)) == 20
+
+
 def test_converted_part_has_every_second_scan_of_the_time(tmp_path: Path) -> None:
     path = write_recording(tmp_path / "a.mcap", drive(8))
     assert convert(path, tmp_path / "out", "--start", "200ms", "--stop", "0.75", "--every", "2") == 0
@@ -358,6 +370,21 @@ def test_conversion_to_another_output_is_refused(tmp_path: Path, capsys: pytest.
     assert tree(tmp_path / "out") == before
 
 
+def test_conversion_with_a_damaged_record_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_recording(tmp_path / "a.mcap", drive(3))
+    assert convert(path, tmp_path / "out") == 0
+    mine = tmp_path / "out" / "a" / ".mine.01234567"
+    mine.touch()
+    assert convert(path, tmp_path / "out") == 0
+    assert mine.exists()
+    record = tmp_path / "out" / "a" / "conversion.jsonl"
+    lines = record.read_bytes().splitlines(keepends=True)
+    for damaged in (b"\0\0\n", b'{"time": 1}\n', b"7\n"):
+        record.write_bytes(b"".join([*lines[:2], damaged, *lines[3:]]))
+        assert convert(path, tmp_path / "out") == 2
+        assert "conversion.jsonl: expected the record of a conversion, found" in capsys.readouterr().err
+
+
 def test_conversion_on_a_full_disk_is_an_error_and_resumes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -396,6 +423,8 @@ def with_faults() -> Iterator[tuple[str, list[Item], str]]:
     yield "torn at the start", [cloud_item("/points", first)], "skipped: clouds that are not readable: 1"
     early = compressed_item("/front/image_raw/compressed", picture(0), -5, "cam")._replace(time=START)
     yield "negative time", [early], "skipped: images of front with a negative time: 1"
+    rear = odometry_item("/odom", vehicle_pose(0), START + 1, child="rear")
+    yield "pose", [rear], "skipped: poses of 'rear' in 'odom', not of the frames of the first one: 1"
     zoomed = camera_info_item("/front/camera_info", 2 * K, (12, 16), START + 10**9, "cam")
     yield "zoom", [zoomed], "skipped: calibrations of front that differ from the first one, which is used: 1"
 

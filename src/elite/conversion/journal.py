@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from elite.errors import DataError, OutputError, first_line
+from elite.errors import DataError, EliteError, OutputError, first_line
 from elite.files import SCAN_BYTES, TEXT_BYTES, open_regular, read_file, remove_partial_line, writing
 
 FILE_NAME = "conversion.jsonl"
@@ -69,6 +69,7 @@ class Journal:
 
     Raises:
         OutputError: it is of another origin, or another process writes it.
+        DataError: it is damaged.
     """
 
     def __init__(self, folder: Path, origin: dict[str, Any]) -> None:
@@ -80,14 +81,23 @@ class Journal:
         self._lock()
         with writing(self.path):
             remove_partial_line(self.path)
-        lines = [json.loads(line) for line in read_file(self.path, SCAN_BYTES).splitlines()]
+        try:
+            self._resume(read_file(self.path, SCAN_BYTES).splitlines(), origin)
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            self.close()
+            raise _damaged(self.path, error) from error
+        except EliteError:
+            self.close()
+            raise
+
+    def _resume(self, lines: list[bytes], origin: dict[str, Any]) -> None:
+        """Read the lines of an earlier conversion of the same origin, or begin."""
         if not lines:
             self._append(origin)
-        elif lines[0] != origin:
-            self.close()
-            raise _other_origin(self.path.parent, lines[0], origin)
+        elif (found := json.loads(lines[0])) != origin:
+            raise _other_origin(self.path.parent, found, origin)
         for line in lines[1:]:
-            self._read(line)
+            self._read(json.loads(line))
 
     def _lock(self) -> None:
         try:
@@ -137,8 +147,12 @@ def read_origin(folder: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        found = first_line(error)
-        raise DataError(f"{path}: expected the record of a conversion, found {found}. Remove the folder.") from error
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> DataError:
+    found = first_line(error)
+    return DataError(f"{path}: expected the record of a conversion, found {found}. Remove the folder.")
 
 
 def _other_origin(folder: Path, found: dict[str, Any], expected: dict[str, Any]) -> OutputError:

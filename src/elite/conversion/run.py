@@ -72,8 +72,8 @@ def convert(
         target = out / _sequence_name(recording, settings)
         origin = {"recording": recording.name, "span": [*(opened.span or ())], **plain(settings)}
         with closing(_open_journal(target, origin)) as journal:
-            for left_over in (*out.glob(f".{FILE_NAME}.*"), *journal.path.parent.rglob(".*.????????")):
-                left_over.unlink()  # of a process that was killed
+            for left_over in _left_over(out, journal.path.parent, target):
+                left_over.unlink()
             if journal.final is None:
                 _Converter(opened, sources, settings, journal).run(progress)
             _finish(journal, target)
@@ -107,6 +107,13 @@ def _open_journal(target: Path, origin: dict[str, Any]) -> Journal:
     if read_origin(target) is None:
         raise OutputError(f"{target}: expected a new sequence, found other files. Give another --sequence.")
     return Journal(target, origin)
+
+
+def _left_over(out: Path, folder: Path, target: Path) -> list[Path]:
+    """Temporary files of a process that was killed; a complete sequence has none."""
+    temporary = "." + 8 * "[0-9a-f]"
+    inside = folder.rglob(f".*{temporary}") if folder != target else ()
+    return [path for path in (*out.glob(f".{FILE_NAME}{temporary}"), *inside) if path.is_file()]
 
 
 def _finish(journal: Journal, target: Path) -> None:
@@ -228,8 +235,12 @@ class _Converter:
             self._count(f"calibrations of {camera} that differ from the first one, which is used")
 
     def _add_pose(self, message: Message) -> None:
-        assert isinstance(message.record, Pose)
-        self._groups.add_pose(Item(message.time, message.taken, message.record))
+        pose, source = message.record, self._sources.poses
+        assert isinstance(pose, Pose)
+        assert source is not None
+        if (pose.parent, pose.child) != source.frames:
+            return self._count(f"poses of '{pose.child}' in '{pose.parent}', not of the frames of the first one")
+        self._groups.add_pose(Item(message.time, message.taken, pose))
 
     # ---- files -----------------------------------------------------------------------------------------------
 

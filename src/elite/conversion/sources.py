@@ -48,10 +48,15 @@ def _names(cloud: PointCloud2) -> str:
 class PoseSource:
     """Poses of the vehicle; ``T_child_lidar`` maps points of the LiDAR to the frame that they are of.
 
-    ``notes`` are sentences for the user.
+    Attributes:
+        topic: of the poses.
+        frames: that its first message names: parent and child.
+        child: the frame that the poses are of.
+        notes: sentences for the user.
     """
 
     topic: Topic
+    frames: tuple[str, str]
     child: str
     T_child_lidar: Float64[np.ndarray, "4 4"]
     notes: tuple[str, ...] = ()
@@ -133,10 +138,12 @@ def _find_poses(
 
 def _pose_source(recording: Recording, topic: Topic, frame: str, tree: FrameTree, lidar_frame: str) -> PoseSource:
     first = next(recording.messages([topic]), None)
-    child = frame or (first.record.child if first and isinstance(first.record, Pose) else "")
-    if not child and _VEHICLE in tree.frames:
-        child = _VEHICLE
-    if first is None or first.record is None or not child:
-        found = "no messages" if first is None else "poses without a frame"
-        raise DataError(f"{topic.name}: expected poses of a frame, found {found}. Give --poses {topic.name}=FRAME.")
-    return PoseSource(topic, plain_frame(child), tree.between(child, lidar_frame), stamp_notes(topic, first.record))
+    if first is None or not isinstance(pose := first.record, Pose):
+        raise DataError(f"{topic.name}: expected poses, found no messages. Choose another topic with --poses.")
+    child = frame or pose.child or (_VEHICLE if _VEHICLE in tree.frames else "")
+    if not child:
+        raise DataError(
+            f"{topic.name}: expected poses of a frame, found none in them. Give --poses {topic.name}=FRAME."
+        )
+    T_child_lidar = tree.between(child, lidar_frame)
+    return PoseSource(topic, (pose.parent, pose.child), plain_frame(child), T_child_lidar, stamp_notes(topic, pose))
