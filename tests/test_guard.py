@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import elite
 from elite.cli import main
 from elite.config import StudentConfig
 from elite.datasets.doubts import size_doubt
@@ -19,6 +20,7 @@ from elite.datasets.scan_files import read_scan
 from elite.datasets.surroundings import ground_plane
 from elite.errors import DataError
 from elite.inference import Segmenter
+from elite.point_files import PointFields, encode_points
 from elite.remission import quantiles_of
 from elite.sensor import SensorSpec, load_sensor
 from elite.student import SPVCNN, save_student
@@ -274,6 +276,26 @@ def test_segmenter_warns_from_python_and_raises_if_strict(student: Path) -> None
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Segmenter.load(student)(street()[:, :3], street()[:, 3])
+
+
+def test_unnamed_one_of_several_intensity_fields_is_reported_instead_of_its_values(
+    student: Path, tmp_path: Path, capsys
+) -> None:
+    """For files of predict and for elite.read. A sensor that names the field is silent."""
+    values = dict(zip(("x", "y", "z", "reflectivity"), street().T * np.float32([[1], [1], [1], [255]]), strict=True))
+    fields = PointFields(values | {"intensity": values["reflectivity"] * 15}, (len(street()),))
+    (tmp_path / "a.pcd").write_bytes(encode_points(fields, ".pcd"))
+    (tmp_path / "own.yaml").write_text("name: own\nintensity: {max: 255}\n")
+    (tmp_path / "named.yaml").write_text("name: own\nintensity: {field: reflectivity, max: 255}\n")
+    argv = ["predict", str(student), str(tmp_path / "a.pcd"), "-o", str(tmp_path / "out"), "--sensor"]
+    assert main([*argv, str(tmp_path / "own.yaml")]) == 0
+    [line] = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
+    assert re.search(r"found intensity and reflectivity, of which intensity is read\. .*\{field: reflectivity, ", line)
+    assert main([*argv, str(tmp_path / "own.yaml"), "--intensity", "zero", "--strict"]) == 0
+    assert main([*argv, str(tmp_path / "named.yaml"), "--strict"]) == 0
+    with pytest.warns(DoubtfulInput, match="of which intensity is read"):
+        scan = elite.read(tmp_path / "a.pcd", tmp_path / "own.yaml")
+    assert [doubt.kind for doubt in examine(scan, VOLUME).doubts] == ["intensity field"]
 
 
 def test_predict_warns_once_and_strict_skips_the_scans(student: Path, tmp_path: Path, capsys) -> None:

@@ -118,7 +118,7 @@ def test_labelled_clouds_keep_every_byte_and_have_the_answers_of_the_student(
     values, kinds = points(layout), {"big_endian": big_endian, "row_padding": row_padding}
     before = cloud(layout, values, height=height, fill=7, **kinds)  # type: ignore[arg-type]
     recording = write_recording(tmp_path / "a.mcap", [cloud_item("/lidar/points", before)])
-    (tmp_path / "own.yaml").write_text("name: own\nintensity: {max: 100}\n")
+    (tmp_path / "own.yaml").write_text("name: own\nintensity: {field: intensity, max: 100}\n")
     found = {topic: m for topic, _, _, m in messages(predict(student, recording, "--sensor", f"{tmp_path}/own.yaml"))}
     after = found["/lidar/points_labelled"]
 
@@ -140,7 +140,7 @@ def test_labelled_clouds_keep_every_byte_and_have_the_answers_of_the_student(
     assert np.flatnonzero(column(after, "class_id") == 255).tolist() == [0, 1]
 
 
-def test_labels_equal_those_of_predict_on_files(student: Path, tmp_path: Path) -> None:
+def test_labels_equal_those_of_predict_on_files(student: Path, tmp_path: Path, capsys) -> None:
     values = points("ouster")
     recording = write_recording(tmp_path / "a.mcap", [cloud_item("/points", cloud("ouster", values))])
     (tmp_path / "a.pcd").write_bytes(encode_points(PointFields(values, (COUNT,)), ".pcd"))
@@ -156,6 +156,7 @@ def test_labels_equal_those_of_predict_on_files(student: Path, tmp_path: Path) -
     assert without.sum() > 2  # also beyond the fill radius
     assert set(column(after, "probability")[without]) == {0}
     assert set(column(after, "entropy")[without]) == {1}
+    assert capsys.readouterr().err.count("found intensity and reflectivity, of which intensity is read") == 2
 
 
 def test_clouds_of_changing_layout_without_points_or_returns_are_labelled_each_on_its_own(

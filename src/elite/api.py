@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from elite.cli.settings import compose
 from elite.config import TrainConfig
-from elite.datasets.doubts import out_of_range
+from elite.datasets.doubts import out_of_range, unnamed_field
 from elite.datasets.input_guard import warn
-from elite.datasets.scan_files import points_of, read_scan
-from elite.datasets.stored_values import measured_scan
+from elite.datasets.scan_files import read_scan, scan_of_fields
 from elite.errors import require_extra
 from elite.inference import Segmenter
 from elite.paths import expanded, require_existing
@@ -46,7 +45,8 @@ def read(points: Any, sensor: SensorSpec | str | Path | None = None) -> Scan:
         files of the sensor contain missing returns that need a label.
 
     Warns:
-        DoubtfulInput: remission outside 0..1, such as intensities whose largest value the sensor does not state.
+        DoubtfulInput: remission outside 0..1, such as intensities whose largest value the sensor does not state; or
+            several intensity fields, of which the sensor names none.
 
     Raises:
         DataError: a missing or damaged file, or an array of another shape.
@@ -59,13 +59,13 @@ def read(points: Any, sensor: SensorSpec | str | Path | None = None) -> Scan:
         path = expanded(points)
         require_existing(path, "a scan")
         return _reported(read_scan(path, spec), path)
-    scan = measured_scan(*points_of(fields_of(points, spec.field_names), spec, "the scan"), spec, "the scan")
+    scan = scan_of_fields(fields_of(points, spec.field_names), spec, "the scan")
     return _reported(scan, "the scan")
 
 
 def _reported(scan: Scan, source: object) -> Scan:
-    """Warn of remission outside 0..1. The other doubts depend on a student, which reports them."""
-    if (message := out_of_range(scan.remission)) is not None:
+    """Warn of an unnamed field, or remission outside 0..1. Other doubts depend on a student, which reports them."""
+    if (message := unnamed_field(scan) or out_of_range(scan.remission)) is not None:
         warn(f"{source}: {message}")
     return scan
 

@@ -169,9 +169,14 @@ class Segmenter:
 
     @torch.inference_mode()
     def _label(
-        self, points: np.ndarray, remission: np.ndarray, source: object, past: PastPoints | None = None
+        self,
+        points: np.ndarray,
+        remission: np.ndarray,
+        source: object,
+        past: PastPoints | None = None,
+        candidates: tuple[str, ...] = (),
     ) -> SegmentationResult:
-        crop = self.crop(points, remission, source, past)
+        crop = self.crop(points, remission, source, past, candidates)
         each = (self.predict_views(views, self.prepare(views)) for views in self.views(crop))
         return self.combine(crop, chain.from_iterable(each))
 
@@ -197,7 +202,7 @@ class Segmenter:
 
     def segment(self, scan: Scan, source: object = "the scan") -> SegmentationResult:
         """Label the points of ``scan``, without those of its file that it lacks; errors as a call."""
-        return self._label(scan.points, scan.remission, source, scan.past)
+        return self._label(scan.points, scan.remission, source, scan.past, scan.candidates)
 
     # Steps of a call, separate for timing (elite.latency).
 
@@ -207,11 +212,12 @@ class Segmenter:
         remission: Float32[np.ndarray, "n"],
         source: object = "the scan",
         past: PastPoints | None = None,
+        candidates: tuple[str, ...] = (),
     ) -> ScanCrop:
         """Check all points, and select those inside the volume."""
         points, remission = require_scan(points, remission, source)
         past = required_past(past, self.past_scans, source)
-        self.guard.examine(Scan(points, remission, past=past), source)
+        self.guard.examine(Scan(points, remission, past=past, candidates=candidates), source)
         points, remission = self.conversion.points(points), self.conversion.remission(remission)
         inside = in_volume(points, self.student.config.volume)
         if not inside.any():
@@ -281,8 +287,9 @@ def _guard(student: SPVCNN, conversion: InputConversion, report: Callable[[str],
     if sensor.height is not None:
         sensor = replace(sensor, height=sensor.height + shift)
     volume = (*low[:2], low[2] - shift), (*high[:2], high[2] - shift)
-    ignored: tuple[Kind, ...] = () if conversion.intensity == "scale" else ("remission",)
-    return InputGuard(volume, report, strict=strict, sensor=sensor, remission=student.remission, ignored=ignored)
+    ignored: dict[Intensity, tuple[Kind, ...]] = {"quantile": ("remission",), "zero": ("remission", "intensity field")}
+    kinds = ignored.get(conversion.intensity, ())
+    return InputGuard(volume, report, strict=strict, sensor=sensor, remission=student.remission, ignored=kinds)
 
 
 def _check_finite(values: Float32[np.ndarray, "m *channels"], crop: ScanCrop) -> None:

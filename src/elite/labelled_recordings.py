@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from elite.datasets.scan_files import points_of
+from elite.datasets.scan_files import intensity_candidates, points_of
 from elite.errors import DataError
 from elite.inference import Segmenter
 from elite.prediction_files import PredictionSummary, failure_of, with_name
@@ -149,9 +149,10 @@ def label_cloud(
         DataError: damaged, already labelled, or as a call of the segmenter.
     """
     require_no_fields(cloud, ANSWER_FIELDS, source)
-    points, remission = points_of(decode_cloud(cloud, source), sensor, source)
+    fields = decode_cloud(cloud, source)
+    points, remission = points_of(fields, sensor, source)
     kept = replace(sensor, no_return="drop").measured(points, remission)
-    scan = Scan(points[kept], remission[kept], kept)
+    scan = Scan(points[kept], remission[kept], kept, candidates=intensity_candidates(fields, sensor))
     result = segmenter.segment(scan, source) if len(scan) else _without_points(segmenter.taxonomy)
     return with_fields(cloud, answer_fields(result, scan), source), result
 

@@ -41,7 +41,7 @@ class SensorSpec:
             differ in it are equal.
         missing_returns: whether files contain points for beams without a return. They need a label like any other.
         intensity_field: name of the remission in files that name their fields; None = the first of ``INTENSITY_FIELDS``
-            that exists.
+            that exists, and files with several of them are reported.
         no_return: ``keep`` = every point of a file is a measured one; ``drop`` = points at the origin, and those with
             NaN or infinite numbers, are beams without a return, and have no answer.
         ego_box: low and high corner of the vehicle itself (m, x forward, y left, z up), whose points have no answer

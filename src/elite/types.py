@@ -59,12 +59,14 @@ class Scan:
         kept: mask of the points of the file that these are; None = all. The others are beams without a return, or hit
             the vehicle itself, and have no answer.
         past: points of the scans before it, for a student that requires them; None = not read.
+        candidates: fields that may be the remission, if there are several and the sensor names none; the first is it.
     """
 
     points: Float32[np.ndarray, "n 3"]
     remission: Float32[np.ndarray, "n"]
     kept: Bool[np.ndarray, "stored"] | None = None
     past: PastPoints | None = None
+    candidates: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.points)

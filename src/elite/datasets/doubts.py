@@ -16,7 +16,7 @@ from elite.geometry import Volume, in_volume, pinhole
 from elite.remission import Quantiles, quantile
 from elite.types import Camera, PastPoints, Scan
 
-Kind = Literal["no-returns", "remission", "height", "axes", "volume", "poses", "past scans"]
+Kind = Literal["no-returns", "intensity field", "remission", "height", "axes", "volume", "poses", "past scans"]
 
 FEWEST = 500  # points: fewer suffice neither for the ground nor for a range of remission
 _HEIGHT_TOLERANCE_M = 0.3  # metres; five real and 200 rendered scans lie within 0.1 m
@@ -86,6 +86,24 @@ def no_return_doubts(scan: Scan) -> Iterator[Doubt]:
                 "return, or duplicates. Write those without a return as zeros and give 'no_return: drop' for the "
                 "sensor.",
             )
+
+
+def field_doubts(scan: Scan) -> Iterator[Doubt]:
+    """Yield a doubt if another field may be the remission, so that a remedy for its values may concern a wrong one."""
+    if (message := unnamed_field(scan)) is not None:
+        yield Doubt("intensity field", message)
+
+
+def unnamed_field(scan: Scan) -> str | None:
+    """Describe a choice among several fields that the sensor does not state; None if there is none."""
+    if not scan.candidates:
+        return None
+    first, *others = scan.candidates
+    return (
+        f"expected one intensity field, or a sensor that names it, found {' and '.join(scan.candidates)}, of which "
+        f"{first} is read. Give the field of the training scans and its value that means 1, such as 'intensity: "
+        f"{{field: {others[0]}, max: 255}}', for the sensor."
+    )
 
 
 def remission_doubts(scan: Scan, trained: Quantiles | None = None) -> Iterator[Doubt]:

@@ -16,6 +16,7 @@ from elite.datasets.doubts import (
     FEWEST,
     Doubt,
     Kind,
+    field_doubts,
     ground_doubts,
     no_return_doubts,
     past_doubts,
@@ -126,7 +127,8 @@ def examine(
     sensor = sensor or load_sensor("hdl-64e")
     if "remission" not in sensor.columns:
         remission = (0.0, 0.0)
-    found = [*past, *([] if sensor.missing_returns else no_return_doubts(scan)), *remission_doubts(scan, remission)]
+    found = [*past, *([] if sensor.missing_returns else no_return_doubts(scan))]
+    found += [*field_doubts(scan)] or [*remission_doubts(scan, remission)]
     if len(scan) < FEWEST:
         return Examination(tuple(found))
     found += volume_doubts(scan, volume)

@@ -4,6 +4,7 @@ A .bin file has float32 numbers, as many for each point as the sensor has column
 by their names (see ``elite.point_files``).
 """
 
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -38,7 +39,23 @@ def read_scan(path: Path, sensor: SensorSpec) -> Scan:
     Raises:
         DataError: as ``read_points``, and for a file without such points, or with NaN or infinite numbers.
     """
+    if not _is_plain(path):
+        return scan_of_fields(read_fields(path, sensor), sensor, path)
     return measured_scan(*_read(path, sensor), sensor, path)
+
+
+def scan_of_fields(fields: PointFields, sensor: SensorSpec, source: object) -> Scan:
+    """Find the measured points of a scan among its fields; ``source`` names it. Errors as ``read_scan``."""
+    scan = measured_scan(*points_of(fields, sensor, source), sensor, source)
+    return replace(scan, candidates=intensity_candidates(fields, sensor))
+
+
+def intensity_candidates(fields: PointFields, sensor: SensorSpec) -> tuple[str, ...]:
+    """Fields that may be the remission, the one that is read first; () if there is one, or the sensor names it."""
+    if sensor.intensity_field or "remission" not in sensor.columns:
+        return ()
+    found = tuple(name for wanted in INTENSITY_FIELDS if (name := fields.find([wanted])) is not None)
+    return found if len(found) > 1 else ()
 
 
 def read_fields(path: Path, sensor: SensorSpec) -> PointFields:
