@@ -17,11 +17,11 @@ from elite.datasets import open_dataset
 from elite.datasets.check.sampled_scans import SampledScan, intensity_fields, sampled_scan
 from elite.datasets.check.sensor_guess import SensorGuess, guess_sensor
 from elite.inspection.layouts import layout_of
-from elite.inspection.point_times import point_times
 from elite.inspection.recordings import inspect_recording
 from elite.inspection.tables import report_lines
 from elite.inspection.timing import Stamps, measure_timing, nearest_offsets
 from elite.point_files import PointFields
+from elite.recordings.point_times import point_times
 from elite.sensor import SensorSettings, load_sensor
 from tests.support.recordings import (
     LAYOUTS,

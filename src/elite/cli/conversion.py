@@ -7,7 +7,7 @@ from pathlib import Path
 
 from elite.cli.arguments import add_json, add_sensor, output_path
 from elite.cli.outputs import save_json
-from elite.cli.parser import Command, Parser, count, duration
+from elite.cli.parser import Command, Flag, Parser, count, duration
 from elite.paths import expanded, require_existing
 from elite.terminal import notice, progress_bar, say
 
@@ -22,8 +22,11 @@ def convert(args: Namespace) -> int:
 
     out = output_path(args.out, None)
     settings = ConversionSettings(
-        **{name: getattr(args, name) for name in ("topic", "frame", "calibration", "poses", "sensor", "taxonomy")},
-        **{name: getattr(args, name) for name in ("sync", "start", "stop", "every", "image_format", "sequence")},
+        **{name: getattr(args, name) for name in ("topic", "frame", "calibration", "poses", "deskew", "sensor")},
+        **{
+            name: getattr(args, name)
+            for name in ("taxonomy", "sync", "start", "stop", "every", "image_format", "sequence")
+        },
         cameras=parse_cameras(args.cameras),
     )
     report = run(args.recording, out, settings, partial(progress_bar, unit="scan", name="convert"))
@@ -59,6 +62,8 @@ def _arguments(parser: Parser) -> None:
     parser.add("--calibration", type=expanded, metavar="YAML", help=text)
     text = "Poses of the vehicle as TOPIC or TOPIC=FRAME, or none (default: the only such topic)."
     parser.add("--poses", metavar="TOPIC", help=text)
+    text = "Move each point by the poses from its own time to that of its scan."
+    parser.add("--deskew", action=Flag, help=text)
     text = "Largest difference between the times of a scan and its image."
     parser.add("--sync", type=duration, default=0.05, metavar="TIME", help=text)
     parser.add("--start", type=duration, default=0.0, metavar="TIME", help="First part to leave out, such as 10s.")

@@ -8,6 +8,7 @@ import numpy as np
 import yaml
 
 from elite.conversion.cameras import CameraSource
+from elite.conversion.journal import read_origin
 from elite.conversion.settings import ConversionSettings
 from elite.conversion.sources import Sources
 from elite.datasets.described.description import DatasetDescription, load_description
@@ -19,13 +20,14 @@ from elite.taxonomy import load_taxonomy
 FILE_NAME, POSES = "dataset.yaml", "poses.txt"
 _SCANS = {"glob": "lidar/*.pcd", "labels": "labels/*.label", "times": "name"}
 _DEFAULT_TAXONOMY = "semantickitti"
+_DESKEW = "# Each point is moved by the poses from its own time to that of its scan (--deskew).\n"
 _SAME = 1e-5  # metres, pixels and coefficients, of two calibrations
 _TEMPLATE = """\
 # Data set of elite convert. All keys: docs/reference/dataset-yaml.md
 train: ["*"]  # folders of sequences
 val: []       # such as [{sequence}]; a folder listed here is not part of the pattern above
 # Labels: one uint32 per point (id | instance << 16), or .npy arrays of ids with 'labels: labels/*.npy'.
-{scans}# The LiDAR. 'elite check' reports values to correct, such as the height above the ground.
+{deskew}{scans}# The LiDAR. 'elite check' reports values to correct, such as the height above the ground.
 {sensor}# Ids in the label files: a taxonomy, or your own, such as {{0: void, 1: road, 2: {{name: car, thing: true}}}}
 names: {names}
 {rest}"""
@@ -42,6 +44,7 @@ def write_description(out: Path, sources: Sources, settings: ConversionSettings,
         rest = {"cameras": {camera.name: camera.settings for camera in sources.cameras}, **rest}
     text = _TEMPLATE.format(
         sequence="drive_02",
+        deskew=_DESKEW if settings.deskew else "",
         scans=_yaml({"scans": _SCANS}),
         sensor=_yaml({"sensor": sensor}),
         names=json.dumps(_names(out, settings.taxonomy)),
@@ -90,6 +93,22 @@ def check_description(out: Path, sources: Sources, settings: ConversionSettings)
     if settings.taxonomy is not None and load_taxonomy(settings.taxonomy).classes != taxonomy.classes:
         others.append(f"names, not those of --taxonomy {settings.taxonomy}")
     return [f"{out / FILE_NAME} keeps its {other}. Edit it to change that" for other in others]
+
+
+def check_deskew(out: Path, settings: ConversionSettings) -> None:
+    """Check that points of other sequences are moved, or not moved, in the same way.
+
+    Raises:
+        OutputError: those of one are not.
+    """
+    for path in sorted(path for path in out.glob("[!.]*") if path.is_dir()):
+        origin = read_origin(path)
+        if origin is not None and origin.get("deskew", False) != settings.deskew:
+            ours, theirs = ("with", "without") if settings.deskew else ("without", "with")
+            raise OutputError(
+                f"{out}: expected sequences that are all converted {ours} --deskew, found {path.name} {theirs} it. "
+                f"Convert {theirs} --deskew, or give another -o."
+            )
 
 
 def _check_camera(out: Path, described: DatasetDescription, camera: CameraSource) -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 
-from elite.datasets.described.poses import PoseTable
+from elite.datasets.described.poses import PoseTable, interpolate_poses
 from elite.errors import DataError
 from elite.recordings import Pose
 
@@ -25,11 +25,19 @@ Content = TypeVar("Content")
 
 @dataclass(frozen=True)
 class Item(Generic[Content]):
-    """A message: when it was recorded and taken (ns), and its contents."""
+    """A message.
+
+    Attributes:
+        time: when it was recorded (ns).
+        stamp: when it was taken (ns).
+        content: its contents.
+        after: time from the stamp to that of its last point (ns).
+    """
 
     time: int
     stamp: int
     content: Content
+    after: int = 0
 
 
 @dataclass
@@ -78,11 +86,12 @@ class Grouping:
         cameras: names.
         with_poses: whether poses are recorded.
         tolerance_ns: largest difference between the times of a scan and its image.
+        reach_ns: largest difference between the times of a scan and of poses that it requires.
     """
 
-    def __init__(self, cameras: tuple[str, ...], with_poses: bool, tolerance_ns: int) -> None:
-        self._tolerance = tolerance_ns
-        self.patience_ns = _PATIENCE_NS + tolerance_ns
+    def __init__(self, cameras: tuple[str, ...], with_poses: bool, tolerance_ns: int, reach_ns: int = 0) -> None:
+        self._tolerance, self._reach = tolerance_ns, max(tolerance_ns, reach_ns)
+        self.patience_ns = _PATIENCE_NS + self._reach
         self._images: dict[str, Stream[Any]] = {camera: Stream() for camera in cameras}
         self._poses: Stream[Pose] | None = Stream() if with_poses else None
         self._scans: deque[Item[Any]] = deque()
@@ -109,9 +118,13 @@ class Grouping:
             self._forget(now)
 
     def _is_complete(self, scan: Item[Any], now: int) -> bool:
-        since, late = scan.time - self.patience_ns, scan.stamp + self._tolerance
-        streams = [*self._images.values(), *([] if self._poses is None else [self._poses])]
-        return now > scan.time + self.patience_ns or all(stream.has_passed(late, since) for stream in streams)
+        since = scan.time - self.patience_ns
+        if now > scan.time + self.patience_ns:
+            return True
+        late = scan.stamp + max(self._tolerance, scan.after)
+        if self._poses is not None and not self._poses.has_passed(late, since):
+            return False
+        return all(stream.has_passed(scan.stamp + self._tolerance, since) for stream in self._images.values())
 
     def _group(self, scan: Item[Any]) -> Group:
         since = scan.time - self.patience_ns
@@ -128,18 +141,40 @@ class Grouping:
         for stream in self._images.values():
             stream.forget(floor, time - self.patience_ns)
         if self._poses is not None:
-            self._poses.forget(floor - self._tolerance, time - self.patience_ns)
+            self._poses.forget(floor - self._reach, time - self.patience_ns)
 
 
 def pose_at(poses: list[Item[Pose]], stamp: int) -> Float64[np.ndarray, "4 4"] | None:
     """Interpolate the pose at a time (ns); None outside of the poses, or in a gap of more than a second."""
-    by_time = {item.stamp: item.content.matrix for item in poses}
-    times = np.array(sorted(by_time), np.int64)
+    times, matrices = _by_time(poses)
     after = int(np.searchsorted(times, stamp))
-    if not len(times) or (0 < after < len(times) and times[after] - times[after - 1] > _GAP_NS):
+    is_between = 0 < after < len(times) and times[after] > stamp
+    if not len(times) or (is_between and times[after] - times[after - 1] > _GAP_NS):
         return None
-    table = PoseTable(Path("poses"), np.stack([by_time[time] for time in times.tolist()]), (times - stamp) * 1e-9)
     try:
-        return table.at(0.0)
+        return PoseTable(Path("poses"), matrices, (times - stamp) * 1e-9).at(0.0)
     except DataError:
         return None
+
+
+def poses_after(
+    poses: list[Item[Pose]], stamp: int, offsets: Float64[np.ndarray, "n"]
+) -> Float64[np.ndarray, "n 4 4"] | None:
+    """Interpolate poses at times after a stamp (s); None if one is outside of the poses, or in a gap of over a second.
+
+    Other than for ``pose_at``, a pose is not used before or after its time: over a scan, this would hide the motion.
+    """
+    times, matrices = _by_time(poses)
+    seconds = (times - stamp) * 1e-9
+    first = int(np.searchsorted(seconds, offsets.min(), "right")) - 1
+    last = int(np.searchsorted(seconds, offsets.max()))
+    if first < 0 or last == len(times) or np.diff(times[first : last + 1]).max(initial=0) > _GAP_NS:
+        return None
+    return interpolate_poses(seconds, matrices, offsets)
+
+
+def _by_time(poses: list[Item[Pose]]) -> tuple[Int64[np.ndarray, "m"], Float64[np.ndarray, "m 4 4"]]:
+    """Stamps (ns) that ascend, and poses; of two with the same stamp, the later one."""
+    by_time = {item.stamp: item.content.matrix for item in poses}
+    times = sorted(by_time)
+    return np.array(times, np.int64), np.array([by_time[time] for time in times], np.float64).reshape(-1, 4, 4)

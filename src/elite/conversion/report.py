@@ -43,7 +43,8 @@ class ConversionReport:
         converted = [entry for entry in journal.entries if entry.is_converted]
         skipped = dict(journal.final.faults) if journal.final else {}
         if without := len(journal.entries) - len(converted):
-            skipped["scans without poses (--poses none converts them)"] = without
+            reason = "for all their points" if settings.deskew else "(--poses none converts them)"
+            skipped[f"scans without poses {reason}"] = without
         if not converted:
             reasons = ", ".join(f"{what}: {number}" for what, number in skipped.items()) or "none in this part"
             raise DataError(

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
-from scipy.spatial.transform import Rotation
 
 from elite.config import plain
-from elite.conversion.description import FILE_NAME, POSES, check_description, write_description
+from elite.conversion.description import FILE_NAME, POSES, check_description, check_deskew, write_description
+from elite.conversion.deskew import Sweep, deskewed, read_sweep
 from elite.conversion.images import image_content, image_kind
 from elite.conversion.journal import Counts, Entry, Journal, read_origin
 from elite.conversion.lidar import sensor_values
 from elite.conversion.pairing import Group, Grouping, Item, pose_at
+from elite.conversion.pose_lines import pose_lines, pose_row
 from elite.conversion.report import ConversionReport
 from elite.conversion.settings import ConversionSettings
 from elite.conversion.sources import Sources, find_sources
@@ -38,6 +38,7 @@ from elite.recordings import (
     decode_cloud,
     open_recording,
 )
+from elite.recordings.point_times import MOST_OFFSET_S
 from elite.taxonomy import load_taxonomy
 
 Progress = Callable[[int | None], AbstractContextManager[Callable[[int], object]]]
@@ -69,6 +70,7 @@ def convert(
         sources = find_sources(opened, settings)
         sensor, notes = sensor_values(opened, sources.lidar, settings.sensor)
         kept = check_description(out, sources, settings)
+        check_deskew(out, settings)
         target = out / _sequence_name(recording, settings)
         origin = {"recording": recording.name, "span": [*(opened.span or ())], **plain(settings)}
         with closing(_open_journal(target, origin)) as journal:
@@ -126,7 +128,7 @@ def _finish(journal: Journal, target: Path) -> None:
         return
     if folder != target:
         if any(entry.poses for entry in journal.entries):
-            write_bytes(folder / POSES, _pose_lines(journal).encode())
+            write_bytes(folder / POSES, pose_lines(journal).encode())
         folder.rename(target)
 
 
@@ -137,7 +139,8 @@ class _Converter:
         self._recording, self._sources, self._settings = recording, sources, settings
         self._journal, self._folder = journal, journal.path.parent
         self._cameras = {camera.name: camera for camera in sources.cameras}
-        self._groups = Grouping(tuple(self._cameras), sources.poses is not None, round(settings.sync * 1e9))
+        reach = round(MOST_OFFSET_S * 1e9) if settings.deskew else 0
+        self._groups = Grouping(tuple(self._cameras), sources.poses is not None, round(settings.sync * 1e9), reach)
         self._resume_at = journal.entries[-1] if journal.entries else None
         self._counts = self._resume_at.counts.copy() if self._resume_at else Counts()
 
@@ -208,11 +211,14 @@ class _Converter:
             points = decode_cloud(cloud, self._sources.lidar.topic.name)
         except DataError:
             return self._count("clouds that are not readable")
+        sweep = read_sweep(points, message.taken) if self._settings.deskew else None
+        if self._settings.deskew and sweep is None:
+            return self._count("clouds whose times of points are doubtful, or more than 1 s from their stamp")
         self._counts.last_stamp = message.taken
         self._counts.clouds += 1
         if (self._counts.clouds - 1) % self._settings.every == 0:
-            content = encode_points(points, ".pcd"), self._counts.copy()
-            self._groups.add_scan(Item(message.time, message.taken, content))
+            content = sweep or encode_points(points, ".pcd"), self._counts.copy()
+            self._groups.add_scan(Item(message.time, message.taken, content, sweep.after_ns if sweep else 0))
 
     def _add_image(self, camera: str, message: Message) -> None:
         record, source = message.record, self._cameras[camera]
@@ -247,9 +253,9 @@ class _Converter:
     def _write(self, group: Group) -> None:
         """Write the files of a scan, then the line that records it."""
         scan = group.scan
-        content, counts = scan.content
+        content, counts = self._points_of(group), scan.content[1]
         poses = self._poses_of(group)
-        if poses is None:
+        if poses is None or content is None:
             return self._journal.add(Entry(scan.time, scan.stamp, {}, [], False, counts))
         images = {}
         for camera, image in group.images.items():
@@ -272,6 +278,15 @@ class _Converter:
             write_bytes(path, content)
         return path.name
 
+    def _points_of(self, group: Group) -> bytes | None:
+        """File of the points of a scan; None if the pose of one is unknown."""
+        content, source = group.scan.content[0], self._sources.poses
+        if not isinstance(content, Sweep):
+            return content
+        assert source is not None
+        points = deskewed(content, group.scan.stamp, group.poses, source.T_child_lidar)
+        return None if points is None else encode_points(points, ".pcd")
+
     def _poses_of(self, group: Group) -> list[list[float]] | None:
         """Poses of the LiDAR at the times of a scan and of its images; None if one is unknown."""
         source = self._sources.poses
@@ -280,18 +295,4 @@ class _Converter:
         stamps = sorted({group.scan.stamp, *(image.stamp for image in group.images.values())})
         found = [(stamp, pose_at(group.poses, stamp)) for stamp in stamps]
         known = [(stamp, pose @ source.T_child_lidar) for stamp, pose in found if pose is not None]
-        return [_row(stamp, pose) for stamp, pose in known] if len(known) == len(found) else None
-
-
-def _row(stamp: int, pose: Float64[np.ndarray, "4 4"]) -> list[float]:
-    return [stamp, *pose[:3, 3].tolist(), *Rotation.from_matrix(pose[:3, :3]).as_quat().tolist()]
-
-
-def _pose_lines(journal: Journal) -> str:
-    """Lines of ``poses.txt``: time (s), x y z, qx qy qz qw."""
-    rows = {int(row[0]) // 1000: row for entry in journal.entries for row in entry.poses}  # microseconds
-    lines = []
-    for time in sorted(rows):
-        seconds, rest = divmod(time, 10**6)
-        lines.append(f"{seconds}.{rest:06d} " + " ".join(f"{value:.9f}" for value in rows[time][1:]))
-    return "\n".join(lines) + "\n"
+        return [pose_row(stamp, pose) for stamp, pose in known] if len(known) == len(found) else None

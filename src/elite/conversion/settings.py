@@ -24,6 +24,7 @@ class ConversionSettings:
             the only such topic.
         sensor: packaged LiDAR or YAML file; None = guessed.
         taxonomy: classes of the labels: a packaged taxonomy or a YAML file; None = SemanticKITTI's.
+        deskew: whether each point is moved by the poses from its own time to that of its scan.
         sync: largest difference between the times of a scan and its image (s).
         start, stop: part of the recording, in seconds from its first message; None = to its end.
         every: number of scans of which one is converted.
@@ -42,6 +43,7 @@ class ConversionSettings:
     poses: str | None = None
     sensor: str | None = None
     taxonomy: str | None = None
+    deskew: bool = False
     sync: float = 0.05
     start: float = 0.0
     stop: float | None = None
@@ -54,6 +56,8 @@ class ConversionSettings:
             raise ConfigError(f"--sync: expected 0 to {_MOST_SYNC:g} s, found {self.sync:g} s. Change the value.")
         if self.stop is not None and not self.start < self.stop:
             raise ConfigError(f"--stop: expected more than --start {self.start:g} s, found {self.stop:g} s. Change it.")
+        if self.deskew and self.poses == "none":
+            raise ConfigError("--deskew: expected poses, found --poses none. Remove one of both options.")
         if wrong := [name for name in self.cameras or () if not name.isidentifier()]:
             raise ConfigError(f"--cameras: expected names of letters, digits and _, found '{wrong[0]}'. Rename it.")
 

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from elite.conversion.cameras import CameraSource, find_cameras, stamp_notes
+from elite.conversion.deskew import require_deskewable
 from elite.conversion.settings import ConversionSettings
 from elite.errors import DataError, EliteError
 from elite.point_files import encode_points
@@ -13,6 +14,7 @@ from elite.recordings import PointCloud2, PointField, Pose, Recording, Topic, de
 from elite.recordings.calibration import FrameTree, plain_frame, read_frame_tree
 
 _VEHICLE = "base_link"  # REP 105
+_UNCOMPENSATED = "motion between scans and images is not compensated: "
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,12 @@ def find_sources(recording: Recording, settings: ConversionSettings) -> Sources:
     tree = read_frame_tree(recording)
     cameras, left_out = find_cameras(recording, settings, tree, lidar.frame)
     poses, notes = _find_poses(recording, settings, tree, lidar.frame)
+    if settings.deskew and poses is None:
+        reason = notes[0].removeprefix(_UNCOMPENSATED)
+        raise DataError(
+            f"{recording.path}: expected poses for --deskew, found none that can be used ({reason}). Give --poses, or "
+            "convert without --deskew."
+        )
     of_cameras = (note for camera in cameras for note in camera.notes)
     of_poses = poses.notes if poses else notes if cameras else ()
     return Sources(lidar, cameras, poses, (*lidar.notes, *left_out, *of_cameras, *of_poses))
@@ -107,6 +115,8 @@ def _find_lidar(recording: Recording, settings: ConversionSettings) -> LidarSour
                 fault = f"no field {missing[0]} among {_names(cloud)}"
                 break
             encode_points(points, ".pcd")  # names of fields that files cannot contain are errors now
+            if settings.deskew:
+                require_deskewable(points, f"{recording.path}, {topic.name}")
             return LidarSource(topic, cloud.frame, cloud.fields, stamp_notes(topic, cloud))
     where = "" if settings.frame is None else f" of the frame '{settings.frame}'"
     remedy = "Choose another --topic." if settings.frame is None else "Correct --frame."
@@ -120,12 +130,9 @@ def _find_poses(
         return None, []
     name, _, frame = (settings.poses or "").partition("=")
     topics = recording.topics_of(Pose)
-    uncompensated = "motion between scans and images is not compensated"
     if not name and len(topics) != 1:
         listed = ", ".join(topic.name for topic in topics)
-        return None, [
-            f"{uncompensated}: choose one of {listed} with --poses" if topics else f"{uncompensated}: no poses"
-        ]
+        return None, [f"{_UNCOMPENSATED}choose one of {listed} with --poses" if topics else f"{_UNCOMPENSATED}no poses"]
     try:
         return _pose_source(
             recording, recording.topic(name or None, Pose, option="--poses"), frame, tree, lidar_frame
@@ -133,7 +140,7 @@ def _find_poses(
     except EliteError as error:
         if name:
             raise
-        return None, [f"{uncompensated}: {error}"]
+        return None, [f"{_UNCOMPENSATED}{error}"]
 
 
 def _pose_source(recording: Recording, topic: Topic, frame: str, tree: FrameTree, lidar_frame: str) -> PoseSource:

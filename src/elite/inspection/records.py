@@ -6,8 +6,8 @@ from typing import Any
 
 from elite.config import plain
 from elite.datasets.check.sensor_guess import SensorGuess
-from elite.inspection.point_times import PointTimes
 from elite.inspection.timing import Timing
+from elite.recordings.point_times import PointTimes
 
 
 @dataclass(frozen=True)

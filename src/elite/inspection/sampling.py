@@ -8,7 +8,6 @@ import numpy as np
 
 from elite.datasets.check.sampled_scans import SampledScan, sampled_scan
 from elite.errors import DataError
-from elite.inspection.point_times import PointTimes, point_times
 from elite.inspection.timing import Stamps
 from elite.point_files import PointFields
 from elite.recordings import (
@@ -22,6 +21,7 @@ from elite.recordings import (
     Topic,
     decode_cloud,
 )
+from elite.recordings.point_times import PointTimes, point_times
 
 STRETCHES = 10
 _PERIODS = 10  # scans per stretch

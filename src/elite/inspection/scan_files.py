@@ -14,10 +14,10 @@ from elite.datasets.scan_encoding import find_other_encoding, usual_columns
 from elite.errors import DataError
 from elite.files import SCAN_BYTES, read_file
 from elite.inspection.layouts import fields_of_file, layout_of
-from elite.inspection.point_times import point_times
 from elite.inspection.records import CloudReport, Report
 from elite.inspection.sampling import MOST_POINTS
 from elite.point_files import PointFields, decode_points
+from elite.recordings.point_times import point_times
 from elite.sensor import SensorSpec
 
 _SCANS = 10

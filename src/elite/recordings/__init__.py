@@ -20,7 +20,7 @@ from elite.recordings.messages import (
     TransformTree,
 )
 from elite.recordings.opening import open_recording
-from elite.recordings.point_cloud2 import TIME_FIELDS, decode_cloud, require_no_fields, with_fields
+from elite.recordings.point_cloud2 import decode_cloud, require_no_fields, with_fields
 from elite.recordings.qos import is_latched
 from elite.recordings.recording import LAST, Recording
 from elite.recordings.serialization import CDR, ROS1, encode_cloud, ros2_topic, standard_definition, to_ros2
@@ -31,7 +31,6 @@ __all__ = [
     "CDR",
     "LAST",
     "ROS1",
-    "TIME_FIELDS",
     "CameraInfo",
     "CompressedImage",
     "Compression",

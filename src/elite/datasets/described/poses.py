@@ -89,16 +89,30 @@ class PoseTable:
                 f"{self.path}: expected poses for the time {time:.3f} s, found them from {first:.3f} to {last:.3f} s. "
                 "Check the units and clocks of both files."
             )
-        time = float(np.clip(time, first, last))
-        after = int(np.clip(np.searchsorted(self.times, time), 1, len(self.times) - 1)) if len(self.times) > 1 else 0
-        if not after:
-            return self.poses[0]
-        ends = slice(after - 1, after + 1)
-        pose, span = np.eye(4), self.times[ends]
-        share = (time - span[0]) / (span[1] - span[0])
-        pose[:3, :3] = Slerp(span, Rotation.from_matrix(self.poses[ends, :3, :3]))(time).as_matrix()
-        pose[:3, 3] = (1 - share) * self.poses[after - 1, :3, 3] + share * self.poses[after, :3, 3]
-        return pose
+        return interpolate_poses(self.times, self.poses, np.array([time]))[0]
+
+
+def interpolate_poses(
+    times: Float64[np.ndarray, "m"], poses: Float64[np.ndarray, "m 4 4"], at: Float64[np.ndarray, "n"]
+) -> Float64[np.ndarray, "n 4 4"]:
+    """Interpolate positions linearly, and rotations on the shortest arc.
+
+    Args:
+        times: of the poses (s), ascending.
+        poses: at least one.
+        at: times (s), at least one; before the first and after the last pose, this one is used.
+    """
+    if len(times) == 1:
+        return np.repeat(poses, len(at), axis=0)
+    at = np.clip(at, times[0], times[-1])
+    after = np.clip(np.searchsorted(times, at), 1, len(times) - 1)
+    used = slice(after.min() - 1, after.max() + 1)
+    found = np.tile(np.eye(4), (len(at), 1, 1))
+    found[:, :3, :3] = Slerp(times[used], Rotation.from_matrix(poses[used, :3, :3]))(at).as_matrix()
+    share = (at - times[after - 1]) / (times[after] - times[after - 1])
+    start, end = poses[after - 1, :3, 3], poses[after, :3, 3]
+    found[:, :3, 3] = start + share[:, None] * (end - start)
+    return found
 
 
 def read_pose_table(path: Path) -> PoseTable:

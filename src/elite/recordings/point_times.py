@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Bool, Float64
 
 from elite.point_files import PointFields
-from elite.recordings import TIME_FIELDS
+from elite.recordings.point_cloud2 import TIME_FIELDS
 
 _UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _SHORTEST_S, _LONGEST_S = 5e-3, 1.5  # of a scan
+MOST_OFFSET_S = 1.0  # between a scan and its points
 
 
 @dataclass(frozen=True)
@@ -54,3 +56,29 @@ def point_times(fields: PointFields, stamp: int) -> PointTimes | None:
     if abs(first) > _LONGEST_S:  # since 1970, or since the sensor was started
         first -= stamp * 1e-9
     return PointTimes(name, unit, span * scale, first if abs(first) <= _LONGEST_S else None)
+
+
+def point_offsets(fields: PointFields, stamp: int, measured: Bool[np.ndarray, "n"]) -> Float64[np.ndarray, "n"] | None:
+    """Times of points after the stamp (s); NaN for points that are not measured.
+
+    Returns:
+        None if the times are doubtful: missing, not a number, of an unknown unit or origin, or more than a second from
+        the stamp.
+
+    Args:
+        fields: of the scan.
+        stamp: of the scan (ns).
+        measured: points that count. Drivers leave the times of others at 0.
+    """
+    offsets = np.full(len(measured), np.nan)
+    if not measured.any():
+        return offsets
+    name = fields.find(TIME_FIELDS)
+    if name is None:
+        return None
+    values = fields.values[name][measured]
+    times = point_times(PointFields({name: values}, values.shape), stamp)
+    if times is None or times.unit is None or times.first is None:
+        return None
+    offsets[measured] = np.subtract(values, values.min(), dtype=np.float64) * _UNITS[times.unit] + times.first
+    return offsets if (np.abs(offsets[measured]) <= MOST_OFFSET_S).all() else None
