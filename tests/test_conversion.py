@@ -251,6 +251,15 @@ def test_camera_without_calibration_is_left_out_or_refused(tmp_path: Path, capsy
     assert not (tmp_path / "other").exists()
 
 
+def test_camera_with_depth_images_has_those_of_color(tmp_path: Path) -> None:
+    depth = [image_item("/front/image_depth", picture(0), START + LATER, "cam", "32FC1")]
+    path = write_recording(tmp_path / "a.mcap", sorted([*depth, *drive(2, raw=True)], key=lambda item: item.time))
+    assert convert(path, tmp_path / "out") == 0
+    assert open_dataset(tmp_path / "out").cameras == ("front",)
+    with Image.open(next((tmp_path / "out/a/cameras/front").iterdir())) as image:
+        assert image.mode == "RGB"
+
+
 def test_given_calibration_replaces_the_recorded_one(tmp_path: Path) -> None:
     items = [item for item in drive(2) if item.topic not in ("/tf_static", "/front/camera_info")]
     given = {"K": [10, 10, 8, 6], "model": "fisheye", "dist": [0.1, 0, 0, 0], "T_lidar_cam": OPTICAL.tolist()}

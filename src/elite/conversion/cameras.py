@@ -81,15 +81,30 @@ def find_cameras(
             f"{settings.calibration}: expected the cameras {', '.join(chosen) or '(none)'}, found "
             f"'{min(unknown)}'. Correct the name, or give --cameras."
         )
-    for name, topic in chosen.items():
-        camera = _Finder(recording, settings, tree, lidar_frame, given.get(name, {}))
+    for name, topics in chosen.items():
+        finder = _Finder(recording, settings, tree, lidar_frame, given.get(name, {}))
         try:
-            found.append(camera.find(name, topic))
+            found.append(_first_usable(finder, name, topics))
         except EliteError as error:
             if settings.cameras is not None:
                 raise
             left_out.append(f"camera {name} is left out: {error}")
     return tuple(found), left_out
+
+
+def _first_usable(finder: "_Finder", name: str, topics: Sequence[Topic]) -> CameraSource:
+    """Return the camera of the first usable topic: a namespace may have depth images, too.
+
+    Raises:
+        EliteError: there is none; that of the first topic.
+    """
+    errors = []
+    for topic in topics:
+        try:
+            return finder.find(name, topic)
+        except EliteError as error:
+            errors.append(error)
+    raise errors[0]
 
 
 def _given_calibrations(settings: ConversionSettings) -> Mapping[str, Any]:
@@ -101,28 +116,27 @@ def _given_calibrations(settings: ConversionSettings) -> Mapping[str, Any]:
     return values
 
 
-def _chosen_topics(recording: Recording, settings: ConversionSettings) -> dict[str, Topic]:
+def _chosen_topics(recording: Recording, settings: ConversionSettings) -> dict[str, list[Topic]]:
     topics = {topic.name.strip("/"): topic for topic in recording.topics_of(RawImage, CompressedImage)}
-    found = {}
+    found: dict[str, list[Topic]] = {}
     for name, wanted in (settings.cameras or {}).items():
         if (topic := topics.get(wanted.strip("/"))) is None:
             listed = ", ".join(f"/{known}" for known in topics) or "none"
             raise DataError(
                 f"{recording.path}: expected the image topic '{wanted}', found {listed}. Correct --cameras."
             )
-        found[name] = topic
+        found[name] = [topic]
     return found
 
 
-def _all_topics(recording: Recording) -> dict[str, Topic]:
-    """One image topic per namespace: as recorded before rectified, compressed before pixels."""
+def _all_topics(recording: Recording) -> dict[str, list[Topic]]:
+    """Image topics by namespace, the best first: as recorded before rectified, compressed before pixels."""
     by_space: dict[str, list[Topic]] = {}
     for topic in recording.topics_of(RawImage, CompressedImage):
         base = topic.name.removesuffix(_COMPRESSED).strip("/")
         by_space.setdefault(base.rpartition("/")[0] or base, []).append(topic)
     names = camera_names([*by_space])
-    best = {space: min(topics, key=_rank) for space, topics in by_space.items()}
-    return {names[space]: topic for space, topic in sorted(best.items())}
+    return {names[space]: sorted(topics, key=_rank) for space, topics in sorted(by_space.items())}
 
 
 def _rank(topic: Topic) -> tuple[bool, bool, str]:
