@@ -655,6 +655,26 @@ def test_stream_command_ends_with_a_summary_at_a_signal(
 
 
 @reported_only
+def test_stream_command_names_the_folder_of_scans_below(world: World, command: list[str], capsys) -> None:
+    assert main([*command, "--once"]) == 0
+    assert "which are not read" not in capsys.readouterr().err
+    below = world.folder / "sequences" / "00" / "velodyne"
+    below.mkdir(parents=True)
+    (below / "000000.bin").write_bytes(bytes(16))
+    assert main([*command, "--once"]) == 0
+    assert f"found some in {below}, which are not read. Give that folder, or label" in capsys.readouterr().err
+
+
+@reported_only
+def test_stream_of_existing_scans_does_not_advise_to_drop_them(world: World) -> None:
+    for i in range(5):
+        world.put(f"{i}", 10)
+    world.stream().run(once=True)
+    assert len(world.labelled) == 5
+    assert not any("--drop" in line for line in world.lines)
+
+
+@reported_only
 def test_stream_command_refuses_impossible_arguments(tmp_path: Path, command: list[str], capsys) -> None:
     for extra, message in {
         ("--once", "--idle", "3"): "Give one of them",

@@ -125,7 +125,7 @@ class Stream:
             if arrivals.damaged:
                 self._label(arrivals, arrivals.damaged[0])
             elif arrivals.complete:
-                self._label_next(arrivals)
+                self._label_next(arrivals, once)
             elif not arrivals.pending and (once or idle_left <= 0):
                 return
             else:
@@ -143,7 +143,7 @@ class Stream:
                 "(NAME.tmp) in the same file system, then rename them."
             )
 
-    def _label_next(self, arrivals: Arrivals) -> None:
+    def _label_next(self, arrivals: Arrivals, once: bool) -> None:
         """Label the first complete scan, or the newest one if the others are dropped."""
         name = arrivals.complete[-1 if self.drop else 0]
         if not self._is_complete(arrivals, name):
@@ -152,7 +152,7 @@ class Stream:
             for late in arrivals.complete[:-1]:
                 self._finish(arrivals, late, Outcome.DROPPED)
             self._report_drops()
-        else:
+        elif not once:  # otherwise all scans exist at the start, and none is late
             self._report_backlog(len(arrivals.complete) - 1)
         self._label(arrivals, name)
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from elite.prediction_files import PredictionJob
 
 _OF_DATA_SETS = ("sequences", "frames", "format", "taxonomy")
+_DEPTHS = ("*", "*/*", "*/*/*")  # to sequences/00/velodyne
 
 
 def load_segmenter(model: Path, args: Namespace, **options: Any) -> "Segmenter":
@@ -103,6 +104,23 @@ def loose_scans(folder: Path) -> list[Path]:
     if scans and others:
         notice(f"{folder}: {len(others)} files are not read ({others[0]}, ...); scans are {formats[0]} files.")
     return scans
+
+
+def report_scans_below(folder: Path, out: Path) -> None:
+    """Report a folder without scans that has some in folders below it, other than the output ``out``."""
+    from elite.point_files import SUFFIXES
+
+    def has_scans(path: Path) -> bool:
+        return path.is_dir() and any(file.suffix.lower() in SUFFIXES for file in path.iterdir())
+
+    if has_scans(folder):
+        return
+    others = (path for depth in _DEPTHS for path in sorted(folder.glob(depth)) if path.resolve() != out.resolve())
+    if (below := next(filter(has_scans, others), None)) is not None:
+        notice(
+            f"{folder}: expected scans in this folder, found some in {below}, which are not read. Give that folder, or "
+            "label a data set with 'elite predict'."
+        )
 
 
 def report_unused(dataset: "Dataset") -> None:

@@ -17,7 +17,7 @@ from elite.cli.arguments import (
 )
 from elite.cli.outputs import FAULTY, save_json
 from elite.cli.parser import Command, Flag, Parser, check_folder, count
-from elite.cli.scans import find_scans, load_segmenter, require_no_past
+from elite.cli.scans import find_scans, load_segmenter, report_scans_below, require_no_past
 from elite.cli.viewing import add_window, live_window
 from elite.errors import ConfigError, DataError
 from elite.paths import expanded
@@ -96,6 +96,7 @@ def stream(args: Namespace) -> int:
             notify=notify,
             on_labelled=show,
         )
+        report_scans_below(args.folder, args.out)
         notify(f"labels of the scans that appear in {args.folder} go to {args.out}")
         try:
             run.run(once=args.once, idle=args.idle)
