@@ -27,9 +27,12 @@ def test_progress_without_terminal_prints_plain_lines_every_ten_seconds(clock: l
 
 def test_progress_of_unknown_total_prints_no_time_left(clock: list[float], capsys) -> None:
     with progress_bar(None, unit="frame", name="render") as advance:
+        clock[0] = 10
+        advance(0)
         clock[0] = 7200
         advance(3600)
     assert capsys.readouterr().err.splitlines() == [
+        "render: 0 frames",
         "render: 3600 frames, 0.5 frames/s",
         "render: 3600 frames in 2:00:00",
     ]

@@ -122,8 +122,10 @@ class _ProgressLines:
         say(f"{self._head()} in {_clock(time.monotonic() - self._start)}", error=True)
 
     def _line(self, elapsed_s: float) -> str:
+        if not self._done:
+            return self._head()
         rate = self._done / elapsed_s
-        left = f", {_clock((self._total - self._done) / rate)} left" if self._total and rate > 0 else ""
+        left = f", {_clock((self._total - self._done) / rate)} left" if self._total else ""
         return f"{self._head()}, {rate:.3g} {self._unit}s/s{left}"
 
     def _head(self) -> str:
