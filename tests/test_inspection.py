@@ -264,6 +264,16 @@ def test_layouts_of_drivers_have_names() -> None:
     assert found == {name: name for name in ("XYZI", "XYZIRC", "XYZIRADRT", "XYZIRCAEDT")} | {
         "ouster": "Ouster", "velodyne": "Velodyne", "hesai": "Hesai or RoboSense", "every type": None,
     }  # fmt: skip
+    labelled = layout_of([*LAYOUTS["ouster"][0], "class_id", "probability", "entropy"])
+    assert labelled == "Ouster with class_id, probability, entropy"
+
+
+def test_inspect_poses_over_a_short_time_have_no_speed_for_a_reason(tmp_path, capsys) -> None:
+    items = street_items([START, START + PERIOD])
+    items += [odometry_item("/odom", np.eye(4), START + k * PERIOD) for k in range(3)]
+    path = write_recording(tmp_path / "a.mcap", sorted(items, key=lambda item: item.time))
+    assert main(["inspect", str(path)]) == 0
+    assert "unknown: only 0.20 s of poses" in capsys.readouterr().out
 
 
 # ---- sensors ------------------------------------------------------------------------------------------------------

@@ -12,8 +12,9 @@ import numpy as np
 from elite.datasets.scan_files import intensity_candidates, points_of
 from elite.errors import DataError
 from elite.inference import Segmenter
+from elite.point_files import ANSWER_FIELDS
 from elite.prediction_files import PredictionSummary, failure_of, with_name
-from elite.prediction_formats import ANSWER_FIELDS, NO_ANSWER, answer_fields
+from elite.prediction_formats import NO_ANSWER, answer_fields
 from elite.recordings import (
     CDR,
     LAST,

@@ -9,7 +9,7 @@ from jaxtyping import Shaped, UInt8
 from elite.datasets.described.id_files import read_ids
 from elite.datasets.scan_files import read_fields
 from elite.errors import DataError
-from elite.point_files import PointFields, encode_points, read_point_file
+from elite.point_files import ANSWER_FIELDS, PointFields, encode_points, read_point_file
 from elite.sensor import SensorSpec
 from elite.taxonomy import IGNORE, Taxonomy
 from elite.types import Scan, SegmentationResult
@@ -18,7 +18,6 @@ PredictionFormat = Literal["label", "npy", "pcd", "ply"]
 FORMATS = get_args(PredictionFormat)
 NO_ANSWER = 255  # class_id of points without an answer
 _FOUR_BYTES, _CLOUDS = (".label", ".confidence"), (".pcd", ".ply")
-ANSWER_FIELDS = ("class_id", "probability", "entropy")
 
 
 def encode_prediction(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from elite.inspection.records import FieldReport
-from elite.point_files import PointFields
+from elite.point_files import ANSWER_FIELDS, PointFields
 from elite.recordings import PointCloud2
 from elite.recordings.point_cloud2 import type_name
 
@@ -27,8 +27,11 @@ _BY_FIELDS = {frozenset(names.split()): layout for layout, names in _LAYOUTS.ite
 
 
 def layout_of(names: Iterable[str]) -> str | None:
-    """Name of the layout with exactly these fields; None = an unknown one."""
-    return _BY_FIELDS.get(frozenset(name.lower() for name in names))
+    """Name of the layout with exactly these fields, or with labels of the library besides; None = an unknown one."""
+    found, labels = frozenset(name.lower() for name in names), frozenset(ANSWER_FIELDS)
+    if labels <= found and (layout := _BY_FIELDS.get(found - labels)) is not None:
+        return f"{layout} with {', '.join(ANSWER_FIELDS)}"
+    return _BY_FIELDS.get(found)
 
 
 def fields_of_cloud(cloud: PointCloud2) -> tuple[FieldReport, ...]:

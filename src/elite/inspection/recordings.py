@@ -183,9 +183,11 @@ def _pose_report(recording: Recording, topic: Topic, sample: Sample, tree: Frame
     first = poses[0][1] if poses else None
     child = first.child if first else ""
     T_child_lidar = _transform(tree, child, lidar)
-    speeds, directions = [], []
+    speeds, directions, times = [], [], []
     for stretch in sorted({stretch for stretch, _ in poses}):
-        moved = _apart([pose for i, pose in poses if i == stretch])
+        found = [pose for i, pose in poses if i == stretch]
+        moved = _apart(found)
+        times.append((found[-1].stamp - found[0].stamp) * _S)
         for a, b in pairwise(moved):
             speeds.append(float(np.linalg.norm((b.matrix - a.matrix)[:3, 3])) / ((b.stamp - a.stamp) * _S))
         if T_child_lidar is not None:
@@ -197,6 +199,7 @@ def _pose_report(recording: Recording, topic: Topic, sample: Sample, tree: Frame
         has_transform=None if lidar is None else T_child_lidar is not None,
         speed=max(speeds, default=None),
         heading=mean_direction(directions),
+        seconds=max(times, default=0.0),
     )
 
 

@@ -136,8 +136,9 @@ class PoseReport:
     Attributes:
         frame, child: of the first pose.
         has_transform: whether static transforms connect ``child`` with the first LiDAR; None without a LiDAR.
-        speed: largest one between sampled poses (m/s); None with less than two.
+        speed: largest one between sampled poses (m/s); None for too short a time.
         heading: direction of motion in the axes of the LiDAR, in degrees to the left of x; None = unknown.
+        seconds: longest time of sampled poses without interruption.
     """
 
     topic: str
@@ -149,6 +150,7 @@ class PoseReport:
     has_transform: bool | None
     speed: float | None
     heading: float | None
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)

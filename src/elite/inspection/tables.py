@@ -97,7 +97,7 @@ def _pose_rows(poses: Sequence[PoseReport]) -> list[tuple[str, ...]]:
     rows = [
         (
             *(pose.topic, pose.child or _UNKNOWN, pose.frame or _UNKNOWN, _yes(pose.has_transform)),
-            number_text(pose.speed, "{:.1f}"),
+            number_text(pose.speed, "{:.1f}", f"unknown: only {pose.seconds:.2f} s of poses"),
             number_text(pose.heading and round(pose.heading) + 0.0, "{:.0f} degrees to the left of x"),
         )
         for pose in poses

@@ -9,6 +9,7 @@ from jaxtyping import Shaped
 
 from elite.errors import DataError, first_line
 
+ANSWER_FIELDS = ("class_id", "probability", "entropy")  # that labelled points have besides those of the scan
 _NUMBERS = "biuf"  # kinds of numpy types
 
 
