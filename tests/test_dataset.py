@@ -122,7 +122,8 @@ def test_training_set_scan_outside_the_volume_is_named(tmp_path: Path) -> None:
 
 
 def test_training_set_without_labels_is_refused(tiny_kitti: Path) -> None:
-    with pytest.raises(DataError, match="training needs labels"):
+    expected = rf"\(files: {tiny_kitti}/sequences/\*/labels/\*\.label\), found none; training needs labels"
+    with pytest.raises(DataError, match=expected):
         TrainingSet(SemanticKITTI(tiny_kitti, "11", cameras=()), VOLUME, AugmentConfig(), 0)
 
 

@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from elite.cli import main
 from elite.cli.scans import loose_scans
+from elite.data.label_budget import labelled_scans
 from elite.datasets import formats, open_dataset, resolved_cameras, taxonomy_of
 from elite.datasets.described.poses import read_pose_table
 from elite.datasets.described.times import nearest_in_time, read_times
@@ -154,10 +155,11 @@ def test_described_reports_missing_labels_of_a_split_and_images(root: Path) -> N
     (root / "depot" / "labels" / f"{DRIVES['depot'][0]}.npy").unlink()
     shutil.rmtree(root / "harbour" / "labels")
     (root / "market" / "left" / f"{DRIVES['market'][0]}.jpg").unlink()
-    assert sorted(open_dataset(root).unused) == [
-        f"depot: 1 of 3 scans have no labels (labels/{DRIVES['depot'][0]}.npy, ...)",
-        f"market: 1 of 2 scans have no image of left (left/{DRIVES['market'][0]}.jpg, ...)",
-    ]
+    found, missing = open_dataset(root), f"depot: 1 of 3 scans have no labels (labels/{DRIVES['depot'][0]}.npy, ...)"
+    assert found.unlabelled == (missing,)
+    assert found.unused == (f"market: 1 of 2 scans have no image of left (left/{DRIVES['market'][0]}.jpg, ...)",)
+    with pytest.raises(DataError, match=rf"labels .*\(files: {root}/harbour/labels/\*\.npy\), found none; training"):
+        labelled_scans(open_dataset(root, sequences="harbour"), 1.0)
 
 
 @pytest.mark.parametrize("late", [0.0, 0.2])

@@ -65,7 +65,7 @@ def check(args: Namespace) -> int:
     result = {
         "sequences": [r.to_dict() for r in reports],
         "stray_files": dataset.stray_files,
-        "unused": dataset.unused,
+        "unused": [*dataset.unused, *dataset.unlabelled],
         "faults": len(faults),
         "survey": found.to_dict(),
         "student": None if trained is None else trained.to_dict(),
@@ -130,7 +130,7 @@ def _print_notes(reports: "list[SequenceReport]", dataset: "Dataset") -> None:
         for kind, expected, found in (("labels", r.scans, r.labels), ("images", images, r.images)):
             if 0 < found < expected:
                 lines.append(f"{r.sequence}: {expected - found} of {expected} {kind} are missing")
-    lines += dataset.unused
+    lines += [*dataset.unused, *dataset.unlabelled]
     lines += [f"doubtful: {line}" for r in reports for line in r.doubtful]
     if lines:
         say("\n" + "\n".join(lines))

@@ -93,8 +93,9 @@ def labelled_scans(frames: Dataset, fraction: float, sequences: Collection[str] 
     order = sorted(usable, key=lambda i: (frames.ids[i].sequence, i))
     if not order:
         raise DataError(
-            f"no scan of sequences {frames.selection.sequences or 'all'} has a file in '{frames.selection.labels}'; "
-            "training needs labels, and so do pseudo-labels. Select another label folder or other sequences."
+            f"sequences {frames.selection.sequences or 'all'}: expected labels of at least one scan (files: "
+            f"{frames.label_files}), found none; training needs labels, and so do pseudo-labels. Add such files, or "
+            "select another label folder or other sequences."
         )
     return [order[i] for i in evenly_spaced(len(order), fraction)]
 

@@ -19,7 +19,7 @@ def unused_data(training: TrainingSet, scored: ScoringSet | None) -> Iterator[st
     if scored is not None:
         yield from _unlabelled(scored.frames, [], "unscored validation")
         yield from shared_scans(frames, scored.frames)
-    yield from frames.unused
+    yield from (*frames.unused, *frames.unlabelled)
     yield from _images(training)
     if unlabelled := len(budget.unlabelled) or _without_labels(frames, scored):
         use = "all are used" if budget.unlabelled else "the unlabelled ones are used by --config few-labels"

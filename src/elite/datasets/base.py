@@ -38,6 +38,7 @@ class Dataset(Protocol):
         absent: sequences of a selected split that the data set lacks.
         stray_files: number of files among the scans that are not scans.
         unused: data that the reader skips, and files that it lacks, one line for each kind.
+        unlabelled: labels that the scans of a split lack, in the same form.
         past_scans: number of past scans whose points frames have (``with_past_scans``).
     """
 
@@ -51,6 +52,7 @@ class Dataset(Protocol):
     sequences: tuple[str, ...]
     absent: tuple[str, ...] = ()
     unused: Sequence[str] = ()
+    unlabelled: Sequence[str] = ()
     stray_files: int = 0
     past_scans: int = 0
     _timeline: Timeline | None = None
@@ -132,6 +134,11 @@ class Dataset(Protocol):
     def has_labels(self, i: int) -> bool:
         """Return whether the points of the frame are labelled."""
         ...
+
+    @property
+    def label_files(self) -> str:
+        """Pattern of the files of the selected labels, for messages."""
+        return str(self.layout.labels("*", "*", self.selection.labels))
 
     def labels(self, i: int) -> PointLabels | None:
         """Read the labels of the points; None without a file. Raises DataError if they are damaged."""

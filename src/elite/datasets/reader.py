@@ -212,6 +212,10 @@ class Reader(Dataset):
     def has_labels(self, i: int) -> bool:
         return self.files[i].labels is not None
 
+    @property
+    def label_files(self) -> str:
+        return super().label_files if self.selection.labels != "labels" else "FrameFiles.labels of list_frames"
+
     def label_path(self, i: int) -> Path:
         path = self.files[i].labels
         assert path is not None  # the frame has labels

@@ -118,6 +118,10 @@ class SemanticKITTI(Dataset):
     def scan(self, i: int) -> Scan:
         return read_scan(self.scan_path(i), self.sensor)
 
+    @property
+    def label_files(self) -> str:
+        return str(self.labels_layout.labels("*", "*", self.selection.labels))
+
     def label_path(self, i: int) -> Path:
         return self.labels_layout.labels(*self.ids[i], self.selection.labels)
 

@@ -210,7 +210,7 @@ def _draw(
     load_teacher: Callable[[], Models] | None,
     taxonomy: Taxonomy,
 ) -> PageImages:
-    for line in dataset.unused if dataset else ():
+    for line in (*dataset.unused, *dataset.unlabelled) if dataset else ():
         notice(line)
     charts = draw_charts(run, taxonomy)
     positions, are_worst = select_frames(dataset, frames, run.after)

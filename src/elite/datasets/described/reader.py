@@ -95,22 +95,30 @@ class Described(Reader):
         self._pose_tables: dict[str, PoseTable] = {}
         super().__init__(self.description.path, sequences, taxonomy=taxonomy, sensor=sensor, **options)
         self.unused = (*self.unused, *self._incomplete())
+        self.unlabelled = tuple(self._without_labels())
 
     def list_frames(self) -> Iterable[FrameFiles]:
         for name, folder in self._folders.items():
             self._listings[name] = list_sequence(self.description, name, folder)
             yield from self._listings[name].frames
 
-    def _incomplete(self) -> Iterator[str]:
-        """Describe the labels that a split lacks, the images that scans lack, and absent poses."""
+    def _by_sequence(self) -> Iterator[tuple[str, list[FrameFiles]]]:
+        for sequence, frames in groupby(self.files, key=lambda frame: frame.id.sequence):
+            yield sequence, list(frames)
+
+    def _without_labels(self) -> Iterator[str]:
         in_splits = {name for split, names in self.splits.items() if split != "test" for name in names}
-        by_sequence = groupby(self.files, key=lambda frame: frame.id.sequence)
-        for sequence, frames in ((name, list(group)) for name, group in by_sequence):
-            pattern = self.description.scans.labels
+        if (pattern := self.description.scans.labels) is None or self.selection.labels != "labels":
+            return
+        for sequence, frames in self._by_sequence():
             without = [frame.id.name for frame in frames if frame.labels is None]
-            if without and pattern and sequence in in_splits and self.selection.labels == "labels":
+            if without and sequence in in_splits:
                 file = pattern.replace("*", without[0])
                 yield f"{sequence}: {len(without)} of {len(frames)} scans have no labels ({file}, ...)"
+
+    def _incomplete(self) -> Iterator[str]:
+        """Describe the images that scans lack, and absent poses."""
+        for sequence, frames in self._by_sequence():
             poses = self.description.poses
             if poses is not None and not (self._folders[sequence] / poses).exists():
                 yield f"{sequence}: no poses ({poses})"
@@ -129,6 +137,16 @@ class Described(Reader):
         return {frame.id: i for listing in self._listings.values() for i, frame in enumerate(listing.frames)}
 
     # ---- scans and labels ----
+
+    @property
+    def label_files(self) -> str:
+        pattern = self.description.scans.labels
+        if self.selection.labels != "labels":
+            return super().label_files
+        if pattern is None:
+            return f"none, since {self.description.path} has no 'scans: {{labels: PATTERN}}'"
+        own = self.description.scans.label_field is None
+        return str(self._folders[self.sequences[0]] / pattern) if own else f"'{pattern}' of the scans"
 
     def stored_points(self, i: int) -> np.ndarray:
         return read_points(self.scan_path(i), self.sensor)

@@ -203,6 +203,10 @@ class NuScenes(Dataset):
             return files.read_lidarseg(self.label_path(i), self.count_points(i)).astype(np.uint16), None
         return read_point_labels(self, i)
 
+    @property
+    def label_files(self) -> str:
+        return super().label_files if self.selection.labels != "labels" else f"{self.root}/lidarseg/*/*_lidarseg.bin"
+
     def has_labels(self, i: int) -> bool:
         return bool(self._frames[i].label)
 
