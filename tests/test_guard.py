@@ -296,6 +296,11 @@ def test_unnamed_one_of_several_intensity_fields_is_reported_instead_of_its_valu
     with pytest.warns(DoubtfulInput, match="of which intensity is read"):
         scan = elite.read(tmp_path / "a.pcd", tmp_path / "own.yaml")
     assert [doubt.kind for doubt in examine(scan, VOLUME).doubts] == ["intensity field"]
+    bench = ["bench", "latency", str(student), str(tmp_path / "a.pcd"), "--rounds", "1", "--sensor"]
+    assert main([*bench, str(tmp_path / "own.yaml")]) == 0
+    err = capsys.readouterr().err
+    assert "of which intensity is read" in err
+    assert "Divide" not in err
 
 
 def test_predict_warns_once_and_strict_skips_the_scans(student: Path, tmp_path: Path, capsys) -> None:

@@ -186,6 +186,7 @@ class Segmenter:
         points: Float32[np.ndarray, "n 3"],
         remission: Float32[np.ndarray, "n"],
         past: PastPoints | None = None,
+        candidates: tuple[str, ...] = (),
     ) -> Float32[np.ndarray, "n classes"]:
         """Compute the logits of every point, without test-time augmentation.
 
@@ -194,7 +195,7 @@ class Segmenter:
         Raises:
             DataError: as a call.
         """
-        crop = self.crop(points, remission, past=past)
+        crop = self.crop(points, remission, past=past, candidates=candidates)
         [(logits, row)] = self.predict_views([crop], self.prepare([crop]))
         inside = logits.float().cpu().numpy()[row]
         _check_finite(inside, crop)

@@ -51,7 +51,8 @@ class StudentPredictor:
     def __call__(self, frame: Frame) -> PointPrediction:
         scan = frame.scan
         if self.segmenter.ensemble.count == 1:
-            return PointPrediction.from_logits(self.segmenter.logits(scan.points, scan.remission, scan.past))
+            logits = self.segmenter.logits(scan.points, scan.remission, scan.past, scan.candidates)
+            return PointPrediction.from_logits(logits)
         result = self.segmenter.segment(scan)
         return PointPrediction(result.labels, result.confidence)
 
