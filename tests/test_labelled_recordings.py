@@ -17,6 +17,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 import elite
 from elite.cli import main
+from elite.cli.labelled_recordings import is_recording
 from elite.config import StudentConfig
 from elite.inference import Segmenter
 from elite.point_files import PointFields, encode_points, read_point_file
@@ -322,7 +323,7 @@ def test_interrupted_run_leaves_no_file(student: Path, tmp_path: Path, monkeypat
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["-o", "out.bag"], "expected a name that ends in .mcap, found '.bag'"),
+        (["-o", "out.bag"], "expected a name that ends in .mcap, found 'out.bag'"),
         (["-o", "out.mcap", "--topic", "/point"], "Did you mean /points?"),
         (["-o", "out.mcap", "--copy", "/odm"], "Did you mean /odom?"),
         (["-o", "out.mcap", "--copy", "all", "--output-topic", "/odom"], "expected a new topic, found /odom"),
@@ -354,6 +355,15 @@ def test_student_with_past_scans_is_refused(tmp_path: Path, capsys: pytest.Captu
     recording = write_recording(tmp_path / "a.mcap", items())
     assert main(["predict", str(path), str(recording), "-o", str(tmp_path / "out.mcap")]) == 2
     assert "the student takes 2 past scans, found a recording" in capsys.readouterr().err
+
+
+def test_folder_of_a_data_set_beside_a_recording_is_no_recording(tmp_path: Path) -> None:
+    folder = tmp_path / "fleet"
+    folder.mkdir()
+    (folder / "monday.mcap").touch()
+    assert is_recording([folder])
+    (folder / "dataset.yaml").touch()
+    assert not is_recording([folder])
 
 
 def test_output_in_the_folder_of_the_recording_is_refused(

@@ -47,7 +47,7 @@ def add_recording_options(parser: Parser) -> None:
 
 
 def is_recording(paths: Sequence[Path]) -> bool:
-    """Whether DATA are recordings, by their names. Those of ROS 2 may be folders, which contain no scans."""
+    """Whether DATA are recordings, by their names. Those of ROS 2 may be folders without scans or a data set."""
     return any(_is_folder_of_recording(path) if path.is_dir() else _has_suffix(path) for path in paths)
 
 
@@ -55,7 +55,13 @@ def _is_folder_of_recording(path: Path) -> bool:
     from elite.point_files import SUFFIXES
 
     found = {file.suffix.lower() for file in path.iterdir()}
-    return bool(found & {".mcap", ".db3"}) and not found & {*SUFFIXES}
+    return bool(found & {".mcap", ".db3"}) and not found & {*SUFFIXES} and not _is_dataset(path)
+
+
+def _is_dataset(folder: Path) -> bool:
+    from elite.datasets import is_dataset  # imports torch
+
+    return is_dataset(folder)
 
 
 def _has_suffix(path: Path) -> bool:
@@ -109,7 +115,7 @@ def _check(args: Namespace) -> None:
         raise ConfigError(f"{given}: expected scans, found the recording {recording}. Leave the options out.")
     if out.suffix != ".mcap":
         raise ConfigError(
-            f"{out}: expected a name that ends in .mcap, found '{out.suffix}'. Rename the output; 'ros2 bag convert' "
+            f"{out}: expected a name that ends in .mcap, found '{out.name}'. Rename the output; 'ros2 bag convert' "
             "converts it to other formats."
         )
     if args.output_topic is not None and not _TOPIC.fullmatch(args.output_topic):
