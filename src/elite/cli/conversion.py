@@ -5,7 +5,7 @@ from argparse import Namespace
 from functools import partial
 from pathlib import Path
 
-from elite.cli.arguments import add_json, add_sensor, output_path
+from elite.cli.arguments import add_json, add_sensor
 from elite.cli.outputs import save_json
 from elite.cli.parser import Command, Flag, Parser, count, duration
 from elite.paths import expanded, require_existing
@@ -20,7 +20,6 @@ def convert(args: Namespace) -> int:
     from elite.conversion import ConversionSettings, parse_cameras
     from elite.conversion import convert as run
 
-    out = output_path(args.out, None)
     settings = ConversionSettings(
         **{name: getattr(args, name) for name in ("topic", "frame", "calibration", "poses", "deskew", "sensor")},
         **{
@@ -29,12 +28,12 @@ def convert(args: Namespace) -> int:
         },
         cameras=parse_cameras(args.cameras),
     )
-    report = run(args.recording, out, settings, partial(progress_bar, unit="scan", name="convert"))
+    report = run(args.recording, args.out, settings, partial(progress_bar, unit="scan", name="convert"))
     for note in report.notes:
         notice(note)
     for line in report.lines():
         say(line)
-    say(f"next: elite check {shlex.quote(str(out))}")
+    say(f"next: elite check {shlex.quote(str(args.out))}")
     save_json(args, report.to_dict())
     return 0
 
@@ -51,7 +50,7 @@ def check_recording(path: Path) -> None:
 def _arguments(parser: Parser) -> None:
     text = "Recording: .mcap, .db3, .bag, or a folder of ROS 2."
     parser.add("recording", type=expanded, check=check_recording, metavar="RECORDING", help=text)
-    parser.add("-o", "--out", type=expanded, metavar="DATASET", help="Folder of the data set.")
+    parser.add("-o", "--out", type=expanded, required=True, metavar="DATASET", help="Folder of the data set.")
     text = "Name of the sequence, a folder of DATASET (default: that of the recording)."
     parser.add("--sequence", metavar="NAME", help=text)
     parser.add("--topic", metavar="TOPIC", help="Point clouds (default: the only such topic).")

@@ -22,7 +22,7 @@ from elite.conversion.report import ConversionReport
 from elite.conversion.settings import ConversionSettings
 from elite.conversion.sources import Sources, find_sources
 from elite.datasets.described import GENERATED
-from elite.errors import DataError, OutputError, require_extra
+from elite.errors import ConfigError, DataError, OutputError, require_extra
 from elite.files import make_folder, write_bytes
 from elite.point_files import encode_points
 from elite.recordings import (
@@ -67,6 +67,7 @@ def convert(
         load_taxonomy(settings.taxonomy)
     with open_recording(recording) as opened:
         _check_output(out)
+        _check_start(settings.start, opened)
         sources = find_sources(opened, settings)
         sensor, notes = sensor_values(opened, sources.lidar, settings.sensor)
         kept = check_description(out, sources, settings)
@@ -87,12 +88,22 @@ def convert(
 
 def _check_output(out: Path) -> None:
     """Check that a folder is new, empty, or contains conversions only."""
-    if not out.is_dir():
+    if not out.exists():
         return
+    if not out.is_dir():
+        raise OutputError(f"{out}: expected a folder, found a file. Choose another output.")
     others = [path for path in out.iterdir() if not path.name.startswith(".") and path.name != FILE_NAME]
     foreign = [path.name for path in others if not path.is_dir() or read_origin(path) is None]
     if foreign and not (out / FILE_NAME).exists():
         raise OutputError(f"{out}: expected a new folder or a data set, found '{min(foreign)}'. Choose another output.")
+
+
+def _check_start(start: float, recording: Recording) -> None:
+    """Check that a recording is not over before the part to convert."""
+    if recording.span and start > (length := (recording.span.last - recording.span.first) / 1e9):
+        raise ConfigError(
+            f"--start: expected at most {length:.1f} s, the length of the recording, found {start:g} s. Change it."
+        )
 
 
 def _sequence_name(recording: Path, settings: ConversionSettings) -> str:
