@@ -375,10 +375,12 @@ def test_output_in_the_folder_of_the_recording_is_refused(
         assert message in capsys.readouterr().err
 
 
-def test_options_of_recordings_are_refused_for_scans(
+def test_options_and_outputs_of_recordings_are_refused_for_scans(
     student: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "a.bin").write_bytes(bytes(16))
-    argv = ["predict", str(student), str(tmp_path / "a.bin"), "-o", str(tmp_path / "out"), "--topic", "/points"]
-    assert main(argv) == 2
+    argv = ["predict", str(student), str(tmp_path / "a.bin"), "-o"]
+    assert main([*argv, str(tmp_path / "out"), "--topic", "/points"]) == 2
     assert "--topic: expected a recording (.mcap, .db3, .bag), found scans" in capsys.readouterr().err
+    assert main([*argv, str(tmp_path / "out.mcap")]) == 2
+    assert "out.mcap: expected a folder for the labels of scans" in capsys.readouterr().err

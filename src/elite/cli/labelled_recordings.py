@@ -69,7 +69,11 @@ def _has_suffix(path: Path) -> bool:
 
 
 def refuse_recording_options(args: Namespace) -> None:
-    """Raises ConfigError if options of recordings are given, since DATA are scans."""
+    """Raises ConfigError if options or the output of a recording are given, since DATA are scans."""
+    if _has_suffix(args.out):
+        raise ConfigError(
+            f"{args.out}: expected a folder for the labels of scans, found the name of a recording. Rename it."
+        )
     if given := _given(args, _OF_RECORDINGS):
         raise ConfigError(f"{given}: expected a recording (.mcap, .db3, .bag), found scans. Leave the options out.")
 
