@@ -1,7 +1,6 @@
 """Past scans: their points in the frame of the scan, with their age, from the files to the labels."""
 
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,7 +47,6 @@ from tests.support.runs import (
 from tests.support.students import with_random_norms
 
 VOLUME, MULTISCAN = StudentConfig.volume, "semantickitti-multiscan"
-REAL = os.environ.get("ELITE_REAL_DATA")
 
 
 @pytest.fixture(scope="module")
@@ -115,9 +113,8 @@ def test_past_points_equal_those_moved_by_hand_through_the_calibration(drive: Pa
     check_by_hand(drive, now=3, count=2)
 
 
-@pytest.mark.skipif(REAL is None, reason="needs real frames")
-def test_past_points_of_real_frames_equal_those_moved_by_hand(request: pytest.FixtureRequest) -> None:
-    check_by_hand(Path(REAL or "") / "semantickitti", now=4, count=3)
+def test_past_points_of_real_frames_equal_those_moved_by_hand(real_kitti: Path) -> None:
+    check_by_hand(real_kitti, now=4, count=3)
 
 
 def test_past_points_of_the_static_world_coincide(drive: Path) -> None:
