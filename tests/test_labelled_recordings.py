@@ -23,8 +23,8 @@ from elite.inference import Segmenter
 from elite.point_files import PointFields, encode_points, read_point_file
 from elite.recordings import CDR, encode_cloud, open_recording, standard_definition, writing
 from elite.recordings.qos import LATCHED, is_latched
+from elite.segmentation_result import SegmentationResult
 from elite.student import SPVCNN, save_student
-from elite.types import SegmentationResult
 from tests.support.recordings import (
     LAYOUTS,
     PERIOD,

@@ -9,7 +9,7 @@ import elite
 ROOT = Path(elite.__file__).parent
 LAYERS = (
     ("version", "types", "lenses", "beams", "config", "errors", "paths", "formatting"),
-    ("files", "label_mapping"),
+    ("files", "label_mapping", "segmentation_result"),
     ("descriptions",),
     ("taxonomy", "sensor", "point_files"),
     ("label_records",),

@@ -45,11 +45,12 @@ from elite.report.page import PageImages, render
 from elite.report.run import Run, read_run
 from elite.report.score_charts import class_chart
 from elite.report.teacher_views import Models, compare_with_teacher
+from elite.segmentation_result import SegmentationResult
 from elite.student import SPVCNN, save_student
 from elite.taxonomy import ClassSpec, Taxonomy, default_taxonomy, load_taxonomy
 from elite.teacher import Teacher
 from elite.teacher.prediction import predict_view
-from elite.types import Frame, Pixels, PointPixelPairs, Scan, SegmentationResult, TeacherOutput, View
+from elite.types import Frame, Pixels, PointPixelPairs, Scan, TeacherOutput, View
 from tests.support.scans import RAW_IDS, random_scan, write_frame
 from tests.support.semantickitti import KITTI
 from tests.support.taxonomies import FIVE

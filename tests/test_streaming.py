@@ -22,12 +22,13 @@ from elite.inference import Segmenter
 from elite.label_records import FOLDER_RECORD
 from elite.point_files import SUFFIXES
 from elite.prediction_formats import FORMATS, PredictionFormat, read_prediction
+from elite.segmentation_result import SegmentationResult
 from elite.sensor import SensorSpec
 from elite.stream_summary import StreamSummary
 from elite.streaming import Stream
 from elite.student import SPVCNN, save_student
 from elite.taxonomy import Taxonomy
-from elite.types import Scan, SegmentationResult
+from elite.types import Scan
 from tests.support.scans import random_scan, scan_file
 from tests.support.semantickitti import HDL_64E, KITTI
 

@@ -12,10 +12,11 @@ from elite.cli import main
 from elite.errors import ConfigError
 from elite.inference import Segmenter
 from elite.latency import timed
+from elite.segmentation_result import SegmentationResult
 from elite.sparse import Backend
 from elite.student import SPVCNN, save_student
 from elite.test_time_augmentation import ViewEnsemble, VoteBy
-from elite.types import Scan, SegmentationResult
+from elite.types import Scan
 from tests.support.scans import random_scan
 
 BACKENDS = ["torch", pytest.param("native", marks=pytest.mark.skipif(native.library() is None, reason="not built"))]

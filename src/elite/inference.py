@@ -16,12 +16,13 @@ from elite.errors import ConfigError, DataError
 from elite.geometry import farther_than, in_volume, nearest
 from elite.input_conversion import InputConversion, Intensity, conversion_for, require_scan
 from elite.scan_crop import ScanCrop, required_past
+from elite.segmentation_result import SegmentationResult
 from elite.sparse import Backend, resolve_backend
 from elite.student import SPVCNN, load_student
 from elite.student.engine import Engine, Precision, ScanGeometry
 from elite.taxonomy import IGNORE
 from elite.test_time_augmentation import ViewEnsemble, ViewLogits, VoteBy
-from elite.types import PastPoints, Scan, SegmentationResult
+from elite.types import PastPoints, Scan
 
 _VIEWS_PER_GPU_BATCH = 4  # on a CPU a batch takes longer than its scans one by one
 

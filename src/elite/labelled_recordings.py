@@ -37,9 +37,10 @@ from elite.recordings import (
     write_recording,
 )
 from elite.recordings.topics import seconds
+from elite.segmentation_result import SegmentationResult
 from elite.sensor import SensorSpec
 from elite.taxonomy import IGNORE, Taxonomy
-from elite.types import Scan, SegmentationResult
+from elite.types import Scan
 from elite.version import __version__
 
 METADATA = "elite"  # name of the record of the classes

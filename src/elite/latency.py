@@ -14,8 +14,9 @@ from elite.environment import describe
 from elite.errors import ConfigError, DataError
 from elite.inference import Segmenter
 from elite.prediction_files import PredictionJob, with_name
+from elite.segmentation_result import SegmentationResult
 from elite.test_time_augmentation import ViewLogits
-from elite.types import Scan, SegmentationResult
+from elite.types import Scan
 
 WARM_UP = 3  # scans before the measurement: buffers grow, and the processor leaves its power-saving state
 Clock = Callable[[], float]

@@ -12,8 +12,9 @@ from elite.files import write_bytes
 from elite.inference import Segmenter
 from elite.layout import Layout
 from elite.prediction_formats import PredictionFormat, encode_prediction, is_complete
+from elite.segmentation_result import SegmentationResult
 from elite.sensor import SensorSpec
-from elite.types import Scan, SegmentationResult
+from elite.types import Scan
 
 
 @dataclass(frozen=True)

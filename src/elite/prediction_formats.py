@@ -10,9 +10,10 @@ from elite.datasets.described.id_files import read_ids
 from elite.datasets.scan_files import read_fields
 from elite.errors import DataError
 from elite.point_files import ANSWER_FIELDS, PointFields, encode_points, read_point_file
+from elite.segmentation_result import SegmentationResult
 from elite.sensor import SensorSpec
 from elite.taxonomy import IGNORE, Taxonomy
-from elite.types import Scan, SegmentationResult
+from elite.types import Scan
 
 PredictionFormat = Literal["label", "npy", "pcd", "ply"]
 FORMATS = get_args(PredictionFormat)

@@ -26,8 +26,9 @@ from elite.evaluation import Prediction, ScoreCounts, evaluate, saved_prediction
 from elite.geometry import pinhole, project
 from elite.label_records import FOLDER_RECORD, record_classes
 from elite.layout import SPLITS, Layout, parse_frames, parse_names, parse_sequences
+from elite.segmentation_result import SegmentationResult
 from elite.student import SPVCNN, load_student, save_student
-from elite.types import Scan, SegmentationResult
+from elite.types import Scan
 from tests.fuzz import own_data, recordings
 from tests.fuzz.files import SHARED, changed, put, remembered
 from tests.support.scans import CALIBRATION, RAW_IDS, random_scan, write_frame

@@ -69,12 +69,12 @@ class CameraSource:
 def find_cameras(
     recording: Recording, settings: ConversionSettings, tree: FrameTree, lidar_frame: str
 ) -> tuple[tuple[CameraSource, ...], list[str]]:
-    """Find the cameras of a recording, and the reasons why some are left out.
+    """Find the cameras of a recording, and the reasons why some are omitted.
 
     Raises:
         EliteError: a camera of ``settings.cameras`` has no usable images or no calibration.
     """
-    given, left_out, found = _given_calibrations(settings), [], []
+    given, omitted, found = _given_calibrations(settings), [], []
     chosen = _chosen_topics(recording, settings) if settings.cameras is not None else _all_topics(recording)
     if unknown := given.keys() - chosen.keys():
         raise ConfigError(
@@ -88,8 +88,8 @@ def find_cameras(
         except EliteError as error:
             if settings.cameras is not None:
                 raise
-            left_out.append(f"camera {name} is left out: {error}")
-    return tuple(found), left_out
+            omitted.append(f"camera {name} is omitted: {error}")
+    return tuple(found), omitted
 
 
 def _first_usable(finder: "_Finder", name: str, topics: Sequence[Topic]) -> CameraSource:

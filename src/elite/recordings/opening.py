@@ -92,7 +92,7 @@ def _files_of_folder(folder: Path) -> tuple[list[Path], list[str]]:
             faults = [f"{path.name}: the file is missing" for path in named if not path.exists()]
             return [path for path in named if path.exists()] or present, faults
         except (ConfigError, KeyError, TypeError, AttributeError, OSError) as error:
-            faults = [f"metadata.yaml is not readable ({first_line(error)}); the files beside it are read"]
+            faults = [f"metadata.yaml is not readable ({first_line(error)}); the files of its folder are read"]
     if not present:
         raise DataError(f"{folder}: expected {_EXPECTED}, found a folder without such files. Check the path.")
     if len({re.sub(r"_\d+$", "", path.stem) for path in present}) > 1:

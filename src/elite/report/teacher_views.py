@@ -14,8 +14,9 @@ from elite.config import ImageConfig
 from elite.data.views import frame_views
 from elite.geometry import Volume, in_volume
 from elite.pictures import class_colors, dot_size, fit_width, overlay, palette, tinted
+from elite.segmentation_result import SegmentationResult
 from elite.taxonomy import IGNORE, Taxonomy
-from elite.types import Frame, PointPixelPairs, Scan, SegmentationResult, View
+from elite.types import Frame, PointPixelPairs, Scan, View
 
 if TYPE_CHECKING:  # needs the extra `teacher`
     from elite.teacher import Teacher
