@@ -392,6 +392,10 @@ def test_conversion_with_a_damaged_record_is_an_error(tmp_path: Path, capsys: py
         record.write_bytes(b"".join([*lines[:2], damaged, *lines[3:]]))
         assert convert(path, tmp_path / "out") == 2
         assert "conversion.jsonl: expected the record of a conversion, found" in capsys.readouterr().err
+    for damaged in (b"[1]\n", b"[" * 100_000 + b"\n"):
+        record.write_bytes(b"".join([damaged, *lines[1:]]))
+        assert convert(path, tmp_path / "out") == 2
+        assert "conversion.jsonl: expected the record of a conversion, found" in capsys.readouterr().err
 
 
 def test_conversion_on_a_full_disk_is_an_error_and_resumes(

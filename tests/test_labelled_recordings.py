@@ -19,7 +19,9 @@ import elite
 from elite.cli import main
 from elite.cli.labelled_recordings import is_recording
 from elite.config import StudentConfig
+from elite.errors import DataError
 from elite.inference import Segmenter
+from elite.inspection.sources import Kind, kind_of_source
 from elite.point_files import PointFields, encode_points, read_point_file
 from elite.recordings import CDR, encode_cloud, open_recording, standard_definition, writing
 from elite.recordings.qos import LATCHED, is_latched
@@ -357,13 +359,29 @@ def test_student_with_past_scans_is_refused(tmp_path: Path, capsys: pytest.Captu
     assert "the student takes 2 past scans, found a recording" in capsys.readouterr().err
 
 
-def test_folder_of_a_data_set_beside_a_recording_is_no_recording(tmp_path: Path) -> None:
-    folder = tmp_path / "fleet"
-    folder.mkdir()
-    (folder / "monday.mcap").touch()
-    assert is_recording([folder])
-    (folder / "dataset.yaml").touch()
-    assert not is_recording([folder])
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["monday.mcap"], True),
+        (["MONDAY_0.MCAP"], True),
+        (["metadata.yaml", "monday_0.db3.zstd"], True),
+        (["monday.mcap", "000000.pcd"], False),
+        (["metadata.yaml", "000000.bin"], False),
+    ],
+)
+def test_folder_of_a_recording_is_one_for_all_commands(tmp_path: Path, names: list[str], expected: bool) -> None:
+    for name in names:
+        (tmp_path / name).touch()
+    assert is_recording([tmp_path]) == expected
+    assert (kind_of_source(tmp_path) is Kind.RECORDING) == expected
+
+
+def test_folder_of_a_data_set_with_a_recording_is_a_data_set(tmp_path: Path) -> None:
+    for name in ("monday.mcap", "dataset.yaml"):
+        (tmp_path / name).touch()
+    assert not is_recording([tmp_path])
+    with pytest.raises(DataError, match="found a data set"):
+        kind_of_source(tmp_path)
 
 
 def test_output_in_the_folder_of_the_recording_is_refused(

@@ -144,9 +144,10 @@ def test_select_keeps_past_scans_and_reads_frames_that_are_not_selected(drive: P
 
 def test_scan_history_equals_the_data_set(drive: Path) -> None:
     frames = SemanticKITTI(drive, "00", cameras=()).with_past_scans(2)
-    history = elite.ScanHistory(2)
+    history, pose = elite.ScanHistory(2), np.empty((4, 4))
     for i in range(len(frames)):
-        found = history.add(frames.scan(i), frames.pose(i), frames.times(i).scan)
+        pose[:] = frames.pose(i)  # one array, as drivers do
+        found = history.add(frames.scan(i), pose, frames.times(i).scan)
         expected = frames.scan_with_past(i).past
         np.testing.assert_array_equal(found.past.points, expected.points)
         np.testing.assert_array_equal(found.past.age, expected.age)
@@ -225,6 +226,7 @@ def test_each_sequence_of_a_run_requires_poses(own_drive: Path, tmp_path: Path) 
         (np.diag([1, 1, np.nan, 1]), 0.3, r"poses.txt, line 4"),
         (np.zeros((4, 4)), 0.3, r"pose of scan 00/000003: expected a rotation"),
         (np.diag([2.0, 2, 2, 1]), 0.3, r"pose of scan 00/000003: expected a rotation"),
+        (np.diag([1.0, 1, -1, 1]), 0.3, r"pose of scan 00/000003: expected a rotation"),
         (np.eye(4), 0.2, r"scan 00/000003: expected a later time than that of .*000002.bin \(0.200 s\), found 0.200 s"),
         (np.eye(4), np.nan, r"scan 00/000003: expected a later time"),
     ],

@@ -26,6 +26,12 @@ def in_volume(points: Float32[np.ndarray, "n 3"], volume: Volume) -> Bool[np.nda
     return inside
 
 
+def is_rotation(matrix: Float64[np.ndarray, "3 3"], tolerance: float) -> bool:
+    """Whether a matrix is a rotation, not a reflection, within ``tolerance`` of R R^T from the identity."""
+    deviation = np.abs(matrix @ matrix.T - np.eye(3)).max()
+    return bool(deviation < tolerance and np.linalg.det(matrix) > 0)  # False for NaN
+
+
 def nearest(points: Float32[np.ndarray, "n 3"], candidates: Bool[np.ndarray, "n"]) -> Int64[np.ndarray, "n"]:
     """For each point, the rank of its nearest candidate among the candidates (a candidate is its own nearest).
 

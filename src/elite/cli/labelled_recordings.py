@@ -14,6 +14,7 @@ from elite.cli.parser import Parser, count, duration
 from elite.cli.scans import load_segmenter, require_no_past
 from elite.errors import ConfigError, DataError, EliteError, OutputError
 from elite.files import refuse_inputs
+from elite.inspection.sources import has_recording_suffix, is_recording_folder
 from elite.terminal import notice, progress_bar, say
 
 if TYPE_CHECKING:
@@ -47,30 +48,13 @@ def add_recording_options(parser: Parser) -> None:
 
 
 def is_recording(paths: Sequence[Path]) -> bool:
-    """Whether DATA are recordings, by their names. Those of ROS 2 may be folders without scans or a data set."""
-    return any(_is_folder_of_recording(path) if path.is_dir() else _has_suffix(path) for path in paths)
-
-
-def _is_folder_of_recording(path: Path) -> bool:
-    from elite.point_files import SUFFIXES
-
-    found = {file.suffix.lower() for file in path.iterdir()}
-    return bool(found & {".mcap", ".db3"}) and not found & {*SUFFIXES} and not _is_dataset(path)
-
-
-def _is_dataset(folder: Path) -> bool:
-    from elite.datasets import is_dataset  # imports torch
-
-    return is_dataset(folder)
-
-
-def _has_suffix(path: Path) -> bool:
-    return path.suffix.lower() in (".mcap", ".db3", ".bag", ".active", ".zst", ".zstd")  # the last three are refused
+    """Whether DATA are recordings. Those of ROS 2 may be folders without scans or a data set."""
+    return any(is_recording_folder(path) if path.is_dir() else has_recording_suffix(path) for path in paths)
 
 
 def refuse_recording_options(args: Namespace) -> None:
     """Raises ConfigError if options or the output of a recording are given, since DATA are scans."""
-    if _has_suffix(args.out):
+    if has_recording_suffix(args.out):
         raise ConfigError(
             f"{args.out}: expected a folder for the labels of scans, found the name of a recording. Rename it."
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from elite.errors import DataError, EliteError, OutputError, first_line
-from elite.files import SCAN_BYTES, TEXT_BYTES, open_regular, read_file, remove_partial_line, writing
+from elite.files import SCAN_BYTES, TEXT_BYTES, open_regular, parse_json, read_file, remove_partial_line, writing
 
 FILE_NAME = "conversion.jsonl"
 _HELD = (errno.EACCES, errno.EAGAIN)
@@ -94,10 +94,10 @@ class Journal:
         """Read the lines of an earlier conversion of the same origin, or begin."""
         if not lines:
             self._append(origin)
-        elif (found := json.loads(lines[0])) != origin:
+        elif (found := parse_json(lines[0])) != origin:
             raise _other_origin(self.path.parent, found, origin)
         for line in lines[1:]:
-            self._read(json.loads(line))
+            self._read(parse_json(line))
 
     def _lock(self) -> None:
         try:
@@ -143,11 +143,14 @@ def read_origin(folder: Path) -> dict[str, Any] | None:
     path = folder / FILE_NAME
     try:
         with open_regular(path, None) as file:
-            return json.loads(file.readline(TEXT_BYTES))
+            found = parse_json(file.readline(TEXT_BYTES))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
         raise _damaged(path, error) from error
+    if not isinstance(found, dict):
+        raise _damaged(path, ValueError("other contents"))
+    return found
 
 
 def _damaged(path: Path, error: Exception) -> DataError:

@@ -176,7 +176,8 @@ class DataModule(BoundedLoading):
 
     def remission(self) -> Quantiles | None:
         """Quantiles of the remission of some training scans; None if none of these can be read."""
-        scans = [scan.remission for _, scan in some_scans(self.frames, self.train_set.budget.labelled, self.read)]
+        frames = self.frames.with_past_scans(0)
+        scans = [scan.remission for _, scan in some_scans(frames, self.train_set.budget.labelled, self.read)]
         return quantiles_of(np.concatenate(scans)) if scans else None
 
     def ids(self) -> dict[str, list[str]]:

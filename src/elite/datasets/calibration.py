@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from elite.errors import DataError
+from elite.geometry import is_rotation
 
 _LARGEST = 1e9  # limit of calibrations and poses, so that their products are finite
 _ORTHONORMAL = 0.02  # largest deviation of R R^T from the identity
@@ -42,7 +43,7 @@ class CalibrationFile:
         else:
             raise self._lacks("Tr", "the 3 x 4 matrix from LiDAR to camera")
         rotation = matrix[:, :3]
-        if np.abs(rotation @ rotation.T - np.eye(3)).max() > _ORTHONORMAL or np.linalg.det(rotation) < 0:
+        if not is_rotation(rotation, _ORTHONORMAL):
             raise DataError(
                 f"{self.path}: expected a rotation in the first three columns of Tr, found "
                 f"{np.array2string(rotation, precision=3)}. Write Tr as [R | t] from LiDAR to camera."

@@ -14,6 +14,7 @@ from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
 from elite.errors import ConfigError, DataError
+from elite.geometry import is_rotation
 from elite.types import PastPoints, Scan
 
 if TYPE_CHECKING:
@@ -88,8 +89,7 @@ def _require_rigid(pose: Float64[np.ndarray, "4 4"], source: object) -> Float64[
     Raises:
         DataError: it is not.
     """
-    rotation = pose[:3, :3]
-    if not np.abs(rotation @ rotation.T - np.eye(3)).max() < _ROUNDING:  # nor NaN
+    if not is_rotation(pose[:3, :3], _ROUNDING):
         raise DataError(
             f"pose of {source}: expected a rotation and a translation, found another matrix. Correct the poses."
         )
@@ -120,7 +120,7 @@ class ScanHistory:
         Raises:
             DataError: the pose is not a rigid transform, or the time is not after that of the scan before.
         """
-        matrix = np.asarray(pose, np.float64)
+        matrix = np.array(pose, np.float64)  # a copy: drivers write the next pose into the same array
         if matrix.shape != (4, 4):
             raise DataError(f"pose: expected 4 x 4 numbers, found shape {matrix.shape}. Add the row 0 0 0 1.")
         past = past_points(matrix, seconds, reversed(self._past), "the scan")

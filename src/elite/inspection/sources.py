@@ -22,23 +22,36 @@ def kind_of_source(path: Path) -> Kind:
     Raises:
         DataError: a data set, an empty folder, or several recordings.
     """
-    suffix = path.suffix.lower()
     if not path.is_dir():
-        if suffix in (".yaml", ".yml"):
+        if path.suffix.lower() in (".yaml", ".yml"):
             raise _data_set(path)
-        return Kind.RECORDING if suffix in _RECORDINGS else Kind.SCANS
+        return Kind.RECORDING if has_recording_suffix(path) else Kind.SCANS
     names = sorted(entry.name for entry in path.iterdir() if not entry.name.startswith("."))
     if not names:
         raise DataError(f"{path}: expected scans or a recording, found an empty folder. Check the path.")
     if _DESCRIPTION in names or _is_dataset(path):
         raise _data_set(path)
-    suffixes = {Path(name).suffix.lower() for name in names}
-    if "metadata.yaml" in names or suffixes & {".mcap", ".db3"}:
+    if is_recording_folder(path):
         return Kind.RECORDING
     if bags := [name for name in names if name.lower().endswith(".bag")]:
         found = ", ".join(bags[:3]) + (", ..." if len(bags) > 3 else "")
         raise DataError(f"{path}: expected one recording, found the folder of {found}. Give one of the files.")
     return Kind.SCANS
+
+
+def has_recording_suffix(path: Path) -> bool:
+    """Return whether a file, which need not exist, has the name of a recording."""
+    return path.suffix.lower() in _RECORDINGS
+
+
+def is_recording_folder(folder: Path) -> bool:
+    """Return whether a folder is a recording of ROS 2, compressed or not: it has neither scans nor a description."""
+    from elite.point_files import SUFFIXES
+
+    names = {entry.name for entry in folder.iterdir()}
+    found = {Path(name).suffix.lower() for name in names}
+    is_ros2 = "metadata.yaml" in names or bool(found & {".mcap", ".db3"})
+    return is_ros2 and not found & {*SUFFIXES} and not _is_dataset(folder)
 
 
 def _is_dataset(folder: Path) -> bool:

@@ -66,9 +66,10 @@ def _open_file(path: Path) -> RecordedFile:
 
 
 def _remedy(path: Path) -> str:
-    if path.suffix in (".zst", ".zstd"):
+    suffix = path.suffix.lower()
+    if suffix in (".zst", ".zstd"):
         return "Give its folder, or unpack it with 'zstd -d'."
-    return "Rename it to .bag, and run 'rosbag reindex' on it." if path.suffix == ".active" else "Check the path."
+    return "Rename it to .bag, and run 'rosbag reindex' on it." if suffix == ".active" else "Check the path."
 
 
 def _opened(path: Path, kind: type[McapFile] | type[RosbagsFile], remedy: str) -> RecordedFile:
@@ -81,7 +82,7 @@ def _opened(path: Path, kind: type[McapFile] | type[RosbagsFile], remedy: str) -
 
 def _files_of_folder(folder: Path) -> tuple[list[Path], list[str]]:
     """Files of a folder of ROS 2, in their order, and faults of its metadata."""
-    present = sorted((path for path in folder.iterdir() if path.suffix in _SPLITS), key=_number)
+    present = sorted((path for path in folder.iterdir() if path.suffix.lower() in _SPLITS), key=_number)
     faults = []
     if (folder / "metadata.yaml").exists():
         try:

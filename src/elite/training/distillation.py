@@ -67,9 +67,10 @@ class Distillation(nn.Module):
         self, voxel_logits: list[Tensor], stages: tuple[StageOutput, ...], batch: Batch, weights: Tensor | None
     ) -> dict[str, Tensor]:
         terms: dict[str, Tensor] = {}
+        point_labels = batch.present(batch.labels)
         for i, (logits, stage) in enumerate(zip(voxel_logits, stages, strict=True)):
             labels = voxel_majority(
-                batch.present(batch.labels),
+                point_labels,
                 batch.present(stage.point_to_voxel),
                 len(logits),
                 self.classes,

@@ -9,6 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from elite.datasets.described.patterns import require_star
 from elite.errors import ConfigError
+from elite.geometry import is_rotation
 from elite.lenses import Lens, LensModel
 
 _ROTATION_TOLERANCE = 1e-3  # calibration files round
@@ -110,7 +111,7 @@ def rigid(value: Any, key: str) -> Float64[np.ndarray, "4 4"]:
         )
     transform[:3] = np.reshape(numbers[:12], (3, 4))
     R = transform[:3, :3]
-    if np.abs(R @ R.T - np.eye(3)).max() > _ROTATION_TOLERANCE or np.linalg.det(R) < 0:
+    if not is_rotation(R, _ROTATION_TOLERANCE):
         raise ConfigError(
             f"{key}: expected a rotation in the first three columns, found {np.array2string(R, precision=3)}. Write "
             "[R | t] row by row."
