@@ -30,6 +30,7 @@ from elite.synthetic.drive import open_world, scan_frame
 
 Raw = Float32[np.ndarray, "n 4"]
 T = TypeVar("T")
+Clock = Callable[[], float]
 Contestants = Mapping[str, Callable[[T], object]]
 
 
@@ -114,18 +115,24 @@ def varied_student(raw: Raw) -> SPVCNN:
     return student.eval()
 
 
-def timed(run: Callable[[], object]) -> float:
-    start = time.perf_counter()
+def timed(run: Callable[[], object], clock: Clock = time.perf_counter) -> float:
+    start = clock()
     run()
-    return time.perf_counter() - start
+    return clock() - start
 
 
-def fair_rounds(contestants: Contestants[T], inputs: Sequence[T], count: int) -> dict[str, list[float]]:
-    """Seconds of each contestant in each of ``count`` rounds, after a discarded one."""
+def fair_rounds(
+    contestants: Contestants[T], inputs: Sequence[T], count: int, clock: Clock = time.perf_counter
+) -> dict[str, list[float]]:
+    """Seconds of each contestant in each of ``count`` rounds, after a discarded one.
+
+    Args:
+        clock: of elapsed time, or ``time.process_time`` where other programs are running.
+    """
     names, seconds = list(contestants), {name: [] for name in contestants}
     for i in range(count + 1):
         for name in names[i % len(names) :] + names[: i % len(names)]:
-            duration = timed(lambda: contestants[name](inputs[i % len(inputs)]))  # noqa: B023
+            duration = timed(lambda: contestants[name](inputs[i % len(inputs)]), clock)  # noqa: B023
             if i:
                 seconds[name].append(duration)
     return seconds

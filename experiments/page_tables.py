@@ -188,7 +188,6 @@ LIFTED_LABELS = {
 }
 SILENT_INPUTS = {
     "scans": "input",
-    "version without input guard": "first",
     "without a setting": "miou",
     "message": "report",
     "setting": "setting",
