@@ -44,7 +44,7 @@ def beam_table(scans: Sequence[SampledScan]) -> BeamTable | None:
     """Beams of all scans by their numbers, or those of the scan with most beams if they are estimated."""
     sources, tables = [], []
     for scan in scans:
-        rings, source = scan.rings()
+        rings, source = scan.rings
         kept = measured(scan.points)
         if (beams := beam_of_points(scan.points[kept], None if rings is None else rings[kept])) is not None:
             sources.append(source)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -46,6 +47,7 @@ class SampledScan:
         places, signs = np.abs(turn).argmax(axis=1), turn.sum(axis=1, dtype=np.float32)
         return replace(self, points=self.points[:, places] * signs)
 
+    @cached_property
     def rings(self) -> tuple[Int64[np.ndarray, "n"] | None, BeamSource]:
         """Beam of each point, by the field or by the rows or columns of an organised cloud; None = not stated.
 

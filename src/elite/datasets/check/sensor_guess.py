@@ -130,7 +130,7 @@ def _measure(scan: SampledScan, intensity: IntensityField | None) -> ScanMeasure
         remission = scan.intensities[intensity.name] / np.float32(intensity.max)
     stored = np.column_stack([scan.points, remission])
     kept = measured(scan.points)
-    rings = scan.rings()[0]
+    rings = scan.rings[0]
     kept_rings = None if rings is None else rings[kept]
     return measure_scan(stored, Scan(scan.points[kept], np.nan_to_num(remission[kept]), kept), kept_rings)
 
@@ -200,7 +200,7 @@ def _intensity_settings(intensity: IntensityField | None, names_fields: bool) ->
 
 
 def _beam_notes(scans: Sequence[SampledScan], beams: BeamTable | None, stated: SensorSpec | None) -> Iterator[str]:
-    if all(scan.numbers is not None and scan.rings()[1] != "field" for scan in scans):
+    if all(scan.numbers is not None and scan.rings[1] != "field" for scan in scans):
         yield (
             "expected points of one elevation for each number of a beam, found others. Give the points in the frame of "
             "their sensor."
