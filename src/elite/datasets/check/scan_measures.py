@@ -119,3 +119,9 @@ def pooled(scans: list[ScanMeasures]) -> ScanMeasures:
             median = np.median(np.array(found), axis=0)
             values[name] = tuple(median.tolist()) if median.ndim else float(median)
     return ScanMeasures(**values)
+
+
+def majority(found: list[Any]) -> Any:
+    """First value that is not None, if most of them are not."""
+    known = [value for value in found if value is not None]
+    return known[0] if 2 * len(known) > len(found) else None

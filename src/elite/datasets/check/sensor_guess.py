@@ -11,7 +11,7 @@ from elite.datasets.check.advice import AZIMUTH_STEP, TILT, TURNED, is_other_num
 from elite.datasets.check.beam_table import BeamTable, beam_table, fitting_sensor, nearest_sensor
 from elite.datasets.check.orientation import axis_words, length_unit, quarter_turn, upright
 from elite.datasets.check.sampled_scans import IntensityField, SampledScan, intensity_fields
-from elite.datasets.check.scan_measures import ScanMeasures, measure_scan, measured, pooled
+from elite.datasets.check.scan_measures import ScanMeasures, majority, measure_scan, measured, pooled
 from elite.datasets.doubts import LEVEL
 from elite.sensor import SensorSpec, load_sensor, packaged_sensors
 from elite.types import Scan
@@ -82,7 +82,7 @@ def guess_sensor(
         stated: what is known of the sensor; its axes and its field of intensity are used, and its values are kept.
         columns: of files that do not name their fields; None = they do, so that the description names the intensity.
     """
-    unit = _most([length_unit(scan.points[measured(scan.points)]) for scan in scans])
+    unit = majority([length_unit(scan.points[measured(scan.points)]) for scan in scans])
     turn = _turn(scans, heading, stated, is_metric=unit is None)
     turned = [scan.turned(turn) for scan in scans]
     intensities = intensity_fields(scans)
@@ -112,16 +112,10 @@ def _turn(
     """Rotation to our axes: the stated one, or that which puts the ground below and the motion along x."""
     if stated is not None:
         return stated.to_ours
-    turn = _most([upright(scan.points[measured(scan.points)]) for scan in scans]) if is_metric else None
+    turn = majority([upright(scan.points[measured(scan.points)]) for scan in scans]) if is_metric else None
     if turn is not None:
         return turn
     return np.eye(3) if heading is None or abs(heading) <= TURNED else quarter_turn(heading)
-
-
-def _most(found: list[Any]) -> Any:
-    """First value that is not None, if most of them are not."""
-    known = [value for value in found if value is not None]
-    return known[0] if 2 * len(known) > len(found) else None
 
 
 def _measure(scan: SampledScan, intensity: IntensityField | None) -> ScanMeasures:

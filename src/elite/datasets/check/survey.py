@@ -13,7 +13,7 @@ from elite.datasets.check.alignment import depth_edges
 from elite.datasets.check.camera_measures import CameraMeasures, CameraSurvey, motion_at, time_gaps
 from elite.datasets.check.label_ids import raised_ground
 from elite.datasets.check.orientation import heading, length_unit, mean_direction, upright
-from elite.datasets.check.scan_measures import ScanMeasures, measure_scan, measured, pooled
+from elite.datasets.check.scan_measures import ScanMeasures, majority, measure_scan, measured, pooled
 from elite.datasets.formats import read_image
 from elite.errors import DataError
 from elite.types import Scan
@@ -102,8 +102,8 @@ def survey(
         unlabelled=len(dataset) - labelled,
         scans=pooled(collected.scans) if collected.scans else None,
         heading=_heading(dataset, frames),
-        unit=_majority(collected.units),
-        turn=_majority(collected.turns),
+        unit=majority(collected.units),
+        turn=majority(collected.turns),
         ids=frozenset(collected.ids),
         raised={name: max(r.get(name, 0.0) for r in collected.raised) for name in _common(collected.raised)},
         cameras={name: found.finish(images[name], len(dataset), gaps.get(name, ())) for name, found in cameras.items()},
@@ -160,12 +160,6 @@ def _heading(dataset: Dataset, frames: list[int]) -> float | None:
                 continue
             found.append(heading([pose for pose in poses if pose is not None]))
     return mean_direction(found)
-
-
-def _majority(found: list[Any]) -> Any:
-    """First value that is not None, if most of them are not."""
-    known = [value for value in found if value is not None]
-    return known[0] if 2 * len(known) > len(found) else None
 
 
 def _common(found: list[dict[str, float]]) -> list[str]:
