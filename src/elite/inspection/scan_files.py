@@ -10,9 +10,10 @@ import numpy as np
 from elite.datasets.check.sampled_scans import SampledScan, sampled_scan
 from elite.datasets.check.sensor_guess import guess_sensor
 from elite.datasets.check.survey import evenly_spaced
+from elite.datasets.formats import read_part
 from elite.datasets.scan_encoding import find_other_encoding, usual_columns
 from elite.errors import DataError
-from elite.files import SCAN_BYTES, read_file
+from elite.files import SCAN_BYTES
 from elite.inspection.layouts import fields_of_file, layout_of
 from elite.inspection.records import CloudReport, Report
 from elite.inspection.sampling import MOST_POINTS
@@ -95,7 +96,7 @@ class _FilesRead:
         if sum(map(len, self.scans)) > MOST_POINTS:
             return
         try:
-            data = _content(path)
+            data = read_part(path, "points", SCAN_BYTES, remedy="Check the path.")
             self.columns = self.columns or _columns_of(data, path)
             fields = decode_points(data, path, self.columns)
             self.scans.append(sampled_scan(fields, path))
@@ -104,13 +105,6 @@ class _FilesRead:
             return
         self.first = self.first or fields
         self.layouts.append(" ".join(fields.values))
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return read_file(path, SCAN_BYTES)
-    except OSError as error:
-        raise DataError(f"{path}: expected points, found {error.strerror or error}. Check the path.") from error
 
 
 def _columns_of(data: bytes, path: Path) -> tuple[str, ...]:
