@@ -48,7 +48,7 @@ def _report(
     frame = first.frame if first else ""
     height, width, encoding = _image(first, topic.name)
     info = info_of(topic.name, frame, infos)
-    has_transform = None if lidar is None or first is None else _is_connected(tree, frame, lidar)
+    has_transform = None if lidar is None or first is None else tree.find(tree.optical(frame), lidar) is not None
     pairs = nearest_offsets(sample.stamps_of(scans), sample.stamps_of(topic)) if scans else []
     offset, largest = (float(np.median(pairs)), max(pairs, key=abs)) if pairs else (None, None)
     notes = [
@@ -82,14 +82,6 @@ def _image(image: RawImage | CompressedImage | None, source: str) -> tuple[int, 
             return opened.height, opened.width, (opened.format or "").lower()
     except DataError:
         return 0, 0, image.format
-
-
-def _is_connected(tree: FrameTree, frame: str, lidar: str) -> bool:
-    try:
-        tree.between(tree.optical(frame), lidar)
-    except DataError:
-        return False
-    return True
 
 
 def _calibration_notes(topic: Topic, info: TopicInfo | None, size: tuple[int, int]) -> Iterator[str]:

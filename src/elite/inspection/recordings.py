@@ -10,14 +10,13 @@ import numpy as np
 from elite.datasets.check.orientation import heading, mean_direction
 from elite.datasets.check.sampled_scans import SampledScan
 from elite.datasets.check.sensor_guess import guess_sensor
-from elite.errors import DataError
 from elite.inspection.cameras import camera_reports
 from elite.inspection.layouts import fields_of_cloud, layout_of
 from elite.inspection.records import CloudReport, PoseReport, Report, TopicReport
 from elite.inspection.sampling import CloudSample, Sample, take_sample
 from elite.inspection.timing import Timing, measure_timing
 from elite.recordings import PointCloud2, Pose, Recording, Span, Topic, open_recording
-from elite.recordings.calibration import FrameTree, plain_frame, read_frame_tree
+from elite.recordings.calibration import FrameTree, read_frame_tree
 from elite.sensor import SensorSpec
 
 _S = 1e-9  # seconds per nanosecond
@@ -182,7 +181,7 @@ def _pose_report(recording: Recording, topic: Topic, sample: Sample, tree: Frame
     poses = sample.poses[topic.name]
     first = poses[0][1] if poses else None
     child = first.child if first else ""
-    T_child_lidar = _transform(tree, child, lidar)
+    T_child_lidar = tree.find(child, lidar) if child and lidar is not None else None
     speeds, directions, times = [], [], []
     for stretch in sorted({stretch for stretch, _ in poses}):
         found = [pose for i, pose in poses if i == stretch]
@@ -201,16 +200,6 @@ def _pose_report(recording: Recording, topic: Topic, sample: Sample, tree: Frame
         heading=mean_direction(directions),
         seconds=max(times, default=0.0),
     )
-
-
-def _transform(tree: FrameTree, child: str, lidar: str | None) -> np.ndarray | None:
-    """T_child_lidar, if the frames are known and connected."""
-    if lidar is None or not child:
-        return None
-    try:
-        return tree.between(child, lidar) if plain_frame(child) != plain_frame(lidar) else np.eye(4)
-    except DataError:
-        return None
 
 
 def _apart(poses: list[Pose]) -> list[Pose]:

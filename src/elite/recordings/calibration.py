@@ -164,6 +164,15 @@ class FrameTree:
         Raises:
             DataError: no transforms connect the two.
         """
+        if (T_target_source := self.find(target, source)) is None:
+            raise DataError(
+                f"transforms: expected a chain from '{plain_frame(source)}' to '{plain_frame(target)}', found "
+                f"{self._listed()}. Record /tf_static from the start, or give a calibration."
+            )
+        return T_target_source
+
+    def find(self, target: str, source: str) -> Float64[np.ndarray, "4 4"] | None:
+        """Return T_target_source as ``between``; None if no transforms connect the two."""
         target, source = plain_frame(target), plain_frame(source)
         found, queue = {target: np.eye(4)}, deque([target])
         while queue and source not in found:
@@ -172,12 +181,7 @@ class FrameTree:
                 if other not in found:
                     found[other] = found[frame] @ step
                     queue.append(other)
-        if source not in found:
-            raise DataError(
-                f"transforms: expected a chain from '{source}' to '{target}', found {self._listed()}. Record "
-                "/tf_static from the start, or give a calibration."
-            )
-        return found[source]
+        return found.get(source)
 
     def _neighbours(self, frame: str) -> Iterable[tuple[str, Float64[np.ndarray, "4 4"]]]:
         """Frames that a transform connects with ``frame``, and their poses in it."""
