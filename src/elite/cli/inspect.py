@@ -8,7 +8,7 @@ from elite.cli.outputs import FAULTY, save_json
 from elite.cli.parser import Command, Parser
 from elite.cli.scans import loose_scans
 from elite.errors import DataError
-from elite.files import make_folder, write_bytes
+from elite.files import write_bytes
 from elite.inspection.sources import Kind, kind_of_source
 from elite.paths import expanded, require_existing
 from elite.terminal import progress, say
@@ -36,7 +36,6 @@ def inspect(args: Namespace) -> int:
     for line in report_lines(report):
         say(line)
     if args.picture is not None and scan is not None:
-        make_folder(args.picture.parent)
         write_bytes(args.picture, scan_picture(report, scan))
         say(f"picture: {args.picture}")
     save_json(args, report.to_dict())

@@ -1,7 +1,7 @@
 """Inspection of a recording: its topics, and a sample of its clouds, images and poses."""
 
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,16 +13,15 @@ from elite.datasets.check.sensor_guess import guess_sensor
 from elite.inspection.cameras import camera_reports
 from elite.inspection.layouts import fields_of_cloud, layout_of
 from elite.inspection.records import CloudReport, PoseReport, Report, TopicReport
-from elite.inspection.sampling import CloudSample, Sample, take_sample
+from elite.inspection.sampling import CloudSample, Progress, Sample, take_sample
 from elite.inspection.timing import Timing, measure_timing
-from elite.recordings import PointCloud2, Pose, Recording, Span, Topic, open_recording
+from elite.recordings import PointCloud2, Pose, Recording, Topic, open_recording
 from elite.recordings.calibration import FrameTree, read_frame_tree
 from elite.sensor import SensorSpec
 
 _S = 1e-9  # seconds per nanosecond
 _POSES_APART_NS = 5 * 10**8  # between poses whose difference is the direction of motion
 _LATE_S = 0.1  # between stamp and recording
-Progress = Callable[[Iterable[Span], int], Iterable[Span]]
 
 
 def inspect_recording(

@@ -1,7 +1,7 @@
 """A bounded sample of a recording: messages of evenly spaced stretches of time."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,7 +9,6 @@ import numpy as np
 from elite.datasets.check.sampled_scans import SampledScan, sampled_scan
 from elite.errors import DataError
 from elite.inspection.timing import Stamps
-from elite.point_files import PointFields
 from elite.recordings import (
     CompressedImage,
     Message,
@@ -36,13 +35,14 @@ class CloudSample:
 
     Attributes:
         first: the first one with points; its frame and its fields are those of the measured scans.
+        times: of the points of the first one of ``scans``; None without a field of times.
         scans: evenly spaced ones.
         kinds: number of messages by frame and names of the fields.
-        damaged: number of messages whose fields are not readable, with the first reason.
+        damaged: number of messages whose fields are not readable, with the first ``reason``.
+        next_scan: place of the next scan to keep among the times at which one is due.
     """
 
     first: PointCloud2 | None = None
-    fields: PointFields | None = None
     times: PointTimes | None = None
     scans: list[SampledScan] = field(default_factory=list)
     kinds: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -71,9 +71,10 @@ class CloudSample:
         if sum(map(len, self.scans)) > MOST_POINTS:
             return
         fields = decode_cloud(cloud, source)
-        self.scans.append(sampled_scan(fields, source))
-        if self.fields is None:
-            self.fields, self.times = fields, point_times(fields, cloud.stamp)
+        scan = sampled_scan(fields, source)
+        if not self.scans:
+            self.times = point_times(fields, cloud.stamp)
+        self.scans.append(scan)
 
 
 @dataclass
@@ -132,13 +133,9 @@ def take_sample(recording: Recording, clouds: Sequence[Topic], progress: Progres
     due = [stretch.first for stretch in stretches] if len(stretches) > 1 else _starts(span, STRETCHES)
     topics = [*clouds, *recording.topics_of(RawImage, CompressedImage), *recording.topics_of(Pose)]
     for i, stretch in enumerate(progress(stretches, len(stretches))):
-        for message in _messages(recording, topics, stretch):
+        for message in recording.messages(topics, start=stretch.first, stop=stretch.last + 1):
             sample.add(message, i, due)
     return sample
-
-
-def _messages(recording: Recording, topics: Sequence[Topic], stretch: Span) -> Iterator[Message]:
-    return recording.messages(topics, start=stretch.first, stop=stretch.last + 1)
 
 
 def _span_and_period(recording: Recording, clouds: Sequence[Topic]) -> tuple[Span, int]:
