@@ -88,11 +88,7 @@ class CloudReport:
         return self.topic or "scans"
 
     def to_dict(self) -> dict[str, Any]:
-        values = {key: plain(value) for key, value in vars(self).items() if key not in ("sensor", "timing")}
-        return values | {
-            "timing": None if self.timing is None else plain(self.timing),
-            "sensor": None if self.sensor is None else self.sensor.to_dict(),
-        }
+        return plain(self) | {"sensor": None if self.sensor is None else self.sensor.to_dict()}
 
 
 @dataclass(frozen=True)
@@ -186,8 +182,4 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        values = {
-            key: plain(value) for key, value in vars(self).items() if key not in ("clouds", "path", "description")
-        }
-        clouds = [cloud.to_dict() for cloud in self.clouds]
-        return {"path": str(self.path), **values, "description": self.description, "clouds": clouds}
+        return plain(self) | {"clouds": [cloud.to_dict() for cloud in self.clouds]}
