@@ -21,7 +21,7 @@ from elite.cli.labelled_recordings import is_recording
 from elite.config import StudentConfig
 from elite.errors import DataError
 from elite.inference import Segmenter
-from elite.inspection.sources import Kind, kind_of_source
+from elite.inspection.sources import kind_of_source
 from elite.point_files import PointFields, encode_points, read_point_file
 from elite.recordings import CDR, encode_cloud, open_recording, standard_definition, writing
 from elite.recordings.qos import LATCHED, is_latched
@@ -373,7 +373,7 @@ def test_folder_of_a_recording_is_one_for_all_commands(tmp_path: Path, names: li
     for name in names:
         (tmp_path / name).touch()
     assert is_recording([tmp_path]) == expected
-    assert (kind_of_source(tmp_path) is Kind.RECORDING) == expected
+    assert (kind_of_source(tmp_path) == "recording") == expected
 
 
 def test_folder_of_a_data_set_with_a_recording_is_a_data_set(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from elite.cli.parser import Command, Parser
 from elite.cli.scans import loose_scans
 from elite.errors import DataError
 from elite.files import write_bytes
-from elite.inspection.sources import Kind, kind_of_source
+from elite.inspection.sources import kind_of_source
 from elite.paths import expanded, require_existing
 from elite.terminal import progress, say
 
@@ -27,7 +27,7 @@ def inspect(args: Namespace) -> int:
     if args.picture is not None:
         from elite.inspection.pictures import scan_picture  # needs the extra report
     sensor = None if args.sensor is None else load_sensor(args.sensor)
-    if kind_of_source(args.data) is Kind.RECORDING:
+    if kind_of_source(args.data) == "recording":
         parts = lambda items, total: progress(items, total, unit="part", name="inspect")  # noqa: E731
         report, scan = inspect_recording(args.data, topic=args.topic, sensor=sensor, progress=parts)
     else:

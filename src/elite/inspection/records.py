@@ -6,6 +6,7 @@ from typing import Any
 
 from elite.config import plain
 from elite.datasets.check.sensor_guess import SensorGuess
+from elite.inspection.sources import Kind
 from elite.inspection.timing import Timing
 from elite.recordings.point_times import PointTimes
 
@@ -155,7 +156,7 @@ class Report:
 
     Attributes:
         path: of the recording, the file or the folder.
-        kind: recording or scans.
+        kind: of the data at ``path``.
         bytes: of all its files.
         seconds: between the first and the last message; None for files.
         sampled_seconds: of which messages were read; None for files.
@@ -167,7 +168,7 @@ class Report:
     """
 
     path: Path
-    kind: str
+    kind: Kind
     bytes: int
     clouds: tuple[CloudReport, ...]
     topics: tuple[TopicReport, ...] = ()

@@ -1,19 +1,13 @@
 """Kinds of raw data, by their paths."""
 
-from enum import Enum
 from pathlib import Path
+from typing import Literal
 
 from elite.errors import DataError
 
 _RECORDINGS = (".mcap", ".db3", ".bag", ".active", ".zst", ".zstd")  # the last three are refused with a remedy
 _DESCRIPTION = "dataset.yaml"
-
-
-class Kind(Enum):
-    """Kind of the data at a path."""
-
-    RECORDING = "recording"
-    SCANS = "scans"
+Kind = Literal["recording", "scans"]
 
 
 def kind_of_source(path: Path) -> Kind:
@@ -25,18 +19,18 @@ def kind_of_source(path: Path) -> Kind:
     if not path.is_dir():
         if path.suffix.lower() in (".yaml", ".yml"):
             raise _data_set(path)
-        return Kind.RECORDING if has_recording_suffix(path) else Kind.SCANS
+        return "recording" if has_recording_suffix(path) else "scans"
     names = sorted(entry.name for entry in path.iterdir() if not entry.name.startswith("."))
     if not names:
         raise DataError(f"{path}: expected scans or a recording, found an empty folder. Check the path.")
     if _DESCRIPTION in names or _is_dataset(path):
         raise _data_set(path)
     if is_recording_folder(path):
-        return Kind.RECORDING
+        return "recording"
     if bags := [name for name in names if name.lower().endswith(".bag")]:
         found = ", ".join(bags[:3]) + (", ..." if len(bags) > 3 else "")
         raise DataError(f"{path}: expected one recording, found the folder of {found}. Give one of the files.")
-    return Kind.SCANS
+    return "scans"
 
 
 def has_recording_suffix(path: Path) -> bool:
