@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from elite.datasets.check.alignment import Alignment
-from elite.datasets.check.beam_pattern import matching_sensor
+from elite.datasets.check.beam_pattern import elevation_text, matching_sensor
 from elite.datasets.check.camera_measures import CameraMeasures
 from elite.datasets.check.label_ids import foreign_ids
 from elite.datasets.check.orientation import axis_words, quarter_turn
@@ -214,8 +214,8 @@ def _beams(scans: ScanMeasures, sensor: SensorSpec) -> Iterator[Advice]:
         remedy = f"Set 'preset: {likely}'" if likely else "Set the elevations"
         yield Advice(
             "beams",
-            f"sensor: expected {stated} beams, found {count} from {scans.lowest:.1f} to {scans.highest:.1f} degrees. "
-            f"{remedy} in the description of the sensor.",
+            f"sensor: expected {stated} beams, found {count} from "
+            f"{elevation_text(scans.lowest, scans.highest)}. {remedy} in the description of the sensor.",
         )
     elif not stated and likely:
         yield Advice(

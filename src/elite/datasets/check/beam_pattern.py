@@ -100,6 +100,11 @@ def azimuth_step(points: Float32[np.ndarray, "n 3"], beams: Int64[np.ndarray, "n
     return float(np.median(gaps[near]))
 
 
+def elevation_text(lowest: float, highest: float) -> str:
+    """Elevations (degrees) of the outer beams, in words."""
+    return f"{lowest:.1f} to {highest:.1f} degrees"
+
+
 def matching_sensor(beams: int, lowest: float, highest: float) -> str | None:
     """Packaged sensor with this number of beams between these elevations (degrees); None if there is none."""
     for name in packaged_sensors():

@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from elite.datasets.check.beam_pattern import SAME_ELEVATION, beam_elevations, beam_of_points
+from elite.datasets.check.beam_pattern import SAME_ELEVATION, beam_elevations, beam_of_points, elevation_text
 from elite.datasets.check.sampled_scans import BeamSource, SampledScan
 from elite.datasets.check.scan_measures import measured
 from elite.sensor import load_sensor, packaged_sensors
@@ -36,8 +36,7 @@ class BeamTable:
         return float(self.elevations.min()), float(self.elevations.max())
 
     def described(self) -> str:
-        low, high = self.range
-        return f"{len(self.numbers)} beams, {low:.1f} to {high:.1f} degrees"
+        return f"{len(self.numbers)} beams, {elevation_text(*self.range)}"
 
 
 def beam_table(scans: Sequence[SampledScan]) -> BeamTable | None:

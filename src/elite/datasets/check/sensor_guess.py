@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from elite.datasets.check.advice import AZIMUTH_STEP, TILT, TURNED, is_other_number
+from elite.datasets.check.beam_pattern import elevation_text
 from elite.datasets.check.beam_table import BeamTable, beam_table, fitting_sensor, nearest_sensor
 from elite.datasets.check.orientation import axis_words, length_unit, quarter_turn, upright
 from elite.datasets.check.sampled_scans import IntensityField, SampledScan, intensity_fields
@@ -138,10 +139,8 @@ def _reason(beams: BeamTable | None, preset: str | None) -> str:
         return f"{preset}: {seen}"
     near = nearest_sensor(beams)
     stated = load_sensor(near).elevations
-    return (
-        f"none fits {beams.described()}; nearest: {near} ({len(stated)} beams, {stated[0]:.1f} to {stated[-1]:.1f} "
-        "degrees)"
-    )
+    nearest = f"{near} ({len(stated)} beams, {elevation_text(stated[0], stated[-1])})"
+    return f"none fits {beams.described()}; nearest: {nearest}"
 
 
 def _settings(

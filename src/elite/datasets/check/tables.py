@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from elite.datasets.check.beam_pattern import elevation_text
 from elite.datasets.check.camera_measures import CameraMeasures
 from elite.datasets.check.scan_measures import RANGES, REMISSIONS, ScanMeasures
 from elite.datasets.check.survey import Survey
@@ -38,7 +39,6 @@ def survey_tables(survey: Survey, sensor: SensorSpec, trained: TrainedInput | No
 
 
 def _sensor_rows(survey: Survey, scans: ScanMeasures, sensor: SensorSpec) -> _Rows:
-    beams = _UNKNOWN if scans.beams is None else f"{scans.beams:.0f}, {scans.lowest:.1f} to {scans.highest:.1f} degrees"
     return [
         ("points", f"{scans.stored:,.0f}, of which {scans.kept:.1%} are kept", ""),
         ("no returns", f"{scans.no_return:.1%}", "part of the files" if sensor.missing_returns else sensor.no_return),
@@ -47,7 +47,7 @@ def _sensor_rows(survey: Survey, scans: ScanMeasures, sensor: SensorSpec) -> _Ro
         ("remission", quantile_text(scans.remission, REMISSIONS, digits=3), "0 to 1"),
         ("ground (m)", number_text(scans.ground, "{:.2f}"), number_text(sensor.height and -sensor.height, "{:.2f}")),
         ("tilt (degrees)", number_text(scans.tilt, "{:.1f}"), ""),
-        ("beams", beams, _stated_beams(sensor)),
+        ("beams", _beams(scans.beams, scans.lowest, scans.highest), _stated_beams(sensor)),
         (
             "azimuth step",
             number_text(scans.azimuth_step, "{:.3f} degrees"),
@@ -74,7 +74,13 @@ def _trained_cells(trained: TrainedInput) -> dict[str, str]:
 
 def _stated_beams(sensor: SensorSpec) -> str:
     ends = sensor.elevations
-    return f"{len(ends)}, {ends[0]:.1f} to {ends[-1]:.1f} degrees" if ends else _UNKNOWN
+    return _beams(len(ends), ends[0], ends[-1]) if ends else _UNKNOWN
+
+
+def _beams(count: float | None, lowest: float | None, highest: float | None) -> str:
+    if count is None or lowest is None or highest is None:
+        return _UNKNOWN
+    return f"{count:.0f}, {elevation_text(lowest, highest)}"
 
 
 _CAMERA_HEAD = (
@@ -106,7 +112,7 @@ def number_text(value: float | None, form: str, unknown: str = _UNKNOWN) -> str:
 def quantile_text(values: Sequence[float], shares: Sequence[float], digits: int = 1) -> str:
     """Median, and quantiles with their shares."""
     low, middle, high, largest = (f"{value:,.{digits}f}" for value in values)
-    return f"{middle} ({shares[0]:.0%}: {low}, {shares[2]:.0%}: {high}, largest: {largest})".replace("%:", " %:")
+    return f"{middle} ({100 * shares[0]:.0f} %: {low}, {100 * shares[2]:.0f} %: {high}, largest: {largest})"
 
 
 def aligned(rows: _Rows) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import Any
 from elite.config import plain
 from elite.datasets.base import Dataset
 from elite.datasets.check.advice import Advice, is_other_number
+from elite.datasets.check.beam_pattern import elevation_text
 from elite.datasets.check.scan_measures import ScanMeasures
 from elite.datasets.input_guard import examine, some_scans
 from elite.geometry import Volume
@@ -67,12 +68,14 @@ def trained_advice(
 def beam_advice(scans: ScanMeasures, trained: TrainedInput) -> Iterator[Advice]:
     """Yield advice if the number of beams is another one than in the training scans."""
     elevations = trained.sensor.elevations
-    if scans.beams is not None and is_other_number(round(scans.beams), len(elevations)):
+    if scans.beams is None or scans.lowest is None or scans.highest is None:
+        return
+    if is_other_number(round(scans.beams), len(elevations)):
         yield Advice(
             "trained beams",
-            f"predict with {trained.name}: expected {len(elevations)} beams from {elevations[0]:.1f} to "
-            f"{elevations[-1]:.1f} degrees, as in the training scans, found {scans.beams:.0f} from {scans.lowest:.1f} "
-            f"to {scans.highest:.1f} degrees. No setting converts them: score the student on labelled scans of this "
-            "sensor with 'elite evaluate'.",
+            f"predict with {trained.name}: expected {len(elevations)} beams from "
+            f"{elevation_text(elevations[0], elevations[-1])}, as in the training scans, found {scans.beams:.0f} from "
+            f"{elevation_text(scans.lowest, scans.highest)}. No setting converts them: score the student on labelled "
+            "scans of this sensor with 'elite evaluate'.",
             is_certain=False,
         )
