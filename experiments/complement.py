@@ -48,7 +48,7 @@ def frames_and_views(
 
 @torch.inference_mode()
 def student_probabilities(segmenter: Segmenter, frame: Frame, view: View) -> Probabilities:
-    logits = torch.from_numpy(segmenter.logits(frame.scan.points, frame.scan.remission)[view.pairs.point])
+    logits = torch.from_numpy(segmenter.logits(frame.scan)[view.pairs.point])
     return logits[:, 1:].softmax(dim=1).numpy()
 
 

@@ -13,6 +13,7 @@ from elite.prediction_files import file_job, predict_files
 from elite.remission import quantiles_of
 from elite.sensor import SensorSpec
 from elite.student import SPVCNN
+from elite.types import Scan
 from tests.support.scans import random_scan
 from tests.support.semantickitti import HDL_64E, KITTI
 
@@ -74,8 +75,8 @@ def test_segmenter_height_and_intensity_convert_the_scan() -> None:
         ({"height": 1.98, "intensity": "zero"}, (points, 0 * remission)),
         ({"height": 1.98, "intensity": "quantile"}, (points, mapped.astype(np.float32))),
     ):
-        expected = plain.logits(*converted)
-        np.testing.assert_allclose(Segmenter(student, **options).logits(low, remission), expected, atol=2e-4)
+        expected = plain.logits(Scan(*converted))
+        np.testing.assert_allclose(Segmenter(student, **options).logits(Scan(low, remission)), expected, atol=2e-4)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +96,7 @@ def test_segmenter_of_an_impossible_conversion_is_refused(options: dict, message
 
 def test_segmenter_logits_give_its_labels(segmenter: Segmenter) -> None:
     scan = random_scan(np.random.default_rng(2))  # some of it outside the volume
-    result, logits = segmenter(scan[:, :3], scan[:, 3]), segmenter.logits(scan[:, :3], scan[:, 3])
+    result, logits = segmenter(scan[:, :3], scan[:, 3]), segmenter.logits(Scan(scan[:, :3], scan[:, 3]))
     assert logits.shape == (len(scan), 20)
     np.testing.assert_array_equal(logits[:, 1:].argmax(axis=1) + 1, result.labels)
     share = torch.softmax(torch.from_numpy(logits[:, 1:]), dim=1).amax(dim=1)
@@ -128,7 +129,7 @@ def test_segmenter_with_remission_that_overflows_names_it_instead_of_nan(backend
     remission = np.where(np.arange(60) % 2, 3e38, -3e38).astype(np.float32)
     for answer in (segmenter, segmenter.logits):
         with pytest.raises(DataError, match=r"remission is between -3e\+38 and 3e\+38"):
-            answer(scan[:, :3], remission)
+            answer(Scan(scan[:, :3], remission))
     assert np.isfinite(segmenter(scan[:, :3], scan[:, 3]).confidence).all()
 
 

@@ -79,7 +79,7 @@ def test_predict_of_one_view_equals_the_plain_student(backend: Backend) -> None:
 @pytest.mark.parametrize("by", ["softmax", "logits", "released"])
 def test_predict_of_views_equals_the_mean_of_single_views(by: VoteBy) -> None:
     voting = segmenter("torch", votes=3, vote_by=by)
-    crop = voting.crop(*scan(0))
+    crop = voting.crop(Scan(*scan(0)))
     scores = []
     for points in ViewEnsemble(3, by).views(crop.points.numpy()):
         with torch.no_grad():

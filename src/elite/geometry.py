@@ -32,6 +32,11 @@ def is_rotation(matrix: Float64[np.ndarray, "3 3"], tolerance: float) -> bool:
     return bool(deviation < tolerance and np.linalg.det(matrix) > 0)  # False for NaN
 
 
+def moved(points: Float[np.ndarray, "n 3"], pose: Float[np.ndarray, "4 4"]) -> Float[np.ndarray, "n 3"]:
+    """Transform points to the target frame; ``pose`` is T_target_source."""
+    return (points @ pose[:3, :3].T + pose[:3, 3]).astype(points.dtype)
+
+
 def nearest(points: Float32[np.ndarray, "n 3"], candidates: Bool[np.ndarray, "n"]) -> Int64[np.ndarray, "n"]:
     """For each point, the rank of its nearest candidate among the candidates (a candidate is its own nearest).
 

@@ -22,7 +22,7 @@ from elite.student import SPVCNN, load_student
 from elite.student.engine import Engine, Precision, ScanGeometry
 from elite.taxonomy import IGNORE
 from elite.test_time_augmentation import ViewEnsemble, ViewLogits, VoteBy
-from elite.types import PastPoints, Scan
+from elite.types import Scan
 
 _VIEWS_PER_GPU_BATCH = 4  # on a CPU a batch takes longer than its scans one by one
 
@@ -166,29 +166,17 @@ class Segmenter:
                 f"{source}: expected a scan, or points and remission, found points only. Give elite.read(points), or "
                 "zeros as remission."
             )
-        return self._label(points, remission, source)
+        return self.segment(Scan(*require_scan(points, remission, source)), source)
 
     @torch.inference_mode()
-    def _label(
-        self,
-        points: np.ndarray,
-        remission: np.ndarray,
-        source: object,
-        past: PastPoints | None = None,
-        candidates: tuple[str, ...] = (),
-    ) -> SegmentationResult:
-        crop = self.crop(points, remission, source, past, candidates)
+    def segment(self, scan: Scan, source: object = "the scan") -> SegmentationResult:
+        """Label the points of ``scan``, without those of its file that it lacks; errors as a call."""
+        crop = self.crop(scan, source)
         each = (self.predict_views(views, self.prepare(views)) for views in self.views(crop))
         return self.combine(crop, chain.from_iterable(each))
 
     @torch.inference_mode()
-    def logits(
-        self,
-        points: Float32[np.ndarray, "n 3"],
-        remission: Float32[np.ndarray, "n"],
-        past: PastPoints | None = None,
-        candidates: tuple[str, ...] = (),
-    ) -> Float32[np.ndarray, "n classes"]:
+    def logits(self, scan: Scan, source: object = "the scan") -> Float32[np.ndarray, "n classes"]:
         """Compute the logits of every point, without test-time augmentation.
 
         Column 0, the ignored class, is never trained.
@@ -196,30 +184,19 @@ class Segmenter:
         Raises:
             DataError: as a call.
         """
-        crop = self.crop(points, remission, past=past, candidates=candidates)
+        crop = self.crop(scan, source)
         [(logits, row)] = self.predict_views([crop], self.prepare([crop]))
         inside = logits.float().cpu().numpy()[row]
         _check_finite(inside, crop)
         return inside[nearest(crop.all_points, crop.inside)]
 
-    def segment(self, scan: Scan, source: object = "the scan") -> SegmentationResult:
-        """Label the points of ``scan``, without those of its file that it lacks; errors as a call."""
-        return self._label(scan.points, scan.remission, source, scan.past, scan.candidates)
-
     # Steps of a call, separate for timing (elite.latency).
 
-    def crop(
-        self,
-        points: Float32[np.ndarray, "n 3"],
-        remission: Float32[np.ndarray, "n"],
-        source: object = "the scan",
-        past: PastPoints | None = None,
-        candidates: tuple[str, ...] = (),
-    ) -> ScanCrop:
+    def crop(self, scan: Scan, source: object = "the scan") -> ScanCrop:
         """Check all points, and select those inside the volume."""
-        points, remission = require_scan(points, remission, source)
-        past = required_past(past, self.past_scans, source)
-        self.guard.examine(Scan(points, remission, past=past, candidates=candidates), source)
+        points, remission = require_scan(scan.points, scan.remission, source)
+        past = required_past(scan.past, self.past_scans, source)
+        self.guard.examine(replace(scan, points=points, remission=remission, past=past), source)
         points, remission = self.conversion.points(points), self.conversion.remission(remission)
         inside = in_volume(points, self.student.config.volume)
         if not inside.any():

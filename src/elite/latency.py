@@ -151,7 +151,7 @@ def timed(
         now = clock()
         times[step], last = times.get(step, 0.0) + 1000 * (now - last), now
 
-    crop = segmenter.crop(scan.points, scan.remission, past=scan.past, candidates=scan.candidates)
+    crop = segmenter.crop(scan)
     finish("crop")
 
     def predictions() -> Iterator[ViewLogits]:

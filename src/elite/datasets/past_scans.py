@@ -14,7 +14,7 @@ from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
 from elite.errors import ConfigError, DataError
-from elite.geometry import is_rotation
+from elite.geometry import is_rotation, moved
 from elite.types import PastPoints, Scan
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def past_points(
 
 
 def _moved(scan: Scan, transform: Float64[np.ndarray, "4 4"], age: float) -> PastPoints:
-    points = (scan.points @ transform[:3, :3].T + transform[:3, 3]).astype(np.float32)
+    points = moved(scan.points, transform)
     return PastPoints(points, scan.remission, np.full(len(points), age, np.float32))
 
 

@@ -49,11 +49,9 @@ class StudentPredictor:
         self.segmenter, self.taxonomy, self.past_scans = segmenter, segmenter.taxonomy, segmenter.past_scans
 
     def __call__(self, frame: Frame) -> PointPrediction:
-        scan = frame.scan
         if self.segmenter.ensemble.count == 1:
-            logits = self.segmenter.logits(scan.points, scan.remission, scan.past, scan.candidates)
-            return PointPrediction.from_logits(logits)
-        result = self.segmenter.segment(scan)
+            return PointPrediction.from_logits(self.segmenter.logits(frame.scan))
+        result = self.segmenter.segment(frame.scan)
         return PointPrediction(result.labels, result.confidence)
 
 

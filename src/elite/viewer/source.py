@@ -5,11 +5,12 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, Float64
+from jaxtyping import Float64
 
 from elite.datasets.base import Dataset
 from elite.datasets.dense_labels import DenseLabels
 from elite.errors import DataError
+from elite.geometry import moved
 from elite.metrics import Score
 from elite.occlusion import points_in_view
 from elite.prediction_files import PredictionJob
@@ -233,8 +234,3 @@ class ScanSource:
 
     def sequence_map(self, sequence: str) -> SequenceMap:
         raise DataError("a stream of scans: expected poses for a map, found none. Use elite view with a data set.")
-
-
-def moved(points: Float[np.ndarray, "n 3"], pose: Float[np.ndarray, "4 4"]) -> Float[np.ndarray, "n 3"]:
-    """Transform points to the target frame; ``pose`` is T_target_source."""
-    return (points @ pose[:3, :3].T + pose[:3, 3]).astype(points.dtype)

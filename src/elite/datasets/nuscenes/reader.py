@@ -21,6 +21,7 @@ from elite.datasets.records import FrameId, FrameTimes, ImageRef, PointLabels, S
 from elite.datasets.scan_files import count_points, read_points, read_rings, read_scan
 from elite.datasets.selecting import check_cameras
 from elite.errors import ConfigError, DataError
+from elite.geometry import moved
 from elite.layout import Layout, parse_frames
 from elite.metrics import NUSCENES_RULE
 from elite.paths import expanded
@@ -272,11 +273,8 @@ class NuScenes(Dataset):
 
     def scans_before(self, i: int) -> Iterator[PastScan]:
         """Yield scans between keyframes too: 20 a second."""
-        tables = self._frames[i].tables
         for row in reversed(self._past_rows(i, self.past_scans)):
-            path = self.root / _text(tables.scans.files[row])
-            pose = tables.pose_at(tables.scans, row) @ self.sensor.from_ours
-            yield PastScan(str(path), partial(self._read_sweep, path), pose, float(tables.scans.times[row]) / 1e6)
+            yield self._past_scan(i, row)
 
     def _past_rows(self, i: int, count: int) -> range:
         """Rows of the scans before the keyframe, in its scene; the latest last."""
@@ -286,13 +284,17 @@ class NuScenes(Dataset):
         now = first + np.searchsorted(tables.scans.times[first:end], tables.keyframes.times[row, 0])
         return range(max(int(first), int(now) - count), int(now))
 
+    def _past_scan(self, i: int, row: int) -> PastScan:
+        tables = self._frames[i].tables
+        path, pose = self.root / _text(tables.scans.files[row]), tables.pose_at(tables.scans, row)
+        seconds = float(tables.scans.times[row]) / 1e6
+        return PastScan(str(path), partial(self._read_sweep, path), pose @ self.sensor.from_ours, seconds)
+
     def _moved(self, i: int, row: int) -> tuple[np.ndarray, np.ndarray]:
         """Points and remission of a scan between keyframes, in the frame of the keyframe."""
-        scans = self._frames[i].tables.scans
-        scan = self._read_sweep(self.root / _text(scans.files[row]))
-        move = poses.inverse(self.pose(i)) @ self._frames[i].tables.pose_at(scans, row) @ self.sensor.from_ours
-        points = scan.points @ move[:3, :3].T + move[:3, 3]
-        return points.astype(np.float32), scan.remission
+        past = self._past_scan(i, row)
+        scan = past.read()
+        return moved(scan.points, poses.inverse(self.pose(i)) @ past.pose), scan.remission
 
     def _read_sweep(self, path: Path) -> Scan:
         """Read a scan between keyframes, without points of the car and missing returns."""
