@@ -8,14 +8,12 @@ the messages around it alone: a conversion that starts again in the middle finds
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from elite.datasets.described.poses import PoseTable, interpolate_poses
-from elite.errors import DataError
+from elite.datasets.described.poses import interpolate_poses
 from elite.recordings import Pose
 
 _PATIENCE_NS = 10**9
@@ -144,33 +142,31 @@ class Grouping:
             self._poses.forget(floor - self._reach, time - self.patience_ns)
 
 
-def pose_at(poses: list[Item[Pose]], stamp: int) -> Float64[np.ndarray, "4 4"] | None:
-    """Interpolate the pose at a time (ns); None outside of the poses, or in a gap of more than a second."""
-    times, matrices = _by_time(poses)
-    after = int(np.searchsorted(times, stamp))
-    is_between = 0 < after < len(times) and times[after] > stamp
-    if not len(times) or (is_between and times[after] - times[after - 1] > _GAP_NS):
-        return None
-    try:
-        return PoseTable(Path("poses"), matrices, (times - stamp) * 1e-9).at(0.0)
-    except DataError:
-        return None
-
-
 def poses_after(
-    poses: list[Item[Pose]], stamp: int, offsets: Float64[np.ndarray, "n"]
+    poses: list[Item[Pose]], stamp: int, offsets: Float64[np.ndarray, "n"], outside_s: float = 0.0
 ) -> Float64[np.ndarray, "n 4 4"] | None:
-    """Interpolate poses at times after a stamp (s); None if one is outside of the poses, or in a gap of over a second.
+    """Interpolate poses at times after a stamp (s).
 
-    Other than for ``pose_at``, a pose is not used before or after its time: over a scan, this would hide the motion.
+    Args:
+        poses: in any order.
+        stamp: ns.
+        offsets: times after the stamp, at least one.
+        outside_s: time before the first and after the last pose for which it is used: none over a scan, where this
+            would hide the motion.
+
+    Returns:
+        T_parent_child; None if one of the times is outside of the poses, or in a gap of over a second.
     """
     times, matrices = _by_time(poses)
-    seconds = (times - stamp) * 1e-9
-    first = int(np.searchsorted(seconds, offsets.min(), "right")) - 1
-    last = int(np.searchsorted(seconds, offsets.max()))
-    if first < 0 or last == len(times) or np.diff(times[first : last + 1]).max(initial=0) > _GAP_NS:
+    if not len(times):
         return None
-    return interpolate_poses(seconds, matrices, offsets)
+    seconds = (times - stamp) * 1e-9
+    inside = np.clip(offsets, seconds[0], seconds[-1])
+    before, after = np.searchsorted(seconds, inside, "right") - 1, np.searchsorted(seconds, inside)
+    outside = np.abs(offsets - inside).max().round(9)  # whole nanoseconds
+    if outside > outside_s or (times[after] - times[before]).max() > _GAP_NS:
+        return None
+    return interpolate_poses(seconds, matrices, inside)
 
 
 def _by_time(poses: list[Item[Pose]]) -> tuple[Int64[np.ndarray, "m"], Float64[np.ndarray, "m 4 4"]]:

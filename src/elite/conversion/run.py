@@ -16,12 +16,13 @@ from elite.conversion.deskew import Sweep, deskewed, read_sweep
 from elite.conversion.images import image_content, image_kind
 from elite.conversion.journal import Counts, Entry, Journal, read_origin
 from elite.conversion.lidar import sensor_values
-from elite.conversion.pairing import Group, Grouping, Item, pose_at
+from elite.conversion.pairing import Group, Grouping, Item, poses_after
 from elite.conversion.pose_lines import pose_lines, pose_row
 from elite.conversion.report import ConversionReport
 from elite.conversion.settings import ConversionSettings
 from elite.conversion.sources import Sources, find_sources
 from elite.datasets.described import GENERATED
+from elite.datasets.described.poses import OUTSIDE_S
 from elite.errors import ConfigError, DataError, OutputError, require_extra
 from elite.files import make_folder, write_bytes
 from elite.point_files import encode_points
@@ -304,6 +305,8 @@ class _Converter:
         if source is None:
             return []
         stamps = sorted({group.scan.stamp, *(image.stamp for image in group.images.values())})
-        found = [(stamp, pose_at(group.poses, stamp)) for stamp in stamps]
-        known = [(stamp, pose @ source.T_child_lidar) for stamp, pose in found if pose is not None]
-        return [pose_row(stamp, pose) for stamp, pose in known] if len(known) == len(found) else None
+        offsets = (np.array(stamps) - group.scan.stamp) * 1e-9
+        found = poses_after(group.poses, group.scan.stamp, offsets, OUTSIDE_S)
+        if found is None:
+            return None
+        return [pose_row(stamp, pose) for stamp, pose in zip(stamps, found @ source.T_child_lidar, strict=True)]

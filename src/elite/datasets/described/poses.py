@@ -16,7 +16,7 @@ from elite.files import TEXT_BYTES
 
 _PER_SCAN, _PER_TIME = 12, 8  # numbers in a line
 _LARGEST = 1e12  # metres and seconds
-_OUTSIDE_S = 0.1  # seconds before the first and after the last pose for which it is used
+OUTSIDE_S = 0.1  # seconds before the first and after the last pose for which it is used
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class PoseTable:
         """
         assert self.times is not None
         first, last = self.times[0], self.times[-1]
-        if not first - _OUTSIDE_S <= time <= last + _OUTSIDE_S:
+        if not first - OUTSIDE_S <= time <= last + OUTSIDE_S:
             raise DataError(
                 f"{self.path}: expected poses for the time {time:.3f} s, found them from {first:.3f} to {last:.3f} s. "
                 "Check the units and clocks of both files."
