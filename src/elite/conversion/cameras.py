@@ -17,6 +17,7 @@ from elite.errors import ConfigError, DataError, EliteError
 from elite.lenses import Lens
 from elite.recordings import CameraInfo, CompressedImage, RawImage, Record, Recording, Topic
 from elite.recordings.calibration import (
+    COMPRESSED,
     FrameTree,
     TopicInfo,
     first_infos,
@@ -27,7 +28,6 @@ from elite.recordings.calibration import (
     looks_up,
 )
 
-_COMPRESSED = "/compressed"
 _OPTIONAL = "Correct it with --calibration, or choose other cameras with --cameras."
 
 
@@ -81,8 +81,9 @@ def find_cameras(
             f"{settings.calibration}: expected the cameras {', '.join(chosen) or '(none)'}, found "
             f"'{min(unknown)}'. Correct the name, or give --cameras."
         )
+    infos = first_infos(recording)
     for name, topics in chosen.items():
-        finder = _Finder(recording, settings, tree, lidar_frame, given.get(name, {}))
+        finder = _Finder(recording, settings, tree, lidar_frame, infos, given.get(name, {}))
         try:
             found.append(_first_usable(finder, name, topics))
         except EliteError as error:
@@ -133,7 +134,7 @@ def _all_topics(recording: Recording) -> dict[str, list[Topic]]:
     """Image topics by namespace, the best first: as recorded before rectified, compressed before pixels."""
     by_space: dict[str, list[Topic]] = {}
     for topic in recording.topics_of(RawImage, CompressedImage):
-        base = topic.name.removesuffix(_COMPRESSED).strip("/")
+        base = topic.name.removesuffix(COMPRESSED).strip("/")
         by_space.setdefault(base.rpartition("/")[0] or base, []).append(topic)
     names = camera_names([*by_space])
     return {names[space]: sorted(topics, key=_rank) for space, topics in sorted(by_space.items())}
@@ -168,6 +169,7 @@ class _Finder:
     settings: ConversionSettings
     tree: FrameTree
     lidar_frame: str
+    infos: Sequence[TopicInfo]
     given: Mapping[str, Any]
 
     def find(self, name: str, topic: Topic) -> CameraSource:
@@ -195,20 +197,21 @@ class _Finder:
         """First message with an image that can be written."""
         reason = "no messages"
         for message in self.recording.messages([topic]):
+            record = message.record
+            assert isinstance(record, RawImage | CompressedImage)
             try:
-                kind = image_kind(message.record, self.settings.image_format, topic.name)  # type: ignore[arg-type]
-                image_content(message.record, self.settings.image_format, topic.name)  # type: ignore[arg-type]
-                return message.record, kind  # type: ignore[return-value]
+                kind = image_kind(record, self.settings.image_format, topic.name)
+                image_content(record, self.settings.image_format, topic.name)
+                return record, kind
             except DataError as error:
                 reason = str(error)
-                if isinstance(message.record, RawImage) and message.record.height:
+                if isinstance(record, RawImage) and record.height:
                     break  # an encoding that is not read; the other images have it too
         raise DataError(f"{topic.name}: expected images, found none that can be written ({reason}). {_OPTIONAL}")
 
     def _info(self, topic: Topic, frame: str) -> TopicInfo:
-        infos = first_infos(self.recording)
-        if (found := info_of(topic.name, frame, infos)) is None:
-            listed = ", ".join(info.name for info, _ in infos) or "none in the recording"
+        if (found := info_of(topic.name, frame, self.infos)) is None:
+            listed = ", ".join(info.name for info, _ in self.infos) or "none in the recording"
             raise DataError(f"{topic.name}: expected a CameraInfo topic of these images, found {listed}. {_OPTIONAL}")
         return found
 

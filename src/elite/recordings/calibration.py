@@ -21,6 +21,7 @@ _MODELS: Mapping[str, LensModel] = {
     **dict.fromkeys(("equidistant", "fisheye", "kannala_brandt4"), "fisheye"),
 }
 _COUNTS = {"pinhole": (0, 4, 5, 8), "fisheye": (0, 4)}  # of coefficients that a lens takes
+COMPRESSED = "/compressed"  # after the name of a topic of images
 _ASPECT = 2  # pixels by which the size of an image may differ from that of a scaled calibration
 _MOVES = 1e-6  # metres, or entries of a rotation
 _START_NS = 5 * 10**9  # at the start of a recording, in which transforms of /tf that do not move are looked for
@@ -104,7 +105,7 @@ def _coefficients(info: CameraInfo, model: LensModel, source: object) -> tuple[f
 
 def is_rectified(image_topic: str) -> bool:
     """Whether a topic contains undistorted images, by the names of image_proc: image_rect, image_rect_color."""
-    words = image_topic.removesuffix("/compressed").rpartition("/")[2].split("_")
+    words = image_topic.removesuffix(COMPRESSED).rpartition("/")[2].split("_")
     return any(word.startswith("rect") for word in words)  # not "direct"
 
 
