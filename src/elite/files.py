@@ -249,6 +249,11 @@ def writing(path: Path) -> Iterator[None]:
         ) from error
 
 
+def temporary_pattern(name: str) -> str:
+    """Glob pattern of the temporary files of a name; a process that is killed leaves them."""
+    return f".{name}." + 8 * "[0-9a-f]"
+
+
 def _create_temporary(path: Path) -> tuple[Path, BinaryIO]:
     """Create a file in the folder of ``path``, with its final permissions: some storage refuses chmod."""
     temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}"

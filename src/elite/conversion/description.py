@@ -12,12 +12,13 @@ from elite.conversion.journal import read_origin
 from elite.conversion.settings import ConversionSettings
 from elite.conversion.sources import Sources
 from elite.datasets.described.description import DatasetDescription, load_description
+from elite.datasets.described.reader import FILE_NAME
 from elite.errors import OutputError
 from elite.files import TEXT_BYTES, read_file, write_bytes
 from elite.paths import expanded
 from elite.taxonomy import load_taxonomy
 
-FILE_NAME, POSES = "dataset.yaml", "poses.txt"
+POSES = "poses.txt"
 _SCANS = {"glob": "lidar/*.pcd", "labels": "labels/*.label", "times": "name"}
 _DEFAULT_TAXONOMY = "semantickitti"
 _DESKEW = "# Each point is moved by the poses from its own time to that of its scan (--deskew).\n"
@@ -25,7 +26,7 @@ _SAME = 1e-5  # metres, pixels and coefficients, of two calibrations
 _TEMPLATE = """\
 # Data set of elite convert. All keys: docs/reference/dataset-yaml.md
 train: ["*"]  # folders of sequences
-val: []       # such as [{sequence}]; a folder listed here is not part of the pattern above
+val: []       # such as [drive_02]; a folder listed here is not part of the pattern above
 # Labels: one uint32 per point (id | instance << 16), or .npy arrays of ids with 'labels: labels/*.npy'.
 {deskew}{scans}# The LiDAR. 'elite check' reports values to correct, such as the height above the ground.
 {sensor}# Ids in the label files: a taxonomy, or your own, such as {{0: void, 1: road, 2: {{name: car, thing: true}}}}
@@ -43,7 +44,6 @@ def write_description(out: Path, sources: Sources, settings: ConversionSettings,
     if sources.cameras:
         rest = {"cameras": {camera.name: camera.settings for camera in sources.cameras}, **rest}
     text = _TEMPLATE.format(
-        sequence="drive_02",
         deskew=_DESKEW if settings.deskew else "",
         scans=_yaml({"scans": _SCANS}),
         sensor=_yaml({"sensor": sensor}),

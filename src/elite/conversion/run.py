@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from elite.config import plain
-from elite.conversion.description import FILE_NAME, POSES, check_description, check_deskew, write_description
+from elite.conversion.description import POSES, check_description, check_deskew, write_description
 from elite.conversion.deskew import Sweep, deskewed, read_sweep
 from elite.conversion.images import image_content, image_kind
 from elite.conversion.journal import Counts, Entry, Journal, read_origin
@@ -23,8 +23,9 @@ from elite.conversion.settings import ConversionSettings
 from elite.conversion.sources import Sources, find_sources
 from elite.datasets.described import GENERATED
 from elite.datasets.described.poses import OUTSIDE_S
+from elite.datasets.described.reader import FILE_NAME
 from elite.errors import ConfigError, DataError, OutputError, require_extra
-from elite.files import make_folder, write_bytes
+from elite.files import make_folder, temporary_pattern, write_bytes
 from elite.point_files import encode_points
 from elite.recordings import (
     LAST,
@@ -88,14 +89,13 @@ def convert(
 
 
 def _check_output(out: Path) -> None:
-    """Check that a folder is new, empty, or contains conversions only."""
-    if not out.exists():
-        return
-    if not out.is_dir():
+    """Check that a folder is new, a data set, or contains conversions only."""
+    if out.exists() and not out.is_dir():
         raise OutputError(f"{out}: expected a folder, found a file. Choose another output.")
-    others = [path for path in out.iterdir() if not path.name.startswith(".") and path.name != FILE_NAME]
-    foreign = [path.name for path in others if not path.is_dir() or read_origin(path) is None]
-    if foreign and not (out / FILE_NAME).exists():
+    if not out.exists() or (out / FILE_NAME).exists():
+        return
+    others = (path for path in out.iterdir() if not path.name.startswith("."))
+    if foreign := [path.name for path in others if not path.is_dir() or read_origin(path) is None]:
         raise OutputError(f"{out}: expected a new folder or a data set, found '{min(foreign)}'. Choose another output.")
 
 
@@ -125,9 +125,8 @@ def _open_journal(target: Path, origin: dict[str, Any]) -> Journal:
 
 def _left_over(out: Path, folder: Path, target: Path) -> list[Path]:
     """Temporary files of a process that was killed; a complete sequence has none."""
-    temporary = "." + 8 * "[0-9a-f]"
-    inside = folder.rglob(f".*{temporary}") if folder != target else ()
-    return [path for path in (*out.glob(f".{FILE_NAME}{temporary}"), *inside) if path.is_file()]
+    inside = folder.rglob(temporary_pattern("*")) if folder != target else ()
+    return [path for path in (*out.glob(temporary_pattern(FILE_NAME)), *inside) if path.is_file()]
 
 
 def _finish(journal: Journal, target: Path) -> None:
