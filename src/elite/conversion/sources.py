@@ -14,7 +14,6 @@ from elite.recordings import PointCloud2, PointField, Pose, Recording, Topic, de
 from elite.recordings.calibration import FrameTree, plain_frame, read_frame_tree
 
 _VEHICLE = "base_link"  # REP 105
-_UNCOMPENSATED = "motion between scans and images is not compensated: "
 
 
 @dataclass(frozen=True)
@@ -83,15 +82,15 @@ def find_sources(recording: Recording, settings: ConversionSettings) -> Sources:
     lidar = _find_lidar(recording, settings)
     tree = read_frame_tree(recording)
     cameras, left_out = find_cameras(recording, settings, tree, lidar.frame)
-    poses, notes = _find_poses(recording, settings, tree, lidar.frame)
+    poses, reason = _find_poses(recording, settings, tree, lidar.frame)
     if settings.deskew and poses is None:
-        reason = notes[0].removeprefix(_UNCOMPENSATED)
         raise DataError(
             f"{recording.path}: expected poses for --deskew, found none that can be used ({reason}). Give --poses, or "
             "convert without --deskew."
         )
     of_cameras = (note for camera in cameras for note in camera.notes)
-    of_poses = poses.notes if poses else notes if cameras else ()
+    uncompensated = (f"motion between scans and images is not compensated: {reason}",) if cameras and reason else ()
+    of_poses = poses.notes if poses else uncompensated
     return Sources(lidar, cameras, poses, (*lidar.notes, *left_out, *of_cameras, *of_poses))
 
 
@@ -125,22 +124,22 @@ def _find_lidar(recording: Recording, settings: ConversionSettings) -> LidarSour
 
 def _find_poses(
     recording: Recording, settings: ConversionSettings, tree: FrameTree, lidar_frame: str
-) -> tuple[PoseSource | None, list[str]]:
+) -> tuple[PoseSource | None, str]:
+    """Find the poses, or the reason why there are none; it is empty if none are wanted."""
     if settings.poses == "none":
-        return None, []
+        return None, ""
     name, _, frame = (settings.poses or "").partition("=")
     topics = recording.topics_of(Pose)
     if not name and len(topics) != 1:
         listed = ", ".join(topic.name for topic in topics)
-        return None, [f"{_UNCOMPENSATED}choose one of {listed} with --poses" if topics else f"{_UNCOMPENSATED}no poses"]
+        return None, f"choose one of {listed} with --poses" if topics else "no poses"
     try:
-        return _pose_source(
-            recording, recording.topic(name or None, Pose, option="--poses"), frame, tree, lidar_frame
-        ), []
+        topic = recording.topic(name or None, Pose, option="--poses")
+        return _pose_source(recording, topic, frame, tree, lidar_frame), ""
     except EliteError as error:
         if name:
             raise
-        return None, [f"{_UNCOMPENSATED}{error}"]
+        return None, str(error)
 
 
 def _pose_source(recording: Recording, topic: Topic, frame: str, tree: FrameTree, lidar_frame: str) -> PoseSource:
