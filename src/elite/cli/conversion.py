@@ -3,13 +3,17 @@
 import shlex
 from argparse import Namespace
 from functools import partial
-from pathlib import Path
 
 from elite.cli.arguments import add_json, add_sensor
 from elite.cli.outputs import save_json
 from elite.cli.parser import Command, Flag, Parser, count, duration
 from elite.paths import expanded, require_existing
 from elite.terminal import notice, progress_bar, say
+
+_SETTINGS = (  # by the same names as the options
+    *("topic", "frame", "calibration", "poses", "sensor", "taxonomy", "deskew", "sync", "start", "stop", "every"),
+    *("image_format", "sequence"),
+)
 
 
 def convert(args: Namespace) -> int:
@@ -21,12 +25,7 @@ def convert(args: Namespace) -> int:
     from elite.conversion import convert as run
 
     settings = ConversionSettings(
-        **{name: getattr(args, name) for name in ("topic", "frame", "calibration", "poses", "deskew", "sensor")},
-        **{
-            name: getattr(args, name)
-            for name in ("taxonomy", "sync", "start", "stop", "every", "image_format", "sequence")
-        },
-        cameras=parse_cameras(args.cameras),
+        cameras=parse_cameras(args.cameras), **{name: getattr(args, name) for name in _SETTINGS}
     )
     report = run(args.recording, args.out, settings, partial(progress_bar, unit="scan", name="convert"))
     for note in report.notes:
@@ -38,18 +37,10 @@ def convert(args: Namespace) -> int:
     return 0
 
 
-def check_recording(path: Path) -> None:
-    """Check that a recording exists.
-
-    Raises:
-        DataError: it does not.
-    """
-    require_existing(path, "a recording")
-
-
 def _arguments(parser: Parser) -> None:
     text = "Recording: .mcap, .db3, .bag, or a folder of ROS 2."
-    parser.add("recording", type=expanded, check=check_recording, metavar="RECORDING", help=text)
+    check = partial(require_existing, expected="a recording")
+    parser.add("recording", type=expanded, check=check, metavar="RECORDING", help=text)
     parser.add("-o", "--out", type=expanded, required=True, metavar="DATASET", help="Folder of the data set.")
     text = "Name of the sequence, a folder of DATASET (default: that of the recording)."
     parser.add("--sequence", metavar="NAME", help=text)
