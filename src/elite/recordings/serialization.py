@@ -27,9 +27,20 @@ from elite.recordings.messages import (
 from elite.recordings.topics import Topic
 
 CDR, ROS1 = "cdr", "ros1"  # encodings of messages, by the names that mcap gives them
-_ROS1_TF = {  # ROS 1 types that rosbags lacks
-    "tf2_msgs/msg/TFMessage": "geometry_msgs/TransformStamped[] transforms",
-    "tf/msg/tfMessage": "geometry_msgs/TransformStamped[] transforms",
+LABEL_INFO = "vision_msgs/msg/LabelInfo"
+_LABEL_INFO = f"""\
+std_msgs/Header header
+vision_msgs/VisionClass[] class_map
+float32 threshold
+{"=" * 80}
+MSG: vision_msgs/VisionClass
+uint16 class_id
+string class_name
+"""
+_TRANSFORMS = "geometry_msgs/TransformStamped[] transforms"
+_LACKING = {  # definitions of types that rosbags lacks, by encoding
+    CDR: {LABEL_INFO: _LABEL_INFO},
+    ROS1: {"tf2_msgs/msg/TFMessage": _TRANSFORMS, "tf/msg/tfMessage": _TRANSFORMS},
 }
 _RENAMED = {"tf/msg/tfMessage": "tf2_msgs/msg/TFMessage"}  # types of ROS 1 by their names in ROS 2
 _HEADER = "std_msgs/msg/Header"
@@ -54,7 +65,7 @@ def decode_record(data: bytes | memoryview, type_name: str, encoding: str) -> Re
     Raises:
         DataError: damaged; the text states what was found.
     """
-    store = _store(encoding)
+    store = type_store(encoding)
     deserialize = store.deserialize_cdr if encoding == CDR else store.deserialize_ros1
     try:
         return RECORDS[type_name].convert(deserialize(memoryview(data), type_name))
@@ -66,7 +77,7 @@ def decode_record(data: bytes | memoryview, type_name: str, encoding: str) -> Re
 
 def encode_cloud(cloud: PointCloud2, encoding: str) -> bytes:
     """Encode a point cloud as ``encoding``, ``cdr`` of ROS 2 or ``ros1``."""
-    store = _store(encoding)
+    store = type_store(encoding)
     types = store.types
     stamp = types["builtin_interfaces/msg/Time"](*divmod(cloud.stamp, 10**9))
     number = (cloud.sequence,) if encoding == ROS1 else ()
@@ -85,9 +96,9 @@ def standard_definition(type_name: str, encoding: str) -> str:
 
     It is empty for types that are not part of ROS.
     """
-    if type_name not in _store(encoding).fielddefs:
+    if type_name not in type_store(encoding).fielddefs:
         return ""
-    return _store(encoding).generate_msgdef(type_name, ros_version=2 if encoding == CDR else 1)[0]
+    return type_store(encoding).generate_msgdef(type_name, ros_version=2 if encoding == CDR else 1)[0]
 
 
 def ros2_topic(topic: Topic) -> Topic | None:
@@ -95,7 +106,7 @@ def ros2_topic(topic: Topic) -> Topic | None:
     if topic.encoding == CDR:
         return topic
     name = _RENAMED.get(topic.type, topic.type)
-    ros1, ros2 = (_store(encoding).fielddefs for encoding in (ROS1, CDR))
+    ros1, ros2 = (type_store(encoding).fielddefs for encoding in (ROS1, CDR))
     is_known = topic.encoding == ROS1 and name in ros1 and name in ros2
     if not is_known or not _is_readable(topic) or not _same_fields(name, ros1, ros2, {_HEADER}):
         return None
@@ -109,7 +120,7 @@ def to_ros2(data: bytes, type_name: str) -> bytes:
         DataError: it is damaged; the text states what was found.
     """
     try:
-        return bytes(_store(CDR).ros1_to_cdr(data, type_name))
+        return bytes(type_store(CDR).ros1_to_cdr(data, type_name))
     except Exception as error:  # of another library
         raise DataError(first_line(error)) from error
 
@@ -126,7 +137,7 @@ def has_standard_definition(topic: Topic) -> bool:
         if len(topic.definition) > _LONGEST_DEFINITION:
             raise ValueError(f"{len(topic.definition)} bytes")
         found = get_types_from_msg(topic.definition.decode(), topic.type)
-        return _same_fields(topic.type, found, _store(topic.encoding).fielddefs)
+        return _same_fields(topic.type, found, type_store(topic.encoding).fielddefs)
     except Exception as error:  # of another library
         raise DataError(first_line(error)) from error
 
@@ -156,13 +167,12 @@ def _part(description: Any) -> str | None:
 
 
 @cache
-def _store(encoding: str) -> Any:
+def type_store(encoding: str) -> Any:
+    """Types of messages of an encoding, by their standard definitions."""
     from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
-    if encoding == CDR:
-        return get_typestore(Stores.LATEST)
-    store = get_typestore(Stores.ROS1_NOETIC)
-    for name, text in _ROS1_TF.items():
+    store = get_typestore(Stores.LATEST if encoding == CDR else Stores.ROS1_NOETIC)
+    for name, text in _LACKING[encoding].items():
         store.register(get_types_from_msg(text, name))
     return store
 
