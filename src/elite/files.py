@@ -21,7 +21,7 @@ from elite.errors import ConfigError, DataError, OutputError, first_line
 SCAN_BYTES = 2**30  # limit of a scan, of its labels, and of other arrays per point
 TEXT_BYTES = 2**26  # limit of calibrations, YAML and JSON
 IMAGE_BYTES = 2**28
-_MAX_PIXELS = 2**25  # more than any camera has: a few bytes can claim any size, and memory is reserved for it
+MAX_PIXELS = 2**25  # more than any camera has: a few bytes can claim any size, and memory is reserved for it
 _NO_SYNC = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}  # network and FUSE file systems without fsync
 
 
@@ -171,8 +171,8 @@ def open_image(path: Path, *formats: str, remedy: str, data: bytes | None = None
     try:
         opened = open_regular(path, IMAGE_BYTES) if data is None else io.BytesIO(data)
         with opened as file, Image.open(file, formats=formats) as image:
-            if image.width * image.height > _MAX_PIXELS:
-                raise ValueError(f"{image.width} x {image.height} pixels, expected at most {_MAX_PIXELS}")
+            if image.width * image.height > MAX_PIXELS:
+                raise ValueError(f"{image.width} x {image.height} pixels, expected at most {MAX_PIXELS}")
             yield image
     except (
         *(OSError, SyntaxError, ValueError, MemoryError),

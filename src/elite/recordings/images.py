@@ -8,6 +8,7 @@ from scipy.ndimage import convolve
 
 from elite.datasets.formats import read_image
 from elite.errors import DataError
+from elite.files import MAX_PIXELS
 from elite.recordings.messages import CompressedImage, RawImage
 
 # Channels of a pixel, and which of them are red, green and blue.
@@ -25,7 +26,6 @@ _CHANNELS = {
 _BAYER = {f"bayer_{colors}8": colors for colors in ("rggb", "bggr", "gbrg", "grbg")}
 _CROSS = np.array([[0, 1, 0], [1, 4, 1], [0, 1, 0]], np.float32)
 _SQUARE = np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]], np.float32)
-_MOST_PIXELS = 2**25
 
 
 def decode_image(message: RawImage | CompressedImage, source: object) -> UInt8[np.ndarray, "h w 3"]:
@@ -52,7 +52,7 @@ def decode_image(message: RawImage | CompressedImage, source: object) -> UInt8[n
 
 def _pixels(message: RawImage, channels: int, source: object) -> UInt8[np.ndarray, "h w channels"]:
     height, width, used = message.height, message.width, message.width * channels
-    too_many = not 0 < height * width <= _MOST_PIXELS
+    too_many = not 0 < height * width <= MAX_PIXELS
     if too_many or message.step < used or message.height * message.step > len(message.data):
         raise DataError(
             f"{source}: expected {height} x {width} pixels of {channels} bytes, found {len(message.data)} bytes in "
