@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from elite.errors import DataError
-from elite.recordings import CameraInfo, Transform
+from elite.recordings import CameraInfo
 from elite.recordings.calibration import (
     FrameTree,
     frame_tree,
@@ -16,6 +16,7 @@ from elite.recordings.calibration import (
     lens_of,
     looks_up,
 )
+from elite.recordings.messages import Transform
 
 YAW_90 = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
 OPTICAL = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])  # axes of an optical frame in its body frame

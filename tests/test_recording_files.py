@@ -15,7 +15,6 @@ from rosbags import rosbag2
 from elite.errors import DataError, MissingExtraError
 from elite.recordings import (
     CDR,
-    ROS1,
     CameraInfo,
     PointCloud2,
     RawImage,
@@ -24,7 +23,7 @@ from elite.recordings import (
     open_recording,
     standard_definition,
 )
-from elite.recordings.serialization import decode_record
+from elite.recordings.serialization import ROS1, decode_record
 from tests.support.recordings import (
     LAYOUTS,
     START,

@@ -13,11 +13,11 @@ from elite.recordings import (
     PointCloud2,
     Pose,
     RawImage,
-    TransformTree,
     decode_cloud,
     decode_image,
     open_recording,
 )
+from elite.recordings.messages import TransformTree
 from tests.support.recordings import (
     START,
     camera_info_item,
@@ -112,7 +112,7 @@ def test_missing_topic_is_an_error_that_lists_those_of_the_type(path):
 def image(pixels: np.ndarray, encoding: str) -> RawImage:
     rows = pixels.reshape(len(pixels), -1)
     padded = np.concatenate([rows, np.full((len(rows), 3), 9, np.uint8)], axis=1)
-    return RawImage(START, "cam", *pixels.shape[:2], encoding, False, padded.shape[1], padded.reshape(-1))
+    return RawImage(START, "cam", *pixels.shape[:2], encoding, padded.shape[1], padded.reshape(-1))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ import numpy as np
 from elite.errors import DataError
 from elite.recordings import (
     CDR,
-    ROS1,
     CompressedImage,
     PointCloud2,
     PointField,
@@ -19,7 +18,7 @@ from elite.recordings import (
     open_recording,
     with_fields,
 )
-from elite.recordings.serialization import decode_record
+from elite.recordings.serialization import ROS1, decode_record
 from tests.fuzz.files import changed, put, remembered
 from tests.support.recordings import (
     START,

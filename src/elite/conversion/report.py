@@ -19,7 +19,7 @@ class ConversionReport:
         folder: of the sequence.
         scans: number of its scans.
         images: number of scans with an image, by camera.
-        poses: topic of the poses; empty = motion is not compensated.
+        poses: topic of the poses and the frame that they are of; empty = motion is not compensated.
         skipped: number of messages and scans that are not part of it, by reason.
         notes: sentences about cameras, poses and damaged parts of the recording.
     """

@@ -1,7 +1,7 @@
 """Settings of a conversion."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -49,7 +49,7 @@ class ConversionSettings:
     stop: float | None = None
     every: int = 1
     image_format: ImageFormat = "jpg"
-    sequence: str | None = field(default=None, compare=False)
+    sequence: str | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.sync <= _MOST_SYNC:

@@ -16,21 +16,18 @@ from elite.recordings.messages import (
     Pose,
     RawImage,
     Record,
-    Transform,
-    TransformTree,
 )
 from elite.recordings.opening import open_recording
 from elite.recordings.point_cloud2 import decode_cloud, require_no_fields, with_fields
 from elite.recordings.qos import is_latched
 from elite.recordings.recording import LAST, Recording
-from elite.recordings.serialization import CDR, ROS1, encode_cloud, ros2_topic, standard_definition, to_ros2
+from elite.recordings.serialization import CDR, encode_cloud, ros2_topic, standard_definition, to_ros2
 from elite.recordings.topics import Message, Span, Topic
 from elite.recordings.writing import Compression, RecordingWriter, write_recording
 
 __all__ = [
     "CDR",
     "LAST",
-    "ROS1",
     "CameraInfo",
     "CompressedImage",
     "Compression",
@@ -44,8 +41,6 @@ __all__ = [
     "RecordingWriter",
     "Span",
     "Topic",
-    "Transform",
-    "TransformTree",
     "decode_cloud",
     "decode_image",
     "encode_cloud",

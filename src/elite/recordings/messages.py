@@ -58,7 +58,6 @@ class RawImage:
     height: int
     width: int
     encoding: str
-    is_bigendian: bool
     step: int
     data: UInt8[np.ndarray, "bytes"]
 

@@ -203,7 +203,7 @@ def _cloud(message: Any) -> PointCloud2:
 def _image(message: Any) -> RawImage:
     return RawImage(
         *(_stamp(message.header), message.header.frame_id, message.height, message.width),
-        *(message.encoding, bool(message.is_bigendian), message.step, message.data),
+        *(message.encoding, message.step, message.data),
     )
 
 
