@@ -26,7 +26,8 @@ from elite.native import describe
 from elite.sensor import load_sensor
 from elite.student import SPVCNN
 from elite.synthetic import DriveConfig
-from elite.synthetic.drive import open_world, scan_frame
+from elite.synthetic.build import open_world
+from elite.synthetic.drive import scan_frame
 
 Raw = Float32[np.ndarray, "n 4"]
 T = TypeVar("T")

@@ -14,7 +14,8 @@ from elite.beams import Beams
 from elite.geometry import in_image, project
 from elite.occlusion import PATCH, beam_patches, is_nearest_in_pixel, visible
 from elite.synthetic import DriveConfig
-from elite.synthetic.drive import open_world, scan_frame
+from elite.synthetic.build import open_world
+from elite.synthetic.drive import scan_frame
 from elite.synthetic.sensors import camera, level_camera
 from elite.types import Camera
 

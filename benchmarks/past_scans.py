@@ -17,8 +17,7 @@ from elite.inference import Segmenter
 from elite.student import SPVCNN
 from elite.student.transfer import with_past_scans
 from elite.synthetic import DriveConfig
-from elite.synthetic.drive import open_world
-from elite.synthetic.lidar import scan as render_scan
+from elite.synthetic.build import open_world
 from elite.types import Scan
 
 COUNTS = (0, 1, 2, 4)
@@ -32,7 +31,7 @@ def rendered(count: int) -> list[tuple[Scan, np.ndarray, float]]:
     for i in range(count):
         time = 5 + INTERVAL * i
         pose = world.ego_pose(time)
-        points, _ = render_scan(world.caster(time), world.paints, pose, world.scanner, np.random.default_rng(i))
+        points, _ = world.scan(world.caster(time), pose, np.random.default_rng(i))
         points = points.astype(np.float32)
         found.append((Scan(np.ascontiguousarray(points[:, :3]), points[:, 3].copy()), pose, time))
     return found

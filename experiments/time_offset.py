@@ -23,10 +23,9 @@ from elite.datasets.check.alignment import depth_edges
 from elite.datasets.check.camera_measures import CameraMeasures, CameraSurvey, motion_at, rates
 from elite.datasets.formats import read_image
 from elite.sensor import load_sensor
+from elite.synthetic.build import open_world
 from elite.synthetic.camera import photograph
 from elite.synthetic.config import DriveConfig
-from elite.synthetic.drive import open_world
-from elite.synthetic.lidar import scan
 from elite.synthetic.sensors import camera
 from elite.taxonomy import load_taxonomy
 from elite.types import Camera
@@ -53,9 +52,7 @@ def rendered(config: DriveConfig, sequence: str, frames: int) -> Iterator[dict[t
     world = open_world(config, sequence)
     for k in range(frames):
         time = 1.0 + k * _EVERY_S
-        points, _ = scan(
-            world.caster(time), world.paints, world.ego_pose(time), world.scanner, np.random.default_rng(k)
-        )
+        points, _ = world.scan(world.caster(time), world.ego_pose(time), np.random.default_rng(k))
         velocity = rates(world.ego_pose(time - 0.05), world.ego_pose(time + 0.05), 0.1)
         views = {}
         for offset in OFFSETS_S:

@@ -33,10 +33,12 @@ pytest.importorskip("embreex")
 
 from elite.synthetic import DriveConfig, render_drive
 from elite.synthetic import drive as rendering
+from elite.synthetic.build import open_world
 from elite.synthetic.classes import raw_id
-from elite.synthetic.drive import open_world, scan_frame, timing
+from elite.synthetic.drive import scan_frame
 from elite.synthetic.scanner import beam_angles
 from elite.synthetic.sensors import camera, level_camera
+from elite.synthetic.timing import timing
 from elite.synthetic.visibility import true_visibility
 
 TINY = DriveConfig(sequences=1, frames=2, beams=16, azimuths=180, image_width=160, image_height=48)

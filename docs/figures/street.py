@@ -17,9 +17,10 @@ from elite.figures import stack_panels
 from elite.geometry import Volume
 from elite.report import bev, class_colors, error_colors
 from elite.synthetic import DriveConfig
+from elite.synthetic.build import open_world
 from elite.synthetic.camera import photograph
-from elite.synthetic.drive import open_world, timing
 from elite.synthetic.sensors import camera
+from elite.synthetic.timing import timing
 
 VOLUME: Volume = ((-24.0, -24.0, -4.0), (24.0, 24.0, 2.0))  # metres, in the view from above
 SPACE = 12  # pixels between views

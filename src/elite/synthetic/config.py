@@ -21,6 +21,7 @@ _RANGES = {
     "frames": (1, 10_000),
     "test_frames": (0, 10_000),
     "seed": (0, 2**31 - 1),
+    "world": (1, 1),
     "beams": (2, 256),
     "azimuths": (16, 8192),
     "image_width": (16, 8192),
@@ -38,6 +39,7 @@ class DriveConfig:
         frames: number of frames per training sequence, and of 08.
         test_frames: number of frames of each test sequence (11 to 21), without labels (0 = no test sequences).
         seed: seed of all random numbers. The same seed gives the same files.
+        world: version of the streets and of the sensors' response.
         beams: number of LiDAR beams. 64 are those of the HDL-64E; other numbers resample its fan.
         azimuths: number of firings of a beam per rotation.
         sensor: LiDAR by the name of a packaged sensor or a YAML file, instead of ``beams`` and ``azimuths``.
@@ -55,6 +57,7 @@ class DriveConfig:
     frames: int = 40
     test_frames: int = 0
     seed: int = 0
+    world: int = 1
     beams: int = _BEAMS
     azimuths: int = _AZIMUTHS
     sensor: str | None = None
@@ -124,8 +127,9 @@ class DriveConfig:
         """Return plain values, as recorded with the drive: of a sensor its description, since its file may change."""
         values = asdict(self) | {"cameras": list(self.cameras)}
         fan = ("sensor", "height") if self.lidar is None else ("beams", "azimuths", "height")
+        first = ("world",) if self.world == 1 else ()  # as recorded when there was no other
         given = {} if self.lidar is None else {"sensor": self.lidar.to_settings()}
-        return {name: value for name, value in values.items() if name not in fan} | given
+        return {name: value for name, value in values.items() if name not in fan + first} | given
 
 
 def differences(config: DriveConfig, recorded: dict[str, Any]) -> list[str]:

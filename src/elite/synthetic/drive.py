@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +21,18 @@ from elite.errors import ConfigError, OutputError
 from elite.files import TEXT_BYTES, make_folder, parse_json, read_file, write_bytes, write_json
 from elite.layout import SPLITS, Layout
 from elite.sensor import write_sensor
-from elite.synthetic.build import build_world, plan_street
+from elite.synthetic.build import ego_poses, open_world
 from elite.synthetic.camera import photograph
 from elite.synthetic.config import DriveConfig, differences
 from elite.synthetic.description import POSES, labels_layout, write_description
-from elite.synthetic.lidar import scan
 from elite.synthetic.mesh import load_trimesh
 from elite.synthetic.raycast import Caster, load_embree
-from elite.synthetic.scanner import scanner
 from elite.synthetic.sensors import calibration, cam0_from_velo, camera
-from elite.synthetic.world import World, ego_pose
+from elite.synthetic.timing import timing
+from elite.synthetic.world import World
 from elite.terminal import progress_bar
 
 RECORD = "synth.json"
-_TICK = 0.1  # seconds: the sensors turn at 10 Hz
-_PATH = 140.0  # smallest length of a drive in metres, which makes the frames of short drives differ
-_LONGEST_STEP = 5.0  # metres between frames at most
 _SMALLEST_PART = 10  # frames per process; each process builds a world
 
 
@@ -49,34 +44,6 @@ class DriveSummary:
     sequences: tuple[str, ...]
     rendered: int
     skipped: int
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Speed of the ego vehicle (m/s) and seconds between the frames of a sequence."""
-
-    speed: float
-    interval: float
-    frames: int
-
-    @property
-    def path_length(self) -> float:
-        return self.speed * self.interval * self.frames
-
-
-def timing(config: DriveConfig, sequence: str) -> Timing:
-    """Return the timing of a sequence. Drives with few frames skip turns of the sensors, to cover the same street."""
-    frames = config.frame_counts()[sequence]
-    speed = float(np.random.default_rng((config.seed, int(sequence), 1)).uniform(4.5, 7.0))
-    turns = int(np.clip(round(_PATH / (frames * speed * _TICK)), 1, _LONGEST_STEP / (speed * _TICK)))
-    return Timing(speed, turns * _TICK, frames)
-
-
-@lru_cache(maxsize=1)
-def open_world(config: DriveConfig, sequence: str) -> World:
-    """Return the world of a sequence; a process caches the last one, because building takes seconds."""
-    plan = timing(config, sequence)
-    return build_world(config.seed, sequence, plan.path_length, plan.speed, scanner(config))
 
 
 def render_drive(
@@ -239,7 +206,7 @@ def scan_frame(
     """Render (points with remission, label words) of a frame."""
     rng = np.random.default_rng((config.seed, int(sequence), 3, index))
     pose = world.ego_pose(index * timing(config, sequence).interval)
-    return scan(caster, world.paints, pose, world.scanner, rng)
+    return world.scan(caster, pose, rng)
 
 
 def _is_complete(layout: Layout, sequence: str, index: int) -> bool:
@@ -259,8 +226,7 @@ def _write_sequence_files(layout: Layout, config: DriveConfig, sequence: str) ->
     lines = [f"{name}: {_numbers(matrix)}" for name, matrix in calibration(config).items()]
     write_bytes(layout.calibration(sequence), "".join(f"{line}\n" for line in lines).encode())
     write_bytes(layout.times(sequence), "".join(f"{t:.6e}\n" for t in times).encode())
-    street = plan_street(config.seed, sequence, plan.path_length)
-    lidar_poses = [ego_pose(street, plan.speed * t, scanner(config).height) for t in times]
+    lidar_poses = ego_poses(config, sequence)
     _write_poses(layout.poses(sequence), relative_poses(lidar_poses))
     if config.is_described:
         origin = np.linalg.inv(lidar_poses[0])

@@ -1,16 +1,16 @@
 """World of one sequence: the street with its objects, the traffic, the light."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
-from jaxtyping import Float, Int32
+from jaxtyping import Float, Float32, Int32, UInt32
 
 from elite.synthetic.mesh import Part, Soup
 from elite.synthetic.raycast import Caster, TriangleScene
 from elite.synthetic.scanner import Scanner
-from elite.synthetic.street import Street
 
-EGO_LANE = -2.2
 _SIGHT = 75.0  # metres; more distant moving objects are omitted
 
 
@@ -38,6 +38,25 @@ class Paints:
     gain: Float[np.ndarray, "p"]
 
 
+class Street(Protocol):
+    """Plan of a street: coordinates s along its centre line and t across it, left positive (m)."""
+
+    start: float
+    stop: float
+
+    def heading(self, s: float) -> Float[np.ndarray, "*n"] | float:
+        """Direction of the centre line, radians from the world's x axis."""
+
+    def locate(self, s: float, t: float) -> Float[np.ndarray, "*n 2"]:
+        """World x, y."""
+
+    def road(self, s: float, t: float) -> float:
+        """World z of the road, as if it were there."""
+
+    def surface(self, s: float, t: float) -> float:
+        """World z of the ground."""
+
+
 @dataclass(frozen=True)
 class Mover:
     """An object that moves along the street: position at time 0, lane t, speed along s (m, m/s).
@@ -62,7 +81,7 @@ class Mover:
 
 
 @dataclass(frozen=True)
-class World:
+class World(ABC):
     """All objects that the sensors of one sequence can measure.
 
     ``speed`` (m/s) and ``scanner``, the LiDAR, are those of the ego vehicle.
@@ -76,9 +95,15 @@ class World:
     speed: float
     scanner: Scanner
 
+    @abstractmethod
     def ego_pose(self, time: float) -> Float[np.ndarray, "4 4"]:
         """T_world_velo at ``time`` seconds."""
-        return ego_pose(self.street, self.speed * time, self.scanner.height)
+
+    @abstractmethod
+    def scan(
+        self, caster: Caster, pose: Float[np.ndarray, "4 4"], rng: np.random.Generator
+    ) -> tuple[Float32[np.ndarray, "n 4"], UInt32[np.ndarray, "n"]]:
+        """Simulate one turn of the LiDAR at ``pose``: (x y z remission in its frame, label words)."""
 
     def caster(self, time: float) -> Caster:
         """Return a ray caster for the world at ``time``."""
@@ -92,12 +117,6 @@ class World:
         return Caster(self.static, TriangleScene(_joined(near))) if near else Caster(self.static)
 
 
-def ego_pose(street: Street, s: float, height: float) -> Float[np.ndarray, "4 4"]:
-    """T_world_velo of the ego vehicle at ``s``, whose LiDAR is at ``height`` (m) above the road."""
-    lane = EGO_LANE + 0.15 * np.sin(0.23 * s)
-    return stand(street, s, lane, 0.0, 2.7, lift=height, on_road=True)
-
-
 def stand(
     street: Street, s: float, t: float, yaw: float, length: float, *, lift: float = 0.0, on_road: bool = False
 ) -> Float[np.ndarray, "4 4"]:
@@ -105,7 +124,7 @@ def stand(
     x, y = street.locate(s, t)
     reach = 0.4 * length
     ahead, aside = reach * np.cos(yaw), reach * np.sin(yaw)
-    height = (lambda a, b: float(street.height(a, b, 0))) if on_road else street.surface
+    height = street.road if on_road else street.surface
     back, front = height(s - ahead, t - aside), height(s + ahead, t + aside)
     slope = np.arctan2(front - back, 2 * reach) if length > 0.8 else 0.0
     turn = float(street.heading(s)) + yaw

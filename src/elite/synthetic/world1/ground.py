@@ -6,7 +6,7 @@ from jaxtyping import Bool, Float
 from elite.synthetic.classes import raw_id
 from elite.synthetic.materials import Material
 from elite.synthetic.mesh import Mesh, Paint, Part, triangles
-from elite.synthetic.street import Ground, Street
+from elite.synthetic.world1.street import Ground, Street
 
 _LOOKS = {
     Ground.ROAD: (Material.LANE, "road", (0.095, 0.095, 0.10)),

@@ -18,6 +18,7 @@ RAIL_EDGE = 13.2
 LOT_EDGE = 21.0
 FAR_EDGE = 75.0
 ISLAND_HALF_WIDTH = 0.8
+EGO_LANE = -2.2
 CROSSING = 12.0  # length of the block that a side street takes
 _STEP = 0.6  # length of a ground cell along the street
 
@@ -122,6 +123,10 @@ class Street:
             np.equal(kind, Ground.TERRAIN), 0.12 * smooth(a, b, 5.0) * np.clip(np.abs(t) / 30, 0.3, 2), 0
         )
         return base + _LIFT[kind] + bumps + rolling + self._rail_profile(t, kind)
+
+    def road(self, s: float, t: float) -> float:
+        """World z of the road at (s, t), as if it were there."""
+        return float(self.height(s, t, Ground.ROAD))
 
     def surface(self, s: float, t: float) -> float:
         """World z of the ground at (s, t), with its actual kind."""

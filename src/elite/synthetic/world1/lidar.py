@@ -3,10 +3,11 @@
 import numpy as np
 from jaxtyping import Float, Float32, UInt32
 
-from elite.synthetic.materials import is_pane, remission
+from elite.synthetic.materials import is_pane
 from elite.synthetic.raycast import Caster, Hits
 from elite.synthetic.scanner import Scanner, beam_rays
 from elite.synthetic.world import Paints
+from elite.synthetic.world1.remission import remission
 
 _NEAREST = 1.8
 _RANGE_NOISE = 0.018

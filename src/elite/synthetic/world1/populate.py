@@ -7,7 +7,8 @@ import numpy as np
 from elite.synthetic import people, scenery, vehicles
 from elite.synthetic.classes import raw_id
 from elite.synthetic.mesh import Part, moved_parts, relabelled
-from elite.synthetic.street import (
+from elite.synthetic.world import stand
+from elite.synthetic.world1.street import (
     BAY_EDGE,
     CROSSING,
     LOT_EDGE,
@@ -19,7 +20,6 @@ from elite.synthetic.street import (
     Street,
     Verge,
 )
-from elite.synthetic.world import stand
 
 Maker = Callable[[np.random.Generator], list[Part]]
 

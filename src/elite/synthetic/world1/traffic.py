@@ -3,9 +3,9 @@
 import numpy as np
 
 from elite.synthetic.mesh import Part, soup
-from elite.synthetic.populate import LENGTHS, Populator
-from elite.synthetic.street import BAY_EDGE, SIDEWALK_EDGE, Street
-from elite.synthetic.world import EGO_LANE, Mover
+from elite.synthetic.world import Mover
+from elite.synthetic.world1.populate import LENGTHS, Populator
+from elite.synthetic.world1.street import BAY_EDGE, EGO_LANE, SIDEWALK_EDGE, Street
 
 # Vehicles that move with the ego vehicle. Order and gaps are drawn for each street: the position must not reveal
 # the class. Large vehicles keep their distance, or they would occlude everything.
