@@ -10,9 +10,10 @@ from elite.synthetic.config import DriveConfig
 from elite.synthetic.timing import timing
 from elite.synthetic.world import World
 from elite.synthetic.world1 import build as world1_build
+from elite.synthetic.world2 import build as world2_build
 
 # Each has the functions of the same names as below.
-_WORLDS: dict[int, ModuleType] = {1: world1_build}
+_WORLDS: dict[int, ModuleType] = {1: world1_build, 2: world2_build}
 
 
 @lru_cache(maxsize=1)

@@ -21,7 +21,7 @@ _RANGES = {
     "frames": (1, 10_000),
     "test_frames": (0, 10_000),
     "seed": (0, 2**31 - 1),
-    "world": (1, 1),
+    "world": (1, 2),
     "beams": (2, 256),
     "azimuths": (16, 8192),
     "image_width": (16, 8192),
@@ -39,7 +39,7 @@ class DriveConfig:
         frames: number of frames per training sequence, and of 08.
         test_frames: number of frames of each test sequence (11 to 21), without labels (0 = no test sequences).
         seed: seed of all random numbers. The same seed gives the same files.
-        world: version of the streets and of the sensors' response.
+        world: version of the streets and of the sensors' response: 1, or 2, which is nearer to real scans.
         beams: number of LiDAR beams. 64 are those of the HDL-64E; other numbers resample its fan.
         azimuths: number of firings of a beam per rotation.
         sensor: LiDAR by the name of a packaged sensor or a YAML file, instead of ``beams`` and ``azimuths``.

@@ -4,11 +4,12 @@ import numpy as np
 from jaxtyping import Float, Float32, UInt32
 
 from elite.synthetic.config import DriveConfig
+from elite.synthetic.light import daylight
 from elite.synthetic.mesh import soup
 from elite.synthetic.raycast import Caster, TriangleScene
 from elite.synthetic.scanner import scanner
 from elite.synthetic.timing import timing
-from elite.synthetic.world import Light, World, collect_paints, stand
+from elite.synthetic.world import World, collect_paints, stand
 from elite.synthetic.world1.ground import ground_parts
 from elite.synthetic.world1.lidar import scan
 from elite.synthetic.world1.populate import Populator
@@ -44,7 +45,7 @@ def build_world(config: DriveConfig, sequence: str) -> World1:
         static=TriangleScene(soup(standing, 0)),
         movers=tuple(traffic.movers),
         paints=collect_paints(standing + traffic.parts),
-        light=_light(rng, float(street.heading(plan.path_length / 2))),
+        light=daylight(rng, float(street.heading(plan.path_length / 2))),
         speed=plan.speed,
         scanner=scanner(config),
     )
@@ -66,20 +67,3 @@ def _ego_pose(street: Street, s: float, height: float) -> Float[np.ndarray, "4 4
     """T_world_velo of the ego vehicle at ``s``, whose LiDAR is at ``height`` (m) above the road."""
     lane = EGO_LANE + 0.15 * np.sin(0.23 * s)
     return stand(street, s, lane, 0.0, 2.7, lift=height, on_road=True)
-
-
-def _light(rng: np.random.Generator, driving: float) -> Light:
-    """Random sun, mostly to the side of or behind the camera, and a matching sky."""
-    up = np.deg2rad(rng.uniform(24, 55))
-    turn = driving + rng.choice([-1, 1]) * np.deg2rad(rng.uniform(50, 150))
-    warmth = np.clip(1.3 - up, 0.2, 1.0)
-    sun_color = np.array([3.4, 3.2 - 0.4 * warmth, 2.9 - 1.0 * warmth]) * rng.uniform(0.9, 1.1)
-    return Light(
-        sun=np.array([np.cos(up) * np.cos(turn), np.cos(up) * np.sin(turn), np.sin(up)]),
-        sun_color=sun_color,
-        zenith=np.array([0.11, 0.27, 0.72]) * rng.uniform(0.85, 1.15),
-        horizon=np.array([0.60 + 0.14 * warmth, 0.73, 0.92 - 0.16 * warmth]),
-        clouds=float(rng.uniform(-0.4, 0.9)),
-        haze=float(rng.uniform(350, 900)),
-        sky_offset=rng.uniform(0, 1000, 2),
-    )
