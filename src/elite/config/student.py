@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from elite.config._checks import require, require_at_least, rises
+from elite.config._checks import require, require_at_least, require_positive, rises
 
 _MAX_CHANNELS = 2**16
 _MAX_CLASSES = 2**8  # labels have eight bits
@@ -21,6 +21,9 @@ class StudentConfig:
         cells: number of cells of the stride-1 grid along x, y and z.
         classes: number of classes, including the ignored class 0.
         past_scans: number of past scans whose points are further input, with their age; that of ``data.past_scans``.
+        remission_gain: factor on the remission (0 to 1) of the input. Beside coordinates of tens of metres, remission
+            has little weight in the first hundreds of steps; with a gain such as 20 it is learned from the start.
+            Student files contain its product with the weights: the network stays the same.
     """
 
     channels: int = 64
@@ -29,6 +32,7 @@ class StudentConfig:
     cells: tuple[int, int, int] = (1000, 1000, 60)
     classes: int = 20
     past_scans: int = 0
+    remission_gain: float = 1.0
 
     def __post_init__(self) -> None:
         is_even = 2 <= self.channels <= _MAX_CHANNELS and self.channels % 2 == 0
@@ -41,6 +45,7 @@ class StudentConfig:
         is_valid = 1 <= min(self.cells) <= max(self.cells) <= MAX_CELLS
         require(is_valid, "student.cells", f"1 to {MAX_CELLS} along each axis", self.cells)
         require_at_least(0, self, "student.", "past_scans")
+        require_positive(self, "student.", "remission_gain")
         self._check_volume()
 
     def _check_volume(self) -> None:

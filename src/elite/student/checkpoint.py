@@ -19,6 +19,7 @@ from elite.files import open_regular, parse_json, write_bytes
 from elite.remission import Quantiles, quantiles_from
 from elite.sensor import SensorSpec, sensor_from
 from elite.student.spvcnn import SPVCNN
+from elite.student.transfer import with_remission_gain
 from elite.taxonomy import Taxonomy, taxonomy_from
 from elite.version import __version__
 from elite.weights.safetensors_file import open_safetensors
@@ -31,12 +32,16 @@ AVERAGE = "average.module."  # prefix of the student's moving average in a train
 def save_student(student: SPVCNN, path: Path) -> None:
     """Write weights and configuration to a student file, atomically; the same student gives the same bytes.
 
+    The weights of the file contain ``remission_gain``, so that students with and without one have equal files.
+
     Raises:
         OutputError: the file cannot be written.
     """
+    student = with_remission_gain(student, 1.0)
     tensors = {name: value.detach().cpu().contiguous() for name, value in student.state_dict().items()}
     # One entry, because safetensors writes several in any order.
     settings = plain(student.config)
+    del settings["remission_gain"]
     if not student.config.past_scans:
         del settings["past_scans"]  # versions without past scans read the file too
     about = {"config": settings, **domain_entries(student), "version": __version__}

@@ -31,6 +31,7 @@ from elite.student.folding import FoldedLinear, Scaling
 from elite.student.native_layers import relu_of_stage_sums
 from elite.student.point_mlp import point_features
 from elite.student.spvcnn import SPVCNN
+from elite.student.transfer import with_remission_gain
 
 Precision = Literal["fp32", "bf16"]
 
@@ -48,6 +49,7 @@ class Engine:
     def __init__(self, student: SPVCNN, precision: Precision = "fp32") -> None:
         if precision == "bf16":
             _require_bf16(student.config.channels)
+        student = with_remission_gain(student, 1.0)
         self.config, self.grid = student.config, student.grid
         self.dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         with torch.no_grad():

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from elite.sparse import Grid, Level
 
 POINT_FEATURES = 10
+REMISSION = 3  # its place among the features
 
 
 class PointMLP(nn.Module):

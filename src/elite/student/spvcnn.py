@@ -38,12 +38,13 @@ class SPVCNN(nn.Module):
         cells: tuple[int, int, int] = (1000, 1000, 60),
         classes: int = 20,
         past_scans: int = 0,
+        remission_gain: float = 1.0,
         taxonomy: Taxonomy | None = None,
         sensor: SensorSpec | None = None,
         remission: Quantiles | None = None,
     ) -> None:
         super().__init__()
-        self.config = StudentConfig(channels, strides, volume, cells, classes, past_scans)
+        self.config = StudentConfig(channels, strides, volume, cells, classes, past_scans, remission_gain)
         self.taxonomy, self.sensor = taxonomy or default_taxonomy(classes), sensor or load_sensor("hdl-64e")
         self.remission = remission
         if len(self.taxonomy) != classes:
@@ -80,11 +81,12 @@ class SPVCNN(nn.Module):
 
         Args:
             points: metres, in the sensor frame of their scan (x forward, y left, z up).
-            remission: 0 to 1.
+            remission: 0 to 1; multiplied by ``config.remission_gain``.
             batch_index: the scan of each point, 0, 1, ...
             age: seconds before the scan, for a student with past scans.
         """
         assert (age is not None) == (self.config.past_scans > 0), "points have an age if there are past scans"
+        remission = remission * self.config.remission_gain
         geometry = build_geometry(points, batch_index, self.grid, self.config.strides, self.backend)
         if not native_training.supports(self, points, geometry):
             return self._from_voxels(self.point_mlp(points, remission, self.grid, geometry.levels[0], age), geometry)

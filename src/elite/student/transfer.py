@@ -1,9 +1,12 @@
-"""Transfer of a trained student to other classes, or to past scans."""
+"""Transfer of a trained student to other classes, to past scans, or to another gain of the remission."""
 
+from copy import deepcopy
 from dataclasses import replace
 
+import torch
 from torch import nn
 
+from elite.student.point_mlp import REMISSION
 from elite.student.spvcnn import SPVCNN
 from elite.taxonomy import IGNORE, Taxonomy
 
@@ -52,4 +55,15 @@ def with_past_scans(student: SPVCNN, count: int) -> SPVCNN:
     if not student.config.past_scans:
         weights[_INPUT_WEIGHT] = nn.functional.pad(weights[_INPUT_WEIGHT], (0, 1))
     result.load_state_dict(weights)
+    return result
+
+
+def with_remission_gain(student: SPVCNN, gain: float) -> SPVCNN:
+    """Return the same network with another ``remission_gain``: the weights of the remission are scaled instead."""
+    if student.config.remission_gain == gain:
+        return student
+    result = deepcopy(student)
+    result.config = replace(student.config, remission_gain=gain)
+    with torch.no_grad():
+        result.point_mlp.hidden.weight[:, REMISSION] *= student.config.remission_gain / gain
     return result

@@ -12,7 +12,7 @@ from elite.losses import class_weights
 from elite.processes import is_first
 from elite.sensor import SensorSpec
 from elite.student import SPVCNN, load_student
-from elite.student.transfer import OUTPUT_LAYER, new_classes, transfer_to, with_past_scans
+from elite.student.transfer import OUTPUT_LAYER, new_classes, transfer_to, with_past_scans, with_remission_gain
 from elite.taxonomy import Taxonomy, require_equal_taxonomies
 from elite.terminal import say
 from elite.training.distillation import Distillation
@@ -100,6 +100,7 @@ def initial_student(config: TrainConfig, taxonomy: Taxonomy, sensor: SensorSpec)
         if is_first():
             say(f"{name}: {_describe_past(student.config.past_scans, config.student.past_scans)}")
         student = with_past_scans(student, config.student.past_scans)
+    student = with_remission_gain(student, config.student.remission_gain)
     if student.config != config.student:
         raise ConfigError(
             f"{name}: expected a student of {config.student}, found {student.config}. Set the student.* keys to those "
