@@ -10,7 +10,7 @@ ROOT = Path(elite.__file__).parent
 LAYERS = (
     ("version", "types", "lenses", "beams", "config", "errors", "paths", "formatting"),
     ("files", "label_mapping", "segmentation_result"),
-    ("descriptions",),
+    ("descriptions", "packaged_students"),
     ("taxonomy", "sensor", "point_files"),
     ("label_records",),
     (

@@ -27,7 +27,7 @@ logger = logging.getLogger("elite")
 
 
 def load(path: str | Path, device: str = "auto", **options: Any) -> Segmenter:
-    """Load a student; arguments and errors as ``Segmenter.load``."""
+    """Load a student by its path, or a packaged one by its name; arguments and errors as ``Segmenter.load``."""
     return Segmenter.load(path, device, **options)
 
 

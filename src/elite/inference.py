@@ -111,14 +111,16 @@ class Segmenter:
         report: Callable[[str], None] = warn,
         strict: bool = False,
     ) -> "Segmenter":
-        """Load a training checkpoint, an imported or an exported student; arguments as in the class.
+        """Load a training checkpoint, an imported or exported student, or a packaged one by its name.
+
+        Arguments as in the class.
 
         Raises:
             CheckpointError: another kind of file, or a damaged one.
             ConfigError: a ``device`` that is not available, and as the class.
         """
         return cls(
-            load_student(Path(path)),
+            load_student(path),
             pick_device(device),
             backend=backend,
             precision=precision,

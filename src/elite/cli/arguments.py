@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from elite.cli.parser import Flag, Parser, check_data, check_model, check_scans, metres
 from elite.errors import ConfigError
+from elite.packaged_students import student_path
 from elite.paths import expanded
 
 if TYPE_CHECKING:
@@ -19,8 +20,10 @@ _COMPUTATION = "Computation"
 
 def add_model(parser: Parser, *, optional: bool = False) -> None:
     """Add the positional argument MODEL."""
-    text = "Student: run checkpoint (.ckpt), imported or exported student (.safetensors)."
-    parser.add("model", type=expanded, check=check_model, metavar="MODEL", nargs="?" if optional else None, help=text)
+    text = "Student: run checkpoint (.ckpt), imported or exported student (.safetensors), or name of a packaged one."
+    parser.add(
+        "model", type=student_path, check=check_model, metavar="MODEL", nargs="?" if optional else None, help=text
+    )
 
 
 def add_data(parser: Parser, *, optional: bool = False) -> None:

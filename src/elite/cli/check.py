@@ -19,6 +19,7 @@ from elite.cli.parser import Command, Parser, check_model, count
 from elite.files import make_folder
 from elite.formatting import sequence_list
 from elite.layout import parse_names
+from elite.packaged_students import student_path
 from elite.paths import expanded
 from elite.terminal import progress, say
 
@@ -91,7 +92,7 @@ def _check_arguments(parser: Parser) -> None:
     add_format(parser)
     add_cameras(parser, None, " (default: image_2 of SemanticKITTI, all six of nuScenes)")
     text = "Student whose training scans the data is compared with."
-    parser.add("--model", type=expanded, check=check_model, metavar="MODEL", help=text)
+    parser.add("--model", type=student_path, check=check_model, metavar="MODEL", help=text)
     text = "Number of evenly spaced frames whose files are read (default: all)."
     parser.add("--sample", type=count, metavar="N", help=text)
     add_strict(parser)

@@ -35,6 +35,7 @@ from elite.errors import ConfigError, DataError, EliteError, OutputError, requir
 from elite.files import make_folder
 from elite.formatting import sequence_list
 from elite.layout import Layout
+from elite.packaged_students import student_path
 from elite.paths import expanded, require_existing
 from elite.terminal import notice, progress, say
 
@@ -62,9 +63,10 @@ def train(args: Namespace) -> int:
     Settings come from --config files and from options. Options override files.
     """
     config = configuration(args, TrainConfig)
-    for path in (config.data.root, config.init):
-        if path is not None:
-            require_existing(path, "a file or folder")
+    if config.data.root is not None:
+        require_existing(config.data.root, "a file or folder")
+    if config.init is not None:
+        check_model(student_path(config.init))
     require_extra("lightning", "train")
     from elite.training import train as run
 
@@ -271,7 +273,7 @@ def export_student(args: Namespace) -> int:
 
     from elite.student import load_student, save_student
 
-    save_student(load_student(args.model), out)
+    save_student(load_student(args.model), out, half=args.half)
     say(f"student written to {out}")
     return 0
 
@@ -294,17 +296,22 @@ def import_checkpoint(args: Namespace) -> int:
     return 0
 
 
-def _conversion_arguments(parser: Parser, text: str) -> None:
-    parser.add("model", type=expanded, check=check_model, metavar="CHECKPOINT", help=text)
+def _add_student_output(parser: Parser) -> None:
     add_output(parser, "Student file to write (.safetensors).", "STUDENT")
 
 
 def _export_arguments(parser: Parser) -> None:
-    _conversion_arguments(parser, "Checkpoint of a training run (.ckpt).")
+    text = "Checkpoint of a training run (.ckpt), or another student."
+    parser.add("model", type=student_path, check=check_model, metavar="CHECKPOINT", help=text)
+    _add_student_output(parser)
+    text = "Store the weights in float16: half the bytes; labels may differ at few points."
+    parser.add("--half", action=Flag, help=text)
 
 
 def _import_arguments(parser: Parser) -> None:
-    _conversion_arguments(parser, "Published checkpoint (.ckpt).")
+    text = "Published checkpoint (.ckpt)."
+    parser.add("model", type=expanded, check=check_model, metavar="CHECKPOINT", help=text)
+    _add_student_output(parser)
     text = "Weight layout: KRSC, RSKC (spconv 2.0 and 2.1) or RSCK (spconv 1.x) (default: detected)."
     parser.add("--taxonomy", metavar="NAME|YAML", help="Classes of the logits (default: by their number).")
     parser.add("--weight-layout", choices=("KRSC", "RSKC", "RSCK"), help=text)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from elite.errors import ConfigError, DataError
+from elite.packaged_students import expected_student
 from elite.paths import require_existing
 
 ARGUMENTS, OPTIONS = "Arguments", "Options"
@@ -202,7 +203,7 @@ def check_model(path: Path) -> None:
     Raises:
         DataError: the file does not exist.
     """
-    require_existing(path, "a checkpoint (.ckpt) or a student (.safetensors)")
+    require_existing(path, expected_student())
     if path.is_dir():
         raise DataError(f"{path}: expected a checkpoint, found a folder. Give a file in it.")
 

@@ -8,6 +8,7 @@ from elite.cli.outputs import save_json
 from elite.cli.parser import Command, Parser, check_data, count
 from elite.errors import ConfigError
 from elite.layout import parse_names
+from elite.packaged_students import packaged_students, student_path, summary_of_card
 from elite.paths import expanded, require_existing
 from elite.terminal import say
 
@@ -43,7 +44,7 @@ def _report_arguments(parser: Parser) -> None:
     parser.add("--data", type=expanded, check=check_data, metavar="DATA", help=text)
     text = "Predictions that the evaluation has scored."
     parser.add("--predictions", type=expanded, metavar="FOLDER", help=text)
-    parser.add("--model", type=expanded, metavar="MODEL", help="Student that the evaluation has scored.")
+    parser.add("--model", type=student_path, metavar="MODEL", help="Student that the evaluation has scored.")
     add_format(parser, "those of the student, otherwise of the evaluation")
     text = " (default: those of the teacher, otherwise image_2 of SemanticKITTI, all six of nuScenes)"
     add_cameras(parser, None, text)
@@ -56,11 +57,13 @@ REPORT = Command(report, _report_arguments, "RUN [options]", "elite report runs/
 
 
 def env(args: Namespace) -> int:
-    """Print versions, code state, backends and hardware, for bug reports and result tables."""
+    """Print versions, code state, backends, hardware and packaged students, for bug reports and result tables."""
     from elite.environment import describe
 
     for name, value in describe().items():
         say(f"{name:12s} {value}")
+    for name in packaged_students():
+        say(f"{'student':12s} {name}: {summary_of_card(name)}")
     save_json(args, {})
     return 0
 

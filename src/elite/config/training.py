@@ -185,7 +185,7 @@ class TrainConfig:
             becomes torch, and some foundation models contain such operations.
         strict: doubtful inputs (remission, height, axes, points without a return) are errors instead of warnings.
         seed: seed of weights, order and augmentation.
-        init: checkpoint or student file with the initial weights of the student.
+        init: checkpoint or student file with the initial weights of the student, or the name of a packaged student.
         init_classes: classes of that file: equal = those of the data; match = any. With match, output rows of classes
             with equal names are kept, and the others are initialised by the seed.
         freeze: parts of the student that are not trained, such as point_mlp, stages.0 or classifier, or none. Their

@@ -16,6 +16,7 @@ from torch import Tensor
 from elite.config import StudentConfig, from_plain, plain
 from elite.errors import CheckpointError, ConfigError
 from elite.files import open_regular, parse_json, write_bytes
+from elite.packaged_students import expected_student, student_path
 from elite.remission import Quantiles, quantiles_from
 from elite.sensor import SensorSpec, sensor_from
 from elite.student.spvcnn import SPVCNN
@@ -26,19 +27,28 @@ from elite.weights.safetensors_file import open_safetensors
 from elite.weights.torch_file import check_numbers, is_state_dict, open_torch, unreadable
 
 FORMAT = "elite-student-1"
+_HALF_ERROR = 2.0**-11  # largest relative error of rounding to float16, which subnormal numbers exceed
 AVERAGE = "average.module."  # prefix of the student's moving average in a training checkpoint, if it has one
 
 
-def save_student(student: SPVCNN, path: Path) -> None:
+def save_student(student: SPVCNN, path: Path, *, half: bool = False) -> None:
     """Write weights and configuration to a student file, atomically; the same student gives the same bytes.
 
     The weights of the file contain ``remission_gain``, so that students with and without one have equal files.
 
+    Args:
+        student: the student.
+        path: the file.
+        half: store matrices and kernels in float16. Vectors, such as statistics of batch norms, stay float32.
+
     Raises:
         OutputError: the file cannot be written.
+        CheckpointError: a weight that float16 does not represent.
     """
     student = with_remission_gain(student, 1.0)
     tensors = {name: value.detach().cpu().contiguous() for name, value in student.state_dict().items()}
+    if half:
+        tensors = {name: _halved(value, name, path) if value.ndim > 1 else value for name, value in tensors.items()}
     # One entry, because safetensors writes several in any order.
     settings = plain(student.config)
     del settings["remission_gain"]
@@ -49,12 +59,31 @@ def save_student(student: SPVCNN, path: Path) -> None:
     write_bytes(path, save(tensors, metadata))
 
 
-def load_student(path: Path) -> SPVCNN:
+def _halved(weight: Tensor, name: str, path: Path) -> Tensor:
+    """Round a weight to float16.
+
+    Raises:
+        CheckpointError: the rounding is not as small as that of usual numbers, because some are too large or too small.
+    """
+    rounded = weight.half()
+    if not (rounded.float() - weight).norm() <= _HALF_ERROR * weight.norm():
+        largest = weight.abs().max()
+        raise CheckpointError(
+            f"{path}: expected weights that float16 represents, found others in '{name}' (up to {largest:.3g}). Export "
+            "without --half."
+        )
+    return rounded
+
+
+def load_student(path: str | Path) -> SPVCNN:
     """Load a student file or a training checkpoint (the student's moving average, if it has one), in eval mode.
+
+    ``path`` may also be the name of a packaged student.
 
     Raises:
         CheckpointError: unreadable, another kind of file, or weights that do not fit their configuration.
     """
+    path = student_path(path)
     return (_load_safetensors if _is_safetensors(path) else _load_training_checkpoint)(path)
 
 
@@ -62,6 +91,10 @@ def _is_safetensors(path: Path) -> bool:
     try:
         with open_regular(path, None) as file:
             start = file.read(9)
+    except FileNotFoundError as error:
+        raise CheckpointError(
+            f"{path}: expected {expected_student()}, found no such file or folder. Check the path."
+        ) from error
     except OSError as error:
         raise unreadable(path, error) from error
     if start[8:] == b"{":  # after the length of its header

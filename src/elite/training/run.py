@@ -22,6 +22,7 @@ from elite.data.unused_data import unused_data
 from elite.datasets import resolved_cameras, taxonomy_of
 from elite.errors import ConfigError, StoppedError, TrainingError
 from elite.files import make_folder
+from elite.packaged_students import is_packaged_student
 from elite.paths import absolute, absolute_if_file
 from elite.processes import is_first
 from elite.sensor import packaged_sensors
@@ -258,7 +259,7 @@ def _with_absolute_paths(config: TrainConfig) -> TrainConfig:
     return replace(
         config,
         data=replace(data, root=absolute(data.root), derived=absolute(data.derived), taxonomy=taxonomy, sensor=sensor),
-        init=absolute(config.init),
+        init=config.init if config.init is not None and is_packaged_student(config.init) else absolute(config.init),
         teacher=replace(
             teacher,
             weights=absolute_if_file(teacher.weights, ("none", "random")),
