@@ -208,7 +208,7 @@ def extrusion(profile: Float[np.ndarray, "k 2"], half_width: Float[np.ndarray, "
     return triangles(np.concatenate([skin[:, ::-1], sides]))
 
 
-def leaves(centers: Float[np.ndarray, "n 3"], size: float, rng: np.random.Generator) -> Mesh:
+def leaves(centers: Float[np.ndarray, "n 3"], size: float | Float[np.ndarray, "n 1"], rng: np.random.Generator) -> Mesh:
     """A loose triangle at every centre, randomly turned; texture u is a random number of the leaf."""
     n = len(centers)
     first = _unit(rng.normal(size=(n, 3)))
