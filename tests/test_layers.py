@@ -10,7 +10,7 @@ ROOT = Path(elite.__file__).parent
 LAYERS = (
     ("version", "types", "lenses", "beams", "config", "errors", "paths", "formatting"),
     ("files", "label_mapping", "segmentation_result"),
-    ("descriptions", "packaged_students"),
+    ("descriptions", "packaged_students", "sensor_rendering"),
     ("taxonomy", "sensor", "point_files"),
     ("label_records",),
     (

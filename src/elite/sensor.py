@@ -15,13 +15,13 @@ from elite.config import from_plain, plain
 from elite.descriptions import packaged_names, read_description
 from elite.errors import ConfigError
 from elite.files import write_bytes
+from elite.sensor_rendering import Corner, SensorRendering
 
 _PACKAGED = Path(__file__).parent / "sensors"
 _AXIS = re.compile(r"([+-]?)([xyz])")
 _REQUIRED = ("x", "y", "z")
 RING_FIELDS = ("ring", "channel")
 INTENSITY_FIELDS = ("remission", "intensity", "reflectivity", "i")
-Corner = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ class SensorSpec:
             NaN or infinite numbers, are beams without a return, and have no answer.
         ego_box: low and high corner of the vehicle itself (m, x forward, y left, z up), whose points have no answer
             either; None = there is none.
+        rendering: how it measures, for rendered scans; None = not known. Sensors that differ in it are equal.
 
     Raises:
         ConfigError: impossible values.
@@ -63,6 +64,7 @@ class SensorSpec:
     intensity_field: str | None = None
     no_return: Literal["keep", "drop"] = "keep"
     ego_box: tuple[Corner, Corner] | None = None
+    rendering: SensorRendering | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if not self.name.strip() or not self.name.isprintable():
@@ -78,6 +80,8 @@ class SensorSpec:
         rises = all(a < b for a, b in zip(self.elevations, self.elevations[1:], strict=False))
         within = all(-90 < angle < 90 for angle in self.elevations)
         self._require(rises and within, "ascending elevations in (-90, 90) degrees", self.elevations)
+        beams = len(self.rendering.elevations) if self.rendering else 0
+        self._require(beams in (0, len(self.elevations)), "as many rendering.elevations as elevations", beams)
         step = self.azimuth_step
         self._require(step is None or 0 < step < 90, "an azimuth_step in (0, 90) degrees", step)
         self._require(self.height is None or 0 <= self.height < 100, "a height in [0, 100) m", self.height)
@@ -175,12 +179,12 @@ class SensorSpec:
 
     def to_settings(self) -> dict[str, Any]:
         """Plain values without default ones, which ``sensor_from`` completes."""
-        default = SensorSpec(self.name).to_dict()
-        return {key: value for key, value in self.to_dict().items() if key == "name" or value != default[key]}
+        default = plain(SensorSpec(self.name))
+        return {key: value for key, value in plain(self).items() if key == "name" or value != default[key]}
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for files and checkpoints; see ``sensor_from``."""
-        return plain(self)
+        """Plain values for results and checkpoints; see ``sensor_from``. Trained students depend on no rendering."""
+        return {key: value for key, value in plain(self).items() if key != "rendering"}
 
 
 @dataclass(frozen=True)
@@ -204,6 +208,7 @@ class SensorSettings:
         preset: name of a packaged sensor.
         intensity: field and largest value of the remission; the same as ``intensity_field`` and ``remission_max``.
         axes: as in ``SensorSpec``, or the directions of x, y and z, such as ``right-forward-up``.
+        rendering: how the sensor measures, for rendered scans: values that differ from those of the preset.
     """
 
     preset: str | None = None
@@ -220,6 +225,7 @@ class SensorSettings:
     missing_returns: bool | None = None
     no_return: Literal["keep", "drop"] | None = None
     ego_box: tuple[Corner, Corner] | None = None
+    rendering: dict[str, Any] | None = None
 
     def spec(self, name: str = "") -> SensorSpec:
         """Return the sensor; ``name`` is that of one without a name and a preset.
@@ -240,6 +246,8 @@ class SensorSettings:
             given |= {key: value for key, value in intensity.items() if value is not None}
         if isinstance(self.axes, str):
             given["axes"] = _axes_of(self.axes)
+        if self.rendering is not None:
+            given["rendering"] = (base.get("rendering") or SensorRendering()).changed(self.rendering)
         return SensorSpec(**base | given)
 
 

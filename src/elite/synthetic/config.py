@@ -7,6 +7,7 @@ from typing import Any
 from elite.errors import ConfigError
 from elite.layout import CAMERAS, SPLITS
 from elite.sensor import SensorSpec, load_sensor
+from elite.sensor_rendering import SensorRendering
 
 CAMERA_NAMES = ("image_2", "image_3", "front", "left", "right", "back")
 HEIGHT, RANGE = 1.73, 80.0  # metres: of the default LiDAR, and of a sensor that states none
@@ -109,6 +110,7 @@ class DriveConfig:
             azimuth_step=given.azimuth_step,
             height=(given.height or HEIGHT) if self.height is None else self.height,
             range=given.range or RANGE,
+            rendering=None if self.world == 1 else given.rendering or SensorRendering(),
         )
 
     @property

@@ -1,11 +1,12 @@
 """LiDAR of a drive: its beams, firings, range and mounting height."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float
 
+from elite.sensor_rendering import SensorRendering
 from elite.synthetic.config import HEIGHT, RANGE, DriveConfig
 
 
@@ -18,12 +19,16 @@ class Scanner:
         azimuths: number of firings of a beam per turn.
         range: largest measured distance (m).
         height: above the road (m).
+        rendering: how it measures. World 1 has its own way.
+        seed: of the deviations of this unit and its mounting.
     """
 
     elevations: tuple[float, ...]
     azimuths: int
     range: float
     height: float
+    rendering: SensorRendering = field(default_factory=SensorRendering)
+    seed: tuple[int, ...] = ()
 
 
 @lru_cache(maxsize=4)
@@ -48,10 +53,13 @@ def beam_angles(beams: int) -> Float[np.ndarray, "beams"]:
     return np.deg2rad(np.interp(np.linspace(0, 63, beams), np.arange(64), hdl64))
 
 
-def beam_rays(scanner: Scanner, rng: np.random.Generator) -> Float[np.ndarray, "n 3"]:
-    """Unit directions of one turn: ring after ring from the top, each from straight ahead anticlockwise."""
+def beam_rays(scanner: Scanner, rng: np.random.Generator, *, scatter: float = 0.0002) -> Float[np.ndarray, "n 3"]:
+    """Unit directions of one turn: ring after ring from the top, each from straight ahead anticlockwise.
+
+    ``scatter`` is the deviation of their elevations (radians).
+    """
     beams, azimuths = len(scanner.elevations), scanner.azimuths
-    elevation = np.array(scanner.elevations)[:, None] + rng.normal(0, 0.0002, (beams, azimuths))
+    elevation = np.array(scanner.elevations)[:, None] + rng.normal(0, scatter, (beams, azimuths))
     start = rng.uniform(0, 1, (beams, 1))
     azimuth = (np.arange(azimuths) + start + rng.normal(0, 0.04, (beams, azimuths)).clip(-0.4, 0.4)) / azimuths
     azimuth = np.sort(azimuth % 1.0, axis=1) * 2 * np.pi

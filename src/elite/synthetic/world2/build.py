@@ -7,14 +7,15 @@ from elite.synthetic.config import DriveConfig
 from elite.synthetic.light import daylight
 from elite.synthetic.mesh import soup
 from elite.synthetic.raycast import Caster, TriangleScene
-from elite.synthetic.scanner import scanner
+from elite.synthetic.scanner import Scanner
 from elite.synthetic.timing import timing
 from elite.synthetic.world import World, collect_paints, stand
 from elite.synthetic.world1.ground import ground_parts
-from elite.synthetic.world1.lidar import scan
 from elite.synthetic.world1.populate import Populator
 from elite.synthetic.world1.street import EGO_LANE, Street
 from elite.synthetic.world1.traffic import Traffic
+from elite.synthetic.world2.lidar import scan
+from elite.synthetic.world2.mounting import mounted_scanner, sway
 
 _MARGIN = 95.0  # metres of street before and after the drive, for any sensor: equal seeds give equal streets
 
@@ -23,12 +24,12 @@ class World2(World):
     """World of a street with varied ground, whose LiDAR moves as that of a real vehicle does."""
 
     def ego_pose(self, time: float) -> Float[np.ndarray, "4 4"]:
-        return _ego_pose(self.street, self.speed * time, self.scanner.height)
+        return _ego_pose(self.street, self.scanner, self.speed, time)
 
     def scan(
         self, caster: Caster, pose: Float[np.ndarray, "4 4"], rng: np.random.Generator
     ) -> tuple[Float32[np.ndarray, "n 4"], UInt32[np.ndarray, "n"]]:
-        return scan(caster, self.paints, pose, self.scanner, rng)
+        return scan(caster, self.paints, pose, self.scanner, rng, speed=self.speed)
 
 
 def build_world(config: DriveConfig, sequence: str) -> World2:
@@ -47,14 +48,15 @@ def build_world(config: DriveConfig, sequence: str) -> World2:
         paints=collect_paints(standing + traffic.parts),
         light=daylight(rng, float(street.heading(plan.path_length / 2))),
         speed=plan.speed,
-        scanner=scanner(config),
+        scanner=mounted_scanner(config, sequence),
     )
 
 
 def ego_poses(config: DriveConfig, sequence: str, times: Float[np.ndarray, "n"]) -> list[Float[np.ndarray, "4 4"]]:
     """T_world_velo at ``times`` (s)."""
-    street, speed, height = _plan_street(config, sequence), timing(config, sequence).speed, scanner(config).height
-    return [_ego_pose(street, speed * time, height) for time in times]
+    street, speed = _plan_street(config, sequence), timing(config, sequence).speed
+    scanner = mounted_scanner(config, sequence)
+    return [_ego_pose(street, scanner, speed, time) for time in times]
 
 
 def _plan_street(config: DriveConfig, sequence: str) -> Street:
@@ -63,7 +65,8 @@ def _plan_street(config: DriveConfig, sequence: str) -> Street:
     return Street(rng, -_MARGIN, timing(config, sequence).path_length + _MARGIN)
 
 
-def _ego_pose(street: Street, s: float, height: float) -> Float[np.ndarray, "4 4"]:
-    """T_world_velo of the ego vehicle at ``s``, whose LiDAR is at ``height`` (m) above the road."""
+def _ego_pose(street: Street, scanner: Scanner, speed: float, time: float) -> Float[np.ndarray, "4 4"]:
+    """T_world_velo of the ego vehicle at ``time`` (s)."""
+    s = speed * time
     lane = EGO_LANE + 0.15 * np.sin(0.23 * s)
-    return stand(street, s, lane, 0.0, 2.7, lift=height, on_road=True)
+    return stand(street, s, lane, 0.0, 2.7, lift=scanner.height, on_road=True) @ sway(scanner, time)

@@ -1,0 +1,115 @@
+"""Remission of materials as a LiDAR reports it, and the light that decides on whether there is a return."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy.special import ndtr
+
+from elite.sensor_rendering import RemissionResponse
+from elite.synthetic.materials import Material, is_pane
+from elite.synthetic.noise import grain
+from elite.synthetic.scanner import Scanner
+
+# Of each material: level, variation across the surface and speckle of single returns (shares of the level), and the
+# share of the surface that is a mirror: light that does not hit it steeply is lost, and remission is 0.
+# Levels are those of a calibrated unit near the surface: medians of labelled scans of SemanticKITTI.
+_SURFACES = {
+    Material.ASPHALT: (0.28, 0.15, 0.12, 0.04),
+    Material.LANE: (0.28, 0.15, 0.12, 0.04),
+    Material.ZEBRA: (0.36, 0.25, 0.15, 0.04),
+    Material.BAY: (0.32, 0.12, 0.12, 0.02),
+    Material.SLABS: (0.33, 0.10, 0.10, 0.01),
+    Material.KERB: (0.34, 0.12, 0.12, 0.01),
+    Material.COBBLE: (0.36, 0.15, 0.15, 0.02),
+    Material.BALLAST: (0.36, 0.20, 0.20, 0.02),
+    Material.GRASS: (0.37, 0.14, 0.15, 0.0),
+    Material.PLASTER: (0.45, 0.16, 0.18, 0.02),
+    Material.BRICK: (0.42, 0.16, 0.20, 0.01),
+    Material.BLIND: (0.44, 0.16, 0.18, 0.01),
+    Material.TILES: (0.34, 0.16, 0.20, 0.03),
+    Material.LEAF: (0.37, 0.18, 0.24, 0.02),
+    Material.BARK: (0.38, 0.18, 0.18, 0.04),
+    Material.WOOD: (0.36, 0.16, 0.18, 0.02),
+    Material.STONE: (0.40, 0.16, 0.15, 0.01),
+    Material.PAINTED: (0.26, 0.35, 0.20, 0.52),
+    Material.GLASS: (0.12, 0.40, 0.30, 0.90),
+    Material.COACH: (0.26, 0.35, 0.20, 0.52),
+    Material.RUBBER: (0.14, 0.30, 0.20, 0.45),
+    Material.METAL: (0.22, 0.30, 0.20, 0.40),
+    Material.ZINC: (0.25, 0.30, 0.20, 0.30),
+    Material.SIGN: (0.75, 0.20, 0.15, 0.10),
+    Material.LAMP: (0.60, 0.25, 0.20, 0.20),
+    Material.CLOTH: (0.40, 0.18, 0.15, 0.03),
+    Material.SKIN: (0.38, 0.10, 0.10, 0.0),
+}
+_LEVEL, _PATCHES, _SPECKLE, _MIRROR = np.array([_SURFACES[m] for m in Material]).T
+_PAVED = [Material.ASPHALT, Material.LANE, Material.ZEBRA, Material.BAY, Material.SLABS, Material.COBBLE]
+_GROUND = np.isin(np.arange(len(Material)), [*_PAVED, Material.KERB, Material.GRASS, Material.BALLAST])
+_IS_PAVED = np.isin(np.arange(len(Material)), _PAVED)
+_PANE = 0.03  # level of window glass, and of the room behind it
+_GAINS = 0.7, 1.3  # of objects
+_PATCH_M = 0.12, 2.0  # size of a texel, and texels of a patch
+_DULL = 0.7  # share of the light that a mirror sends elsewhere
+
+
+@dataclass(frozen=True)
+class Surfaces:
+    """Places that the beams hit: ``cosine`` is that of the angle of incidence, ``gain`` the object's own factor."""
+
+    material: Int[np.ndarray, "n"]
+    gain: Float[np.ndarray, "n"]
+    uv: Float[np.ndarray, "n 2"]
+    cosine: Float[np.ndarray, "n"]
+    distance: Float[np.ndarray, "n"]
+    beam: Int[np.ndarray, "n"]
+
+
+def reflectivity(surfaces: Surfaces) -> Float[np.ndarray, "n"]:
+    """Share of the light that comes back to the sensor, of a white surface hit steeply."""
+    level = np.where(is_pane(surfaces.material, surfaces.uv), _PANE, _LEVEL[surfaces.material])
+    mirrored = _DULL * _MIRROR[surfaces.material] * (1 - surfaces.cosine)
+    return level * surfaces.gain * np.sqrt(surfaces.cosine) * (1 - mirrored)
+
+
+def remission(surfaces: Surfaces, scanner: Scanner, rng: np.random.Generator) -> Float[np.ndarray, "n"]:
+    """Remission of one return per row, as the files of the sensor contain it, divided by their largest value."""
+    response = scanner.rendering.remission
+    value = response.gain * _seen_level(surfaces, scanner, rng)
+    value *= surfaces.cosine**response.incidence
+    value += response.offset + _beam_offsets(scanner)[surfaces.beam]
+    fall = np.where(_GROUND[surfaces.material], response.ground_fall, 1.0) * response.fall
+    value -= fall * np.maximum(surfaces.distance - response.full_range, 0)
+    value += rng.normal(0, response.noise, len(value))
+    value[_is_silent(surfaces, response, rng)] = 0
+    return np.clip(np.round(value / response.step) * response.step, 0, response.max)
+
+
+def _seen_level(surfaces: Surfaces, scanner: Scanner, rng: np.random.Generator) -> Float[np.ndarray, "n"]:
+    material, uv = surfaces.material, surfaces.uv
+    ripple = _PATCHES[material] * grain(uv[:, 0], uv[:, 1], 0.25, 3.0)
+    ripple += _SPECKLE[material] * rng.standard_normal(len(uv))
+    level = _LEVEL[material] * np.clip(surfaces.gain, *_GAINS) * (1 + ripple)
+    level *= np.where(_IS_PAVED[material], _street_gain(scanner), 1.0)
+    return np.where(is_pane(material, uv), _PANE, level)
+
+
+def _is_silent(surfaces: Surfaces, response: RemissionResponse, rng: np.random.Generator) -> Bool[np.ndarray, "n"]:
+    """Patches of mirrors, which send light back only if it hits them steeply."""
+    share = response.zeros * _MIRROR[surfaces.material] * np.clip(1.45 - 0.9 * surfaces.cosine, 0, 1)
+    patches = grain(surfaces.uv[:, 0], surfaces.uv[:, 1], *_PATCH_M)
+    return ndtr(0.8 * patches + 0.6 * rng.standard_normal(len(share))) < share
+
+
+@lru_cache(maxsize=8)
+def _beam_offsets(scanner: Scanner) -> Float[np.ndarray, "beams"]:
+    """Differences of the remission between the beams of a unit: few are far off."""
+    draws = np.random.default_rng((*scanner.seed, 2)).standard_t(4, len(scanner.elevations)) / np.sqrt(2)
+    return scanner.rendering.remission.beam_spread * draws
+
+
+@lru_cache(maxsize=8)
+def _street_gain(scanner: Scanner) -> float:
+    """Level of the paved ground of a street; other streets have older or wetter asphalt."""
+    return float(np.exp(np.random.default_rng((*scanner.seed, 3)).normal(0, scanner.rendering.remission.street_spread)))

@@ -1,0 +1,178 @@
+"""Rendered LiDARs: their records, mounting, lost returns and remission, and what they leave as it was."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from elite.errors import ConfigError
+from elite.sensor import load_sensor, packaged_sensors
+from elite.sensor_rendering import RemissionResponse, SensorRendering
+from tests.support.streets import short_streets
+
+pytest.importorskip("trimesh")
+pytest.importorskip("embreex")
+
+from elite.synthetic import DriveConfig
+from elite.synthetic.build import ego_poses, open_world
+from elite.synthetic.drive import scan_frame
+from elite.synthetic.materials import Material
+from elite.synthetic.scanner import Scanner
+from elite.synthetic.timing import timing
+from elite.synthetic.world2.mounting import mounted_scanner, sway
+from elite.synthetic.world2.response import Surfaces, remission
+
+DRIVE = DriveConfig(sequences=1, frames=4, world=2, sensor="hdl-64e", image_width=16, image_height=16)
+
+
+def described(folder: Path, text: str) -> Path:
+    (folder / "own.yaml").write_text(text)
+    return folder / "own.yaml"
+
+
+# ---- records ------------------------------------------------------------------------------------------------------
+
+
+def test_rendering_of_an_own_sensor_completes_that_of_its_preset(tmp_path) -> None:
+    path = described(tmp_path, "preset: hdl-64e\nname: own\nrendering: {tilt: 0.1, remission: {gain: 0.5}}\n")
+    own, preset = load_sensor(path).rendering, load_sensor("hdl-64e").rendering
+    assert own is not None
+    assert preset is not None
+    changed = dataclasses.replace(preset.remission, gain=0.5)
+    assert own == dataclasses.replace(preset, tilt=0.1, remission=changed)
+    assert load_sensor(path) == dataclasses.replace(load_sensor("hdl-64e"), name="own")  # students do not depend on it
+    assert "rendering" not in load_sensor(path).to_dict()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("rendering: {tlit: 1}", "line 2: rendering: expected settings among .*Replace 'tlit' by 'tilt'"),
+        ("rendering: {remission: {gian: 1}}", "rendering.remission: .*Replace 'gian' by 'gain'"),
+        ("rendering: {loss: 2}", "line 2: loss: expected a number from 0 to 0.99, found 2"),
+        ("rendering: {height_offsets: [0.1, 0]}", "height_offsets: expected .smallest, largest."),
+        ("rendering: {body: [[[0, 0, 0], [1, 1, 0]]]}", "body: expected boxes .low, high."),
+        ("rendering: {elevations: [1, 2]}", "as many rendering.elevations as elevations, found 2"),
+        ("rendering: 3", "rendering: expected settings, found 3"),
+    ],
+)
+def test_impossible_rendering_is_refused(tmp_path, text, message) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_sensor(described(tmp_path, f"preset: hdl-64e\n{text}\n"))
+
+
+@pytest.mark.parametrize("name", packaged_sensors())
+def test_written_sensor_keeps_its_rendering(tmp_path, name) -> None:
+    from elite.sensor import write_sensor
+
+    sensor = load_sensor(name)
+    write_sensor(tmp_path / "sensor.yaml", sensor)
+    assert load_sensor(tmp_path / "sensor.yaml").rendering == sensor.rendering
+
+
+def test_drive_of_world_1_has_no_rendering() -> None:
+    """Its files are those of earlier versions."""
+    assert "rendering" not in dataclasses.replace(DRIVE, world=1).to_json()["sensor"]
+    assert DRIVE.to_json()["sensor"]["rendering"]["firings"] == 2168
+
+
+# ---- mounting -----------------------------------------------------------------------------------------------------
+
+
+def test_mounting_varies_between_sequences_and_is_that_of_the_poses() -> None:
+    scanners = [mounted_scanner(DRIVE, sequence) for sequence in ("00", "08")]
+    heights = [scanner.height for scanner in scanners]
+    assert all(1.70 <= height <= 1.85 for height in heights)
+    assert heights[0] != heights[1]
+    with short_streets():
+        world = open_world(DRIVE, "08")
+        times = np.arange(4) * timing(DRIVE, "08").interval
+        np.testing.assert_array_equal([world.ego_pose(time) for time in times], ego_poses(DRIVE, "08"))
+
+
+def test_sway_is_small_smooth_and_of_the_stated_deviation() -> None:
+    scanner = mounted_scanner(DRIVE, "00")
+    moves = np.array([sway(scanner, time) for time in np.arange(0, 300, 0.05)])
+    pitch = np.rad2deg(np.arcsin(moves[:, 0, 2]))
+    assert pitch.std() == pytest.approx(0.7, rel=0.1)
+    assert moves[:, 2, 3].std() == pytest.approx(0.02, rel=0.1)
+    assert np.abs(np.diff(pitch)).max() < 0.6
+    np.testing.assert_allclose(
+        moves[:, :3, :3] @ moves[:, :3, :3].transpose(0, 2, 1), np.eye(3)[None] + 0 * moves[:, :3, :3], atol=1e-12
+    )
+
+
+# ---- remission ----------------------------------------------------------------------------------------------------
+
+
+def surfaces(material: Material, distance: float = 10.0, cosine: float = 0.5) -> Surfaces:
+    count, rng = 4000, np.random.default_rng(1)
+    return Surfaces(
+        np.full(count, material),
+        np.ones(count),
+        rng.uniform(0, 50, (count, 2)),
+        np.full(count, cosine),
+        np.full(count, float(distance)),
+        np.zeros(count, np.int64),
+    )
+
+
+def values_of(material: Material, distance: float = 10.0, cosine: float = 0.5, **changes: float) -> np.ndarray:
+    response = RemissionResponse(**{"street_spread": 0.0, "incidence": 0.0, "fall": 0.01, "ground_fall": 1.5} | changes)
+    scanner = Scanner((0.0,), 16, 100.0, 1.7, SensorRendering(remission=response), (7,))
+    return remission(surfaces(material, distance, cosine), scanner, np.random.default_rng(0))
+
+
+def test_remission_falls_beyond_the_full_range_and_faster_on_the_ground() -> None:
+    for material, fall in ((Material.LEAF, 0.01), (Material.SLABS, 0.015)):
+        near, full, far = (values_of(material, distance).mean() for distance in (5, 18, 33))
+        assert near == pytest.approx(full, abs=0.005)
+        assert full - far == pytest.approx(15 * fall, abs=0.01)
+
+
+def test_remission_of_mirrors_is_zero_in_patches_unless_hit_steeply() -> None:
+    shares = [(values_of(Material.PAINTED, cosine=cosine) == 0).mean() for cosine in (0.4, 0.7, 1.0)]
+    assert shares[0] > shares[1] > shares[2] > 0.1
+    assert (values_of(Material.PAINTED, zeros=0.0) == 0).mean() < 0.03
+    assert (values_of(Material.PLASTER) == 0).mean() < 0.1
+
+
+def test_remission_has_gain_offset_steps_and_largest_value() -> None:
+    usual, other = values_of(Material.BARK), values_of(Material.BARK, gain=0.5, offset=0.1, step=0.05, max=0.3)
+    assert other.max() == pytest.approx(0.3)
+    assert set(np.unique(other.round(6))) <= set(np.round(np.arange(0, 0.31, 0.05), 6))
+    assert np.median(other) == pytest.approx(np.median(usual) / 2 + 0.1, abs=0.03)
+
+
+# ---- scans --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def scan() -> tuple[np.ndarray, np.ndarray]:
+    """(points, label words) of a frame of hdl-64e."""
+    with short_streets():
+        return frame_of(DRIVE)
+
+
+def frame_of(config: DriveConfig) -> tuple[np.ndarray, np.ndarray]:
+    world = open_world(config, "08")
+    return scan_frame(world, world.caster(timing(config, "08").interval), config, "08", 1)
+
+
+def test_scan_is_the_same_for_the_same_seed(scan) -> None:
+    open_world.cache_clear()
+    with short_streets():
+        again = frame_of(DRIVE)
+    for before, after in zip(scan, again, strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
+def test_scan_has_shadows_of_the_vehicle_and_nothing_near(scan) -> None:
+    points = scan[0]
+    assert np.linalg.norm(points[:, :3], axis=1).min() > 1.2
+    azimuth = np.arctan2(points[:, 1], points[:, 0])
+    ring = np.cumsum(np.diff(azimuth, prepend=azimuth[0]) < -np.pi)
+    lowest = np.abs(azimuth[ring == ring.max()])
+    assert ((lowest < 0.2) | (lowest > 2.9)).sum() < 20  # before and behind the roof
+    assert ((lowest > 1.2) & (lowest < 1.9)).sum() > 200
