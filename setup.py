@@ -16,10 +16,18 @@ PLAIN = ["geometry.cpp", "lovasz.cpp", "interface.cpp"]
 COMMON = [
     *["-std=c++17", "-O3", "-fopenmp", "-fno-math-errno", "-fno-trapping-math"],
     "-ffp-contract=off",  # cell indices must not depend on fused multiply-adds
-    *["-Wall", "-Wextra", "-Wno-maybe-uninitialized"],  # gcc 12 warns about its own intrinsics
+    *["-Wall", "-Wextra", "-Wno-maybe-uninitialized", "-Wno-uninitialized"],  # gcc 12 warns about its own intrinsics
 ]
 AVX512 = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma", "-mprefer-vector-width=512"]
-INSTRUCTIONS = {"avx2": ["-mavx2", "-mfma"], "avx512": AVX512, "avx512bf16": [*AVX512, "-mavx512bf16"]}
+AVX2 = ["-mavx2", "-mfma"]
+VNNI = [*AVX512, "-mavx512vnni"]
+INSTRUCTIONS = {
+    "avx2": AVX2,
+    "avxvnni": [*AVX2, "-mavxvnni"],
+    "avx512": AVX512,
+    "avx512vnni": VNNI,
+    "avx512bf16": [*VNNI, "-mavx512bf16"],
+}
 
 
 class BuildNative(build_ext):

@@ -151,18 +151,19 @@ def spread(numerator: Sequence[float], denominator: Sequence[float]) -> str:
 
 
 class Gemm:
-    """Peak of the machine by torch.mm: the best of several sizes, several times each."""
+    """Peak of the machine by torch.mm (int8: torch._int_mm): the best of several sizes, several times each."""
 
     SIZES = ((768, 768, 768), (1024, 1024, 1024), (2048, 1024, 1024), (1536, 1536, 1536))
     REPEATS = 3
 
     def __init__(self, dtype: torch.dtype) -> None:
         sizes = [size for size in self.SIZES for _ in range(self.REPEATS)]
-        self.pairs = [(torch.randn(m, k).to(dtype), torch.randn(k, n).to(dtype)) for m, k, n in sizes]
+        self.product = getattr(torch, "_int_mm" if dtype is torch.int8 else "mm")
+        self.pairs = [(_numbers(m, k, dtype), _numbers(k, n, dtype)) for m, k, n in sizes]
         self.seconds_per_mac: list[float] = []  # one per call
 
     def __call__(self, _: object = None) -> None:
-        each = [timed(lambda: torch.mm(a, b)) / (a.numel() * b.shape[1]) for a, b in self.pairs]  # noqa: B023
+        each = [timed(lambda: self.product(a, b)) / (a.numel() * b.shape[1]) for a, b in self.pairs]  # noqa: B023
         self.seconds_per_mac.append(min(each))
 
     def floors(self, macs: Sequence[int]) -> list[float]:
@@ -171,6 +172,10 @@ class Gemm:
 
     def giga_flops(self) -> float:
         return 2e-9 / min(self.seconds_per_mac)
+
+
+def _numbers(rows: int, columns: int, dtype: torch.dtype) -> Tensor:
+    return (40 * torch.randn(rows, columns)).clamp(-127, 127).to(dtype)
 
 
 def process_memory(field: Literal["VmRSS", "VmHWM"]) -> int:

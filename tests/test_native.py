@@ -145,7 +145,7 @@ def test_engine_on_real_scans_equals_the_student(real_kitti: Path):
         assert (logits[point_group] - expected).abs().max() < 1e-5 * expected.abs().max().clamp(min=1)
 
 
-@pytest.mark.skipif(not native.has_bf16(), reason="this processor does not multiply bfloat16")
+@pytest.mark.skipif(not native.supports(torch.bfloat16), reason="this processor does not multiply bfloat16")
 def test_engine_bfloat16_is_close_and_returns_float32():
     student = with_trained_scale(SPVCNN(channels=32, strides=(1, 2, 4, 8), **SMALL))
     points, remission = cloud(3000)
@@ -156,7 +156,7 @@ def test_engine_bfloat16_is_close_and_returns_float32():
     assert len(torch.unique(logits)) > 0.9 * len(torch.unique(expected))  # not rounded to eight bits
 
 
-@pytest.mark.skipif(not native.has_bf16(), reason="this processor does not multiply bfloat16")
+@pytest.mark.skipif(not native.supports(torch.bfloat16), reason="this processor does not multiply bfloat16")
 def test_engine_bfloat16_odd_channel_half_is_refused():
     with pytest.raises(ConfigError, match=r"expected a multiple of 4 channels, found 22.*fp32"):
         Engine(SPVCNN(channels=22, **SMALL), "bf16")

@@ -1,7 +1,7 @@
 """C++ kernels for the student on CPUs: several times faster than plain PyTorch, which computes the same."""
 
 from elite.native.gradients import column_sums, combine, point_means_gradient, weight_gradient
-from elite.native.loader import call, describe, has_bf16, library
+from elite.native.loader import call, describe, library, supports
 from elite.native.ops import (
     Layer,
     NeighbourPairs,
@@ -13,6 +13,7 @@ from elite.native.ops import (
     fused_layer,
     point_means,
     pool,
+    row_width,
 )
 from elite.native.workspace import Workspace
 
@@ -30,10 +31,11 @@ __all__ = [
     "describe",
     "fused_chain",
     "fused_layer",
-    "has_bf16",
     "library",
     "point_means",
     "point_means_gradient",
     "pool",
+    "row_width",
+    "supports",
     "weight_gradient",
 ]

@@ -20,10 +20,14 @@ bool has_avx512() {
 
 // Best instruction set of the processor, at most ``most``.
 InstructionSet select(const char* most) {
+    const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    const bool has_vnni = has_avx512() && __builtin_cpu_supports("avx512vnni");
     const InstructionSet sets[] = {
-        {"avx512bf16", has_avx512() && __builtin_cpu_supports("avx512bf16") ? &avx512bf16::kernels : nullptr},
+        {"avx512bf16", has_vnni && __builtin_cpu_supports("avx512bf16") ? &avx512bf16::kernels : nullptr},
+        {"avx512vnni", has_vnni ? &avx512vnni::kernels : nullptr},
         {"avx512", has_avx512() ? &avx512::kernels : nullptr},
-        {"avx2", __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &avx2::kernels : nullptr},
+        {"avxvnni", has_avx2 && __builtin_cpu_supports("avxvnni") ? &avxvnni::kernels : nullptr},
+        {"avx2", has_avx2 ? &avx2::kernels : nullptr},
     };
     bool allowed = false;
     for (const InstructionSet& set : sets) {
@@ -39,27 +43,28 @@ InstructionSet current = select("avx512bf16");
 
 extern "C" {
 
-// Instruction set of the kernels: avx512bf16, avx512, avx2, or none.
+// Instruction set of the kernels: avx512bf16, avx512vnni, avx512, avxvnni, avx2, or none.
 const char* elite_instructions() { return current.name; }
 
 // For tests: use at most the instruction set ``most`` from now on.
 void elite_limit(const char* most) { current = select(most); }
 
-int elite_has_bf16() { return current.kernels && current.kernels->rows_bf16 ? 1 : 0; }
+// In the functions below, format is a NumberFormat.
+int elite_has_format(int format) { return current.kernels && current.kernels->rows[format] ? 1 : 0; }
 
-int64_t elite_packed_size(int64_t in_channels, int64_t out_channels) {
-    return current.kernels->packed_size(in_channels, out_channels);
+int64_t elite_packed_size(int64_t in_channels, int64_t out_channels, int format) {
+    return current.kernels->packed_size[format](in_channels, out_channels);
 }
 
-void elite_pack(const float* weight, int64_t count, int64_t in_channels, int64_t out_channels, void* packed, int bf16) {
-    current.kernels->pack(weight, count, in_channels, out_channels, packed, bf16 != 0);
+void elite_pack(const float* weight, int64_t count, int64_t in_channels, int64_t out_channels, void* packed, int format) {
+    current.kernels->pack[format](weight, count, in_channels, out_channels, packed);
 }
 
-void elite_rows(const Rows* job, int bf16) { (bf16 ? current.kernels->rows_bf16 : current.kernels->rows)(*job); }
+void elite_rows(const Rows* job, int format) { current.kernels->rows[format](*job); }
 
-void elite_pool(const Pool* job, int bf16) { (bf16 ? current.kernels->pool_bf16 : current.kernels->pool)(*job); }
+void elite_pool(const Pool* job, int format) { current.kernels->pool[format](*job); }
 
-void elite_chain(const Chain* job, int bf16) { (bf16 ? current.kernels->chain_bf16 : current.kernels->chain)(*job); }
+void elite_chain(const Chain* job, int format) { current.kernels->chain[format](*job); }
 
 void elite_weight_gradient(const WeightGradient* job) { current.kernels->weight_gradient(*job); }
 

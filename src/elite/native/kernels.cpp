@@ -6,13 +6,12 @@
 
 #include "kernels.h"
 
-#include <immintrin.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
-#include <vector>
+
+#include "packing.h"
 
 namespace INSTRUCTIONS {
 
@@ -21,142 +20,11 @@ void sums(const Sums&);
 
 namespace {
 
-#if defined(__AVX512F__)
-using Vector = __m512;
-constexpr int WIDTH = 16, TILE = 6, PANEL = 4;  // 24 accumulators, 4 weights and 1 input: 29 of 32 registers
-inline Vector load(const float* p) { return _mm512_loadu_ps(p); }
-inline void store(float* p, Vector v) { _mm512_storeu_ps(p, v); }
-inline Vector all(float x) { return _mm512_set1_ps(x); }
-inline Vector multiply_add(Vector a, Vector b, Vector c) { return _mm512_fmadd_ps(a, b, c); }
-inline Vector leaky(Vector v, Vector slope) {
-    return _mm512_mask_mul_ps(v, _mm512_cmp_ps_mask(v, all(0), _CMP_NGT_UQ), v, slope);
-}
-#else
-using Vector = __m256;
-constexpr int WIDTH = 8, TILE = 6, PANEL = 2;  // 12 + 2 + 1 of 16 registers
-inline Vector load(const float* p) { return _mm256_loadu_ps(p); }
-inline void store(float* p, Vector v) { _mm256_storeu_ps(p, v); }
-inline Vector all(float x) { return _mm256_set1_ps(x); }
-inline Vector multiply_add(Vector a, Vector b, Vector c) { return _mm256_fmadd_ps(a, b, c); }
-inline Vector leaky(Vector v, Vector slope) {
-    return _mm256_blendv_ps(v, v * slope, _mm256_cmp_ps(v, all(0), _CMP_NGT_UQ));
-}
-#endif
-
 constexpr int64_t BLOCK = 512;  // rows whose sums fit into the cache
 constexpr int64_t FEW = 192;    // rows of a block that passes through several layers: a multiple of the tiles
 constexpr int64_t CHUNK = 64;   // pairs whose outer products are summed at once
 constexpr int64_t GROUPS = 16;  // groups of blocks with separate sums, in gradients of weights
 constexpr int POSITIONS = 27, CENTRE = 13;
-
-inline int64_t padded(int64_t channels) { return (channels + WIDTH - 1) / WIDTH * WIDTH; }
-
-// ---- numbers: float, and bfloat16 if the processor multiplies it ------------------------------------------------
-
-struct Float {
-    using Stored = float;
-    static constexpr int STEP = 1;  // input channels per multiply-add
-    static Vector spread(const float* p) { return all(*p); }
-    static Vector weight(const float* p) { return load(p); }
-    static Vector step(Vector a, Vector w, Vector sum) { return multiply_add(a, w, sum); }
-    static void write(float* out, const float* row, int64_t n) { std::memcpy(out, row, n * sizeof(float)); }
-    static float read(const float* p) { return *p; }
-    static Vector read_vector(const float* p) { return load(p); }
-    static void write_vector(float* p, Vector v) { store(p, v); }
-};
-
-#if defined(__AVX512BF16__)
-struct BFloat16 {
-    using Stored = uint16_t;
-    static constexpr int STEP = 2;
-    static Vector spread(const uint16_t* p) {
-        int32_t pair;
-        std::memcpy(&pair, p, sizeof pair);
-        return _mm512_castsi512_ps(_mm512_set1_epi32(pair));
-    }
-    static Vector weight(const uint16_t* p) { return _mm512_loadu_ps(reinterpret_cast<const float*>(p)); }
-    static Vector step(Vector a, Vector w, Vector sum) { return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)w); }
-    static uint16_t rounded(float x) {
-        __m128bh r = _mm_cvtneps_pbh(_mm_set_ss(x));
-        return static_cast<uint16_t>(_mm_extract_epi16((__m128i)r, 0));
-    }
-    static void write(uint16_t* out, const float* row, int64_t n) {
-        int64_t c = 0;
-        for (; c + 16 <= n; c += 16)
-            _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + c), (__m256i)_mm512_cvtneps_pbh(load(row + c)));
-        for (; c < n; ++c) out[c] = rounded(row[c]);
-    }
-    static float read(const uint16_t* p) {
-        uint32_t bits = static_cast<uint32_t>(*p) << 16;
-        float x;
-        std::memcpy(&x, &bits, sizeof x);
-        return x;
-    }
-    static Vector read_vector(const uint16_t* p) {
-        const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
-        return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
-    }
-    static void write_vector(uint16_t* p, Vector v) {
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), (__m256i)_mm512_cvtneps_pbh(v));
-    }
-};
-#endif
-
-// Vectors of a row with ``rest`` numbers left.
-template <class Number>
-inline Vector read_some(const typename Number::Stored* p, int64_t rest) {
-    if (rest >= WIDTH) return Number::read_vector(p);
-    typename Number::Stored whole[WIDTH] = {};
-    std::memcpy(whole, p, rest * sizeof *p);
-    return Number::read_vector(whole);
-}
-
-template <class Number>
-inline void write_some(typename Number::Stored* p, Vector v, int64_t rest) {
-    if (rest >= WIDTH) return Number::write_vector(p, v);
-    typename Number::Stored whole[WIDTH];
-    Number::write_vector(whole, v);
-    std::memcpy(p, whole, rest * sizeof *p);
-}
-
-// ---- packed weights: by panel, then input channel, then output channel, padded with zeros -------------
-
-int64_t packed_size(int64_t in_channels, int64_t out_channels) {  // of one matrix, in numbers
-    return (in_channels + in_channels % 2) * padded(out_channels);
-}
-
-template <class Number>
-void pack_matrix(const float* weight, int64_t in_channels, int64_t out_channels, typename Number::Stored* packed) {
-    constexpr int64_t panel = PANEL * WIDTH;
-    std::vector<float> line(panel * Number::STEP);
-    for (int64_t first = 0; first < out_channels; first += panel) {
-        const int64_t wide = padded(std::min(panel, out_channels - first));
-        for (int64_t c = 0; c < in_channels; c += Number::STEP) {
-            for (int64_t o = 0; o < wide; ++o)
-                for (int64_t s = 0; s < Number::STEP; ++s) {
-                    const bool inside = c + s < in_channels && first + o < out_channels;
-                    line[o * Number::STEP + s] = inside ? weight[(c + s) * out_channels + first + o] : 0.0f;
-                }
-            Number::write(packed, line.data(), wide * Number::STEP);
-            packed += wide * Number::STEP;
-        }
-    }
-}
-
-void pack(const float* weight, int64_t count, int64_t in_channels, int64_t out_channels, void* packed, bool bf16) {
-    const int64_t size = packed_size(in_channels, out_channels);
-    for (int64_t i = 0; i < count; ++i) {
-        const float* matrix = weight + i * in_channels * out_channels;
-#if defined(__AVX512BF16__)
-        if (bf16) {
-            pack_matrix<BFloat16>(matrix, in_channels, out_channels, static_cast<uint16_t*>(packed) + i * size);
-            continue;
-        }
-#endif
-        (void)bf16;
-        pack_matrix<Float>(matrix, in_channels, out_channels, static_cast<float*>(packed) + i * size);
-    }
-}
 
 // ---- rows times matrices ------------------------------------------------------------------------------------------
 
@@ -164,81 +32,89 @@ void pack(const float* weight, int64_t count, int64_t in_channels, int64_t out_c
 constexpr int rows_of_tile(int vectors) { return 2 * vectors > PANEL ? TILE : 2 * TILE; }
 
 // Add R input rows times V vectors of a packed panel to R rows of sums, or to ``bias`` if it is not null.
-template <class Number, int R, int V>
-inline void tile(const typename Number::Stored* const* in, int64_t in_channels, const typename Number::Stored* weight,
+template <class Format, int R, int V>
+inline void tile(const typename Format::Stored* const* in, int64_t in_channels, const typename Format::Stored* weight,
                  const float* bias, float* const* sums) {
-    Vector sum[R][V];
+    typename Format::Sum sum[R][V];
+    const auto *starts = weight, *scales = weight + Format::HEADER / 2 * V * WIDTH;
+    weight += Format::HEADER * V * WIDTH;
 #pragma GCC unroll 12
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) sum[r][v] = load((bias ? bias : sums[r]) + v * WIDTH);
-    for (int64_t c = 0; c < in_channels; c += Number::STEP) {
-        Vector w[V];
+        for (int v = 0; v < V; ++v)
+            sum[r][v] = Format::start(starts + v * WIDTH * 4, (bias ? bias : sums[r]) + v * WIDTH);
+    for (int64_t c = 0; c < in_channels; c += Format::STEP) {
+        typename Format::Sum w[V];
 #pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) w[v] = Number::weight(weight + v * WIDTH * Number::STEP);
-        weight += V * WIDTH * Number::STEP;
+        for (int v = 0; v < V; ++v) w[v] = Format::weight(weight + v * WIDTH * Format::STEP);
+        weight += V * WIDTH * Format::STEP;
 #pragma GCC unroll 12
         for (int r = 0; r < R; ++r) {
-            const Vector number = Number::spread(in[r] + c);
+            const typename Format::Sum number = Format::spread(in[r] + c);
 #pragma GCC unroll 4
-            for (int v = 0; v < V; ++v) sum[r][v] = Number::step(number, w[v], sum[r][v]);
+            for (int v = 0; v < V; ++v) sum[r][v] = Format::step(number, w[v], sum[r][v]);
         }
     }
 #pragma GCC unroll 12
-    for (int r = 0; r < R; ++r)
+    for (int r = 0; r < R; ++r) {
+        const float scale = Format::scale_of(in[r], in_channels);
 #pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) store(sums[r] + v * WIDTH, sum[r][v]);
+        for (int v = 0; v < V; ++v)
+            store(sums[r] + v * WIDTH,
+                  Format::finish(sum[r][v], scale, scales + v * WIDTH * 4, (bias ? bias : sums[r]) + v * WIDTH));
+    }
 }
 
-template <class Number, int V, int R>
-inline void tiles_of(int rest, const typename Number::Stored* const* in, int64_t in_channels,
-                     const typename Number::Stored* weight, const float* bias, float* const* sums) {
+template <class Format, int V, int R>
+inline void tiles_of(int rest, const typename Format::Stored* const* in, int64_t in_channels,
+                     const typename Format::Stored* weight, const float* bias, float* const* sums) {
     if (rest == R)
-        tile<Number, R, V>(in, in_channels, weight, bias, sums);
+        tile<Format, R, V>(in, in_channels, weight, bias, sums);
     else if constexpr (R > 1)
-        tiles_of<Number, V, R - 1>(rest, in, in_channels, weight, bias, sums);
+        tiles_of<Format, V, R - 1>(rest, in, in_channels, weight, bias, sums);
 }
 
 // sums[target[p] - start] += feats[source[p]] @ panel for p in [begin, end). If source or target is null, p replaces it.
 // If bias is not null, it replaces the previous sums.
-template <class Number, int V>
-void panel_of_pairs(const typename Number::Stored* feats, int64_t in_channels, const typename Number::Stored* weight,
+template <class Format, int V>
+void panel_of_pairs(const typename Format::Stored* feats, int64_t in_channels, const typename Format::Stored* weight,
                     const int32_t* source, const int32_t* target, int64_t begin, int64_t end, int64_t start,
                     const float* bias, float* sums, int64_t width) {
     constexpr int most = rows_of_tile(V);
-    const typename Number::Stored* in[most];
+    const typename Format::Stored* in[most];
+    const int64_t width_in = Format::width(in_channels);
     float* out[most];
     for (int64_t p = begin; p < end; p += most) {
         const int count = static_cast<int>(std::min<int64_t>(most, end - p));
         for (int r = 0; r < count; ++r) {
-            in[r] = feats + (source ? source[p + r] : p + r) * in_channels;
+            in[r] = feats + (source ? source[p + r] : p + r) * width_in;
             out[r] = sums + ((target ? target[p + r] : p + r) - start) * width;
         }
         if (source)  // prefetch the scattered rows of the next tile
             for (int64_t q = p + most; q < std::min(end, p + 2 * most); ++q)
-                for (int64_t c = 0; c < in_channels; c += 64 / sizeof *feats)
-                    __builtin_prefetch(feats + source[q] * in_channels + c);
-        tiles_of<Number, V, most>(count, in, in_channels, weight, bias, out);
+                for (int64_t c = 0; c < width_in; c += 64 / sizeof *feats)
+                    __builtin_prefetch(feats + source[q] * width_in + c);
+        tiles_of<Format, V, most>(count, in, in_channels, weight, bias, out);
     }
 }
 
-template <class Number>
-void add_products(const typename Number::Stored* feats, int64_t in_channels, const typename Number::Stored* weight,
+template <class Format>
+void add_products(const typename Format::Stored* feats, int64_t in_channels, const typename Format::Stored* weight,
                   int64_t out_channels, const int32_t* source, const int32_t* target, int64_t begin, int64_t end,
                   int64_t start, const float* bias, float* sums) {
     if (begin == end) return;
-    const int64_t width = padded(out_channels), taken = (in_channels + Number::STEP - 1) / Number::STEP * Number::STEP;
+    const int64_t width = padded(out_channels), taken = rounded_up(in_channels, Format::STEP) + Format::HEADER;
     for (int64_t first = 0; first < width; first += PANEL * WIDTH) {
         const int vectors = static_cast<int>(std::min<int64_t>(PANEL * WIDTH, width - first) / WIDTH);
         const auto run = [&](auto panel) {
             panel(feats, in_channels, weight, source, target, begin, end, start, bias ? bias + first : nullptr,
                   sums + first, width);
         };
-        if (vectors == 1) run(panel_of_pairs<Number, 1>);
-        if (vectors == 2) run(panel_of_pairs<Number, 2>);
+        if (vectors == 1) run(panel_of_pairs<Format, 1>);
+        if (vectors == 2) run(panel_of_pairs<Format, 2>);
 #if defined(__AVX512F__)
-        if (vectors == 3) run(panel_of_pairs<Number, 3>);
-        if (vectors == 4) run(panel_of_pairs<Number, 4>);
+        if (vectors == 3) run(panel_of_pairs<Format, 3>);
+        if (vectors == 4) run(panel_of_pairs<Format, 4>);
 #endif
         weight += taken * vectors * WIDTH;
     }
@@ -278,24 +154,36 @@ float* scratch(size_t numbers) {  // of this thread, reused by the next call
     return kept.get();
 }
 
-// Convert the sums of row r to its outputs, and to ``next`` if it is not null.
-template <class Number>
-void finish_row(const Rows& job, int64_t r, const float* sums, typename Number::Stored* next) {
-    using Stored = typename Number::Stored;
-    const int64_t n = job.channels;
+// The row ``r`` of n channels of ``rows`` becomes ``row``, in a format that may differ from that of the kernel.
+void write_any(NumberFormat format, void* rows, int64_t r, const float* row, int64_t n) {
+    if (format == FLOAT32) Float::write_row(static_cast<float*>(rows) + r * n, row, n);
+#if defined(ELITE_INT8)
+    if (format == INT8) Int8::write_row(static_cast<uint8_t*>(rows) + r * Int8::width(n), row, n);
+#endif
+#if defined(__AVX512BF16__)
+    if (format == BFLOAT16) BFloat16::write_row(static_cast<uint16_t*>(rows) + r * n, row, n);
+#endif
+}
+
+// Convert the padded sums of row r, in place, to its outputs, and to ``next`` if it is not null.
+template <class Format>
+void finish_row(const Rows& job, int64_t r, float* sums, typename Format::Stored* next) {
+    using Stored = typename Format::Stored;
+    const int64_t n = job.channels, width = Format::width(n);
     const Vector slope = all(job.slope);
-    const Stored* add = static_cast<const Stored*>(job.add) + (job.add_row ? job.add_row[r] : r) * n;
-    for (int64_t c = 0; c < n; c += WIDTH) {
-        Vector v = load(sums + c);
-        if (job.add) v += read_some<Number>(add + c, n - c);
-        v = leaky(v, slope);
-        if (next) write_some<Number>(next + c, v, n - c);
-        if (job.out && job.wide) write_some<Float>(static_cast<float*>(job.out) + r * n + c, v, n - c);
-        if (job.out && !job.wide) write_some<Number>(static_cast<Stored*>(job.out) + r * n + c, v, n - c);
-        if (!job.sum) continue;
-        v += read_some<Number>(static_cast<const Stored*>(job.plus) + r * n + c, n - c);
-        write_some<Number>(static_cast<Stored*>(job.sum) + r * n + c, v, n - c);
+    if (job.add) {
+        const int64_t row = job.add_row ? job.add_row[r] : r;
+        const typename Format::Reader add(static_cast<const Stored*>(job.add) + row * width, n);
+        for (int64_t c = 0; c < n; c += WIDTH) store(sums + c, leaky(load(sums + c) + add(c, n - c), slope));
+    } else {
+        for (int64_t c = 0; c < n; c += WIDTH) store(sums + c, leaky(load(sums + c), slope));
     }
+    if (next) Format::write_row(next, sums, n);
+    if (job.out) write_any(static_cast<NumberFormat>(job.out_format), job.out, r, sums, n);
+    if (!job.sum) return;
+    const typename Format::Reader plus(static_cast<const Stored*>(job.plus) + r * width, n);
+    for (int64_t c = 0; c < n; c += WIDTH) store(sums + c, load(sums + c) + plus(c, n - c));
+    Format::write_row(static_cast<Stored*>(job.sum) + r * width, sums, n);
 }
 
 void copy_padded(const float* bias, int64_t channels, float* padded_bias) {
@@ -305,69 +193,71 @@ void copy_padded(const float* bias, int64_t channels, float* padded_bias) {
 
 // A convolution starts with the centre position, at which every voxel is its own neighbour: it initialises the sums with
 // the bias.
-template <class Number>
+template <class Format>
 void block_of_rows(const Rows& job, int64_t start, int64_t end) {
-    using Stored = typename Number::Stored;
+    using Stored = typename Format::Stored;
     const int64_t width = padded(job.channels);
     float *sums = scratch((BLOCK + 1) * width), *bias = sums + BLOCK * width;
     copy_padded(job.bias, job.channels, bias);
     const auto add = [&](const void* feats, const Stored* weight, int64_t in_channels, const Run& run, const float* begin) {
-        add_products<Number>(static_cast<const Stored*>(feats), in_channels, weight, job.channels, run.source, run.target,
+        add_products<Format>(static_cast<const Stored*>(feats), in_channels, weight, job.channels, run.source, run.target,
                              run.begin, run.end, start, begin, sums);
     };
     const Run all_rows{nullptr, nullptr, start, end};
     if (job.conv) {
         const auto* weight = static_cast<const Stored*>(job.conv_weight);
-        const int64_t size = packed_size(job.conv_channels, job.channels);
+        const int64_t size = packed_size<Format>(job.conv_channels, job.channels);
         add(job.conv, weight + CENTRE * size, job.conv_channels, all_rows, bias);
         for (int k = 0; k < POSITIONS; ++k)
             if (k != CENTRE) add(job.conv, weight + k * size, job.conv_channels, run_of(*job.pairs, k, start, end), nullptr);
     }
     if (job.dense)
         add(job.dense, static_cast<const Stored*>(job.dense_weight), job.dense_channels, all_rows, job.conv ? nullptr : bias);
-    for (int64_t r = start; r < end; ++r) finish_row<Number>(job, r, sums + (r - start) * width, nullptr);
+    for (int64_t r = start; r < end; ++r) finish_row<Format>(job, r, sums + (r - start) * width, nullptr);
 }
 
-template <class Number>
+template <class Format>
 void rows(const Rows& job) {
     const int64_t blocks = (job.rows + BLOCK - 1) / BLOCK;
 #pragma omp parallel for schedule(dynamic, 1)
-    for (int64_t b = 0; b < blocks; ++b) block_of_rows<Number>(job, b * BLOCK, std::min(job.rows, (b + 1) * BLOCK));
+    for (int64_t b = 0; b < blocks; ++b) block_of_rows<Format>(job, b * BLOCK, std::min(job.rows, (b + 1) * BLOCK));
 }
 
 // ---- sums over groups of rows -------------------------------------------------------------------------------------
 
 // V vectors of one target row, from channel ``first`` on, with sums in registers.
-template <class Number, int V>
-void pooled_vectors(const Pool& job, int64_t target, int64_t first, typename Number::Stored* out) {
+template <class Format, int V>
+void pooled_vectors(const Pool& job, int64_t target, int64_t first, float* out) {
     Vector sum[V];
-    const int64_t rest = job.channels - first;
+    const int64_t rest = job.channels - first, width = Format::width(job.channels);
     for (Vector& v : sum) v = all(0);
     for (int64_t e = job.offsets[target]; e < job.offsets[target + 1]; ++e) {
-        const auto* row = static_cast<const typename Number::Stored*>(job.feats) + job.column[e] * job.channels + first;
+        const auto* row = static_cast<const typename Format::Stored*>(job.feats) + job.column[e] * width;
+        const typename Format::Reader numbers(row, job.channels);
         const Vector times = all(job.count ? static_cast<float>(job.count[e]) : 1.0f);
 #pragma GCC unroll 4
-        for (int v = 0; v < V; ++v)
-            sum[v] = multiply_add(times, read_some<Number>(row + v * WIDTH, rest - v * WIDTH), sum[v]);
+        for (int v = 0; v < V; ++v) sum[v] = multiply_add(times, numbers(first + v * WIDTH, rest - v * WIDTH), sum[v]);
     }
     const Vector share = all(job.total ? 1.0f / static_cast<float>(job.total[target]) : 1.0f), slope = all(job.slope);
 #pragma GCC unroll 4
-    for (int v = 0; v < V; ++v)
-        write_some<Number>(out + first + v * WIDTH, leaky(sum[v] * share, slope), rest - v * WIDTH);
+    for (int v = 0; v < V; ++v) store(out + first + v * WIDTH, leaky(sum[v] * share, slope));
 }
 
-template <class Number>
-void pooled_row(const Pool& job, int64_t target, typename Number::Stored* out) {
+// ``row`` has room for a padded row.
+template <class Format>
+void pooled_row(const Pool& job, int64_t target, float* row, typename Format::Stored* out) {
     int64_t c = 0;
-    for (; c + 3 * WIDTH < job.channels; c += 4 * WIDTH) pooled_vectors<Number, 4>(job, target, c, out);
-    for (; c < job.channels; c += WIDTH) pooled_vectors<Number, 1>(job, target, c, out);
+    for (; c + 3 * WIDTH < job.channels; c += 4 * WIDTH) pooled_vectors<Format, 4>(job, target, c, row);
+    for (; c < job.channels; c += WIDTH) pooled_vectors<Format, 1>(job, target, c, row);
+    Format::write_row(out, row, job.channels);
 }
 
-template <class Number>
+template <class Format>
 void pool(const Pool& job) {
-    auto* out = static_cast<typename Number::Stored*>(job.out);
+    auto* out = static_cast<typename Format::Stored*>(job.out);
 #pragma omp parallel for schedule(static)
-    for (int64_t t = 0; t < job.targets; ++t) pooled_row<Number>(job, t, out + t * job.channels);
+    for (int64_t t = 0; t < job.targets; ++t)
+        pooled_row<Format>(job, t, scratch(padded(job.channels)), out + t * Format::width(job.channels));
 }
 
 // ---- points to voxels ---------------------------------------------------------------------------------------------
@@ -394,8 +284,8 @@ void mean_of(const PointMeans& job, int64_t voxel, float* mean) {
 
 // Rows of the voxels [start, end), at most FEW, each with at least one point. Their points are contiguous and processed
 // FEW at a time. ``memory`` has room for 2 FEW + 1 padded rows.
-template <class Number>
-void rows_of_points(const PointMeans& job, int64_t start, int64_t end, float* memory, typename Number::Stored* out) {
+template <class Format>
+void rows_of_points(const PointMeans& job, int64_t start, int64_t end, float* memory, typename Format::Stored* out) {
     const int64_t n = job.channels, width = padded(n);
     float *sums = memory, *hidden = sums + FEW * width, *bias = hidden + FEW * width;
     float numbers[FEW * 10], mean[3];
@@ -418,43 +308,45 @@ void rows_of_points(const PointMeans& job, int64_t start, int64_t end, float* me
     }
     for (int64_t v = start; v < end; ++v) {
         const Vector share = all(1.0f / static_cast<float>(job.offsets[v + 1] - job.offsets[v]));
-        for (int64_t c = 0; c < n; c += WIDTH)
-            write_some<Number>(out + (v - start) * n + c, load(sums + (v - start) * width + c) * share, n - c);
+        float* row = sums + (v - start) * width;
+        for (int64_t c = 0; c < n; c += WIDTH) store(row + c, load(row + c) * share);
+        Format::write_row(out + (v - start) * Format::width(n), row, n);
     }
 }
 
 // ---- several layers ------------------------------------------------------------------------------
 
-template <class Number>
+template <class Format>
 void block_of_chain(const Chain& job, int64_t start, int64_t end) {
-    using Stored = typename Number::Stored;
+    using Stored = typename Format::Stored;
     int64_t width = padded(job.channels);
     for (int64_t l = 0; l < job.count; ++l) width = std::max(width, padded(job.layers[l].channels));
     float* memory = scratch((3 * FEW + 1) * width);
     float *sums = memory, *bias = sums + FEW * width;
     auto* between = reinterpret_cast<Stored*>(memory + (2 * FEW + 1) * width);
     const Stored* in = between;
-    if (job.feats) in = static_cast<const Stored*>(job.feats) + start * job.channels;
-    if (job.points) rows_of_points<Number>(*job.points, start, end, memory, between);
-    for (int64_t r = start; job.pool && r < end; ++r) pooled_row<Number>(*job.pool, r, between + (r - start) * job.channels);
+    if (job.feats) in = static_cast<const Stored*>(job.feats) + start * Format::width(job.channels);
+    if (job.points) rows_of_points<Format>(*job.points, start, end, memory, between);
+    for (int64_t r = start; job.pool && r < end; ++r)
+        pooled_row<Format>(*job.pool, r, sums, between + (r - start) * Format::width(job.channels));
     for (int64_t l = 0; l < job.count; ++l) {
         const Rows& layer = job.layers[l];
         const int64_t n = layer.channels;
         copy_padded(layer.bias, n, bias);
-        add_products<Number>(in, layer.dense_channels, static_cast<const Stored*>(layer.dense_weight), n, nullptr, nullptr, 0,
+        add_products<Format>(in, layer.dense_channels, static_cast<const Stored*>(layer.dense_weight), n, nullptr, nullptr, 0,
                              end - start, 0, bias, sums);
         for (int64_t r = start; r < end; ++r)
-            finish_row<Number>(layer, r, sums + (r - start) * padded(n),
-                               l + 1 < job.count ? between + (r - start) * n : nullptr);
+            finish_row<Format>(layer, r, sums + (r - start) * padded(n),
+                               l + 1 < job.count ? between + (r - start) * Format::width(n) : nullptr);
         in = between;
     }
 }
 
-template <class Number>
+template <class Format>
 void chain(const Chain& job) {
     const int64_t blocks = (job.rows + FEW - 1) / FEW;
 #pragma omp parallel for schedule(dynamic, 1)
-    for (int64_t b = 0; b < blocks; ++b) block_of_chain<Number>(job, b * FEW, std::min(job.rows, (b + 1) * FEW));
+    for (int64_t b = 0; b < blocks; ++b) block_of_chain<Format>(job, b * FEW, std::min(job.rows, (b + 1) * FEW));
 }
 
 void point_means(const PointMeans& job, int64_t voxels, float* out) {
@@ -614,27 +506,24 @@ void weight_gradient(const WeightGradient& job) {
 
 }  // namespace
 
+#if defined(__AVX512BF16__)
+#define ELITE_BFLOAT16_OF(kernel) kernel<BFloat16>
+#else
+#define ELITE_BFLOAT16_OF(kernel) nullptr
+#endif
+#if defined(ELITE_INT8)
+#define ELITE_INT8_OF(kernel) kernel<Int8>
+#else
+#define ELITE_INT8_OF(kernel) nullptr
+#endif
+#define ELITE_FORMATS_OF(kernel) {kernel<Float>, ELITE_BFLOAT16_OF(kernel), ELITE_INT8_OF(kernel)}
+
 const Kernels kernels = {
-    packed_size,
-    pack,
-    rows<Float>,
-#if defined(__AVX512BF16__)
-    rows<BFloat16>,
-#else
-    nullptr,
-#endif
-    pool<Float>,
-#if defined(__AVX512BF16__)
-    pool<BFloat16>,
-#else
-    nullptr,
-#endif
-    chain<Float>,
-#if defined(__AVX512BF16__)
-    chain<BFloat16>,
-#else
-    nullptr,
-#endif
+    ELITE_FORMATS_OF(packed_size),
+    ELITE_FORMATS_OF(pack),
+    ELITE_FORMATS_OF(rows),
+    ELITE_FORMATS_OF(pool),
+    ELITE_FORMATS_OF(chain),
     weight_gradient,
     point_means,
     point_means_gradient,

@@ -1,9 +1,12 @@
 // Arguments of the kernels: records of pointers, shared with Python through ctypes (records.py mirrors them).
 //
-// Rows are contiguous: row r of C channels is at feats + r * C. Numbers are float, or bfloat16 in the bf16 variants; sums
-// are float in both. One thread sums each output row in one order, so the result does not depend on the number of threads.
+// Rows are contiguous: row r of C channels is at feats + r * C. A kernel has one variant per format of its rows and weights;
+// sums are float in all. Rows of int8 have C bytes and a float, see numbers.h. One thread sums each output row in one
+// order, so the result does not depend on the number of threads.
 #pragma once
 #include <cstdint>
+
+enum NumberFormat { FLOAT32, BFLOAT16, INT8, FORMATS };
 
 // Neighbouring voxels of one grid: for each position k < 13, voxel first[k * stride + p] has the neighbour
 // second[k * stride + p], 0 <= p < count[k], both ascending. Position 26 - k has the same pairs exchanged.
@@ -17,7 +20,7 @@ struct Pairs {
 // out[r] = leaky(bias + sum_k conv[neighbour_k(r)] @ conv_weight[k] + dense[r] @ dense_weight + add[add_row[r]])
 // sum[r] = out[r] + plus[r]
 // Null is allowed for conv, dense, bias, add, add_row (means r), and plus together with sum. Weights are packed (see
-// pack). With wide, out is float although all other numbers are bfloat16.
+// pack). The format of out may differ from that of the other rows.
 struct Rows {
     int64_t rows;
     int64_t channels;
@@ -33,7 +36,7 @@ struct Rows {
     const int64_t* add_row;
     float slope;
     void* out;
-    int64_t wide;
+    int64_t out_format;
     const void* plus;
     void* sum;
 };
@@ -131,16 +134,13 @@ struct Sums {
     double* out;  // 3 x channels
 };
 
-// The kernels for one instruction set. The bf16 variants are null if it does not support bfloat16.
+// The kernels for one instruction set, by NumberFormat. Those of formats that it does not multiply are null.
 struct Kernels {
-    int64_t (*packed_size)(int64_t in_channels, int64_t out_channels);
-    void (*pack)(const float* weight, int64_t count, int64_t in_channels, int64_t out_channels, void* packed, bool bf16);
-    void (*rows)(const Rows&);
-    void (*rows_bf16)(const Rows&);
-    void (*pool)(const Pool&);
-    void (*pool_bf16)(const Pool&);
-    void (*chain)(const Chain&);
-    void (*chain_bf16)(const Chain&);
+    int64_t (*packed_size[FORMATS])(int64_t in_channels, int64_t out_channels);
+    void (*pack[FORMATS])(const float* weight, int64_t count, int64_t in_channels, int64_t out_channels, void* packed);
+    void (*rows[FORMATS])(const Rows&);
+    void (*pool[FORMATS])(const Pool&);
+    void (*chain[FORMATS])(const Chain&);
     void (*weight_gradient)(const WeightGradient&);
     void (*point_means)(const PointMeans&, int64_t voxels, float* out);
     void (*point_means_gradient)(const PointMeansGradient&);
@@ -149,5 +149,7 @@ struct Kernels {
 };
 
 namespace avx2 { extern const Kernels kernels; }
+namespace avxvnni { extern const Kernels kernels; }
 namespace avx512 { extern const Kernels kernels; }
+namespace avx512vnni { extern const Kernels kernels; }
 namespace avx512bf16 { extern const Kernels kernels; }

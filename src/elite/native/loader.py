@@ -26,8 +26,8 @@ _FOLDER = Path(__file__).parent
 _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "elite_instructions": (c_char_p, []),
     "elite_limit": (None, [c_char_p]),
-    "elite_has_bf16": (c_int, []),
-    "elite_packed_size": (c_int64, [c_int64, c_int64]),
+    "elite_has_format": (c_int, [c_int]),
+    "elite_packed_size": (c_int64, [c_int64, c_int64, c_int]),
     "elite_pack": (None, [c_void_p, c_int64, c_int64, c_int64, c_void_p, c_int]),
     "elite_rows": (None, [POINTER(Rows), c_int]),
     "elite_pool": (None, [POINTER(Pool), c_int]),
@@ -101,10 +101,15 @@ def call(name: str, *arguments: torch.Tensor | int) -> bool:
     return status == _DONE  # type: ignore[no-any-return]
 
 
-def has_bf16() -> bool:
-    """Whether this processor multiplies bfloat16 (AVX512-BF16) and the kernels are available."""
+def number_format(dtype: torch.dtype) -> int:
+    """The NumberFormat of kernels.h for rows or weights of this type."""
+    return {torch.float32: 0, torch.bfloat16: 1, torch.uint8: 2}[dtype]
+
+
+def supports(dtype: torch.dtype) -> bool:
+    """Whether the kernels are available and this processor multiplies such rows: float32, bfloat16 or uint8."""
     found = library()
-    return found is not None and bool(found.elite_has_bf16())
+    return found is not None and bool(found.elite_has_format(number_format(dtype)))
 
 
 def describe() -> str:

@@ -1,6 +1,7 @@
-"""Native kernels of the forward pass as functions of tensors: contiguous, on the CPU, float32 or bfloat16.
+"""Native kernels of the forward pass as functions of tensors: contiguous, on the CPU, float32, bfloat16 or uint8.
 
-Each writes to the output that the caller provides. kernels.h documents what each computes.
+Each writes to the output that the caller provides. kernels.h documents what each computes. Rows of uint8 are int8
+numbers + 128, followed by the four bytes of their scale (float32), so ``row_width`` exceeds the number of channels.
 """
 
 import ctypes
@@ -9,11 +10,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float, Float32, Int32, Int64
+from jaxtyping import Float32, Int32, Int64, Num
 from torch import Tensor
 
-from elite.native.loader import opened, pointer
+from elite.native.loader import number_format, opened, pointer
 from elite.native.records import Chain, Pairs, PointMeans, Pool, Rows
+
+_SCALE_BYTES = 4
+
+
+def row_width(channels: int, dtype: torch.dtype) -> int:
+    """Numbers of this type in a row of ``channels``."""
+    return channels + (_SCALE_BYTES if dtype is torch.uint8 else 0)
+
+
+def _channels(rows: Num[Tensor, "_ _"]) -> int:
+    return rows.shape[1] - row_width(0, rows.dtype)
 
 
 @dataclass(frozen=True)
@@ -39,46 +51,47 @@ class NeighbourPairs:
 class PackedWeight:
     """Matrices (count, in, out) in the layout of the kernels, which depends on the instruction set in use."""
 
-    numbers: Float[Tensor, "numbers"]
+    numbers: Num[Tensor, "numbers"]
     in_channels: int
     out_channels: int
 
     @classmethod
     def pack(cls, weight: Float32[Tensor, "count in_ out"], dtype: torch.dtype = torch.float32) -> "PackedWeight":
         count, inner, outer = weight.shape
-        assert dtype is torch.float32 or inner % 2 == 0  # bfloat16 numbers are multiplied in twos
-        kernels = opened()
-        numbers = torch.empty(count * kernels.elite_packed_size(inner, outer), dtype=dtype)
+        assert dtype is not torch.bfloat16 or inner % 2 == 0  # multiplied in twos
+        kernels, layout = opened(), number_format(dtype)
+        numbers = torch.empty(count * kernels.elite_packed_size(inner, outer, layout), dtype=dtype)
         source = weight.detach().contiguous()
-        kernels.elite_pack(pointer(source), count, inner, outer, pointer(numbers), _is_bf16(numbers))
+        kernels.elite_pack(pointer(source), count, inner, outer, pointer(numbers), layout)
         return cls(numbers, inner, outer)
 
 
 def fused_layer(
-    out: Float[Tensor, "r out"],
+    out: Num[Tensor, "r _"],
     *,
-    conv: Float[Tensor, "r in_"] | None = None,
+    conv: Num[Tensor, "r _"] | None = None,
     conv_weight: PackedWeight | None = None,
     pairs: NeighbourPairs | None = None,
-    dense: Float[Tensor, "r inner"] | None = None,
+    dense: Num[Tensor, "r _"] | None = None,
     dense_weight: PackedWeight | None = None,
     bias: Float32[Tensor, "out"] | None = None,
-    add: Float[Tensor, "_ out"] | None = None,
+    add: Num[Tensor, "_ _"] | None = None,
     add_row: Int64[Tensor, "r"] | None = None,
     slope: float = 1.0,
-    plus: Float[Tensor, "r out"] | None = None,
-    total: Float[Tensor, "r out"] | None = None,
+    plus: Num[Tensor, "r _"] | None = None,
+    total: Num[Tensor, "r _"] | None = None,
 ) -> None:
     """out = leaky(bias + convolution of conv + dense @ dense_weight + add[add_row]), and total = out + plus.
 
-    ``slope`` belongs to the leaky ReLU: 1 for none, 0 for ReLU. If the inputs are bfloat16, ``out`` may be float32.
+    ``slope`` belongs to the leaky ReLU: 1 for none, 0 for ReLU. The type of ``out`` may differ from that of the inputs.
     """
     feats = conv if conv is not None else dense
     assert feats is not None
-    assert out.shape == (len(feats), (conv_weight or dense_weight).out_channels)  # type: ignore[union-attr]
+    channels = (conv_weight or dense_weight).out_channels  # type: ignore[union-attr]
+    assert out.shape == (len(feats), row_width(channels, out.dtype))
     job = Rows(
         rows=len(out),
-        channels=out.shape[1],
+        channels=channels,
         conv=pointer(conv),
         conv_weight=pointer(conv_weight.numbers) if conv_weight else None,
         conv_channels=conv_weight.in_channels if conv_weight else 0,
@@ -91,18 +104,18 @@ def fused_layer(
         add_row=pointer(add_row),
         slope=slope,
         out=pointer(out),
-        wide=int(out.dtype is not feats.dtype),
+        out_format=number_format(out.dtype),
         plus=pointer(plus),
         sum=pointer(total),
     )
-    opened().elite_rows(job, _is_bf16(feats))
+    opened().elite_rows(job, number_format(feats.dtype))
 
 
 @dataclass(frozen=True)
 class PooledRows:
     """Rows to compute: t is leaky(sum of count[e] feats[column[e]] / total[t]), offsets[t] <= e < offsets[t + 1]."""
 
-    feats: Float[Tensor, "_ c"]
+    feats: Num[Tensor, "_ _"]
     offsets: Int64[Tensor, "starts"]
     column: Int64[Tensor, "e"]
     count: Int64[Tensor, "e"] | None = None
@@ -114,7 +127,7 @@ class PooledRows:
 
     @property
     def channels(self) -> int:
-        return self.feats.shape[1]
+        return _channels(self.feats)
 
     def to_c(self, out: Tensor | None = None) -> Any:
         return Pool(
@@ -130,11 +143,11 @@ class PooledRows:
         )
 
 
-def pool(out: Float[Tensor, "t c"], pooled: PooledRows) -> None:
+def pool(out: Num[Tensor, "t _"], pooled: PooledRows) -> None:
     """Compute the rows of ``pooled``."""
     assert out.dtype is pooled.feats.dtype
-    assert out.shape == (len(pooled), pooled.channels)
-    opened().elite_pool(pooled.to_c(out), _is_bf16(out))
+    assert out.shape == (len(pooled), pooled.feats.shape[1])
+    opened().elite_pool(pooled.to_c(out), number_format(out.dtype))
 
 
 @dataclass(frozen=True)
@@ -199,12 +212,12 @@ class Layer:
     weight: PackedWeight
     bias: Float32[Tensor, "out"]
     slope: float = 1.0
-    add: Float[Tensor, "_ out"] | None = None
+    add: Num[Tensor, "_ _"] | None = None
     add_row: Int64[Tensor, "r"] | None = None
-    plus: Float[Tensor, "r out"] | None = None
-    total: Float[Tensor, "r out"] | None = None
+    plus: Num[Tensor, "r _"] | None = None
+    total: Num[Tensor, "r _"] | None = None
 
-    def to_c(self, out: Tensor | None, dtype: torch.dtype) -> Any:
+    def to_c(self, out: Tensor | None = None) -> Any:
         return Rows(
             channels=self.weight.out_channels,
             dense_weight=pointer(self.weight.numbers),
@@ -214,25 +227,23 @@ class Layer:
             add_row=pointer(self.add_row),
             slope=self.slope,
             out=pointer(out),
-            wide=int(out is not None and out.dtype is not dtype),
+            out_format=0 if out is None else number_format(out.dtype),
             plus=pointer(self.plus),
             sum=pointer(self.total),
         )
 
 
-def fused_chain(
-    out: Float[Tensor, "r out"], rows: Tensor | PooledRows | PointMeanRows, layers: Sequence[Layer]
-) -> None:
+def fused_chain(out: Num[Tensor, "r _"], rows: Tensor | PooledRows | PointMeanRows, layers: Sequence[Layer]) -> None:
     """out = ``rows`` after all ``layers``, without intermediate results in memory.
 
-    If the layers are bfloat16, ``out`` may be float32.
+    The type of ``out`` may differ from that of the layers.
     """
     dtype = layers[0].weight.numbers.dtype
-    channels = rows.shape[1] if isinstance(rows, Tensor) else rows.channels
+    channels = _channels(rows) if isinstance(rows, Tensor) else rows.channels
     widths = [channels, *(layer.weight.out_channels for layer in layers)]
     assert [layer.weight.in_channels for layer in layers] == widths[:-1]
-    assert out.shape == (len(rows), widths[-1])
-    records = [layer.to_c(None, dtype) for layer in layers[:-1]] + [layers[-1].to_c(out, dtype)]
+    assert out.shape == (len(rows), row_width(widths[-1], out.dtype))
+    records = [layer.to_c() for layer in layers[:-1]] + [layers[-1].to_c(out)]
     job = Chain(
         rows=len(rows),
         channels=channels,
@@ -242,8 +253,4 @@ def fused_chain(
         count=len(records),
         layers=(Rows * len(records))(*records),
     )
-    opened().elite_chain(job, int(dtype is torch.bfloat16))
-
-
-def _is_bf16(tensor: Tensor) -> int:
-    return int(tensor.dtype is torch.bfloat16)
+    opened().elite_chain(job, number_format(dtype))

@@ -25,7 +25,7 @@ Rows = _structure(
     add_row=c_void_p,
     slope=c_float,
     out=c_void_p,
-    wide=c_int64,
+    out_format=c_int64,
     plus=c_void_p,
     sum=c_void_p,
 )

@@ -21,8 +21,9 @@ from elite.native import (
     Workspace,
     fused_chain,
     fused_layer,
-    has_bf16,
     pool,
+    row_width,
+    supports,
 )
 from elite.sparse import Geometry, Grouping, Level, Pooling, build_native_geometry, voxel_points
 from elite.sparse.native_conv import NativeKernelMap
@@ -33,7 +34,9 @@ from elite.student.point_mlp import point_features
 from elite.student.spvcnn import SPVCNN
 from elite.student.transfer import with_remission_gain
 
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["fp32", "bf16", "int8"]
+DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "int8": torch.uint8}
+_INSTRUCTIONS = {"fp32": "AVX2", "bf16": "AVX512-BF16", "int8": "AVX512-VNNI or AVX-VNNI"}
 
 
 class Engine:
@@ -47,14 +50,15 @@ class Engine:
     """
 
     def __init__(self, student: SPVCNN, precision: Precision = "fp32") -> None:
-        if precision == "bf16":
-            _require_bf16(student.config.channels)
+        _require(precision, student.config.channels)
         student = with_remission_gain(student, 1.0)
         self.config, self.grid = student.config, student.grid
-        self.dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        self.dtype = DTYPES[precision]
         with torch.no_grad():
             self.hidden = FoldedLinear.from_linear(student.point_mlp.hidden).pack(torch.float32)
-            self.point_out = FoldedLinear.from_linear(student.point_mlp.out).pack(self.dtype)
+            # Metres and remission in one int8 row would lose too much.
+            first = torch.float32 if precision == "int8" else self.dtype
+            self.point_out = FoldedLinear.from_linear(student.point_mlp.out).pack(first)
             self.stages = [_FoldedStage(stage, self.dtype) for stage in student.stages]
             self._split_classifier(student.classifier)
         self._idle: list[Workspace] = []
@@ -109,7 +113,7 @@ class Engine:
         workspace, geometry = prepared.workspace, prepared.geometry
         feats = self._voxel_features(points, remission, age, geometry.levels[0], workspace)  # (V, C)
         voxels = [len(level) for level in geometry.levels[1:]]
-        hidden = workspace.buffer("hidden", sum(voxels), 2 * feats.shape[1], dtype=torch.float32)  # (sum of W, H)
+        hidden = workspace.buffer("hidden", sum(voxels), 2 * self.config.channels, dtype=torch.float32)  # (sum of W, H)
         for i, stage_hidden in enumerate(hidden.split(voxels)):
             feats = self.stages[i](feats, prepared, i, self.stage_classifiers[i], stage_hidden)  # (W, C)
         sums = relu_of_stage_sums(hidden, geometry.group_voxels)
@@ -122,13 +126,14 @@ class Engine:
     def _voxel_features(
         self, points: Tensor, remission: Tensor, age: Tensor | None, level: Level, workspace: Workspace
     ) -> Tensor:
-        feats = workspace.buffer("feats", len(level), self.config.channels, dtype=self.dtype)
+        width = row_width(self.config.channels, self.dtype)
+        feats = workspace.buffer("feats", len(level), width, dtype=self.dtype)
         if age is None:
             inside = voxel_points(points, remission, self.grid, level)
             fused_chain(feats, PointMeanRows(inside, self.hidden.weight, self.hidden.bias), [self.point_out])
         else:
             means = self._means_with_age(point_features(points, remission, self.grid, level, age), level, workspace)
-            fused_chain(feats, means.to(self.dtype), [self.point_out])
+            fused_chain(feats, means.to(self.point_out.weight.numbers.dtype), [self.point_out])
         return feats
 
     def _means_with_age(self, features: Tensor, level: Level, workspace: Workspace) -> Tensor:
@@ -141,14 +146,14 @@ class Engine:
         return means
 
 
-def _require_bf16(channels: int) -> None:
-    """Raises ConfigError if bfloat16 is not available for layers of ``channels`` and of half as many."""
-    if not has_bf16():
+def _require(precision: Precision, channels: int) -> None:
+    """Raises ConfigError if the precision is not available for layers of ``channels`` and of half as many."""
+    if not supports(DTYPES[precision]):
         raise ConfigError(
-            "precision bf16: expected native kernels on a processor that multiplies bfloat16 (AVX512-BF16), found "
+            f"precision {precision}: expected native kernels on a processor with {_INSTRUCTIONS[precision]}, found "
             "others; 'elite env' shows which. Use --precision fp32."
         )
-    if channels % 4:
+    if precision == "bf16" and channels % 4:
         raise ConfigError(
             f"precision bf16: expected a multiple of 4 channels, found {channels}. Some layers have half as "
             "many, and the kernels multiply pairs of them. Use --precision fp32."

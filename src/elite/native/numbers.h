@@ -1,0 +1,219 @@
+// Vectors of one instruction set, and the formats of numbers that it multiplies: float, bfloat16, int8.
+//
+// Included by the sources that are compiled once per instruction set (INSTRUCTIONS is the name of the namespace). A format
+// has Stored numbers. A row of C channels has width(C) of them, which Reader reads and write_row writes as vectors of
+// floats. STEP input channels are multiplied at once.
+#pragma once
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+namespace INSTRUCTIONS {
+namespace {
+
+#if defined(__AVX512F__)
+using Vector = __m512;
+using Integers = __m512i;
+constexpr int WIDTH = 16, TILE = 6, PANEL = 4;  // 24 accumulators, 4 weights and 1 input: 29 of 32 registers
+inline Vector load(const float* p) { return _mm512_loadu_ps(p); }
+inline void store(float* p, Vector v) { _mm512_storeu_ps(p, v); }
+inline Vector all(float x) { return _mm512_set1_ps(x); }
+inline Vector multiply_add(Vector a, Vector b, Vector c) { return _mm512_fmadd_ps(a, b, c); }
+inline Vector leaky(Vector v, Vector slope) {
+    return _mm512_mask_mul_ps(v, _mm512_cmp_ps_mask(v, all(0), _CMP_NGT_UQ), v, slope);
+}
+inline Integers load_integers(const void* p) { return _mm512_loadu_si512(p); }
+inline Integers all_integers(int32_t x) { return _mm512_set1_epi32(x); }
+inline Vector to_floats(Integers v) { return _mm512_cvtepi32_ps(v); }
+inline Integers add(Integers a, Integers b) { return _mm512_add_epi32(a, b); }
+inline Integers load_bytes(const uint8_t* p) {
+    return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+}
+inline void store_bytes(uint8_t* p, Integers v) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(v));
+}
+inline Integers to_integers(Vector v) { return _mm512_cvtps_epi32(v); }
+inline Integers larger(Integers a, Integers b) { return _mm512_max_epu32(a, b); }
+inline Integers size_bits(Vector v) { return _mm512_and_si512(_mm512_castps_si512(v), all_integers(0x7fffffff)); }
+inline uint32_t largest_of(Integers v) { return _mm512_reduce_max_epu32(v); }
+#else
+using Vector = __m256;
+using Integers = __m256i;
+constexpr int WIDTH = 8, TILE = 6, PANEL = 2;  // 12 + 2 + 1 of 16 registers
+inline Vector load(const float* p) { return _mm256_loadu_ps(p); }
+inline void store(float* p, Vector v) { _mm256_storeu_ps(p, v); }
+inline Vector all(float x) { return _mm256_set1_ps(x); }
+inline Vector multiply_add(Vector a, Vector b, Vector c) { return _mm256_fmadd_ps(a, b, c); }
+inline Vector leaky(Vector v, Vector slope) {
+    return _mm256_blendv_ps(v, v * slope, _mm256_cmp_ps(v, all(0), _CMP_NGT_UQ));
+}
+inline Integers load_integers(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+inline Integers all_integers(int32_t x) { return _mm256_set1_epi32(x); }
+inline Vector to_floats(Integers v) { return _mm256_cvtepi32_ps(v); }
+inline Integers add(Integers a, Integers b) { return _mm256_add_epi32(a, b); }
+inline Integers load_bytes(const uint8_t* p) {
+    return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+}
+inline void store_bytes(uint8_t* p, Integers v) {
+    const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(words, words));
+}
+inline Integers to_integers(Vector v) { return _mm256_cvtps_epi32(v); }
+inline Integers larger(Integers a, Integers b) { return _mm256_max_epu32(a, b); }
+inline Integers size_bits(Vector v) { return _mm256_and_si256(_mm256_castps_si256(v), all_integers(0x7fffffff)); }
+inline uint32_t largest_of(Integers v) {
+    __m128i m = _mm_max_epu32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    m = _mm_max_epu32(m, _mm_shuffle_epi32(m, 0x4e));
+    return static_cast<uint32_t>(_mm_cvtsi128_si32(_mm_max_epu32(m, _mm_shuffle_epi32(m, 0xb1))));
+}
+#endif
+
+inline int64_t rounded_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
+
+inline int64_t padded(int64_t channels) { return rounded_up(channels, WIDTH); }
+
+// The vector at p of a row with ``rest`` numbers left, padded with zeros.
+template <class Format>
+inline Vector read_some(const typename Format::Stored* p, int64_t rest) {
+    if (rest >= WIDTH) return Format::read_vector(p);
+    typename Format::Stored whole[WIDTH];
+    std::fill_n(whole, WIDTH, Format::ZERO);
+    std::memcpy(whole, p, rest * sizeof *p);
+    return Format::read_vector(whole);
+}
+
+template <class Format>
+inline void write_some(typename Format::Stored* p, Vector v, int64_t rest) {
+    if (rest >= WIDTH) return Format::write_vector(p, v);
+    typename Format::Stored whole[WIDTH];
+    Format::write_vector(whole, v);
+    std::memcpy(p, whole, rest * sizeof *p);
+}
+
+// Rows of numbers that need no scale.
+template <class Format, class Number>
+struct PlainRows {
+    using Stored = Number;
+    static constexpr Number ZERO = 0;
+    static constexpr int HEADER = 0;  // numbers per output channel before the weights of a panel
+    using Sum = Vector;
+    static int64_t width(int64_t channels) { return channels; }
+    static float scale_of(const Number*, int64_t) { return 1; }
+    static Sum start(const Number*, const float* before) { return load(before); }
+    static Vector finish(Sum sum, float, const Number*, const float*) { return sum; }
+    struct Reader {
+        const Number* row;
+        Reader(const Number* row, int64_t) : row(row) {}
+        Vector operator()(int64_t c, int64_t rest) const { return read_some<Format>(row + c, rest); }
+    };
+    static void write_row(Number* out, const float* row, int64_t n) {
+        for (int64_t c = 0; c < n; c += WIDTH) write_some<Format>(out + c, load(row + c), n - c);
+    }
+};
+
+struct Float : PlainRows<Float, float> {
+    static constexpr int STEP = 1;
+    static Vector spread(const float* p) { return all(*p); }
+    static Vector weight(const float* p) { return load(p); }
+    static Vector step(Vector a, Vector w, Vector sum) { return multiply_add(a, w, sum); }
+    static float from_float(float x) { return x; }
+    static Vector read_vector(const float* p) { return load(p); }
+    static void write_vector(float* p, Vector v) { store(p, v); }
+};
+
+#if defined(__AVX512BF16__)
+struct BFloat16 : PlainRows<BFloat16, uint16_t> {
+    static constexpr int STEP = 2;
+    static Vector spread(const uint16_t* p) {
+        int32_t pair;
+        std::memcpy(&pair, p, sizeof pair);
+        return _mm512_castsi512_ps(_mm512_set1_epi32(pair));
+    }
+    static Vector weight(const uint16_t* p) { return _mm512_loadu_ps(reinterpret_cast<const float*>(p)); }
+    static Vector step(Vector a, Vector w, Vector sum) { return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)w); }
+    static uint16_t from_float(float x) {
+        __m128bh r = _mm_cvtneps_pbh(_mm_set_ss(x));
+        return static_cast<uint16_t>(_mm_extract_epi16((__m128i)r, 0));
+    }
+    static Vector read_vector(const uint16_t* p) {
+        const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+        return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+    }
+    static void write_vector(uint16_t* p, Vector v) {
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), (__m256i)_mm512_cvtneps_pbh(v));
+    }
+};
+#endif
+
+#if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
+#define ELITE_INT8
+// A row of C channels has C bytes, each its number / scale + 128, and then the scale, the largest size / 127 as a float.
+// NaN and infinity make the scale NaN or infinite.
+struct Int8 {
+    using Stored = uint8_t;
+    static constexpr uint8_t ZERO = 128;
+    static constexpr int STEP = 4;
+    static constexpr int HEADER = 8;  // bytes per output channel before its weights: sum of the weights, scale
+    static constexpr float MOST = 127, LEAST = 1e-30f;  // rows without larger numbers are 0
+    static int64_t width(int64_t channels) { return channels + static_cast<int64_t>(sizeof(float)); }
+    using Sum = Integers;
+    static Sum start(const uint8_t* starts, const float*) { return load_integers(starts); }
+    static Vector finish(Sum sum, float row_scale, const uint8_t* scales, const float* before) {
+        const Vector scale = load(reinterpret_cast<const float*>(scales));
+        return multiply_add(to_floats(sum) * scale, all(row_scale), load(before));
+    }
+    static float scale_of(const uint8_t* row, int64_t channels) {
+        float scale;
+        std::memcpy(&scale, row + channels, sizeof scale);
+        return scale;
+    }
+    static Integers weight(const uint8_t* p) { return load_integers(p); }
+    static Integers spread(const uint8_t* p) {
+        int32_t four;
+        std::memcpy(&four, p, sizeof four);
+        return all_integers(four);
+    }
+    static Integers step(Integers a, Integers w, Integers sum) {
+        // gcc 12 moves the sums of the intrinsic through memory.
+#if defined(__AVX512VNNI__)
+        __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(w));
+#else
+        __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(a), "x"(w));
+#endif
+        return sum;
+    }
+    static Vector read_vector(const uint8_t* p) { return to_floats(add(load_bytes(p), all_integers(-ZERO))); }
+    struct Reader {
+        const uint8_t* row;
+        const Vector scale;
+        Reader(const uint8_t* row, int64_t channels) : row(row), scale(all(scale_of(row, channels))) {}
+        Vector operator()(int64_t c, int64_t rest) const { return read_some<Int8>(row + c, rest) * scale; }
+    };
+    static void write_row(uint8_t* out, const float* row, int64_t n) {  // row is padded with zeros
+        Integers bits = all_integers(0);  // as integers, floats have the order of their sizes, and NaN is the largest
+        for (int64_t c = 0; c < n; c += WIDTH) bits = larger(bits, size_bits(load(row + c)));
+        const uint32_t most = largest_of(bits);
+        float largest;
+        std::memcpy(&largest, &most, sizeof largest);
+        const float scale = largest / MOST;
+        const Vector inverse = all(largest > LEAST ? MOST / largest : 0.0f);
+        for (int64_t c = 0; c < n; c += WIDTH) {
+            const Integers number = add(to_integers(load(row + c) * inverse), all_integers(ZERO));
+            if (n - c >= WIDTH) {
+                store_bytes(out + c, number);
+                continue;
+            }
+            uint8_t whole[WIDTH];
+            store_bytes(whole, number);
+            std::memcpy(out + c, whole, n - c);
+        }
+        std::memcpy(out + n, &scale, sizeof scale);
+    }
+};
+#endif
+
+}  // namespace
+}  // namespace INSTRUCTIONS
