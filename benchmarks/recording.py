@@ -1,6 +1,6 @@
 """Time of ``elite predict`` on a recording, over the time of the student alone on the same clouds.
 
-    python benchmarks/recording.py [--scans FOLDER] [--rounds 9] [--precision bf16] [--threads 2] [--clock process]
+    python benchmarks/recording.py [--scans FOLDER] [--rounds 9] [--precision bf16|int8] [--threads 2] [--clock process]
 
 Five clouds with the fields of a Velodyne (22 bytes per point) are read from an uncompressed .mcap file, labelled, and
 written to another one. The student alone labels the same points in memory. ``_timing.py`` describes the method.
@@ -95,7 +95,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scans", type=Path, help="folder of .bin scans (default: a rendered street)")
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--precision", choices=("fp32", "bf16"), default="bf16")
+    parser.add_argument("--precision", choices=("fp32", "bf16", "int8"), default="bf16")
     parser.add_argument("--threads", type=int, help="default: OMP_NUM_THREADS, else all cores")
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="process: processor time, for busy machines")
     options = parser.parse_args()
