@@ -151,12 +151,32 @@ def label_cloud(
         DataError: damaged, already labelled, or as a call of the segmenter.
     """
     require_no_fields(cloud, ANSWER_FIELDS, source)
+    scan = scan_of_cloud(cloud, sensor, source)
+    result = segmenter.segment(scan, source) if len(scan) else _without_points(segmenter.taxonomy)
+    return with_fields(cloud, answer_fields(result, scan), source), result
+
+
+def scan_of_cloud(cloud: PointCloud2, sensor: SensorSpec, source: object) -> Scan:
+    """Find the measured points of a cloud; arguments and errors as ``label_cloud``."""
     fields = decode_cloud(cloud, source)
     points, remission = points_of(fields, sensor, source)
     kept = replace(sensor, no_return="drop").measured(points, remission)
-    scan = Scan(points[kept], remission[kept], kept, candidates=intensity_candidates(fields, sensor))
-    result = segmenter.segment(scan, source) if len(scan) else _without_points(segmenter.taxonomy)
-    return with_fields(cloud, answer_fields(result, scan), source), result
+    return Scan(points[kept], remission[kept], kept, candidates=intensity_candidates(fields, sensor))
+
+
+def evenly_spaced_scans(
+    recording: Recording, topic: Topic, sensor: SensorSpec, most: int
+) -> Iterator[tuple[str, Scan]]:
+    """Yield (name, scan) of readable clouds at most ``most`` equally distant times; errors as ``label_cloud``."""
+    span = recording.span_of(topic)
+    starts = [span.first + k * (span.last - span.first) // most for k in range(most)] if span else []
+    found: set[int] = set()
+    for start in starts:
+        message = next(recording.messages([topic], start=start), None)
+        if message is None or message.time in found or not isinstance(message.record, PointCloud2):
+            continue
+        found.add(message.time)
+        yield _source(message), scan_of_cloud(message.record, sensor, _source(message))
 
 
 def class_names(taxonomy: Taxonomy) -> dict[int, str]:

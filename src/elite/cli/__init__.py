@@ -6,6 +6,7 @@ import sys
 from argparse import Namespace
 from difflib import get_close_matches
 
+from elite.cli.adaptation import ADAPT
 from elite.cli.aliases import VERBS, current_words
 from elite.cli.check import CHECK
 from elite.cli.conversion import CONVERT
@@ -34,7 +35,7 @@ COMMANDS: dict[str, dict[str, Command]] = {
     },
     "Inference": {"predict": PREDICT, "stream": STREAM, "view": VIEW},
     "Evaluation": {"evaluate": EVALUATE, "report": REPORT, "submit": SUBMIT, "bench": BENCH},
-    "Files and versions": {"export": EXPORT, "import": IMPORT, "env": ENV},
+    "Files and versions": {"export": EXPORT, "adapt": ADAPT, "import": IMPORT, "env": ENV},
 }
 
 

@@ -56,6 +56,23 @@ def output_path(out: Path | None, positional: Path | None) -> Path:
     return out or positional  # type: ignore[return-value]
 
 
+def add_student_output(parser: Parser) -> None:
+    """Add -o of a student file, which ``student_output`` reads."""
+    add_output(parser, "Student file to write (.safetensors).", "STUDENT")
+
+
+def student_output(args: Namespace) -> Path:
+    """Path of the student file to write.
+
+    Raises:
+        ConfigError: it is missing, given twice, or has another suffix.
+    """
+    out = output_path(args.out, args.positional_out)
+    if out.suffix != ".safetensors":
+        raise ConfigError(f"{out}: expected a name that ends in .safetensors, found '{out.suffix}'. Rename the output.")
+    return out
+
+
 def add_output_format(parser: Parser) -> None:
     """Add --as, the format of files of labels."""
     text = "Contents: label = raw ids; npy = the same as an array; pcd, ply = the points with class_id, probability, "
@@ -133,6 +150,11 @@ def add_compute(parser: Parser) -> None:
     ways = ("softmax", "logits", "released")
     parser.add("--vote-by", choices=ways, default="softmax", heading=_COMPUTATION, help=text)
     parser.add("--seed", type=int, default=0, metavar="N", heading=_COMPUTATION, help="Seed of the rotated views.")
+    add_conversion(parser)
+
+
+def add_conversion(parser: Parser) -> None:
+    """Add the options of the conversion and the checks of scans."""
     text = "Remission: scale = divided by the largest value of the sensor, quantile = the training value of the same "
     text += "rank in the scan, zero = 0."
     parser.add("--intensity", choices=("scale", "quantile", "zero"), default="scale", help=text)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from elite.cli.outputs import FAULTY
 from elite.cli.parser import Parser, count, duration
-from elite.cli.scans import load_segmenter, require_no_past
+from elite.cli.scans import OF_DATA_SETS, load_segmenter, require_no_past
 from elite.errors import ConfigError, DataError, EliteError, OutputError
 from elite.files import refuse_inputs
 from elite.inspection.sources import has_recording_suffix, is_recording_folder
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _HEADING = "Recordings"
 _OF_RECORDINGS = ("topic", "output_topic", "copy", "compression", "every", "start", "stop")
-_OF_FILES = ("sequences", "frames", "format", "taxonomy", "confidence", "skip_existing")
+_OF_FILES = ("confidence", "skip_existing")
 _TOPIC = re.compile(r"(/[A-Za-z_]\w*)+", re.ASCII)
 _MOST_FAILURES = 10  # of one kind that are listed
 
@@ -97,8 +97,7 @@ def _check(args: Namespace) -> None:
         OutputError: the output would become a part of the recording.
     """
     recording, out = args.data[0], args.out
-    if len(args.data) > 1:
-        raise ConfigError(f"DATA: expected one recording, found {len(args.data)} paths. Label them one by one.")
+    require_one_recording(args)
     if given := _given(args, _OF_FILES) or ("--as" if args.format_of_output != "label" else ""):
         raise ConfigError(f"{given}: expected scans, found the recording {recording}. Leave the options out.")
     if out.suffix != ".mcap":
@@ -116,6 +115,18 @@ def _check(args: Namespace) -> None:
         refuse_inputs(out, *recording.iterdir())
         if out.resolve().parent == recording.resolve():
             raise OutputError(f"{out}: expected a file outside of the recording {recording}. Choose another -o.")
+
+
+def require_one_recording(args: Namespace) -> None:
+    """Check that DATA is one recording, without options of data sets.
+
+    Raises:
+        ConfigError: there are several, or such options are given.
+    """
+    if len(args.data) > 1:
+        raise ConfigError(f"DATA: expected one recording, found {len(args.data)} paths. Give them one by one.")
+    if given := _given(args, OF_DATA_SETS):
+        raise ConfigError(f"{given}: expected scans, found the recording {args.data[0]}. Leave the options out.")
 
 
 def _given(args: Namespace, names: Sequence[str]) -> str:

@@ -13,12 +13,12 @@ from elite.cli.arguments import (
     add_json,
     add_labels,
     add_model,
-    add_output,
     add_output_format,
     add_scans,
     add_selection,
+    add_student_output,
     open_data,
-    output_path,
+    student_output,
 )
 from elite.cli.labelled_recordings import (
     add_recording_options,
@@ -269,7 +269,7 @@ PREDICT = Command(
 
 def export_student(args: Namespace) -> int:
     """Export the student of a training checkpoint as safetensors with its configuration."""
-    out = _student_path(args)
+    out = student_output(args)
 
     from elite.student import load_student, save_student
 
@@ -280,7 +280,7 @@ def export_student(args: Namespace) -> int:
 
 def import_checkpoint(args: Namespace) -> int:
     """Convert a published 2DPASS or ELiTe checkpoint into a student, with a report of all its keys."""
-    out = _student_path(args)
+    out = student_output(args)
 
     from elite.student import save_student
     from elite.student.published import import_published
@@ -296,14 +296,10 @@ def import_checkpoint(args: Namespace) -> int:
     return 0
 
 
-def _add_student_output(parser: Parser) -> None:
-    add_output(parser, "Student file to write (.safetensors).", "STUDENT")
-
-
 def _export_arguments(parser: Parser) -> None:
     text = "Checkpoint of a training run (.ckpt), or another student."
     parser.add("model", type=student_path, check=check_model, metavar="CHECKPOINT", help=text)
-    _add_student_output(parser)
+    add_student_output(parser)
     text = "Store the weights in float16: half the bytes; labels may differ at few points."
     parser.add("--half", action=Flag, help=text)
 
@@ -311,17 +307,10 @@ def _export_arguments(parser: Parser) -> None:
 def _import_arguments(parser: Parser) -> None:
     text = "Published checkpoint (.ckpt)."
     parser.add("model", type=expanded, check=check_model, metavar="CHECKPOINT", help=text)
-    _add_student_output(parser)
+    add_student_output(parser)
     text = "Weight layout: KRSC, RSKC (spconv 2.0 and 2.1) or RSCK (spconv 1.x) (default: detected)."
     parser.add("--taxonomy", metavar="NAME|YAML", help="Classes of the logits (default: by their number).")
     parser.add("--weight-layout", choices=("KRSC", "RSKC", "RSCK"), help=text)
-
-
-def _student_path(args: Namespace) -> Path:
-    out = output_path(args.out, args.positional_out)
-    if out.suffix != ".safetensors":
-        raise ConfigError(f"{out}: expected a name that ends in .safetensors, found '{out.suffix}'. Rename the output.")
-    return out
 
 
 EXPORT = Command(

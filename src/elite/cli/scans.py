@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from elite.inference import Segmenter
     from elite.prediction_files import PredictionJob
 
-_OF_DATA_SETS = ("sequences", "frames", "format", "taxonomy")
+OF_DATA_SETS = ("sequences", "frames", "format", "taxonomy")
 _DEPTHS = ("*", "*/*", "*/*/*")  # to sequences/00/velodyne
 
 
@@ -61,7 +61,7 @@ def find_scans(args: Namespace, segmenter: "Segmenter", out: Path = Path()) -> l
         dataset = open_data(first, args, sequences=args.sequences, frames=args.frames, cameras=())
         report_unused(dataset)
         return dataset_jobs(dataset.with_past_scans(segmenter.past_scans), out)
-    if given := [f"--{name}" for name in _OF_DATA_SETS if getattr(args, name)]:
+    if given := [f"--{name}" for name in OF_DATA_SETS if getattr(args, name)]:
         raise ConfigError(f"{', '.join(given)}: expected one data set, found loose scans. List the scans instead.")
     files = [f for path in args.data for f in (loose_scans(path) if path.is_dir() else [path])]
     if not files:
