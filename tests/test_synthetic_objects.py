@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("trimesh")
 
-from elite.synthetic import greenery, trees
+from elite.synthetic import facades, greenery, trees
 from elite.synthetic.classes import raw_id
 from elite.synthetic.kinds import OTHER_OBJECT, OTHER_STRUCTURE, Kind, draw
 from elite.synthetic.mesh import Part
@@ -16,8 +16,10 @@ SEEDS = range(12)
 MODULES = {
     trees: ({"trunk", "vegetation"}, 7500),
     greenery: ({"vegetation", "terrain"}, 4500),
+    facades: ({"building"}, 2500),
 }
 PER_METRE = 1000
+
 KINDS = {(module, name): kind for module in MODULES for name, kind in module.KINDS.items()}
 CASES = [pytest.param(module, kind, id=name) for (module, name), kind in KINDS.items()]
 

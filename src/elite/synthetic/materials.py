@@ -38,6 +38,7 @@ class Material(IntEnum):
     LAMP = auto()
     CLOTH = auto()
     SKIN = auto()
+    MASONRY = auto()  # bricks without windows; those of BRICK count bays and storeys
 
 
 def is_pane(material: Int[np.ndarray, "n"], uv: Float[np.ndarray, "n 2"]) -> np.ndarray:

@@ -1,11 +1,12 @@
 """Shapes of many pieces, made at once: rectangles, boxes, repeated pieces, outlines that are swept."""
 
+from collections.abc import Iterable
 from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float
 
-from elite.synthetic.mesh import Mesh, Point, box, merged, triangles, tube
+from elite.synthetic.mesh import Mesh, Paint, Part, Point, box, merged, triangles, tube
 
 _AXES = {"x": (1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0)}
 
@@ -90,3 +91,26 @@ def reveals(holes: Float[np.ndarray, "n 4"], depth: float | Float[np.ndarray, "n
         np.stack([front[:, i], front[:, j], back[:, j], back[:, i]], 1) for i, j in ((1, 0), (2, 1), (3, 2), (0, 3))
     ]
     return np.concatenate(sides)
+
+
+def bricks(rectangles: Float[np.ndarray, "n 4"], x0: float, x1: float) -> Mesh:
+    """Boxes between ``x0`` and ``x1`` over the rectangles (y0, y1, z0, z1)."""
+    y0, y1, z0, z1 = rectangles.T
+    middle = np.column_stack([np.full(len(y0), (x0 + x1) / 2), (y0 + y1) / 2, (z0 + z1) / 2])
+    return boxes(np.column_stack([np.full(len(y0), abs(x1 - x0)), y1 - y0, z1 - z0]), middle)
+
+
+def thick(corners: Float[np.ndarray, "4 3"], depth: float) -> Mesh:
+    """A slab that lies ``depth`` below a flat four-sided piece."""
+    below = corners - (0, 0, depth)
+    sides = [np.stack([corners[i], below[i], below[i - 3], corners[i - 3]]) for i in range(4)]
+    return quads(np.stack([corners, below, *sides]))
+
+
+def gathered(parts: Iterable[Part]) -> list[Part]:
+    """The same triangles with one part for each paint."""
+    found: dict[Paint, list[Mesh]] = {}
+    for part in parts:
+        if len(part.mesh.corners):
+            found.setdefault(part.paint, []).append(part.mesh)
+    return [Part(merged(meshes), paint) for paint, meshes in found.items()]

@@ -148,6 +148,10 @@ def _brick(uv: np.ndarray, color: np.ndarray, footprint: np.ndarray) -> np.ndarr
     return _wall(uv, _paving(uv * 2.8, color, footprint, 0.25, 0.08), footprint)
 
 
+def _masonry(uv: np.ndarray, color: np.ndarray, footprint: np.ndarray) -> np.ndarray:
+    return _paving(uv, color, footprint, 0.25, 0.08)
+
+
 def _blind(uv: np.ndarray, color: np.ndarray, footprint: np.ndarray) -> np.ndarray:
     u, v = uv.T
     streaks = 0.05 * grain(u, v * 0.15, 0.08, 3.0) + 0.04 * grain(u, v, 0.3, 5.0)
@@ -210,4 +214,5 @@ _LOOKS: dict[Material, Look] = {
     Material.STONE: _stone,
     Material.COACH: _coach,
     Material.SIGN: _sign,
+    Material.MASONRY: _masonry,
 }

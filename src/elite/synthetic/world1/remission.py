@@ -35,6 +35,7 @@ _REMISSION = {
     Material.LAMP: (0.80, 0.20),
     Material.CLOTH: (0.34, 0.20),
     Material.SKIN: (0.40, 0.10),
+    Material.MASONRY: (0.33, 0.22),
 }
 _MEAN, _RIPPLE = np.array([_REMISSION[m] for m in Material]).T
 
