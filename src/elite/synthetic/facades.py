@@ -8,14 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from elite.synthetic.house_styles import Style, house_style, modern, paint
+from elite.synthetic.house_styles import Style, house_style, modern
 from elite.synthetic.kinds import Kind
-from elite.synthetic.materials import Material
 from elite.synthetic.mesh import Part, merged, moved_parts, pose, tube
+from elite.synthetic.projections import above, balconies, bay_window, porch, shop_signs
 from elite.synthetic.roofs import flat_roof, hipped_roof, mansard_roof, saddle_roof
-from elite.synthetic.scenery import tinted
-from elite.synthetic.shapes import bricks, copies, gathered, quads, slab, spread, upright
-from elite.synthetic.walls import bays, railing, wall, wall_height
+from elite.synthetic.shapes import bricks, gathered, quads, slab, spread, upright
+from elite.synthetic.walls import bays, wall, wall_height
 
 
 def terraced_house(rng: np.random.Generator, length: float, style: Style | None = None) -> list[Part]:
@@ -23,7 +22,7 @@ def terraced_house(rng: np.random.Generator, length: float, style: Style | None 
     style = style or house_style(rng)
     storeys, depth = int(rng.choice([2, 3, 4, 5], p=(0.4, 0.35, 0.2, 0.05))), rng.uniform(8, 12)
     parts = _shell(length, depth, storeys, style, rng, ground=_door_row(length, style, rng), ends="blank")
-    parts += _bay_window(length, storeys, style, rng) if rng.random() < 0.3 else []
+    parts += bay_window(length, storeys, style, rng) if rng.random() < 0.3 else []
     return gathered(parts + _roof(length, depth, wall_height(storeys, style), style, rng, gable=rng.random() < 0.15))
 
 
@@ -46,9 +45,9 @@ def single_house(rng: np.random.Generator, length: float) -> list[Part]:
     style, depth, storeys = house_style(rng), rng.uniform(7, 12), int(rng.choice([1, 2, 3], p=(0.3, 0.55, 0.15)))
     parts = _shell(length, depth, storeys, style, rng, ground=_door_row(length, style, rng), ends="windows")
     height = wall_height(storeys, style)
-    parts += _bay_window(length, storeys, style, rng) if rng.random() < 0.35 else []
-    parts += _porch(length, style, rng) if rng.random() < 0.25 else []
-    parts += _balconies(length, storeys, style, rng, share=0.5) if storeys > 1 and rng.random() < 0.4 else []
+    parts += bay_window(length, storeys, style, rng) if rng.random() < 0.35 else []
+    parts += porch(length, style, rng) if rng.random() < 0.25 else []
+    parts += balconies(length, storeys, style, rng, share=0.5) if storeys > 1 and rng.random() < 0.4 else []
     if rng.random() < 0.25:
         return gathered(parts + hipped_roof(length, depth, height, rng.uniform(1.8, 3.5), style, rng))
     return gathered(parts + _roof(length, depth, height, style, rng, gable=rng.random() < 0.5))
@@ -61,8 +60,8 @@ def townhouse(rng: np.random.Generator, length: float) -> list[Part]:
     storeys, depth = int(rng.integers(3, 6)), rng.uniform(10, 13)
     ground = _shop_row(length, style, rng) if rng.random() < 0.3 else _door_row(length, style, rng)
     parts = _shell(length, depth, storeys, style, rng, ground=ground, ends="blank")
-    parts += _bay_window(length, storeys, style, rng, foot=1) if rng.random() < 0.5 else []
-    parts += _balconies(length, storeys, style, rng, share=0.2) if rng.random() < 0.5 else []
+    parts += bay_window(length, storeys, style, rng, foot=1) if rng.random() < 0.5 else []
+    parts += balconies(length, storeys, style, rng, share=0.2) if rng.random() < 0.5 else []
     height = wall_height(storeys, style)
     top = mansard_roof(length, depth, height, style) if rng.random() < 0.5 else _roof(length, depth, height, style, rng)
     return gathered(parts + top)
@@ -72,7 +71,7 @@ def flats(rng: np.random.Generator, length: float) -> list[Part]:
     """A block of flats of 3-8 storeys with columns of balconies, on a plain style. Depth 10-14 m."""
     style, storeys, depth = modern(house_style(rng), rng), int(rng.integers(3, 9)), rng.uniform(10, 14)
     parts = _shell(length, depth, storeys, style, rng, ground=_door_row(length, style, rng), ends="windows")
-    parts += _balconies(length, storeys, style, rng, share=rng.uniform(0.25, 0.6)) if rng.random() < 0.85 else []
+    parts += balconies(length, storeys, style, rng, share=rng.uniform(0.25, 0.6)) if rng.random() < 0.85 else []
     height = wall_height(storeys, style)
     flat = rng.random() < 0.65
     top = flat_roof(length, depth, height, style, rng) if flat else _roof(length, depth, height, style, rng)
@@ -86,7 +85,7 @@ def shops(rng: np.random.Generator, length: float) -> list[Part]:
     if storeys > 1 and rng.random() < 0.25:
         return gathered(_arcade(length, depth, storeys, style, rng))
     parts = _shell(length, depth, storeys, style, rng, ground=_shop_row(length, style, rng), ends="blank")
-    parts += _shop_signs(length, style, rng)
+    parts += shop_signs(length, style, rng)
     return gathered(parts + _roof(length, depth, wall_height(storeys, style), style, rng))
 
 
@@ -176,118 +175,12 @@ def _shop_row(width: float, style: Style, rng: np.random.Generator) -> tuple[str
     return tuple(row)
 
 
-def _bay_window(width: float, storeys: int, style: Style, rng: np.random.Generator, foot: int = 0) -> list[Part]:
-    """A bay of 0.5-1.1 m in front of the wall, from the ground or from an upper floor."""
-    wide, deep = min(rng.uniform(1.8, 3.2), 0.6 * width), rng.uniform(0.5, 1.1)
-    y = (width - wide) * rng.uniform(-0.4, 0.4)
-    floors = int(rng.integers(1, max(2, storeys - foot + 1)))
-    plain = replace(style, downpipes=False, shutters=False, pilasters=False, quoins=False, pitch=1.4, share=0.7)
-    lift = 0.0 if foot == 0 else style.base_height + foot * style.storey
-    if foot:
-        plain = replace(plain, base_height=0.0, plinth=False)
-    front = wall(wide, floors, plain, rng)
-    side = wall(deep, floors, replace(plain, share=0.45), rng)
-    height = wall_height(floors, plain)
-    lids = merged(
-        [
-            slab((-0.12, -wide / 2 - 0.1, height), (deep, wide / 2 + 0.1, height + 0.15)),
-            slab((0, -wide / 2, -0.25), (deep, wide / 2, 0.0)),
-        ]
-    )
-    parts = [
-        *front,
-        *moved_parts(side, pose(deep / 2, wide / 2, yaw=-np.pi / 2)),
-        *moved_parts(side, pose(deep / 2, -wide / 2, yaw=np.pi / 2)),
-        Part(lids, style.trim),
-    ]
-    return _above(moved_parts(parts, pose(-deep, y, lift)), lift - 0.3 if foot else -1.0)
-
-
-def _above(parts: list[Part], floor: float) -> list[Part]:
-    """Parts without what lies below ``floor``, such as the foot of a wall: their corners are lifted to it."""
-    lifted = []
-    for part in parts:
-        corners = part.mesh.corners.copy()
-        corners[..., 2] = np.maximum(corners[..., 2], floor)
-        lifted.append(Part(replace(part.mesh, corners=corners), part.paint))
-    return lifted
-
-
-def _porch(width: float, style: Style, rng: np.random.Generator) -> list[Part]:
-    """A roof on posts before the wall, such as a veranda."""
-    wide, deep, top = width * rng.uniform(0.3, 0.9), rng.uniform(1.2, 2.1), style.base_height + rng.uniform(2.3, 2.7)
-    y = (width - wide) / 2 * rng.uniform(-1, 1)
-    posts = [
-        slab((-deep + 0.1, at - 0.06, -0.3), (-deep + 0.22, at + 0.06, top))
-        for at in spread(y - wide / 2 + 0.1, y + wide / 2 - 0.1, 2.2)
-    ]
-    lid = slab((-deep, y - wide / 2, top), (0, y + wide / 2, top + 0.15))
-    floor = slab((-deep, y - wide / 2, -0.3), (0, y + wide / 2, max(style.base_height, 0.1)))
-    return [Part(merged([lid, *posts]), style.frame), Part(floor, style.base)]
-
-
-def _balconies(width: float, storeys: int, style: Style, rng: np.random.Generator, *, share: float) -> list[Part]:
-    """Columns of balconies with railings or solid parapets on the upper storeys, some from the ground floor up."""
-    count, deep = bays(width, style), rng.uniform(0.9, 1.7)
-    pitch, sort = width / count, str(rng.choice(["bars", "rails", "panel"]))
-    wide = min(pitch * rng.choice([0.9, 1.8]), width)
-    first = int(rng.integers(0, 2)) if storeys > 1 else 1
-    chosen = np.flatnonzero(rng.random(count) < share)
-    y = (width / 2 - (chosen + 0.5) * pitch).clip(-(width - wide) / 2, (width - wide) / 2)
-    z = style.base_height + np.arange(first, storeys) * style.storey
-    if not len(y) or not len(z):
-        return []
-    shifts = np.array([(0, a, b) for a in y for b in z])
-    front = moved_parts([Part(railing(wide, 1.0, sort), style.metal)], pose(-deep + 0.05))
-    sides = [
-        moved_parts(
-            [Part(railing(deep - 0.1, 1.0, sort), style.metal)], pose(-deep / 2, e * (wide / 2 - 0.03), yaw=np.pi / 2)
-        )
-        for e in (1, -1)
-    ]
-    rails = merged([part.mesh for part in (*front, *sides[0], *sides[1])])
-    floor = slab((-deep, -wide / 2, -0.18), (0, wide / 2, 0.0))
-    guard = style.trim if sort == "panel" else style.metal
-    posts = [
-        tube(
-            (-deep + 0.1, a + e * (wide / 2 - 0.1), -0.2),
-            (-deep + 0.1, a + e * (wide / 2 - 0.1), z[-1]),
-            0.06,
-            sections=6,
-        )
-        for a in y
-        for e in (1, -1)
-    ]
-    extra = [Part(merged(posts), style.metal)] if rng.random() < 0.4 else []
-    return [Part(copies(floor, shifts), style.trim), Part(copies(rails, shifts), guard), *extra]
-
-
-def _shop_signs(width: float, style: Style, rng: np.random.Generator) -> list[Part]:
-    """A fascia over the shop windows, signs that hang out, awnings."""
-    top = style.base_height + 0.82 * style.storey
-    color = paint(Material.PAINTED, tuple(rng.uniform(0.02, 0.6, 3)), rng)
-    parts = [Part(slab((-rng.uniform(0.05, 0.2), -width / 2 + 0.2, top), (0, width / 2 - 0.2, top + 0.5)), color)]
-    if rng.random() < 0.5:
-        y, out = width * rng.uniform(-0.4, 0.4), rng.uniform(0.5, 0.9)
-        parts.append(Part(slab((-out, y - 0.05, top + 0.1), (-0.05, y + 0.05, top + 0.8)), color))
-    if rng.random() < 0.6:
-        wide, deep = width * rng.uniform(0.4, 0.95), rng.uniform(0.9, 1.8)
-        y, low = (width - wide) / 2 * rng.uniform(-1, 1), top - rng.uniform(0.3, 0.7)
-        cloth = np.array(
-            [(-deep, y + wide / 2, low), (-deep, y - wide / 2, low), (0, y - wide / 2, top), (0, y + wide / 2, top)]
-        )
-        drop = cloth[[0, 1, 1, 0]] - np.array([(0, 0, 0), (0, 0, 0), (0, 0, 0.22), (0, 0, 0.22)])
-        shade = paint(Material.CLOTH, tinted((0.5, 0.2, 0.12) if rng.random() < 0.5 else (0.5, 0.48, 0.4), rng), rng)
-        parts.append(Part(quads(np.stack([cloth, drop])), shade))
-    return parts
-
-
 def _arcade(width: float, depth: float, storeys: int, style: Style, rng: np.random.Generator) -> list[Part]:
     """A house whose ground floor lies 2.5 m back behind columns."""
     deep, plain = 2.5, replace(style, base_height=0.0, plinth=False)
     ground = wall(width, 1, replace(plain, downpipes=False), rng, ground=_shop_row(width, plain, rng))
     lift = style.storey
-    upper = _above(
+    upper = above(
         moved_parts(_shell(width, depth, storeys - 1, plain, rng, ground=(), ends="blank"), pose(z=lift)), lift
     )
     y = spread(-width / 2 + 0.25, width / 2 - 0.25, rng.uniform(2.5, 4.0))

@@ -187,12 +187,12 @@ def _doors(holes: Float[np.ndarray, "n 4"], depth: float, style: Style, rng: np.
 def _steps(y0: float, y1: float, height: float, rng: np.random.Generator) -> Mesh:
     """Steps up to a door, with a landing and mostly a rail."""
     count, landing, side = max(1, round(height / 0.17)), rng.uniform(0.3, 0.9), rng.uniform(0.05, 0.4)
-    tread = min(0.28, 0.9 / count)
+    stride = min(0.28, 0.9 / count)
     pieces = [
-        slab((-landing - tread * i, y0 - side, -0.3), (0.1, y1 + side, height - i * height / count))
+        slab((-landing - stride * i, y0 - side, -0.3), (0.1, y1 + side, height - i * height / count))
         for i in range(count)
     ]
-    out = landing + tread * (count - 1)
+    out = landing + stride * (count - 1)
     if count > 2 and rng.random() < 0.7:
         for y in (y0 - side + 0.04, y1 + side - 0.04):
             pieces.append(tube((-out, y, 1.0), (-landing, y, height + 0.9), 0.022, sections=5))

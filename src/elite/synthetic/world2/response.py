@@ -43,6 +43,7 @@ _SURFACES = {
     Material.LAMP: (0.60, 0.25, 0.20, 0.20),
     Material.CLOTH: (0.40, 0.18, 0.15, 0.03),
     Material.SKIN: (0.38, 0.10, 0.10, 0.0),
+    Material.MASONRY: (0.42, 0.16, 0.20, 0.01),
 }
 _LEVEL, _PATCHES, _SPECKLE, _MIRROR = np.array([_SURFACES[m] for m in Material]).T
 _PAVED = [Material.ASPHALT, Material.LANE, Material.ZEBRA, Material.BAY, Material.SLABS, Material.COBBLE]
