@@ -16,6 +16,7 @@ _BEAMS, _AZIMUTHS = 64, 2048
 # Training sequences in the order of rendering: those of the benchmark, then numbers that it does not use.
 _TRAINING = (*SPLITS["train"], *(f"{number}" for number in range(22, 100)))
 
+_MOST_RARE = 20
 # Smallest and largest plausible value of each number; the upper limits prevent typing errors from filling the disk.
 _RANGES = {
     "sequences": (1, len(_TRAINING)),
@@ -41,6 +42,7 @@ class DriveConfig:
         test_frames: number of frames of each test sequence (11 to 21), without labels (0 = no test sequences).
         seed: seed of all random numbers. The same seed gives the same files.
         world: version of the streets and of the sensors' response: 1, or 2, which is nearer to real scans.
+        rare: factor on the number of objects of rare classes (trucks, other vehicles, two-wheelers, people) in world 2.
         beams: number of LiDAR beams. 64 are those of the HDL-64E; other numbers resample its fan.
         azimuths: number of firings of a beam per rotation.
         sensor: LiDAR by the name of a packaged sensor or a YAML file, instead of ``beams`` and ``azimuths``.
@@ -59,6 +61,7 @@ class DriveConfig:
     test_frames: int = 0
     seed: int = 0
     world: int = 1
+    rare: float = 1.0
     beams: int = _BEAMS
     azimuths: int = _AZIMUTHS
     sensor: str | None = None
@@ -79,6 +82,10 @@ class DriveConfig:
             raise ConfigError(
                 f"cameras: expected some of {', '.join(CAMERA_NAMES)}, found {self.cameras}. Change the value."
             )
+        if isinstance(self.rare, bool) or not 0 <= self.rare <= _MOST_RARE:
+            raise ConfigError(f"rare: expected a factor from 0 to {_MOST_RARE}, found {self.rare!r}. Change the value.")
+        if self.world == 1 and self.rare != 1:
+            raise ConfigError(f"rare: expected 1 in world 1, found {self.rare}. Add --world 2.")
         self._check_sensor()
 
     def _check_sensor(self) -> None:
@@ -129,7 +136,7 @@ class DriveConfig:
         """Return plain values, as recorded with the drive: of a sensor its description, since its file may change."""
         values = asdict(self) | {"cameras": list(self.cameras)}
         fan = ("sensor", "height") if self.lidar is None else ("beams", "azimuths", "height")
-        first = ("world",) if self.world == 1 else ()  # as recorded when there was no other
+        first = ("world", "rare") if self.world == 1 else ()  # as recorded when there was no other
         given = {} if self.lidar is None else {"sensor": self.lidar.to_settings()}
         return {name: value for name, value in values.items() if name not in fan + first} | given
 

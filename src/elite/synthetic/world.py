@@ -38,23 +38,37 @@ class Paints:
     gain: Float[np.ndarray, "p"]
 
 
+Positions = Float[np.ndarray, "*#n"] | float
+
+
 class Street(Protocol):
     """Plan of a street: coordinates s along its centre line and t across it, left positive (m)."""
 
-    start: float
-    stop: float
+    @property
+    def start(self) -> float:
+        """Smallest s."""
+        ...
 
-    def heading(self, s: float) -> Float[np.ndarray, "*n"] | float:
+    @property
+    def stop(self) -> float:
+        """Largest s."""
+        ...
+
+    def heading(self, s: Positions) -> Float[np.ndarray, "*n"] | float:
         """Direction of the centre line, radians from the world's x axis."""
+        ...
 
-    def locate(self, s: float, t: float) -> Float[np.ndarray, "*n 2"]:
+    def locate(self, s: Positions, t: Positions) -> Float[np.ndarray, "*n 2"]:
         """World x, y."""
+        ...
 
     def road(self, s: float, t: float) -> float:
         """World z of the road, as if it were there."""
+        ...
 
     def surface(self, s: float, t: float) -> float:
         """World z of the ground."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ class World1(World):
     """World whose LiDAR is level above a smooth road."""
 
     def ego_pose(self, time: float) -> Float[np.ndarray, "4 4"]:
+        assert isinstance(self.street, Street)
         return _ego_pose(self.street, self.speed * time, self.scanner.height)
 
     def scan(

@@ -1,5 +1,7 @@
 """Build the world of one sequence from its seed."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Float, Float32, UInt32
 
@@ -9,22 +11,32 @@ from elite.synthetic.mesh import soup
 from elite.synthetic.raycast import Caster, TriangleScene
 from elite.synthetic.scanner import Scanner
 from elite.synthetic.timing import timing
-from elite.synthetic.world import World, collect_paints, stand
-from elite.synthetic.world1.ground import ground_parts
-from elite.synthetic.world1.populate import Populator
-from elite.synthetic.world1.street import EGO_LANE, Street
-from elite.synthetic.world1.traffic import Traffic
+from elite.synthetic.world import Street, World, collect_paints, stand
+from elite.synthetic.world2.ground import ground_parts
+from elite.synthetic.world2.kerbside import fill_kerbsides
+from elite.synthetic.world2.layout import draw_plan
 from elite.synthetic.world2.lidar import scan
+from elite.synthetic.world2.lot_objects import fill_lot
+from elite.synthetic.world2.lots import Plot, draw_lots
 from elite.synthetic.world2.mounting import mounted_scanner, sway
+from elite.synthetic.world2.plan import Plan
+from elite.synthetic.world2.populator import Populator
+from elite.synthetic.world2.traffic import Traffic, lanes
 
 _MARGIN = 95.0  # metres of street before and after the drive, for any sensor: equal seeds give equal streets
 
 
+@dataclass(frozen=True)
 class World2(World):
-    """World of a street with varied ground, whose LiDAR moves as that of a real vehicle does."""
+    """World of a street with varied ground, whose LiDAR moves as that of a real vehicle does.
+
+    ``lane`` is the t of the ego vehicle's lane.
+    """
+
+    lane: float
 
     def ego_pose(self, time: float) -> Float[np.ndarray, "4 4"]:
-        return _ego_pose(self.street, self.scanner, self.speed, time)
+        return _ego_pose(self.street, self.lane, self.scanner, self.speed, time)
 
     def scan(
         self, caster: Caster, pose: Float[np.ndarray, "4 4"], rng: np.random.Generator
@@ -34,39 +46,46 @@ class World2(World):
 
 def build_world(config: DriveConfig, sequence: str) -> World2:
     """Build the world of ``sequence`` with all its objects."""
-    plan = timing(config, sequence)
     rng = np.random.default_rng((config.seed, int(sequence)))
-    street = _plan_street(config, sequence)
-    populator = Populator(street, rng)
-    standing = ground_parts(street, rng) + populator.fill()
-    traffic = Traffic(street, populator, rng, len(standing))
-    traffic.fill(plan.speed)
+    plan, plots = _plan_street(config, sequence)
+    times = timing(config, sequence)
+    populator = Populator(plan, rng, config.rare)
+    for plot in plots:
+        fill_lot(populator, plot)
+    fill_kerbsides(populator)
+    standing = ground_parts(plan, rng) + populator.parts
+    traffic = Traffic(populator, rng, len(standing))
+    traffic.fill(times.speed)
     return World2(
-        street=street,
+        street=plan,
         static=TriangleScene(soup(standing, 0)),
         movers=tuple(traffic.movers),
         paints=collect_paints(standing + traffic.parts),
-        light=daylight(rng, float(street.heading(plan.path_length / 2))),
-        speed=plan.speed,
+        light=daylight(rng, float(plan.heading(times.path_length / 2))),
+        speed=times.speed,
         scanner=mounted_scanner(config, sequence),
+        lane=lanes(plan)[0],
     )
 
 
 def ego_poses(config: DriveConfig, sequence: str, times: Float[np.ndarray, "n"]) -> list[Float[np.ndarray, "4 4"]]:
     """T_world_velo at ``times`` (s)."""
-    street, speed = _plan_street(config, sequence), timing(config, sequence).speed
-    scanner = mounted_scanner(config, sequence)
-    return [_ego_pose(street, scanner, speed, time) for time in times]
+    plan, speed = _plan_street(config, sequence)[0], timing(config, sequence).speed
+    lane, scanner = lanes(plan)[0], mounted_scanner(config, sequence)
+    return [_ego_pose(plan, lane, scanner, speed, time) for time in times]
 
 
-def _plan_street(config: DriveConfig, sequence: str) -> Street:
-    """Build the street without objects."""
+def _plan_street(config: DriveConfig, sequence: str) -> tuple[Plan, list[Plot]]:
+    """Draw the street without objects, and its lots."""
     rng = np.random.default_rng((config.seed, int(sequence), 4))
-    return Street(rng, -_MARGIN, timing(config, sequence).path_length + _MARGIN)
+    length = timing(config, sequence).path_length
+    plan = draw_plan(-_MARGIN, length + _MARGIN, length, rng)
+    plots, overlays = draw_lots(plan, rng)
+    return plan.with_overlays(overlays), plots
 
 
-def _ego_pose(street: Street, scanner: Scanner, speed: float, time: float) -> Float[np.ndarray, "4 4"]:
+def _ego_pose(street: Street, lane: float, scanner: Scanner, speed: float, time: float) -> Float[np.ndarray, "4 4"]:
     """T_world_velo of the ego vehicle at ``time`` (s)."""
     s = speed * time
-    lane = EGO_LANE + 0.15 * np.sin(0.23 * s)
-    return stand(street, s, lane, 0.0, 2.7, lift=scanner.height, on_road=True) @ sway(scanner, time)
+    aside = lane + 0.15 * np.sin(0.23 * s)
+    return stand(street, s, aside, 0.0, 2.7, lift=scanner.height, on_road=True) @ sway(scanner, time)

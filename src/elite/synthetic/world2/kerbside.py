@@ -1,0 +1,137 @@
+"""Along the kerbs: parked vehicles, street trees, lamps, signs, racks, people."""
+
+import numpy as np
+
+from elite.synthetic import scenery
+from elite.synthetic.world2 import makers
+from elite.synthetic.world2.layout import free_stretches
+from elite.synthetic.world2.lines import Box, Line
+from elite.synthetic.world2.lot_objects import vehicle
+from elite.synthetic.world2.populator import Populator
+from elite.synthetic.world2.site import OUTSIDE
+from elite.synthetic.world2.style import Strip
+from elite.synthetic.world2.surfaces import Ground
+
+_KERBSIDE = frozenset({Ground.ROAD, Ground.SIDEWALK, Ground.BAY})
+_WALKED = frozenset({Ground.SIDEWALK, Ground.PLAZA})
+_ANY = OUTSIDE | {Ground.SIDEWALK, Ground.VERGE, Ground.BAY}
+
+
+def fill_kerbsides(populator: Populator) -> None:
+    """Put everything along the kerbs of all roads."""
+    plan = populator.plan
+    for index, side in enumerate((1, -1)):
+        for stretch in free_stretches(plan, side, 2.0):
+            _parking(populator, index, side, stretch)
+            _street_trees(populator, index, side, stretch)
+            _furniture(populator, plan.main, side, stretch)
+            _rare_things(populator, side, stretch)
+    for junction in plan.junctions:
+        _mouth(populator, junction.line, junction.radius)
+
+
+def _along(side: int) -> float:
+    """Yaw of traffic on this side of a road, which keeps right."""
+    return 0.0 if side < 0 else np.pi
+
+
+def _parking(populator: Populator, index: int, side: int, stretch: tuple[float, float]) -> None:
+    """A row of vehicles in the bays or along the kerb of the main road."""
+    plan, rng, main = populator.plan, populator.rng, populator.plan.main
+    (strip, width), share = plan.style.strips[index], plan.style.parked[index]
+    if strip == Strip.SLANTED:
+        for s in np.arange(stretch[0] + 2, stretch[1] - 2, 2.7):
+            if rng.random() < share:
+                yaw = side * np.pi / 2 + (np.pi if rng.random() < 0.25 else 0.0)
+                b = side * (main.half + width / 2 + rng.normal(0, 0.15))
+                populator.park_if_free(vehicle(populator), main, s, b, yaw, frozenset({Ground.BAY}))
+        return
+    where = plan.style.kerbside[index]
+    if strip == Strip.BAYS:
+        b, allowed = main.half + width / 2, frozenset({Ground.BAY})
+    elif where == "none" or not main.half > 2.6:
+        return
+    else:
+        b, allowed = (main.half - 1.05 if where == "lane" else main.half + 0.15), _KERBSIDE
+    s = stretch[0] + 3.0 + rng.uniform(0, 3)
+    while s < stretch[1] - 3:
+        if rng.random() < share:
+            kind = vehicle(populator)
+            half = makers.LENGTHS[kind] / 2
+            yaw = _along(side) + (np.pi if rng.random() < 0.12 else 0.0)
+            populator.park_if_free(kind, main, s + half, side * (b + rng.normal(0, 0.08)), yaw, allowed)
+            s += 2 * half + rng.uniform(0.6, 1.8)
+        else:
+            s += rng.uniform(3, 7)
+
+
+def _street_trees(populator: Populator, index: int, side: int, stretch: tuple[float, float]) -> None:
+    plan, rng = populator.plan, populator.rng
+    strip, width = plan.style.strips[index]
+    gap = plan.style.tree_gap[index]
+    if gap > 45:
+        return
+    edge = plan.main.borders[index]
+    if strip in (Strip.GREEN, Strip.PAVED, Strip.BAYS):
+        b = plan.main.half + (width / 2 if width > 1 else 0.6)
+    else:
+        b = edge + rng.uniform(0.8, 2.0)
+    for s in np.arange(stretch[0] + 3, stretch[1] - 2, gap) + rng.normal(0, 0.4):
+        around = Box(plan.main, (s - 0.4, s + 0.4), (side * b - 0.4, side * b + 0.4))
+        if rng.random() < 0.85 and populator.site.claim(around, _ANY):
+            populator.put(makers.tree(rng), plan.main, s, side * b, rng.uniform(0, 6))
+            if strip == Strip.GREEN and rng.random() < 0.3 * plan.style.green:
+                populator.put(makers.shrub(rng), plan.main, s + gap / 2, side * b, rng.uniform(0, 6))
+
+
+def _furniture(populator: Populator, line: Line, side: int, stretch: tuple[float, float]) -> None:
+    """Lamps, signs and bollards."""
+    rng, edge = populator.rng, line.borders[0 if side > 0 else 1]
+    b = side * (line.half + 0.4 if edge > line.half + 1.2 else edge + rng.uniform(0.3, 1.0))
+    lamps = rng.uniform(18, 55)
+    if rng.random() < 0.7:
+        for s in np.arange(stretch[0] + rng.uniform(0, lamps), stretch[1], lamps):
+            _post(populator, scenery.lamp_post(rng), line, s, b, -side * np.pi / 2)
+    for _ in range(rng.poisson((stretch[1] - stretch[0]) / 38)):
+        s = rng.uniform(*stretch)
+        _post(populator, scenery.traffic_sign(rng), line, s, b, _along(side) + rng.normal(0, 0.3))
+    if rng.random() < 0.15:
+        for s in np.arange(stretch[0], min(stretch[1], stretch[0] + 20), rng.uniform(1.5, 3)):
+            _post(populator, scenery.bollard(rng), line, s, b, 0)
+
+
+def _post(populator: Populator, parts: list, line: Line, a: float, b: float, yaw: float) -> None:
+    if populator.site.claim(Box(line, (a - 0.2, a + 0.2), (b - 0.2, b + 0.2)), _ANY):
+        populator.put(parts, line, a, b, yaw)
+
+
+def _rare_things(populator: Populator, side: int, stretch: tuple[float, float]) -> None:
+    """Bicycles, motorcycles and people who stand on the sidewalk."""
+    plan, rng, main = populator.plan, populator.rng, populator.plan.main
+    edge, length = main.borders[0 if side > 0 else 1], stretch[1] - stretch[0]
+    people = plan.style.people
+    for kind, expected in (("bicycle", 0.006 * people), ("motorcycle", 0.004 * people), ("stander", 0.007 * people)):
+        for _ in range(populator.rarely(expected * length)):
+            s, b = rng.uniform(*stretch), side * (edge - rng.uniform(0.4, 0.9))
+            yaw = side * np.pi / 2 + rng.choice([0.0, 1.3]) + rng.normal(0, 0.2)
+            populator.park_if_free(kind, main, s, b, yaw, _WALKED)
+
+
+def _mouth(populator: Populator, line: Line, radius: float) -> None:
+    """Signs, parked vehicles and furniture along a side road."""
+    plan, rng = populator.plan, populator.rng
+    first = max(plan.main.borders) + radius + 2
+    for way in (1, -1) if line.start < 0 else (1,):
+        stretch = (first, 65.0) if way > 0 else (-65.0, -first)
+        for side in (1, -1):
+            _furniture(populator, line, side, stretch)
+            share = rng.uniform(0, 0.7) * max(plan.style.parked)
+            a = stretch[0] + 3
+            while side * way < 0 and line.half > 2.5 and a < stretch[1] - 3:
+                if rng.random() < share:
+                    b = side * (line.half - 1.0 + rng.normal(0, 0.1))
+                    populator.park_if_free(vehicle(populator), line, a, b, _along(side), _KERBSIDE)
+                a += 5.5 + rng.uniform(0, 2)
+        if rng.random() < 0.5:
+            a = way * (first - 1)
+            _post(populator, scenery.traffic_sign(rng), line, a, -way * (line.half + 0.5), np.pi * (way > 0))

@@ -1,0 +1,107 @@
+"""Put objects on the ground of a street."""
+
+import numpy as np
+from jaxtyping import Float
+
+from elite.synthetic.classes import raw_id
+from elite.synthetic.mesh import Part, moved_parts, relabelled
+from elite.synthetic.world import stand
+from elite.synthetic.world2.lines import Box, Line
+from elite.synthetic.world2.makers import LENGTHS, MOVABLES, PIECES
+from elite.synthetic.world2.plan import Plan
+from elite.synthetic.world2.site import Site
+
+_PIECE = 6.0  # longest piece of a fence or hedge, each of which follows the slope of the ground (m)
+RARE = frozenset(MOVABLES) - {"car"}
+
+
+class Populator:
+    """Collects the static parts of a street and assigns instance ids.
+
+    ``rare`` is a factor on the number of objects of rare classes.
+    """
+
+    def __init__(self, plan: Plan, rng: np.random.Generator, rare: float) -> None:
+        self.plan, self.rng, self.site, self.rare = plan, rng, Site(plan), rare
+        self.parts: list[Part] = []
+        self.instances = 0
+
+    def movable(self, kind: str, *, moving: bool = False) -> list[Part]:
+        """Create a new instance of a movable object in its own coordinates."""
+        self.instances += 1
+        name, make = MOVABLES[kind]
+        moves = moving and name not in ("bicycle", "motorcycle")
+        return relabelled(make(self.rng), raw_id(name, moving=moves), self.instances)
+
+    def chance(self, share: float) -> bool:
+        return bool(self.rng.random() < share)
+
+    def rarely(self, expected: float) -> int:
+        """Draw a number of objects of rare classes."""
+        return int(self.rng.poisson(expected * self.rare))
+
+    def put(self, parts: list[Part], line: Line, a: float, b: float, yaw: float = 0.0, length: float = 0.0) -> None:
+        """Put an object at (a, b), rotated by ``yaw`` from the line. Long ones follow the slope under them."""
+        s, t = line.plan(a, b)
+        if self._is_on_plan(s, t):
+            self.parts += moved_parts(parts, stand(self.plan, s, t, yaw + line.heading(a), length))
+
+    def park(self, kind: str, line: Line, a: float, b: float, yaw: float) -> None:
+        self.put(self.movable(kind), line, a, b, yaw + self.rng.normal(0, 0.03), LENGTHS.get(kind, 0.0))
+
+    def park_if_free(self, kind: str, line: Line, a: float, b: float, yaw: float, allowed: frozenset) -> bool:
+        """Park a vehicle if its place is free."""
+        half, wide = LENGTHS.get(kind, 0.6) / 2, 0.9 if LENGTHS.get(kind, 0) > 3 else 0.35
+        cos, sin = abs(np.cos(yaw)), abs(np.sin(yaw))
+        reach = half * cos + wide * sin, half * sin + wide * cos
+        if not self.site.claim(Box(line, (a - reach[0], a + reach[0]), (b - reach[1], b + reach[1])), allowed):
+            return False
+        self.park(kind, line, a, b, yaw)
+        return True
+
+    def put_building(self, parts: list[Part], line: Line, a: float, b: float, yaw: float, corners: list) -> None:
+        """Put a building on the lowest ground under its ``corners`` (a, b)."""
+        s, t = line.plan(a, b)
+        if self._is_on_plan(s, t):
+            matrix = stand(self.plan, s, t, yaw + line.heading(a), 0.0)
+            matrix[2, 3] = min(self.plan.surface(*line.plan(*corner)) for corner in corners)
+            self.parts += moved_parts(parts, matrix)
+
+    def lay(
+        self,
+        kind: str,
+        line: Line,
+        first: tuple[float, float],
+        last: tuple[float, float],
+        *,
+        gap: tuple[float, float] | None = None,
+    ) -> None:
+        """Lay a fence, hedge or the like from (a, b) to (a, b) in pieces; ``gap`` is an open stretch of a."""
+        ends = np.array([first, last], float)
+        whole = float(np.linalg.norm(ends[1] - ends[0]))
+        count = max(1, int(np.ceil(whole / _PIECE)))
+        for k in range(count):
+            low, high = (ends[0] + (ends[1] - ends[0]) * share for share in (k / count, (k + 1) / count))
+            if gap is None:
+                self._lay_piece(kind, line, low, high)
+                continue
+            if low[0] < gap[0]:
+                self._lay_piece(kind, line, low, np.array([min(high[0], gap[0]), high[1]]))
+            if high[0] > gap[1]:
+                self._lay_piece(kind, line, np.array([max(low[0], gap[1]), low[1]]), high)
+
+    def _lay_piece(self, kind: str, line: Line, low: Float[np.ndarray, "2"], high: Float[np.ndarray, "2"]) -> None:
+        """One piece, sheared along the slope of the ground; its y axis runs from ``low`` to ``high``."""
+        ends = np.array([line.plan(*low), line.plan(*high)])
+        (s, t), length = ends.mean(axis=0), float(np.linalg.norm(ends[1] - ends[0]))
+        if length < 1.0 or not self._is_on_plan(s, t):
+            return
+        way = ends[1] - ends[0]
+        matrix = stand(self.plan, s, t, float(np.arctan2(way[1], way[0])) - np.pi / 2, 0.0)
+        heights = [self.plan.surface(*(ends.mean(axis=0) + (end - ends.mean(axis=0)) * 0.9)) for end in ends]
+        matrix[2, 1] = (heights[1] - heights[0]) / (0.9 * length)
+        matrix[2, 3] = np.mean(heights)
+        self.parts += moved_parts(PIECES[kind](self.rng, length), matrix)
+
+    def _is_on_plan(self, s: float, t: float) -> bool:
+        return self.plan.start + 3 < s < self.plan.stop - 3 and abs(t) < 76
