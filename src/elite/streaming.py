@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from elite.arrivals import PATIENCE_S, SETTLE_S, Arrivals, ScanFile
-from elite.datasets.scan_files import read_fields
+from elite.datasets.scan_files import is_plain, read_fields
 from elite.errors import ConfigError, DataError, EliteError, OutputError
 from elite.files import make_folder
 from elite.folder_watch import FolderWatch
@@ -159,11 +159,11 @@ class Stream:
     # ---- files of scans --------------------------------------------------------------------------------------------
 
     def _can_be_scan(self, name: str, size: int) -> bool:
-        return not _is_plain(name) or size % self.sensor.point_bytes == 0
+        return not is_plain(Path(name)) or size % self.sensor.point_bytes == 0
 
     def _is_complete(self, arrivals: Arrivals, name: str) -> bool:
         """Whether a file can be read by its format. It is read once: the last files are kept for their labels."""
-        if _is_plain(name):
+        if is_plain(Path(name)):
             return True
         arrivals.begin(name)
         try:
@@ -276,8 +276,3 @@ class Stream:
             return False
         self._next_notice[kind] = now + NOTICE_S
         return True
-
-
-def _is_plain(name: str) -> bool:
-    """Whether the size of a file shows if it is complete."""
-    return name.lower().endswith(".bin")

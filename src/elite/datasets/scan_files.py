@@ -30,7 +30,8 @@ def read_points(path: Path, sensor: SensorSpec) -> Float32[np.ndarray, "n 4"]:
     Raises:
         DataError: the file is missing or truncated, its numbers have another encoding, or a field is missing.
     """
-    return np.column_stack(_read(path, sensor))
+    found = _read_plain(path, sensor) if is_plain(path) else points_of(read_fields(path, sensor), sensor, path)
+    return np.column_stack(found)
 
 
 def read_scan(path: Path, sensor: SensorSpec) -> Scan:
@@ -39,9 +40,9 @@ def read_scan(path: Path, sensor: SensorSpec) -> Scan:
     Raises:
         DataError: as ``read_points``, and for a file without such points, or with NaN or infinite numbers.
     """
-    if not _is_plain(path):
-        return scan_of_fields(read_fields(path, sensor), sensor, path)
-    return measured_scan(*_read(path, sensor), sensor, path)
+    if is_plain(path):
+        return measured_scan(*_read_plain(path, sensor), sensor, path)
+    return scan_of_fields(read_fields(path, sensor), sensor, path)
 
 
 def scan_of_fields(fields: PointFields, sensor: SensorSpec, source: object) -> Scan:
@@ -97,7 +98,7 @@ def read_rings(path: Path, sensor: SensorSpec) -> Int64[np.ndarray, "n"] | None:
 
     Drivers of sensors without such numbers write the field with one value. Errors as ``read_points``.
     """
-    if _is_plain(path):
+    if is_plain(path):
         rings = sensor.rings_of(_read_rows(path, sensor)) if "ring" in sensor.columns else None
     else:
         fields = read_fields(path, sensor)
@@ -114,7 +115,7 @@ def count_points(path: Path, sensor: SensorSpec) -> int:
     Raises:
         DataError: the file is missing, too large, or not a regular file.
     """
-    if not _is_plain(path):
+    if not is_plain(path):
         return len(read_fields(path, sensor))
     try:
         return file_size(path, SCAN_BYTES) // sensor.point_bytes
@@ -122,14 +123,13 @@ def count_points(path: Path, sensor: SensorSpec) -> int:
         raise unreadable(path, "a scan", error) from error
 
 
-def _is_plain(path: Path) -> bool:
+def is_plain(path: Path) -> bool:
+    """Whether a file has numbers only, so that its size shows if it is complete."""
     return path.suffix.lower() not in SUFFIXES or path.suffix.lower() == ".bin"
 
 
-def _read(path: Path, sensor: SensorSpec) -> Points:
+def _read_plain(path: Path, sensor: SensorSpec) -> Points:
     """Points (our axes) and remission (0..1)."""
-    if not _is_plain(path):
-        return points_of(read_fields(path, sensor), sensor, path)
     rows = _read_rows(path, sensor)
     return sensor.points_of(rows), sensor.remission_of(rows)
 
