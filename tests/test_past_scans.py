@@ -153,6 +153,15 @@ def test_scan_history_equals_the_data_set(drive: Path) -> None:
         np.testing.assert_array_equal(found.past.age, expected.age)
 
 
+def test_scan_history_after_a_step_back_raises_until_the_last_time_has_passed(drive: Path) -> None:
+    scan, history = SemanticKITTI(drive, "00", cameras=()).scan(0), elite.ScanHistory(2)
+    history.add(scan, np.eye(4), 5.0)
+    for seconds in (1.0, 5.0):
+        with pytest.raises(DataError, match="expected"):
+            history.add(scan, np.eye(4), seconds)
+    assert history.add(scan, np.eye(4), 5.1).past is not None
+
+
 def test_described_data_set_has_past_scans_by_poses_with_times(drive: Path, tmp_path: Path) -> None:
     kitti, folder = SemanticKITTI(drive, "00", cameras=()).with_past_scans(2), tmp_path / "own" / "a"
     (folder / "lidar").mkdir(parents=True)

@@ -102,6 +102,9 @@ class ScanHistory:
         history = elite.ScanHistory(model.past_scans)
         result = model(history.add(scan, pose, seconds))
 
+    Times increase. After a step back, such as that of a clock or of a recording that starts again, ``add`` raises
+    DataError until the time of the last scan has passed. Make a new history then.
+
     Args:
         count: number of past scans.
     """
