@@ -117,17 +117,17 @@ def test_model_of_points_without_remission_or_a_scan_with_it_is_refused(model: e
 
 def test_train_logs_and_calls_back_instead_of_printing(tiny_kitti: Path, tmp_path: Path, caplog, capsys) -> None:
     pytest.importorskip("lightning")
-    steps: list[tuple[int, int]] = []
+    steps: list[tuple[int, int, bool]] = []
     with caplog.at_level(logging.INFO, "elite"):
         result = elite.train(
             tiny_kitti,
             tmp_path / "run",
             "semantickitti-student",
             settings={"steps": 2, "data.batch_size": 1, "data.workers": 0, "student.channels": 4, "val_every": 2},
-            on_step=lambda done, total, metrics: steps.append((done, total)),
+            on_step=lambda done, total, metrics: steps.append((done, total, metrics["train/loss"] > 0)),
         )
     assert result.last.exists()
-    assert steps == [(1, 2), (2, 2)]
+    assert steps == [(1, 2, True), (2, 2, True)]
     assert any("parameters" in message for message in caplog.messages)
     assert capsys.readouterr() == ("", "")
     with pytest.raises(ConfigError, match="stepz"):

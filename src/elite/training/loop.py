@@ -11,7 +11,7 @@ from elite.stopping import Stopping
 from elite.terminal import say
 from elite.training.checkpoint import CheckpointLayout
 from elite.training.confusion import summed
-from elite.training.metrics_log import MetricsLog
+from elite.training.metrics_log import Metrics, MetricsLog
 from elite.training.plan import Plan
 from elite.training.saving import CheckpointFiles
 from elite.training.step import OptimizerStep
@@ -90,12 +90,18 @@ class TrainingLoop:
         self.batches += 1
         if last:
             rates = self.step.finish()
+            losses = {f"train/{name}": term for name, term in terms.items()}
+            skipped = {"train/skipped_steps": float(self.step.faults.skipped)}
+            self._log(rates | losses | skipped | speed, epoch)
             self.log.progress.advance()
-            if self.plan.logs(self.step.scheduled_steps):
-                losses = {f"train/{name}": term for name, term in terms.items()}
-                skipped = {"train/skipped_steps": float(self.step.faults.skipped)}
-                self.log.write(rates | losses | skipped | speed, step=self.step.scheduled_steps, epoch=epoch)
             self._after_step(epoch)
+
+    def _log(self, metrics: Metrics, epoch: int) -> None:
+        """Write the metrics of a step as planned; show those of the first one, so that a callback always has some."""
+        if self.plan.logs(self.step.scheduled_steps):
+            self.log.write(metrics, step=self.step.scheduled_steps, epoch=epoch)
+        elif not self.log.progress.has_metrics:
+            self.log.show(metrics)
 
     def _after_step(self, epoch: int) -> None:
         """Validate, log and save as planned; stop if a signal has arrived."""

@@ -25,13 +25,21 @@ class MetricsLog:
         """Write a row. ``step`` counts completed steps; files count from 0, as the steps of a learning rate."""
         if self._file is None or self._board is None:
             return
-        values = {name: value.item() if isinstance(value, Tensor) else value for name, value in metrics.items()}
+        values = _numbers(metrics)
         self._file.append(values | {"epoch": epoch, "step": step - 1})
         for name, value in values.items():
             self._board.add_scalar(name, value, step - 1)
         self.progress.show(values)
 
+    def show(self, metrics: Metrics) -> None:
+        """Show metrics that no row contains, on the terminal and to ``on_step``."""
+        self.progress.show(_numbers(metrics))
+
     def close(self) -> None:
         self.progress.close()
         if self._board is not None:
             self._board.close()
+
+
+def _numbers(metrics: Metrics) -> dict[str, float]:
+    return {name: value.item() if isinstance(value, Tensor) else value for name, value in metrics.items()}

@@ -30,6 +30,10 @@ class Progress:
         terminal = sys.stderr is not None and sys.stderr.isatty()
         self._bar = tqdm(total=total, initial=done, unit="step") if enabled and terminal else None
 
+    @property
+    def has_metrics(self) -> bool:
+        return bool(self._metrics)
+
     def advance(self) -> None:
         """Count a completed step."""
         self.done += 1

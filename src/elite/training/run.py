@@ -70,7 +70,8 @@ def train(config: TrainConfig, *, progress: bool = True, on_step: OnStep | None 
         config: settings.
         progress: whether to show the progress on the terminal.
         on_step: called after each completed step with the number of completed steps, that of all steps, and the latest
-            value of each metric (the names are those in metrics.csv).
+            value of each metric (the names are those in metrics.csv): of the first step of this call, then of each row
+            of metrics.csv.
 
     Raises:
         ConfigError, CheckpointError, OutputError: a check before the first step failed.
