@@ -104,7 +104,7 @@ def test_inspect_rendered_recording_finds_sensor_times_and_cameras(drive, capsys
         assert camera["has_transform"]
         assert (camera["offset"], camera["largest_offset"]) == (pytest.approx(0.01), pytest.approx(0.01))
         assert camera["notes"] == []
-    assert result["next_command"] == f"elite convert {drive} --topic /points -o drive"
+    assert result["next_command"] == f"elite convert {drive} --topic /points -o fleet"
     with Image.open(drive.with_suffix(".png")) as picture:
         assert picture.size == (1920, 1014)
     assert "look at" not in capsys.readouterr().out
@@ -182,7 +182,7 @@ def test_inspect_rectified_images_have_the_projection_of_the_calibration(tmp_pat
 def test_inspect_proposes_a_command_for_any_path(drive, tmp_path, capsys) -> None:
     path = tmp_path / "a drive.mcap"
     path.symlink_to(drive)
-    command = f"elite convert '{path}' --topic /points -o 'a drive'"
+    command = f"elite convert '{path}' --topic /points -o fleet"
     assert inspected(path)["next_command"] == command
     assert f"next: {command}\n" in capsys.readouterr().out
 

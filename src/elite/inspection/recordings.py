@@ -102,7 +102,8 @@ def _notes(path: Path, clouds: Sequence[CloudReport]) -> Iterator[str]:
 
 
 def _command(path: Path, main: Topic | None) -> str:
-    words = "elite", "convert", str(path), "--topic", main.name if main else "", "-o", path.absolute().stem
+    """Command that converts a recording. The data set has the name of the guide: further recordings may join it."""
+    words = "elite", "convert", str(path), "--topic", main.name if main else "", "-o", "fleet"
     return shlex.join(words) if main else ""
 
 
