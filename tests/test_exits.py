@@ -10,13 +10,15 @@ import sys
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
 
 from elite import errors
-from elite.cli import main
+from elite.cli import main, parse
 from elite.cli.exits import exit_status
 from elite.config import TrainConfig
 from elite.errors import DataError, StoppedError
@@ -300,6 +302,38 @@ def test_commands_with_an_output_that_is_an_input_are_refused(
         assert main([str(a) for a in argv]) == 2, argv
         assert "choose another" in capsys.readouterr().err.lower(), argv
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_existing_output_file_is_replaced_with_overwrite_only(student: Path, tmp_path: Path, capsys) -> None:
+    out = tmp_path / "weights.safetensors"
+    out.write_bytes(b"others")
+    assert main(["export", str(student), "-o", str(out)]) == 2
+    assert "weights.safetensors: expected a new file, found an existing one" in capsys.readouterr().err
+    assert out.read_bytes() == b"others"
+    assert main(["export", str(student), "-o", str(out), "--overwrite"]) == 0
+    assert out.read_bytes() == student.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("line", "advice"),
+    [
+        ("convert a.mcap -o out", "Run the same command to continue."),
+        ("synth -o out", "Run the same command to continue."),
+        ("pseudo-label kitti", "Run the same command to continue."),
+        ("predict student kitti -o out --skip-existing", "Run the same command to continue."),
+        ("predict student kitti -o out", "Run the same command with --skip-existing to continue."),
+        ("predict student a.mcap -o out.mcap", ""),
+        ("check kitti", ""),
+    ],
+)
+def test_stopped_command_states_how_to_continue(line: str, advice: str, monkeypatch, capsys) -> None:
+    def stopped(_: object) -> int:
+        raise KeyboardInterrupt
+
+    command, args = parse(line.split())
+    monkeypatch.setattr("elite.cli._parse", lambda _: (Mock(), replace(command, run=stopped), args))
+    assert main(line.split()) == 130
+    assert capsys.readouterr().err == f"elite: interrupted{'. ' * bool(advice)}{advice}\n"
 
 
 def test_home_folder_is_expanded_in_arguments_and_configurations(tiny_kitti: Path, tmp_path: Path, monkeypatch) -> None:

@@ -84,6 +84,7 @@ def items(ros1: bool = False, count: int = 3) -> list[Item]:
 
 def predict(student: Path, recording: Path, *options: str) -> Path:
     out = recording.parent / "out.mcap"
+    out.unlink(missing_ok=True)
     assert main(["predict", str(student), str(recording), "-o", str(out), *options]) == 0
     return out
 
@@ -305,6 +306,18 @@ def test_labelled_recording_is_not_labelled_again(
     assert main(["predict", str(student), str(labelled), "-o", str(tmp_path / "again.mcap")]) == 2
     assert "expected a cloud without the field 'class_id', found one with it" in capsys.readouterr().err
     assert not (tmp_path / "again.mcap").exists()
+
+
+def test_existing_output_is_replaced_with_overwrite_only(
+    student: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recording, other = (write_recording(tmp_path / f"{name}.mcap", items(count=1)) for name in "ab")
+    before, argv = other.read_bytes(), ["predict", str(student), str(recording), "-o", str(other)]
+    assert main(argv) == 2
+    assert "b.mcap: expected a new file, found an existing one. Give --overwrite" in capsys.readouterr().err
+    assert other.read_bytes() == before
+    assert main([*argv, "--overwrite"]) == 0
+    assert other.read_bytes() != before
 
 
 def test_interrupted_run_leaves_no_file(student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ from elite.cli.speed import BENCH, STREAM
 from elite.cli.teachers import TRAIN_TEACHER
 from elite.cli.viewing import VIEW
 from elite.errors import ConfigError
+from elite.signals import Terminated
 from elite.terminal import say
 from elite.version import __version__
 
@@ -61,7 +62,11 @@ def _run(words: list[str]) -> int:
     parser, command, args = _parse(words)
     parser.check_inputs(args)
     check_outputs(args)
-    return command.run(args)
+    try:
+        return command.run(args)
+    except (Terminated, KeyboardInterrupt) as signal:
+        signal.add_note(command.after_stop(args))
+        raise
 
 
 def parse(words: list[str]) -> tuple[Command, Namespace]:

@@ -4,6 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from elite.cli.outputs import refuse_existing
 from elite.cli.parser import Flag, Parser, check_data, check_model, check_scans, metres
 from elite.errors import ConfigError
 from elite.packaged_students import student_path
@@ -44,6 +45,11 @@ def add_output(parser: Parser, text: str, metavar: str) -> None:
     parser.add("positional_out", type=expanded, nargs="?", hidden=True, help="")
 
 
+def add_overwrite(parser: Parser, **options: Any) -> None:
+    """Add --overwrite, for ``refuse_existing``."""
+    parser.add("--overwrite", action=Flag, help="Replace a file that -o names.", **options)
+
+
 def output_path(out: Path | None, positional: Path | None) -> Path:
     """Output path, given by -o or as the last positional argument.
 
@@ -59,6 +65,7 @@ def output_path(out: Path | None, positional: Path | None) -> Path:
 def add_student_output(parser: Parser) -> None:
     """Add -o of a student file, which ``student_output`` reads."""
     add_output(parser, "Student file to write (.safetensors).", "STUDENT")
+    add_overwrite(parser)
 
 
 def student_output(args: Namespace) -> Path:
@@ -66,10 +73,12 @@ def student_output(args: Namespace) -> Path:
 
     Raises:
         ConfigError: it is missing, given twice, or has another suffix.
+        OutputError: it exists, and --overwrite is not given.
     """
     out = output_path(args.out, args.positional_out)
     if out.suffix != ".safetensors":
         raise ConfigError(f"{out}: expected a name that ends in .safetensors, found '{out.suffix}'. Rename the output.")
+    refuse_existing(out, overwrite=args.overwrite)
     return out
 
 

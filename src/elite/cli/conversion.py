@@ -6,7 +6,7 @@ from functools import partial
 
 from elite.cli.arguments import add_json, add_sensor
 from elite.cli.outputs import save_json
-from elite.cli.parser import Command, Flag, Parser, count, duration
+from elite.cli.parser import Command, Flag, Parser, count, duration, resumes
 from elite.paths import expanded, require_existing
 from elite.terminal import notice, progress_bar, say
 
@@ -46,7 +46,7 @@ def _arguments(parser: Parser) -> None:
     parser.add("--sequence", metavar="NAME", help=text)
     parser.add("--topic", metavar="TOPIC", help="Point clouds (default: the only such topic).")
     parser.add("--frame", metavar="NAME", help="Coordinate frame of the clouds (default: that of the first one).")
-    text = "Images as NAME=TOPIC,NAME=TOPIC, or none (default: all cameras with a calibration)."
+    text = "Cameras as NAME,NAME, with other names as NAME=TOPIC,NAME=TOPIC, or none (default: all with a calibration)."
     parser.add("--cameras", metavar="LIST", help=text)
     text = "YAML file with K, dist, model and T_cam_lidar by name of the camera (default: CameraInfo and /tf_static)."
     parser.add("--calibration", type=expanded, metavar="YAML", help=text)
@@ -72,4 +72,5 @@ CONVERT = Command(
     _arguments,
     "RECORDING -o DATASET [options]",
     "elite convert drive.mcap -o fleet --cameras front=/cam_front/image_raw,left=/cam_left/image_raw",
+    after_stop=resumes,
 )

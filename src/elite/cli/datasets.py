@@ -7,10 +7,11 @@ from elite.cli.arguments import (
     add_format_name,
     add_json,
     add_output,
+    add_overwrite,
     output_path,
 )
-from elite.cli.outputs import save_json
-from elite.cli.parser import Command, Flag, Parser, check_data, count
+from elite.cli.outputs import refuse_existing, save_json
+from elite.cli.parser import Command, Flag, Parser, check_data, count, resumes
 from elite.cli.settings import add_settings, configuration, list_settings
 from elite.errors import ConfigError
 from elite.layout import parse_names
@@ -42,7 +43,9 @@ def _synth_arguments(parser: Parser) -> None:
     add_settings(parser, DriveConfig, {"Drive and sensors": drive}, from_files=False)
 
 
-SYNTH = Command(synth, _synth_arguments, "-o OUT [options]", "elite synth -o drive --sequences 3 --frames 40")
+SYNTH = Command(
+    synth, _synth_arguments, "-o OUT [options]", "elite synth -o drive --sequences 3 --frames 40", after_stop=resumes
+)
 
 
 # ---- submit -------------------------------------------------------------------------------------------------------
@@ -55,6 +58,7 @@ def submit(args: Namespace) -> int:
     if args.check and not args.predictions:
         report = check_submission(args.check, args.data, format=args.format, split=args.split, partial=args.partial)
     elif args.predictions and args.out and not args.check:
+        refuse_existing(args.out, overwrite=args.overwrite)
         report = write_submission(
             args.predictions,
             args.data,
@@ -88,6 +92,7 @@ def _submit_arguments(parser: Parser) -> None:
     parser.add("predictions", type=expanded, check=check, nargs="?", metavar="PREDICTIONS", help=text)
     parser.add("data", type=expanded, check=check_data, metavar="DATA", help="Data set with the test scans.")
     parser.add("-o", "--out", type=expanded, metavar="ZIP", help="Zip file to write.")
+    add_overwrite(parser)
     check = partial(require_existing, expected="a zip file")
     parser.add("--check", type=expanded, check=check, metavar="ZIP", help="Zip file to check, instead of writing one.")
     add_format_name(parser)

@@ -70,9 +70,9 @@ def _describe(error: BaseException) -> tuple[str, int]:
     """(line to print, exit status)."""
     match error:
         case Terminated():
-            return str(error), error.status
+            return _with_advice(str(error), error), error.status
         case KeyboardInterrupt():
-            return "interrupted", INTERRUPTED
+            return _with_advice("interrupted", error), INTERRUPTED
         case StoppedError():
             return one_line(error), STOPPED
         case EliteError():
@@ -88,6 +88,12 @@ def _describe(error: BaseException) -> tuple[str, int]:
             where = " on the GPU" if "CUDA" in str(error) else ""
             remedy = "Use smaller inputs or batches, fewer --workers, or a larger machine."
             return f"error: not enough memory{where}. {remedy}", USAGE
+
+
+def _with_advice(text: str, error: BaseException) -> str:
+    """Add how to continue the command, which is a note of the exception."""
+    advice = " ".join(filter(None, getattr(error, "__notes__", ())))
+    return f"{text}. {advice}" if advice else text
 
 
 def _open_standard_streams() -> None:

@@ -9,7 +9,8 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from elite.cli.outputs import FAULTY
+from elite.cli.arguments import add_overwrite
+from elite.cli.outputs import FAULTY, refuse_existing
 from elite.cli.parser import Parser, count, duration
 from elite.cli.scans import OF_DATA_SETS, load_segmenter, require_no_past
 from elite.errors import ConfigError, DataError, EliteError, OutputError
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from elite.recordings import Recording, Topic
 
 _HEADING = "Recordings"
-_OF_RECORDINGS = ("topic", "output_topic", "copy", "compression", "every", "start", "stop")
+_OF_RECORDINGS = ("topic", "output_topic", "copy", "compression", "every", "start", "stop", "overwrite")
 _OF_FILES = ("confidence", "skip_existing")
 _TOPIC = re.compile(r"(/[A-Za-z_]\w*)+", re.ASCII)
 _MOST_FAILURES = 10  # of one kind that are listed
@@ -45,6 +46,7 @@ def add_recording_options(parser: Parser) -> None:
     parser.add("--start", type=duration, metavar="TIME", heading=_HEADING, help=text)
     text = "End, from the start of the recording (default: its end)."
     parser.add("--stop", type=duration, metavar="TIME", heading=_HEADING, help=text)
+    add_overwrite(parser, heading=_HEADING)
 
 
 def is_recording(paths: Sequence[Path]) -> bool:
@@ -115,6 +117,7 @@ def _check(args: Namespace) -> None:
         refuse_inputs(out, *recording.iterdir())
         if out.resolve().parent == recording.resolve():
             raise OutputError(f"{out}: expected a file outside of the recording {recording}. Choose another -o.")
+    refuse_existing(out, overwrite=args.overwrite)
 
 
 def require_one_recording(args: Namespace) -> None:

@@ -27,7 +27,7 @@ from elite.cli.labelled_recordings import (
     refuse_recording_options,
 )
 from elite.cli.outputs import FAULTY, percent, save_json
-from elite.cli.parser import Command, Flag, Parser, check_model
+from elite.cli.parser import SAME_COMMAND, Command, Flag, Parser, check_model
 from elite.cli.scans import find_scans, load_segmenter, report_unused
 from elite.cli.settings import add_settings, configuration
 from elite.config import TrainConfig
@@ -259,8 +259,18 @@ def _refuse_ground_truth(jobs: list["PredictionJob"], out: Path) -> None:
             )
 
 
+def _after_stop(args: Namespace) -> str:
+    if is_recording(args.data):
+        return ""
+    return SAME_COMMAND if args.skip_existing else "Run the same command with --skip-existing to continue."
+
+
 PREDICT = Command(
-    predict, _predict_arguments, "MODEL DATA -o OUT [options]", "elite predict student.safetensors scans/ -o labels/"
+    predict,
+    _predict_arguments,
+    "MODEL DATA -o OUT [options]",
+    "elite predict student.safetensors scans/ -o labels/",
+    after_stop=_after_stop,
 )
 
 

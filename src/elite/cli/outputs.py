@@ -27,6 +27,16 @@ def check_outputs(args: Namespace) -> None:
         _check_replaceable(outputs["json"])
 
 
+def refuse_existing(out: Path, *, overwrite: bool) -> None:
+    """Check that an output file is new, or may be replaced.
+
+    Raises:
+        OutputError: it exists.
+    """
+    if out.exists() and not overwrite:
+        raise OutputError(f"{out}: expected a new file, found an existing one. Give --overwrite, or another -o.")
+
+
 def _check_replaceable(path: Path) -> None:
     """Check that a file that --json would replace is a result of elite."""
     expected = f"--json {path}: expected a new file or a result of elite"

@@ -12,6 +12,7 @@ from elite.packaged_students import expected_student
 from elite.paths import require_existing
 
 ARGUMENTS, OPTIONS = "Arguments", "Options"
+SAME_COMMAND = "Run the same command to continue."
 _HELP_WIDTH = 110
 _UNITS = (("ms", 1e-3), ("s", 1.0), ("", 1.0))  # of a duration
 
@@ -25,12 +26,14 @@ class Command:
         arguments: adds its arguments to a parser.
         usage: its arguments in one line, without ``elite VERB``.
         example: a complete command line.
+        after_stop: sentence about how to continue after a signal, by the parsed arguments; empty = it starts again.
     """
 
     run: Callable[[Namespace], int]
     arguments: Callable[["Parser"], None]
     usage: str
     example: str
+    after_stop: Callable[[Namespace], str] = lambda _: ""
 
     @property
     def description(self) -> str:
@@ -39,6 +42,11 @@ class Command:
     @property
     def summary(self) -> str:
         return self.description.splitlines()[0]
+
+
+def resumes(_: Namespace) -> str:
+    """Sentence of the commands that resume when they are run again."""
+    return SAME_COMMAND
 
 
 class Parser(ArgumentParser):

@@ -7,7 +7,7 @@ from typing import Any
 
 from elite.cli.arguments import add_data, add_json
 from elite.cli.outputs import FAULTY, percent, save_json
-from elite.cli.parser import Command, Parser
+from elite.cli.parser import Command, Parser, resumes
 from elite.cli.settings import add_settings, configuration
 from elite.config import PseudoLabelConfig
 from elite.errors import ConfigError, EliteError
@@ -77,6 +77,7 @@ PSEUDO_LABEL = Command(
     _generate_arguments,
     "DATA [options]",
     "elite pseudo-label kitti --sequences train --weights sam_vit_b_01ec64.pth",
+    after_stop=resumes,
 )
 
 
