@@ -19,12 +19,13 @@ from PIL import Image
 import elite.files
 from elite.cli import main
 from elite.conversion.cameras import camera_names
+from elite.conversion.images import is_truncated
 from elite.conversion.pairing import Grouping
 from elite.conversion.pairing import Item as Grouped
 from elite.datasets import open_dataset
 from elite.geometry import project
 from elite.point_files import read_point_file
-from elite.recordings import PointCloud2, PointField
+from elite.recordings import CompressedImage, PointCloud2, PointField
 from elite.taxonomy import load_taxonomy
 from elite.types import Camera
 from tests.support.recordings import (
@@ -237,6 +238,13 @@ def test_images_without_scans_around_them_are_not_kept() -> None:
         del image
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_truncated_image_lacks_its_end_before_any_padding(kind: str) -> None:
+    data = bytes(compressed_item("/a", picture(0), START, "cam", kind=kind).message.data)
+    parts = (np.frombuffer(part, np.uint8) for part in (data, data + bytes(9), data[:-9]))
+    assert [is_truncated(CompressedImage(START, "cam", kind, part)) for part in parts] == [False, False, True]
+
+
 # ---- calibration -------------------------------------------------------------------------------------------------
 
 
@@ -258,6 +266,19 @@ def test_camera_with_depth_images_has_those_of_color(tmp_path: Path) -> None:
     assert open_dataset(tmp_path / "out").cameras == ("front",)
     with Image.open(next((tmp_path / "out/a/cameras/front").iterdir())) as image:
         assert image.mode == "RGB"
+
+
+@pytest.mark.parametrize("wanted", ["a_front", "/a/front/image_raw"])
+def test_camera_is_chosen_by_its_name_or_its_topic(tmp_path: Path, wanted: str) -> None:
+    items = [
+        item._replace(topic=topic)
+        for item in drive(1, raw=True)
+        for topic in ((f"/{vehicle}{item.topic}" for vehicle in "ab") if "front" in item.topic else (item.topic,))
+    ]
+    path = write_recording(tmp_path / "a.mcap", items)
+    assert convert(path, tmp_path / "out", "--cameras", wanted) == 0
+    assert open_dataset(tmp_path / "out").cameras == ("a_front",)
+    assert convert(path, tmp_path / "other", "--cameras", "front") == 2  # of which vehicle?
 
 
 def test_given_calibration_replaces_the_recorded_one(tmp_path: Path) -> None:
@@ -365,6 +386,37 @@ def test_conversion_that_is_killed_resumes_with_the_same_bytes(tmp_path: Path) -
     assert tree(tmp_path / "part") == tree(tmp_path / "whole")
 
 
+def test_complete_conversion_is_not_surveyed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_recording(tmp_path / "a.mcap", faulty_drive())
+    results = tmp_path / "first.json", tmp_path / "again.json"
+    assert convert(path, tmp_path / "out", "--json", str(results[0])) == 0
+    first, before = capsys.readouterr(), tree(tmp_path / "out")
+    monkeypatch.delattr("elite.conversion.run.find_sources")
+    assert convert(path, tmp_path / "out", "--json", str(results[1])) == 0
+    again = capsys.readouterr()
+    assert again.out == first.out.replace("out/a: ", "out/a: already complete: ")
+    assert again.err == "".join(line for line in first.err.splitlines(keepends=True) if "warning" in line)
+    one, two = (json.loads(result.read_text()) | {"command": ""} for result in results)
+    assert (one["is_new"], two["is_new"]) == (True, False)
+    assert two == one | {"is_new": False}
+    assert tree(tmp_path / "out") == before
+
+
+def test_interrupted_conversion_prints_how_to_continue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_recording(tmp_path / "a.mcap", drive(3))
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("elite.conversion.run.write_bytes", interrupted)
+    assert convert(path, tmp_path / "out") == 130
+    assert "elite: interrupted. Run the same command to continue.\n" in capsys.readouterr().err
+
+
 def test_conversion_to_another_output_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write_recording(tmp_path / "a.mcap", drive(2))
     (tmp_path / "photos").mkdir()
@@ -431,6 +483,9 @@ def with_faults() -> Iterator[tuple[str, list[Item], str]]:
     no_pixels = without_pixels(compressed_item("/front/image_raw/compressed", picture(0), START + 9, "cam"))
     yield "no pixels", [no_pixels], "skipped: images of front without pixels, or neither JPEG nor PNG: 1"
     large = compressed_item("/front/image_raw/compressed", np.zeros((24, 32, 3), np.uint8), START + PERIOD, "cam")
+    half = compressed_item("/front/image_raw/compressed", picture(0), START + 9, "cam")
+    half.message.data = half.message.data[:-20]
+    yield "torn image", [half], "skipped: truncated images of front: 1"
     yield "size", [large], "skipped: images of front of another size or format: 1"
     first = PointCloud2(**vars(torn) | {"stamp": START - PERIOD})
     yield "torn at the start", [cloud_item("/points", first)], "skipped: clouds that are not readable: 1"
@@ -539,7 +594,8 @@ def test_recording_without_definitions_is_converted(tmp_path: Path) -> None:
             ["--cameras", "front=/rear/image"],
             "expected the image topic '/rear/image', found /front/image_raw/compressed",
         ),
-        (["--cameras", "front"], "--cameras: expected NAME=TOPIC,NAME=TOPIC, found 'front'"),
+        (["--cameras", "front=,left"], "--cameras: expected NAME,NAME or NAME=TOPIC,NAME=TOPIC, found 'front=,left'"),
+        (["--cameras", "front,rear"], "expected the camera 'rear', found front. Correct --cameras"),
         (["--poses", "/gps"], "expected the topic '/gps'"),
         (["--poses", "/odom=rear"], "expected a chain from 'lidar' to 'rear', found base_link > lidar, lidar > cam"),
         (["--start", "100"], "--start: expected at most"),

@@ -121,6 +121,9 @@ def _chosen_topics(recording: Recording, settings: ConversionSettings) -> dict[s
     topics = {topic.name.strip("/"): topic for topic in recording.topics_of(RawImage, CompressedImage)}
     found: dict[str, list[Topic]] = {}
     for name, wanted in (settings.cameras or {}).items():
+        if not wanted:
+            found |= _named_camera(recording, name)
+            continue
         if (topic := topics.get(wanted.strip("/"))) is None:
             listed = ", ".join(f"/{known}" for known in topics) or "none"
             raise DataError(
@@ -128,6 +131,18 @@ def _chosen_topics(recording: Recording, settings: ConversionSettings) -> dict[s
             )
         found[name] = [topic]
     return found
+
+
+def _named_camera(recording: Recording, wanted: str) -> dict[str, list[Topic]]:
+    """Find a camera by its name, or by the topic of its images, and return its name and topics."""
+    cameras = _all_topics(recording)
+    for name, topics in cameras.items():
+        if name == wanted:
+            return {name: topics}
+        if chosen := [topic for topic in topics if topic.name.strip("/") == wanted.strip("/")]:
+            return {name: chosen}
+    listed = ", ".join(cameras) or "none"
+    raise DataError(f"{recording.path}: expected the camera '{wanted}', found {listed}. Correct --cameras.")
 
 
 def _all_topics(recording: Recording) -> dict[str, list[Topic]]:

@@ -13,6 +13,8 @@ from elite.recordings import CompressedImage, RawImage, decode_image
 
 _SUFFIXES = {"PNG": ".png", "JPEG": ".jpg"}
 _GREY = ("mono8", "8UC1")
+_START_OF_JPEG, _START_OF_PIXELS, _END_OF_JPEG = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"  # none is within the pixels
+_END_OF_PNG = b"IEND"
 _REMEDY = "Record the images as JPEG or PNG"
 
 
@@ -40,6 +42,16 @@ def image_kind(record: RawImage | CompressedImage, pixel_format: ImageFormat, so
         return ImageKind(f".{pixel_format}", (record.height, record.width))
     with open_image(Path(str(source)), *_SUFFIXES, remedy=_REMEDY, data=bytes(record.data)) as image:
         return ImageKind(_SUFFIXES[image.format or ""], (image.height, image.width))
+
+
+def is_truncated(record: RawImage | CompressedImage) -> bool:
+    """Whether a compressed image lacks its end marker. Bytes after the marker are allowed: some cameras pad images."""
+    if isinstance(record, RawImage):
+        return False
+    data = bytes(record.data)
+    if data.startswith(_START_OF_JPEG):
+        return data.rfind(_END_OF_JPEG) < data.rfind(_START_OF_PIXELS)
+    return _END_OF_PNG not in data
 
 
 def image_content(record: RawImage | CompressedImage, pixel_format: ImageFormat, source: object) -> bytes:

@@ -66,6 +66,7 @@ class Journal:
     Attributes:
         entries: of the scans so far.
         final: counts of a complete conversion.
+        report: result of a complete conversion, as plain values.
 
     Raises:
         OutputError: it is of another origin, or another process writes it.
@@ -76,6 +77,7 @@ class Journal:
         self.path = folder / FILE_NAME
         self.entries: list[Entry] = []
         self.final: Counts | None = None
+        self.report: dict[str, Any] | None = None
         with writing(self.path):
             self._file: BinaryIO = self.path.open("ab")
         self._lock()
@@ -85,7 +87,7 @@ class Journal:
             self._resume(read_file(self.path, SCAN_BYTES).splitlines(), origin)
         except (ValueError, TypeError, LookupError, AttributeError) as error:
             self.close()
-            raise _damaged(self.path, error) from error
+            raise damaged_record(self.path.parent, error) from error
         except EliteError:
             self.close()
             raise
@@ -111,6 +113,9 @@ class Journal:
             ) from error
 
     def _read(self, line: dict[str, Any]) -> None:
+        if "report" in line:
+            self.report = line["report"]
+            return
         counts = Counts(**line.pop("counts"))
         if line:
             self.entries.append(Entry(**line, counts=counts))
@@ -124,6 +129,10 @@ class Journal:
     def finish(self, counts: Counts) -> None:
         self._append({"counts": asdict(counts)})
         self.final = counts
+
+    def add_report(self, report: dict[str, Any]) -> None:
+        self._append({"report": report})
+        self.report = report
 
     def close(self) -> None:
         self._file.close()
@@ -147,15 +156,16 @@ def read_origin(folder: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise _damaged(path, error) from error
+        raise damaged_record(folder, error) from error
     if not isinstance(found, dict):
-        raise _damaged(path, ValueError("other contents"))
+        raise damaged_record(folder, ValueError("other contents"))
     return found
 
 
-def _damaged(path: Path, error: Exception) -> DataError:
+def damaged_record(folder: Path, error: Exception) -> DataError:
+    """Error of a folder whose record is not readable."""
     found = first_line(error)
-    return DataError(f"{path}: expected the record of a conversion, found {found}. Remove the folder.")
+    return DataError(f"{folder / FILE_NAME}: expected the record of a conversion, found {found}. Remove the folder.")
 
 
 def _other_origin(folder: Path, found: dict[str, Any], expected: dict[str, Any]) -> OutputError:

@@ -4,6 +4,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, nullcontext, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 from elite.config import plain
 from elite.conversion.description import POSES, check_description, check_deskew, write_description
 from elite.conversion.deskew import Sweep, deskewed, read_sweep
-from elite.conversion.images import image_content, image_kind
+from elite.conversion.images import image_content, image_kind, is_truncated
 from elite.conversion.journal import Counts, Entry, Journal, read_origin
 from elite.conversion.lidar import sensor_values
 from elite.conversion.pairing import Group, Grouping, Item, poses_after
@@ -70,22 +71,39 @@ def convert(
     with open_recording(recording) as opened:
         _check_output(out)
         _check_start(settings.start, opened)
+        target = out / _sequence_name(recording, settings)
+        origin = {"recording": recording.name, "span": [*(opened.span or ())], **plain(settings)}
+        if (done := _complete_report(target, origin)) is not None:
+            return replace(done, notes=(*done.notes, *opened.faults))
         sources = find_sources(opened, settings)
         sensor, notes = sensor_values(opened, sources.lidar, settings.sensor)
         kept = check_description(out, sources, settings)
         check_deskew(out, settings)
-        target = out / _sequence_name(recording, settings)
-        origin = {"recording": recording.name, "span": [*(opened.span or ())], **plain(settings)}
         with closing(_open_journal(target, origin)) as journal:
             for left_over in _left_over(out, journal.path.parent, target):
                 left_over.unlink()
             if journal.final is None:
                 _Converter(opened, sources, settings, journal).run(progress)
             _finish(journal, target)
-        report = ConversionReport.of(target, sources, settings, journal, (*kept, *notes, *opened.faults))
+            report = ConversionReport.of(target, sources, settings, journal, notes)
+            if journal.report is None:
+                journal.add_report(report.to_record())
         if not (out / FILE_NAME).exists():
             write_description(out, sources, settings, sensor)
-        return report
+        return replace(report, notes=(*report.notes, *kept, *opened.faults))
+
+
+def _complete_report(target: Path, origin: dict[str, Any]) -> ConversionReport | None:
+    """Read the report of a sequence that is complete, with its ``dataset.yaml``; None for others.
+
+    Raises:
+        OutputError: the sequence is another conversion.
+        DataError: its record is damaged.
+    """
+    if not target.with_name(FILE_NAME).exists() or read_origin(target) is None:
+        return None
+    with closing(Journal(target, origin)) as journal:
+        return None if journal.report is None else ConversionReport.read(target, journal.report)
 
 
 def _check_output(out: Path) -> None:
@@ -240,6 +258,8 @@ class _Converter:
             return self._count(f"images of {camera} without pixels, or neither JPEG nor PNG")
         if kind != source.kind:
             return self._count(f"images of {camera} of another size or format")
+        if is_truncated(record):
+            return self._count(f"truncated images of {camera}")
         if message.taken < 0:
             return self._count(f"images of {camera} with a negative time")
         self._groups.add_image(camera, Item(message.time, message.taken, record))

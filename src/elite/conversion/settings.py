@@ -18,7 +18,8 @@ class ConversionSettings:
     Attributes:
         topic: point clouds; None = the only such topic.
         frame: coordinate frame of the clouds; None = that of the first one.
-        cameras: image topic by name of the camera; None = all cameras with a calibration.
+        cameras: image topic by name of the camera, or an empty text by a name or a topic of ``elite inspect``; None =
+            all cameras with a calibration.
         calibration: YAML file with K, dist, model and T_cam_lidar by name of the camera, instead of those recorded.
         poses: topic of the vehicle's poses, or TOPIC=FRAME with the frame that they are of; ``none`` = no poses; None =
             the only such topic.
@@ -58,12 +59,12 @@ class ConversionSettings:
             raise ConfigError(f"--stop: expected more than --start {self.start:g} s, found {self.stop:g} s. Change it.")
         if self.deskew and self.poses == "none":
             raise ConfigError("--deskew: expected poses, found --poses none. Remove one of both options.")
-        if wrong := [name for name in self.cameras or () if not name.isidentifier()]:
+        if wrong := [name for name, topic in (self.cameras or {}).items() if topic and not name.isidentifier()]:
             raise ConfigError(f"--cameras: expected names of letters, digits and _, found '{wrong[0]}'. Rename it.")
 
 
 def parse_cameras(text: str | None) -> dict[str, str] | None:
-    """Parse ``front=/cam_front/image,left=...``; None = all cameras, ``none`` = no camera.
+    """Parse ``front=/cam_front/image,left,...``; None = all cameras, ``none`` = no camera.
 
     Raises:
         ConfigError: another form, or a name that occurs twice.
@@ -72,6 +73,6 @@ def parse_cameras(text: str | None) -> dict[str, str] | None:
         return None if text is None else {}
     pairs = [part.partition("=") for part in text.split(",")]
     found = {name.strip(): topic.strip() for name, _, topic in pairs}
-    if len(found) < len(pairs) or not all(name and topic for name, topic in found.items()):
-        raise ConfigError(f"--cameras: expected NAME=TOPIC,NAME=TOPIC, found '{text:.100}'. Correct the list.")
+    if len(found) < len(pairs) or not all(name.strip() and (topic.strip() or not sign) for name, sign, topic in pairs):
+        raise ConfigError(f"--cameras: expected NAME,NAME or NAME=TOPIC,NAME=TOPIC, found '{text:.90}'. Correct it.")
     return found
