@@ -4,7 +4,7 @@ import io
 import json
 import re
 import sys
-from html import escape
+from html import escape, unescape
 from pathlib import Path
 from typing import Any
 
@@ -302,6 +302,18 @@ def test_report_of_missing_files_omits_their_sections(run: Path, missing: str, s
     assert sentence in page
     assert page.count("<img ") == charts
     assert "No frames: the run has no data set." in page
+
+
+def test_report_without_evaluation_contains_the_complete_command(run: Path) -> None:
+    (run / "evaluation.json").unlink()
+    settings = "data: {root: /data/my kitti, format: semantickitti, val_sequences: '05'}"
+    (run / "config.yaml").write_text(settings)
+    (run / "checkpoints").mkdir()
+    (run / "checkpoints" / "best.ckpt").touch()
+    command = f"elite evaluate {run}/checkpoints/best.ckpt '/data/my kitti' --format semantickitti --split 05 --json"
+    found = read_run(run)
+    assert found.evaluate_command == f"{command} {run}/evaluation.json"
+    assert found.evaluate_command in unescape(render(found))
 
 
 @pytest.mark.usefixtures("blank_charts")

@@ -1,5 +1,6 @@
 """A run folder, or a single evaluation, as one record. Every part is optional and checked when it is read."""
 
+import shlex
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,6 +31,7 @@ class Run:
         parameters: number of weights by part of the training.
         before, after: scores of the untrained and the trained network.
         is_evaluation: a single evaluation that belongs to no run.
+        evaluate_command: command that writes the scores of the trained network.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Run:
     pseudo_labels: PseudoLabelScores | None = None
     latency: Latency | None = None
     is_evaluation: bool = False
+    evaluate_command: str = ""
 
     @property
     def taxonomy(self) -> Taxonomy:
@@ -68,13 +71,14 @@ def read_run(folder: Path) -> Run:
     config = read_utf8(folder / "config.yaml")
     settings = _Settings(config, folder / "config.yaml")
     weights = settings.read(TeacherConfig, "teacher", "weights").weights
+    data = settings.read(DataConfig, "data", "root", "format", "sensor", "val_sequences", "val_frames", "cameras")
     return Run(
         name=folder.resolve().name,
         config=config,
         teacher="" if weights in (None, "none") else weights,
         student=settings.read(StudentConfig, "student", "volume"),
         image=settings.read(ImageConfig, "image", *(f.name for f in fields(ImageConfig))),
-        data=settings.read(DataConfig, "data", "root", "format", "sensor", "val_sequences", "val_frames", "cameras"),
+        data=data,
         versions=read_json(folder / "versions.json"),
         parameters=_read_parameters(folder / "parameters.json"),
         curves=read_curves(folder / "metrics.csv"),
@@ -82,7 +86,18 @@ def read_run(folder: Path) -> Run:
         after=read_record(Evaluation, folder / "evaluation.json"),
         pseudo_labels=read_record(PseudoLabelScores, folder / "pseudo_label_score.json"),
         latency=read_record(Latency, folder / "latency.json"),
+        evaluate_command=_evaluate_command(folder, data),
     )
+
+
+def _evaluate_command(folder: Path, data: DataConfig) -> str:
+    """Command with the best checkpoint (or the last one: validation may be off), and the data of the validation."""
+    best, last = (folder / "checkpoints" / f"{name}.ckpt" for name in ("best", "last"))
+    words = ["elite", "evaluate", str(best if best.exists() else last), str(data.root or "DATA")]
+    split = "" if data.val_sequences in (DataConfig.val_sequences, "none") else data.val_sequences
+    options = {"format": data.format, "sensor": data.sensor, "split": split, "frames": data.val_frames}
+    given = [word for name, value in options.items() if value for word in (f"--{name}", value)]
+    return shlex.join([*words, *given, "--json", str(folder / "evaluation.json")])
 
 
 def read_evaluation(file: Path) -> Run:
