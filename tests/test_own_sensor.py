@@ -69,5 +69,8 @@ def test_commands_of_the_guide_run(work: Path, monkeypatch: pytest.MonkeyPatch) 
             label_scans(work / "fleet")
     assert {path.name for path in (work / "pictures").iterdir()} >= {"cam_front.png", "top.png"}
     assert len(open_dataset(work / "fleet", sequences="valid").ids) == 2
+    for run_name in ("fleet", "taught"):  # without a teacher, and with one
+        settings = yaml.safe_load((work / "runs" / run_name / "config.yaml").read_text())
+        assert settings["data"]["cameras"] == "cam_front,cam_left,cam_right"
     for file in ("fleet.safetensors", "monday.png", "labelled.mcap"):
         assert (work / file).stat().st_size > 0

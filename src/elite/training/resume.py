@@ -133,7 +133,7 @@ def _check_settings(before: Any, now: Any, path: Path, version: str) -> None:
 def settings_changed(before: Any, now: Any) -> dict[str, str]:
     """Describe each setting that differs, except for those that may: 'name: X then, Y now', by name.
 
-    A version that lacked a setting worked as its default does.
+    A version that lacked a setting worked as its default does. Without a teacher, cameras are not used.
     """
     old, new = _flat(plain(TrainConfig())) | _flat(before), _flat(now)
     for values in (old, new):
@@ -144,7 +144,7 @@ def settings_changed(before: Any, now: Any) -> dict[str, str]:
     return {
         name: f"{name} {old.get(name, 'unknown')} then, {new.get(name, 'unknown')} now"
         for name in names
-        if not name.startswith(_FREE)
+        if not name.startswith(_FREE) and not (name == "data.cameras" and new.get("teacher.weights") in (None, "none"))
     }
 
 

@@ -244,10 +244,10 @@ def _with_inputs_and_classes(config: TrainConfig) -> TrainConfig:
 
 
 def _with_cameras(config: TrainConfig) -> TrainConfig:
-    """Settings whose default camera is all cameras of a data set that lacks it. Without a teacher, none is used."""
+    """Settings whose default camera is all cameras of a data set that lacks it."""
     data = config.data
-    if data.root is None or config.teacher.weights in (None, "none"):
-        return config
+    if data.root is None:
+        return config  # refused later
     return replace(config, data=replace(data, cameras=resolved_cameras(data.cameras, data.root, data.format)))
 
 
