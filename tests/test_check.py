@@ -24,6 +24,7 @@ from elite.datasets.check import (
     judge,
     sequence_advice,
     survey,
+    unlabelled_splits,
 )
 from elite.datasets.check.alignment import Alignment, alignment, depth_edges, edge_points, shift_scores
 from elite.datasets.check.beam_pattern import azimuth_step, beam_of_points, matching_sensor
@@ -331,6 +332,13 @@ PLANTED = {
         Survey(scans=replace(SOUND, remission=(0.0, 9.0, 90.0, 240.0), bright=210.0, unusual=0.9)),
         "Set 'intensity: {max: 255}'",
     ),
+    "remission of several fields": (
+        Survey(
+            scans=replace(SOUND, remission=(0.0, 9.0, 90.0, 240.0), bright=210.0, unusual=0.9),
+            intensities=("intensity", "reflectivity"),
+        ),
+        "Set 'intensity: {field: intensity, max: 255}' in the description of the sensor. To read reflectivity instead",
+    ),
     "dark": (Survey(scans=replace(SOUND, remission=(0.0, 0.001, 0.01, 0.0115), bright=0.0113)), "{max: 0.012}"),
     "ids": (Survey(ids=frozenset({0, 1, 2, 3})), "found 2, 3"),
     "no-returns": (
@@ -356,6 +364,24 @@ def test_advice_on_sound_measures_is_none() -> None:
     assert advise(Survey(scans=SOUND, heading=3.0), HDL_32E, KITTI) == []
     assert judge([], [], 0).lines() == ["verdict: ready"]
     assert judge([], [], 4).lines()[1] == "  1. 4 faults in the files: see above."
+
+
+def report_of(sequence: str, labels: int) -> SequenceReport:
+    return SequenceReport(sequence, np.zeros(2, np.int64), scans=3, labels=labels)
+
+
+def test_verdict_without_labels_is_ready_to_predict_only() -> None:
+    unlabelled = [report_of("a", 0), report_of("b", 0)]
+    expected = "verdict: ready to predict; training, pseudo-labels and scores require labels"
+    assert judge(unlabelled, [], 0).lines() == [expected]
+    assert not list(unlabelled_splits(unlabelled, {"train": ["a"], "val": ["b"]}))
+
+
+def test_split_without_labels_is_a_thing_to_change() -> None:
+    reports = [report_of("a", 2), report_of("b", 0), report_of("c", 0)]
+    (advice,) = unlabelled_splits(reports, {"train": ["a", "c"], "val": ["b"], "valid": ["b"], "test": ["c"]})
+    assert advice.message.startswith("val: expected labels, found none in b. ")
+    assert judge(reports, [advice], 0).lines()[0] == "verdict: 1 thing to change:"
 
 
 @pytest.mark.parametrize(

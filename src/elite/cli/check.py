@@ -32,7 +32,15 @@ _MAX_FAULTS = 20  # printed; --json has all
 
 def check(args: Namespace) -> int:
     """Check all files of a data set, and measure its sensors. Exit status 1 if there are faults."""
-    from elite.datasets.check import advise, judge, sequence_advice, survey, survey_tables, trained_advice
+    from elite.datasets.check import (
+        advise,
+        judge,
+        sequence_advice,
+        survey,
+        survey_tables,
+        trained_advice,
+        unlabelled_splits,
+    )
     from elite.datasets.check import check as check_files
     from elite.datasets.input_guard import GUARDED
 
@@ -45,7 +53,11 @@ def check(args: Namespace) -> int:
         make_folder(args.pictures)
     reports = check_files(dataset, most=args.sample, progress=lambda items, total: progress(items, total, name="check"))
     found = survey(dataset, progress=lambda items, total: progress(items, total, name="measure"))
-    advice = [*advise(found, dataset.sensor, dataset.taxonomy), *sequence_advice(reports)]
+    advice = [
+        *advise(found, dataset.sensor, dataset.taxonomy),
+        *sequence_advice(reports),
+        *unlabelled_splits(reports, dataset.splits),
+    ]
     doubtful = [line for report in reports for line in report.doubtful]
     faults = [fault for report in reports for fault in report.faults]
     if trained is not None:

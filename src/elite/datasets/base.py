@@ -1,9 +1,10 @@
 """The Dataset protocol: all that the library requires of a data set, whatever its format."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -39,6 +40,7 @@ class Dataset(Protocol):
         stray_files: number of files among the scans that are not scans.
         unused: data that the reader skips, and files that it lacks, one line for each kind.
         unlabelled: labels that the scans of a split lack, in the same form.
+        splits: names of sequences by split, if the format has splits of sequences.
         past_scans: number of past scans whose points frames have (``with_past_scans``).
     """
 
@@ -53,6 +55,7 @@ class Dataset(Protocol):
     absent: tuple[str, ...] = ()
     unused: Sequence[str] = ()
     unlabelled: Sequence[str] = ()
+    splits: Mapping[str, Sequence[str]] = MappingProxyType({})
     stray_files: int = 0
     past_scans: int = 0
     _timeline: Timeline | None = None

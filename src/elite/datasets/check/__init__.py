@@ -6,7 +6,7 @@ from elite.datasets.check.sequences import sequence_advice
 from elite.datasets.check.survey import Survey, survey
 from elite.datasets.check.tables import survey_tables
 from elite.datasets.check.trained import TrainedInput, trained_advice
-from elite.datasets.check.verdict import Verdict, judge
+from elite.datasets.check.verdict import Verdict, judge, unlabelled_splits
 
 __all__ = [
     "Advice",
@@ -21,4 +21,5 @@ __all__ = [
     "survey",
     "survey_tables",
     "trained_advice",
+    "unlabelled_splits",
 ]

@@ -45,7 +45,7 @@ def advise(survey: Survey, sensor: SensorSpec, taxonomy: Taxonomy) -> list[Advic
     """Compare a survey with the description of the sensor and the classes; most harmful deviations first."""
     found: list[Advice] = []
     if (scans := survey.scans) is not None:
-        found += [*_unit(survey), *_axes(survey, sensor), *_remission(scans, sensor)]
+        found += [*_unit(survey), *_axes(survey, sensor), *_remission(scans, sensor, survey.intensities)]
     found += _labels(survey, taxonomy)
     if scans is not None:
         found += _returns(scans, sensor)
@@ -90,16 +90,20 @@ def _direction(heading: float) -> str:
     return "backwards (along -x)" if abs(heading) > 150 else f"{abs(heading):.0f} degrees to the {side} of x"
 
 
-def _remission(scans: ScanMeasures, sensor: SensorSpec) -> Iterator[Advice]:
+def _remission(scans: ScanMeasures, sensor: SensorSpec, fields: tuple[str, ...]) -> Iterator[Advice]:
     if "remission" not in sensor.columns:
         return
+    first, *others = fields or ("",)
     highest = sensor.remission_max * scans.remission[-1]
     expected = f"sensor.intensity: expected 0..{sensor.remission_max:g}, found up to {highest:.4g}."
     bright = sensor.remission_max * scans.bright
     if scans.unusual > BEYOND or 0 < scans.bright < DARKEST:
+        name = f"field: {first}, " if first else ""
+        another = f" To read {' or '.join(others)} instead, name it as the field, with its own max." if others else ""
         yield Advice(
             "remission",
-            f"{expected} Set 'intensity: {{max: {full_scale(bright):g}}}' in the description of the sensor.",
+            f"{expected} Set 'intensity: {{{name}max: {full_scale(bright):g}}}' in the description of the sensor."
+            f"{another}",
         )
     elif scans.remission[0] == scans.remission[-1]:
         yield Advice(

@@ -37,6 +37,8 @@ class Survey:
         ids: raw ids of the labels of these scans.
         raised: median height (m) above the ground of ground classes that lie high above it.
         cameras: by name.
+        intensities: fields that may be the remission, if there are several and the sensor names none; the first is
+            measured.
     """
 
     frames: tuple[int, ...] = ()
@@ -49,6 +51,7 @@ class Survey:
     ids: frozenset[int] = frozenset()
     raised: dict[str, float] = field(default_factory=dict)
     cameras: dict[str, CameraMeasures] = field(default_factory=dict)
+    intensities: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -75,6 +78,7 @@ class _Collected:
     turns: list[np.ndarray | None] = field(default_factory=list)
     ids: set[int] = field(default_factory=set)
     raised: list[dict[str, float]] = field(default_factory=list)
+    intensities: tuple[str, ...] = ()
 
 
 def survey(
@@ -107,6 +111,7 @@ def survey(
         ids=frozenset(collected.ids),
         raised={name: max(r.get(name, 0.0) for r in collected.raised) for name in _common(collected.raised)},
         cameras={name: found.finish(images[name], len(dataset), gaps.get(name, ())) for name, found in cameras.items()},
+        intensities=collected.intensities,
     )
 
 
@@ -122,6 +127,7 @@ def _measure_scan(dataset: Dataset, i: int, scan: Scan, collected: _Collected) -
         raw = dataset.raw_labels(i) if dataset.has_labels(i) else None
     except DataError:
         return
+    collected.intensities = collected.intensities or scan.candidates
     collected.units.append(length_unit(points))
     collected.turns.append(None if collected.units[-1] else upright(points))
     if raw is None or len(raw) != len(scan):

@@ -1,6 +1,6 @@
 """Verdict on a data set: the faults of its files and the advice of its survey, in words."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,13 @@ from elite.config import plain
 from elite.datasets.check.advice import Advice
 from elite.datasets.check.files import SequenceReport
 
-_COVERED = {"unit": {"volume", "height", "axes"}, "axes": {"height", "axes"}, "duplicates": {"no-returns"}}
+_NAMED = 5  # sequences in a message
+_COVERED = {
+    "unit": {"volume", "height", "axes"},
+    "axes": {"height", "axes"},
+    "duplicates": {"no-returns"},
+    "remission": {"intensity field"},
+}
 
 
 @dataclass(frozen=True)
@@ -19,11 +25,13 @@ class Verdict:
         faulty: number of faults of files.
         changes: one line each, with the expected and the found value and the remedy.
         looks: doubtful properties that a picture decides.
+        has_labels: whether a scan has labels.
     """
 
     faulty: int
     changes: tuple[str, ...]
     looks: tuple[str, ...]
+    has_labels: bool = True
 
     @property
     def is_ready(self) -> bool:
@@ -34,7 +42,8 @@ class Verdict:
         changes = [f"{self.faulty} faults in the files: see above."] if self.faulty else []
         changes += self.changes
         things = "thing" if len(changes) == 1 else "things"
-        found = [f"verdict: {len(changes)} {things} to change:" if changes else "verdict: ready"]
+        purpose = "" if self.has_labels else " to predict; training, pseudo-labels and scores require labels"
+        found = [f"verdict: {len(changes)} {things} to change:" if changes else f"verdict: ready{purpose}"]
         found += [f"  {number}. {line}" for number, line in enumerate(changes, 1)]
         return [*found, *(f"  look at: {line}" for line in self.looks)]
 
@@ -62,4 +71,22 @@ def judge(reports: Sequence[SequenceReport], advice: Sequence[Advice], faults: i
             changes.append(message)
         elif kind not in covered:
             looks.append(f"{message} (in {frames} of {scans} scans)")
-    return Verdict(faults, tuple(changes), tuple(looks))
+    return Verdict(faults, tuple(changes), tuple(looks), not reports or any(report.labels for report in reports))
+
+
+def unlabelled_splits(reports: Sequence[SequenceReport], splits: Mapping[str, Sequence[str]]) -> Iterator[Advice]:
+    """Advise on splits for training and validation without a label, if other scans have labels.
+
+    Args:
+        reports: of the checked sequences.
+        splits: sequences by split.
+    """
+    labels = {report.sequence: report.labels for report in reports}
+    for split in ("train", "val" if "val" in splits else "valid"):  # as dataset.yaml names it
+        found = [name for name in splits.get(split, ()) if name in labels]
+        if found and any(labels.values()) and not any(labels[name] for name in found):
+            listed = ", ".join(found[:_NAMED]) + ", ..." * (len(found) > _NAMED)
+            yield Advice(
+                "labels",
+                f"{split}: expected labels, found none in {listed}. Label some of their scans, or change the split.",
+            )
