@@ -247,12 +247,11 @@ class Segmenter:
             DataError: the logits are not finite.
         """
         probability, row = self.ensemble.mean(views)
-        confidence, label = (t.cpu().numpy()[row] for t in probability.max(dim=1))
-        _check_finite(confidence, crop)
+        group_confidence, group_class = (t.cpu().numpy() for t in probability.max(dim=1))
+        _check_finite(group_confidence, crop)
         nearest_inside = nearest(crop.all_points, crop.inside)
-        labels, confidence, group = (
-            values[nearest_inside] for values in ((label + 1).astype(np.uint8), confidence, row)
-        )
+        group = row[nearest_inside]
+        labels, confidence = (group_class + 1).astype(np.uint8)[group], group_confidence[group]
         unfilled = self._unfilled(crop, nearest_inside)
         labels[unfilled], confidence[unfilled], group[unfilled] = IGNORE, 0, -1
         outside, distinct = int((~crop.inside).sum()), (probability.float().cpu().numpy(), group)

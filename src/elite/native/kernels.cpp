@@ -174,15 +174,15 @@ void finish_row(const Rows& job, int64_t r, float* sums, typename Format::Stored
     if (job.add) {
         const int64_t row = job.add_row ? job.add_row[r] : r;
         const typename Format::Reader add(static_cast<const Stored*>(job.add) + row * width, n);
-        for (int64_t c = 0; c < n; c += WIDTH) store(sums + c, leaky(load(sums + c) + add(c, n - c), slope));
+        each_vector(n, [&](int64_t c, int64_t rest) { store(sums + c, leaky(load(sums + c) + add(c, rest), slope)); });
     } else {
-        for (int64_t c = 0; c < n; c += WIDTH) store(sums + c, leaky(load(sums + c), slope));
+        each_vector(n, [&](int64_t c, int64_t) { store(sums + c, leaky(load(sums + c), slope)); });
     }
     if (next) Format::write_row(next, sums, n);
     if (job.out) write_any(static_cast<NumberFormat>(job.out_format), job.out, r, sums, n);
     if (!job.sum) return;
     const typename Format::Reader plus(static_cast<const Stored*>(job.plus) + r * width, n);
-    for (int64_t c = 0; c < n; c += WIDTH) store(sums + c, load(sums + c) + plus(c, n - c));
+    each_vector(n, [&](int64_t c, int64_t rest) { store(sums + c, load(sums + c) + plus(c, rest)); });
     Format::write_row(static_cast<Stored*>(job.sum) + r * width, sums, n);
 }
 
@@ -229,7 +229,7 @@ void rows(const Rows& job) {
 template <class Format, int V>
 void pooled_vectors(const Pool& job, int64_t target, int64_t first, float* out) {
     Vector sum[V];
-    const int64_t rest = job.channels - first, width = Format::width(job.channels);
+    const int64_t rest = V > 1 ? V * WIDTH : job.channels - first, width = Format::width(job.channels);
     for (Vector& v : sum) v = all(0);
     for (int64_t e = job.offsets[target]; e < job.offsets[target + 1]; ++e) {
         const auto* row = static_cast<const typename Format::Stored*>(job.feats) + job.column[e] * width;
@@ -247,7 +247,7 @@ void pooled_vectors(const Pool& job, int64_t target, int64_t first, float* out) 
 template <class Format>
 void pooled_row(const Pool& job, int64_t target, float* row, typename Format::Stored* out) {
     int64_t c = 0;
-    for (; c + 3 * WIDTH < job.channels; c += 4 * WIDTH) pooled_vectors<Format, 4>(job, target, c, row);
+    for (; c + 4 * WIDTH <= job.channels; c += 4 * WIDTH) pooled_vectors<Format, 4>(job, target, c, row);
     for (; c < job.channels; c += WIDTH) pooled_vectors<Format, 1>(job, target, c, row);
     Format::write_row(out, row, job.channels);
 }

@@ -75,6 +75,17 @@ inline int64_t rounded_up(int64_t n, int64_t step) { return (n + step - 1) / ste
 
 inline int64_t padded(int64_t channels) { return rounded_up(channels, WIDTH); }
 
+// Call visit(channel, numbers left) for each vector of a row. For fours of vectors, numbers left is a constant, at least
+// WIDTH, so that the compiler drops the code of incomplete vectors.
+template <class Visit>
+inline void each_vector(int64_t channels, const Visit& visit) {
+    int64_t c = 0;
+    for (; c + 4 * WIDTH <= channels; c += 4 * WIDTH)
+#pragma GCC unroll 4
+        for (int v = 0; v < 4; ++v) visit(c + v * WIDTH, int64_t{WIDTH});
+    for (; c < channels; c += WIDTH) visit(c, channels - c);
+}
+
 // The vector at p of a row with ``rest`` numbers left, padded with zeros.
 template <class Format>
 inline Vector read_some(const typename Format::Stored* p, int64_t rest) {
@@ -110,7 +121,7 @@ struct PlainRows {
         Vector operator()(int64_t c, int64_t rest) const { return read_some<Format>(row + c, rest); }
     };
     static void write_row(Number* out, const float* row, int64_t n) {
-        for (int64_t c = 0; c < n; c += WIDTH) write_some<Format>(out + c, load(row + c), n - c);
+        each_vector(n, [&](int64_t c, int64_t rest) { write_some<Format>(out + c, load(row + c), rest); });
     }
 };
 
@@ -185,6 +196,7 @@ struct Int8 {
 #endif
         return sum;
     }
+    static void write_vector(uint8_t* p, Vector v) { store_bytes(p, add(to_integers(v), all_integers(ZERO))); }
     static Vector read_vector(const uint8_t* p) { return to_floats(add(load_bytes(p), all_integers(-ZERO))); }
     struct Reader {
         const uint8_t* row;
@@ -194,22 +206,13 @@ struct Int8 {
     };
     static void write_row(uint8_t* out, const float* row, int64_t n) {  // row is padded with zeros
         Integers bits = all_integers(0);  // as integers, floats have the order of their sizes, and NaN is the largest
-        for (int64_t c = 0; c < n; c += WIDTH) bits = larger(bits, size_bits(load(row + c)));
+        each_vector(n, [&](int64_t c, int64_t) { bits = larger(bits, size_bits(load(row + c))); });
         const uint32_t most = largest_of(bits);
         float largest;
         std::memcpy(&largest, &most, sizeof largest);
         const float scale = largest / MOST;
         const Vector inverse = all(largest > LEAST ? MOST / largest : 0.0f);
-        for (int64_t c = 0; c < n; c += WIDTH) {
-            const Integers number = add(to_integers(load(row + c) * inverse), all_integers(ZERO));
-            if (n - c >= WIDTH) {
-                store_bytes(out + c, number);
-                continue;
-            }
-            uint8_t whole[WIDTH];
-            store_bytes(whole, number);
-            std::memcpy(out + c, whole, n - c);
-        }
+        each_vector(n, [&](int64_t c, int64_t rest) { write_some<Int8>(out + c, load(row + c) * inverse, rest); });
         std::memcpy(out + n, &scale, sizeof scale);
     }
 };
