@@ -35,8 +35,12 @@ Clock = Callable[[], float]
 Contestants = Mapping[str, Callable[[T], object]]
 
 
-def arguments(description: str | None, rounds: int, *, files: bool = True) -> argparse.Namespace:
+def arguments(
+    description: str | None, rounds: int, *, files: bool = True, flags: Mapping[str, str] | None = None
+) -> argparse.Namespace:
     """Parse ``--scans`` (with ``files``), ``--rounds``, ``--threads`` and ``--child``, and restart with the threads.
+
+    ``flags`` are further options with their help.
 
     ``child`` is None, or in a process whose memory is measured: (file of clouds, name of the contestant).
     """
@@ -45,6 +49,8 @@ def arguments(description: str | None, rounds: int, *, files: bool = True) -> ar
         parser.add_argument("--scans", type=Path, help="folder of .bin scans (default: a rendered street)")
     parser.add_argument("--rounds", type=int, default=rounds)
     parser.add_argument("--threads", type=int, help="default: OMP_NUM_THREADS, else all cores")
+    for flag, text in (flags or {}).items():
+        parser.add_argument(flag, action="store_true", help=text)
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     restart((given := parser.parse_args()).threads)
     return given

@@ -1,6 +1,6 @@
 """Time of the student's inference, from a raw scan (N, 4) float32 to labels, on the CPU.
 
-    python benchmarks/inference.py [--scans FOLDER] [--rounds 11] [--threads 2]
+    python benchmarks/inference.py [--scans FOLDER] [--rounds 11] [--threads 2] [--engines]
 
 Compared with the published style, with spconv's convolutions in our student, and with the floor: the time of the
 engine's multiplications at the rate of torch.mm in the same rounds. ``_timing.py`` describes the method.
@@ -66,6 +66,10 @@ def macs_of(points: Tensor, student: SPVCNN) -> dict[str, int]:
     }
 
 
+def engines(student: SPVCNN) -> dict[str, Callable[[Raw], Tensor]]:
+    return {f"engine {name}": ByEngine(student, name) for name, dtype in DTYPES.items() if supports(dtype)}
+
+
 def contestants(student: SPVCNN, raw: Raw) -> dict[str, Callable[[Raw], Tensor]]:
     """Functions from a raw scan to the labels inside the volume; those with spconv only if it is installed."""
 
@@ -75,8 +79,7 @@ def contestants(student: SPVCNN, raw: Raw) -> dict[str, Callable[[Raw], Tensor]]
     plain = SPVCNN.from_config(student.config).eval()
     plain.load_state_dict(student.state_dict())
     plain.backend = "torch"
-    made = {TORCH: of(lambda p, r: plain(p, r, _one_scan(p)).logits)}
-    made |= {f"engine {name}": ByEngine(student, name) for name, dtype in DTYPES.items() if supports(dtype)}
+    made = {TORCH: of(lambda p, r: plain(p, r, _one_scan(p)).logits)} | engines(student)
     try:
         from reference_student import ReferenceStudent, SpconvAndOurs
     except ImportError:
@@ -105,7 +108,7 @@ def _one_scan(points: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def main(folder: Path | None, count: int) -> None:
+def main(folder: Path | None, count: int, only_engines: bool) -> None:
     if library() is None:
         raise SystemExit("native kernels: not available. Reinstall elite with a C++ compiler.")
     description = conditions()
@@ -117,7 +120,9 @@ def main(folder: Path | None, count: int) -> None:
         f"{len(clouds)} {'rendered' if folder is None else 'real'} scans of "
         f"{min(map(len, points)):,} to {max(map(len, points)):,} points in the volume, {count} rounds"
     )
-    running = contestants(student, clouds[0])
+    running: dict[str, Callable[[Raw], Tensor]] = engines(student)
+    if not only_engines:
+        running = contestants(student, clouds[0])
     print_agreement(running, clouds[0])
     gemms = {name: Gemm(dtype) for name, dtype in GEMMS.items() if name in running}
     seconds = fair_rounds(running | {f"gemm of {name}": gemm for name, gemm in gemms.items()}, clouds, count)
@@ -173,5 +178,5 @@ def _verdict(name: str, seconds: dict[str, list[float]], floors: list[float], ge
 
 
 if __name__ == "__main__":
-    given = arguments(__doc__, rounds=11)
-    main(given.scans, given.rounds)
+    given = arguments(__doc__, rounds=11, flags={"--engines": "compare the engine's precisions only"})
+    main(given.scans, given.rounds, given.engines)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from mcap.reader import make_reader
 from mcap.writer import CompressionType, Writer
 from rosbags import rosbag1, rosbag2
@@ -297,6 +298,24 @@ def test_damaged_clouds_are_counted_and_the_others_labelled(
     assert "points of 8 bytes" in printed.err
     assert "/points: 1 messages are not readable" in printed.err
     assert sum(topic == "/points_labelled" for topic, *_ in messages(out)) == 2
+
+
+def test_several_clouds_at_once_give_the_same_file(student: Path, tmp_path: Path, threads: None, capsys) -> None:
+    contradicting = cloud_item("/points", cloud("XYZI", points("XYZI"), stamp=START + 9), time=START + 3 * PERIOD)
+    contradicting.message.point_step = 8
+    path = write_recording(tmp_path / "a.mcap", sorted([*items(count=7), contradicting], key=lambda item: item.time))
+    files, errors = [], []
+    for count in (1, 2, 5):
+        torch.set_num_threads(count)
+        out = tmp_path / f"{count}.mcap"
+        assert main(["predict", str(student), str(path), "-o", str(out), "--copy", "/odom"]) == 1
+        assert torch.get_num_threads() == count
+        files.append([message[:3] for message in messages(out)])
+        errors.append([line for line in capsys.readouterr().err.splitlines() if "points of 8 bytes" in line])
+    assert [topic for topic, *_ in files[0]].count("/points_labelled") == 7
+    assert files[1:] == files[:1] * 2
+    assert errors[0]
+    assert errors[1:] == errors[:1] * 2
 
 
 def test_labelled_recording_is_not_labelled_again(

@@ -1,6 +1,7 @@
 """Label the clouds of a recording of ROS into another recording."""
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -13,7 +14,7 @@ from elite.datasets.scan_files import intensity_candidates, points_of
 from elite.errors import DataError
 from elite.inference import Segmenter
 from elite.point_files import ANSWER_FIELDS
-from elite.prediction_files import PredictionSummary, failure_of, with_name
+from elite.prediction_files import PredictionSummary, failure_of, label_threads, with_name
 from elite.prediction_formats import NO_ANSWER, answer_fields
 from elite.recordings import (
     CDR,
@@ -21,6 +22,7 @@ from elite.recordings import (
     Compression,
     Message,
     PointCloud2,
+    Record,
     Recording,
     RecordingWriter,
     Topic,
@@ -111,7 +113,7 @@ def label_recording(
 ) -> RecordingSummary:
     """Write a recording of ROS 2 with labelled clouds and copied topics. It appears when it is complete.
 
-    Another thread writes a cloud while the next one is labelled.
+    Several clouds are labelled at once (``label_threads``), while another thread writes those before them.
 
     Args:
         segmenter: its student labels the clouds.
@@ -184,6 +186,14 @@ def class_names(taxonomy: Taxonomy) -> dict[int, str]:
     return dict(enumerate(taxonomy.names[1:], 1)) | {NO_ANSWER: taxonomy.names[IGNORE]}
 
 
+@dataclass(frozen=True)
+class _LabelledCloud:
+    stamp: int
+    frame: str
+    data: bytes
+    result: SegmentationResult
+
+
 class _Labeller:
     """Messages of the output, and their summary so far; see ``label_recording``."""
 
@@ -215,13 +225,26 @@ class _Labeller:
 
     def outputs(self) -> Iterator[Message]:
         """Yield labelled clouds and copies, by time of recording. Names of the classes precede the first cloud."""
-        clouds = 0
-        for message in self._job.messages(self._recording):
+        for message, labelled in self._ahead():
             if (copy := self._copies.get(message.topic.key)) is not None:
                 yield from self._copied(message, copy)
-            if message.topic.key == self._job.topic.key:
-                yield from self._labelled(message) if clouds % self._job.every == 0 else ()
-                clouds += 1
+            if labelled is not None:
+                yield from self._labelled(message, labelled)
+
+    def _ahead(self) -> Iterator[tuple[Message, "Future[_LabelledCloud | None] | None"]]:
+        """Yield the messages in order, and of those to label their future clouds, which are some clouds ahead."""
+        clouds = 0
+        waiting: deque[tuple[Message, Future[_LabelledCloud | None] | None]] = deque()
+        with label_threads(self._segmenter) as (threads, count):
+            for message in self._job.messages(self._recording):
+                labelled, is_cloud = None, message.topic.key == self._job.topic.key
+                if is_cloud and clouds % self._job.every == 0:
+                    labelled = threads.submit(self._label, message, self._recording.decode(message))
+                clouds += is_cloud
+                waiting.append((message, labelled))
+                while sum(future is not None for _, future in waiting) > count:
+                    yield waiting.popleft()
+            yield from waiting
 
     def _copied(self, message: Message, topic: Topic) -> Iterator[Message]:
         is_same = message.topic.encoding == topic.encoding
@@ -232,23 +255,30 @@ class _Labeller:
         self.summary.copied += 1
         yield replace(message, topic=topic, data=data)
 
-    def _labelled(self, message: Message) -> Iterator[Message]:
-        self._advance(1)
-        cloud, source = self._recording.decode(message), _source(message)
+    def _label(self, message: Message, cloud: Record | None) -> "_LabelledCloud | None":
+        """Label a cloud, in any thread; None if it was not readable."""
         if not isinstance(cloud, PointCloud2):
-            self.summary.damaged += 1
-            return
+            return None
+        cloud, result = label_cloud(self._segmenter, cloud, self._job.sensor, _source(message))
+        return _LabelledCloud(cloud.stamp, cloud.frame, encode_cloud(cloud, CDR), result)
+
+    def _labelled(self, message: Message, labelled: "Future[_LabelledCloud | None]") -> Iterator[Message]:
         try:
-            cloud, result = label_cloud(self._segmenter, cloud, self._job.sensor, source)
+            cloud = labelled.result()
         except (DataError, MemoryError, RuntimeError) as error:
+            self._advance(1)
             self.summary.failed += 1
             return self._fail(message, error)
+        self._advance(1)
+        if cloud is None:
+            self.summary.damaged += 1
+            return
         if not self.summary.written:
             names = encode_label_info(class_names(self._segmenter.taxonomy), cloud.stamp, cloud.frame)
             yield Message(label_info_topic(self._job.label_info), message.time, names)
-        self.summary.add(result)
+        self.summary.add(cloud.result)
         self.summary.frames.add(cloud.frame)
-        yield replace(message, topic=self._topic, data=encode_cloud(cloud, CDR))
+        yield replace(message, topic=self._topic, data=cloud.data)
 
     def _fail(self, message: Message, error: Exception) -> None:
         failure = failure_of(_source(message), error)

@@ -1,9 +1,13 @@
 """Label scan files into files of raw labels."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+
+import torch
 
 from elite.datasets import Dataset
 from elite.datasets.scan_files import count_points, read_scan
@@ -15,6 +19,8 @@ from elite.prediction_formats import PredictionFormat, encode_prediction, is_com
 from elite.segmentation_result import SegmentationResult
 from elite.sensor import SensorSpec
 from elite.types import Scan
+
+_SCANS_AT_ONCE = 4  # each requires memory
 
 
 @dataclass(frozen=True)
@@ -153,3 +159,19 @@ def failure_of(scan: object, error: Exception) -> DataError:
 def with_name(error: DataError, scan: object) -> DataError:
     """The error with the scan's name in its message."""
     return error if str(scan) in str(error) else DataError(f"{scan}: {error}")
+
+
+@contextmanager
+def label_threads(segmenter: Segmenter) -> Iterator[tuple[Executor, int]]:
+    """Threads that call ``segmenter`` at once, and their number; they share the processors of the current thread.
+
+    One scan per processor is faster than all processors on one scan, some steps of which use one. Backends other than
+    native get one thread, since they need more memory.
+    """
+    processors = torch.get_num_threads()
+    count = 1 if segmenter.engine is None else min(processors, _SCANS_AT_ONCE)
+    try:
+        with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(processors // count,)) as threads:
+            yield threads, count
+    finally:
+        torch.set_num_threads(processors)  # also that of threads that start later
