@@ -23,7 +23,7 @@ from elite.synthetic.mesh import Paint, Part, moved_parts, pose, relabelled, sou
 from elite.synthetic.raycast import Caster, TriangleScene
 from elite.synthetic.scanner import scanner
 from elite.synthetic.world import Light, World, collect_paints
-from elite.synthetic.world1.lidar import scan
+from elite.synthetic.world2.lidar import scan
 from elite.types import Camera
 
 HEIGHT = 1.73  # metres, of the LiDAR and the camera above the ground
@@ -51,7 +51,7 @@ class Exhibit(World):
             paints=collect_paints(standing),
             light=_LIGHT,
             speed=0.0,
-            scanner=scanner(DriveConfig()),
+            scanner=scanner(DriveConfig(world=2)),
         )
 
     def ego_pose(self, time: float) -> Float[np.ndarray, "4 4"]:
