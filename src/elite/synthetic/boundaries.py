@@ -58,8 +58,8 @@ def board_fence(rng: np.random.Generator, length: float) -> list[Part]:
             spans = np.stack([0 * at - width / 2, 0 * at + width / 2, at, at + board], 1)
         else:
             spans = np.stack([at, at + board, 0 * at + 0.05, height - rng.uniform(0, 0.05, len(at))], 1)
-        shift = rng.choice([0.0, 0.03, 0.06]) * (np.arange(len(at)) % 2) + rng.normal(0, 0.008, len(at))
-        plates = bricks(spans, -0.035, -0.012)
+        shift = rng.choice([0.0, 0.06, 0.1]) * (np.arange(len(at)) % 2) + rng.normal(0, 0.008, len(at))
+        plates = bricks(spans, -0.025, -0.002)
         corners = plates.corners.reshape(len(at), -1, 3, 3) - shift[:, None, None, None] * np.array([1.0, 0, 0])
         return Mesh(corners.reshape(-1, 3, 3), plates.normals, plates.uv)
 
@@ -114,7 +114,8 @@ def iron_fence(rng: np.random.Generator, length: float) -> list[Part]:
 def garden_wall(rng: np.random.Generator, length: float) -> list[Part]:
     """A wall 0.4-2.2 m high of brick, plaster or rough stones, some with piers and a coping."""
     height = float(np.clip(rng.lognormal(0.05, 0.45), 0.4, 2.2))
-    return _dry_stones(length, height, rng) if rng.random() < 0.25 else _masonry(length, height, rng)
+    parts = _dry_stones(length, height, rng) if rng.random() < 0.25 else _masonry(length, height, rng)
+    return parts + (ivy(length, height + 0.1, rng, 0.6) if rng.random() < 0.35 else [])
 
 
 def _masonry(length: float, height: float, rng: np.random.Generator) -> list[Part]:
@@ -141,7 +142,7 @@ def _dry_stones(length: float, height: float, rng: np.random.Generator) -> list[
         while y < length / 2 - 0.1:
             wide = min(rng.uniform(0.25, 0.7), length / 2 - y)
             spans.append((0.44, wide - 0.01, 0.27))
-            x.append((rng.normal(0, 0.035), y + wide / 2, z + 0.14 + rng.normal(0, 0.015)))
+            x.append((rng.normal(0, 0.05), y + wide / 2, z + 0.14 + rng.normal(0, 0.015)))
             y += wide
     return [Part(boxes(np.array(spans), np.array(x)), stone_paint(rng, rough=True))]
 
@@ -242,10 +243,10 @@ KINDS: dict[str, Kind] = {
     "picket fence": Kind(picket_fence, (-0.6, 0.6), 0.35, 1.8, (1.0, 40.0), weight=2),
     "rail fence": Kind(rail_fence, (-0.6, 0.6), 0.35, 1.7, (1.0, 40.0), weight=1),
     "board fence": Kind(board_fence, (-0.7, 0.6), 0.35, 2.5, (1.0, 40.0), weight=1.5),
-    "wire fence": Kind(wire_fence, (-0.7, 0.7), 0.35, 2.6, (1.0, 40.0), weight=2),
+    "wire fence": Kind(wire_fence, (-0.8, 0.8), 0.35, 2.6, (1.0, 40.0), weight=2),
     "iron fence": Kind(iron_fence, (-0.6, 0.6), 0.35, 3.0, (1.0, 40.0), weight=1.2),
     "garden wall": Kind(garden_wall, (-0.5, 0.5), 0.1, 3.0, (0.8, 40.0), weight=1.5),
-    "overgrown fence": Kind(overgrown_fence, (-0.8, 0.8), 0.35, 3.0, (1.0, 30.0), weight=2.5),
+    "overgrown fence": Kind(overgrown_fence, (-0.9, 0.9), 0.35, 3.0, (1.0, 30.0), weight=4),
     "fence with hedge": Kind(fence_with_hedge, (-2.0, 3.6), 0.9, 5.2, (1.0, 20.0), weight=2),
     "gate": Kind(gate, (-3.2, 3.2), 0.2, 2.4, (0.9, 5.0), weight=0.5),
     "construction fence": Kind(construction_fence, (-0.6, 0.6), 0.15, 2.2, (2.5, 30.0), weight=0.3),

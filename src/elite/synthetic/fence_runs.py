@@ -31,15 +31,15 @@ _STONES: tuple[Color, ...] = ((0.36, 0.32, 0.27), (0.55, 0.52, 0.46), (0.40, 0.3
 Panel = Callable[[float, float, np.random.Generator], Mesh]  # (width, height, rng): from the ground, centred at y = 0
 
 
-def ivy(length: float, height: float, rng: np.random.Generator) -> list[Part]:
+def ivy(length: float, height: float, rng: np.random.Generator, share: float = 1.0) -> list[Part]:
     """Patches of leaves on both sides: thin ones belong to the fence, those that hang over are vegetation."""
-    count = int(length * height * rng.uniform(60, 220))
+    count = int(share * length * height * rng.uniform(60, 220)) + 1
     patches = max(1, int(length * rng.uniform(0.25, 0.8)))
     middle = rng.uniform(-0.48, 0.48, patches)[rng.integers(0, patches, count)] * length
     y = (middle + rng.normal(0, 0.45, count)).clip(-length / 2, length / 2)
     z = np.abs(height * (1 - np.abs(rng.normal(0, 0.45, count)))) + 0.02
-    x = rng.normal(0, 0.06, count) * rng.choice([1.0, 1.0, 2.5], count)
-    deep, color = np.abs(x) > 0.12, green(rng)
+    x = rng.normal(0, 0.09, count) * rng.choice([1.0, 1.0, 2.0], count)
+    deep, color = np.abs(x) > 0.2, green(rng)
     at = np.column_stack([x.clip(-0.45, 0.45), y, z])
     size = 0.09
     split = [(at[~deep], FENCE), (at[deep], VEGETATION)]
@@ -58,18 +58,19 @@ def run(
 ) -> list[Part]:
     """Panels between posts; each leans and is turned a little, a few are missing, grass grows at the foot."""
     count = max(1, round(length / rng.uniform(1.8, 2.8)))
-    pitch, bad = length / count, crooked * rng.choice([0.3, 1.0, 2.0])
+    pitch, bad = length / count, crooked * rng.choice([0.4, 1.0, 2.0])
     meshes = []
     for i in range(count):
-        lean, at = rng.normal(0, 0.025 * bad), -length / 2 + (i + 0.5) * pitch
+        lean, at = rng.normal(0, 0.035 * bad), -length / 2 + (i + 0.5) * pitch
         if count == 1 or rng.random() >= 0.02 * bad:
-            turned = pose(rng.normal(0, 0.02 * bad), at, pitch=lean, roll=rng.normal(0, 0.006 * bad))
+            turned = pose(rng.normal(0, 0.03 * bad), at, pitch=lean, roll=rng.normal(0, 0.006 * bad))
             meshes.append(moved(panel(pitch, height, rng), turned))
     for y in np.linspace(-length / 2, length / 2, count + 1):
         lean = pose(rng.normal(0, 0.015 * bad), y, pitch=rng.normal(0, 0.03 * bad), roll=rng.normal(0, 0.02 * bad))
         meshes.append(moved(slab((-post, -post, -0.4), (post, post, height + rng.uniform(-0.05, 0.12))), lean))
     parts = [Part(merged(meshes), coat)]
-    return parts + (_grass(length, rng) if rng.random() < 0.45 else [])
+    parts += _grass(length, rng) if rng.random() < 0.45 else []
+    return parts + (ivy(length, height, rng, rng.uniform(0.2, 0.8)) if rng.random() < 0.4 else [])
 
 
 def _grass(length: float, rng: np.random.Generator) -> list[Part]:

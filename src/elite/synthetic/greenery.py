@@ -69,7 +69,7 @@ def _mass(shape: Ellipsoids, rng: np.random.Generator) -> list[Part]:
     centers = on_ellipsoids(shape, size, depth, rng, shell=rng.uniform(0.25, 0.5))
     centers = np.concatenate([centers, _sprigs(shape, len(centers) // 12, rng)])
     centers[:, 2] = np.abs(centers[:, 2]) + 0.02
-    cores = [ellipsoid(c, 0.6 * r) for c, r in zip(*shape, strict=True)]
+    cores = [ellipsoid(c, 0.72 * r) for c, r in zip(*shape, strict=True)]
     second = rng.random(len(centers)) < (0.5 if rng.random() < 0.25 else 0.0)
     parts = [cloud(centers[~second], size, leaf_paint(rng, color), rng), Part(merged(cores), core_paint(color))]
     return [*parts, cloud(centers[second], 0.8 * size, leaf_paint(rng, green(rng)), rng)] if second.any() else parts
@@ -105,7 +105,7 @@ def _hedge(
     length: float, height: float, thick: float, *, square: float, rough: float, rng: np.random.Generator
 ) -> list[Part]:
     """Leaves on a cross-section between an ellipse and a rectangle (``square``), whose size waves along y."""
-    color, size = green(rng), rng.uniform(0.085, 0.12)
+    color, size = green(rng), rng.uniform(0.095, 0.13)
     area = length * (2 * height + thick) + height * thick
     count = leaf_count(area, size, rng.uniform(0.8, 1.2))
     state = int(rng.integers(2**31))
@@ -122,7 +122,7 @@ def _hedge(
     step = np.arange(-length / 2 + 0.5, length / 2 - 0.2, 1.0) if length > 1.4 else np.zeros(1)
     tall, wide = _hedge_size(step, height, thick, rough, state)
     span = np.full(len(step), min(1.0, 0.7 * length))
-    core = boxes(np.column_stack([0.55 * wide, span, 0.8 * tall]), np.column_stack([0 * step, step, 0.38 * tall]))
+    core = boxes(np.column_stack([0.66 * wide, span, 0.84 * tall]), np.column_stack([0 * step, step, 0.38 * tall]))
     leaf = leaf_paint(rng, color)
     return [Part(leaves(np.concatenate([at, shoots]), size, rng), leaf), Part(core, core_paint(color))]
 
