@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("trimesh")
 
-from elite.synthetic import boundaries, facades, greenery, trees
+from elite.synthetic import boundaries, cars, facades, greenery, trees
 from elite.synthetic.classes import raw_id
 from elite.synthetic.kinds import OTHER_OBJECT, OTHER_STRUCTURE, Kind, draw
 from elite.synthetic.mesh import Part
@@ -17,6 +17,7 @@ MODULES = {
     trees: ({"trunk", "vegetation"}, 7500),
     greenery: ({"vegetation", "terrain"}, 4500),
     boundaries: ({"fence", "vegetation"}, 5000),
+    cars: ({"car", "truck"}, 1600),
     facades: ({"building"}, 2500),
 }
 PER_METRE = 1000

@@ -114,3 +114,13 @@ def gathered(parts: Iterable[Part]) -> list[Part]:
         if len(part.mesh.corners):
             found.setdefault(part.paint, []).append(part.mesh)
     return [Part(merged(meshes), paint) for paint, meshes in found.items()]
+
+
+def loft(sections: Float[np.ndarray, "n k 3"]) -> Mesh:
+    """Skin through outlines of k points each, mirrored to the other side of the x-z plane, with flat ends."""
+    skin = np.stack([sections[:-1, :-1], sections[1:, :-1], sections[1:, 1:], sections[:-1, 1:]], 2).reshape(-1, 4, 3)
+    ends = [
+        np.stack([np.broadcast_to(s.mean(axis=0) * (1, 0, 1), s[1:].shape), s[:-1], s[1:]], 1)
+        for s in sections[[0, -1]]
+    ]
+    return mirrored(merged([quads(skin), triangles(np.concatenate(ends))]))
