@@ -13,6 +13,7 @@ measure generalisation.
 
 import argparse
 import csv
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,6 +103,13 @@ def read_results(path: Path) -> dict[tuple[str, int], dict[str, str]]:
         return {(row["row"], int(row["seed"])): row for row in csv.DictReader(file)}
 
 
+def table_of(path: Path, head: str, rows: Iterable[str], scores: Sequence[str]) -> str:
+    """Table of mean and standard deviation of scores over the seeds, by row."""
+    runs = read_results(path).values()
+    values = {row: [[float(run[name]) for run in runs if run["row"] == row] for name in scores] for row in rows}
+    return markdown([head, *scores], [[row, *(cell(value, 1) for value in found)] for row, found in values.items()])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", type=Path)
@@ -120,11 +128,7 @@ def main() -> None:
                 run = {"row": row, "seed": seed, **scores(task, fit(task, row, seed), seed)}
                 machine = describe()
                 append_row(results, run | {"commit": machine["commit"], "hardware": machine["hardware"]})
-    runs = read_results(results).values()
-    lines = [
-        [row, *(cell([float(run[name]) for run in runs if run["row"] == row], 1) for name in SCORES)] for row in ROWS
-    ]
-    print(markdown(["labels", *SCORES], lines))
+    print(table_of(results, "labels", ROWS, SCORES))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ LAYERS = (
         *("inference", "input_conversion", "test_time_augmentation", "latency", "streaming", "stream_summary"),
         *("scan_crop", "prediction_files", "prediction_formats", "inspection", "labelled_recordings", "adaptation"),
     ),
-    ("submission", "report", "viewer"),
+    ("submission", "report", "viewer", "zero_shot"),
     ("cli",),
     ("api",),
 )

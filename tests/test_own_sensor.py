@@ -12,20 +12,16 @@ from elite.cli import main
 from elite.datasets import open_dataset
 from elite.viewer import Viewer
 from tests.support.fleet import CLASSES
+from tests.support.guides import DOCS, guide_commands
 from tests.support.rendered_recordings import rendered_recording, rendered_scans
 
 pytest.importorskip("embreex")
-GUIDE = Path(__file__).parents[1] / "docs" / "datasets" / "own-sensor.md"
+GUIDE = DOCS / "datasets" / "own-sensor.md"
 STREETS = {"monday": "00", "tuesday": "08"}
 SMALL = "--student.channels 8 --data.batch-size 1 --data.workers 0 --accelerator cpu --steps 2 --val-every 2"
 TEACHER = "--teacher.weights random --teacher.model resnet-tiny --teacher.adapter.method frozen --image.crop [64,128]"
 _REPLACED = {"--teacher.weights sam_vit_b_01ec64.pth": TEACHER}
 _ADDED = {"train": SMALL, "view": "--port 0"}
-
-
-def commands() -> list[str]:
-    """Commands of the guide, in its order."""
-    return re.findall(r"^elite (.+)$", "\n".join(GUIDE.read_text().split("```")[1::2]), re.MULTILINE)
 
 
 def run(command: str) -> None:
@@ -63,7 +59,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_commands_of_the_guide_run(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(work)
     monkeypatch.setattr(Viewer, "wait", lambda _: None)
-    for command in commands():
+    for command in guide_commands("datasets/own-sensor.md"):
         run(command)
         if command.startswith("check"):
             label_scans(work / "fleet")

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TypeVar
 
+from elite.formatting import clock
+
 Item = TypeVar("Item")
 _logger: logging.Logger | None = None  # receives the texts instead of the terminal
 _LINE_INTERVAL_S = 10.0  # between two lines of progress
@@ -119,25 +121,18 @@ class _ProgressLines:
 
     def finish(self) -> None:
         """Print the last line."""
-        say(f"{self._head()} in {_clock(time.monotonic() - self._start)}", error=True)
+        say(f"{self._head()} in {clock(time.monotonic() - self._start)}", error=True)
 
     def _line(self, elapsed_s: float) -> str:
         if not self._done:
             return self._head()
         rate = self._done / elapsed_s
-        left = f", {_clock((self._total - self._done) / rate)} left" if self._total else ""
+        left = f", {clock((self._total - self._done) / rate)} left" if self._total else ""
         return f"{self._head()}, {rate:.3g} {self._unit}s/s{left}"
 
     def _head(self) -> str:
         total = "" if self._total is None else f"/{self._total}"
         return f"{self._name}: {self._done}{total} {self._unit}s"
-
-
-def _clock(seconds: float) -> str:
-    """Seconds as m:ss or h:mm:ss."""
-    minutes, s = divmod(round(seconds), 60)
-    hours, m = divmod(minutes, 60)
-    return f"{hours}:{m:02d}:{s:02d}" if hours else f"{m}:{s:02d}"
 
 
 # ---- escaping -----------------------------------------------------------------------------------------------------

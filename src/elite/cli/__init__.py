@@ -21,6 +21,7 @@ from elite.cli.results import ENV, REPORT
 from elite.cli.speed import BENCH, STREAM
 from elite.cli.teachers import TRAIN_TEACHER
 from elite.cli.viewing import VIEW
+from elite.cli.zero_shot import ZERO_SHOT
 from elite.errors import ConfigError
 from elite.signals import Terminated
 from elite.terminal import say
@@ -30,6 +31,7 @@ COMMANDS: dict[str, dict[str, Command]] = {
     "Data": {"inspect": INSPECT, "convert": CONVERT, "check": CHECK, "synth": SYNTH},
     "Training": {
         "train": TRAIN,
+        "zero-shot": ZERO_SHOT,
         "train-teacher": TRAIN_TEACHER,
         "pseudo-label": PSEUDO_LABEL,
         "score-pseudo-labels": SCORE_PSEUDO_LABELS,

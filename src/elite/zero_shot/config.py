@@ -1,0 +1,57 @@
+"""Settings of a student that learns from rendered streets only."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from elite.config import plain
+from elite.synthetic import DriveConfig
+
+_WORLD = 2
+_UNSEEN_SEED, _UNSEEN_STREETS, _UNSEEN_FRAMES = 2**31 - 1, 5, 5  # the same streets for all students, to compare them
+
+
+@dataclass(frozen=True)
+class ZeroShotConfig:
+    """Sensor, size and seed.
+
+    Attributes:
+        sensor: LiDAR: a packaged sensor, or a YAML file with its elevations and azimuth_step.
+        height: mounting height above the road, in metres; by default that of ``sensor``, or 1.73.
+        streets: number of rendered streets to train on (at most 88).
+        frames: number of scans of each street.
+        steps: number of training steps; by default that of the configuration zero-shot.
+        seed: seed of the streets and of the training.
+        init: student to train further, by its path, or by its name if it is packaged; by default a new one.
+
+    Raises:
+        ConfigError: impossible values, or a sensor without elevations.
+    """
+
+    sensor: str = "hdl-64e"
+    height: float | None = None
+    streets: int = 88
+    frames: int = 10
+    steps: int | None = None
+    seed: int = 0
+    init: Path | None = None
+
+    def __post_init__(self) -> None:
+        self.drive()
+
+    def drive(self) -> DriveConfig:
+        """Streets to train on. All of them are training streets, except one that the trainer may validate on."""
+        return self._drive(sequences=self.streets, frames=self.frames, seed=self.seed)
+
+    def unseen(self) -> DriveConfig:
+        """Streets to score on."""
+        return self._drive(sequences=_UNSEEN_STREETS, frames=_UNSEEN_FRAMES, seed=_UNSEEN_SEED)
+
+    def _drive(self, **size: int) -> DriveConfig:
+        return DriveConfig(world=_WORLD, cameras=(), sensor=self.sensor, height=self.height, **size)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values to compare: of the sensor its description, since its file may change."""
+        sensor = self.drive().lidar
+        assert sensor is not None
+        return plain(self) | {"sensor": sensor.to_settings(), "height": sensor.height}
