@@ -79,9 +79,9 @@ def _sides(populator: Populator, plot: Plot, deep: float) -> None:
 
 
 def _scatter(populator: Populator, plot: Plot, make: makers.Spot, expected: float, out: tuple[float, float]) -> None:
-    """Plants on free green of the lot."""
+    """Plants on free green of the lot, ``out`` metres from its edge; none where that leaves nothing."""
     rng, reach = populator.rng, 0.5
-    for _ in range(rng.poisson(expected)):
+    for _ in range(rng.poisson(expected) if out[0] < out[1] else 0):
         a, deep = rng.uniform(plot.a[0] + 0.6, plot.a[1] - 0.6), rng.uniform(*out)
         if populator.site.claim(plot.box((a - reach, a + reach), (deep - reach, deep + reach)), GREEN, tolerance=0.2):
             populator.put(make(rng), plot.line, a, _b(plot, deep), rng.uniform(0, 6))
