@@ -91,7 +91,7 @@ def test_zero_shot_continues_after_an_interruption_with_the_same_result(out, cap
     with monkeypatch.context() as patched:
         patched.setattr(TrainingLoop, "train_batch", interrupt)
         assert main(command(other)) == 130
-    assert f"{other} is not complete. Run the same command again to continue." in capsys.readouterr().err
+    assert capsys.readouterr().err.endswith("Run the same command to continue.\n")
     assert not (other / "student.safetensors").exists()
     assert main(command(other)) == 0
     assert "expected time" not in capsys.readouterr().out

@@ -4,13 +4,12 @@ from argparse import Namespace
 
 from elite.cli.arguments import add_output, output_path
 from elite.cli.outputs import percent
-from elite.cli.parser import Command, Parser, check_model, count
+from elite.cli.parser import SAME_COMMAND, Command, Parser, check_model, count, resumes
 from elite.cli.settings import add_settings, compose, configuration, list_settings
 from elite.config import TrainConfig
 from elite.errors import StoppedError, require_extra
 from elite.formatting import clock
 from elite.packaged_students import student_path
-from elite.signals import Terminated
 from elite.terminal import say
 from elite.zero_shot.config import ZeroShotConfig
 
@@ -40,9 +39,8 @@ def zero_shot(args: Namespace) -> int:
             parts = f"{clock(rendering)} to render, {clock(training)} to train {plan.recipe.steps:,} steps"
             say(f"expected time: {clock(rendering + training)} (h:mm:ss or m:ss): {parts}")
         score = make_student(plan, workers=args.workers)
-    except (KeyboardInterrupt, Terminated, StoppedError):
-        say(f"{plan.out} is not complete. Run the same command again to continue.", error=True)
-        raise
+    except StoppedError as error:  # whose advice is that of elite train
+        raise StoppedError(f"{plan.out}: stopped in the training, whose steps are saved. {SAME_COMMAND}") from error
     over = f"over {len(score['present'])} classes of {score['frames']} scans of unseen rendered streets"
     say(f"mIoU {percent(score['miou_present'])}, accuracy {percent(score['accuracy'])} {over}")
     say(f"student {plan.student}, model card {plan.card}")
@@ -62,4 +60,10 @@ def _arguments(parser: Parser) -> None:
     add_settings(parser, ZeroShotConfig, {"Student": names}, from_files=False)
 
 
-ZERO_SHOT = Command(zero_shot, _arguments, "-o OUT [options]", "elite zero-shot --sensor my-sensor.yaml -o my-sensor")
+ZERO_SHOT = Command(
+    zero_shot,
+    _arguments,
+    "-o OUT [options]",
+    "elite zero-shot --sensor my-sensor.yaml -o my-sensor",
+    after_stop=resumes,
+)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from elite.config import TrainConfig
-from elite.errors import ConfigError, OutputError
+from elite.errors import ConfigError, OutputError, first_line
 from elite.files import TEXT_BYTES, make_folder, parse_json, read_file, write_json
 from elite.layout import SPLITS
 from elite.zero_shot.config import ZeroShotConfig
@@ -93,7 +93,8 @@ class ZeroShotPlan:
             recorded: dict[str, Any] = dict(parse_json(read_file(self._record, TEXT_BYTES)))
         except (OSError, ValueError, TypeError) as error:
             raise OutputError(
-                f"{self._record}: expected the recorded settings, found damage ({error}). Choose another folder."
+                f"{self._record}: expected the recorded settings, found damage ({first_line(error)}). Choose another "
+                "folder."
             ) from error
         if changed := [name for name, value in self.config.to_json().items() if recorded.get(name) != value]:
             raise ConfigError(
