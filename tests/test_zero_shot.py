@@ -9,10 +9,11 @@ import pytest
 import yaml
 
 from elite.cli import main, zero_shot
+from elite.config import TrainConfig
 from elite.student import load_student
 from elite.synthetic import DriveConfig, render_drive
 from elite.training.loop import TrainingLoop
-from elite.zero_shot import config, run, timing
+from elite.zero_shot import ZeroShotPlan, config, run, timing
 from elite.zero_shot.timing import Speed
 from tests.support.streets import short_streets
 
@@ -135,6 +136,13 @@ def test_zero_shot_refuses_other_files_and_unknown_students(out, capsys) -> None
     assert main(command(out.with_name("new"), "--init", "unknown")) == 2
     assert "unknown: expected a checkpoint (.ckpt) or a student (.safetensors)" in capsys.readouterr().err
     assert not out.with_name("new").exists()
+
+
+def test_zero_shot_trains_on_every_street_except_the_one_of_validation(tmp_path) -> None:
+    """The training split of SemanticKITTI has ten of them."""
+    settings = config.ZeroShotConfig(streets=40)
+    plan = ZeroShotPlan(tmp_path, settings, TrainConfig(), "")
+    assert {*plan.training().data.sequences.split(","), "08"} == settings.drive().frame_counts().keys()
 
 
 def test_zero_shot_expected_time_counts_streets_scans_and_workers() -> None:

@@ -125,9 +125,14 @@ class DriveConfig:
         """Whether the drive has cameras that SemanticKITTI's layout lacks, and therefore a ``dataset.yaml``."""
         return not set(self.cameras) <= CAMERAS.keys()
 
+    @property
+    def training_sequences(self) -> tuple[str, ...]:
+        """Names of the training sequences. The training split of SemanticKITTI lacks those from 22 on."""
+        return _TRAINING[: self.sequences]
+
     def frame_counts(self) -> dict[str, int]:
         """Sequence -> number of its frames, in the order of rendering."""
-        counts = dict.fromkeys((*_TRAINING[: self.sequences], *SPLITS["valid"]), self.frames)
+        counts = dict.fromkeys((*self.training_sequences, *SPLITS["valid"]), self.frames)
         if self.test_frames:
             counts |= dict.fromkeys(SPLITS["test"], self.test_frames)
         return counts

@@ -7,7 +7,6 @@ from typing import Any
 from elite.config import TrainConfig
 from elite.errors import ConfigError, OutputError, first_line
 from elite.files import TEXT_BYTES, make_folder, parse_json, read_file, write_json
-from elite.layout import SPLITS
 from elite.zero_shot.config import ZeroShotConfig
 
 
@@ -62,8 +61,8 @@ class ZeroShotPlan:
     def training(self) -> TrainConfig:
         """Settings of the training, which resumes if it has begun."""
         resume = "last" if (self.run / "config.yaml").exists() else None
-        names = [name for name in self.config.drive().frame_counts() if name not in SPLITS["valid"]]
-        data = replace(self.recipe.data, root=self.streets, sequences=",".join(names))
+        names = ",".join(self.config.drive().training_sequences)
+        data = replace(self.recipe.data, root=self.streets, sequences=names)
         return replace(self.recipe, out=self.run, resume=resume, data=data)
 
     def claim(self) -> bool:
