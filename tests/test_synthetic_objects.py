@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("trimesh")
 
-from elite.synthetic import boundaries, cars, facades, greenery, trees
+from elite.synthetic import boundaries, buses, cars, facades, greenery, heavy_vehicles, trailers, trees
 from elite.synthetic.classes import raw_id
 from elite.synthetic.kinds import OTHER_OBJECT, OTHER_STRUCTURE, Kind, draw
 from elite.synthetic.mesh import Part
@@ -18,6 +18,9 @@ MODULES = {
     greenery: ({"vegetation", "terrain"}, 4500),
     boundaries: ({"fence", "vegetation"}, 5000),
     cars: ({"car", "truck"}, 1600),
+    heavy_vehicles: ({"truck"}, 6000),
+    buses: ({"other-vehicle"}, 2500),
+    trailers: ({"other-vehicle"}, 1600),
     facades: ({"building"}, 2500),
 }
 PER_METRE = 1000

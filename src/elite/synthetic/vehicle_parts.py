@@ -4,11 +4,12 @@ All labels are 0: a vehicle is relabelled when it is placed.
 """
 
 import numpy as np
+from jaxtyping import Float
 
 from elite.synthetic.materials import Material
 from elite.synthetic.mesh import Paint, Part, box, merged, tube
 from elite.synthetic.scenery import Color, tinted
-from elite.synthetic.shapes import mirrored, slab
+from elite.synthetic.shapes import loft, mirrored, quads, slab
 
 DARK: Color = (0.012, 0.012, 0.013)
 GLASS = Paint(Material.GLASS, 0, (0.02, 0.025, 0.03))
@@ -74,3 +75,55 @@ def plates(front: float | None, back: float, *, low: float = 0.38, high: float =
 def mirrors(x: float, half: float, z: float, *, high: float = 0.14, out: float = 0.14) -> Part:
     """Wing mirrors on arms, ``out`` beyond the flank."""
     return Part(mirrored(slab((x - 0.06, half - 0.05, z - high / 2), (x + 0.06, half + out, z + high / 2))), RUBBER)
+
+
+def cab(front: float, half: float, height: float, paint: Paint, *, length: float = 2.0, low: float = 0.5) -> list[Part]:
+    """Cab of a truck over its front axle: windscreen, side windows, lamps, mirrors, bumper; back at front - length."""
+    sill = 1.0 + 0.16 * height
+    stations = (
+        (front - length, 1.0, low + 0.2, height),
+        (front - 0.5, 1.0, low, height),
+        (front - 0.16, 0.98, low - 0.05, height - 0.28),
+        (front - 0.02, 0.95, low - 0.08, sill),
+        (front + 0.03, 0.86, low, sill - 0.25),
+    )
+    shell = loft(np.array([_cab_section(x, share * half, a, b) for x, share, a, b in stations]))
+    screen = [(front - 0.01, s * 0.84 * half, sill + 0.02) for s in (1, -1)]
+    screen += [(front - 0.15, s * 0.86 * half, height - 0.34) for s in (-1, 1)]
+    x0, x1 = front - min(length, 1.55) + 0.15, front - 0.3
+    side = [
+        (x0, half + 0.008, sill + 0.1),
+        (x1, half + 0.008, sill),
+        (x1 - 0.12, half - 0.01, height - 0.4),
+        (x0, half - 0.01, height - 0.4),
+    ]
+    panes = [quads(np.array([screen])), mirrored(quads(np.array([side])))]
+    grille = box((0.05, 1.3 * half, 0.35), (front + 0.02, 0, sill - 0.45))
+    return [
+        Part(shell, paint),
+        Part(merged(panes), GLASS),
+        Part(grille, RUBBER),
+        head_lamps(front + 0.02, 0.98 * half, low + 0.22),
+        mirrors(front - 0.15, half, sill + 0.45, high=0.6, out=0.2),
+    ]
+
+
+def _cab_section(x: float, half: float, low: float, high: float) -> Float[np.ndarray, "5 3"]:
+    z = np.array([low, low, high - 0.18, high, high])
+    y = half * np.array([0, 1, 1, 0.9, 0])
+    return np.column_stack([np.full(5, x), y, z])
+
+
+def chassis(front: float, back: float, half: float, rng: np.random.Generator) -> Part:
+    """Frame of a truck or trailer under its load at 1 m: beams, tanks or side guards, a bar at the back."""
+    pieces = [mirrored(slab((back, 0.35, 0.72), (front, 0.45, 0.98)))]
+    pieces.append(slab((back, -0.9 * half, 0.42), (back + 0.1, 0.9 * half, 0.58)))
+    middle = (front + back) / 2
+    reach = min(1.4, (front - back) / 5)
+    if rng.random() < 0.6:
+        pieces += [
+            mirrored(slab((middle - reach, half - 0.08, z), (middle + reach, half - 0.04, z + 0.12)))
+            for z in (0.45, 0.75)
+        ]
+    pieces.append(mirrored(slab((middle - 0.5 * reach, half - 0.6, 0.45), (middle + 0.5 * reach, half - 0.1, 0.9))))
+    return Part(merged(pieces), STEEL)
