@@ -21,7 +21,7 @@ from elite.synthetic.materials import Material
 from elite.synthetic.scanner import Scanner
 from elite.synthetic.timing import timing
 from elite.synthetic.world2.mounting import mounted_scanner, sway
-from elite.synthetic.world2.response import Surfaces, remission
+from elite.synthetic.world2.response import Surfaces, entered, reflectivity, remission
 
 DRIVE = DriveConfig(sequences=1, frames=4, world=2, sensor="hdl-64e", image_width=16, image_height=16)
 
@@ -103,6 +103,33 @@ def test_sway_is_small_smooth_and_of_the_stated_deviation() -> None:
     )
 
 
+def test_varied_sensors_are_other_units_in_each_sequence() -> None:
+    config = dataclasses.replace(DRIVE, vary_sensor=True)
+    scanners = [mounted_scanner(config, f"{number:02d}") for number in range(8)]
+    assert scanners[0] == mounted_scanner(config, "00")
+    assert len({scanner.elevations for scanner in scanners}) == len({scanner.height for scanner in scanners}) == 8
+    for scanner in scanners:
+        assert 40 <= len(scanner.elevations) <= 64
+        assert np.all(np.diff(scanner.elevations) < 0)
+        assert 1.6 <= scanner.height <= 2.1
+    gains = [scanner.rendering.remission.gain for scanner in scanners]
+    assert max(gains) > 2 * min(gains)
+    assert config.to_json()["vary_sensor"] is True
+    with pytest.raises(ConfigError, match="Add --world 2"):
+        DriveConfig(vary_sensor=True)
+
+
+def test_drive_of_some_beams_has_a_resampled_fan_of_the_usual_sensor() -> None:
+    scanner, usual = (
+        mounted_scanner(DriveConfig(world=2, beams=16, azimuths=180), "00"),
+        load_sensor("hdl-64e").rendering,
+    )
+    assert usual is not None
+    assert (len(scanner.elevations), scanner.azimuths) == (16, 180)
+    assert np.rad2deg(scanner.elevations[0]) == pytest.approx(1.92)
+    assert scanner.rendering.remission == usual.remission
+
+
 # ---- remission ----------------------------------------------------------------------------------------------------
 
 
@@ -115,6 +142,7 @@ def surfaces(material: Material, distance: float = 10.0, cosine: float = 0.5) ->
         np.full(count, cosine),
         np.full(count, float(distance)),
         np.zeros(count, np.int64),
+        np.zeros(count, bool),
     )
 
 
@@ -143,6 +171,16 @@ def test_remission_has_gain_offset_steps_and_largest_value() -> None:
     assert other.max() == pytest.approx(0.3)
     assert set(np.unique(other.round(6))) <= set(np.round(np.arange(0, 0.31, 0.05), 6))
     assert np.median(other) == pytest.approx(np.median(usual) / 2 + 0.1, abs=0.03)
+
+
+def test_panes_return_from_rooms_and_cabins_or_not_at_all() -> None:
+    panes = surfaces(Material.GLASS)
+    for is_building, deepest in ((True, 4.0), (False, 1.5)):
+        seen = entered(dataclasses.replace(panes, is_building=np.full(4000, is_building)), np.random.default_rng(0))
+        behind = seen.distance > panes.distance
+        assert 0.35 < behind.mean() < 0.45
+        assert deepest - 0.1 < (seen.distance - panes.distance).max() < deepest
+        assert reflectivity(seen)[behind].min() > 50 * reflectivity(seen)[~behind].max()
 
 
 # ---- scans --------------------------------------------------------------------------------------------------------

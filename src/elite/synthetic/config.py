@@ -47,6 +47,8 @@ class DriveConfig:
         azimuths: number of firings of a beam per rotation.
         sensor: LiDAR by the name of a packaged sensor or a YAML file, instead of ``beams`` and ``azimuths``.
         height: mounting height of ``sensor`` above the road, in metres; by default its own, or 1.73.
+        vary_sensor: another unit in each sequence, with other elevations, mounting height, losses and remission, for
+            students that shall hold on other sensors. Requires world 2.
         image_width: image width in pixels. The intrinsics scale with it.
         image_height: image height in pixels.
         cameras: image_2 (left colour), image_3 (right colour) of KITTI; or front, left, right, back: level cameras
@@ -66,6 +68,7 @@ class DriveConfig:
     azimuths: int = _AZIMUTHS
     sensor: str | None = None
     height: float | None = None
+    vary_sensor: bool = False
     image_width: int = 1241
     image_height: int = 376
     cameras: tuple[str, ...] = ("image_2",)
@@ -90,6 +93,8 @@ class DriveConfig:
 
     def _check_sensor(self) -> None:
         sensor = self.lidar
+        if self.vary_sensor and self.world == 1:
+            raise ConfigError("vary_sensor: expected world 2, found world 1. Add --world 2.")
         if self.height is not None and not self.height > 0:
             raise ConfigError(f"height: expected metres above the road, more than 0, found {self.height}. Change it.")
         if sensor is None and self.height is not None:
@@ -141,7 +146,7 @@ class DriveConfig:
         """Return plain values, as recorded with the drive: of a sensor its description, since its file may change."""
         values = asdict(self) | {"cameras": list(self.cameras)}
         fan = ("sensor", "height") if self.lidar is None else ("beams", "azimuths", "height")
-        first = ("world", "rare") if self.world == 1 else ()  # as recorded when there was no other
+        first = ("world", "rare", "vary_sensor") if self.world == 1 else ()  # as recorded when there was no other
         given = {} if self.lidar is None else {"sensor": self.lidar.to_settings()}
         return {name: value for name, value in values.items() if name not in fan + first} | given
 

@@ -6,16 +6,15 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, UInt32
 
-from elite.synthetic.materials import is_pane
+from elite.synthetic.classes import raw_id
 from elite.synthetic.raycast import Caster
 from elite.synthetic.scanner import Scanner, beam_rays
 from elite.synthetic.world import Paints
-from elite.synthetic.world2.response import Surfaces, reflectivity, remission
+from elite.synthetic.world2.response import Surfaces, entered, reflectivity, remission
 
 _TURN_S = 0.1
+_BUILDING = raw_id("building")
 _WHITE = 0.1  # reflectivity for which the reach is stated
-_BEHIND = 0.4  # share of the returns of panes that come from behind them
-_ROOM = 0.4, 4.0  # metres behind a pane
 
 
 @dataclass(frozen=True)
@@ -46,14 +45,16 @@ def scan(
     rows = np.flatnonzero(hit)
     rows = rows[~_shadowed(firings, motion, rows, scanner)]
     paint = hits.paint[rows]
-    surfaces = Surfaces(
+    hit_surfaces = Surfaces(
         paints.material[paint],
         paints.gain[paint],
         hits.uv[rows],
         np.clip(hits.cosine[rows], 0.01, 1),
         hits.distance[rows],
         firings.beam[rows],
+        paints.label[paint] == _BUILDING,
     )
+    surfaces = entered(hit_surfaces, rng)
     light = remission(surfaces, scanner, rng)
     distance = _measured_distance(surfaces, scanner, rng)
     heard = np.isfinite(distance)
@@ -96,12 +97,9 @@ def _shadowed(
 def _measured_distance(surfaces: Surfaces, scanner: Scanner, rng: np.random.Generator) -> Float[np.ndarray, "n"]:
     """Distances of the returns; NaN without one, which is likely for little light."""
     unit, count = scanner.rendering, len(surfaces.distance)
-    pane, behind = is_pane(surfaces.material, surfaces.uv), rng.random(count) < _BEHIND
-    light = np.where(pane & behind, 1.0, reflectivity(surfaces)) / _WHITE
-    strength = light * ((unit.reach or scanner.range / 2) / surfaces.distance) ** 2
+    strength = reflectivity(surfaces) / _WHITE * ((unit.reach or scanner.range / 2) / surfaces.distance) ** 2
     chance = (1 - unit.loss) * strength**2 / (1 + strength**2)
     distance = surfaces.distance + rng.normal(0, unit.range_noise, count) + _beam_bias(scanner)[surfaces.beam]
-    distance += np.where(pane & behind, rng.uniform(*_ROOM, count), 0)
     return np.where(rng.random(count) < chance, distance, np.nan)
 
 

@@ -1,11 +1,14 @@
 """The LiDAR of a sequence, and how it moves on its vehicle."""
 
+from dataclasses import replace
+
 import numpy as np
 from jaxtyping import Float
 
 from elite.sensor import SensorSpec, load_sensor
 from elite.synthetic.config import HEIGHT, RANGE, DriveConfig
 from elite.synthetic.scanner import Scanner
+from elite.synthetic.world2.other_units import other_unit
 
 _USUAL = "hdl-64e"  # of drives without a sensor
 _STREAM = 6  # of random numbers, among those of a sequence
@@ -14,15 +17,18 @@ _PERIODS = np.array([0.7, 1.1, 1.9, 3.1])  # seconds of the motion of a vehicle 
 
 def mounted_scanner(config: DriveConfig, sequence: str) -> Scanner:
     """Return the LiDAR of a sequence: the height of its mounting varies between sequences, as the unit does."""
-    sensor = config.lidar
     seed = config.seed, int(sequence), _STREAM
     rng = np.random.default_rng(seed)
-    unit = _unit(config) if sensor is None else sensor
+    unit = config.lidar or _usual_unit(config)
+    if config.vary_sensor:
+        unit = other_unit(unit, rng)
+        unit = unit if config.height is None else replace(unit, height=config.height)
     rendering = unit.rendering
     assert rendering is not None
+    assert unit.azimuth_step is not None
     height = (unit.height or HEIGHT) + rng.uniform(*rendering.height_offsets)
     elevations = np.deg2rad((rendering.elevations or unit.elevations)[::-1])
-    firings = config.azimuths if sensor is None else rendering.firings or round(360 / (unit.azimuth_step or 0.2))
+    firings = rendering.firings or round(360 / unit.azimuth_step)
     return Scanner(tuple(elevations.tolist()), firings, unit.range or RANGE, height, rendering, seed)
 
 
@@ -38,14 +44,14 @@ def sway(scanner: Scanner, time: float) -> Float[np.ndarray, "4 4"]:
     return matrix
 
 
-def _unit(config: DriveConfig) -> SensorSpec:
-    """The usual LiDAR with the number of beams of a drive."""
-    sensor = load_sensor(_USUAL)
-    assert sensor.rendering is not None
-    fan = np.array(sensor.rendering.elevations)
-    beams = np.interp(np.linspace(0, len(fan) - 1, config.beams), np.arange(len(fan)), fan)
-    rendering = sensor.rendering.changed({"elevations": beams.tolist()})
-    return SensorSpec(sensor.name, elevations=tuple(beams.tolist()), range=sensor.range, rendering=rendering)
+def _usual_unit(config: DriveConfig) -> SensorSpec:
+    """The usual LiDAR with the numbers of beams and firings of a drive."""
+    usual = load_sensor(_USUAL)
+    assert usual.rendering is not None
+    fan = np.array(usual.rendering.elevations)
+    beams = tuple(np.interp(np.linspace(0, len(fan) - 1, config.beams), np.arange(len(fan)), fan).tolist())
+    rendering = replace(usual.rendering, elevations=beams, firings=config.azimuths)
+    return replace(usual, elevations=beams, azimuth_step=360 / config.azimuths, rendering=rendering)
 
 
 def _about(axis: str, angle: float) -> Float[np.ndarray, "3 3"]:

@@ -1,6 +1,6 @@
 """Remission of materials as a LiDAR reports it, and the light that decides on whether there is a return."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -16,40 +16,44 @@ from elite.synthetic.scanner import Scanner
 # share of the surface that is a mirror: light that does not hit it steeply is lost, and remission is 0.
 # Levels are those of a calibrated unit near the surface: medians of labelled scans of SemanticKITTI.
 _SURFACES = {
-    Material.ASPHALT: (0.28, 0.15, 0.12, 0.04),
-    Material.LANE: (0.28, 0.15, 0.12, 0.04),
-    Material.ZEBRA: (0.36, 0.25, 0.15, 0.04),
-    Material.BAY: (0.32, 0.12, 0.12, 0.02),
-    Material.SLABS: (0.33, 0.10, 0.10, 0.01),
-    Material.KERB: (0.34, 0.12, 0.12, 0.01),
-    Material.COBBLE: (0.36, 0.15, 0.15, 0.02),
-    Material.BALLAST: (0.36, 0.20, 0.20, 0.02),
-    Material.GRASS: (0.37, 0.14, 0.15, 0.0),
-    Material.PLASTER: (0.45, 0.16, 0.18, 0.02),
-    Material.BRICK: (0.42, 0.16, 0.20, 0.01),
-    Material.BLIND: (0.44, 0.16, 0.18, 0.01),
-    Material.TILES: (0.34, 0.16, 0.20, 0.03),
-    Material.LEAF: (0.37, 0.18, 0.24, 0.02),
-    Material.BARK: (0.38, 0.18, 0.18, 0.04),
-    Material.WOOD: (0.36, 0.16, 0.18, 0.02),
-    Material.STONE: (0.40, 0.16, 0.15, 0.01),
-    Material.PAINTED: (0.26, 0.35, 0.20, 0.52),
+    Material.ASPHALT: (0.29, 0.15, 0.12, 0.05),
+    Material.LANE: (0.29, 0.15, 0.12, 0.05),
+    Material.ZEBRA: (0.38, 0.25, 0.15, 0.04),
+    Material.BAY: (0.37, 0.12, 0.12, 0.02),
+    Material.SLABS: (0.36, 0.10, 0.10, 0.01),
+    Material.KERB: (0.36, 0.12, 0.12, 0.01),
+    Material.COBBLE: (0.38, 0.15, 0.15, 0.02),
+    Material.BALLAST: (0.38, 0.20, 0.20, 0.02),
+    Material.GRASS: (0.42, 0.14, 0.15, 0.0),
+    Material.PLASTER: (0.50, 0.16, 0.18, 0.01),
+    Material.BRICK: (0.46, 0.16, 0.20, 0.01),
+    Material.BLIND: (0.48, 0.16, 0.18, 0.01),
+    Material.TILES: (0.38, 0.16, 0.20, 0.03),
+    Material.LEAF: (0.42, 0.18, 0.22, 0.02),
+    Material.BARK: (0.42, 0.18, 0.18, 0.03),
+    Material.WOOD: (0.40, 0.16, 0.18, 0.02),
+    Material.STONE: (0.44, 0.16, 0.15, 0.01),
+    Material.PAINTED: (0.29, 0.35, 0.20, 0.58),
     Material.GLASS: (0.12, 0.40, 0.30, 0.90),
-    Material.COACH: (0.26, 0.35, 0.20, 0.52),
-    Material.RUBBER: (0.14, 0.30, 0.20, 0.45),
-    Material.METAL: (0.22, 0.30, 0.20, 0.40),
-    Material.ZINC: (0.25, 0.30, 0.20, 0.30),
-    Material.SIGN: (0.75, 0.20, 0.15, 0.10),
-    Material.LAMP: (0.60, 0.25, 0.20, 0.20),
-    Material.CLOTH: (0.40, 0.18, 0.15, 0.03),
-    Material.SKIN: (0.38, 0.10, 0.10, 0.0),
-    Material.MASONRY: (0.42, 0.16, 0.20, 0.01),
+    Material.COACH: (0.29, 0.35, 0.20, 0.58),
+    Material.RUBBER: (0.16, 0.30, 0.20, 0.40),
+    Material.METAL: (0.25, 0.30, 0.20, 0.35),
+    Material.ZINC: (0.27, 0.30, 0.20, 0.25),
+    Material.SIGN: (0.55, 0.35, 0.25, 0.10),
+    Material.LAMP: (0.50, 0.25, 0.20, 0.20),
+    Material.CLOTH: (0.42, 0.18, 0.15, 0.03),
+    Material.SKIN: (0.40, 0.10, 0.10, 0.0),
+    Material.MASONRY: (0.46, 0.16, 0.20, 0.01),
 }
 _LEVEL, _PATCHES, _SPECKLE, _MIRROR = np.array([_SURFACES[m] for m in Material]).T
 _PAVED = [Material.ASPHALT, Material.LANE, Material.ZEBRA, Material.BAY, Material.SLABS, Material.COBBLE]
 _GROUND = np.isin(np.arange(len(Material)), [*_PAVED, Material.KERB, Material.GRASS, Material.BALLAST])
 _IS_PAVED = np.isin(np.arange(len(Material)), _PAVED)
-_PANE = 0.03  # level of window glass, and of the room behind it
+_PANE = 0.03  # level of window glass
+_PANE_LIGHT = 0.002  # share of the light that it sends back
+_BEHIND = 0.4  # share of the beams that return from behind a pane
+_ROOM_M, _CABIN_M = (0.5, 4.0), (0.3, 1.5)  # depth of a room, and of a vehicle
+_BLADES_M = 0.07  # height of grass
 _GAINS = 0.7, 1.3  # of objects
 _PATCH_M = 0.12, 2.0  # size of a texel, and texels of a patch
 _DULL = 0.7  # share of the light that a mirror sends elsewhere
@@ -65,11 +69,25 @@ class Surfaces:
     cosine: Float[np.ndarray, "n"]
     distance: Float[np.ndarray, "n"]
     beam: Int[np.ndarray, "n"]
+    is_building: Bool[np.ndarray, "n"]
+
+
+def entered(surfaces: Surfaces, rng: np.random.Generator) -> Surfaces:
+    """Surfaces that the beams reach: some behind panes, in rooms and cabins, and grass at any height of its blades."""
+    count = len(surfaces.material)
+    behind = is_pane(surfaces.material, surfaces.uv) & (rng.random(count) < _BEHIND)
+    depth = np.where(surfaces.is_building, rng.uniform(*_ROOM_M, count), rng.uniform(*_CABIN_M, count))
+    blades = (surfaces.material == Material.GRASS) * rng.uniform(0, _BLADES_M, count) / surfaces.cosine
+    return replace(
+        surfaces,
+        material=np.where(behind, np.where(surfaces.is_building, Material.WOOD, Material.CLOTH), surfaces.material),
+        distance=surfaces.distance + depth * behind - np.minimum(blades, 0.1 * surfaces.distance),
+    )
 
 
 def reflectivity(surfaces: Surfaces) -> Float[np.ndarray, "n"]:
     """Share of the light that comes back to the sensor, of a white surface hit steeply."""
-    level = np.where(is_pane(surfaces.material, surfaces.uv), _PANE, _LEVEL[surfaces.material])
+    level = np.where(is_pane(surfaces.material, surfaces.uv), _PANE_LIGHT, _LEVEL[surfaces.material])
     mirrored = _DULL * _MIRROR[surfaces.material] * (1 - surfaces.cosine)
     return level * surfaces.gain * np.sqrt(surfaces.cosine) * (1 - mirrored)
 
