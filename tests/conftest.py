@@ -35,6 +35,7 @@ UNIT = {
     "cameras_per_frame",
     "check",
     "checkpoint",
+    "comparison",
     "config_file",
     "cutmix",
     "dataset",

@@ -11,7 +11,7 @@ from elite.synthetic import DriveConfig, render_drive
 @contextmanager
 def short_streets() -> Iterator[None]:
     """Build streets that end 50 m before and after the drive, in half of the time."""
-    with patch("elite.synthetic.world1.build._MARGIN", 50.0):
+    with patch("elite.synthetic.world1.build._MARGIN", 50.0), patch("elite.synthetic.world2.build._MARGIN", 50.0):
         yield
 
 

@@ -1,5 +1,7 @@
 """Picture of a scan: from above, and as its sensor sees it. Needs the extra ``report``."""
 
+from pathlib import Path
+
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
@@ -11,6 +13,7 @@ from elite.datasets.check.scan_measures import measured
 from elite.figures import PixelCanvas
 from elite.formatting import shortened
 from elite.inspection.records import CloudReport, Report
+from elite.inspection.scan_statistics import ComparedScan
 from elite.pictures import BACKGROUND, encode_png, paint
 from elite.sensor import SensorSettings
 
@@ -20,6 +23,7 @@ _MARGIN = 1.0  # degrees above and below the beams
 _LEFT, _RIGHT, _BELOW = 54, 14, 30  # pixels for the axes
 _TICKS = (180, 135, 90, 45, 0, -45, -90, -135, -180)
 _LINE = 25  # pixels
+_REMISSION = ColorScale(0.0, 0.7, "remission", (0.0, 0.2, 0.4, 0.6))
 
 
 def scan_picture(report: Report, scan: SampledScan) -> bytes:
@@ -46,6 +50,21 @@ def scan_picture(report: Report, scan: SampledScan) -> bytes:
     height = max(left.shape[0], sum(view.shape[0] for view in right))
     right.append(_text(cloud, height - sum(view.shape[0] for view in right)))
     return encode_png(np.concatenate([_padded(left, height), np.concatenate(right)], axis=1)).data
+
+
+def comparison_picture(scans: tuple[ComparedScan, ComparedScan], paths: tuple[Path, Path]) -> bytes:
+    """Draw a scan of each of two sources by azimuth and elevation, and return the bytes of a PNG.
+
+    Left the first, right the second one: coloured by distance, and by remission.
+    """
+    columns = []
+    for scan, path in zip(scans, paths, strict=True):
+        distance, name = angles(scan.points)[2], shortened(path.name or str(path), 40)
+        views = (distance, DISTANCE, "distance"), (scan.remission, _REMISSION, "remission")
+        columns.append(
+            np.concatenate([_view(scan.points, v, scale, f"{name}: {title}", 3) for v, scale, title in views])
+        )
+    return encode_png(np.concatenate(columns, axis=1)).data
 
 
 def _intensity(cloud: CloudReport) -> IntensityField | None:

@@ -30,7 +30,7 @@ def inspect_recording(
     topic: str | None = None,
     sensor: SensorSpec | None = None,
     progress: Progress = lambda items, total: items,
-) -> tuple[Report, SampledScan | None]:
+) -> tuple[Report, list[SampledScan]]:
     """Inspect a recording. The time does not depend on its length: ten stretches of it are read.
 
     Args:
@@ -40,7 +40,7 @@ def inspect_recording(
         progress: is given the stretches and their number, and yields them.
 
     Returns:
-        The report, whose first cloud has the most points, and a scan of it.
+        The report, whose first cloud has the most points, and the measured scans of it.
 
     Raises:
         DataError: it is not readable, or has no such topic.
@@ -70,7 +70,7 @@ def inspect_recording(
             description={"sensor": reports[0].sensor.settings} if reports and reports[0].sensor else {},
             next_command=_command(path, main),
         )
-    return report, next(iter(sample.clouds[main.name].scans), None) if main else None
+    return report, sample.clouds[main.name].scans if main else []
 
 
 def _size(path: Path) -> int:

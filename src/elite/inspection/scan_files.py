@@ -35,7 +35,7 @@ def inspect_files(
     *,
     sensor: SensorSpec | None = None,
     progress: Progress = lambda items, total: items,
-) -> tuple[Report, SampledScan | None]:
+) -> tuple[Report, list[SampledScan]]:
     """Inspect ten evenly spaced files of points. Damaged ones are skipped and reported.
 
     Args:
@@ -45,7 +45,7 @@ def inspect_files(
         progress: is given the files to read and their number, and yields them.
 
     Returns:
-        The report, and the first readable scan.
+        The report, and the readable scans.
 
     Raises:
         DataError: no file is readable.
@@ -71,7 +71,7 @@ def inspect_files(
             "sensor": cloud.sensor.settings if cloud.sensor else {},
         },
         next_command=shlex.join(("elite", "check", str(folder))),
-    ), read.scans[0]
+    ), read.scans
 
 
 @dataclass

@@ -16,8 +16,8 @@ from elite.synthetic.scanner import Scanner
 # share of the surface that is a mirror: light that does not hit it steeply is lost, and remission is 0.
 # Levels are those of a calibrated unit near the surface: medians of labelled scans of SemanticKITTI.
 _SURFACES = {
-    Material.ASPHALT: (0.29, 0.15, 0.12, 0.05),
-    Material.LANE: (0.29, 0.15, 0.12, 0.05),
+    Material.ASPHALT: (0.28, 0.15, 0.12, 0.05),
+    Material.LANE: (0.28, 0.15, 0.12, 0.05),
     Material.ZEBRA: (0.38, 0.25, 0.15, 0.04),
     Material.BAY: (0.37, 0.12, 0.12, 0.02),
     Material.SLABS: (0.36, 0.10, 0.10, 0.01),
@@ -25,9 +25,9 @@ _SURFACES = {
     Material.COBBLE: (0.38, 0.15, 0.15, 0.02),
     Material.BALLAST: (0.38, 0.20, 0.20, 0.02),
     Material.GRASS: (0.42, 0.14, 0.15, 0.0),
-    Material.PLASTER: (0.50, 0.16, 0.18, 0.01),
-    Material.BRICK: (0.46, 0.16, 0.20, 0.01),
-    Material.BLIND: (0.48, 0.16, 0.18, 0.01),
+    Material.PLASTER: (0.45, 0.16, 0.16, 0.01),
+    Material.BRICK: (0.42, 0.16, 0.20, 0.01),
+    Material.BLIND: (0.44, 0.16, 0.18, 0.01),
     Material.TILES: (0.38, 0.16, 0.20, 0.03),
     Material.LEAF: (0.42, 0.18, 0.22, 0.02),
     Material.BARK: (0.42, 0.18, 0.18, 0.03),
@@ -39,11 +39,11 @@ _SURFACES = {
     Material.RUBBER: (0.16, 0.30, 0.20, 0.40),
     Material.METAL: (0.25, 0.30, 0.20, 0.35),
     Material.ZINC: (0.27, 0.30, 0.20, 0.25),
-    Material.SIGN: (0.55, 0.35, 0.25, 0.10),
+    Material.SIGN: (0.45, 0.40, 0.25, 0.10),
     Material.LAMP: (0.50, 0.25, 0.20, 0.20),
     Material.CLOTH: (0.42, 0.18, 0.15, 0.03),
     Material.SKIN: (0.40, 0.10, 0.10, 0.0),
-    Material.MASONRY: (0.46, 0.16, 0.20, 0.01),
+    Material.MASONRY: (0.42, 0.16, 0.20, 0.01),
 }
 _LEVEL, _PATCHES, _SPECKLE, _MIRROR = np.array([_SURFACES[m] for m in Material]).T
 _PAVED = [Material.ASPHALT, Material.LANE, Material.ZEBRA, Material.BAY, Material.SLABS, Material.COBBLE]
