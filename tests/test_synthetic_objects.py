@@ -5,7 +5,19 @@ import pytest
 
 pytest.importorskip("trimesh")
 
-from elite.synthetic import boundaries, buses, cars, facades, greenery, heavy_vehicles, trailers, trees
+from elite.synthetic import (
+    boundaries,
+    buses,
+    cars,
+    facades,
+    greenery,
+    heavy_vehicles,
+    passers_by,
+    poles,
+    street_furniture,
+    trailers,
+    trees,
+)
 from elite.synthetic.classes import raw_id
 from elite.synthetic.kinds import OTHER_OBJECT, OTHER_STRUCTURE, Kind, draw
 from elite.synthetic.mesh import Part
@@ -21,6 +33,9 @@ MODULES = {
     heavy_vehicles: ({"truck"}, 6000),
     buses: ({"other-vehicle"}, 2500),
     trailers: ({"other-vehicle"}, 1600),
+    poles: ({"pole", "traffic-sign", "unlabelled"}, 600),
+    street_furniture: ({"pole", "vegetation", "unlabelled"}, 2000),
+    passers_by: ({"person", "bicyclist", "motorcyclist"}, 4500),
     facades: ({"building"}, 2500),
 }
 PER_METRE = 1000

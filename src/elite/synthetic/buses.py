@@ -124,9 +124,8 @@ def _bus(
         )
     rear = [(back - 0.01, -0.8 * half, band[0] + 0.3), (back - 0.01, 0.8 * half, band[0] + 0.3)]
     rear += [(back - 0.01, 0.8 * half, band[1] - 0.05), (back - 0.01, -0.8 * half, band[1] - 0.05)]
-    screen = [(front + 0.05, s * 0.88 * half, band[0] - 0.05) for s in (1, -1)] + [
-        (front - 0.05, s * 0.85 * half, band[1]) for s in (-1, 1)
-    ]
+    x, top = front + 0.045, min(band[1], height - 0.55)
+    screen = [(x, s * 0.8 * half, z) for z, sides in ((band[0] - 0.05, (1, -1)), (top, (-1, 1))) for s in sides]
     glass += [quads(np.array([piece])) for piece, there in ((rear, ends[0]), (screen, ends[1])) if there]
     spots = (front - 2.6, back + 2.9)[:2] if axles == 2 else (back + 2.2,)
     unit = box((rng.uniform(1.2, 3.5), 1.5, 0.25), (back + 0.35 * length, 0, height + 0.1))

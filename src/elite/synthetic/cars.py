@@ -125,12 +125,21 @@ def _cabin(size: _Size, paint: Paint, *, panelled: bool) -> list[Part]:
     posts = [
         tube(p, q, 0.035, sections=5) for p, q in ((foot[0], head[0]), (foot[1], head[1]), (middle_foot, middle_head))
     ]
+    painted = [roof, mirrored(merged(posts))]
+    if body.panelled == 1:  # the windows end well below a high roof
+        (screen, brow), (front_side, upper) = _split(screen, 0.6), _split(front_side, 0.55)
+        painted += [quads(brow[None]), mirrored(quads(upper[None]))]
     sides = mirrored(quads(front_side[None] if panelled else np.stack([front_side, rear_side])))
     panes = [quads(screen[None]), sides, *([] if panelled else [quads(rear[None])])]
-    painted = [roof, mirrored(merged(posts))]
     if panelled:
         painted += [mirrored(quads(rear_side[None])), quads(rear[None])]
     return [Part(merged(panes), GLASS), Part(merged(painted), paint)]
+
+
+def _split(piece: Float[np.ndarray, "4 3"], share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper part of a piece whose last two corners are above the first two."""
+    left, right = piece[0] + share * (piece[3] - piece[0]), piece[1] + share * (piece[2] - piece[1])
+    return np.stack([piece[0], piece[1], right, left]), np.stack([left, right, piece[2], piece[3]])
 
 
 def _between(ends: Float[np.ndarray, "2 3"], share: float, half: float) -> Float[np.ndarray, "3"]:

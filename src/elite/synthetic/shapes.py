@@ -1,6 +1,7 @@
 """Shapes of many pieces, made at once: rectangles, boxes, repeated pieces, outlines that are swept."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -124,3 +125,8 @@ def loft(sections: Float[np.ndarray, "n k 3"]) -> Mesh:
         for s in sections[[0, -1]]
     ]
     return mirrored(merged([quads(skin), triangles(np.concatenate(ends))]))
+
+
+def scaled(parts: Iterable[Part], factor: float) -> list[Part]:
+    """Parts of another size."""
+    return [Part(replace(part.mesh, corners=part.mesh.corners * factor), part.paint) for part in parts]
