@@ -12,6 +12,7 @@ from elite.synthetic import (
     facades,
     greenery,
     heavy_vehicles,
+    outbuildings,
     passers_by,
     poles,
     street_furniture,
@@ -36,6 +37,7 @@ MODULES = {
     poles: ({"pole", "traffic-sign", "unlabelled"}, 600),
     street_furniture: ({"pole", "vegetation", "unlabelled"}, 2000),
     passers_by: ({"person", "bicyclist", "motorcyclist"}, 4500),
+    outbuildings: ({"building"}, 1500),
     facades: ({"building"}, 2500),
 }
 PER_METRE = 1000
@@ -96,3 +98,14 @@ def test_draw_gives_every_kind_by_weight():
     total = sum(kind.weight for kind in trees.KINDS.values())
     for name, kind in trees.KINDS.items():
         assert names.count(name) / len(names) == pytest.approx(kind.weight / total, abs=0.03)
+
+
+@pytest.mark.parametrize(("width", "depth", "storeys"), [(5.0, 7.0, 1), (9.0, 11.0, 3), (28.0, 14.0, 7)])
+def test_building_of_given_size_has_it(width, depth, storeys):
+    for seed in SEEDS:
+        points = corners(facades.building(np.random.default_rng(seed), width, depth, storeys))
+        (x0, y0, _), (x1, y1, z1) = points.min(axis=0), points.max(axis=0)
+        assert -3.6 <= x0 <= 0
+        assert depth <= x1 <= depth + 1.3
+        assert width <= y1 - y0 <= width + 1.8
+        assert z1 >= 2.4 * storeys

@@ -2,6 +2,7 @@
 
 The front lies in the plane x = 0 and faces -x; the house fills ``length`` along y and reaches to +x. Steps, bays,
 balconies and awnings stand out of the front by at most 2.2 m, eaves by 0.8 m. Windows are panes of GLASS of their own.
+Depth (m) and storeys are drawn unless they are given.
 """
 
 from dataclasses import replace
@@ -9,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from elite.synthetic.house_styles import Style, house_style, modern
-from elite.synthetic.kinds import Kind
+from elite.synthetic.kinds import Kind, draw
 from elite.synthetic.mesh import Part, merged, moved_parts, pose, tube
 from elite.synthetic.projections import above, balconies, bay_window, porch, shop_signs
 from elite.synthetic.roofs import flat_roof, hipped_roof, mansard_roof, saddle_roof
@@ -17,16 +18,26 @@ from elite.synthetic.shapes import bricks, gathered, quads, slab, spread, uprigh
 from elite.synthetic.walls import bays, wall, wall_height
 
 
-def terraced_house(rng: np.random.Generator, length: float, style: Style | None = None) -> list[Part]:
+def terraced_house(
+    rng: np.random.Generator,
+    length: float,
+    style: Style | None = None,
+    *,
+    depth: float | None = None,
+    storeys: int | None = None,
+) -> list[Part]:
     """A house between party walls, 2-5 storeys: door, windows, often a bay, dormers. Depth 8-12 m."""
     style = style or house_style(rng)
-    storeys, depth = int(rng.choice([2, 3, 4, 5], p=(0.4, 0.35, 0.2, 0.05))), rng.uniform(8, 12)
+    storeys = storeys or int(rng.choice([2, 3, 4, 5], p=(0.4, 0.35, 0.2, 0.05)))
+    depth = depth or rng.uniform(8, 12)
     parts = _shell(length, depth, storeys, style, rng, ground=_door_row(length, style, rng), ends="blank")
     parts += bay_window(length, storeys, style, rng) if rng.random() < 0.3 else []
     return gathered(parts + _roof(length, depth, wall_height(storeys, style), style, rng, gable=rng.random() < 0.15))
 
 
-def terrace(rng: np.random.Generator, length: float) -> list[Part]:
+def terrace(
+    rng: np.random.Generator, length: float, *, depth: float | None = None, storeys: int | None = None
+) -> list[Part]:
     """A row of terraced houses, alike or each in its own style. Depth 8-12.4 m."""
     count = max(1, round(length / rng.uniform(5.5, 9.5)))
     alike = house_style(rng) if rng.random() < 0.5 else None
@@ -34,15 +45,18 @@ def terrace(rng: np.random.Generator, length: float) -> list[Part]:
     parts, y = [], length / 2
     for width in widths:
         own = replace(alike, accent=house_style(rng).accent) if alike else house_style(rng)
-        house = terraced_house(rng, float(width), own)
+        house = terraced_house(rng, float(width), own, depth=depth, storeys=storeys)
         parts += moved_parts(house, pose(0.0 if alike else rng.uniform(0, 0.4), y - width / 2))
         y -= width
     return gathered(parts)
 
 
-def single_house(rng: np.random.Generator, length: float) -> list[Part]:
+def single_house(
+    rng: np.random.Generator, length: float, *, depth: float | None = None, storeys: int | None = None
+) -> list[Part]:
     """A detached house of 1-3 storeys, ridge or gable towards the street, some with a porch. Depth 7-12 m."""
-    style, depth, storeys = house_style(rng), rng.uniform(7, 12), int(rng.choice([1, 2, 3], p=(0.3, 0.55, 0.15)))
+    style, depth = house_style(rng), depth or rng.uniform(7, 12)
+    storeys = storeys or int(rng.choice([1, 2, 3], p=(0.3, 0.55, 0.15)))
     parts = _shell(length, depth, storeys, style, rng, ground=_door_row(length, style, rng), ends="windows")
     height = wall_height(storeys, style)
     parts += bay_window(length, storeys, style, rng) if rng.random() < 0.35 else []
@@ -53,11 +67,13 @@ def single_house(rng: np.random.Generator, length: float) -> list[Part]:
     return gathered(parts + _roof(length, depth, height, style, rng, gable=rng.random() < 0.5))
 
 
-def townhouse(rng: np.random.Generator, length: float) -> list[Part]:
+def townhouse(
+    rng: np.random.Generator, length: float, *, depth: float | None = None, storeys: int | None = None
+) -> list[Part]:
     """An old town house of 3-5 high storeys: plinth, cornices, pilasters, quoins, oriels. Depth 10-13 m."""
     style = replace(house_style(rng), storey=rng.uniform(3.2, 3.8), pitch=rng.uniform(1.8, 2.5), share=0.45)
     style = replace(style, plinth=True, courses=True, surround=rng.uniform(0.05, 0.12), pilasters=rng.random() < 0.5)
-    storeys, depth = int(rng.integers(3, 6)), rng.uniform(10, 13)
+    storeys, depth = storeys or int(rng.integers(3, 6)), depth or rng.uniform(10, 13)
     ground = _shop_row(length, style, rng) if rng.random() < 0.3 else _door_row(length, style, rng)
     parts = _shell(length, depth, storeys, style, rng, ground=ground, ends="blank")
     parts += bay_window(length, storeys, style, rng, foot=1) if rng.random() < 0.5 else []
@@ -67,9 +83,12 @@ def townhouse(rng: np.random.Generator, length: float) -> list[Part]:
     return gathered(parts + top)
 
 
-def flats(rng: np.random.Generator, length: float) -> list[Part]:
+def flats(
+    rng: np.random.Generator, length: float, *, depth: float | None = None, storeys: int | None = None
+) -> list[Part]:
     """A block of flats of 3-8 storeys with columns of balconies, on a plain style. Depth 10-14 m."""
-    style, storeys, depth = modern(house_style(rng), rng), int(rng.integers(3, 9)), rng.uniform(10, 14)
+    style = modern(house_style(rng), rng)
+    storeys, depth = storeys or int(rng.integers(3, 9)), depth or rng.uniform(10, 14)
     parts = _shell(length, depth, storeys, style, rng, ground=_door_row(length, style, rng), ends="windows")
     parts += balconies(length, storeys, style, rng, share=rng.uniform(0.25, 0.6)) if rng.random() < 0.85 else []
     height = wall_height(storeys, style)
@@ -78,10 +97,12 @@ def flats(rng: np.random.Generator, length: float) -> list[Part]:
     return gathered(parts + top)
 
 
-def shops(rng: np.random.Generator, length: float) -> list[Part]:
+def shops(
+    rng: np.random.Generator, length: float, *, depth: float | None = None, storeys: int | None = None
+) -> list[Part]:
     """A house of 1-4 storeys over display windows with awnings and signs, or over an arcade. Depth 9-13 m."""
     style = replace(house_style(rng), base_height=float(rng.choice([0.0, 0.15])))
-    storeys, depth = int(rng.integers(1, 5)), rng.uniform(9, 13)
+    storeys, depth = storeys or int(rng.integers(1, 5)), depth or rng.uniform(9, 13)
     if storeys > 1 and rng.random() < 0.25:
         return gathered(_arcade(length, depth, storeys, style, rng))
     parts = _shell(length, depth, storeys, style, rng, ground=_shop_row(length, style, rng), ends="blank")
@@ -89,10 +110,13 @@ def shops(rng: np.random.Generator, length: float) -> list[Part]:
     return gathered(parts + _roof(length, depth, wall_height(storeys, style), style, rng))
 
 
-def offices(rng: np.random.Generator, length: float) -> list[Part]:
+def offices(
+    rng: np.random.Generator, length: float, *, depth: float | None = None, storeys: int | None = None
+) -> list[Part]:
     """A front of glass between mullions and floor bands, 2-6 storeys. Depth 10-14 m."""
     style = modern(house_style(rng), rng)
-    storeys, depth, storey = int(rng.integers(2, 7)), rng.uniform(10, 14), rng.uniform(3.0, 3.8)
+    storeys, depth = storeys or int(rng.integers(2, 7)), depth or rng.uniform(10, 14)
+    storey = rng.uniform(3.0, 3.8)
     height, half, pitch = storeys * storey, length / 2, rng.uniform(1.2, 2.4)
     y, z = spread(-half, half, pitch), np.arange(storeys + 1) * storey
     panes = [
@@ -206,6 +230,20 @@ def _arcade(width: float, depth: float, storeys: int, style: Style, rng: np.rand
         Part(merged([ends, back]), style.wall),
         *_roof(width, depth, lift + wall_height(storeys - 1, plain), style, rng),
     ]
+
+
+def building(rng: np.random.Generator, width: float, depth: float, storeys: int) -> list[Part]:
+    """A building of any kind that suits its size."""
+    suiting = {
+        "terrace": width >= 6 and 2 <= storeys <= 5,
+        "single house": width <= 18 and storeys <= 3,
+        "townhouse": width >= 7 and 3 <= storeys <= 5,
+        "flats": width >= 12 and storeys >= 3,
+        "shops": storeys <= 4,
+        "offices": width >= 10 and storeys >= 2,
+    }
+    kind = draw({name: KINDS[name] for name, suits in suiting.items() if suits}, rng)
+    return KINDS[kind].make(rng, width, depth=depth, storeys=storeys)
 
 
 KINDS: dict[str, Kind] = {

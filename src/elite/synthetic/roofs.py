@@ -20,10 +20,14 @@ def saddle_roof(
     rng: np.random.Generator,
     *,
     gable: bool = False,
+    bare: bool = False,
 ) -> list[Part]:
-    """Two slopes and two gables; the ridge runs along y, or with ``gable`` along x. Overhangs by up to 0.8 m."""
+    """Two slopes and two gables; the ridge runs along y, or with ``gable`` along x. Overhangs by up to 0.8 m.
+
+    ``bare`` roofs have no chimneys and dormers.
+    """
     if gable:
-        parts = saddle_roof(depth, width, height, rise, style, rng)
+        parts = saddle_roof(depth, width, height, rise, style, rng, bare=bare)
         turn = pose(depth / 2, width / 2, yaw=-np.pi / 2)
         return moved_parts(parts, turn)
     over, side = rng.uniform(0.25, 0.7), rng.uniform(0.02, 0.5)
@@ -39,7 +43,7 @@ def saddle_roof(
     ]
     gutter = tube((-over, -half, height - drop), (-over, half, height - drop), 0.07, sections=6)
     parts.append(Part(gutter, style.metal))
-    return [*parts, *_on_slope(width, depth, height, rise, style, rng)]
+    return parts if bare else [*parts, *_on_slope(width, depth, height, rise, style, rng)]
 
 
 def _on_slope(
