@@ -20,6 +20,7 @@ from elite.cli.settings import Setting, list_settings, metavar, packaged_names, 
 from elite.config import GridConfig, PseudoLabelConfig, TeacherTrainingConfig, TrainConfig, plain
 from elite.datasets.described.cameras import CameraSettings, Motion
 from elite.datasets.described.description import DatasetDescription, NamedClass, ScanSettings, SyncSettings
+from elite.datasets.sequence_splits import SequenceSplits
 from elite.sensor import IntensitySettings, SensorSettings, SensorSpec
 from elite.sensor_rendering import RemissionResponse, SensorRendering
 
@@ -127,6 +128,7 @@ _PARTS = {
     "cameras": CameraSettings,
     "sync": SyncSettings,
     "volume": GridConfig,
+    "layout: semantickitti": SequenceSplits,
 }
 
 

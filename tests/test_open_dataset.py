@@ -4,11 +4,14 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 from elite.datasets import Dataset, NuScenes, SemanticKITTI, open_dataset, taxonomy_of
+from elite.datasets.records import Selection
 from elite.errors import ConfigError, DataError
 from tests.support.nuscenes import write_nuscenes
+from tests.support.scans import random_scan, write_frame
 
 
 class Own(SemanticKITTI):
@@ -34,6 +37,26 @@ def test_open_dataset_recognises_semantickitti(tiny_kitti: Path, given: str) -> 
     dataset = open_dataset(tiny_kitti / given, sequences="00", cameras=())
     assert type(dataset) is SemanticKITTI
     assert len(dataset) == 2
+
+
+def test_open_dataset_with_stated_splits_is_semantickitti_with_these(tiny_kitti: Path) -> None:
+    description = tiny_kitti / "dataset.yaml"
+    description.write_text("layout: semantickitti\ntrain: ['00', '22']\nval: ['23']\n")
+    for name in ("22", "23", "24"):
+        write_frame(tiny_kitti, name, "000000", random_scan(np.random.default_rng(0)))
+    training = open_dataset(tiny_kitti, sequences="train")
+    assert type(training) is SemanticKITTI
+    assert (training.sequences, training.absent) == (("00", "22"), ())
+    assert training.select(Selection("valid")).sequences == ("23",)
+    assert open_dataset(description, sequences="22-24", without="train").sequences == ("23", "24")
+    assert training.unselected(training.sequences) == ("08", "23", "24")
+    assert taxonomy_of(description) == training.taxonomy
+    description.write_text("layout: semantickitti\ntrain: ['00']\nval: ['00']\n")
+    with pytest.raises(ConfigError, match=r"dataset.yaml: expected each sequence in one split, found 00 twice"):
+        open_dataset(tiny_kitti)
+    description.write_text("layout: semantickitti\ntrains: ['00']\n")
+    with pytest.raises(ConfigError, match=r"dataset.yaml, line 2: .*found 'trains'. Replace 'trains' by 'train'"):
+        open_dataset(tiny_kitti)
 
 
 def test_open_dataset_recognises_nuscenes(tmp_path: Path) -> None:

@@ -21,10 +21,11 @@ from elite.datasets.dense_labels import read_dense
 from elite.datasets.formats import split_label
 from elite.errors import ConfigError
 from elite.files import parse_yaml
-from elite.layout import Layout
+from elite.layout import SPLITS, Layout
 from elite.occlusion import point_pixel_pairs, visible
 from elite.sensor import load_sensor
 from elite.signals import Terminated, raise_on_signal
+from tests.support.scans import write_frame
 from tests.support.semantickitti import KITTI
 from tests.support.streets import short_streets
 
@@ -35,6 +36,7 @@ from elite.synthetic import DriveConfig, render_drive
 from elite.synthetic import drive as rendering
 from elite.synthetic.build import open_world
 from elite.synthetic.classes import raw_id
+from elite.synthetic.description import write_description
 from elite.synthetic.drive import scan_frame
 from elite.synthetic.scanner import beam_angles
 from elite.synthetic.sensors import camera, level_camera
@@ -137,6 +139,26 @@ def test_drive_with_cameras_around_the_vehicle_describes_itself(tmp_path):
         assert len(pairs) > 500
         assert (semantic == dataset.raw_labels(0)[pairs.point]).mean() > 0.85
     np.testing.assert_allclose(dataset.pose(0), np.eye(4), atol=1e-9)
+
+
+def test_drive_states_the_splits_of_all_its_streets(tmp_path):
+    config = DriveConfig(sequences=12, test_frames=1)
+    write_description(Layout(tmp_path), config)
+    for sequence in config.frame_counts():
+        write_frame(tmp_path, sequence, "000000", np.zeros((1, 4)))
+    train, valid, test = (open_dataset(tmp_path, sequences=split).sequences for split in ("train", "valid", "test"))
+    assert train == (*SPLITS["train"], "22", "23")
+    assert (valid, test) == (SPLITS["valid"], SPLITS["test"])
+    assert {*train, *valid, *test} == config.frame_counts().keys()
+
+
+def test_drive_without_cameras_has_the_same_scans(drive, tmp_path):
+    small = ["--sequences", "1", "--frames", "2", "--beams", "16", "--azimuths", "180", "--workers", "1"]
+    assert main(["synth", "-o", str(tmp_path / "d"), "--cameras", "none", *small]) == 0
+    expected = {name for name in digests(drive.root).items() if "image_2" not in name[0]}
+    differing = {name for name, _ in {*digests(tmp_path / "d").items()} ^ expected}
+    assert differing == {"synth.json"} | {f"sequences/{s}/calib.txt" for s in ("00", "08")}  # other sizes of images
+    assert open_dataset(tmp_path / "d", cameras=()).available_cameras() == ()
 
 
 def test_render_drive_over_other_settings_or_files_is_refused(drive, tmp_path):

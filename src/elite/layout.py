@@ -12,7 +12,7 @@
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +25,7 @@ SPLITS: dict[str, tuple[str, ...]] = {
     "valid": ("08",),
     "test": tuple(f"{i:02d}" for i in range(11, 22)),
 }
+DESCRIPTION = "dataset.yaml"  # describes files of any layout, or states the splits of this one
 _NUMBERS = re.compile(r"[0-9]+(-[0-9]*)?|-.*")  # a range, valid or not
 _DIGITS = 6  # of a frame's number, as in the names of its files
 CAMERAS = {"image_0": "P0", "image_1": "P1", "image_2": "P2", "image_3": "P3"}
@@ -133,7 +134,9 @@ class Layout:
 
 
 def open_layout(root: str | Path) -> Layout:
-    """Open the layout at ``root``, which may also be its ``sequences`` folder or the parent of a ``dataset`` folder.
+    """Open the layout at ``root``.
+
+    ``root`` may also be its ``sequences`` folder, its ``dataset.yaml``, or the parent of a ``dataset`` folder.
 
     Raises:
         DataError: no ``sequences`` folder there.
@@ -142,7 +145,7 @@ def open_layout(root: str | Path) -> Layout:
     try:
         if root.resolve().name == "sequences" and root.is_dir():
             return Layout(root.resolve().parent)
-        for candidate in (root, root / "dataset"):
+        for candidate in (root.parent if root.name == DESCRIPTION else root, root / "dataset"):
             if (candidate / "sequences").is_dir():
                 return Layout(candidate)
     except (OSError, RuntimeError) as error:  # the second: a loop of symbolic links
@@ -164,21 +167,23 @@ def is_root(path: Path) -> bool:
     return True
 
 
-def parse_sequences(text: str, found: Collection[str] = ()) -> tuple[str, ...]:
+def parse_sequences(
+    text: str, found: Collection[str] = (), splits: Mapping[str, tuple[str, ...]] = SPLITS
+) -> tuple[str, ...]:
     """Parse a selection of sequences, separated by commas.
 
-    Each part is ``train``, ``valid``, ``test``, a number or range (``00,08`` or ``0-7,9``), or one of the ``found``
-    names.
+    Each part is one of the ``splits`` (``train``, ``valid``, ``test``), a number or range (``00,08`` or ``0-7,9``), or
+    one of the ``found`` names.
 
     Raises:
         ConfigError: a part is none of these.
     """
-    if text in found and text not in SPLITS:
+    if text in found and text not in splits:
         return (text,)  # also with commas or spaces in it
     names: list[str] = []
     for part in filter(None, (p.strip() for p in text.split(","))):
-        if part in SPLITS:
-            names += SPLITS[part]
+        if part in splits:
+            names += splits[part]
         elif part in found:
             names.append(part)
         elif _NUMBERS.fullmatch(part):
@@ -197,7 +202,11 @@ def parse_sequences(text: str, found: Collection[str] = ()) -> tuple[str, ...]:
 
 
 def select_sequences(
-    text: str | None, found: tuple[str, ...], root: Path, what: str = "sequence"
+    text: str | None,
+    found: tuple[str, ...],
+    root: Path,
+    what: str = "sequence",
+    splits: Mapping[str, tuple[str, ...]] = SPLITS,
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Split a selection (None = all) into sequences that were ``found`` below ``root``, and absent ones.
 
@@ -207,9 +216,9 @@ def select_sequences(
     """
     if text is None:
         return found, ()
-    wanted = parse_sequences(text, found)
+    wanted = parse_sequences(text, found, splits)
     absent = tuple(s for s in wanted if s not in found)
-    of_splits = {s for part in text.split(",") for s in SPLITS.get(part.strip(), ())}
+    of_splits = {s for part in text.split(",") for s in splits.get(part.strip(), ())}
     missing = [s for s in absent if s not in of_splits]
     if missing:
         raise DataError(

@@ -12,9 +12,9 @@ from elite.conversion.journal import read_origin
 from elite.conversion.settings import ConversionSettings
 from elite.conversion.sources import Sources
 from elite.datasets.described.description import DatasetDescription, load_description
-from elite.datasets.described.reader import FILE_NAME
 from elite.errors import OutputError
 from elite.files import TEXT_BYTES, read_file, write_bytes
+from elite.layout import DESCRIPTION
 from elite.paths import expanded
 from elite.taxonomy import load_taxonomy
 
@@ -50,7 +50,7 @@ def write_description(out: Path, sources: Sources, settings: ConversionSettings,
         names=json.dumps(_names(out, settings.taxonomy)),
         rest=_yaml(rest | ({"poses": POSES} if sources.poses else {})),
     )
-    write_bytes(out / FILE_NAME, text.encode())
+    write_bytes(out / DESCRIPTION, text.encode())
 
 
 def _yaml(values: dict[str, Any]) -> str:
@@ -64,7 +64,7 @@ def _names(out: Path, taxonomy: str | None) -> str:
     path = expanded(taxonomy)
     if not path.is_file():
         return taxonomy
-    name = "classes.yaml" if path.name == FILE_NAME else path.name
+    name = "classes.yaml" if path.name == DESCRIPTION else path.name
     write_bytes(out / name, read_file(path, TEXT_BYTES))
     return name
 
@@ -78,9 +78,9 @@ def check_description(out: Path, sources: Sources, settings: ConversionSettings)
     Raises:
         OutputError: it has other files of scans, or other cameras or calibrations.
     """
-    if not (out / FILE_NAME).exists():
+    if not (out / DESCRIPTION).exists():
         return []
-    described, _, taxonomy = load_description(out / FILE_NAME)
+    described, _, taxonomy = load_description(out / DESCRIPTION)
     if (described.scans.glob, described.scans.times) != (_SCANS["glob"], _SCANS["times"]):
         raise _other(out, f"scans '{_SCANS['glob']}' with times 'name'", f"'{described.scans.glob}'")
     if sources.poses and described.poses != POSES:
@@ -92,7 +92,7 @@ def check_description(out: Path, sources: Sources, settings: ConversionSettings)
         others.append(f"sync.tolerance: {described.sync.tolerance:g}, not that of --sync {settings.sync:g}")
     if settings.taxonomy is not None and load_taxonomy(settings.taxonomy).classes != taxonomy.classes:
         others.append(f"names, not those of --taxonomy {settings.taxonomy}")
-    return [f"{out / FILE_NAME} keeps its {other}. Edit it to change that" for other in others]
+    return [f"{out / DESCRIPTION} keeps its {other}. Edit it to change that" for other in others]
 
 
 def check_deskew(out: Path, settings: ConversionSettings) -> None:
@@ -127,5 +127,5 @@ def _close(one: Any, other: Any) -> bool:
 
 def _other(out: Path, expected: str, found: str) -> OutputError:
     return OutputError(
-        f"{out / FILE_NAME}: expected {expected}, found {found}. Give another -o, --cameras or --calibration."
+        f"{out / DESCRIPTION}: expected {expected}, found {found}. Give another -o, --cameras or --calibration."
     )

@@ -24,9 +24,9 @@ from elite.conversion.settings import ConversionSettings
 from elite.conversion.sources import Sources, find_sources
 from elite.datasets.described import GENERATED
 from elite.datasets.described.poses import OUTSIDE_S
-from elite.datasets.described.reader import FILE_NAME
 from elite.errors import ConfigError, DataError, OutputError, require_extra
 from elite.files import make_folder, temporary_pattern, write_bytes
+from elite.layout import DESCRIPTION
 from elite.point_files import encode_points
 from elite.recordings import (
     LAST,
@@ -88,7 +88,7 @@ def convert(
             report = ConversionReport.of(target, sources, settings, journal, notes)
             if journal.report is None:
                 journal.add_report(report.to_record())
-        if not (out / FILE_NAME).exists():
+        if not (out / DESCRIPTION).exists():
             write_description(out, sources, settings, sensor)
         return replace(report, notes=(*report.notes, *kept, *opened.faults))
 
@@ -100,7 +100,7 @@ def _complete_report(target: Path, origin: dict[str, Any]) -> ConversionReport |
         OutputError: the sequence is another conversion.
         DataError: its record is damaged.
     """
-    if not target.with_name(FILE_NAME).exists() or read_origin(target) is None:
+    if not target.with_name(DESCRIPTION).exists() or read_origin(target) is None:
         return None
     with closing(Journal(target, origin)) as journal:
         return None if journal.report is None else ConversionReport.read(target, journal.report)
@@ -110,7 +110,7 @@ def _check_output(out: Path) -> None:
     """Check that a folder is new, a data set, or contains conversions only."""
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out}: expected a folder, found a file. Choose another output.")
-    if not out.exists() or (out / FILE_NAME).exists():
+    if not out.exists() or (out / DESCRIPTION).exists():
         return
     others = (path for path in out.iterdir() if not path.name.startswith("."))
     if foreign := [path.name for path in others if not path.is_dir() or read_origin(path) is None]:
@@ -144,7 +144,7 @@ def _open_journal(target: Path, origin: dict[str, Any]) -> Journal:
 def _left_over(out: Path, folder: Path, target: Path) -> list[Path]:
     """Temporary files of a process that was killed; a complete sequence has none."""
     inside = folder.rglob(temporary_pattern("*")) if folder != target else ()
-    return [path for path in (*out.glob(temporary_pattern(FILE_NAME)), *inside) if path.is_file()]
+    return [path for path in (*out.glob(temporary_pattern(DESCRIPTION)), *inside) if path.is_file()]
 
 
 def _finish(journal: Journal, target: Path) -> None:

@@ -17,10 +17,10 @@ from elite.datasets.point_label_files import read_point_labels
 from elite.datasets.records import FrameTimes, ImageRef, PointLabels, Selection, point_labels
 from elite.datasets.scan_files import count_points, read_points, read_rings, read_scan
 from elite.datasets.selecting import check_cameras
+from elite.datasets.sequence_splits import kitti_splits
 from elite.errors import DataError
 from elite.layout import (
     CAMERAS,
-    SPLITS,
     DenseFiles,
     Layout,
     open_layout,
@@ -38,7 +38,7 @@ class SemanticKITTI(Dataset):
     """Frames of a data set in SemanticKITTI's layout (see ``elite.layout``).
 
     Args:
-        root: folder that contains ``sequences``.
+        root: folder that contains ``sequences``. Its ``dataset.yaml`` may state other splits than the benchmark's.
         derived: root of generated labels that were written elsewhere (see ``layout_of``).
         taxonomy: classes of the labels; None = those of the single-scan benchmark.
         sensor: LiDAR of the scans; None = that of ``sensor.yaml`` in the root, or KITTI's HDL-64E. Without a stated
@@ -47,6 +47,7 @@ class SemanticKITTI(Dataset):
     The other arguments are those of ``Selection``.
 
     Attributes:
+        splits: names of the sequences of each split.
         sequences: names of the selected sequences.
         absent: sequences of a selected split that the data set lacks.
         unused: present files that are not read, one line for each kind.
@@ -75,6 +76,7 @@ class SemanticKITTI(Dataset):
     ) -> None:
         self.taxonomy = taxonomy or load_taxonomy("semantickitti")
         self.layout = open_layout(root)
+        self.splits = kitti_splits(self.layout.root)
         stated = sensor or (load_sensor(self.layout.sensor) if self.layout.sensor.exists() else None)
         self.sensor, self._has_beams = stated or load_sensor("hdl-64e"), stated is not None
         self.derived_layout = None if derived is None else open_derived(derived)
@@ -87,9 +89,9 @@ class SemanticKITTI(Dataset):
         by_scan = selection.frame_files == "scans"
         found = self.layout.sequences_with("velodyne" if by_scan else "")
         named, self.absent = select_sequences(
-            selection.sequences, found, self.layout.root, "scans for sequence" if by_scan else "sequence"
+            selection.sequences, found, self.layout.root, "scans for sequence" if by_scan else "sequence", self.splits
         )
-        excluded = () if selection.without == "none" else parse_sequences(selection.without, found)
+        excluded = () if selection.without == "none" else parse_sequences(selection.without, found, self.splits)
         self.sequences = tuple(sequence for sequence in named if sequence not in excluded)
         self._layouts: dict[str, Layout] = {}
         self.labels_layout = self.layout_of(selection.labels)
@@ -156,7 +158,7 @@ class SemanticKITTI(Dataset):
         return self.layout.cameras_with_images(self.sequences)
 
     def unselected(self, used: Collection[str]) -> tuple[str, ...]:
-        return tuple(sorted({*self.layout.found_sequences()} - {*used, *SPLITS["test"]}))
+        return tuple(sorted({*self.layout.found_sequences()} - {*used, *self.splits["test"]}))
 
     def unused_derived(self, dense_folders: Collection[str]) -> Path | None:
         layouts = [self.labels_layout, *(self.layout_of(folder) for folder in dense_folders)]

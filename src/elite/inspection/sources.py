@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Literal
 
 from elite.errors import DataError
+from elite.layout import DESCRIPTION
 
 _RECORDINGS = (".mcap", ".db3", ".bag", ".active", ".zst", ".zstd")  # the last three are refused with a remedy
-_DESCRIPTION = "dataset.yaml"
 Kind = Literal["recording", "scans"]
 
 
@@ -23,7 +23,7 @@ def kind_of_source(path: Path) -> Kind:
     names = sorted(entry.name for entry in path.iterdir() if not entry.name.startswith("."))
     if not names:
         raise DataError(f"{path}: expected scans or a recording, found an empty folder. Check the path.")
-    if _DESCRIPTION in names or _is_dataset(path):
+    if DESCRIPTION in names or _is_dataset(path):
         raise _data_set(path)
     if is_recording_folder(path):
         return "recording"

@@ -52,7 +52,8 @@ class DriveConfig:
         image_width: image width in pixels. The intrinsics scale with it.
         image_height: image height in pixels.
         cameras: image_2 (left colour), image_3 (right colour) of KITTI; or front, left, right, back: level cameras
-            around the LiDAR, 80 degrees wide. A drive with the latter has a ``dataset.yaml``.
+            around the LiDAR, 80 degrees wide; or none: scans and labels only, several times faster. ``dataset.yaml``
+            describes the files of a drive with level cameras; other drives are read as SemanticKITTI.
 
     Raises:
         ConfigError: a value is out of range.
@@ -80,10 +81,10 @@ class DriveConfig:
                 raise ConfigError(
                     f"{name}: expected a whole number from {low} to {high}, found {value!r}. Change the value."
                 )
-        object.__setattr__(self, "cameras", tuple(self.cameras))
+        object.__setattr__(self, "cameras", () if [*self.cameras] == ["none"] else tuple(self.cameras))
         if not set(self.cameras) <= set(CAMERA_NAMES) or len(set(self.cameras)) != len(self.cameras):
             raise ConfigError(
-                f"cameras: expected some of {', '.join(CAMERA_NAMES)}, found {self.cameras}. Change the value."
+                f"cameras: expected some of {', '.join(CAMERA_NAMES)}, or none, found {self.cameras}. Change the value."
             )
         if isinstance(self.rare, bool) or not 0 <= self.rare <= _MOST_RARE:
             raise ConfigError(f"rare: expected a factor from 0 to {_MOST_RARE}, found {self.rare!r}. Change the value.")
@@ -127,7 +128,7 @@ class DriveConfig:
 
     @property
     def is_described(self) -> bool:
-        """Whether the drive has cameras that SemanticKITTI's layout lacks, and therefore a ``dataset.yaml``."""
+        """Whether ``dataset.yaml`` describes all files, since SemanticKITTI's layout lacks a camera of the drive."""
         return not set(self.cameras) <= CAMERAS.keys()
 
     @property

@@ -1,4 +1,4 @@
-"""The ``dataset.yaml`` of a drive whose cameras SemanticKITTI's layout lacks."""
+"""The ``dataset.yaml`` of a drive: its splits, and all files if it has cameras that SemanticKITTI's layout lacks."""
 
 from typing import Any
 
@@ -6,9 +6,10 @@ import numpy as np
 import yaml
 
 from elite.datasets.described import GENERATED
+from elite.datasets.sequence_splits import KITTI_LAYOUT, SequenceSplits
 from elite.files import write_bytes
 from elite.geometry import pinhole
-from elite.layout import SPLITS, Layout
+from elite.layout import DESCRIPTION, SPLITS, Layout
 from elite.sensor import packaged_sensors
 from elite.synthetic.config import DriveConfig
 from elite.synthetic.sensors import camera
@@ -22,24 +23,34 @@ def labels_layout(layout: Layout, config: DriveConfig) -> Layout:
 
 
 def write_description(layout: Layout, config: DriveConfig) -> None:
-    """Write ``dataset.yaml``: splits, scans, labels, sensor, cameras and poses."""
-    counts = config.frame_counts()
-    splits = {"val": SPLITS["valid"], "test": SPLITS["test"]}
-    others = {sequence for names in splits.values() for sequence in names}
-    train = [sequence for sequence in counts if sequence not in others]
-    values: dict[str, Any] = {
-        "name": "rendered streets",
+    """Write ``dataset.yaml``: splits, and unless the drive is read as SemanticKITTI, all that describes its files."""
+    splits = _splits(config)
+    values = _described_values(layout, config, splits) if config.is_described else splits.to_plain()
+    text = yaml.safe_dump(values, sort_keys=False, default_flow_style=None, width=120)
+    write_bytes(layout.root / DESCRIPTION, text.encode())
+
+
+def _splits(config: DriveConfig) -> SequenceSplits:
+    """All rendered sequences in their splits. SemanticKITTI's training split lacks those from 22 on."""
+    valid, test = (
+        tuple(name for name in SPLITS[split] if name in config.frame_counts()) for split in ("valid", "test")
+    )
+    train = tuple(name for name in config.frame_counts() if name not in (*valid, *test))
+    return SequenceSplits(KITTI_LAYOUT, "rendered streets", train, valid, test)
+
+
+def _described_values(layout: Layout, config: DriveConfig, splits: SequenceSplits) -> dict[str, Any]:
+    values = splits.to_plain()
+    del values["layout"]
+    return {
+        **values,
         "path": layout.sequences.name,
-        "train": train,
-        **{split: [name for name in names if name in counts] for split, names in splits.items()},
         "scans": {"glob": "velodyne/*.bin", "labels": "labels/*.label", "times": layout.times("00").name},
         "sensor": _sensor(config),
         "names": "semantickitti",
         "poses": POSES,
         "cameras": {name: _camera(config, name) for name in config.cameras},
     }
-    text = yaml.safe_dump(values, sort_keys=False, default_flow_style=None, width=120)
-    write_bytes(layout.root / "dataset.yaml", text.encode())
 
 
 def _sensor(config: DriveConfig) -> dict[str, Any]:

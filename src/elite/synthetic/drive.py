@@ -52,7 +52,7 @@ def render_drive(
     """Render a synthetic drive into ``out``; complete frames are kept.
 
     Args:
-        out: root of the data set, in the layout of ``elite.layout``, with a ``dataset.yaml`` for other cameras.
+        out: root of the data set, in the layout of ``elite.layout``, with a ``dataset.yaml`` that states its splits.
         config: settings, which are recorded in ``out``/synth.json, and a given sensor in ``out``/sensor.yaml.
         workers: processes, by default one per CPU. The files do not depend on it.
         progress: report the progress.
@@ -74,8 +74,7 @@ def render_drive(
     counts = config.frame_counts()
     for sequence in counts:
         _write_sequence_files(layout, config, sequence)
-    if config.is_described:
-        write_description(layout, config)
+    write_description(layout, config)
     todo = [(s, [i for i in range(n) if not _is_complete(layout, s, i)]) for s, n in counts.items()]
     missing = sum(len(frames) for _, frames in todo)
     with progress_bar(missing, unit="frame", name="synthetic drive", enabled=progress) as advance:

@@ -19,25 +19,26 @@ from elite.datasets.formats import read_cameras
 from elite.datasets.reader import GENERATED, Reader
 from elite.datasets.records import FrameFiles, FrameTimes
 from elite.datasets.scan_files import count_points, read_field, read_points, read_rings, read_scan
+from elite.datasets.sequence_splits import states_kitti_splits
 from elite.errors import DataError
+from elite.layout import DESCRIPTION
 from elite.paths import expanded
 from elite.sensor import SensorSpec
 from elite.taxonomy import Taxonomy
 from elite.types import Camera, Scan
-
-FILE_NAME = "dataset.yaml"
 
 
 def description_path(root: Path) -> Path | None:
     """Return the description of a data set, given by its path or by its folder; None if there is none."""
     if root.suffix in (".yaml", ".yml"):
         return root if root.is_file() else None
-    return path if (path := root / FILE_NAME).is_file() else None
+    return path if (path := root / DESCRIPTION).is_file() else None
 
 
 def is_described(root: Path) -> bool:
-    """Return whether a path is a YAML file, or a folder with a ``dataset.yaml``."""
-    return description_path(root) is not None
+    """Return whether a path is a YAML file, or a folder with a ``dataset.yaml``, that describes files of any layout."""
+    path = description_path(root)
+    return path is not None and not states_kitti_splits(path)
 
 
 def described_taxonomy(root: Path) -> Taxonomy:
@@ -57,7 +58,7 @@ def described_grid(root: Path) -> GridConfig:
 
 def _require_description(root: Path) -> Path:
     if (path := description_path(root)) is None:
-        raise DataError(f"{root}: expected a YAML file or a folder with {FILE_NAME}, found neither. Check the path.")
+        raise DataError(f"{root}: expected a YAML file or a folder with {DESCRIPTION}, found neither. Check the path.")
     return path
 
 
