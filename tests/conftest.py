@@ -76,6 +76,7 @@ UNIT = {
     "sam_weights",
     "scan_files",
     "semantickitti",
+    "sensor_augment",
     "shapes",
     "sparse",
     "streaming",

@@ -4,7 +4,14 @@ A dataclass refuses impossible values when it is made.
 """
 
 from elite.config._records import from_plain, is_union, plain
-from elite.config.data import AugmentConfig, CutmixConfig, DataConfig, ImageConfig
+from elite.config.data import (
+    AugmentConfig,
+    CutmixConfig,
+    DataConfig,
+    ImageConfig,
+    RemissionAugmentConfig,
+    SensorAugmentConfig,
+)
 from elite.config.grid import GridConfig
 from elite.config.pseudo_labels import PseudoLabelConfig, VoteConfig
 from elite.config.student import StudentConfig
@@ -32,7 +39,9 @@ __all__ = [
     "LossConfig",
     "OptimConfig",
     "PseudoLabelConfig",
+    "RemissionAugmentConfig",
     "SelfTrainingConfig",
+    "SensorAugmentConfig",
     "StudentConfig",
     "TeacherConfig",
     "TeacherTrainingConfig",

@@ -28,6 +28,8 @@ class DataConfig:
             validation and test. They take part as all scans without labels do (see ``self_training.weight``).
         repeat_labelled: repeat the labelled scans until an epoch is about as long as with all labels. If unlabelled
             scans take part, the labelled ones are always repeated.
+        balance: share of the scans below which a class is rare (0 = off). A scan with a class that a share f of the
+            labelled scans contains is drawn sqrt(balance / f) times as often, at least once in an epoch.
         cameras: cameras for the teacher, such as image_2,image_3 or CAM_FRONT,CAM_BACK. The default means image_2 of
             SemanticKITTI, and all cameras of other data sets. A frame without image trains only the student.
         cameras_per_frame: cameras that each training sample draws at random, among the selected ones with an image of
@@ -61,6 +63,7 @@ class DataConfig:
     label_unit: Literal["scans", "points"] = "scans"
     unlabelled: Literal["none", "rest"] = "none"
     repeat_labelled: bool = False
+    balance: float = 0.0
     cameras: str = "image_2"
     cameras_per_frame: int | None = None
     require_images: bool = False
@@ -78,6 +81,7 @@ class DataConfig:
         require(0 < self.label_fraction <= 1, "data.label_fraction", "a share in (0, 1]", self.label_fraction)
         cameras = self.cameras_per_frame
         require(cameras is None or cameras >= 1, "data.cameras_per_frame", "at least 1", cameras)
+        require_shares(self, "data.", "balance")
         require_at_least(0, self, "data.", "past_scans")
         require_loader(self)
 
@@ -104,8 +108,65 @@ class CutmixConfig:
 
 
 @dataclass(frozen=True)
+class SensorAugmentConfig:
+    """Variation of the sensor, so that a student holds on other units. Each scan draws its own values.
+
+    Attributes:
+        beams: largest share of the beams that are removed; each scan draws a uniform share in [0, beams]. Beams are
+            those of the sensor by elevation, or 64 bands of equal elevation.
+        far: largest share of the points that are removed at 50 m, and beyond. It falls to 0 at the sensor.
+        jitter: standard deviation of the noise of each coordinate, in metres.
+        tilt: standard deviation of roll and pitch, in degrees.
+        height: largest vertical shift, in metres: uniform in [-height, height].
+    """
+
+    beams: float = 0.0
+    far: float = 0.0
+    jitter: float = 0.0
+    tilt: float = 0.0
+    height: float = 0.0
+
+    def __post_init__(self) -> None:
+        require_shares_below_one(self, "augment.sensor.", "beams", "far")
+        require_at_least(0, self, "augment.sensor.", "jitter", "tilt", "height")
+
+
+@dataclass(frozen=True)
+class RemissionAugmentConfig:
+    """Variation of the remission (0 to 1), which units scale and correct differently. Each scan draws its own values.
+
+    The remission becomes gain * remission + offset + slope * (distance - 18 m), limited to 0..1.
+
+    Attributes:
+        gain: range of the factor.
+        offset: range of the offset.
+        slope: range of the change per metre of distance; below 0, distant points get darker.
+        zeros: largest share of the surfaces, in cubes of 1 m, that lose their remission: it becomes 0.
+        blank: share of the scans whose remission is 0 everywhere.
+    """
+
+    gain: tuple[float, float] = (1.0, 1.0)
+    offset: tuple[float, float] = (0.0, 0.0)
+    slope: tuple[float, float] = (0.0, 0.0)
+    zeros: float = 0.0
+    blank: float = 0.0
+
+    def __post_init__(self) -> None:
+        require_shares(self, "augment.remission.", "zeros", "blank")
+        require(
+            0 <= self.gain[0] <= self.gain[1], "augment.remission.gain", "a range of factors, at least 0", self.gain
+        )
+        for name in ("offset", "slope"):
+            low, high = getattr(self, name)
+            require(low <= high, f"augment.remission.{name}", "an increasing range", (low, high))
+
+
+@dataclass(frozen=True)
 class AugmentConfig:
-    """3D augmentation of training scans, in this order: paste objects, drop, rotate, flip, scale, shift.
+    """3D augmentation of training scans.
+
+    In this order: drop; sensor.beams and far; cutmix; remission; sensor.jitter, tilt and height; rotate, flip, scale,
+    shift.
 
     Attributes:
         enabled: augment the training scans.
@@ -115,6 +176,8 @@ class AugmentConfig:
         scale: range of the factor on x and y.
         shift: standard deviation of the offset in x, y and z, in metres.
         cutmix: objects of other scans.
+        sensor: other beams, losses, noise and mounting.
+        remission: other response of the unit.
     """
 
     enabled: bool = True
@@ -124,6 +187,8 @@ class AugmentConfig:
     scale: tuple[float, float] = (0.95, 1.05)
     shift: float = 0.1
     cutmix: CutmixConfig = field(default_factory=CutmixConfig)
+    sensor: SensorAugmentConfig = field(default_factory=SensorAugmentConfig)
+    remission: RemissionAugmentConfig = field(default_factory=RemissionAugmentConfig)
 
     def __post_init__(self) -> None:
         require_shares_below_one(self, "augment.", "drop")

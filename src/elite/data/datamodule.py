@@ -103,6 +103,7 @@ class DataModule(BoundedLoading):
             unlabelled="all" if config.self_training.weight > 0 else "with_image" if cameras else "none",
             labelled_sequences=training_sequences,
             repeat_labelled=data.repeat_labelled,
+            balance=data.balance,
             faults=config.faults,
         )
         if config.accumulate > 1 and len(self.train_set) < data.batch_size * config.accumulate:

@@ -5,18 +5,20 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Int64, UInt8
+from jaxtyping import Bool, Float32, Int64, UInt8
 from torch.utils import data as torch_data
 
-from elite.config import AugmentConfig, FaultConfig, ImageConfig
+from elite.config import AugmentConfig, FaultConfig, ImageConfig, RemissionAugmentConfig
 from elite.data.augment import keep_points, transform_points
 from elite.data.cutmix import Cutout, occluded
 from elite.data.label_budget import LabelBudget
 from elite.data.object_paster import ObjectPaster
 from elite.data.provenance import check_provenance
 from elite.data.random_streams import RandomStream
+from elite.data.rare_scans import repeat_factors, repeated
 from elite.data.requirements import check_all_images, check_any_image, check_dense_labels
 from elite.data.sampler import SampleKey
+from elite.data.sensor_augment import keep_returns, vary_mounting, vary_remission
 from elite.data.tolerant_reading import read_tolerantly
 from elite.data.views import frame_views
 from elite.datasets import Dataset
@@ -49,6 +51,8 @@ class TrainingSet(torch_data.Dataset[Sample]):
         labelled_sequences: sequences whose labels may be used; None = all.
         repeat_labelled: repeat the labelled scans until an epoch is as long as with all labels. Each repetition is
             augmented separately.
+        balance: classes in fewer than this share of the labelled scans are rare, and their scans repeated (see
+            ``repeat_factors``); 0 = off.
         faults: number of damaged frames that are replaced by others (none by default).
 
     Attributes:
@@ -76,6 +80,7 @@ class TrainingSet(torch_data.Dataset[Sample]):
         unlabelled: Literal["none", "with_image", "all"] = "none",
         labelled_sequences: Collection[str] | None = None,
         repeat_labelled: bool = False,
+        balance: float = 0.0,
         faults: FaultConfig | None = None,
     ) -> None:
         self.frames, self.volume, self.augment, self.seed = frames, volume, augment, seed
@@ -86,7 +91,7 @@ class TrainingSet(torch_data.Dataset[Sample]):
         )
         self.paster = ObjectPaster(frames, self.budget, augment.cutmix, volume)
         self.tolerance = 0 if faults is None else faults.tolerated(self.frame_count)
-        self.entries = self.budget.epoch(self.budget.available if repeat_labelled else 0)
+        self.entries = self._repeat_rare(self.budget.epoch(self.budget.available if repeat_labelled else 0), balance)
         candidates = self.budget.labelled if unlabelled == "none" else range(len(frames))
         check_any_image(frames, candidates)
         if require_images:
@@ -127,6 +132,15 @@ class TrainingSet(torch_data.Dataset[Sample]):
         assert labels is not None  # the frame is labelled
         return np.bincount(self._usable(i, labels.classes, len(labels.classes)), minlength=len(self.frames.taxonomy))
 
+    def _repeat_rare(self, entries: Int64[np.ndarray, "n"], share: float) -> Int64[np.ndarray, "m"]:
+        """Repeat the scans of rare classes; scans without labels keep their number."""
+        if not share:
+            return entries
+        factors = np.ones(len(self.frames))
+        counts = np.stack([self.class_counts(i) for i in self.budget.labelled])
+        factors[self.budget.labelled] = repeat_factors(counts, share)
+        return repeated(entries, factors[entries])
+
     def _sample(self, key: SampleKey) -> Sample:
         i = self._frame_index(key)
         frame = self.frames.frame(i, self._cameras(i, key))
@@ -135,6 +149,7 @@ class TrainingSet(torch_data.Dataset[Sample]):
         rng = self._generator(RandomStream.POINTS, key)
         if self.augment.enabled:
             rows = rows[keep_points(len(rows), self.augment.drop, rng)]
+            rows = rows[self._keep_returns(scan.points[rows], key)]
         pasted: list[Cutout] = []
         if self.augment.enabled:
             place_rng = self._generator(RandomStream.OBJECTS, key)
@@ -146,7 +161,27 @@ class TrainingSet(torch_data.Dataset[Sample]):
         views = self._views(i, frame, rows, self._generator(RandomStream.IMAGES, key))
         sample = with_past(Sample(frame.id, points, remission, labels, views), self._past(scan, pasted, key))
         if self.augment.enabled:
+            sample = self._as_other_sensor(sample, key)
             return replace(sample, points=transform_points(sample.points, self.augment, rng))
+        return sample
+
+    def _keep_returns(self, points: Float32[np.ndarray, "n 3"], key: SampleKey) -> Bool[np.ndarray, "n"]:
+        """Mask of the points that a sensor of other beams and range returns."""
+        if not (self.augment.sensor.beams or self.augment.sensor.far):
+            return np.ones(len(points), bool)
+        rng = self._generator(RandomStream.RETURNS, key)
+        return keep_returns(points, self.augment.sensor, self.frames.sensor.beams, rng)
+
+    def _as_other_sensor(self, sample: Sample, key: SampleKey) -> Sample:
+        """Sample as a sensor of another response and mounting records it."""
+        augment = self.augment
+        if augment.remission != RemissionAugmentConfig():
+            rng = self._generator(RandomStream.REMISSION, key)
+            varied = vary_remission(sample.remission, sample.points, augment.remission, rng)
+            sample = replace(sample, remission=varied)
+        if augment.sensor.jitter or augment.sensor.tilt or augment.sensor.height:
+            rng = self._generator(RandomStream.MOUNTING, key)
+            sample = replace(sample, points=vary_mounting(sample.points, augment.sensor, rng))
         return sample
 
     def _past(self, scan: Scan, pasted: Sequence[Cutout], key: SampleKey) -> PastPoints | None:

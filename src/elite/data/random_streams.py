@@ -16,3 +16,6 @@ class RandomStream(IntEnum):
     OBJECTS = 4  # pasted objects
     CAMERAS = 5  # cameras of a sample
     PAST = 6  # dropped points of past scans
+    RETURNS = 7  # removed beams and lost returns
+    REMISSION = 8  # response of the sensor
+    MOUNTING = 9  # noise, tilt and height of the sensor
