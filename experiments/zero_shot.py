@@ -26,9 +26,9 @@ from experiments.ablation.data import elite, render
 from experiments.ablation.table import markdown
 from experiments.runs import append_row
 
-TRAINING = "--seed 100 --sequences 14 --frames 7"
+TRAINING = "--seed 100 --sequences 14 --frames 7{unit}"
 UNITS = {
-    "hdl-64e": "--seed 900 --sequences 2 --frames 6",
+    "hdl-64e": "--seed 900 --sequences 2 --frames 6{unit}",
     "os1-128": "--seed 901 --sequences 2 --frames 6 --sensor os1-128 --height 2.0",
     "hdl-32e": "--seed 902 --sequences 2 --frames 6 --sensor hdl-32e --height 1.84",
 }
@@ -136,7 +136,8 @@ def main() -> None:
     out, rows = args.out.resolve(), args.rows.split(",")
     out.mkdir(parents=True, exist_ok=True)
     for name, options in {"train": TRAINING, **UNITS}.items():
-        render(out / name, f"--cameras none --world {args.world} {options}")
+        unit = " --sensor hdl-64e" if args.world > 1 else ""  # the sensor of world 1 by default has its own fan
+        render(out / name, f"--cameras none --world {args.world} {options.format(unit=unit)}")
     results = out / "results.csv"
     for seed, row in product(map(int, args.seeds.split(",")), rows):
         if not any((r["row"], r["seed"]) == (row, str(seed)) for r in read_results(results)):

@@ -10,7 +10,14 @@ import pytest
 import yaml
 
 from elite.cli import main
-from elite.config import DataConfig, TeacherConfig, TrainConfig
+from elite.config import (
+    DataConfig,
+    RemissionAugmentConfig,
+    SensorAugmentConfig,
+    StudentConfig,
+    TeacherConfig,
+    TrainConfig,
+)
 from elite.data.datamodule import DataModule
 from elite.data.unused_data import unused_data
 from elite.datasets import SemanticKITTI
@@ -24,6 +31,7 @@ from tests.support.trams import TRAMS_YAML
 
 RECIPES = (
     *("semantickitti", "semantickitti-student", "nuscenes", "nuscenes-student", "synthetic", "synthetic-student"),
+    "zero-shot",
 )
 SHAPE = ("--student.channels", "8", "--student.cells", "[50,50,10]")
 SMALL = (*SHAPE, "--image.crop", "[32,64]", "--data.workers", "0", "--accelerator", "cpu")
@@ -73,6 +81,16 @@ def test_packaged_configuration_with_another_length_is_valid(name: str, length: 
 def test_other_configurations_use_no_cutmix(name: str) -> None:
     config = parse_settings(["--config", name], TrainConfig)
     assert config.augment.cutmix.objects == 0
+
+
+def test_zero_shot_configuration_trains_the_published_network_and_other_ones_vary_no_sensor() -> None:
+    configs = {name: parse_settings(["--config", name], TrainConfig) for name in (*RECIPES, "semantickitti-benchmark")}
+    ours = configs.pop("zero-shot")
+    assert replace(ours.student, remission_gain=1) == StudentConfig()
+    assert ours.teacher.weights == "none"
+    for config in configs.values():
+        assert config.student.remission_gain == 1
+        assert (config.augment.sensor, config.augment.remission) == (SensorAugmentConfig(), RemissionAugmentConfig())
 
 
 @pytest.mark.parametrize("name", [*RECIPES, "semantickitti-benchmark"])
