@@ -68,7 +68,7 @@ def summary(counts: ScoreCounts) -> dict[str, Any]:
     report, truth = counts.report(), counts.total.sum(axis=0)
     iou = {KITTI.names[i]: 100 * report["iou"][i] for i in report["present"]}
     big = [name for name in iou if truth[KITTI.train_id[name]] > BIG]
-    far = sum(band for band, row in zip(counts.bands, report["by_distance"], strict=True) if row["from"] >= FAR)
+    far = counts.bands[[row["from"] >= FAR for row in report["by_distance"]]].sum(axis=0)
     road = KITTI.train_id["road"]
     return {
         "miou_big": fmean(iou[name] for name in big) if big else None,

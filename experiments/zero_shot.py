@@ -26,13 +26,14 @@ from experiments.ablation.data import elite, render
 from experiments.ablation.table import markdown
 from experiments.runs import append_row
 
+Settings = dict[str, object]
 TRAINING = "--seed 100 --sequences 14 --frames 7{unit}"
 UNITS = {
     "hdl-64e": "--seed 900 --sequences 2 --frames 6{unit}",
     "os1-128": "--seed 901 --sequences 2 --frames 6 --sensor os1-128 --height 2.0",
     "hdl-32e": "--seed 902 --sequences 2 --frames 6 --sensor hdl-32e --height 1.84",
 }
-SETTINGS = {
+SETTINGS: Settings = {
     "data.val_sequences": "none",
     "data.batch_size": 2,
     "data.workers": 1,
@@ -42,13 +43,13 @@ SETTINGS = {
     "optim.warmup_steps": 20,
     "accelerator": "cpu",
 }
-MOUNTING = {"augment.sensor.tilt": 0.7, "augment.sensor.height": 0.25}
-JITTER = {"augment.sensor.jitter": 0.02}
-RETURNS = {"augment.sensor.beams": 0.5, "augment.sensor.far": 0.3}
-RESPONSE = {"augment.remission.gain": "[0.2,1.3]", "augment.remission.slope": "[-0.01,0.002]"}
-ZEROS = {"augment.remission.zeros": 0.3, "augment.remission.blank": 0.1}
+MOUNTING: Settings = {"augment.sensor.tilt": 0.7, "augment.sensor.height": 0.25}
+JITTER: Settings = {"augment.sensor.jitter": 0.02}
+RETURNS: Settings = {"augment.sensor.beams": 0.5, "augment.sensor.far": 0.3}
+RESPONSE: Settings = {"augment.remission.gain": "[0.2,1.3]", "augment.remission.slope": "[-0.01,0.002]"}
+ZEROS: Settings = {"augment.remission.zeros": 0.3, "augment.remission.blank": 0.1}
 ALL = MOUNTING | JITTER | RETURNS | RESPONSE | ZEROS
-ROWS: dict[str, dict[str, object]] = {
+ROWS: dict[str, Settings] = {
     "base": {},
     "gain-1": {"student.remission_gain": 1},
     "mounting": MOUNTING,
@@ -103,6 +104,15 @@ def scores(out: Path, checkpoint: Path) -> dict[str, tuple[float, float]]:
     return found
 
 
+def add_results(path: Path, student: dict[str, str], found: dict[str, tuple[float, float]]) -> None:
+    """Append a line for each unit."""
+    commit = describe()["commit"]
+    for unit, (miou, accuracy) in found.items():
+        append_row(
+            path, student | {"unit": unit, "miou": f"{miou:.2f}", "accuracy": f"{accuracy:.2f}", "commit": commit}
+        )
+
+
 def read_results(path: Path) -> list[dict[str, str]]:
     if not path.exists():
         return []
@@ -139,12 +149,10 @@ def main() -> None:
         unit = " --sensor hdl-64e" if args.world > 1 else ""  # the sensor of world 1 by default has its own fan
         render(out / name, f"--cameras none --world {args.world} {options.format(unit=unit)}")
     results = out / "results.csv"
-    for seed, row in product(map(int, args.seeds.split(",")), rows):
-        if not any((r["row"], r["seed"]) == (row, str(seed)) for r in read_results(results)):
-            commit = describe()["commit"]
-            for unit, (miou, accuracy) in scores(out, train(out, row, seed, args.steps)).items():
-                found = {"miou": f"{miou:.2f}", "accuracy": f"{accuracy:.2f}"}
-                append_row(results, {"row": row, "seed": seed, "unit": unit, **found, "commit": commit})
+    for seed in args.seeds.split(","):
+        for row in rows:
+            if not any((r["row"], r["seed"]) == (row, seed) for r in read_results(results)):
+                add_results(results, {"row": row, "seed": seed}, scores(out, train(out, row, int(seed), args.steps)))
     print(table(read_results(results), rows))
 
 
