@@ -20,7 +20,7 @@ def mounted_scanner(config: DriveConfig, sequence: str) -> Scanner:
     seed = config.seed, int(sequence), _STREAM
     rng = np.random.default_rng(seed)
     unit = config.lidar or _usual_unit(config)
-    if config.vary_sensor:
+    if config.vary_sensor and rng.random() < 0.5:  # the other half stays as it is
         unit = other_unit(unit, rng)
         unit = unit if config.height is None else replace(unit, height=config.height)
     rendering = unit.rendering
