@@ -127,8 +127,9 @@ def _cabin(size: _Size, paint: Paint, *, panelled: bool) -> list[Part]:
     ]
     painted = [roof, mirrored(merged(posts))]
     if body.panelled == 1:  # the windows end well below a high roof
-        (screen, brow), (front_side, upper) = _split(screen, 0.6), _split(front_side, 0.55)
-        painted += [quads(brow[None]), mirrored(quads(upper[None]))]
+        (screen, brow), (rear, lintel) = _split(screen, 0.6), _split(rear, 0.6)
+        (front_side, upper), (rear_side, behind) = _split(front_side, 0.55), _split(rear_side, 0.55)
+        painted += [quads(np.stack([brow, lintel])), mirrored(quads(np.stack([upper, behind])))]
     sides = mirrored(quads(front_side[None] if panelled else np.stack([front_side, rear_side])))
     panes = [quads(screen[None]), sides, *([] if panelled else [quads(rear[None])])]
     if panelled:

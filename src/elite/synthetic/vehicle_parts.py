@@ -51,7 +51,7 @@ def wheels(
         rims.append(tube((x, half - 0.02, radius), (x, half + 0.008, radius), 0.62 * radius, sections=10))
         if arches:
             foot = radius + 0.02
-            tyres.append(tube((x, half - wide - 0.1, foot), (x, half - 0.025, foot), radius + 0.06, sections=14))
+            tyres.append(tube((x, half - wide - 0.1, foot), (x, half - 0.04, foot), radius + 0.05, sections=14))
     axle = [tube((x, 0, radius), (x, half - wide, radius), 0.07, sections=5) for x in axles]
     return [Part(mirrored(merged([*tyres, *axle])), RUBBER), Part(mirrored(merged(rims)), RIM)]
 
