@@ -59,8 +59,8 @@ def single_house(
     storeys = storeys or int(rng.choice([1, 2, 3], p=(0.3, 0.55, 0.15)))
     parts = _shell(length, depth, storeys, style, rng, ground=_door_row(length, style, rng), ends="windows")
     height = wall_height(storeys, style)
-    parts += bay_window(length, storeys, style, rng) if rng.random() < 0.35 else []
-    parts += porch(length, style, rng) if rng.random() < 0.25 else []
+    parts += bay_window(length, storeys, style, rng) if rng.random() < 0.45 else []
+    parts += porch(length, style, rng) if rng.random() < 0.35 else []
     parts += balconies(length, storeys, style, rng, share=0.5) if storeys > 1 and rng.random() < 0.4 else []
     if rng.random() < 0.25:
         return gathered(parts + hipped_roof(length, depth, height, rng.uniform(1.8, 3.5), style, rng))

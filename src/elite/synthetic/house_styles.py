@@ -94,10 +94,10 @@ def house_style(rng: np.random.Generator) -> Style:
         share=rng.uniform(0.4, 0.52) if old else rng.uniform(0.4, 0.68),
         foot=rng.uniform(0.22, 0.34),
         head=rng.uniform(0.78, 0.86),
-        reveal=rng.uniform(0.1, 0.25),
-        sill=rng.uniform(0.04, 0.16),
+        reveal=rng.uniform(0.12, 0.3),
+        sill=rng.uniform(0.06, 0.2),
         surround=float(rng.choice([0.0, rng.uniform(0.02, 0.09)], p=(0.45, 0.55) if old else (0.75, 0.25))),
-        shutters=chance[0] < (0.35 if old else 0.15),
+        shutters=chance[0] < (0.4 if old else 0.25),
         downpipes=chance[1] < 0.85,
         plinth=chance[2] < 0.7,
         courses=chance[3] < (0.6 if old else 0.15),
@@ -108,7 +108,15 @@ def house_style(rng: np.random.Generator) -> Style:
 
 def modern(style: Style, rng: np.random.Generator) -> Style:
     """Make a style that of a block of flats or offices: low storeys, wide windows, no ornaments."""
-    plain = {"surround": 0.0, "shutters": False, "courses": rng.random() < 0.25, "quoins": False}
+    ribs = rng.random() < 0.4
+    plain = {
+        "pilasters": ribs,
+        "reveal": rng.uniform(0.15, 0.35),
+        "surround": 0.0,
+        "shutters": False,
+        "courses": rng.random() < 0.25,
+        "quoins": False,
+    }
     return replace(
         style, storey=rng.uniform(2.65, 3.0), pitch=rng.uniform(2.6, 4.2), share=rng.uniform(0.45, 0.7), **plain
     )
