@@ -39,6 +39,7 @@ class Material(IntEnum):
     CLOTH = auto()
     SKIN = auto()
     MASONRY = auto()  # bricks without windows; those of BRICK count bays and storeys
+    MARKING = auto()  # paint on a road
 
 
 def is_pane(material: Int[np.ndarray, "n"], uv: Float[np.ndarray, "n 2"]) -> np.ndarray:

@@ -148,6 +148,10 @@ def _brick(uv: np.ndarray, color: np.ndarray, footprint: np.ndarray) -> np.ndarr
     return _wall(uv, _paving(uv * 2.8, color, footprint, 0.25, 0.08), footprint)
 
 
+def _marking(uv: np.ndarray, color: np.ndarray, footprint: np.ndarray) -> np.ndarray:
+    return _shade(color, 0.15 * grain(uv[:, 0], uv[:, 1], 0.02, 2.0), 0.1 * grain(uv[:, 0], uv[:, 1], 0.2, 4.0))
+
+
 def _masonry(uv: np.ndarray, color: np.ndarray, footprint: np.ndarray) -> np.ndarray:
     return _paving(uv, color, footprint, 0.25, 0.08)
 
@@ -215,4 +219,5 @@ _LOOKS: dict[Material, Look] = {
     Material.COACH: _coach,
     Material.SIGN: _sign,
     Material.MASONRY: _masonry,
+    Material.MARKING: _marking,
 }

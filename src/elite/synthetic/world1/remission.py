@@ -36,6 +36,7 @@ _REMISSION = {
     Material.CLOTH: (0.34, 0.20),
     Material.SKIN: (0.40, 0.10),
     Material.MASONRY: (0.33, 0.22),
+    Material.MARKING: (0.26, 0.30),
 }
 _MEAN, _RIPPLE = np.array([_REMISSION[m] for m in Material]).T
 

@@ -18,6 +18,7 @@ from elite.synthetic.world2.layout import draw_plan
 from elite.synthetic.world2.lidar import scan
 from elite.synthetic.world2.lot_objects import fill_lot
 from elite.synthetic.world2.lots import Plot, draw_lots
+from elite.synthetic.world2.markings import marking_parts
 from elite.synthetic.world2.mounting import mounted_scanner, sway
 from elite.synthetic.world2.plan import Plan
 from elite.synthetic.world2.populator import Populator
@@ -53,7 +54,7 @@ def build_world(config: DriveConfig, sequence: str) -> World2:
     for plot in plots:
         fill_lot(populator, plot)
     fill_kerbsides(populator)
-    standing = ground_parts(plan, rng) + populator.parts
+    standing = ground_parts(plan, rng) + marking_parts(plan, rng) + populator.parts
     traffic = Traffic(populator, rng, len(standing))
     traffic.fill(times.speed)
     return World2(

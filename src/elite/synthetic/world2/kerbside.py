@@ -39,27 +39,24 @@ def _parking(populator: Populator, index: int, side: int, stretch: tuple[float, 
     """A row of vehicles in the bays or along the kerb of the main road."""
     plan, rng, main = populator.plan, populator.rng, populator.plan.main
     (strip, width), share = plan.style.strips[index], plan.style.parked[index]
-    if strip == Strip.SLANTED:
-        for s in np.arange(stretch[0] + 2, stretch[1] - 2, 2.7):
+    if strip in (Strip.BAYS, Strip.SLANTED):
+        pitch, across = (6.0, 0.0) if strip == Strip.BAYS else (2.7, side * np.pi / 2 - _along(side))
+        for s in np.arange(np.ceil(stretch[0] / 6) * 6 + pitch / 2, stretch[1] - 2, pitch):
             if rng.random() < share:
-                yaw = side * np.pi / 2 + (np.pi if rng.random() < 0.25 else 0.0)
-                b = side * (main.half + width / 2 + rng.normal(0, 0.15))
-                populator.park_if_free(vehicle(populator), main, s, b, yaw, frozenset({Ground.BAY}))
+                yaw = _along(side) + across + (np.pi if rng.random() < 0.2 else 0.0)
+                at = s + rng.normal(0, 0.3 if strip == Strip.BAYS else 0.1), side * (main.half + width / 2)
+                populator.park_if_free(vehicle(populator), main, *at, yaw, frozenset({Ground.BAY}))
         return
     where = plan.style.kerbside[index]
-    if strip == Strip.BAYS:
-        b, allowed = main.half + width / 2, frozenset({Ground.BAY})
-    elif where == "none" or not main.half > 2.6:
+    if where == "none" or main.half < 2.6:
         return
-    else:
-        b, allowed = (main.half - 1.05 if where == "lane" else main.half + 0.15), _KERBSIDE
-    s = stretch[0] + 3.0 + rng.uniform(0, 3)
+    b, s = main.half - 1.05 if where == "lane" else main.half + 0.15, stretch[0] + 3.0 + rng.uniform(0, 3)
     while s < stretch[1] - 3:
         if rng.random() < share:
             kind = vehicle(populator)
             half = makers.LENGTHS[kind] / 2
             yaw = _along(side) + (np.pi if rng.random() < 0.12 else 0.0)
-            populator.park_if_free(kind, main, s + half, side * (b + rng.normal(0, 0.08)), yaw, allowed)
+            populator.park_if_free(kind, main, s + half, side * (b + rng.normal(0, 0.08)), yaw, _KERBSIDE)
             s += 2 * half + rng.uniform(0.6, 1.8)
         else:
             s += rng.uniform(3, 7)
@@ -76,12 +73,13 @@ def _street_trees(populator: Populator, index: int, side: int, stretch: tuple[fl
         b = plan.main.half + (width / 2 if width > 1 else 0.6)
     else:
         b = edge + rng.uniform(0.8, 2.0)
+    kind = populator.tree()
     for s in np.arange(stretch[0] + 3, stretch[1] - 2, gap) + rng.normal(0, 0.4):
         around = Box(plan.main, (s - 0.4, s + 0.4), (side * b - 0.4, side * b + 0.4))
         if rng.random() < 0.85 and populator.site.claim(around, _ANY):
-            populator.put(makers.tree(rng), plan.main, s, side * b, rng.uniform(0, 6))
+            populator.put(kind.make(rng), plan.main, s, side * b, rng.uniform(0, 6))
             if strip == Strip.GREEN and rng.random() < 0.3 * plan.style.green:
-                populator.put(makers.shrub(rng), plan.main, s + gap / 2, side * b, rng.uniform(0, 6))
+                populator.put(makers.SHRUBS["shrub"].make(rng), plan.main, s + gap / 2, side * b, rng.uniform(0, 6))
 
 
 def _furniture(populator: Populator, line: Line, side: int, stretch: tuple[float, float]) -> None:

@@ -28,7 +28,7 @@ def draw_plan(start: float, stop: float, drive: float, rng: np.random.Generator)
     plan = Plan(
         start, stop, style, main, tuple(junctions), (), draw_relief(style.relief, start, stop, rng), _bends(rng)
     )
-    return plan.with_overlays(_strips(plan, rng))
+    return plan.with_overlays(_strips(plan, rng) + _islands(plan, rng))
 
 
 def _bends(rng: np.random.Generator) -> tuple[tuple[float, float, float], ...]:
@@ -69,12 +69,27 @@ def _strips(plan: Plan, rng: np.random.Generator) -> list[Overlay]:
         if strip not in _GROUNDS:
             continue
         for first, last in free_stretches(plan, side, 3.0):
-            first = np.ceil(first / 6) * 6 if strip == Strip.BAYS else first
+            first = first if strip == Strip.GREEN else float(np.ceil(first / 6) * 6)
             while first < last - 8:
                 end = min(last, first + 6 * rng.integers(2, 9)) if strip != Strip.GREEN else last
                 b = sorted((side * (plan.style.half - 0.002), side * (plan.style.half + width)))
                 overlays.append(Overlay(_GROUNDS[strip], Box(plan.main, (first, end), (b[0], b[1])), _BESIDE))
                 first = end + float(rng.choice([0.0, 6.0, 12.0]))
+    return overlays
+
+
+def _islands(plan: Plan, rng: np.random.Generator) -> list[Overlay]:
+    """Islands in the middle of roads that are wide enough, some of them green."""
+    left, right = plan.style.kerbside
+    if plan.style.half < (4.3 if left == right == "none" else 6.3) or rng.random() < 0.4:
+        return []
+    overlays, half = [], rng.uniform(0.5, 0.85)
+    for first, last in sorted(set(free_stretches(plan, 1, 4.0)) & set(free_stretches(plan, -1, 4.0))):
+        if rng.random() < 0.6 and last - first > 12:
+            start = rng.uniform(first, last - 10)
+            end = min(last, start + rng.choice([4.0, 8.0, rng.uniform(10, 60)]))
+            kind = Ground.VERGE if end - start > 12 and rng.random() < 0.5 else Ground.ISLAND
+            overlays.append(Overlay(kind, Box(plan.main, (start, end), (-half, half)), frozenset({Ground.ROAD})))
     return overlays
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from elite.synthetic.kinds import Kind, draw
 from elite.synthetic.world2 import makers
 from elite.synthetic.world2.lots import Plot
 from elite.synthetic.world2.populator import Populator
@@ -40,17 +41,25 @@ def _b(plot: Plot, out: float) -> float:
     return plot.side * (plot.edge + out)
 
 
-def _building(populator: Populator, plot: Plot, setback: float, margin: float, *, hall: bool = False) -> bool:
+def _building(populator: Populator, plot: Plot, setback: float, margin: float, lot: Lot | None = None) -> bool:
     """Build between the sides of the lot, ``margin`` metres from each, where there is room."""
     rng, a = populator.rng, (plot.a[0] + margin, plot.a[1] - margin)
     if plot.drive and margin > 1:
         a = (plot.drive[1] + 0.8, a[1]) if plot.drive[0] < sum(plot.a) / 2 else (a[0], plot.drive[0] - 0.8)
+    kinds = makers.BUILDINGS[plot.lot if lot is None else lot]
+    kind = kinds[draw(kinds, rng)]
+    assert kind.lengths is not None
+    shortest, longest = kind.lengths
+    if a[1] - a[0] > longest:
+        start = rng.uniform(a[0], a[1] - longest)
+        a = (start, start + longest)
     width, middle = a[1] - a[0], sum(a) / 2
-    if width < 5 or not populator.site.claim(plot.box(a, (setback, setback + plot.depth)), OUTSIDE, tolerance=0.02):
+    if width < shortest:
         return False
-    storeys = int(np.clip(populator.plan.style.storeys + rng.integers(-1, 2), 1, 6))
-    parts = makers.hall(rng, width, plot.depth) if hall else makers.building(rng, width, plot.depth, storeys)
+    if not populator.site.claim(plot.box(a, (setback, setback + plot.depth)), OUTSIDE, tolerance=0.02):
+        return False
     corners = [(x, _b(plot, out)) for x in a for out in (setback, setback + plot.depth)]
+    parts = kind.make(rng, width)
     populator.put_building(parts, plot.line, middle, _b(plot, setback), _outward(plot), corners)
     return True
 
@@ -66,25 +75,35 @@ def _border(populator: Populator, plot: Plot, kind: str, out: float = 0.45) -> N
     populator.lay(kind, plot.line, (plot.a[0] + 0.3, b), (plot.a[1] - 0.3, b), gap=gap)
     if kind in ("fence", "wall") and rng.random() < 0.45 * populator.plan.style.green:
         b = _b(plot, out + rng.uniform(0.7, 1.4))
-        populator.lay("shrubs", plot.line, (plot.a[0] + 0.5, b), (plot.a[1] - 0.5, b), gap=gap)
+        behind = "shrubs" if rng.random() < 0.7 else "bed"
+        populator.lay(behind, plot.line, (plot.a[0] + 0.5, b), (plot.a[1] - 0.5, b), gap=gap)
 
 
 def _sides(populator: Populator, plot: Plot, deep: float) -> None:
     """Fences and hedges between neighbours."""
-    if populator.chance(0.65):
+    if populator.chance(0.8):
         kind = str(populator.rng.choice(["fence", "hedge", "overgrown", "wall"], p=(0.42, 0.25, 0.25, 0.08)))
         a = plot.a[1] + populator.rng.uniform(-0.3, 0.3)
         if populator.site.claim(plot.box((a - 0.3, a + 0.3), (1.5, deep)), OUTSIDE, tolerance=0.3):
             populator.lay(kind, plot.line, (a, _b(plot, 1.0)), (a, _b(plot, deep)))
 
 
-def _scatter(populator: Populator, plot: Plot, make: makers.Spot, expected: float, out: tuple[float, float]) -> None:
-    """Plants on free green of the lot, ``out`` metres from its edge; none where that leaves nothing."""
+def _shrubs(populator: Populator, plot: Plot, expected: float, out: tuple[float, float]) -> None:
+    """Shrubs and tufts on free green of the lot."""
+    for _ in range(populator.rng.poisson(expected)):
+        _plant(populator, plot, makers.SHRUBS[draw(makers.SHRUBS, populator.rng)], out)
+
+
+def _trees(populator: Populator, plot: Plot, expected: float, out: tuple[float, float]) -> None:
+    for _ in range(populator.rng.poisson(expected)):
+        _plant(populator, plot, populator.tree(), out)
+
+
+def _plant(populator: Populator, plot: Plot, kind: Kind, out: tuple[float, float]) -> None:
     rng, reach = populator.rng, 0.5
-    for _ in range(rng.poisson(expected) if out[0] < out[1] else 0):
-        a, deep = rng.uniform(plot.a[0] + 0.6, plot.a[1] - 0.6), rng.uniform(*out)
-        if populator.site.claim(plot.box((a - reach, a + reach), (deep - reach, deep + reach)), GREEN, tolerance=0.2):
-            populator.put(make(rng), plot.line, a, _b(plot, deep), rng.uniform(0, 6))
+    a, deep = rng.uniform(plot.a[0] + 0.6, plot.a[1] - 0.6), rng.uniform(*out)
+    if populator.site.claim(plot.box((a - reach, a + reach), (deep - reach, deep + reach)), GREEN, tolerance=0.2):
+        populator.put(kind.make(rng), plot.line, a, _b(plot, deep), rng.uniform(0, 6))
 
 
 def _house(populator: Populator, plot: Plot, green: float) -> None:
@@ -95,11 +114,12 @@ def _house(populator: Populator, plot: Plot, green: float) -> None:
     if plot.drive:
         _parked_on_drive(populator, plot, plot.drive)
     front = max(setback - 0.8, 1.5)
-    _scatter(populator, plot, makers.shrub, 0.10 * green * plot.length * front, (1.0, front))
-    _scatter(populator, plot, makers.tree, 0.5 * green if setback > 4 else 0, (1.5, front))
+    _shrubs(populator, plot, 0.13 * green * plot.length * front, (1.0, front))
+    _masses(populator, plot, 0.3 * green, (1.2, max(front, 1.6)))
+    _trees(populator, plot, 0.4 * green if setback > 3 else 0, (1.5, front))
     back = setback + plot.depth
-    _scatter(populator, plot, makers.tree, 1.2 * green, (back + 2, back + 14))
-    _scatter(populator, plot, makers.shrub, 2.5 * green, (back + 1, back + 12))
+    _trees(populator, plot, 1.2 * green, (back + 2, back + 14))
+    _shrubs(populator, plot, 2.5 * green, (back + 1, back + 12))
 
 
 def _parked_on_drive(populator: Populator, plot: Plot, drive: tuple[float, float]) -> None:
@@ -108,7 +128,7 @@ def _parked_on_drive(populator: Populator, plot: Plot, drive: tuple[float, float
         out = min(plot.setback, 7.0) + rng.uniform(2, 5)
         if populator.site.claim(plot.box((middle - 1.5, middle + 1.5), (out, out + 6)), OUTSIDE, tolerance=0.1):
             corners = [(middle, _b(plot, out)), (middle, _b(plot, out + 6))]
-            populator.put_building(makers.garage(rng), plot.line, middle, _b(plot, out), _outward(plot), corners)
+            populator.put_building(makers.GARAGE.make(rng), plot.line, middle, _b(plot, out), _outward(plot), corners)
     if populator.chance(0.45):
         out = rng.uniform(2.6, max(plot.setback, 3.5))
         yaw = _outward(plot) + (np.pi if populator.chance(0.3) else 0.0)
@@ -128,9 +148,9 @@ def _row_house(populator: Populator, plot: Plot, green: float) -> None:
     _building(populator, plot, setback, 0.0 if not populator.chance(0.1) else 2.0)
     if setback > 1.3:
         _border(populator, plot, plot.border)
-        _scatter(populator, plot, makers.shrub, 0.08 * green * plot.length * setback, (0.8, setback - 0.6))
+        _shrubs(populator, plot, 0.08 * green * plot.length * setback, (0.8, setback - 0.6))
     back = setback + plot.depth
-    _scatter(populator, plot, makers.tree, 0.6 * green, (back + 2, back + 14))
+    _trees(populator, plot, 0.6 * green, (back + 2, back + 14))
 
 
 def _block(populator: Populator, plot: Plot, green: float) -> None:
@@ -138,15 +158,16 @@ def _block(populator: Populator, plot: Plot, green: float) -> None:
     _building(populator, plot, setback, populator.rng.uniform(1.1, 4))
     _border(populator, plot, plot.border if populator.chance(0.5) else "none")
     area = plot.length * setback
-    _scatter(populator, plot, makers.shrub, 0.05 * green * area, (0.8, setback - 0.8))
-    _scatter(populator, plot, makers.tree, 0.012 * green * area, (1.5, setback))
+    _shrubs(populator, plot, 0.05 * green * area, (0.8, setback - 0.8))
+    _masses(populator, plot, 0.35 * green, (0.9, setback - 0.8))
+    _trees(populator, plot, 0.008 * green * area, (1.5, setback))
     if plot.drive:
         _parked_on_drive(populator, plot, plot.drive)
 
 
 def _hall(populator: Populator, plot: Plot, green: float) -> None:
     rng = populator.rng
-    _building(populator, plot, plot.setback, 1.05, hall=populator.chance(0.7))
+    _building(populator, plot, plot.setback, 1.05)
     _border(populator, plot, plot.border)
     for _ in range(rng.poisson(0.12 * plot.length * populator.plan.style.parked[0])):
         a, out = rng.uniform(plot.a[0] + 4, plot.a[1] - 4), rng.uniform(3, max(plot.setback - 2, 4))
@@ -156,15 +177,16 @@ def _hall(populator: Populator, plot: Plot, green: float) -> None:
         kind = str(rng.choice(["truck", "trailer", "bus"], p=(0.6, 0.3, 0.1)))
         a, out = rng.uniform(plot.a[0] + 6, plot.a[1] - 6), rng.uniform(5, max(plot.setback - 2, 6))
         populator.park_if_free(kind, plot.line, a, _b(plot, out), rng.choice([0.0, np.pi / 2]), _PARKABLE)
-    _scatter(populator, plot, makers.tree, 0.6 * green, (1, 4))
+    _trees(populator, plot, 0.6 * green, (1, 4))
 
 
 def _park(populator: Populator, plot: Plot, green: float) -> None:
     _border(populator, plot, plot.border if populator.chance(0.5) else "none")
     area = plot.length * _DEEP
-    _scatter(populator, plot, makers.tree, 0.009 * green * area, (1.0, _DEEP))
-    _scatter(populator, plot, makers.shrub, 0.02 * green * area, (0.8, _DEEP))
-    _masses(populator, plot, 0.35 * green, (1.5, 20))
+    _trees(populator, plot, 0.006 * green * area, (1.0, _DEEP))
+    _shrubs(populator, plot, 0.02 * green * area, (0.8, _DEEP))
+    _masses(populator, plot, 0.5 * green, (0.9, 4))
+    _masses(populator, plot, 0.5 * green, (4, 20))
 
 
 def _masses(populator: Populator, plot: Plot, share: float, out: tuple[float, float]) -> None:
@@ -181,18 +203,19 @@ def _masses(populator: Populator, plot: Plot, share: float, out: tuple[float, fl
 
 def _woods(populator: Populator, plot: Plot, green: float) -> None:
     _border(populator, plot, plot.border if populator.chance(0.5) else "none")
-    _masses(populator, plot, 0.75 * green, (1.0, 3.5))
+    _masses(populator, plot, 0.85 * green, (0.9, 3.0))
     _masses(populator, plot, 0.6 * green, (4, 9))
     _masses(populator, plot, 0.4 * green, (9, 20))
     area = plot.length * _DEEP
-    _scatter(populator, plot, makers.tree, 0.022 * green * area, (2.5, _DEEP))
-    _scatter(populator, plot, makers.shrub, 0.015 * green * area, (1.0, 12))
+    _trees(populator, plot, 0.014 * green * area, (2.5, _DEEP))
+    _shrubs(populator, plot, 0.015 * green * area, (1.0, 12))
 
 
 def _meadow(populator: Populator, plot: Plot, green: float) -> None:
     _border(populator, plot, plot.border if populator.chance(0.6) else "none", 0.8)
-    _scatter(populator, plot, makers.tree, 0.8 * green, (4, 40))
-    _scatter(populator, plot, makers.shrub, 2.0 * green, (1, 40))
+    _trees(populator, plot, 0.8 * green, (4, 40))
+    _shrubs(populator, plot, 3.0 * green, (1, 40))
+    _masses(populator, plot, 0.35 * green, (0.8, 4))
     if populator.chance(0.5):
         _masses(populator, plot, 0.7 * green, (22, 45))
 
@@ -207,7 +230,7 @@ def _car_park(populator: Populator, plot: Plot, green: float) -> None:
                 populator.park_if_free(vehicle(populator), plot.line, a, place, yaw, frozenset({Ground.CAR_PARK}))
     _border(populator, plot, plot.border)
     _building(populator, plot, 19.0, 1.0)
-    _scatter(populator, plot, makers.tree, 1.0 * green, (17.8, 24))
+    _trees(populator, plot, 1.0 * green, (17.8, 24))
     _masses(populator, plot, 0.5 * green, (18, 19))
 
 
@@ -216,7 +239,7 @@ def _square(populator: Populator, plot: Plot, green: float) -> None:
     _building(populator, plot, plot.setback + 10, 0.5)
     for a in np.arange(plot.a[0] + 3, plot.a[1] - 2, rng.uniform(6, 10)):
         if rng.random() < min(0.7 * green, 0.9):
-            populator.put(makers.tree(rng), plot.line, a, _b(plot, rng.uniform(3.5, 5)), rng.uniform(0, 6))
+            populator.put(populator.tree().make(rng), plot.line, a, _b(plot, rng.uniform(3.5, 5)), rng.uniform(0, 6))
     for _ in range(populator.rarely(0.5)):
         a, out = rng.uniform(*plot.a), rng.uniform(1, 8)
         populator.park("stander", plot.line, a, _b(plot, out), rng.uniform(0, 6))
@@ -225,7 +248,7 @@ def _square(populator: Populator, plot: Plot, green: float) -> None:
 def _yard(populator: Populator, plot: Plot, green: float) -> None:
     rng = populator.rng
     _border(populator, plot, plot.border)
-    _building(populator, plot, rng.uniform(8, 16), 3.0, hall=populator.chance(0.6))
+    _building(populator, plot, rng.uniform(8, 16), 3.0)
     for _ in range(rng.poisson(1.0)):
         a, out = rng.uniform(plot.a[0] + 3, plot.a[1] - 3), rng.uniform(3, 10)
         populator.park_if_free(vehicle(populator), plot.line, a, _b(plot, out), rng.uniform(0, 6), _PARKABLE)

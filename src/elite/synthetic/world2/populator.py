@@ -1,18 +1,31 @@
 """Put objects on the ground of a street."""
 
+import itertools
+from dataclasses import dataclass, replace
+
 import numpy as np
 from jaxtyping import Float
 
 from elite.synthetic.classes import raw_id
+from elite.synthetic.kinds import Kind, draw
 from elite.synthetic.mesh import Part, moved_parts, relabelled
 from elite.synthetic.world import stand
 from elite.synthetic.world2.lines import Box, Line
-from elite.synthetic.world2.makers import LENGTHS, MOVABLES, PIECES
+from elite.synthetic.world2.makers import BORDERS, LENGTHS, MOVABLES, TREES
 from elite.synthetic.world2.plan import Plan
 from elite.synthetic.world2.site import Site
 
-_PIECE = 6.0  # longest piece of a fence or hedge, each of which follows the slope of the ground (m)
+_PIECE = 8.0  # longest piece of a fence or hedge, each of which follows the slope of the ground (m)
 RARE = frozenset(MOVABLES) - {"car"}
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Kind of a border along a line. All its pieces have one seed, so that they look alike."""
+
+    line: Line
+    kind: Kind
+    seed: int
 
 
 class Populator:
@@ -25,6 +38,11 @@ class Populator:
         self.plan, self.rng, self.site, self.rare = plan, rng, Site(plan), rare
         self.parts: list[Part] = []
         self.instances = 0
+        self._trees = {name: replace(kind, weight=kind.weight * rng.lognormal(0, 0.8)) for name, kind in TREES.items()}
+
+    def tree(self) -> Kind:
+        """Draw a kind of trees; each street has its favourites."""
+        return self._trees[draw(self._trees, self.rng)]
 
     def movable(self, kind: str, *, moving: bool = False) -> list[Part]:
         """Create a new instance of a movable object in its own coordinates."""
@@ -69,7 +87,7 @@ class Populator:
 
     def lay(
         self,
-        kind: str,
+        border: str,
         line: Line,
         first: tuple[float, float],
         last: tuple[float, float],
@@ -78,30 +96,31 @@ class Populator:
     ) -> None:
         """Lay a fence, hedge or the like from (a, b) to (a, b) in pieces; ``gap`` is an open stretch of a."""
         ends = np.array([first, last], float)
-        whole = float(np.linalg.norm(ends[1] - ends[0]))
-        count = max(1, int(np.ceil(whole / _PIECE)))
-        for k in range(count):
-            low, high = (ends[0] + (ends[1] - ends[0]) * share for share in (k / count, (k + 1) / count))
-            if gap is None:
-                self._lay_piece(kind, line, low, high)
+        count = max(1, int(np.ceil(np.linalg.norm(ends[1] - ends[0]) / _PIECE)))
+        steps = np.linspace(ends[0], ends[1], count + 1)
+        kinds = BORDERS[border]
+        piece = _Piece(line, kinds[draw(kinds, self.rng)], int(self.rng.integers(2**31)))
+        for low, high in itertools.pairwise(steps):
+            if gap is None or not low[0] < gap[1] or not high[0] > gap[0]:
+                self._lay_piece(piece, low, high)
                 continue
             if low[0] < gap[0]:
-                self._lay_piece(kind, line, low, np.array([min(high[0], gap[0]), high[1]]))
+                self._lay_piece(piece, low, np.array([gap[0], high[1]]))
             if high[0] > gap[1]:
-                self._lay_piece(kind, line, np.array([max(low[0], gap[1]), low[1]]), high)
+                self._lay_piece(piece, np.array([gap[1], low[1]]), high)
 
-    def _lay_piece(self, kind: str, line: Line, low: Float[np.ndarray, "2"], high: Float[np.ndarray, "2"]) -> None:
+    def _lay_piece(self, piece: "_Piece", low: Float[np.ndarray, "2"], high: Float[np.ndarray, "2"]) -> None:
         """One piece, sheared along the slope of the ground; its y axis runs from ``low`` to ``high``."""
-        ends = np.array([line.plan(*low), line.plan(*high)])
-        (s, t), length = ends.mean(axis=0), float(np.linalg.norm(ends[1] - ends[0]))
-        if length < 1.0 or not self._is_on_plan(s, t):
+        ends = np.array([piece.line.plan(*low), piece.line.plan(*high)])
+        middle, way, length = ends.mean(axis=0), ends[1] - ends[0], float(np.linalg.norm(ends[1] - ends[0]))
+        assert piece.kind.lengths is not None
+        if length < piece.kind.lengths[0] or not self._is_on_plan(*middle):
             return
-        way = ends[1] - ends[0]
-        matrix = stand(self.plan, s, t, float(np.arctan2(way[1], way[0])) - np.pi / 2, 0.0)
-        heights = [self.plan.surface(*(ends.mean(axis=0) + (end - ends.mean(axis=0)) * 0.9)) for end in ends]
+        matrix = stand(self.plan, middle[0], middle[1], float(np.arctan2(way[1], way[0])) - np.pi / 2, 0.0)
+        heights = [self.plan.surface(*(middle + (end - middle) * 0.9)) for end in ends]
         matrix[2, 1] = (heights[1] - heights[0]) / (0.9 * length)
         matrix[2, 3] = np.mean(heights)
-        self.parts += moved_parts(PIECES[kind](self.rng, length), matrix)
+        self.parts += moved_parts(piece.kind.make(np.random.default_rng(piece.seed), length), matrix)
 
     def _is_on_plan(self, s: float, t: float) -> bool:
         return self.plan.start + 3 < s < self.plan.stop - 3 and abs(t) < 76

@@ -44,9 +44,18 @@ _SURFACES = {
     Material.CLOTH: (0.42, 0.18, 0.15, 0.03),
     Material.SKIN: (0.40, 0.10, 0.10, 0.0),
     Material.MASONRY: (0.42, 0.16, 0.20, 0.01),
+    Material.MARKING: (0.45, 0.25, 0.15, 0.04),
 }
 _LEVEL, _PATCHES, _SPECKLE, _MIRROR = np.array([_SURFACES[m] for m in Material]).T
-_PAVED = [Material.ASPHALT, Material.LANE, Material.ZEBRA, Material.BAY, Material.SLABS, Material.COBBLE]
+_PAVED = [
+    Material.ASPHALT,
+    Material.LANE,
+    Material.ZEBRA,
+    Material.MARKING,
+    Material.BAY,
+    Material.SLABS,
+    Material.COBBLE,
+]
 _GROUND = np.isin(np.arange(len(Material)), [*_PAVED, Material.KERB, Material.GRASS, Material.BALLAST])
 _IS_PAVED = np.isin(np.arange(len(Material)), _PAVED)
 _PANE = 0.03  # level of window glass

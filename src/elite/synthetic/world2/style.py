@@ -49,48 +49,48 @@ class District:
     setback: Range = (2.0, 8.0)
     storeys: tuple[int, int] = (1, 3)
     borders: dict[str, float] = field(default_factory=lambda: {"none": 1.0})
-    parked: Range = (0.1, 0.9)  # share of the places along the kerb
+    parked: Range = (0.05, 0.75)  # share of the places along the kerb
     tree_gap: Range = (8.0, 60.0)
     junctions: Range = (45.0, 160.0)
-    green: Range = (0.3, 1.4)
+    green: Range = (0.4, 1.5)
     traffic: Range = (0.2, 1.0)
     people: Range = (0.2, 1.5)
     relief: Range = (0.4, 1.4)
 
 
-_GARDENS = {"hedge": 3.0, "overgrown": 2.5, "fence": 3.2, "wall": 1.4, "shrubs": 1.2, "none": 1.6}
-_OPEN = {"hedge": 1.0, "overgrown": 1.5, "fence": 2.5, "shrubs": 2.0, "none": 4.0}
+_GARDENS = {"hedge": 3.0, "overgrown": 3.5, "fence": 3.8, "wall": 1.6, "shrubs": 1.4, "none": 1.0}
+_OPEN = {"hedge": 1.5, "overgrown": 2.0, "fence": 3.0, "shrubs": 2.0, "none": 3.0}
 
 DISTRICTS = {
     "town": District(
-        0.17,
-        (2.7, 4.6),
+        0.18,
+        (2.5, 4.4),
         {Lot.ROW: 6, Lot.HOUSE: 1, Lot.BLOCK: 0.6, Lot.PARK: 0.5, Lot.CAR_PARK: 0.3, Lot.SQUARE: 0.4},
         strips={Strip.NONE: 6, Strip.BAYS: 2, Strip.SLANTED: 0.5, Strip.PAVED: 1, Strip.GREEN: 0.6},
         setback=(0.0, 3.5),
         storeys=(2, 4),
-        borders={"hedge": 1.5, "fence": 2, "wall": 1.5, "none": 3.0},
+        borders={"hedge": 1.5, "fence": 2.5, "overgrown": 1.5, "wall": 1.5, "none": 2.0},
         tree_gap=(10.0, 90.0),
         junctions=(40.0, 110.0),
-        green=(0.1, 0.9),
+        green=(0.2, 1.1),
     ),
     "suburb": District(
-        0.30,
-        (2.5, 3.8),
+        0.32,
+        (2.3, 3.6),
         {Lot.HOUSE: 8, Lot.ROW: 1, Lot.PARK: 0.9, Lot.BLOCK: 0.4, Lot.WOODS: 0.4, Lot.CAR_PARK: 0.15},
         walk=(1.0, 2.4),
         strips={Strip.NONE: 7, Strip.GREEN: 1.5, Strip.BAYS: 1, Strip.PAVED: 0.5},
         setback=(2.5, 9.0),
         storeys=(1, 2),
         borders=_GARDENS,
-        parked=(0.02, 0.65),
+        parked=(0.02, 0.5),
         junctions=(45.0, 140.0),
-        green=(0.6, 1.6),
+        green=(0.8, 2.2),
         relief=(0.4, 2.2),
     ),
     "avenue": District(
-        0.11,
-        (4.4, 7.0),
+        0.09,
+        (4.2, 7.0),
         {Lot.ROW: 3, Lot.BLOCK: 3, Lot.PARK: 1.2, Lot.SQUARE: 0.5, Lot.CAR_PARK: 0.6, Lot.HALL: 0.5},
         walk=(2.2, 4.5),
         strips={Strip.NONE: 2, Strip.GREEN: 4, Strip.BAYS: 3, Strip.PAVED: 1},
@@ -104,8 +104,8 @@ DISTRICTS = {
         people=(0.5, 2.0),
     ),
     "trade": District(
-        0.10,
-        (3.4, 5.5),
+        0.09,
+        (3.2, 5.2),
         {Lot.HALL: 4, Lot.CAR_PARK: 2, Lot.YARD: 1.5, Lot.MEADOW: 1.5, Lot.WOODS: 1, Lot.BLOCK: 0.6},
         walks=0.75,
         strips={Strip.NONE: 3, Strip.GREEN: 3, Strip.BAYS: 1, Strip.SLANTED: 0.7},
@@ -129,24 +129,24 @@ DISTRICTS = {
         parked=(0.0, 0.35),
         tree_gap=(6.0, 30.0),
         junctions=(80.0, 240.0),
-        green=(0.8, 1.9),
+        green=(0.9, 2.2),
         people=(0.05, 0.8),
         relief=(0.5, 2.6),
     ),
     "country": District(
-        0.13,
-        (2.8, 5.5),
+        0.12,
+        (2.6, 4.8),
         {Lot.MEADOW: 4, Lot.WOODS: 4.5, Lot.YARD: 0.25, Lot.HOUSE: 0.5, Lot.HALL: 0.3},
         walks=0.15,
         strips={Strip.NONE: 1, Strip.GREEN: 1},
         plots=(25.0, 80.0),
         setback=(6.0, 18.0),
         storeys=(1, 2),
-        borders={"fence": 1.5, "guardrail": 5.0, "shrubs": 3, "overgrown": 1, "none": 4},
+        borders={"fence": 1.5, "guardrail": 5.0, "barrier": 1.0, "shrubs": 4, "overgrown": 1, "none": 3},
         parked=(0.0, 0.05),
         tree_gap=(8.0, 80.0),
         junctions=(120.0, 400.0),
-        green=(0.7, 1.9),
+        green=(0.8, 2.2),
         traffic=(0.3, 1.6),
         people=(0.0, 0.1),
         relief=(0.6, 3.0),
