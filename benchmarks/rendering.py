@@ -2,15 +2,13 @@
 
     python benchmarks/rendering.py [--world 2] [--streets 3] [--frames 3] [--sensor hdl-64e]
 
-Seconds are those of one process, which do not depend on other load much. The command divides frames among the cores.
+Seconds are CPU time of one process; the command divides frames among the cores.
 """
 
 import argparse
 import time
 from collections import defaultdict
-from collections.abc import Callable
 from statistics import median
-from typing import TypeVar
 
 import numpy as np
 from _timing import table
@@ -22,7 +20,31 @@ from elite.synthetic.drive import scan_frame
 from elite.synthetic.sensors import camera
 from elite.synthetic.timing import timing
 
-T = TypeVar("T")
+
+class Laps:
+    """CPU time between calls of ``end``, by part."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, list[float]] = defaultdict(list)
+        self._start = time.process_time()
+
+    def end(self, part: str) -> None:
+        self.seconds[part].append(time.process_time() - self._start)
+        self._start = time.process_time()
+
+
+def render(config: DriveConfig, sequence: str, frames: int, laps: Laps) -> None:
+    """Render the first ``frames`` frames of a sequence."""
+    world = open_world(config, sequence)
+    laps.end("world")
+    for index in range(frames):
+        moment, rng = index * timing(config, sequence).interval, np.random.default_rng(index)
+        caster, pose, view = world.caster(moment), world.ego_pose(moment), camera(config, "image_2")
+        laps.end("moving objects")
+        scan_frame(world, caster, config, sequence, index)
+        laps.end("scan")
+        photograph(world, caster, pose, view, height=config.image_height, width=config.image_width, rng=rng)
+        laps.end("image")
 
 
 def main() -> None:
@@ -33,26 +55,11 @@ def main() -> None:
     parser.add_argument("--sensor")
     given = parser.parse_args()
     config = DriveConfig(sequences=given.streets, frames=8, world=given.world, sensor=given.sensor)
-    seconds: dict[str, list[float]] = defaultdict(list)
-
-    def timed(part: str, work: Callable[[], T]) -> T:
-        start = time.process_time()
-        result = work()
-        seconds[part].append(time.process_time() - start)
-        return result
-
-    view = camera(config, "image_2")
+    laps = Laps()
     for sequence in list(config.frame_counts())[: given.streets]:
-        world = timed("world", lambda sequence=sequence: open_world(config, sequence))
-        for index in range(given.frames):
-            moment = index * timing(config, sequence).interval
-            caster = timed("moving objects", lambda moment=moment: world.caster(moment))
-            timed("scan", lambda caster=caster, index=index: scan_frame(world, caster, config, sequence, index))
-            pose, rng = world.ego_pose(moment), np.random.default_rng(index)
-            size = {"height": config.image_height, "width": config.image_width}
-            timed("image", lambda caster=caster: photograph(world, caster, pose, view, **size, rng=rng))
-    rows = [[part, f"{median(values):.2f}", f"{max(values):.2f}"] for part, values in seconds.items()]
-    print(table(["part", "median, s of CPU", "max"], rows))
+        render(config, sequence, given.frames, laps)
+    rows = [[part, f"{median(values):.2f}", f"{max(values):.2f}"] for part, values in laps.seconds.items()]
+    print(table(["part", "median (s)", "max (s)"], rows))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from elite.synthetic.world2 import makers
 from elite.synthetic.world2.layout import free_stretches
 from elite.synthetic.world2.lines import Box, Line
 from elite.synthetic.world2.lot_objects import vehicle
-from elite.synthetic.world2.populator import Populator
+from elite.synthetic.world2.populator import Populator, length_of
 from elite.synthetic.world2.site import OUTSIDE
 from elite.synthetic.world2.style import Strip
 from elite.synthetic.world2.surfaces import Ground
@@ -45,18 +45,18 @@ def _parking(populator: Populator, index: int, side: int, stretch: tuple[float, 
             if rng.random() < share:
                 yaw = _along(side) + across + (np.pi if rng.random() < 0.2 else 0.0)
                 at = s + rng.normal(0, 0.3 if strip == Strip.BAYS else 0.1), side * (main.half + width / 2)
-                populator.park_if_free(vehicle(populator), main, *at, yaw, frozenset({Ground.BAY}))
+                populator.park(vehicle(populator), main, *at, yaw, frozenset({Ground.BAY}))
         return
     where = plan.style.kerbside[index]
-    if where == "none" or main.half < 2.6:
+    if where == "none" or main.half < 2.35:
         return
     b, s = main.half - 1.05 if where == "lane" else main.half + 0.15, stretch[0] + 3.0 + rng.uniform(0, 3)
     while s < stretch[1] - 3:
         if rng.random() < share:
             kind = vehicle(populator)
-            half = makers.LENGTHS[kind] / 2
+            half = length_of(kind) / 2
             yaw = _along(side) + (np.pi if rng.random() < 0.12 else 0.0)
-            populator.park_if_free(kind, main, s + half, side * (b + rng.normal(0, 0.08)), yaw, _KERBSIDE)
+            populator.park(kind, main, s + half, side * (b + rng.normal(0, 0.08)), yaw, _KERBSIDE)
             s += 2 * half + rng.uniform(0.6, 1.8)
         else:
             s += rng.uniform(3, 7)
@@ -86,11 +86,11 @@ def _furniture(populator: Populator, line: Line, side: int, stretch: tuple[float
     """Lamps, signs and bollards."""
     rng, edge = populator.rng, line.borders[0 if side > 0 else 1]
     b = side * (line.half + 0.4 if edge > line.half + 1.2 else edge + rng.uniform(0.3, 1.0))
-    lamps = rng.uniform(18, 55)
+    lamps = rng.uniform(24, 70)
     if rng.random() < 0.7:
         for s in np.arange(stretch[0] + rng.uniform(0, lamps), stretch[1], lamps):
             _post(populator, scenery.lamp_post(rng), line, s, b, -side * np.pi / 2)
-    for _ in range(rng.poisson((stretch[1] - stretch[0]) / 38)):
+    for _ in range(rng.poisson((stretch[1] - stretch[0]) / 120)):
         s = rng.uniform(*stretch)
         _post(populator, scenery.traffic_sign(rng), line, s, b, _along(side) + rng.normal(0, 0.3))
     if rng.random() < 0.15:
@@ -108,11 +108,11 @@ def _rare_things(populator: Populator, side: int, stretch: tuple[float, float]) 
     plan, rng, main = populator.plan, populator.rng, populator.plan.main
     edge, length = main.borders[0 if side > 0 else 1], stretch[1] - stretch[0]
     people = plan.style.people
-    for kind, expected in (("bicycle", 0.006 * people), ("motorcycle", 0.004 * people), ("stander", 0.007 * people)):
+    for kind, expected in (("bicycle", 0.02 * people), ("motorcycle", 0.009 * people), ("stander", 0.011 * people)):
         for _ in range(populator.rarely(expected * length)):
             s, b = rng.uniform(*stretch), side * (edge - rng.uniform(0.4, 0.9))
             yaw = side * np.pi / 2 + rng.choice([0.0, 1.3]) + rng.normal(0, 0.2)
-            populator.park_if_free(kind, main, s, b, yaw, _WALKED)
+            populator.park(populator.draw_movable(kind), main, s, b, yaw, _WALKED)
 
 
 def _mouth(populator: Populator, line: Line, radius: float) -> None:
@@ -128,7 +128,7 @@ def _mouth(populator: Populator, line: Line, radius: float) -> None:
             while side * way < 0 and line.half > 2.5 and a < stretch[1] - 3:
                 if rng.random() < share:
                     b = side * (line.half - 1.0 + rng.normal(0, 0.1))
-                    populator.park_if_free(vehicle(populator), line, a, b, _along(side), _KERBSIDE)
+                    populator.park(vehicle(populator), line, a, b, _along(side), _KERBSIDE)
                 a += 5.5 + rng.uniform(0, 2)
         if rng.random() < 0.5:
             a = way * (first - 1)

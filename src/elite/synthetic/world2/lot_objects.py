@@ -82,7 +82,7 @@ def _border(populator: Populator, plot: Plot, kind: str, out: float = 0.45) -> N
 def _sides(populator: Populator, plot: Plot, deep: float) -> None:
     """Fences and hedges between neighbours."""
     if populator.chance(0.8):
-        kind = str(populator.rng.choice(["fence", "hedge", "overgrown", "wall"], p=(0.42, 0.25, 0.25, 0.08)))
+        kind = str(populator.rng.choice(["fence", "hedge", "overgrown", "wall"], p=(0.42, 0.18, 0.25, 0.15)))
         a = plot.a[1] + populator.rng.uniform(-0.3, 0.3)
         if populator.site.claim(plot.box((a - 0.3, a + 0.3), (1.5, deep)), OUTSIDE, tolerance=0.3):
             populator.lay(kind, plot.line, (a, _b(plot, 1.0)), (a, _b(plot, deep)))
@@ -115,7 +115,7 @@ def _house(populator: Populator, plot: Plot, green: float) -> None:
         _parked_on_drive(populator, plot, plot.drive)
     front = max(setback - 0.8, 1.5)
     _shrubs(populator, plot, 0.13 * green * plot.length * front, (1.0, front))
-    _masses(populator, plot, 0.3 * green, (1.2, max(front, 1.6)))
+    _masses(populator, plot, 0.45 * green, (1.2, max(front, 1.6)))
     _trees(populator, plot, 0.4 * green if setback > 3 else 0, (1.5, front))
     back = setback + plot.depth
     _trees(populator, plot, 1.2 * green, (back + 2, back + 14))
@@ -132,15 +132,15 @@ def _parked_on_drive(populator: Populator, plot: Plot, drive: tuple[float, float
     if populator.chance(0.45):
         out = rng.uniform(2.6, max(plot.setback, 3.5))
         yaw = _outward(plot) + (np.pi if populator.chance(0.3) else 0.0)
-        populator.park_if_free(vehicle(populator), plot.line, middle, _b(plot, out), yaw, _PARKABLE)
+        populator.park(vehicle(populator), plot.line, middle, _b(plot, out), yaw, _PARKABLE)
 
 
-def vehicle(populator: Populator) -> str:
+def vehicle(populator: Populator) -> Kind:
     """Draw the kind of a parked vehicle."""
     rare = populator.rare
-    shares = {"car": 1.0, "truck": 0.006 * rare, "trailer": 0.012 * rare, "motorcycle": 0.012 * rare}
+    shares = {"car": 1.0, "truck": 0.01 * rare, "trailer": 0.025 * rare, "motorcycle": 0.02 * rare}
     weights = np.array(list(shares.values()))
-    return str(populator.rng.choice(list(shares), p=weights / weights.sum()))
+    return populator.draw_movable(str(populator.rng.choice(list(shares), p=weights / weights.sum())))
 
 
 def _row_house(populator: Populator, plot: Plot, green: float) -> None:
@@ -154,9 +154,10 @@ def _row_house(populator: Populator, plot: Plot, green: float) -> None:
 
 
 def _block(populator: Populator, plot: Plot, green: float) -> None:
-    setback = plot.setback + 2
+    setback = plot.setback + 1
     _building(populator, plot, setback, populator.rng.uniform(1.1, 4))
-    _border(populator, plot, plot.border if populator.chance(0.5) else "none")
+    _border(populator, plot, plot.border if populator.chance(0.7) else "none")
+    _sides(populator, plot, setback + plot.depth)
     area = plot.length * setback
     _shrubs(populator, plot, 0.05 * green * area, (0.8, setback - 0.8))
     _masses(populator, plot, 0.35 * green, (0.9, setback - 0.8))
@@ -169,19 +170,23 @@ def _hall(populator: Populator, plot: Plot, green: float) -> None:
     rng = populator.rng
     _building(populator, plot, plot.setback, 1.05)
     _border(populator, plot, plot.border)
+    _sides(populator, plot, plot.setback + plot.depth)
     for _ in range(rng.poisson(0.12 * plot.length * populator.plan.style.parked[0])):
         a, out = rng.uniform(plot.a[0] + 4, plot.a[1] - 4), rng.uniform(3, max(plot.setback - 2, 4))
         yaw = rng.choice([0.0, np.pi / 2, -np.pi / 2, np.pi])
-        populator.park_if_free(vehicle(populator), plot.line, a, _b(plot, out), yaw, _PARKABLE)
-    for _ in range(populator.rarely(0.1)):
+        populator.park(vehicle(populator), plot.line, a, _b(plot, out), yaw, _PARKABLE)
+    for _ in range(populator.rarely(0.3)):
         kind = str(rng.choice(["truck", "trailer", "bus"], p=(0.6, 0.3, 0.1)))
         a, out = rng.uniform(plot.a[0] + 6, plot.a[1] - 6), rng.uniform(5, max(plot.setback - 2, 6))
-        populator.park_if_free(kind, plot.line, a, _b(plot, out), rng.choice([0.0, np.pi / 2]), _PARKABLE)
+        populator.park(
+            populator.draw_movable(kind), plot.line, a, _b(plot, out), rng.choice([0.0, np.pi / 2]), _PARKABLE
+        )
     _trees(populator, plot, 0.6 * green, (1, 4))
 
 
 def _park(populator: Populator, plot: Plot, green: float) -> None:
-    _border(populator, plot, plot.border if populator.chance(0.5) else "none")
+    _border(populator, plot, plot.border if populator.chance(0.7) else "none")
+    _sides(populator, plot, _DEEP)
     area = plot.length * _DEEP
     _trees(populator, plot, 0.006 * green * area, (1.0, _DEEP))
     _shrubs(populator, plot, 0.02 * green * area, (0.8, _DEEP))
@@ -202,7 +207,7 @@ def _masses(populator: Populator, plot: Plot, share: float, out: tuple[float, fl
 
 
 def _woods(populator: Populator, plot: Plot, green: float) -> None:
-    _border(populator, plot, plot.border if populator.chance(0.5) else "none")
+    _border(populator, plot, plot.border if populator.chance(0.7) else "none")
     _masses(populator, plot, 0.85 * green, (0.9, 3.0))
     _masses(populator, plot, 0.6 * green, (4, 9))
     _masses(populator, plot, 0.4 * green, (9, 20))
@@ -212,7 +217,8 @@ def _woods(populator: Populator, plot: Plot, green: float) -> None:
 
 
 def _meadow(populator: Populator, plot: Plot, green: float) -> None:
-    _border(populator, plot, plot.border if populator.chance(0.6) else "none", 0.8)
+    _border(populator, plot, plot.border if populator.chance(0.8) else "none", 0.8)
+    _sides(populator, plot, _DEEP)
     _trees(populator, plot, 0.8 * green, (4, 40))
     _shrubs(populator, plot, 3.0 * green, (1, 40))
     _masses(populator, plot, 0.35 * green, (0.8, 4))
@@ -227,7 +233,7 @@ def _car_park(populator: Populator, plot: Plot, green: float) -> None:
             if rng.random() < share:
                 yaw = _outward(plot) + turn + (np.pi if rng.random() < 0.35 else 0.0)
                 place = _b(plot, out + rng.normal(0, 0.15))
-                populator.park_if_free(vehicle(populator), plot.line, a, place, yaw, frozenset({Ground.CAR_PARK}))
+                populator.park(vehicle(populator), plot.line, a, place, yaw, frozenset({Ground.CAR_PARK}))
     _border(populator, plot, plot.border)
     _building(populator, plot, 19.0, 1.0)
     _trees(populator, plot, 1.0 * green, (17.8, 24))
@@ -242,7 +248,8 @@ def _square(populator: Populator, plot: Plot, green: float) -> None:
             populator.put(populator.tree().make(rng), plot.line, a, _b(plot, rng.uniform(3.5, 5)), rng.uniform(0, 6))
     for _ in range(populator.rarely(0.5)):
         a, out = rng.uniform(*plot.a), rng.uniform(1, 8)
-        populator.park("stander", plot.line, a, _b(plot, out), rng.uniform(0, 6))
+        person = populator.draw_movable("stander")
+        populator.park(person, plot.line, a, _b(plot, out), rng.uniform(0, 6), frozenset({Ground.PLAZA}))
 
 
 def _yard(populator: Populator, plot: Plot, green: float) -> None:
@@ -251,5 +258,5 @@ def _yard(populator: Populator, plot: Plot, green: float) -> None:
     _building(populator, plot, rng.uniform(8, 16), 3.0)
     for _ in range(rng.poisson(1.0)):
         a, out = rng.uniform(plot.a[0] + 3, plot.a[1] - 3), rng.uniform(3, 10)
-        populator.park_if_free(vehicle(populator), plot.line, a, _b(plot, out), rng.uniform(0, 6), _PARKABLE)
+        populator.park(vehicle(populator), plot.line, a, _b(plot, out), rng.uniform(0, 6), _PARKABLE)
     _masses(populator, plot, 0.3 * green, (20, 26))

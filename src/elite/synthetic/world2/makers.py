@@ -1,18 +1,17 @@
 """Makers of the objects of world 2, by what they are used for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
-from elite.synthetic import boundaries, facades, greenery, people, trees, vehicles
+from elite.synthetic import boundaries, cars, facades, greenery, people, trees, vehicles
 from elite.synthetic.classes import raw_id
 from elite.synthetic.kinds import Kind
 from elite.synthetic.materials import Material
 from elite.synthetic.mesh import Paint, Part, box, merged
 from elite.synthetic.world2.style import Lot
-
-Spot = Callable[[np.random.Generator], list[Part]]
 
 
 def _hall(rng: np.random.Generator, length: float) -> list[Part]:
@@ -65,25 +64,15 @@ BORDERS: dict[str, dict[str, Kind]] = {
     "shrubs": {"shrubs": greenery.KINDS["shrubs"], "verge": greenery.KINDS["verge"]},
     "bed": {"bed": greenery.KINDS["flower bed"], "verge": greenery.KINDS["verge"]},
 }
-MOVABLES: dict[str, tuple[str, Spot]] = {  # kind -> class, maker
-    "car": ("car", vehicles.car),
-    "truck": ("truck", vehicles.truck),
-    "bus": ("other-vehicle", vehicles.bus),
-    "trailer": ("other-vehicle", vehicles.trailer),
-    "bicycle": ("bicycle", people.bicycle),
-    "motorcycle": ("motorcycle", people.motorcycle),
-    "bicyclist": ("bicyclist", people.bicyclist),
-    "motorcyclist": ("motorcyclist", people.motorcyclist),
-    "stander": ("person", lambda rng: people.person(rng, stride=0.0)),
-    "walker": ("person", lambda rng: people.person(rng, stride=0.34)),
-}
-LENGTHS = {
-    "car": 4.5,
-    "truck": 8.0,
-    "bus": 11.5,
-    "trailer": 5.5,
-    "motorcycle": 2.1,
-    "motorcyclist": 2.1,
-    "bicyclist": 1.8,
-    "bicycle": 1.8,
+MOVABLES: dict[str, Mapping[str, Kind]] = {
+    "car": cars.KINDS,
+    "truck": {"truck": Kind(vehicles.truck, (-4.3, 4.3), 1.3, 3.6, label="truck")},
+    "bus": {"bus": Kind(vehicles.bus, (-5.8, 5.8), 1.3, 3.3, label="other-vehicle")},
+    "trailer": {"trailer": Kind(vehicles.trailer, (-2.8, 4.0), 1.2, 2.7, label="other-vehicle")},
+    "bicycle": {"bicycle": Kind(people.bicycle, (-0.95, 0.95), 0.35, 1.2, label="bicycle")},
+    "motorcycle": {"motorcycle": Kind(people.motorcycle, (-1.1, 1.1), 0.45, 1.4, label="motorcycle")},
+    "bicyclist": {"bicyclist": Kind(people.bicyclist, (-0.95, 0.95), 0.4, 1.9, label="bicyclist")},
+    "motorcyclist": {"motorcyclist": Kind(people.motorcyclist, (-1.1, 1.1), 0.5, 1.8, label="motorcyclist")},
+    "stander": {"person": Kind(partial(people.person, stride=0.0), (-0.4, 0.4), 0.4, 2.0, label="person")},
+    "walker": {"person": Kind(partial(people.person, stride=0.34), (-0.5, 0.5), 0.4, 2.0, label="person")},
 }

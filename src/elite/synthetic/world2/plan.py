@@ -12,7 +12,7 @@ from elite.synthetic.world2.style import Style
 from elite.synthetic.world2.surfaces import SURFACES, Ground
 
 FAR = 80.0  # the ground ends this far from the main road
-_CROWN = 0.02  # slope of a road from its middle to its kerb, and of sidewalks to the kerb
+_CROWN = 0.025  # slope of a road from its middle to its kerb, and of sidewalks to the kerb
 _RAMP = 0.9  # metres over which a kerb is lowered
 Values = Float[np.ndarray, "*n"]
 

@@ -11,12 +11,17 @@ from elite.synthetic.kinds import Kind, draw
 from elite.synthetic.mesh import Part, moved_parts, relabelled
 from elite.synthetic.world import stand
 from elite.synthetic.world2.lines import Box, Line
-from elite.synthetic.world2.makers import BORDERS, LENGTHS, MOVABLES, TREES
+from elite.synthetic.world2.makers import BORDERS, MOVABLES, TREES
 from elite.synthetic.world2.plan import Plan
 from elite.synthetic.world2.site import Site
+from elite.synthetic.world2.surfaces import Ground
 
 _PIECE = 8.0  # longest piece of a fence or hedge, each of which follows the slope of the ground (m)
-RARE = frozenset(MOVABLES) - {"car"}
+
+
+def length_of(kind: Kind) -> float:
+    """Length of the largest objects of a kind."""
+    return kind.x[1] - kind.x[0]
 
 
 @dataclass(frozen=True)
@@ -44,12 +49,15 @@ class Populator:
         """Draw a kind of trees; each street has its favourites."""
         return self._trees[draw(self._trees, self.rng)]
 
-    def movable(self, kind: str, *, moving: bool = False) -> list[Part]:
+    def movable(self, kind: Kind, *, moving: bool = False) -> list[Part]:
         """Create a new instance of a movable object in its own coordinates."""
+        assert kind.label is not None
         self.instances += 1
-        name, make = MOVABLES[kind]
-        moves = moving and name not in ("bicycle", "motorcycle")
-        return relabelled(make(self.rng), raw_id(name, moving=moves), self.instances)
+        return relabelled(kind.make(self.rng), raw_id(kind.label, moving=moving), self.instances)
+
+    def draw_movable(self, name: str) -> Kind:
+        """Draw a kind from the table ``name`` of movable objects."""
+        return MOVABLES[name][draw(MOVABLES[name], self.rng)]
 
     def chance(self, share: float) -> bool:
         return bool(self.rng.random() < share)
@@ -64,17 +72,16 @@ class Populator:
         if self._is_on_plan(s, t):
             self.parts += moved_parts(parts, stand(self.plan, s, t, yaw + line.heading(a), length))
 
-    def park(self, kind: str, line: Line, a: float, b: float, yaw: float) -> None:
-        self.put(self.movable(kind), line, a, b, yaw + self.rng.normal(0, 0.03), LENGTHS.get(kind, 0.0))
-
-    def park_if_free(self, kind: str, line: Line, a: float, b: float, yaw: float, allowed: frozenset) -> bool:
-        """Park a vehicle if its place is free."""
-        half, wide = LENGTHS.get(kind, 0.6) / 2, 0.9 if LENGTHS.get(kind, 0) > 3 else 0.35
-        cos, sin = abs(np.cos(yaw)), abs(np.sin(yaw))
-        reach = half * cos + wide * sin, half * sin + wide * cos
-        if not self.site.claim(Box(line, (a - reach[0], a + reach[0]), (b - reach[1], b + reach[1])), allowed):
+    def park(self, kind: Kind, line: Line, a: float, b: float, yaw: float, allowed: frozenset[Ground]) -> bool:
+        """Put a movable object at (a, b), rotated by ``yaw`` from the line, if its place is free."""
+        reach, (back, front) = 0.5 * length_of(kind) + 0.1, kind.x
+        cos, sin = np.cos(yaw), np.sin(yaw)
+        middle = a + (back + front) / 2 * cos, b + (back + front) / 2 * sin
+        along, across = reach * abs(cos) + kind.y * abs(sin), reach * abs(sin) + kind.y * abs(cos)
+        box = Box(line, (middle[0] - along, middle[0] + along), (middle[1] - across, middle[1] + across))
+        if not self.site.claim(box, allowed, tolerance=0.1):
             return False
-        self.park(kind, line, a, b, yaw)
+        self.put(self.movable(kind), line, a, b, yaw + self.rng.normal(0, 0.03), length_of(kind))
         return True
 
     def put_building(self, parts: list[Part], line: Line, a: float, b: float, yaw: float, corners: list) -> None:

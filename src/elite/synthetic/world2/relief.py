@@ -58,11 +58,11 @@ def draw_relief(scale: float, start: float, stop: float, rng: np.random.Generato
     knots = np.arange(start, stop + 15, 15.0)
     steep = np.clip(rng.normal(0, 0.35 * scale, (2, 1)) + rng.normal(0, 0.3 * scale, (2, len(knots))), -2.2, 2.2)
     rises = steep * (rng.random((2, len(knots))) < np.clip(0.35 + 0.2 * scale, 0, 0.9))
-    long = rng.normal(0, 0.9 * scale), rng.uniform(220, 500), rng.uniform(0, 2 * np.pi)
-    short = rng.normal(0, 0.28 * scale), rng.uniform(80, 170), rng.uniform(0, 2 * np.pi)
+    long = rng.normal(0, 1.2 * scale), rng.uniform(220, 500), rng.uniform(0, 2 * np.pi)
+    short = rng.normal(0, 0.38 * scale), rng.uniform(80, 170), rng.uniform(0, 2 * np.pi)
     return Relief(
         waves=(long, short),
-        fall=float(np.clip(rng.normal(0, 0.015 * scale), -0.05, 0.05)),
+        fall=float(np.clip(rng.normal(0, 0.018 * scale), -0.05, 0.05)),
         rolling=rng.uniform(0.05, 0.4) * scale,
         shift=(rng.uniform(0, 500), rng.uniform(0, 500)),
         knots=knots,

@@ -49,7 +49,7 @@ class District:
     setback: Range = (2.0, 8.0)
     storeys: tuple[int, int] = (1, 3)
     borders: dict[str, float] = field(default_factory=lambda: {"none": 1.0})
-    parked: Range = (0.05, 0.75)  # share of the places along the kerb
+    parked: Range = (0.1, 0.9)  # share of the places along the kerb
     tree_gap: Range = (8.0, 60.0)
     junctions: Range = (45.0, 160.0)
     green: Range = (0.4, 1.5)
@@ -58,18 +58,18 @@ class District:
     relief: Range = (0.4, 1.4)
 
 
-_GARDENS = {"hedge": 3.0, "overgrown": 3.5, "fence": 3.8, "wall": 1.6, "shrubs": 1.4, "none": 1.0}
-_OPEN = {"hedge": 1.5, "overgrown": 2.0, "fence": 3.0, "shrubs": 2.0, "none": 3.0}
+_GARDENS = {"hedge": 3.0, "overgrown": 3.5, "fence": 3.8, "wall": 3.0, "shrubs": 1.4, "none": 0.7}
+_OPEN = {"hedge": 1.5, "overgrown": 2.0, "fence": 3.0, "wall": 1.5, "shrubs": 2.5, "none": 1.5}
 
 DISTRICTS = {
     "town": District(
         0.18,
         (2.5, 4.4),
         {Lot.ROW: 6, Lot.HOUSE: 1, Lot.BLOCK: 0.6, Lot.PARK: 0.5, Lot.CAR_PARK: 0.3, Lot.SQUARE: 0.4},
-        strips={Strip.NONE: 6, Strip.BAYS: 2, Strip.SLANTED: 0.5, Strip.PAVED: 1, Strip.GREEN: 0.6},
+        strips={Strip.NONE: 7, Strip.BAYS: 1, Strip.SLANTED: 0.25, Strip.PAVED: 1, Strip.GREEN: 0.7},
         setback=(0.0, 3.5),
         storeys=(2, 4),
-        borders={"hedge": 1.5, "fence": 2.5, "overgrown": 1.5, "wall": 1.5, "none": 2.0},
+        borders={"hedge": 1.5, "fence": 2.5, "overgrown": 1.5, "wall": 2.0, "none": 1.2},
         tree_gap=(10.0, 90.0),
         junctions=(40.0, 110.0),
         green=(0.2, 1.1),
@@ -79,11 +79,11 @@ DISTRICTS = {
         (2.3, 3.6),
         {Lot.HOUSE: 8, Lot.ROW: 1, Lot.PARK: 0.9, Lot.BLOCK: 0.4, Lot.WOODS: 0.4, Lot.CAR_PARK: 0.15},
         walk=(1.0, 2.4),
-        strips={Strip.NONE: 7, Strip.GREEN: 1.5, Strip.BAYS: 1, Strip.PAVED: 0.5},
-        setback=(2.5, 9.0),
+        strips={Strip.NONE: 7, Strip.GREEN: 1.5, Strip.BAYS: 0.4, Strip.PAVED: 0.5},
+        setback=(1.5, 7.0),
         storeys=(1, 2),
         borders=_GARDENS,
-        parked=(0.02, 0.5),
+        parked=(0.05, 0.75),
         junctions=(45.0, 140.0),
         green=(0.8, 2.2),
         relief=(0.4, 2.2),
@@ -93,7 +93,7 @@ DISTRICTS = {
         (4.2, 7.0),
         {Lot.ROW: 3, Lot.BLOCK: 3, Lot.PARK: 1.2, Lot.SQUARE: 0.5, Lot.CAR_PARK: 0.6, Lot.HALL: 0.5},
         walk=(2.2, 4.5),
-        strips={Strip.NONE: 2, Strip.GREEN: 4, Strip.BAYS: 3, Strip.PAVED: 1},
+        strips={Strip.NONE: 3, Strip.GREEN: 4, Strip.BAYS: 1.5, Strip.PAVED: 1},
         plots=(16.0, 40.0),
         setback=(0.0, 9.0),
         storeys=(3, 5),
@@ -106,12 +106,12 @@ DISTRICTS = {
     "trade": District(
         0.09,
         (3.2, 5.2),
-        {Lot.HALL: 4, Lot.CAR_PARK: 2, Lot.YARD: 1.5, Lot.MEADOW: 1.5, Lot.WOODS: 1, Lot.BLOCK: 0.6},
+        {Lot.HALL: 5, Lot.CAR_PARK: 1.0, Lot.YARD: 0.8, Lot.MEADOW: 1, Lot.WOODS: 1.5, Lot.BLOCK: 1},
         walks=0.75,
-        strips={Strip.NONE: 3, Strip.GREEN: 3, Strip.BAYS: 1, Strip.SLANTED: 0.7},
+        strips={Strip.NONE: 3, Strip.GREEN: 3, Strip.BAYS: 0.6, Strip.SLANTED: 0.3},
         plots=(25.0, 60.0),
-        setback=(6.0, 20.0),
-        borders={"fence": 4, "hedge": 1, "overgrown": 1.5, "shrubs": 2, "none": 2},
+        setback=(3.0, 14.0),
+        borders={"fence": 4, "wall": 1, "hedge": 1.5, "overgrown": 2, "shrubs": 2.5, "none": 1},
         parked=(0.05, 0.5),
         junctions=(70.0, 200.0),
         people=(0.05, 0.5),
@@ -125,7 +125,7 @@ DISTRICTS = {
         plots=(14.0, 45.0),
         setback=(4.0, 14.0),
         storeys=(1, 3),
-        borders={"overgrown": 2.5, "fence": 3, "shrubs": 3, "hedge": 1, "none": 2},
+        borders={"overgrown": 3, "fence": 3.5, "wall": 1, "shrubs": 4, "hedge": 1, "none": 1},
         parked=(0.0, 0.35),
         tree_gap=(6.0, 30.0),
         junctions=(80.0, 240.0),
@@ -142,7 +142,7 @@ DISTRICTS = {
         plots=(25.0, 80.0),
         setback=(6.0, 18.0),
         storeys=(1, 2),
-        borders={"fence": 1.5, "guardrail": 5.0, "barrier": 1.0, "shrubs": 4, "overgrown": 1, "none": 3},
+        borders={"fence": 1.5, "guardrail": 5.0, "barrier": 1.0, "shrubs": 4, "overgrown": 1.5, "none": 1.5},
         parked=(0.0, 0.05),
         tree_gap=(8.0, 80.0),
         junctions=(120.0, 400.0),
@@ -211,7 +211,7 @@ def draw_style(rng: np.random.Generator) -> Style:
 def _kerbside(half: float, rng: np.random.Generator) -> tuple[str, str]:
     """Places of parked vehicles along the kerbs, (left, right), with room left for traffic."""
     wide = half > 3.9
-    left, right = (str(rng.choice(["lane", "half", "none"], p=(0.55, 0.2, 0.25))) for _ in range(2))
+    left, right = (str(rng.choice(["lane", "half", "none"], p=(0.6, 0.22, 0.18))) for _ in range(2))
     if not wide and left == right == "lane":
         left, right = ("lane", "none") if rng.random() < 0.5 else ("none", "lane")
     return left, right
