@@ -1,15 +1,20 @@
 """Along the kerbs: parked vehicles, street trees, lamps, signs, racks, people."""
 
-import numpy as np
+from itertools import pairwise
 
-from elite.synthetic import scenery
+import numpy as np
+from jaxtyping import Float
+
+from elite.synthetic.kinds import draw
+from elite.synthetic.mesh import Part
 from elite.synthetic.world2 import makers
+from elite.synthetic.world2.corners import corners
 from elite.synthetic.world2.layout import free_stretches
 from elite.synthetic.world2.lines import Box, Line
 from elite.synthetic.world2.lot_objects import vehicle
 from elite.synthetic.world2.populator import Populator, length_of
 from elite.synthetic.world2.site import OUTSIDE
-from elite.synthetic.world2.style import Strip
+from elite.synthetic.world2.style import Strip, pick
 from elite.synthetic.world2.surfaces import Ground
 
 _KERBSIDE = frozenset({Ground.ROAD, Ground.SIDEWALK, Ground.BAY})
@@ -28,6 +33,8 @@ def fill_kerbsides(populator: Populator) -> None:
             _rare_things(populator, side, stretch)
     for junction in plan.junctions:
         _mouth(populator, junction.line, junction.radius)
+    for corner in corners(plan):
+        _corner_border(populator, corner.path)
 
 
 def _along(side: int) -> float:
@@ -83,22 +90,30 @@ def _street_trees(populator: Populator, index: int, side: int, stretch: tuple[fl
 
 
 def _furniture(populator: Populator, line: Line, side: int, stretch: tuple[float, float]) -> None:
-    """Lamps, signs and bollards."""
-    rng, edge = populator.rng, line.borders[0 if side > 0 else 1]
+    """Lamps, signs, bollards, and clutter."""
+    rng, edge, length = populator.rng, line.borders[0 if side > 0 else 1], max(stretch[1] - stretch[0], 0.0)
     b = side * (line.half + 0.4 if edge > line.half + 1.2 else edge + rng.uniform(0.3, 1.0))
+    towards, along = -side * np.pi / 2, _along(side)
     lamps = rng.uniform(24, 70)
-    if rng.random() < 0.7:
+    if rng.random() < 0.75:
+        kind = "utility pole" if rng.random() < 0.15 else "park lamp" if rng.random() < 0.15 else "lamp post"
         for s in np.arange(stretch[0] + rng.uniform(0, lamps), stretch[1], lamps):
-            _post(populator, scenery.lamp_post(rng), line, s, b, -side * np.pi / 2)
-    for _ in range(rng.poisson((stretch[1] - stretch[0]) / 120)):
-        s = rng.uniform(*stretch)
-        _post(populator, scenery.traffic_sign(rng), line, s, b, _along(side) + rng.normal(0, 0.3))
-    if rng.random() < 0.15:
+            _post(populator, makers.POSTS[kind].make(rng), line, s, b, towards)
+    for _ in range(rng.poisson(length / 110)):
+        kind = str(rng.choice(["sign", "direction board", "flag pole"], p=(0.88, 0.08, 0.04)))
+        _post(populator, makers.POSTS[kind].make(rng), line, rng.uniform(*stretch), b, along + rng.normal(0, 0.3))
+    if rng.random() < 0.12:
         for s in np.arange(stretch[0], min(stretch[1], stretch[0] + 20), rng.uniform(1.5, 3)):
-            _post(populator, scenery.bollard(rng), line, s, b, 0)
+            _post(populator, makers.POSTS["bollard"].make(rng), line, s, b, 0)
+    for _ in range(rng.poisson(length / 90)):
+        kind = makers.CLUTTER[draw(makers.CLUTTER, rng)]
+        s, reach = rng.uniform(*stretch), max(kind.y, 0.3)
+        out = side * (edge - 0.3 - max(kind.x[1], 0.2))
+        if populator.site.claim(Box(line, (s - reach, s + reach), (out - 0.3, out + 0.3)), _WALKED):
+            populator.put(kind.make(rng), line, s, out, towards)
 
 
-def _post(populator: Populator, parts: list, line: Line, a: float, b: float, yaw: float) -> None:
+def _post(populator: Populator, parts: list[Part], line: Line, a: float, b: float, yaw: float) -> None:
     if populator.site.claim(Box(line, (a - 0.2, a + 0.2), (b - 0.2, b + 0.2)), _ANY):
         populator.put(parts, line, a, b, yaw)
 
@@ -130,6 +145,26 @@ def _mouth(populator: Populator, line: Line, radius: float) -> None:
                     b = side * (line.half - 1.0 + rng.normal(0, 0.1))
                     populator.park(vehicle(populator), line, a, b, _along(side), _KERBSIDE)
                 a += 5.5 + rng.uniform(0, 2)
-        if rng.random() < 0.5:
-            a = way * (first - 1)
-            _post(populator, scenery.traffic_sign(rng), line, a, -way * (line.half + 0.5), np.pi * (way > 0))
+        _corner_posts(populator, line, way, first - 1)
+
+
+def _corner_border(populator: Populator, path: Float[np.ndarray, "k 2"]) -> None:
+    """A fence, hedge or the like along a curved edge."""
+    border = pick(populator.plan.style.borders, populator.rng)
+    if border in ("none", "guardrail", "barrier"):
+        return
+    piece = populator.piece(border, populator.plan.main)
+    for low, high in pairwise(path):
+        way = (high - low) / max(float(np.linalg.norm(high - low)), 1e-6)
+        populator.lay_piece(piece, low - 0.25 * way, high + 0.25 * way)
+
+
+def _corner_posts(populator: Populator, line: Line, way: int, a: float) -> None:
+    """Signs and lights at the mouth of a side road; they face the traffic that leaves it."""
+    rng, facing = populator.rng, 0.0 if way < 0 else np.pi
+    chances = {"sign": 0.45, "street name": 0.35, "traffic light": 0.25 if populator.plan.style.half > 4.2 else 0.02}
+    for kind, chance in chances.items():
+        if rng.random() < chance:
+            side = way if kind != "street name" or rng.random() < 0.5 else -way
+            b, at = side * (line.half + rng.uniform(0.4, 0.9)), way * (a + rng.uniform(-0.8, 0.8))
+            _post(populator, makers.POSTS[kind].make(rng), line, at, b, facing)

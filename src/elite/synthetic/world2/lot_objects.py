@@ -41,27 +41,18 @@ def _b(plot: Plot, out: float) -> float:
     return plot.side * (plot.edge + out)
 
 
-def _building(populator: Populator, plot: Plot, setback: float, margin: float, lot: Lot | None = None) -> bool:
+def _building(populator: Populator, plot: Plot, setback: float, margin: float) -> None:
     """Build between the sides of the lot, ``margin`` metres from each, where there is room."""
     rng, a = populator.rng, (plot.a[0] + margin, plot.a[1] - margin)
     if plot.drive and margin > 1:
         a = (plot.drive[1] + 0.8, a[1]) if plot.drive[0] < sum(plot.a) / 2 else (a[0], plot.drive[0] - 0.8)
-    kinds = makers.BUILDINGS[plot.lot if lot is None else lot]
-    kind = kinds[draw(kinds, rng)]
-    assert kind.lengths is not None
-    shortest, longest = kind.lengths
-    if a[1] - a[0] > longest:
-        start = rng.uniform(a[0], a[1] - longest)
-        a = (start, start + longest)
-    width, middle = a[1] - a[0], sum(a) / 2
-    if width < shortest:
-        return False
-    if not populator.site.claim(plot.box(a, (setback, setback + plot.depth)), OUTSIDE, tolerance=0.02):
-        return False
+    width = a[1] - a[0]
+    if width < 5 or not populator.site.claim(plot.box(a, (setback, setback + plot.depth)), OUTSIDE, tolerance=0.02):
+        return
+    storeys = int(np.clip(populator.plan.style.storeys + rng.integers(-1, 2), 1, 6))
+    parts = makers.building(plot.lot, width, plot.depth, storeys, rng)
     corners = [(x, _b(plot, out)) for x in a for out in (setback, setback + plot.depth)]
-    parts = kind.make(rng, width)
-    populator.put_building(parts, plot.line, middle, _b(plot, setback), _outward(plot), corners)
-    return True
+    populator.put_building(parts, plot.line, sum(a) / 2, _b(plot, setback), _outward(plot), corners)
 
 
 def _border(populator: Populator, plot: Plot, kind: str, out: float = 0.45) -> None:
@@ -89,7 +80,7 @@ def _sides(populator: Populator, plot: Plot, deep: float) -> None:
 
 
 def _shrubs(populator: Populator, plot: Plot, expected: float, out: tuple[float, float]) -> None:
-    """Shrubs and tufts on free green of the lot."""
+    """Shrubs and tufts on free green of the lot, ``out`` metres from its edge."""
     for _ in range(populator.rng.poisson(expected)):
         _plant(populator, plot, makers.SHRUBS[draw(makers.SHRUBS, populator.rng)], out)
 
@@ -101,6 +92,8 @@ def _trees(populator: Populator, plot: Plot, expected: float, out: tuple[float, 
 
 def _plant(populator: Populator, plot: Plot, kind: Kind, out: tuple[float, float]) -> None:
     rng, reach = populator.rng, 0.5
+    if out[0] >= out[1]:
+        return
     a, deep = rng.uniform(plot.a[0] + 0.6, plot.a[1] - 0.6), rng.uniform(*out)
     if populator.site.claim(plot.box((a - reach, a + reach), (deep - reach, deep + reach)), GREEN, tolerance=0.2):
         populator.put(kind.make(rng), plot.line, a, _b(plot, deep), rng.uniform(0, 6))
@@ -118,8 +111,18 @@ def _house(populator: Populator, plot: Plot, green: float) -> None:
     _masses(populator, plot, 0.45 * green, (1.2, max(front, 1.6)))
     _trees(populator, plot, 0.4 * green if setback > 3 else 0, (1.5, front))
     back = setback + plot.depth
+    if populator.chance(0.35):
+        _shed(populator, plot, rng.uniform(back + 1, back + 8))
     _trees(populator, plot, 1.2 * green, (back + 2, back + 14))
     _shrubs(populator, plot, 2.5 * green, (back + 1, back + 12))
+
+
+def _shed(populator: Populator, plot: Plot, out: float) -> None:
+    rng = populator.rng
+    kind = makers.SHEDS[draw(makers.SHEDS, rng)]
+    a = rng.uniform(plot.a[0] + 2, plot.a[1] - 2)
+    if populator.site.claim(plot.box((a - 2, a + 2), (out, out + 4)), OUTSIDE):
+        populator.put(kind.make(rng), plot.line, a, _b(plot, out), _outward(plot))
 
 
 def _parked_on_drive(populator: Populator, plot: Plot, drive: tuple[float, float]) -> None:
@@ -128,7 +131,8 @@ def _parked_on_drive(populator: Populator, plot: Plot, drive: tuple[float, float
         out = min(plot.setback, 7.0) + rng.uniform(2, 5)
         if populator.site.claim(plot.box((middle - 1.5, middle + 1.5), (out, out + 6)), OUTSIDE, tolerance=0.1):
             corners = [(middle, _b(plot, out)), (middle, _b(plot, out + 6))]
-            populator.put_building(makers.GARAGE.make(rng), plot.line, middle, _b(plot, out), _outward(plot), corners)
+            parts = makers.GARAGES["garages"].make(rng, 3.0)
+            populator.put_building(parts, plot.line, middle, _b(plot, out), _outward(plot), corners)
     if populator.chance(0.45):
         out = rng.uniform(2.6, max(plot.setback, 3.5))
         yaw = _outward(plot) + (np.pi if populator.chance(0.3) else 0.0)
@@ -176,7 +180,7 @@ def _hall(populator: Populator, plot: Plot, green: float) -> None:
         yaw = rng.choice([0.0, np.pi / 2, -np.pi / 2, np.pi])
         populator.park(vehicle(populator), plot.line, a, _b(plot, out), yaw, _PARKABLE)
     for _ in range(populator.rarely(0.3)):
-        kind = str(rng.choice(["truck", "trailer", "bus"], p=(0.6, 0.3, 0.1)))
+        kind = str(rng.choice(["truck", "trailer", "bus", "machine"], p=(0.6, 0.25, 0.07, 0.08)))
         a, out = rng.uniform(plot.a[0] + 6, plot.a[1] - 6), rng.uniform(5, max(plot.setback - 2, 6))
         populator.park(
             populator.draw_movable(kind), plot.line, a, _b(plot, out), rng.choice([0.0, np.pi / 2]), _PARKABLE
@@ -195,7 +199,9 @@ def _park(populator: Populator, plot: Plot, green: float) -> None:
 
 
 def _masses(populator: Populator, plot: Plot, share: float, out: tuple[float, float]) -> None:
-    """Masses of shrubs along the lot."""
+    """Masses of shrubs along the lot, ``out`` metres from its edge."""
+    if out[0] >= out[1]:
+        return
     rng, a = populator.rng, plot.a[0] + populator.rng.uniform(0, 4)
     while a < plot.a[1] - 3:
         length = rng.uniform(3, 10)

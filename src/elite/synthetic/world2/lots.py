@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from elite.synthetic.world2.corners import Corner, corners
 from elite.synthetic.world2.layout import free_stretches
 from elite.synthetic.world2.lines import Box, Line
 from elite.synthetic.world2.plan import Overlay, Plan
@@ -67,12 +68,23 @@ def draw_lots(plan: Plan, rng: np.random.Generator) -> tuple[list[Plot], list[Ov
         for stretch in free_stretches(plan, side, 1.0):
             plots += _row(plan, plan.main, side, stretch, rng)
     for junction in plan.junctions:
-        line, first = junction.line, max(plan.main.borders) + junction.radius + 6
+        line, first = junction.line, max(plan.main.borders) + junction.radius + 3
         ways = [(first, _SIDE_REACH)] if line.start == 0 else [(first, _SIDE_REACH), (-_SIDE_REACH, -first)]
         for way in ways:
             for side in (1, -1):
                 plots += _row(plan, line, side, way, rng)
+    plots += [_corner_lot(plan, corner, rng) for corner in corners(plan)]
     return plots, [overlay for plot in plots for overlay in _ground(plot, rng)]
+
+
+def _corner_lot(plan: Plan, corner: Corner, rng: np.random.Generator) -> Plot:
+    """A lot behind a rounded corner, whose own border follows the curve."""
+    lots = {Lot.HOUSE: 3.0, Lot.BLOCK: 1.0, Lot.PARK: 1.5, Lot.WOODS: 1.0, Lot.MEADOW: 0.7}
+    weights = {lot: weight * (0.15 + plan.style.district.lots.get(lot, 0.0)) for lot, weight in lots.items()}
+    edge = plan.main.borders[0 if corner.side > 0 else 1]
+    setback = rng.uniform(2, 7)
+    first, last = corner.s
+    return Plot(plan.main, corner.side, (first, last), edge, pick(weights, rng), setback, 9.0, None, "none")
 
 
 def _row(plan: Plan, line: Line, side: int, stretch: tuple[float, float], rng: np.random.Generator) -> list[Plot]:
@@ -127,7 +139,7 @@ def _ground(plot: Plot, rng: np.random.Generator) -> list[Overlay]:
     elif plot.lot == Lot.HALL:
         yard = Ground(int(rng.choice([Ground.PLAZA, Ground.CAR_PARK, Ground.GRAVEL], p=(0.7, 0.2, 0.1))))
         overlays.append(Overlay(yard, plot.box((a[0] + 1, a[1] - 1), (0.8, plot.setback + plot.depth)), _OUTSIDE))
-    elif plot.lot in (Lot.HOUSE, Lot.ROW, Lot.BLOCK) and plot.setback > 0.3 and rng.random() < 0.3:
+    elif plot.lot in (Lot.HOUSE, Lot.ROW, Lot.BLOCK) and plot.setback > 0.3 and rng.random() < 0.4:
         paving = Ground.PLAZA if rng.random() < 0.75 else Ground.GRAVEL
         overlays.append(Overlay(paving, plot.box(a, (0.0, plot.setback + 0.2)), _OUTSIDE))
     elif plot.lot == Lot.ROW and plot.setback < 1.2:

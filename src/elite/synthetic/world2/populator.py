@@ -25,7 +25,7 @@ def length_of(kind: Kind) -> float:
 
 
 @dataclass(frozen=True)
-class _Piece:
+class Piece:
     """Kind of a border along a line. All its pieces have one seed, so that they look alike."""
 
     line: Line
@@ -105,18 +105,22 @@ class Populator:
         ends = np.array([first, last], float)
         count = max(1, int(np.ceil(np.linalg.norm(ends[1] - ends[0]) / _PIECE)))
         steps = np.linspace(ends[0], ends[1], count + 1)
-        kinds = BORDERS[border]
-        piece = _Piece(line, kinds[draw(kinds, self.rng)], int(self.rng.integers(2**31)))
+        piece = self.piece(border, line)
         for low, high in itertools.pairwise(steps):
             if gap is None or not low[0] < gap[1] or not high[0] > gap[0]:
-                self._lay_piece(piece, low, high)
+                self.lay_piece(piece, low, high)
                 continue
             if low[0] < gap[0]:
-                self._lay_piece(piece, low, np.array([gap[0], high[1]]))
+                self.lay_piece(piece, low, np.array([gap[0], high[1]]))
             if high[0] > gap[1]:
-                self._lay_piece(piece, np.array([gap[1], low[1]]), high)
+                self.lay_piece(piece, np.array([gap[1], low[1]]), high)
 
-    def _lay_piece(self, piece: "_Piece", low: Float[np.ndarray, "2"], high: Float[np.ndarray, "2"]) -> None:
+    def piece(self, border: str, line: Line) -> "Piece":
+        """Draw a kind of border."""
+        kinds = BORDERS[border]
+        return Piece(line, kinds[draw(kinds, self.rng)], int(self.rng.integers(2**31)))
+
+    def lay_piece(self, piece: "Piece", low: Float[np.ndarray, "2"], high: Float[np.ndarray, "2"]) -> None:
         """One piece, sheared along the slope of the ground; its y axis runs from ``low`` to ``high``."""
         ends = np.array([piece.line.plan(*low), piece.line.plan(*high)])
         middle, way, length = ends.mean(axis=0), ends[1] - ends[0], float(np.linalg.norm(ends[1] - ends[0]))

@@ -210,10 +210,9 @@ def draw_style(rng: np.random.Generator) -> Style:
 
 def _kerbside(half: float, rng: np.random.Generator) -> tuple[str, str]:
     """Places of parked vehicles along the kerbs, (left, right), with room left for traffic."""
-    wide = half > 3.9
     left, right = (str(rng.choice(["lane", "half", "none"], p=(0.6, 0.22, 0.18))) for _ in range(2))
-    if not wide and left == right == "lane":
-        left, right = ("lane", "none") if rng.random() < 0.5 else ("none", "lane")
+    if half < (3.9 if "lane" in (left, right) else 3.0):  # on one side only
+        return (left, "none") if rng.random() < 0.5 else ("none", right)
     return left, right
 
 
