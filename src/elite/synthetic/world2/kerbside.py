@@ -94,7 +94,7 @@ def _furniture(populator: Populator, line: Line, side: int, stretch: tuple[float
     rng, edge, length = populator.rng, line.borders[0 if side > 0 else 1], max(stretch[1] - stretch[0], 0.0)
     b = side * (line.half + 0.4 if edge > line.half + 1.2 else edge + rng.uniform(0.3, 1.0))
     towards, along = -side * np.pi / 2, _along(side)
-    lamps = rng.uniform(24, 70)
+    lamps = rng.uniform(18, 60)
     if rng.random() < 0.75:
         kind = "utility pole" if rng.random() < 0.15 else "park lamp" if rng.random() < 0.15 else "lamp post"
         for s in np.arange(stretch[0] + rng.uniform(0, lamps), stretch[1], lamps):
@@ -123,7 +123,7 @@ def _rare_things(populator: Populator, side: int, stretch: tuple[float, float]) 
     plan, rng, main = populator.plan, populator.rng, populator.plan.main
     edge, length = main.borders[0 if side > 0 else 1], stretch[1] - stretch[0]
     people = plan.style.people
-    for kind, expected in (("bicycle", 0.02 * people), ("motorcycle", 0.009 * people), ("stander", 0.011 * people)):
+    for kind, expected in (("bicycle", 0.02 * people), ("motorcycle", 0.014 * people), ("stander", 0.006 * people)):
         for _ in range(populator.rarely(expected * length)):
             s, b = rng.uniform(*stretch), side * (edge - rng.uniform(0.4, 0.9))
             yaw = side * np.pi / 2 + rng.choice([0.0, 1.3]) + rng.normal(0, 0.2)

@@ -109,7 +109,7 @@ def _house(populator: Populator, plot: Plot, green: float) -> None:
     front = max(setback - 0.8, 1.5)
     _shrubs(populator, plot, 0.13 * green * plot.length * front, (1.0, front))
     _masses(populator, plot, 0.45 * green, (1.2, max(front, 1.6)))
-    _trees(populator, plot, 0.4 * green if setback > 3 else 0, (1.5, front))
+    _trees(populator, plot, 0.6 * green if setback > 2.5 else 0, (1.2, front))
     back = setback + plot.depth
     if populator.chance(0.35):
         _shed(populator, plot, rng.uniform(back + 1, back + 8))
@@ -142,7 +142,7 @@ def _parked_on_drive(populator: Populator, plot: Plot, drive: tuple[float, float
 def vehicle(populator: Populator) -> Kind:
     """Draw the kind of a parked vehicle."""
     rare = populator.rare
-    shares = {"car": 1.0, "truck": 0.01 * rare, "trailer": 0.025 * rare, "motorcycle": 0.02 * rare}
+    shares = {"car": 1.0, "truck": 0.006 * rare, "trailer": 0.01 * rare, "motorcycle": 0.03 * rare}
     weights = np.array(list(shares.values()))
     return populator.draw_movable(str(populator.rng.choice(list(shares), p=weights / weights.sum())))
 
@@ -154,7 +154,7 @@ def _row_house(populator: Populator, plot: Plot, green: float) -> None:
         _border(populator, plot, plot.border)
         _shrubs(populator, plot, 0.08 * green * plot.length * setback, (0.8, setback - 0.6))
     back = setback + plot.depth
-    _trees(populator, plot, 0.6 * green, (back + 2, back + 14))
+    _trees(populator, plot, 0.8 * green, (back + 2, back + 14))
 
 
 def _block(populator: Populator, plot: Plot, green: float) -> None:
@@ -179,7 +179,7 @@ def _hall(populator: Populator, plot: Plot, green: float) -> None:
         a, out = rng.uniform(plot.a[0] + 4, plot.a[1] - 4), rng.uniform(3, max(plot.setback - 2, 4))
         yaw = rng.choice([0.0, np.pi / 2, -np.pi / 2, np.pi])
         populator.park(vehicle(populator), plot.line, a, _b(plot, out), yaw, _PARKABLE)
-    for _ in range(populator.rarely(0.3)):
+    for _ in range(populator.rarely(0.15)):
         kind = str(rng.choice(["truck", "trailer", "bus", "machine"], p=(0.6, 0.25, 0.07, 0.08)))
         a, out = rng.uniform(plot.a[0] + 6, plot.a[1] - 6), rng.uniform(5, max(plot.setback - 2, 6))
         populator.park(

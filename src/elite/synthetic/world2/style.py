@@ -49,10 +49,10 @@ class District:
     setback: Range = (2.0, 8.0)
     storeys: tuple[int, int] = (1, 3)
     borders: dict[str, float] = field(default_factory=lambda: {"none": 1.0})
-    parked: Range = (0.1, 0.9)  # share of the places along the kerb
-    tree_gap: Range = (8.0, 60.0)
+    parked: Range = (0.0, 0.65)  # share of the places along the kerb
+    tree_gap: Range = (7.0, 60.0)
     junctions: Range = (45.0, 160.0)
-    green: Range = (0.4, 1.5)
+    green: Range = (0.5, 1.8)
     traffic: Range = (0.2, 1.0)
     people: Range = (0.2, 1.5)
     relief: Range = (0.4, 1.4)
@@ -70,9 +70,9 @@ DISTRICTS = {
         setback=(0.0, 3.5),
         storeys=(2, 4),
         borders={"hedge": 1.5, "fence": 2.5, "overgrown": 1.5, "wall": 2.0, "none": 1.2},
-        tree_gap=(10.0, 90.0),
+        tree_gap=(8.0, 70.0),
         junctions=(40.0, 110.0),
-        green=(0.2, 1.1),
+        green=(0.3, 1.5),
     ),
     "suburb": District(
         0.32,
@@ -83,7 +83,7 @@ DISTRICTS = {
         setback=(1.5, 7.0),
         storeys=(1, 2),
         borders=_GARDENS,
-        parked=(0.05, 0.75),
+        parked=(0.0, 0.5),
         junctions=(45.0, 140.0),
         green=(0.8, 2.2),
         relief=(0.4, 2.2),
@@ -126,7 +126,7 @@ DISTRICTS = {
         setback=(4.0, 14.0),
         storeys=(1, 3),
         borders={"overgrown": 3, "fence": 3.5, "wall": 1, "shrubs": 4, "hedge": 1, "none": 1},
-        parked=(0.0, 0.35),
+        parked=(0.0, 0.25),
         tree_gap=(6.0, 30.0),
         junctions=(80.0, 240.0),
         green=(0.9, 2.2),
