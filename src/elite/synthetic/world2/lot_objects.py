@@ -55,6 +55,11 @@ def _building(populator: Populator, plot: Plot, setback: float, margin: float) -
     populator.put_building(parts, plot.line, sum(a) / 2, _b(plot, setback), _outward(plot), corners)
 
 
+def _within(rng: np.random.Generator, low: float, high: float) -> float:
+    """Draw a number between the bounds; in lots so small that they cross, take their middle."""
+    return rng.uniform(low, high) if low < high else (low + high) / 2
+
+
 def _border(populator: Populator, plot: Plot, kind: str, out: float = 0.45) -> None:
     """A fence, hedge or the like along the sidewalk, open at the driveway or at a gate."""
     rng = populator.rng
@@ -94,7 +99,7 @@ def _plant(populator: Populator, plot: Plot, kind: Kind, out: tuple[float, float
     rng, reach = populator.rng, 0.5
     if out[0] >= out[1]:
         return
-    a, deep = rng.uniform(plot.a[0] + 0.6, plot.a[1] - 0.6), rng.uniform(*out)
+    a, deep = _within(rng, plot.a[0] + 0.6, plot.a[1] - 0.6), _within(rng, *out)
     if populator.site.claim(plot.box((a - reach, a + reach), (deep - reach, deep + reach)), GREEN, tolerance=0.2):
         populator.put(kind.make(rng), plot.line, a, _b(plot, deep), rng.uniform(0, 6))
 
@@ -120,7 +125,7 @@ def _house(populator: Populator, plot: Plot, green: float) -> None:
 def _shed(populator: Populator, plot: Plot, out: float) -> None:
     rng = populator.rng
     kind = makers.SHEDS[draw(makers.SHEDS, rng)]
-    a = rng.uniform(plot.a[0] + 2, plot.a[1] - 2)
+    a = _within(rng, plot.a[0] + 2, plot.a[1] - 2)
     if populator.site.claim(plot.box((a - 2, a + 2), (out, out + 4)), OUTSIDE):
         populator.put(kind.make(rng), plot.line, a, _b(plot, out), _outward(plot))
 
@@ -176,12 +181,12 @@ def _hall(populator: Populator, plot: Plot, green: float) -> None:
     _border(populator, plot, plot.border)
     _sides(populator, plot, plot.setback + plot.depth)
     for _ in range(rng.poisson(0.12 * plot.length * populator.plan.style.parked[0])):
-        a, out = rng.uniform(plot.a[0] + 4, plot.a[1] - 4), rng.uniform(3, max(plot.setback - 2, 4))
+        a, out = _within(rng, plot.a[0] + 4, plot.a[1] - 4), _within(rng, 3, plot.setback - 2)
         yaw = rng.choice([0.0, np.pi / 2, -np.pi / 2, np.pi])
         populator.park(vehicle(populator), plot.line, a, _b(plot, out), yaw, _PARKABLE)
     for _ in range(populator.rarely(0.15)):
         kind = str(rng.choice(["truck", "trailer", "bus", "machine"], p=(0.6, 0.25, 0.07, 0.08)))
-        a, out = rng.uniform(plot.a[0] + 6, plot.a[1] - 6), rng.uniform(5, max(plot.setback - 2, 6))
+        a, out = _within(rng, plot.a[0] + 6, plot.a[1] - 6), _within(rng, 5, plot.setback - 2)
         populator.park(
             populator.draw_movable(kind), plot.line, a, _b(plot, out), rng.choice([0.0, np.pi / 2]), _PARKABLE
         )
@@ -206,7 +211,7 @@ def _masses(populator: Populator, plot: Plot, share: float, out: tuple[float, fl
     while a < plot.a[1] - 3:
         length = rng.uniform(3, 10)
         if rng.random() < share:
-            b = _b(plot, rng.uniform(*out))
+            b = _b(plot, _within(rng, *out))
             tilt = rng.normal(0, 1.0)
             populator.lay("shrubs", plot.line, (a, b), (min(a + length, plot.a[1]), b + tilt))
         a += length + rng.uniform(0, 3)
