@@ -20,6 +20,7 @@ from elite.synthetic.classes import raw_id
 from elite.synthetic.drive import scan_frame
 from elite.synthetic.mesh import soup
 from elite.synthetic.raycast import Caster, TriangleScene
+from elite.synthetic.world2.corners import corners
 from elite.synthetic.world2.ground import ground_parts
 from elite.synthetic.world2.layout import draw_plan
 from elite.synthetic.world2.lines import rounded_union
@@ -113,3 +114,38 @@ def test_rare_raises_the_number_of_rare_objects_only() -> None:
 def test_drive_config_impossible_rare_is_refused(rare: float, world: int) -> None:
     with pytest.raises(ConfigError, match="rare: expected"):
         DriveConfig(rare=rare, world=world)
+
+
+def test_borders_of_corners_follow_the_paved_ground() -> None:
+    for seed in range(6):
+        plan = plan_of(seed, 200.0)
+        for corner in corners(plan):
+            away = plan.paved(*corner.path.T)
+            assert np.abs(away - 0.4).max() < 0.25
+            assert np.linalg.norm(np.diff(corner.path, axis=0), axis=1).max() < 8
+
+
+# Shares (%) of the points of SemanticKITTI's training split, and how far a few streets may be from them.
+BANDS = {
+    "car": (1, 9),
+    "road": (12, 30),
+    "sidewalk": (6, 22),
+    "building": (7, 25),
+    "fence": (2.5, 11),
+    "vegetation": (16, 42),
+    "terrain": (4, 22),
+    "trunk": (0.2, 1.6),
+    "pole": (0.1, 1.0),
+}
+
+
+@pytest.mark.slow
+def test_shares_of_classes_are_about_the_published_ones() -> None:
+    config, counts = replace(TINY, sequences=10, azimuths=512), np.zeros(20)
+    for sequence in list(config.frame_counts())[:10]:
+        world = open_world(config, sequence)
+        label = scan_frame(world, world.caster(0), config, sequence, 0)[1]
+        counts += np.bincount(KITTI.to_train(split_label(label)[0]), minlength=20)
+    shares = dict(zip(KITTI.names, 100 * counts / counts[1:].sum(), strict=True))
+    outside = {name: shares[name] for name, (low, high) in BANDS.items() if not low < shares[name] < high}
+    assert not outside

@@ -244,7 +244,12 @@ class Soup:
 
 def soup(parts: list[Part], first_row: int) -> Soup:
     """Concatenate parts; part i gets paint row ``first_row`` + i."""
-    mesh = merged([part.mesh for part in parts])
-    rows = np.repeat(np.arange(len(parts)), [len(part.mesh.corners) for part in parts]) + first_row
-    attributes = np.concatenate([mesh.normals, mesh.uv], axis=2)
-    return Soup(mesh.corners.astype(np.float32), attributes.astype(np.float32), rows.astype(np.int32))
+    ends = np.cumsum([0, *(len(part.mesh.corners) for part in parts)])
+    corners = np.empty((ends[-1], 3, 3), np.float32)
+    attributes = np.empty((ends[-1], 3, 5), np.float32)
+    paint = np.empty(ends[-1], np.int32)
+    for row, (part, start, end) in enumerate(zip(parts, ends[:-1], ends[1:], strict=True)):
+        corners[start:end] = part.mesh.corners
+        attributes[start:end, :, :3], attributes[start:end, :, 3:] = part.mesh.normals, part.mesh.uv
+        paint[start:end] = first_row + row
+    return Soup(corners, attributes, paint)

@@ -99,7 +99,7 @@ def _furniture(populator: Populator, line: Line, side: int, stretch: tuple[float
         kind = "utility pole" if rng.random() < 0.15 else "park lamp" if rng.random() < 0.15 else "lamp post"
         for s in np.arange(stretch[0] + rng.uniform(0, lamps), stretch[1], lamps):
             _post(populator, makers.POSTS[kind].make(rng), line, s, b, towards)
-    for _ in range(rng.poisson(length / 110)):
+    for _ in range(rng.poisson(length / 65)):
         kind = str(rng.choice(["sign", "direction board", "flag pole"], p=(0.88, 0.08, 0.04)))
         _post(populator, makers.POSTS[kind].make(rng), line, rng.uniform(*stretch), b, along + rng.normal(0, 0.3))
     if rng.random() < 0.12:

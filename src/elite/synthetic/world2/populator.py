@@ -8,7 +8,8 @@ from jaxtyping import Float
 
 from elite.synthetic.classes import raw_id
 from elite.synthetic.kinds import Kind, draw
-from elite.synthetic.mesh import Part, moved_parts, relabelled
+from elite.synthetic.materials import Material
+from elite.synthetic.mesh import Mesh, Part, moved_parts, relabelled
 from elite.synthetic.world import stand
 from elite.synthetic.world2.lines import Box, Line
 from elite.synthetic.world2.makers import BORDERS, MOVABLES, TREES
@@ -16,12 +17,24 @@ from elite.synthetic.world2.plan import Plan
 from elite.synthetic.world2.site import Site
 from elite.synthetic.world2.surfaces import Ground
 
+_FULL_LEAVES = 12.0  # metres from the road to which plants keep all leaves
 _PIECE = 8.0  # longest piece of a fence or hedge, each of which follows the slope of the ground (m)
 
 
 def length_of(kind: Kind) -> float:
     """Length of the largest objects of a kind."""
     return kind.x[1] - kind.x[0]
+
+
+def _thinned(part: Part, share: float, rng: np.random.Generator) -> Part:
+    """Leave out leaves, except a ``share``, and enlarge the others so that they cover as much."""
+    mesh = part.mesh
+    if part.paint.material != Material.LEAF or share >= 1 or len(mesh.corners) < 50:
+        return part
+    kept = np.flatnonzero(rng.random(len(mesh.corners)) < share)
+    middle = mesh.corners[kept].mean(axis=1, keepdims=True)
+    corners = middle + (mesh.corners[kept] - middle) * share**-0.5
+    return Part(Mesh(corners, mesh.normals[kept], mesh.uv[kept]), part.paint)
 
 
 @dataclass(frozen=True)
@@ -70,7 +83,7 @@ class Populator:
         """Put an object at (a, b), rotated by ``yaw`` from the line. Long ones follow the slope under them."""
         s, t = line.plan(a, b)
         if self._is_on_plan(s, t):
-            self.parts += moved_parts(parts, stand(self.plan, s, t, yaw + line.heading(a), length))
+            self._add(parts, stand(self.plan, s, t, yaw + line.heading(a), length), t)
 
     def park(self, kind: Kind, line: Line, a: float, b: float, yaw: float, allowed: frozenset[Ground]) -> bool:
         """Put a movable object at (a, b), rotated by ``yaw`` from the line, if its place is free."""
@@ -131,7 +144,12 @@ class Populator:
         heights = [self.plan.surface(*(middle + (end - middle) * 0.9)) for end in ends]
         matrix[2, 1] = (heights[1] - heights[0]) / (0.9 * length)
         matrix[2, 3] = np.mean(heights)
-        self.parts += moved_parts(piece.kind.make(np.random.default_rng(piece.seed), length), matrix)
+        self._add(piece.kind.make(np.random.default_rng(piece.seed), length), matrix, middle[1])
+
+    def _add(self, parts: list[Part], matrix: Float[np.ndarray, "4 4"], t: float) -> None:
+        """Add an object; plants far from the road have fewer and larger leaves."""
+        share = float(np.clip((_FULL_LEAVES / max(abs(t), 1e-3)) ** 2, 0.15, 1.0))
+        self.parts += moved_parts([_thinned(part, share, self.rng) for part in parts], matrix)
 
     def _is_on_plan(self, s: float, t: float) -> bool:
         return self.plan.start + 3 < s < self.plan.stop - 3 and abs(t) < 76

@@ -63,7 +63,7 @@ _OPEN = {"hedge": 1.5, "overgrown": 2.0, "fence": 3.0, "wall": 1.5, "shrubs": 2.
 
 DISTRICTS = {
     "town": District(
-        0.18,
+        0.20,
         (2.5, 4.4),
         {Lot.ROW: 6, Lot.HOUSE: 1, Lot.BLOCK: 0.6, Lot.PARK: 0.5, Lot.CAR_PARK: 0.3, Lot.SQUARE: 0.4},
         strips={Strip.NONE: 7, Strip.BAYS: 1, Strip.SLANTED: 0.25, Strip.PAVED: 1, Strip.GREEN: 0.7},
@@ -117,7 +117,7 @@ DISTRICTS = {
         people=(0.05, 0.5),
     ),
     "green": District(
-        0.19,
+        0.16,
         (2.7, 4.4),
         {Lot.PARK: 3, Lot.WOODS: 4, Lot.MEADOW: 1.6, Lot.HOUSE: 2, Lot.BLOCK: 0.8, Lot.YARD: 0.2},
         walks=0.7,
@@ -134,7 +134,7 @@ DISTRICTS = {
         relief=(0.5, 2.6),
     ),
     "country": District(
-        0.12,
+        0.10,
         (2.6, 4.8),
         {Lot.MEADOW: 4, Lot.WOODS: 4.5, Lot.YARD: 0.25, Lot.HOUSE: 0.5, Lot.HALL: 0.3},
         walks=0.15,
