@@ -85,13 +85,27 @@ def _shadowed(
     firings: Firings, motion: Float[np.ndarray, "n 3"], rows: Int[np.ndarray, "m"], scanner: Scanner
 ) -> Bool[np.ndarray, "m"]:
     """Whether the vehicle is in the way. It moves with the LiDAR."""
-    found = np.zeros(len(rows), bool)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        for box in scanner.rendering.body:
-            planes = (np.array(box)[:, None] - (firings.origins[rows] - motion[rows])) / firings.rays[rows]
-            near, far = planes.min(axis=0).max(axis=1), planes.max(axis=0).min(axis=1)
-            found |= (near <= far) & (far > 0)
+    found, boxes = np.zeros(len(rows), bool), np.array(scanner.rendering.body).reshape(-1, 2, 3)
+    if not len(boxes):
+        return found
+    starts, rays = (firings.origins[rows] - motion[rows]).T, firings.rays[rows].T
+    near = np.flatnonzero(_meets(starts, rays, boxes[:, 0].min(axis=0), boxes[:, 1].max(axis=0)))  # the whole vehicle
+    starts, rays = starts[:, near], rays[:, near]
+    found[near] = np.any([_meets(starts, rays, low, high) for low, high in boxes], axis=0)
     return found
+
+
+def _meets(
+    starts: Float[np.ndarray, "3 n"],
+    rays: Float[np.ndarray, "3 n"],
+    low: Float[np.ndarray, "3"],
+    high: Float[np.ndarray, "3"],
+) -> Bool[np.ndarray, "n"]:
+    """Whether each ray meets the box between two corners."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        one, other = (low[:, None] - starts) / rays, (high[:, None] - starts) / rays
+    enters, leaves = np.minimum(one, other).max(axis=0), np.maximum(one, other).min(axis=0)
+    return (enters <= leaves) & (leaves > 0)
 
 
 def _measured_distance(surfaces: Surfaces, scanner: Scanner, rng: np.random.Generator) -> Float[np.ndarray, "n"]:
