@@ -105,12 +105,15 @@ def test_sway_is_small_smooth_and_of_the_stated_deviation() -> None:
     )
 
 
-def test_varied_sensors_are_other_units_in_each_sequence() -> None:
+def test_varied_sensors_are_other_units_in_about_half_of_the_sequences() -> None:
     config = dataclasses.replace(DRIVE, vary_sensor=True)
-    scanners = [mounted_scanner(config, f"{number:02d}") for number in range(8)]
-    assert scanners[0] == mounted_scanner(config, "00")
-    assert len({scanner.elevations for scanner in scanners}) == len({scanner.height for scanner in scanners}) == 8
-    for scanner in scanners:
+    scanners = [mounted_scanner(config, f"{number:02d}") for number in range(22, 46)]
+    assert scanners[0] == mounted_scanner(config, "22")
+    own = mounted_scanner(DRIVE, "22").elevations
+    others = [scanner for scanner in scanners if scanner.elevations != own]
+    assert 6 <= len(others) <= 18
+    assert len({scanner.elevations for scanner in others}) == len({scanner.height for scanner in others}) == len(others)
+    for scanner in others:
         assert 40 <= len(scanner.elevations) <= 64
         assert np.all(np.diff(scanner.elevations) < 0)
         assert 1.6 <= scanner.height <= 2.1

@@ -71,6 +71,7 @@ def convert(
     with open_recording(recording) as opened:
         _check_output(out)
         _check_start(settings.start, opened)
+        check_deskew(out, settings)
         target = out / _sequence_name(recording, settings)
         origin = {"recording": recording.name, "span": [*(opened.span or ())], **plain(settings)}
         if (done := _complete_report(target, origin)) is not None:
@@ -78,7 +79,6 @@ def convert(
         sources = find_sources(opened, settings)
         sensor, notes = sensor_values(opened, sources.lidar, settings.sensor)
         kept = check_description(out, sources, settings)
-        check_deskew(out, settings)
         with closing(_open_journal(target, origin)) as journal:
             for left_over in _left_over(out, journal.path.parent, target):
                 left_over.unlink()
