@@ -30,8 +30,8 @@ class ZeroShotConfig:
 
     sensor: str = "hdl-64e"
     height: float | None = None
-    streets: int = 88
-    frames: int = 10
+    streets: int = 60
+    frames: int = 8
     steps: int | None = None
     seed: int = 0
     init: Path | None = None
