@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,10 +12,10 @@ from elite.cli import main, zero_shot
 from elite.config import TrainConfig
 from elite.student import load_student
 from elite.synthetic import DriveConfig, render_drive
+from elite.synthetic.world2 import build as world2_build
 from elite.training.loop import TrainingLoop
 from elite.zero_shot import ZeroShotPlan, config, run, timing
 from elite.zero_shot.timing import Speed
-from tests.support.streets import short_streets
 
 pytest.importorskip("embreex")
 SENSOR = {
@@ -50,24 +50,26 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., None]:
 
 
 @pytest.fixture
-def out(tmp_path: Path, rendered: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def out(tmp_path: Path, rendered: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> Path:
     """Folder of a student, with short streets, a tiny sensor and a small network."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(run, "render_drive", rendered)
     monkeypatch.setattr(timing, "render_drive", rendered)  # of the same drive, since it has one street and one scan
-    monkeypatch.setattr(config, "_WORLD", 1)
     monkeypatch.setattr(config, "_UNSEEN_SEED", 0)  # the same streets, to render them once
     monkeypatch.setattr(config, "_UNSEEN_STREETS", 1)
     monkeypatch.setattr(config, "_UNSEEN_FRAMES", 1)
     monkeypatch.setattr(zero_shot, "_RECIPE", "recipe.yaml")
     Path("recipe.yaml").write_text(yaml.safe_dump(RECIPE))
     Path("tiny.yaml").write_text(yaml.safe_dump(SENSOR))
-    with short_streets():
-        yield tmp_path / "out"
+    monkeypatch.setattr(world2_build, "_MARGIN", 30.0)
+    return tmp_path / "out"
 
 
 def command(out: Path, *more: str) -> list[str]:
-    return [*f"zero-shot --sensor tiny.yaml --streets 1 --frames 1 --workers 1 -o {out}".split(), *more]
+    return [
+        *f"zero-shot --sensor tiny.yaml --streets 1 --frames 1 --workers 1 --no-vary-sensor -o {out}".split(),
+        *more,
+    ]
 
 
 def test_zero_shot_writes_a_student_with_the_sensor_of_the_user_and_a_card(out, capsys) -> None:

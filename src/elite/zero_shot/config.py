@@ -7,7 +7,6 @@ from typing import Any
 from elite.config import plain
 from elite.synthetic import DriveConfig
 
-_WORLD = 2
 _UNSEEN_SEED, _UNSEEN_STREETS, _UNSEEN_FRAMES = 2**31 - 1, 5, 5  # the same streets for all students, to compare them
 
 
@@ -18,6 +17,8 @@ class ZeroShotConfig:
     Attributes:
         sensor: LiDAR: a packaged sensor, or a YAML file with its elevations and azimuth_step.
         height: mounting height above the road, in metres; by default that of ``sensor``, or 1.73.
+        vary_sensor: render another unit in half of the streets, with other beams, height, losses and remission, so that
+            the student holds on real units. It is scored on ``sensor`` as it is.
         streets: number of rendered streets to train on (at most 88).
         frames: number of scans of each street.
         steps: number of training steps; by default that of the configuration zero-shot.
@@ -30,6 +31,7 @@ class ZeroShotConfig:
 
     sensor: str = "hdl-64e"
     height: float | None = None
+    vary_sensor: bool = True
     streets: int = 60
     frames: int = 8
     steps: int | None = None
@@ -41,14 +43,15 @@ class ZeroShotConfig:
 
     def drive(self) -> DriveConfig:
         """Streets to train on. All of them are training streets, except one that the trainer may validate on."""
-        return self._drive(sequences=self.streets, frames=self.frames, seed=self.seed)
+        size = {"sequences": self.streets, "frames": self.frames, "seed": self.seed}
+        return self._drive(vary_sensor=self.vary_sensor, **size)
 
     def unseen(self) -> DriveConfig:
         """Streets to score on."""
         return self._drive(sequences=_UNSEEN_STREETS, frames=_UNSEEN_FRAMES, seed=_UNSEEN_SEED)
 
-    def _drive(self, **size: int) -> DriveConfig:
-        return DriveConfig(world=_WORLD, cameras=(), sensor=self.sensor, height=self.height, **size)
+    def _drive(self, **settings: Any) -> DriveConfig:
+        return DriveConfig(world=2, cameras=(), sensor=self.sensor, height=self.height, **settings)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values to compare: of the sensor its description, since its file may change."""
