@@ -158,11 +158,14 @@ class EncodedImage:
 
 
 def encode_png(image: UInt8[np.ndarray, "h w 3"]) -> EncodedImage:
-    """Encode without loss, with a palette if 256 colours suffice. Equal images give equal bytes."""
+    """Encode without loss, with a palette if 256 colours suffice. Equal images give equal bytes.
+
+    Only palettes are compressed as much as possible: true colours would be 8 % smaller, after eight times the time.
+    """
     packed = image.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
     colors, index = np.unique(packed, return_inverse=True)
     if len(colors) > 256:
-        return EncodedImage(_encoded(Image.fromarray(image), "PNG", optimize=True), "png")
+        return EncodedImage(_encoded(Image.fromarray(image), "PNG"), "png")
     indexed = Image.fromarray(index.reshape(packed.shape).astype(np.uint8)).convert("P")
     indexed.putpalette(np.stack([colors >> 16, colors >> 8 & 255, colors & 255], axis=1).astype(np.uint8).tobytes())
     return EncodedImage(_encoded(indexed, "PNG", optimize=True), "png")
