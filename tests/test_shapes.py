@@ -41,3 +41,27 @@ def test_shape_check_of_a_generator_within_a_function_has_axes_of_its_own() -> N
         return [*lengths(part), *lengths(values)]
 
     assert outer(np.zeros(3, np.float32), np.zeros(2, np.float32)) == [2, 3]
+
+
+def test_shape_check_of_a_repeated_call_finds_another_result() -> None:
+    @check_shapes
+    def grown(values: Float32[np.ndarray, "n"], times: int) -> Float32[np.ndarray, "n"]:
+        return np.repeat(values, times)
+
+    for count in (2, 3, 2):
+        assert len(grown(np.zeros(count, np.float32), 1)) == count
+        with pytest.raises(BeartypeCallHintViolation, match="return"):
+            grown(np.zeros(count, np.float32), 2)
+    with pytest.raises(BeartypeCallHintViolation, match="values"):
+        grown(np.zeros(2), times=1)
+
+
+def test_shape_check_of_items_is_that_of_each_call() -> None:
+    @check_shapes
+    def total(*parts: Float32[np.ndarray, "n"]) -> int:
+        return sum(map(len, parts))
+
+    rows = np.zeros(3, np.float32)
+    assert [total(rows), total(rows, rows), total(rows)] == [3, 6, 3]
+    with pytest.raises(BeartypeCallHintViolation):
+        total(rows, rows[:2])

@@ -7,19 +7,25 @@ and checks arguments twice: together half of the processor time of the tests.
 import ast
 import functools
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import is_dataclass
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
-from inspect import isgeneratorfunction
-from types import CodeType, ModuleType
+from inspect import isgeneratorfunction, signature
+from itertools import chain, repeat
+from types import CodeType, ModuleType, NoneType
 from typing import Any
 
+import numpy as np
+import torch
 from beartype import BeartypeConf, beartype
 from jaxtyping import jaxtyped
 
 # Functions whose own errors for wrong shapes and dtypes are tested.
 REFUSE_THEMSELVES = ("Segmenter.__call__", "Segmenter.crop", "write_dense")
+_PLAIN = (bool, int, float, str, NoneType)
+_MOST_ITEMS, _MOST_KINDS = 16, 1000
 INT_IS_FLOAT = BeartypeConf(is_pep484_tower=True)
 
 
@@ -39,14 +45,55 @@ def check_shapes(definition: Any) -> Any:
     check = beartype(conf=INT_IS_FLOAT)
     if isgeneratorfunction(definition):  # beartype checks its arguments at the first item, within the caller's axes
         return jaxtyped(typechecker=check)(definition)
-    checked = check(definition)
+    return _checked(definition, check)
+
+
+def _checked(definition: Any, check: Any) -> Any:
+    """Check those calls of a function whose shaped arguments or result are of a kind that has not passed before.
+
+    Whether a call is valid depends on these kinds only: most calls of a training repeat those of its first step.
+    """
+    parameters = signature(definition).parameters.values()
+    has_shape = [p.name in definition.__annotations__ for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    unshaped = {p.name for p in parameters} - definition.__annotations__.keys()
+    valid, results = set[Any](), threading.local()
+
+    @functools.wraps(definition)
+    def replay(*_: Any, **__: Any) -> Any:
+        return results.value
+
+    checked, checked_result = check(definition), check(replay)
 
     @functools.wraps(definition)
     def call(*args: Any, **kwargs: Any) -> Any:
-        with jaxtyped("context"):  # within it, each axis name has one length
-            return checked(*args, **kwargs)
+        shaped = [_kind(value) for value, is_shaped in zip(args, chain(has_shape, repeat(True))) if is_shaped]  # noqa: B905
+        named = [(name, _kind(value)) for name, value in kwargs.items() if name not in unshaped]
+        arguments = len(args), *shaped, *named
+        if arguments not in valid:
+            with jaxtyped("context"):  # within it, each axis name has one length
+                result = checked(*args, **kwargs)
+            kinds = arguments, (arguments, _kind(result))
+        else:
+            result = definition(*args, **kwargs)
+            kinds = ((arguments, _kind(result)),)
+            if kinds[0] not in valid:
+                results.value = result
+                with jaxtyped("context"):
+                    checked_result(*args, **kwargs)
+        if len(valid) < _MOST_KINDS:
+            valid.update(kinds)
+        return result
 
     return call
+
+
+def _kind(value: Any) -> Any:
+    """Properties of a value that a check depends on; equal to no other ones if there may be more."""
+    if isinstance(value, np.ndarray | torch.Tensor):
+        return type(value), value.dtype, value.shape
+    if isinstance(value, tuple | list) and len(value) <= _MOST_ITEMS:
+        return type(value), *map(_kind, value)
+    return type(value) if isinstance(value, _PLAIN) else object()
 
 
 class _Decorating(ast.NodeTransformer):
