@@ -9,7 +9,8 @@ import pytest
 import elite
 from elite.cli import main
 from elite.point_files import read_point_file
-from tests.support.fleet import CAMERAS, CLASSES, write_fleet
+from tests.support.fleet import CLASSES, write_fleet
+from tests.support.rendered_recordings import CAMERAS
 
 pytest.importorskip("embreex")
 NAMES = tuple(name for name, _ in CLASSES.values())
@@ -20,8 +21,7 @@ DENSE = "front_pseudo,left_pseudo,right_pseudo"
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    work = tmp_path_factory.mktemp("fleet")
-    return write_fleet(work / "fleet", work)
+    return write_fleet(tmp_path_factory.mktemp("fleet") / "fleet")
 
 
 @pytest.fixture(scope="module")

@@ -34,7 +34,7 @@ from elite.types import Camera, PointPixelPairs
 from tests.support.processes import Trial, start_two
 from tests.support.scans import CALIBRATION, random_scan, write_frame
 from tests.support.semantickitti import KITTI
-from tests.support.streets import render_small_drive
+from tests.support.streets import small_drive
 from tests.support.taxonomies import FIVE
 
 CAR, PERSON, ROAD, BUILDING = (KITTI.train_id[name] for name in ("car", "person", "road", "building"))
@@ -279,10 +279,9 @@ def test_lift_fills_unlabelled_points_where_image_and_space_agree():
 
 
 @pytest.fixture(scope="session")
-def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def drive() -> Path:
     """Two streets of a few small frames."""
-    root = tmp_path_factory.mktemp("pseudo") / "drive"
-    return render_small_drive(root, frames=4, image_width=300, image_height=90)
+    return small_drive()
 
 
 @pytest.fixture

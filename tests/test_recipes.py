@@ -26,7 +26,7 @@ from elite.errors import ConfigError
 from elite.student import SPVCNN, load_student, save_student
 from tests.support.scans import RAW_IDS, random_scan, write_frame
 from tests.support.settings import parse_settings
-from tests.support.streets import render_small_drive
+from tests.support.streets import small_drive
 from tests.support.trams import TRAMS_YAML
 
 RECIPES = (
@@ -38,16 +38,9 @@ SMALL = (*SHAPE, "--image.crop", "[32,64]", "--data.workers", "0", "--accelerato
 TEACHER = ("--teacher.weights", "random", "--teacher.model", "resnet-tiny", "--teacher.adapter.method", "frozen")
 
 
-@pytest.fixture(scope="module")
-def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Sequences 00 and 08, two frames each."""
-    root = tmp_path_factory.mktemp("recipes") / "drive"
-    return render_small_drive(root, frames=2, image_width=160, image_height=48)
-
-
 @pytest.fixture
-def drive(rendered: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(rendered, tmp_path / "drive")
+def drive(tmp_path: Path) -> Path:
+    return shutil.copytree(small_drive(), tmp_path / "drive")
 
 
 def test_benchmark_configuration_equals_the_published_recipe() -> None:

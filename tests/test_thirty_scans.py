@@ -1,6 +1,7 @@
 """The guide for few labelled scans: each of its commands runs, on a small rendered street."""
 
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from elite.student import SPVCNN, load_student, save_student
 from elite.viewer import Viewer
 from tests.support.guides import guide_commands
 from tests.support.runs import SMALL
-from tests.support.streets import render_small_drive
+from tests.support.streets import small_drive
 
 pytest.importorskip("embreex")
 _WEIGHT = "stages.0.voxel.0.conv1.weight"
@@ -21,7 +22,7 @@ _ADDED = {"train": f"{_STUDENT} --data.workers 0 --accelerator cpu --steps 2 --v
 def test_commands_of_the_guide_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Viewer, "wait", lambda _: None)
-    render_small_drive(tmp_path / "fleet", 2, 64, 32)
+    shutil.copytree(small_drive(), tmp_path / "fleet")
     save_student(SPVCNN.from_config(SMALL), tmp_path / "start.safetensors")
     for command in guide_commands("guides/thirty-scans.md"):
         assert main(shlex.split(f"{command} {_ADDED.get(command.split()[0], '')}")) == 0, command

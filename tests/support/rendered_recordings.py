@@ -1,6 +1,5 @@
 """Rendered streets as recordings of ROS, with known classes."""
 
-import tempfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -25,6 +24,7 @@ from tests.support.recordings import (
     tf_item,
     write_recording,
 )
+from tests.support.shared import built_once
 from tests.support.streets import short_streets
 
 CAMERAS = ("front", "left", "right")
@@ -54,21 +54,26 @@ class RenderedScan:
 ROWS, COLUMNS = 128, 1024
 
 
+def rendered_drive() -> Path:
+    """Two frames of each of the streets 00 and 08: an OS1-128 at 2.1 m with three cameras."""
+    return built_once("os1-128", _render)
+
+
+def _render(root: Path) -> None:
+    size = {"image_width": 240, "image_height": 150}
+    config = DriveConfig(sequences=1, frames=2, sensor="os1-128", height=2.1, cameras=CAMERAS, **size)
+    with short_streets():
+        render_drive(root, config, workers=1, progress=False)
+
+
 @cache
-def rendered_scans(frames: int = 2) -> dict[str, tuple[RenderedScan, ...]]:
-    """Scans of the streets 00 and 08, ``frames`` of each: an OS1-128 at 2.1 m with three cameras."""
-    with tempfile.TemporaryDirectory() as folder:
-        config = DriveConfig(
-            sequences=1, frames=frames, sensor="os1-128", height=2.1, cameras=CAMERAS, image_width=240, image_height=150
-        )
-        with short_streets():
-            render_drive(Path(folder) / "drive", config, workers=1, progress=False)
-        drive = open_dataset(Path(folder) / "drive")
-        scans: dict[str, list[RenderedScan]] = {}
-        for i, (sequence, _) in enumerate(drive.ids):
-            of_street = scans.setdefault(sequence, [])
-            of_street.append(_rendered_scan(drive, i, START + PERIOD * len(of_street)))
-        return {sequence: tuple(of_street) for sequence, of_street in scans.items()}
+def rendered_scans() -> dict[str, tuple[RenderedScan, ...]]:
+    """Scans of ``rendered_drive``, by street."""
+    drive, scans = open_dataset(rendered_drive()), dict[str, list[RenderedScan]]()
+    for i, (sequence, _) in enumerate(drive.ids):
+        of_street = scans.setdefault(sequence, [])
+        of_street.append(_rendered_scan(drive, i, START + PERIOD * len(of_street)))
+    return {sequence: tuple(of_street) for sequence, of_street in scans.items()}
 
 
 @cache
@@ -111,13 +116,13 @@ def organised_cells(points: np.ndarray) -> np.ndarray:
     return row * COLUMNS + azimuth
 
 
-def rendered_items(sequence: str = "00", frames: int = 2, *, ros1: bool = False, delay: int = 10_000_000) -> list[Item]:
+def rendered_items(sequence: str = "00", *, ros1: bool = False, delay: int = 10_000_000) -> list[Item]:
     """Messages of a rendered street: /points, /cam_NAME/image (JPEG) and camera_info, /tf_static, /odom.
 
     Images are recorded ``delay`` ns after the scans, although they show the same moment, and odometry 5 ms before them.
     base_link is on the road below the LiDAR.
     """
-    scans, cameras = rendered_scans(frames)[sequence], rendered_cameras()
+    scans, cameras = rendered_scans()[sequence], rendered_cameras()
     mount = np.eye(4)
     mount[2, 3] = 2.1
     static = {("base_link", "lidar"): mount} | {("lidar", f"cam_{name}"): pose for name, (_, pose) in cameras.items()}
@@ -138,6 +143,6 @@ def rendered_items(sequence: str = "00", frames: int = 2, *, ros1: bool = False,
     return sorted(items, key=lambda item: item.time)
 
 
-def rendered_recording(path: Path, sequence: str = "00", frames: int = 2, *, delay: int = 10_000_000) -> Path:
+def rendered_recording(path: Path, sequence: str = "00", *, delay: int = 10_000_000) -> Path:
     """Write a rendered street as a recording, whose kind is the suffix of ``path``; see ``rendered_items``."""
-    return write_recording(path, rendered_items(sequence, frames, ros1=path.suffix == ".bag", delay=delay))
+    return write_recording(path, rendered_items(sequence, ros1=path.suffix == ".bag", delay=delay))

@@ -6,6 +6,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from elite.synthetic import DriveConfig, render_drive
+from tests.support.shared import built_once
 
 
 @contextmanager
@@ -15,9 +16,12 @@ def short_streets() -> Iterator[None]:
         yield
 
 
-def render_small_drive(root: Path, frames: int, image_width: int, image_height: int) -> Path:
-    """Render the sequences 00 and 08 of ``frames`` frames each, with 16 beams, to ``root``."""
-    size = {"beams": 16, "azimuths": 256, "image_width": image_width, "image_height": image_height}
+def small_drive() -> Path:
+    """Sequences 00 and 08 of four small frames each, with 16 beams. Copy it to change it."""
+    return built_once("small-drive", _render)
+
+
+def _render(root: Path) -> None:
+    config = DriveConfig(sequences=1, frames=4, beams=16, azimuths=256, image_width=300, image_height=90)
     with short_streets():
-        render_drive(root, DriveConfig(sequences=1, frames=frames, **size), workers=1, progress=False)
-    return root
+        render_drive(root, config, workers=1, progress=False)
