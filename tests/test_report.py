@@ -130,7 +130,8 @@ def page(tmp_path_factory: pytest.TempPathFactory, dataset: SemanticKITTI) -> Pa
 
 @pytest.fixture
 def blank_charts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Skip the rendering of charts, which is slow."""
+    """Skip the rendering of charts, which is slow, and draw small pictures."""
+    monkeypatch.setattr("elite.report.frames._BEV_SIZE", 60)
     blank = encode_png(np.zeros((2, 2, 3), np.uint8))
     monkeypatch.setattr("elite.report.canvas.encode", lambda figure: blank)
 
@@ -323,6 +324,7 @@ def test_report_worst_frames_exclude_unscored_ones() -> None:
     assert [score.frame for score in found.worst_frames()] == ["08/1", "08/2"]
 
 
+@pytest.mark.usefixtures("blank_charts")
 def test_report_shows_the_worst_frames_of_the_evaluation(run: Path, dataset: SemanticKITTI) -> None:
     scores = {"08/000003": 0.3, "08/000001": 0.1, "09/000000": 0.0, "08/000000": 0.2}  # one of another sequence
     rows = [{"frame": frame, "miou_present": miou, "accuracy": 0.5, "points": 9} for frame, miou in scores.items()]
@@ -344,6 +346,7 @@ def test_report_shows_results_of_other_commands(run: Path) -> None:
         assert text in page
 
 
+@pytest.mark.usefixtures("blank_charts")
 def test_report_of_an_evaluation_file_writes_a_page(tmp_path: Path) -> None:
     file = tmp_path / "val.json"
     file.write_text(json.dumps(evaluation(0)))
@@ -842,6 +845,7 @@ def write_distilled_run(folder: Path, data: Path) -> Path:
     return run
 
 
+@pytest.mark.usefixtures("blank_charts")
 def test_report_of_a_run_with_a_teacher_shows_its_predictions(tmp_path: Path, dataset: SemanticKITTI) -> None:
     run = write_distilled_run(tmp_path / "taught", dataset.layout.root)
     html = report_run(run, frames=2, device="cpu").read_text("utf-8")

@@ -50,21 +50,22 @@ FULL = DriveConfig(sequences=1)  # KITTI's sizes; only a frame or two is made of
 @pytest.fixture(scope="module")
 def drive(tmp_path_factory) -> Layout:
     root = tmp_path_factory.mktemp("drive") / "tiny"
-    summary = render_drive(root, TINY, workers=1, progress=False)
+    with short_streets():
+        summary = render_drive(root, TINY, workers=1, progress=False)
     assert (summary.sequences, summary.rendered, summary.skipped) == (("00", "08"), 4, 0)
     return Layout(root)
 
 
 @pytest.fixture(scope="module")
 def full_frame():
-    """(points with remission, labels, true visibility, camera, index) of one frame at full size."""
+    """(points with remission, labels, true visibility, camera, world and time) of one frame at full size."""
     index, sequence = 12, "08"
     world = open_world(FULL, sequence)
     time = index * timing(FULL, sequence).interval
     caster, view = world.caster(time), camera(FULL, "image_2")
     points, label = scan_frame(world, caster, FULL, sequence, index)
     seen = true_visibility(caster, world.ego_pose(time), points[:, :3], view)
-    return points, KITTI.to_train(split_label(label)[0]), seen, view
+    return points, KITTI.to_train(split_label(label)[0]), seen, view, (world, time)
 
 
 def digests(root: Path) -> dict[str, str]:
@@ -113,13 +114,19 @@ def test_render_drive_rerun_regenerates_incomplete_frames_only(drive):
     before = digests(drive.root)
     drive.scan("08", "000001").unlink()
     drive.labels("08", "000001").write_bytes(b"half a file")
-    summary = render_drive(drive.root, TINY, workers=1, progress=False)
+    with short_streets():
+        summary = render_drive(drive.root, TINY, workers=1, progress=False)
     assert (summary.rendered, summary.skipped) == (1, 3)
     assert digests(drive.root) == before
 
 
-def test_render_drive_any_worker_count_gives_the_same_files(drive, tmp_path):
-    render_drive(tmp_path / "two", TINY, workers=2, progress=False)
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_render_drive_any_worker_count_gives_the_same_files(drive, tmp_path, monkeypatch):
+    """In forked processes, which have imported everything and build short streets, too."""
+    fork = multiprocessing.get_context("fork")
+    monkeypatch.setattr(rendering.multiprocessing, "get_context", lambda _: fork)
+    with short_streets():
+        render_drive(tmp_path / "two", TINY, workers=2, progress=False)
     assert digests(tmp_path / "two") == digests(drive.root)
 
 
@@ -305,7 +312,7 @@ def visible_pairs(points, view):
 
 
 def test_visible_agrees_with_ray_casting(full_frame):
-    points, _, seen, view = full_frame
+    points, _, seen, view, _ = full_frame
     index, _, kept = visible_pairs(points, view)
     truly = seen[index]
     assert truly.mean() < 0.99  # there is something to find
@@ -337,9 +344,7 @@ def test_patches_of_nuscenes_beams_agree_with_ray_casting():
 def test_camera_and_lidar_labels_agree(full_frame):
     from elite.synthetic.camera import photograph
 
-    points, train, seen, view = full_frame
-    world = open_world(FULL, "08")
-    time = 12 * timing(FULL, "08").interval
+    points, train, seen, view, (world, time) = full_frame
     pose, caster = world.ego_pose(time), world.caster(time)
     _, semantic, _ = photograph(
         world, caster, pose, view, height=FULL.image_height, width=FULL.image_width, rng=np.random.default_rng(0)
