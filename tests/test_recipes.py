@@ -189,8 +189,8 @@ def test_pseudo_labels_of_scribbles_use_scribbles_only(drive: Path) -> None:
             module("scribbles", dense)
     module("labels_pseudo", "image_2_pseudo")  # both from all labels
     assert main([*make, "--labels", "scribbles"]) == 0  # regenerated, because the source changed
-    assert module("scribbles", "image_2_pseudo").train_set.dense_images == 2
-    assert module("labels_pseudo", "image_2_pseudo").train_set.dense_images == 2
+    assert module("scribbles", "image_2_pseudo").train_set.dense_images == 4
+    assert module("labels_pseudo", "image_2_pseudo").train_set.dense_images == 4
     with pytest.raises(ConfigError, match=r"generated from 'scribbles'"):
         module("labels_pseudo", "image_2_labels")
     record = json.loads((drive / "sequences/00/image_2_pseudo/000000.json").read_text())
