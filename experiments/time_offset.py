@@ -12,6 +12,7 @@ import argparse
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Float64, UInt8
@@ -108,7 +109,7 @@ def cell(found: CameraMeasures) -> str:
 def rendered_rows(frames: int) -> Iterator[list[str]]:
     yield ["street, camera", *(f"{1000 * offset:+.0f} ms" for offset in OFFSETS_S)]
     for sequence, seed, sensor in STREETS:
-        size = {"image_height": _SIZE[0], "image_width": _SIZE[1]}
+        size: dict[str, Any] = {"image_height": _SIZE[0], "image_width": _SIZE[1]}
         config = DriveConfig(sequences=1, frames=250, seed=seed, sensor=sensor, height=1.8, cameras=CAMERAS, **size)
         views = [*rendered(config, sequence, frames)]
         for name in CAMERAS:

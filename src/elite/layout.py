@@ -12,7 +12,7 @@
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -168,7 +168,7 @@ def is_root(path: Path) -> bool:
 
 
 def parse_sequences(
-    text: str, found: Collection[str] = (), splits: Mapping[str, tuple[str, ...]] = SPLITS
+    text: str, found: Collection[str] = (), splits: Mapping[str, Sequence[str]] = SPLITS
 ) -> tuple[str, ...]:
     """Parse a selection of sequences, separated by commas.
 
@@ -206,7 +206,7 @@ def select_sequences(
     found: tuple[str, ...],
     root: Path,
     what: str = "sequence",
-    splits: Mapping[str, tuple[str, ...]] = SPLITS,
+    splits: Mapping[str, Sequence[str]] = SPLITS,
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Split a selection (None = all) into sequences that were ``found`` below ``root``, and absent ones.
 
