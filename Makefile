@@ -40,6 +40,7 @@ bench: install
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/soak.py --count 2000
 	$(BIN)/python benchmarks/geometry.py
+	$(BIN)/python benchmarks/rendering.py
 	$(BIN)/python benchmarks/occlusion.py
 	$(BIN)/python benchmarks/stream.py
 	$(BIN)/python benchmarks/past_scans.py

@@ -94,12 +94,12 @@ def _furniture(populator: Populator, line: Line, side: int, stretch: tuple[float
     rng, edge, length = populator.rng, line.borders[0 if side > 0 else 1], max(stretch[1] - stretch[0], 0.0)
     b = side * (line.half + 0.4 if edge > line.half + 1.2 else edge + rng.uniform(0.3, 1.0))
     towards, along = -side * np.pi / 2, _along(side)
-    lamps = rng.uniform(18, 60)
+    lamps = rng.uniform(26, 75)
     if rng.random() < 0.75:
         kind = "utility pole" if rng.random() < 0.15 else "park lamp" if rng.random() < 0.15 else "lamp post"
         for s in np.arange(stretch[0] + rng.uniform(0, lamps), stretch[1], lamps):
             _post(populator, makers.POSTS[kind].make(rng), line, s, b, towards)
-    for _ in range(rng.poisson(length / 65)):
+    for _ in range(rng.poisson(length / 100)):
         kind = str(rng.choice(["sign", "direction board", "flag pole"], p=(0.88, 0.08, 0.04)))
         _post(populator, makers.POSTS[kind].make(rng), line, rng.uniform(*stretch), b, along + rng.normal(0, 0.3))
     if rng.random() < 0.12:
@@ -123,7 +123,7 @@ def _rare_things(populator: Populator, side: int, stretch: tuple[float, float]) 
     plan, rng, main = populator.plan, populator.rng, populator.plan.main
     edge, length = main.borders[0 if side > 0 else 1], stretch[1] - stretch[0]
     people = plan.style.people
-    for kind, expected in (("bicycle", 0.02 * people), ("motorcycle", 0.014 * people), ("stander", 0.006 * people)):
+    for kind, expected in (("bicycle", 0.02 * people), ("motorcycle", 0.006 * people), ("stander", 0.004 * people)):
         for _ in range(populator.rarely(expected * length)):
             s, b = rng.uniform(*stretch), side * (edge - rng.uniform(0.4, 0.9))
             yaw = side * np.pi / 2 + rng.choice([0.0, 1.3]) + rng.normal(0, 0.2)

@@ -77,11 +77,19 @@ def _border(populator: Populator, plot: Plot, kind: str, out: float = 0.45) -> N
 
 def _sides(populator: Populator, plot: Plot, deep: float) -> None:
     """Fences and hedges between neighbours."""
-    if populator.chance(0.8):
+    if populator.chance(0.65):
         kind = str(populator.rng.choice(["fence", "hedge", "overgrown", "wall"], p=(0.42, 0.18, 0.25, 0.15)))
         a = plot.a[1] + populator.rng.uniform(-0.3, 0.3)
         if populator.site.claim(plot.box((a - 0.3, a + 0.3), (1.5, deep)), OUTSIDE, tolerance=0.3):
             populator.lay(kind, plot.line, (a, _b(plot, 1.0)), (a, _b(plot, deep)))
+
+
+def _back(populator: Populator, plot: Plot, deep: float) -> None:
+    """The end of a garden: a hedge, a fence or shrubs behind the building."""
+    if populator.chance(0.7):
+        kind = str(populator.rng.choice(["hedge", "shrubs", "overgrown", "fence"], p=(0.3, 0.35, 0.2, 0.15)))
+        if populator.site.claim(plot.box(plot.a, (deep - 0.3, deep + 0.3)), OUTSIDE, tolerance=0.3):
+            populator.lay(kind, plot.line, (plot.a[0], _b(plot, deep)), (plot.a[1], _b(plot, deep)))
 
 
 def _shrubs(populator: Populator, plot: Plot, expected: float, out: tuple[float, float]) -> None:
@@ -118,6 +126,7 @@ def _house(populator: Populator, plot: Plot, green: float) -> None:
     back = setback + plot.depth
     if populator.chance(0.35):
         _shed(populator, plot, rng.uniform(back + 1, back + 8))
+    _back(populator, plot, back + rng.uniform(5, 14))
     _trees(populator, plot, 1.2 * green, (back + 2, back + 14))
     _shrubs(populator, plot, 2.5 * green, (back + 1, back + 12))
 
@@ -147,7 +156,7 @@ def _parked_on_drive(populator: Populator, plot: Plot, drive: tuple[float, float
 def vehicle(populator: Populator) -> Kind:
     """Draw the kind of a parked vehicle."""
     rare = populator.rare
-    shares = {"car": 1.0, "truck": 0.006 * rare, "trailer": 0.01 * rare, "motorcycle": 0.03 * rare}
+    shares = {"car": 1.0, "truck": 0.006 * rare, "trailer": 0.025 * rare, "motorcycle": 0.015 * rare}
     weights = np.array(list(shares.values()))
     return populator.draw_movable(str(populator.rng.choice(list(shares), p=weights / weights.sum())))
 
@@ -159,6 +168,7 @@ def _row_house(populator: Populator, plot: Plot, green: float) -> None:
         _border(populator, plot, plot.border)
         _shrubs(populator, plot, 0.08 * green * plot.length * setback, (0.8, setback - 0.6))
     back = setback + plot.depth
+    _back(populator, plot, back + populator.rng.uniform(4, 12))
     _trees(populator, plot, 0.8 * green, (back + 2, back + 14))
 
 
@@ -167,6 +177,7 @@ def _block(populator: Populator, plot: Plot, green: float) -> None:
     _building(populator, plot, setback, populator.rng.uniform(1.1, 4))
     _border(populator, plot, plot.border if populator.chance(0.7) else "none")
     _sides(populator, plot, setback + plot.depth)
+    _back(populator, plot, setback + plot.depth + populator.rng.uniform(4, 14))
     area = plot.length * setback
     _shrubs(populator, plot, 0.05 * green * area, (0.8, setback - 0.8))
     _masses(populator, plot, 0.35 * green, (0.9, setback - 0.8))
@@ -232,7 +243,7 @@ def _meadow(populator: Populator, plot: Plot, green: float) -> None:
     _sides(populator, plot, _DEEP)
     _trees(populator, plot, 0.8 * green, (4, 40))
     _shrubs(populator, plot, 3.0 * green, (1, 40))
-    _masses(populator, plot, 0.35 * green, (0.8, 4))
+    _masses(populator, plot, 0.5 * green, (0.8, 4))
     if populator.chance(0.5):
         _masses(populator, plot, 0.7 * green, (22, 45))
 

@@ -49,7 +49,7 @@ class District:
     setback: Range = (2.0, 8.0)
     storeys: tuple[int, int] = (1, 3)
     borders: dict[str, float] = field(default_factory=lambda: {"none": 1.0})
-    parked: Range = (0.0, 0.65)  # share of the places along the kerb
+    parked: Range = (0.0, 0.75)  # share of the places along the kerb
     tree_gap: Range = (7.0, 60.0)
     junctions: Range = (45.0, 160.0)
     green: Range = (0.5, 1.8)
@@ -58,7 +58,7 @@ class District:
     relief: Range = (0.4, 1.4)
 
 
-_GARDENS = {"hedge": 3.0, "overgrown": 3.5, "fence": 3.8, "wall": 3.0, "shrubs": 1.4, "none": 0.7}
+_GARDENS = {"hedge": 3.0, "overgrown": 3.5, "fence": 3.8, "wall": 2.2, "shrubs": 1.4, "none": 0.7}
 _OPEN = {"hedge": 1.5, "overgrown": 2.0, "fence": 3.0, "wall": 1.5, "shrubs": 2.5, "none": 1.5}
 
 DISTRICTS = {
@@ -66,7 +66,7 @@ DISTRICTS = {
         0.20,
         (2.5, 4.4),
         {Lot.ROW: 6, Lot.HOUSE: 1, Lot.BLOCK: 0.6, Lot.PARK: 0.5, Lot.CAR_PARK: 0.3, Lot.SQUARE: 0.4},
-        strips={Strip.NONE: 7, Strip.BAYS: 1, Strip.SLANTED: 0.25, Strip.PAVED: 1, Strip.GREEN: 0.7},
+        strips={Strip.NONE: 6, Strip.BAYS: 1.4, Strip.SLANTED: 0.25, Strip.PAVED: 1, Strip.GREEN: 0.7},
         setback=(0.0, 3.5),
         storeys=(2, 4),
         borders={"hedge": 1.5, "fence": 2.5, "overgrown": 1.5, "wall": 2.0, "none": 1.2},
@@ -79,11 +79,11 @@ DISTRICTS = {
         (2.3, 3.6),
         {Lot.HOUSE: 8, Lot.ROW: 1, Lot.PARK: 0.9, Lot.BLOCK: 0.4, Lot.WOODS: 0.4, Lot.CAR_PARK: 0.15},
         walk=(1.0, 2.4),
-        strips={Strip.NONE: 7, Strip.GREEN: 1.5, Strip.BAYS: 0.4, Strip.PAVED: 0.5},
+        strips={Strip.NONE: 7, Strip.GREEN: 1.5, Strip.BAYS: 0.6, Strip.PAVED: 0.5},
         setback=(1.5, 7.0),
         storeys=(1, 2),
         borders=_GARDENS,
-        parked=(0.0, 0.5),
+        parked=(0.0, 0.6),
         junctions=(45.0, 140.0),
         green=(0.8, 2.2),
         relief=(0.4, 2.2),

@@ -10,7 +10,7 @@ from elite.synthetic.world2.populator import Populator, length_of
 from elite.synthetic.world2.style import Strip
 
 _PARKED_WIDTH = 2.15
-_KINDS = {"car": 1.0, "truck": 0.012, "bus": 0.01, "motorcyclist": 0.01, "bicyclist": 0.015}
+_KINDS = {"car": 1.0, "truck": 0.015, "bus": 0.02, "motorcyclist": 0.01, "bicyclist": 0.025}
 
 
 def lanes(plan: Plan) -> tuple[float, float]:
@@ -67,7 +67,7 @@ class Traffic:
     def _walkers(self) -> None:
         """People on one track share a speed, so they never collide."""
         plan, rng = self._populator.plan, self._rng
-        expected = 0.006 * plan.style.people * (plan.stop - plan.start)
+        expected = 0.004 * plan.style.people * (plan.stop - plan.start)
         for side, walk, edge in zip((1, -1), plan.style.walks, plan.main.borders, strict=True):
             for way in (1, -1) if walk else ():
                 speed = way * rng.uniform(1.0, 1.6)
