@@ -22,9 +22,10 @@ figures: install     ## pictures and tables of the docs; requires the folder of 
 	$(BIN)/python docs/figures/pseudo_label.py
 	$(BIN)/python -m experiments.tables
 
-# A test file runs in one process, with the fixtures of its module.
+# A test file runs in one process, with the fixtures of its module. Compiled modules are kept for the commands that tests
+# start, and for the next run.
 test: install
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: install
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -71,11 +71,11 @@ def test_train_resumed_past_the_first_pruning_is_bit_identical(
     kitti: Path, tmp_path: Path, foundation: Path, monkeypatch
 ) -> None:
     data = DataConfig(root=kitti, sequences="00", batch_size=1, workers=1)
-    whole = distillation_run(kitti, tmp_path / "whole", foundation, data=data, steps=12, val_every=6, save_every=1)
+    whole = distillation_run(kitti, tmp_path / "whole", foundation, data=data, steps=12, val_every=6, save_every=4)
     whole = replace(whole, optim=replace(whole.optim, average=0.9))
     train(whole, progress=False)
     stopped = replace(whole, out=tmp_path / "stopped")
-    run_with_stops(stopped, [3, 8], monkeypatch)
+    run_with_stops(stopped, [5, 9], monkeypatch)
     assert_identical(read_checkpoint(stopped.out), read_checkpoint(whole.out))
     assert read_checkpoint(whole.out)["elite_teacher"]["allocator"]["masks"]
 

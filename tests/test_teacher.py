@@ -48,11 +48,12 @@ def normalised(images: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def test_backbone_of_a_square_image_equals_transformers(narrow_folder: Path) -> None:
-    backbone = load_backbone(TeacherConfig(weights=str(narrow_folder)), stages=4)
+def test_backbone_of_a_square_image_equals_transformers(tmp_path: Path) -> None:
+    narrow_sam(positions=2.0, image_size=512).save_pretrained(tmp_path)
+    backbone = load_backbone(TeacherConfig(weights=str(tmp_path)), stages=4)
     assert backbone.depths == (2, 5, 8, 11)
-    images = random_images(1024, 1024)
-    reference = SamVisionModel.from_pretrained(narrow_folder).eval()
+    images = random_images(512, 512)
+    reference = SamVisionModel.from_pretrained(tmp_path).eval()
     hidden = reference(normalised(images), output_hidden_states=True).hidden_states
     # transformers lists the input of every block, so block k's output is entry k + 1
     for tap, depth in zip(backbone(images), backbone.depths, strict=True):
