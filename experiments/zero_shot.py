@@ -43,11 +43,15 @@ SETTINGS: Settings = {
     "optim.warmup_steps": 20,
     "accelerator": "cpu",
 }
-MOUNTING: Settings = {"augment.sensor.tilt": 0.7, "augment.sensor.height": 0.25}
-JITTER: Settings = {"augment.sensor.jitter": 0.02}
-RETURNS: Settings = {"augment.sensor.beams": 0.5, "augment.sensor.far": 0.3}
-RESPONSE: Settings = {"augment.remission.gain": "[0.2,1.3]", "augment.remission.slope": "[-0.01,0.002]"}
-ZEROS: Settings = {"augment.remission.zeros": 0.3, "augment.remission.blank": 0.1}
+MOUNTING: Settings = {"augment.sensor.tilt": 0.5, "augment.sensor.height": 0.15}
+JITTER: Settings = {"augment.sensor.jitter": 0.01}
+RETURNS: Settings = {"augment.sensor.beams": 0.3, "augment.sensor.far": 0.2}
+RESPONSE: Settings = {
+    "augment.remission.gain": "[0.2,1.25]",
+    "augment.remission.offset": "[-0.04,0.04]",
+    "augment.remission.slope": "[-0.006,0.003]",
+}
+ZEROS: Settings = {"augment.remission.zeros": 0.2, "augment.remission.blank": 0.1}
 ALL = MOUNTING | JITTER | RETURNS | RESPONSE | ZEROS
 ROWS: dict[str, Settings] = {
     "base": {},

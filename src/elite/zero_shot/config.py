@@ -7,6 +7,7 @@ from typing import Any
 from elite.config import plain
 from elite.synthetic import DriveConfig
 
+_RARE = 3.0  # more trucks, riders and people than in real streets, of which too few are met otherwise
 _UNSEEN_SEED, _UNSEEN_STREETS, _UNSEEN_FRAMES = 2**31 - 1, 5, 5  # the same streets for all students, to compare them
 
 
@@ -32,8 +33,8 @@ class ZeroShotConfig:
     sensor: str = "hdl-64e"
     height: float | None = None
     vary_sensor: bool = True
-    streets: int = 60
-    frames: int = 8
+    streets: int = 88
+    frames: int = 6
     steps: int | None = None
     seed: int = 0
     init: Path | None = None
@@ -44,7 +45,7 @@ class ZeroShotConfig:
     def drive(self) -> DriveConfig:
         """Streets to train on. All of them are training streets, except one that the trainer may validate on."""
         size = {"sequences": self.streets, "frames": self.frames, "seed": self.seed}
-        return self._drive(vary_sensor=self.vary_sensor, **size)
+        return self._drive(vary_sensor=self.vary_sensor, rare=_RARE, **size)
 
     def unseen(self) -> DriveConfig:
         """Streets to score on."""
