@@ -9,7 +9,7 @@ Each set is scored without votes and with them.
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -23,6 +23,7 @@ from elite.evaluation import Prediction, ScoreCounts
 from elite.files import write_json
 from elite.inference import Segmenter
 from elite.student import load_student
+from elite.types import Frame
 from experiments.ablation.table import markdown
 from experiments.classes import KITTI
 
@@ -53,10 +54,15 @@ SETS = {
 
 def scores(segmenter: Segmenter, real: RealSet, root: Path) -> dict[str, Any]:
     """Scores of a set in %, as plain values."""
+    return scores_of(segmenter, real.open(root), real.merged)
+
+
+def scores_of(segmenter: Segmenter, frames: Iterable[Frame], merged: Iterable[tuple[str, str]] = ()) -> dict[str, Any]:
+    """Scores of labelled frames in %, as plain values. ``merged``: classes and those that replace them if predicted."""
     counts, names = ScoreCounts(KITTI), np.arange(len(KITTI))
-    for old, new in real.merged:
+    for old, new in merged:
         names[KITTI.train_id[old]] = KITTI.train_id[new]
-    for frame in real.open(root):
+    for frame in frames:
         assert frame.labels is not None
         prediction = Prediction(names[segmenter.segment(frame.scan, frame.id).labels])
         counts.add(prediction, frame.labels, frame.scan.points)
