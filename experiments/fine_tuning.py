@@ -49,7 +49,10 @@ def fit(task: Task, row: str, seed: int) -> Path:
     run, config = task.out / f"{row.replace(', ', '-').replace(' ', '-')}-{seed}", load_student(task.student).config
     shape = f"--student.channels {config.channels} --student.cells {list(config.cells)}".replace(", ", ",")
     data = f"--data.sequences {SEQUENCE} --data.frames 0 --data.val-sequences none --data.batch-size 1"
-    settings = f"--steps {task.steps} --optim.lr {RATES[row]} --loss.class-weights taxonomy --seed {seed} {shape}"
+    average = f"--optim.average {1 - 10 / task.steps}"  # of the last steps: a new student changes fast
+    settings = (
+        f"--steps {task.steps} --optim.lr {RATES[row]} {average} --loss.class-weights taxonomy --seed {seed} {shape}"
+    )
     start = f"--init {task.student}" if row == "fine-tuned" else ""
     gain = f"--student.remission-gain {GAIN}"
     elite(f"train {task.root} -o {run} --config zero-shot --overwrite {data} {settings} {gain} {start}")

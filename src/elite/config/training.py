@@ -117,7 +117,8 @@ class OptimConfig:
         clip_together: one gradient norm over all trained parameters, as in the published training. Otherwise the
             teacher has its own, and its large gradients do not shorten the steps of the student.
         average: decay of a moving average of the student's weights and batch-norm statistics, such as 0.999 (0 = off).
-            The average is validated and saved as the student of a checkpoint.
+            It is the mean of the first 1 / (1 - decay) steps until then. The average is validated and saved as the
+            student of a checkpoint.
     """
 
     lr: float = 0.24
