@@ -13,6 +13,7 @@ from setuptools.command.build_ext import build_ext
 FOLDER = Path("src/elite/native")
 VECTORS = ["kernels.cpp", "training.cpp"]  # compiled once per instruction set
 PLAIN = ["geometry.cpp", "lovasz.cpp", "interface.cpp"]
+ENGINE = [f"engine/{path.name}" for path in sorted((FOLDER / "engine").glob("*.cpp"))]
 COMMON = [
     *["-std=c++17", "-O3", "-fopenmp", "-fno-math-errno", "-fno-trapping-math"],
     "-ffp-contract=off",  # cell indices must not depend on fused multiply-adds
@@ -41,7 +42,7 @@ class BuildNative(build_ext):
         for name, flags in INSTRUCTIONS.items():
             for source in VECTORS:
                 objects += self._compile(source, name, [*flags, f"-DINSTRUCTIONS={name}"])
-        for source in PLAIN:
+        for source in PLAIN + ENGINE:
             objects += self._compile(source, "any", [])
         target = Path(self.get_ext_fullpath(ext.name))
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -52,11 +53,13 @@ class BuildNative(build_ext):
             [str(FOLDER / source)],
             output_dir=str(Path(self.build_temp) / variant),
             extra_postargs=[*COMMON, *flags],
-            depends=[str(path) for path in FOLDER.glob("*.h")],
+            depends=[str(path) for path in FOLDER.rglob("*.h")],
         )
 
 
 setup(
-    ext_modules=[Extension("elite.native._kernels", [str(FOLDER / name) for name in VECTORS + PLAIN], optional=True)],
+    ext_modules=[
+        Extension("elite.native._kernels", [str(FOLDER / name) for name in VECTORS + PLAIN + ENGINE], optional=True)
+    ],
     cmdclass={"build_ext": BuildNative},
 )

@@ -6,7 +6,6 @@ Compared with the published style, with spconv's convolutions in our student, an
 engine's multiplications at the rate of torch.mm in the same rounds. ``_timing.py`` describes the method.
 """
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -17,6 +16,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from elite.native import library, supports
+from elite.sparse import Neighbours, build_geometry
+from elite.sparse.native_conv import NativeKernelMap
 from elite.student import SPVCNN
 from elite.student.engine import DTYPES, Engine, Precision
 
@@ -36,11 +37,8 @@ class ByEngine:
         self.geometry_seconds: list[float] = []
 
     def __call__(self, raw: Raw) -> Tensor:
-        points, remission = crop(raw, self.student)
-        start = time.perf_counter()
-        prepared = self.engine.prepare(points)
-        self.geometry_seconds.append(time.perf_counter() - start)
-        logits, of_point = self.engine.logits(points, remission, prepared)
+        logits, of_point, geometry_s = self.engine(*crop(raw, self.student))
+        self.geometry_seconds.append(geometry_s)
         return labels(logits)[of_point]
 
 
@@ -51,19 +49,25 @@ def labels(logits: Float[Tensor, "n classes"]) -> Int64[Tensor, "n"]:
 
 def macs_of(points: Tensor, student: SPVCNN) -> dict[str, int]:
     """Multiplications of the engine for a scan, by layer."""
-    prepared, c = Engine(student).prepare(points), student.config.channels
-    levels = prepared.geometry.levels
+    batch_index, c = _one_scan(points), student.config.channels
+    geometry = build_geometry(points, batch_index, student.grid, student.config.strides, "native")
+    levels = geometry.levels
     fine, coarse = sum(map(len, levels[:-1])), sum(map(len, levels[1:]))
     # Each pair counts in both directions, and each voxel is its own neighbour.
-    pairs = sum(2 * int(prepared.neighbour_pairs(i).count.sum()) for i in range(len(levels) - 1)) + fine
-    blocks, h, classes = sum(b.group_count for b in prepared.geometry.blocks), c // 2, student.config.classes
+    pairs = sum(2 * int(_native(n).neighbour_pairs.count.sum()) for n in geometry.neighbours) + fine
+    blocks, h, classes = sum(b.group_count for b in geometry.blocks), c // 2, student.config.classes
     return {
         "3x3x3 convolutions": 4 * pairs * c * c,
         "shortcuts": 2 * fine * c * c,
         "point MLP": len(points) * 10 * c + len(levels[0]) * c * c,
         "point branch": 2 * fine * c * c + blocks * (c * h + h * h + h * c + c * c) + coarse * c * c,
-        "classifier": coarse * c * 2 * c + prepared.geometry.point_groups.group_count * 2 * c * classes,
+        "classifier": coarse * c * 2 * c + geometry.point_groups.group_count * 2 * c * classes,
     }
+
+
+def _native(neighbours: Neighbours) -> NativeKernelMap:
+    assert isinstance(neighbours, NativeKernelMap)  # the volume bounds the keys
+    return neighbours
 
 
 def engines(student: SPVCNN) -> dict[str, Callable[[Raw], Tensor]]:

@@ -19,7 +19,7 @@ from elite.scan_crop import ScanCrop, required_past
 from elite.segmentation_result import SegmentationResult
 from elite.sparse import Backend, resolve_backend
 from elite.student import SPVCNN, load_student
-from elite.student.engine import Engine, Precision, ScanGeometry
+from elite.student.engine import Engine, Precision
 from elite.taxonomy import IGNORE
 from elite.test_time_augmentation import ViewEnsemble, ViewLogits, VoteBy
 from elite.types import Scan
@@ -179,7 +179,7 @@ class Segmenter:
     def segment(self, scan: Scan, source: object = "the scan") -> SegmentationResult:
         """Label the points of ``scan``, without those of its file that it lacks; errors as a call."""
         crop = self.crop(scan, source)
-        each = (self.predict_views(views, self.prepare(views)) for views in self.views(crop))
+        each = (self.predict_views(views) for views in self.views(crop))
         return self.combine(crop, chain.from_iterable(each))
 
     @torch.inference_mode()
@@ -192,7 +192,7 @@ class Segmenter:
             DataError: as a call.
         """
         crop = self.crop(scan, source)
-        [(logits, row)] = self.predict_views([crop], self.prepare([crop]))
+        [(logits, row)] = self.predict_views([crop])
         inside = logits.float().cpu().numpy()[row]
         _check_finite(inside, crop)
         return inside[nearest(crop.all_points, crop.inside)]
@@ -222,14 +222,19 @@ class Segmenter:
         while batch := list(islice(views, self.views_per_batch)):
             yield batch
 
-    def prepare(self, views: Sequence[ScanCrop]) -> ScanGeometry | None:
-        """Voxels and their neighbours for the native kernels; None for other backends, which build them in forward."""
-        return None if self.engine is None else self.engine.prepare(views[0].points)
+    def predict_views(
+        self, views: Sequence[ScanCrop], report_geometry: Callable[[float], None] = lambda seconds: None
+    ) -> list[ViewLogits]:
+        """Logits of each view, predicted as one batch.
 
-    def predict_views(self, views: Sequence[ScanCrop], prepared: ScanGeometry | None) -> list[ViewLogits]:
-        """Logits of each view, predicted as one batch."""
-        if self.engine is not None and prepared is not None:
-            logits, point_group = self.engine.logits(views[0].points, views[0].remission, prepared, views[0].age)
+        Args:
+            report_geometry: called with the seconds of the voxels and their neighbours, where the backend finds them
+                before the network.
+        """
+        if self.engine is not None:
+            [view] = views
+            logits, point_group, geometry_s = self.engine(view.points, view.remission, view.age)
+            report_geometry(geometry_s)
             return [ViewLogits(logits, point_group.numpy())]
         points, remission = (torch.cat([getattr(view, name) for view in views]) for name in ("points", "remission"))
         lengths = [len(view.points) for view in views]

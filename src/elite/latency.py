@@ -154,13 +154,15 @@ def timed(
     crop = segmenter.crop(scan)
     finish("crop")
 
+    def add_geometry(seconds: float) -> None:
+        nonlocal last
+        times["geometry"] = times.get("geometry", 0.0) + 1000 * seconds
+        last += seconds
+
     def predictions() -> Iterator[ViewLogits]:
-        # Rotating a view, and adding the prediction before it, counts as geometry.
+        # Rotating a view, and adding the prediction before it, counts as network.
         for views in segmenter.views(crop):
-            prepared = segmenter.prepare(views)
-            if prepared is not None:
-                finish("geometry")
-            predicted = segmenter.predict_views(views, prepared)
+            predicted = segmenter.predict_views(views, add_geometry)
             finish("network")
             yield from predicted
 

@@ -2,6 +2,7 @@
 
 from elite.native.gradients import column_sums, combine, point_means_gradient, weight_gradient
 from elite.native.loader import call, describe, library, supports
+from elite.native.model import GroupLogits, Model, PointAnswers, Precision, Session
 from elite.native.ops import (
     Layer,
     NeighbourPairs,
@@ -18,11 +19,16 @@ from elite.native.ops import (
 from elite.native.workspace import Workspace
 
 __all__ = [
+    "GroupLogits",
     "Layer",
+    "Model",
     "NeighbourPairs",
     "PackedWeight",
+    "PointAnswers",
     "PointMeanRows",
     "PooledRows",
+    "Precision",
+    "Session",
     "VoxelPoints",
     "Workspace",
     "call",

@@ -41,6 +41,8 @@ InstructionSet current = select("avx512bf16");
 
 }  // namespace
 
+const Kernels* selected_kernels() { return current.kernels; }
+
 extern "C" {
 
 // Instruction set of the kernels: avx512bf16, avx512vnni, avx512, avxvnni, avx2, or none.

@@ -1,4 +1,6 @@
-"""Find, open and call the shared library of native kernels. kernels.h and geometry.h document its functions."""
+"""Find, open and call the shared library of native kernels. kernels.h, geometry.h and elite.h document its
+functions.
+"""
 
 import ctypes
 from ctypes import POINTER, c_char_p, c_int, c_int32, c_int64, c_void_p
@@ -10,6 +12,7 @@ from typing import Any
 import torch  # before the library is opened: the kernels then share torch's OpenMP threads
 
 from elite.errors import first_line
+from elite.native import elite_h
 from elite.native.records import (
     Chain,
     Combine,
@@ -44,6 +47,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "elite_group": (c_int32, [c_void_p, c_int64, c_int64, c_void_p, c_void_p]),
     "elite_neighbours": (c_int32, [c_void_p, c_int64, *[c_void_p] * 3]),
     "elite_lovasz_steps": (c_int32, [c_void_p, c_void_p, c_int64, c_int64, c_void_p]),
+    **elite_h.FUNCTIONS,
 }
 _DONE, _TOO_LARGE, _NO_MEMORY = range(3)
 

@@ -26,7 +26,7 @@ from elite.version import __version__
 from elite.weights.safetensors_file import open_safetensors
 from elite.weights.torch_file import check_numbers, is_state_dict, open_torch, unreadable
 
-FORMAT = "elite-student-1"
+FORMAT, MODEL_FORMAT = "elite-student-1", "elite-model-1"
 _HALF_ERROR = 2.0**-11  # largest relative error of rounding to float16, which subnormal numbers exceed
 AVERAGE = "average.module."  # prefix of the student's moving average in a training checkpoint, if it has one
 
@@ -45,18 +45,31 @@ def save_student(student: SPVCNN, path: Path, *, half: bool = False) -> None:
         OutputError: the file cannot be written.
         CheckpointError: a weight that float16 does not represent.
     """
-    student = with_remission_gain(student, 1.0)
-    tensors = {name: value.detach().cpu().contiguous() for name, value in student.state_dict().items()}
+    # One entry, because safetensors writes several in any order.
+    metadata = {FORMAT: json.dumps(file_entries(student))}
+    write_bytes(path, save(file_tensors(student, path, half=half), metadata))
+
+
+def file_tensors(student: SPVCNN, path: Path, *, half: bool) -> dict[str, Tensor]:
+    """Return the tensors of a student or model file, which contain ``remission_gain``; arguments as above.
+
+    Raises:
+        CheckpointError: a weight that float16 does not represent.
+    """
+    weights = with_remission_gain(student, 1.0).state_dict()
+    tensors = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
     if half:
         tensors = {name: _halved(value, name, path) if value.ndim > 1 else value for name, value in tensors.items()}
-    # One entry, because safetensors writes several in any order.
+    return tensors
+
+
+def file_entries(student: SPVCNN) -> dict[str, Any]:
+    """Return configuration and domain of a student as plain entries of a file."""
     settings = plain(student.config)
     del settings["remission_gain"]
     if not student.config.past_scans:
         del settings["past_scans"]  # versions without past scans read the file too
-    about = {"config": settings, **domain_entries(student), "version": __version__}
-    metadata = {FORMAT: json.dumps(about)}
-    write_bytes(path, save(tensors, metadata))
+    return {"config": settings, **domain_entries(student), "version": __version__}
 
 
 def _halved(weight: Tensor, name: str, path: Path) -> Tensor:

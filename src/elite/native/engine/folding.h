@@ -1,0 +1,46 @@
+// Layers of a model file, with batch norms in eval mode folded into the layers next to them, in double.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "model_file.h"
+#include "network.h"
+
+namespace elite {
+
+// x @ weight + bias; weight is in x out, as the kernels read it.
+struct FoldedLinear {
+    int64_t in, out;
+    std::vector<double> weight, bias;
+
+    // Outputs of the rows [begin, end) of the input, without the bias unless they start at 0.
+    FoldedLinear inputs(int64_t begin, int64_t end) const;
+};
+
+// x * scale + shift per channel.
+struct Scaling {
+    std::vector<double> scale, shift;
+
+    FoldedLinear after(FoldedLinear layer) const;
+    FoldedLinear before(FoldedLinear layer) const;
+};
+
+FoldedLinear linear_of(const ModelFile& file, const std::string& name, int64_t in, int64_t out, bool has_bias = true);
+Scaling scaling_of(const ModelFile& file, const std::string& name, int64_t channels);
+
+// Pack layers for the kernels.
+class Packer {
+  public:
+    explicit Packer(const Kernels& kernels) : kernels_(kernels) {}
+
+    PackedWeight matrices(const std::vector<float>& numbers, int64_t count, int64_t in, int64_t out, NumberFormat format) const;
+    Layer layer(const FoldedLinear& linear, NumberFormat format, float slope = 1) const;
+
+  private:
+    const Kernels& kernels_;
+};
+
+// The 27 matrices of a convolution, followed by ``norm``'s scale.
+std::vector<float> scaled_convolution(const ModelFile& file, const std::string& name, int64_t channels, const Scaling& norm);
+
+}  // namespace elite
