@@ -131,7 +131,9 @@ Run run_of(const Pairs& pairs, int position, int64_t start, int64_t end) {
     const int32_t *first = pairs.first + k * pairs.stride, *second = pairs.second + k * pairs.stride;
     if (position > CENTRE) std::swap(first, second);
     const int32_t* last = first + pairs.count[k];
-    return {second, first, std::lower_bound(first, last, start) - first, std::lower_bound(first, last, end) - first};
+    const int32_t* begin = std::lower_bound(first, last, start);
+    last = std::min(last, begin + (end - start));  // targets ascend
+    return {second, first, begin - first, std::lower_bound(begin, last, end) - first};
 }
 
 // Aligned to cache lines: a vector across two of them takes twice as long.
@@ -155,7 +157,8 @@ float* scratch(size_t numbers) {  // of this thread, reused by the next call
 }
 
 // The row ``r`` of n channels of ``rows`` becomes ``row``, in a format that may differ from that of the kernel.
-void write_any(NumberFormat format, void* rows, int64_t r, const float* row, int64_t n) {
+template <class Channels>
+void write_any(NumberFormat format, void* rows, int64_t r, const float* row, Channels n) {
     if (format == FLOAT32) Float::write_row(static_cast<float*>(rows) + r * n, row, n);
 #if defined(ELITE_INT8)
     if (format == INT8) Int8::write_row(static_cast<uint8_t*>(rows) + r * Int8::width(n), row, n);
@@ -165,11 +168,11 @@ void write_any(NumberFormat format, void* rows, int64_t r, const float* row, int
 #endif
 }
 
-// Convert the padded sums of row r, in place, to its outputs, and to ``next`` if it is not null.
-template <class Format>
-void finish_row(const Rows& job, int64_t r, float* sums, typename Format::Stored* next) {
+// Convert the padded sums of row r of n channels, in place, to its outputs, and to ``next`` if it is not null.
+template <class Format, class Channels>
+void finish_row_of(Channels n, const Rows& job, int64_t r, float* sums, typename Format::Stored* next) {
     using Stored = typename Format::Stored;
-    const int64_t n = job.channels, width = Format::width(n);
+    const int64_t width = Format::width(n);
     const Vector slope = all(job.slope);
     if (job.add) {
         const int64_t row = job.add_row ? job.add_row[r] : r;
@@ -184,6 +187,14 @@ void finish_row(const Rows& job, int64_t r, float* sums, typename Format::Stored
     const typename Format::Reader plus(static_cast<const Stored*>(job.plus) + r * width, n);
     each_vector(n, [&](int64_t c, int64_t rest) { store(sums + c, load(sums + c) + plus(c, rest)); });
     Format::write_row(static_cast<Stored*>(job.sum) + r * width, sums, n);
+}
+
+template <class Format>
+void finish_row(const Rows& job, int64_t r, float* sums, typename Format::Stored* next) {
+    if (job.channels == UsualChannels::value)
+        finish_row_of<Format>(UsualChannels(), job, r, sums, next);
+    else
+        finish_row_of<Format>(job.channels, job, r, sums, next);
 }
 
 void copy_padded(const float* bias, int64_t channels, float* padded_bias) {

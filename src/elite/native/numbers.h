@@ -10,6 +10,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 namespace INSTRUCTIONS {
 namespace {
@@ -75,10 +76,14 @@ inline int64_t rounded_up(int64_t n, int64_t step) { return (n + step - 1) / ste
 
 inline int64_t padded(int64_t channels) { return rounded_up(channels, WIDTH); }
 
+// Number of channels of the default student. Functions with a ``Channels`` argument take it as this type, so that the
+// compiler unrolls their loops and keeps a row in registers, or any other number as int64_t.
+using UsualChannels = std::integral_constant<int64_t, 64>;
+
 // Call visit(channel, numbers left) for each vector of a row. For fours of vectors, numbers left is a constant, at least
 // WIDTH, so that the compiler drops the code of incomplete vectors.
-template <class Visit>
-inline void each_vector(int64_t channels, const Visit& visit) {
+template <class Channels, class Visit>
+inline void each_vector(Channels channels, const Visit& visit) {
     int64_t c = 0;
     for (; c + 4 * WIDTH <= channels; c += 4 * WIDTH)
 #pragma GCC unroll 4
@@ -120,7 +125,8 @@ struct PlainRows {
         Reader(const Number* row, int64_t) : row(row) {}
         Vector operator()(int64_t c, int64_t rest) const { return read_some<Format>(row + c, rest); }
     };
-    static void write_row(Number* out, const float* row, int64_t n) {
+    template <class Channels>
+    static void write_row(Number* out, const float* row, Channels n) {
         each_vector(n, [&](int64_t c, int64_t rest) { write_some<Format>(out + c, load(row + c), rest); });
     }
 };
@@ -204,7 +210,8 @@ struct Int8 {
         Reader(const uint8_t* row, int64_t channels) : row(row), scale(all(scale_of(row, channels))) {}
         Vector operator()(int64_t c, int64_t rest) const { return read_some<Int8>(row + c, rest) * scale; }
     };
-    static void write_row(uint8_t* out, const float* row, int64_t n) {  // row is padded with zeros
+    template <class Channels>
+    static void write_row(uint8_t* out, const float* row, Channels n) {  // row is padded with zeros
         Integers bits = all_integers(0);  // as integers, floats have the order of their sizes, and NaN is the largest
         each_vector(n, [&](int64_t c, int64_t) { bits = larger(bits, size_bits(load(row + c))); });
         const uint32_t most = largest_of(bits);
