@@ -22,12 +22,14 @@ COMMON = [
 AVX512 = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma", "-mprefer-vector-width=512"]
 AVX2 = ["-mavx2", "-mfma"]
 VNNI = [*AVX512, "-mavx512vnni"]
+BF16 = [*VNNI, "-mavx512bf16"]
 INSTRUCTIONS = {
     "avx2": AVX2,
     "avxvnni": [*AVX2, "-mavxvnni"],
     "avx512": AVX512,
     "avx512vnni": VNNI,
-    "avx512bf16": [*VNNI, "-mavx512bf16"],
+    "avx512bf16": BF16,
+    "avx512amx": [*BF16, "-mamx-tile", "-mamx-int8"],
 }
 
 

@@ -32,10 +32,10 @@ def instructions(request: pytest.FixtureRequest) -> Iterator[str]:
     assert opened is not None
     opened.elite_limit(request.param.encode())
     if opened.elite_instructions().decode() != request.param:
-        opened.elite_limit(b"avx512bf16")
+        opened.elite_limit(b"avx512amx")
         pytest.skip(f"this processor has no {request.param}")
     yield request.param
-    opened.elite_limit(b"avx512bf16")
+    opened.elite_limit(b"avx512amx")
 
 
 def voxels(count: int, seed: int = 0) -> Tensor:

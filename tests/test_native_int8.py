@@ -19,7 +19,7 @@ from tests.support.students import with_random_norms
 
 pytestmark = pytest.mark.skipif(not native.supports(torch.uint8), reason="this processor does not multiply int8")
 SMALL: dict[str, Any] = {"volume": ((-4.0, -4.0, -2.0), (4.0, 4.0, 2.0)), "cells": (40, 40, 20)}
-BEST = "avx512bf16"
+BEST = "avx512amx"
 
 
 def limit(instructions: str) -> str:
@@ -30,7 +30,7 @@ def limit(instructions: str) -> str:
     return library.elite_instructions().decode()  # type: ignore[no-any-return]
 
 
-@pytest.fixture(params=[BEST, "avx512vnni", "avxvnni"])
+@pytest.fixture(params=[BEST, "avx512bf16", "avxvnni"])
 def instructions(request: pytest.FixtureRequest) -> Iterator[str]:
     found = limit(request.param)
     yield request.param if found == request.param else pytest.skip(f"this processor has no {request.param}")

@@ -25,7 +25,7 @@ def instructions(request: pytest.FixtureRequest) -> Iterator[None]:
     assert opened is not None
     opened.elite_limit(request.param.encode())
     yield
-    opened.elite_limit(b"avx512bf16")
+    opened.elite_limit(b"avx512amx")
 
 
 def cloud(count: int) -> tuple[Tensor, Tensor, Tensor]:

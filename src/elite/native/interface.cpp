@@ -2,7 +2,14 @@
 
 #include "kernels.h"
 
+#include <cpuid.h>
+
 #include <cstring>
+
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 namespace {
 
@@ -18,12 +25,27 @@ bool has_avx512() {
            __builtin_cpu_supports("avx512vl");
 }
 
+// Whether the processor multiplies tiles of int8, and Linux lets this process use their registers, which it must request.
+bool has_tiles() {
+#if defined(__linux__)
+    constexpr unsigned AMX_TILE = 1u << 24, AMX_INT8 = 1u << 25;
+    constexpr int REQUEST_PERMISSION = 0x1023, TILE_DATA = 18;
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || ~d & (AMX_TILE | AMX_INT8)) return false;
+    return syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+#else
+    return false;
+#endif
+}
+
 // Best instruction set of the processor, at most ``most``.
 InstructionSet select(const char* most) {
     const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     const bool has_vnni = has_avx512() && __builtin_cpu_supports("avx512vnni");
+    const bool has_bf16 = has_vnni && __builtin_cpu_supports("avx512bf16");
     const InstructionSet sets[] = {
-        {"avx512bf16", has_vnni && __builtin_cpu_supports("avx512bf16") ? &avx512bf16::kernels : nullptr},
+        {"avx512amx", has_bf16 && has_tiles() ? &avx512amx::kernels : nullptr},
+        {"avx512bf16", has_bf16 ? &avx512bf16::kernels : nullptr},
         {"avx512vnni", has_vnni ? &avx512vnni::kernels : nullptr},
         {"avx512", has_avx512() ? &avx512::kernels : nullptr},
         {"avxvnni", has_avx2 && __builtin_cpu_supports("avxvnni") ? &avxvnni::kernels : nullptr},
@@ -37,7 +59,7 @@ InstructionSet select(const char* most) {
     return NONE;
 }
 
-InstructionSet current = select("avx512bf16");
+InstructionSet current = select("avx512amx");
 
 }  // namespace
 
@@ -45,7 +67,7 @@ const Kernels* selected_kernels() { return current.kernels; }
 
 extern "C" {
 
-// Instruction set of the kernels: avx512bf16, avx512vnni, avx512, avxvnni, avx2, or none.
+// Instruction set of the kernels: avx512amx, avx512bf16, avx512vnni, avx512, avxvnni, avx2, or none.
 const char* elite_instructions() { return current.name; }
 
 // For tests: use at most the instruction set ``most`` from now on.

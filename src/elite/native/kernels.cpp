@@ -1,8 +1,7 @@
 // Sums of products over rows, compiled once per instruction set (INSTRUCTIONS is the name of the namespace).
 //
-// A tile is R gathered input rows times a panel of V vectors of output channels: R x V accumulators stay in registers
-// during the loop over input channels. The sums of a block of rows fit into the cache, and the weights of one kernel
-// position stay in its first level during the loop over the block's pairs.
+// The sums of a block of rows fit into the cache, and the weights of one kernel position stay in its first level during
+// the loop over the block's pairs.
 
 #include "kernels.h"
 
@@ -12,6 +11,7 @@
 #include <memory>
 
 #include "packing.h"
+#include "products.h"
 
 namespace INSTRUCTIONS {
 
@@ -20,105 +20,13 @@ void sums(const Sums&);
 
 namespace {
 
-constexpr int64_t BLOCK = 512;  // rows whose sums fit into the cache
+constexpr int64_t BLOCK = Float::BLOCK;
 constexpr int64_t FEW = 192;    // rows of a block that passes through several layers: a multiple of the tiles
 constexpr int64_t CHUNK = 64;   // pairs whose outer products are summed at once
 constexpr int64_t GROUPS = 16;  // groups of blocks with separate sums, in gradients of weights
 constexpr int POSITIONS = 27, CENTRE = 13;
 
 // ---- rows times matrices ------------------------------------------------------------------------------------------
-
-// Rows of a tile: as many as fit into the registers.
-constexpr int rows_of_tile(int vectors) { return 2 * vectors > PANEL ? TILE : 2 * TILE; }
-
-// Add R input rows times V vectors of a packed panel to R rows of sums, or to ``bias`` if it is not null.
-template <class Format, int R, int V>
-inline void tile(const typename Format::Stored* const* in, int64_t in_channels, const typename Format::Stored* weight,
-                 const float* bias, float* const* sums) {
-    typename Format::Sum sum[R][V];
-    const auto *starts = weight, *scales = weight + Format::HEADER / 2 * V * WIDTH;
-    weight += Format::HEADER * V * WIDTH;
-#pragma GCC unroll 12
-    for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
-        for (int v = 0; v < V; ++v)
-            sum[r][v] = Format::start(starts + v * WIDTH * 4, (bias ? bias : sums[r]) + v * WIDTH);
-    for (int64_t c = 0; c < in_channels; c += Format::STEP) {
-        typename Format::Sum w[V];
-#pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) w[v] = Format::weight(weight + v * WIDTH * Format::STEP);
-        weight += V * WIDTH * Format::STEP;
-#pragma GCC unroll 12
-        for (int r = 0; r < R; ++r) {
-            const typename Format::Sum number = Format::spread(in[r] + c);
-#pragma GCC unroll 4
-            for (int v = 0; v < V; ++v) sum[r][v] = Format::step(number, w[v], sum[r][v]);
-        }
-    }
-#pragma GCC unroll 12
-    for (int r = 0; r < R; ++r) {
-        const float scale = Format::scale_of(in[r], in_channels);
-#pragma GCC unroll 4
-        for (int v = 0; v < V; ++v)
-            store(sums[r] + v * WIDTH,
-                  Format::finish(sum[r][v], scale, scales + v * WIDTH * 4, (bias ? bias : sums[r]) + v * WIDTH));
-    }
-}
-
-template <class Format, int V, int R>
-inline void tiles_of(int rest, const typename Format::Stored* const* in, int64_t in_channels,
-                     const typename Format::Stored* weight, const float* bias, float* const* sums) {
-    if (rest == R)
-        tile<Format, R, V>(in, in_channels, weight, bias, sums);
-    else if constexpr (R > 1)
-        tiles_of<Format, V, R - 1>(rest, in, in_channels, weight, bias, sums);
-}
-
-// sums[target[p] - start] += feats[source[p]] @ panel for p in [begin, end). If source or target is null, p replaces it.
-// If bias is not null, it replaces the previous sums.
-template <class Format, int V>
-void panel_of_pairs(const typename Format::Stored* feats, int64_t in_channels, const typename Format::Stored* weight,
-                    const int32_t* source, const int32_t* target, int64_t begin, int64_t end, int64_t start,
-                    const float* bias, float* sums, int64_t width) {
-    constexpr int most = rows_of_tile(V);
-    const typename Format::Stored* in[most];
-    const int64_t width_in = Format::width(in_channels);
-    float* out[most];
-    for (int64_t p = begin; p < end; p += most) {
-        const int count = static_cast<int>(std::min<int64_t>(most, end - p));
-        for (int r = 0; r < count; ++r) {
-            in[r] = feats + (source ? source[p + r] : p + r) * width_in;
-            out[r] = sums + ((target ? target[p + r] : p + r) - start) * width;
-        }
-        if (source)  // prefetch the scattered rows of the next tile
-            for (int64_t q = p + most; q < std::min(end, p + 2 * most); ++q)
-                for (int64_t c = 0; c < width_in; c += 64 / sizeof *feats)
-                    __builtin_prefetch(feats + source[q] * width_in + c);
-        tiles_of<Format, V, most>(count, in, in_channels, weight, bias, out);
-    }
-}
-
-template <class Format>
-void add_products(const typename Format::Stored* feats, int64_t in_channels, const typename Format::Stored* weight,
-                  int64_t out_channels, const int32_t* source, const int32_t* target, int64_t begin, int64_t end,
-                  int64_t start, const float* bias, float* sums) {
-    if (begin == end) return;
-    const int64_t width = padded(out_channels), taken = rounded_up(in_channels, Format::STEP) + Format::HEADER;
-    for (int64_t first = 0; first < width; first += PANEL * WIDTH) {
-        const int vectors = static_cast<int>(std::min<int64_t>(PANEL * WIDTH, width - first) / WIDTH);
-        const auto run = [&](auto panel) {
-            panel(feats, in_channels, weight, source, target, begin, end, start, bias ? bias + first : nullptr,
-                  sums + first, width);
-        };
-        if (vectors == 1) run(panel_of_pairs<Format, 1>);
-        if (vectors == 2) run(panel_of_pairs<Format, 2>);
-#if defined(__AVX512F__)
-        if (vectors == 3) run(panel_of_pairs<Format, 3>);
-        if (vectors == 4) run(panel_of_pairs<Format, 4>);
-#endif
-        weight += taken * vectors * WIDTH;
-    }
-}
 
 // Pairs of a position with a target in [start, end): (source, target, first pair, end of pairs).
 struct Run {
@@ -207,8 +115,9 @@ void copy_padded(const float* bias, int64_t channels, float* padded_bias) {
 template <class Format>
 void block_of_rows(const Rows& job, int64_t start, int64_t end) {
     using Stored = typename Format::Stored;
+    [[maybe_unused]] typename Format::Tiles::Enabled tiles;
     const int64_t width = padded(job.channels);
-    float *sums = scratch((BLOCK + 1) * width), *bias = sums + BLOCK * width;
+    float *sums = scratch((Format::BLOCK + 1) * width), *bias = sums + Format::BLOCK * width;
     copy_padded(job.bias, job.channels, bias);
     const auto add = [&](const void* feats, const Stored* weight, int64_t in_channels, const Run& run, const float* begin) {
         add_products<Format>(static_cast<const Stored*>(feats), in_channels, weight, job.channels, run.source, run.target,
@@ -229,9 +138,10 @@ void block_of_rows(const Rows& job, int64_t start, int64_t end) {
 
 template <class Format>
 void rows(const Rows& job) {
-    const int64_t blocks = (job.rows + BLOCK - 1) / BLOCK;
+    constexpr int64_t block = Format::BLOCK;
+    const int64_t blocks = (job.rows + block - 1) / block;
 #pragma omp parallel for schedule(dynamic, 1)
-    for (int64_t b = 0; b < blocks; ++b) block_of_rows<Format>(job, b * BLOCK, std::min(job.rows, (b + 1) * BLOCK));
+    for (int64_t b = 0; b < blocks; ++b) block_of_rows<Format>(job, b * block, std::min(job.rows, (b + 1) * block));
 }
 
 // ---- sums over groups of rows -------------------------------------------------------------------------------------
@@ -330,6 +240,7 @@ void rows_of_points(const PointMeans& job, int64_t start, int64_t end, float* me
 template <class Format>
 void block_of_chain(const Chain& job, int64_t start, int64_t end) {
     using Stored = typename Format::Stored;
+    [[maybe_unused]] typename Format::Tiles::Enabled tiles;
     int64_t width = padded(job.channels);
     for (int64_t l = 0; l < job.count; ++l) width = std::max(width, padded(job.layers[l].channels));
     float* memory = scratch((3 * FEW + 1) * width);

@@ -153,6 +153,7 @@ namespace avxvnni { extern const Kernels kernels; }
 namespace avx512 { extern const Kernels kernels; }
 namespace avx512vnni { extern const Kernels kernels; }
 namespace avx512bf16 { extern const Kernels kernels; }
+namespace avx512amx { extern const Kernels kernels; }
 
 // The kernels in use; null if the processor has none of the instruction sets (interface.cpp).
 const Kernels* selected_kernels();

@@ -2,7 +2,7 @@
 //
 // Included by the sources that are compiled once per instruction set (INSTRUCTIONS is the name of the namespace). A format
 // has Stored numbers. A row of C channels has width(C) of them, which Reader reads and write_row writes as vectors of
-// floats. STEP input channels are multiplied at once.
+// floats. STEP input channels are multiplied at once, in tiles DEPTH. The sums and inputs of BLOCK rows fit into the cache.
 #pragma once
 #include <immintrin.h>
 
@@ -11,6 +11,8 @@
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+
+#include "tiles.h"
 
 namespace INSTRUCTIONS {
 namespace {
@@ -115,11 +117,14 @@ struct PlainRows {
     using Stored = Number;
     static constexpr Number ZERO = 0;
     static constexpr int HEADER = 0;  // numbers per output channel before the weights of a panel
+    static constexpr int64_t BLOCK = 512;
+    using Tiles = NoTiles;
     using Sum = Vector;
     static int64_t width(int64_t channels) { return channels; }
     static float scale_of(const Number*, int64_t) { return 1; }
     static Sum start(const Number*, const float* before) { return load(before); }
-    static Vector finish(Sum sum, float, const Number*, const float*) { return sum; }
+    static Vector scales(const Number*) { return all(1); }
+    static Vector finish(Sum sum, float, Vector, const float*) { return sum; }
     struct Reader {
         const Number* row;
         Reader(const Number* row, int64_t) : row(row) {}
@@ -132,7 +137,7 @@ struct PlainRows {
 };
 
 struct Float : PlainRows<Float, float> {
-    static constexpr int STEP = 1;
+    static constexpr int STEP = 1, DEPTH = STEP;
     static Vector spread(const float* p) { return all(*p); }
     static Vector weight(const float* p) { return load(p); }
     static Vector step(Vector a, Vector w, Vector sum) { return multiply_add(a, w, sum); }
@@ -143,7 +148,7 @@ struct Float : PlainRows<Float, float> {
 
 #if defined(__AVX512BF16__)
 struct BFloat16 : PlainRows<BFloat16, uint16_t> {
-    static constexpr int STEP = 2;
+    static constexpr int STEP = 2, DEPTH = STEP;
     static Vector spread(const uint16_t* p) {
         int32_t pair;
         std::memcpy(&pair, p, sizeof pair);
@@ -173,13 +178,21 @@ struct Int8 {
     using Stored = uint8_t;
     static constexpr uint8_t ZERO = 128;
     static constexpr int STEP = 4;
+#if defined(__AMX_INT8__)
+    using Tiles = Int8Tiles;
+    static constexpr int DEPTH = TILE_BYTES;
+#else
+    using Tiles = NoTiles;
+    static constexpr int DEPTH = STEP;
+#endif
+    static constexpr int64_t BLOCK = 1024;
     static constexpr int HEADER = 8;  // bytes per output channel before its weights: sum of the weights, scale
     static constexpr float MOST = 127, LEAST = 1e-30f;  // rows without larger numbers are 0
     static int64_t width(int64_t channels) { return channels + static_cast<int64_t>(sizeof(float)); }
     using Sum = Integers;
     static Sum start(const uint8_t* starts, const float*) { return load_integers(starts); }
-    static Vector finish(Sum sum, float row_scale, const uint8_t* scales, const float* before) {
-        const Vector scale = load(reinterpret_cast<const float*>(scales));
+    static Vector scales(const uint8_t* scales) { return load(reinterpret_cast<const float*>(scales)); }
+    static Vector finish(Sum sum, float row_scale, Vector scale, const float* before) {
         return multiply_add(to_floats(sum) * scale, all(row_scale), load(before));
     }
     static float scale_of(const uint8_t* row, int64_t channels) {

@@ -10,7 +10,7 @@ namespace {
 
 template <class Format>
 int64_t packed_size(int64_t in_channels, int64_t out_channels) {  // of one matrix, in stored numbers
-    return (rounded_up(in_channels, Format::STEP) + Format::HEADER) * padded(out_channels);
+    return (rounded_up(in_channels, Format::DEPTH) + Format::HEADER) * padded(out_channels);
 }
 
 // Call visit(first output channel, padded width) for each panel.
@@ -32,7 +32,7 @@ struct Matrix {
 template <class Format>
 void pack_matrix(const Matrix& matrix, typename Format::Stored* packed) {
     each_panel(matrix.out_channels, [&](int64_t first, int64_t wide) {
-        for (int64_t c = 0; c < matrix.in_channels; c += Format::STEP)
+        for (int64_t c = 0; c < rounded_up(matrix.in_channels, Format::DEPTH); c += Format::STEP)
             for (int64_t o = first; o < first + wide; ++o)
                 for (int64_t s = 0; s < Format::STEP; ++s) *packed++ = Format::from_float(matrix(c + s, o));
     });
@@ -50,7 +50,7 @@ void pack_matrix<Int8>(const Matrix& matrix, uint8_t* packed) {
             for (int64_t c = 0; c < matrix.in_channels; ++c)
                 scales[o] = std::max(scales[o], std::fabs(matrix(c, first + o)) / Int8::MOST);
         uint8_t* numbers = packed + wide * Int8::HEADER;
-        for (int64_t c = 0; c < matrix.in_channels; c += Int8::STEP)
+        for (int64_t c = 0; c < rounded_up(matrix.in_channels, Int8::DEPTH); c += Int8::STEP)
             for (int64_t o = 0; o < wide; ++o)
                 for (int64_t s = 0; s < Int8::STEP; ++s) {
                     const float share = scales[o] > 0 ? matrix(c + s, first + o) / scales[o] : 0.0f;
