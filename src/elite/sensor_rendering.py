@@ -16,13 +16,14 @@ class RemissionResponse:
     Attributes:
         gain: factor of the levels of all surfaces.
         offset: added to them.
-        street_spread: deviation of the level of paved ground between streets, as a share of it.
+        street_spread: deviation of the level of paved ground between streets, as a share of it. The share of asphalt
+            with remission 0 deviates by four times as much.
         beam_spread: deviation between the beams of a unit.
         noise: deviation of a return.
         incidence: exponent of the cosine of the angle of incidence.
         full_range: distance up to which the remission does not fall, in metres.
         fall: loss per metre beyond it.
-        ground_fall: the loss on the ground, as a multiple of that of other surfaces.
+        ground_fall: the loss on asphalt, as a multiple of that of other surfaces.
         zeros: factor of the share of surfaces that send no light back (car paint, glass, rubber), so that returns of
             them have remission 0.
         step: smallest difference between two values.

@@ -7,7 +7,6 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.special import ndtr
 
-from elite.sensor_rendering import RemissionResponse
 from elite.synthetic.materials import Material, is_pane
 from elite.synthetic.noise import grain
 from elite.synthetic.scanner import Scanner
@@ -16,14 +15,14 @@ from elite.synthetic.scanner import Scanner
 # share of the surface that is a mirror: light that does not hit it steeply is lost, and remission is 0.
 # Levels are those of a calibrated unit near the surface: medians of labelled scans of SemanticKITTI.
 _SURFACES = {
-    Material.ASPHALT: (0.28, 0.15, 0.12, 0.05),
-    Material.LANE: (0.28, 0.15, 0.12, 0.05),
+    Material.ASPHALT: (0.28, 0.15, 0.12, 0.07),
+    Material.LANE: (0.28, 0.15, 0.12, 0.07),
     Material.ZEBRA: (0.38, 0.25, 0.15, 0.04),
-    Material.BAY: (0.37, 0.12, 0.12, 0.02),
-    Material.SLABS: (0.36, 0.10, 0.10, 0.01),
-    Material.KERB: (0.36, 0.12, 0.12, 0.01),
-    Material.COBBLE: (0.38, 0.15, 0.15, 0.02),
-    Material.BALLAST: (0.38, 0.20, 0.20, 0.02),
+    Material.BAY: (0.37, 0.12, 0.12, 0.006),
+    Material.SLABS: (0.36, 0.10, 0.10, 0.003),
+    Material.KERB: (0.36, 0.12, 0.12, 0.005),
+    Material.COBBLE: (0.38, 0.15, 0.15, 0.006),
+    Material.BALLAST: (0.38, 0.20, 0.20, 0.01),
     Material.GRASS: (0.42, 0.14, 0.15, 0.0),
     Material.PLASTER: (0.45, 0.16, 0.16, 0.01),
     Material.BRICK: (0.42, 0.16, 0.20, 0.01),
@@ -33,11 +32,11 @@ _SURFACES = {
     Material.BARK: (0.42, 0.18, 0.18, 0.03),
     Material.WOOD: (0.40, 0.16, 0.18, 0.02),
     Material.STONE: (0.44, 0.16, 0.15, 0.01),
-    Material.PAINTED: (0.29, 0.35, 0.20, 0.58),
+    Material.PAINTED: (0.29, 0.35, 0.20, 0.75),
     Material.GLASS: (0.12, 0.40, 0.30, 0.90),
-    Material.COACH: (0.29, 0.35, 0.20, 0.58),
-    Material.RUBBER: (0.16, 0.30, 0.20, 0.40),
-    Material.METAL: (0.25, 0.30, 0.20, 0.35),
+    Material.COACH: (0.29, 0.35, 0.20, 0.75),
+    Material.RUBBER: (0.16, 0.30, 0.20, 0.55),
+    Material.METAL: (0.25, 0.30, 0.20, 0.45),
     Material.ZINC: (0.27, 0.30, 0.20, 0.25),
     Material.SIGN: (0.45, 0.40, 0.25, 0.10),
     Material.LAMP: (0.50, 0.25, 0.20, 0.20),
@@ -56,7 +55,7 @@ _PAVED = [
     Material.SLABS,
     Material.COBBLE,
 ]
-_GROUND = np.isin(np.arange(len(Material)), [*_PAVED, Material.KERB, Material.GRASS, Material.BALLAST])
+_IS_SMOOTH = np.isin(np.arange(len(Material)), [Material.ASPHALT, Material.LANE, Material.ZEBRA, Material.MARKING])
 _IS_PAVED = np.isin(np.arange(len(Material)), _PAVED)
 _PANE = 0.03  # level of window glass
 _PANE_LIGHT = 0.002  # share of the light that it sends back
@@ -65,6 +64,7 @@ _ROOM_M, _CABIN_M = (0.5, 4.0), (0.3, 1.5)  # depth of a room, and of a vehicle
 _BLADES_M = 0.07  # height of grass
 _GAINS = 0.7, 1.3  # of objects
 _PATCH_M = 0.12, 2.0  # size of a texel, and texels of a patch
+_STREAK = 0.25  # inverse of the length of patches along a road
 _DULL = 0.7  # share of the light that a mirror sends elsewhere
 
 
@@ -107,10 +107,10 @@ def remission(surfaces: Surfaces, scanner: Scanner, rng: np.random.Generator) ->
     value = response.gain * _seen_level(surfaces, scanner, rng)
     value *= surfaces.cosine**response.incidence
     value += response.offset + _beam_offsets(scanner)[surfaces.beam]
-    fall = np.where(_GROUND[surfaces.material], response.ground_fall, 1.0) * response.fall
+    fall = np.where(_IS_SMOOTH[surfaces.material], response.ground_fall, 1.0) * response.fall
     value -= fall * np.maximum(surfaces.distance - response.full_range, 0)
     value += rng.normal(0, response.noise, len(value))
-    value[_is_silent(surfaces, response, rng)] = 0
+    value[_is_silent(surfaces, scanner, rng)] = 0
     return np.clip(np.round(value / response.step) * response.step, 0, response.max)
 
 
@@ -123,11 +123,13 @@ def _seen_level(surfaces: Surfaces, scanner: Scanner, rng: np.random.Generator) 
     return np.where(is_pane(material, uv), _PANE, level)
 
 
-def _is_silent(surfaces: Surfaces, response: RemissionResponse, rng: np.random.Generator) -> Bool[np.ndarray, "n"]:
-    """Patches of mirrors, which send light back only if it hits them steeply."""
-    share = response.zeros * _MIRROR[surfaces.material] * np.clip(1.45 - 0.9 * surfaces.cosine, 0, 1)
-    patches = grain(surfaces.uv[:, 0], surfaces.uv[:, 1], *_PATCH_M)
-    return ndtr(0.8 * patches + 0.6 * rng.standard_normal(len(share))) < share
+def _is_silent(surfaces: Surfaces, scanner: Scanner, rng: np.random.Generator) -> Bool[np.ndarray, "n"]:
+    """Patches of mirrors, which send light back only if it hits them steeply: more of dark ones, streaks of roads."""
+    smooth = _IS_SMOOTH[surfaces.material]
+    share = scanner.rendering.remission.zeros * _MIRROR[surfaces.material] * np.clip(1.45 - 0.9 * surfaces.cosine, 0, 1)
+    share *= np.where(smooth, _street_sheen(scanner), 1 / np.clip(surfaces.gain, *_GAINS))
+    patches = grain(surfaces.uv[:, 0] * np.where(smooth, _STREAK, 1.0), surfaces.uv[:, 1], *_PATCH_M)
+    return ndtr(0.9 * patches + 0.44 * rng.standard_normal(len(share))) < share
 
 
 @lru_cache(maxsize=8)
@@ -141,3 +143,11 @@ def _beam_offsets(scanner: Scanner) -> Float[np.ndarray, "beams"]:
 def _street_gain(scanner: Scanner) -> float:
     """Level of the paved ground of a street; other streets have older or wetter asphalt."""
     return float(np.exp(np.random.default_rng((*scanner.seed, 3)).normal(0, scanner.rendering.remission.street_spread)))
+
+
+@lru_cache(maxsize=8)
+def _street_sheen(scanner: Scanner) -> float:
+    """Factor of the silent share of the asphalt of a street: worn, wet and freshly tarred asphalt are mirrors."""
+    return float(
+        np.exp(np.random.default_rng((*scanner.seed, 5)).normal(0, 4 * scanner.rendering.remission.street_spread))
+    )
