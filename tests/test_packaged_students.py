@@ -83,7 +83,10 @@ def test_unknown_name_lists_the_packaged_students(speckles, scans, tmp_path, cap
 def test_unknown_name_without_packaged_students_is_a_missing_file(speckles, scans, tmp_path, capsys) -> None:
     shutil.rmtree(speckles.parent)
     assert main(["predict", SPECKLES, str(scans), "-o", str(tmp_path / "labels")]) == 2
-    assert "expected a checkpoint (.ckpt) or a student (.safetensors), found no such file" in capsys.readouterr().err
+    assert (
+        "expected a checkpoint (.ckpt) or a student (.safetensors, .elite), found no such file"
+        in capsys.readouterr().err
+    )
 
 
 def test_env_lists_packaged_students_with_a_sentence_of_their_cards(speckles, capsys) -> None:

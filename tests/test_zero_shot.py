@@ -136,7 +136,7 @@ def test_zero_shot_refuses_other_files_and_unknown_students(out, capsys) -> None
     assert main(command(out)) == 2
     assert "expected an empty folder or one of 'elite zero-shot', found other files" in capsys.readouterr().err
     assert main(command(out.with_name("new"), "--init", "unknown")) == 2
-    assert "unknown: expected a checkpoint (.ckpt) or a student (.safetensors)" in capsys.readouterr().err
+    assert "unknown: expected a checkpoint (.ckpt) or a student (.safetensors, .elite)" in capsys.readouterr().err
     assert not out.with_name("new").exists()
 
 

@@ -38,4 +38,4 @@ def expected_student() -> str:
     """Description of a student, with the names of the packaged ones, for messages."""
     packaged = packaged_students()
     names = f", or a packaged student ({', '.join(packaged)})" if packaged else ""
-    return f"a checkpoint (.ckpt) or a student (.safetensors){names}"
+    return f"a checkpoint (.ckpt) or a student (.safetensors, .elite){names}"

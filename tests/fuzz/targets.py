@@ -29,7 +29,7 @@ from elite.layout import SPLITS, Layout, parse_frames, parse_names, parse_sequen
 from elite.segmentation_result import SegmentationResult
 from elite.student import SPVCNN, load_student, save_student
 from elite.types import Scan
-from tests.fuzz import own_data, recordings
+from tests.fuzz import models, own_data, recordings
 from tests.fuzz.files import SHARED, changed, put, remembered
 from tests.support.scans import CALIBRATION, RAW_IDS, random_scan, write_frame
 from tests.support.semantickitti import HDL_64E, KITTI
@@ -756,6 +756,7 @@ TARGETS: dict[str, Target] = {
     "recording": Target(recordings.make_recordings, recordings.use_recordings),
     "stream": Target(make_stream, use_stream),
     "student": Target(make_student, use_student),
+    "model": Target(models.make_model, models.use_model),
     "training-checkpoint": Target(make_training_checkpoint, use_student),
     "pickle": Target(make_pickle, use_pickle),
     "torch-file": Target(make_torch_files, use_torch_files),

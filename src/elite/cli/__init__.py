@@ -13,12 +13,13 @@ from elite.cli.conversion import CONVERT
 from elite.cli.datasets import SUBMIT, SYNTH
 from elite.cli.exits import exit_status
 from elite.cli.inspect import INSPECT
-from elite.cli.models import EVALUATE, EXPORT, IMPORT, PREDICT, TRAIN
+from elite.cli.models import EVALUATE, PREDICT, TRAIN
 from elite.cli.outputs import check_outputs
 from elite.cli.parser import Command, Parser
 from elite.cli.pseudo_labels import PSEUDO_LABEL, SCORE_PSEUDO_LABELS
 from elite.cli.results import ENV, REPORT
 from elite.cli.speed import BENCH, STREAM
+from elite.cli.student_files import EXPORT, IMPORT
 from elite.cli.teachers import TRAIN_TEACHER
 from elite.cli.viewing import VIEW
 from elite.cli.zero_shot import ZERO_SHOT

@@ -18,10 +18,12 @@ PRECISIONS = ("fp32", "bf16", "int8")
 _PREDICTION_FORMATS = ("label", "npy", "pcd", "ply")  # those of elite.prediction_formats, which imports numpy
 _COMPUTATION = "Computation"
 
+MODEL_SUFFIX = ".elite"  # of the files of libelite
+
 
 def add_model(parser: Parser, *, optional: bool = False) -> None:
     """Add the positional argument MODEL."""
-    text = "Student: run checkpoint (.ckpt), imported or exported student (.safetensors), or name of a packaged one."
+    text = "Student: run checkpoint (.ckpt), exported student (.safetensors, .elite), or name of a packaged one."
     parser.add(
         "model", type=student_path, check=check_model, metavar="MODEL", nargs="?" if optional else None, help=text
     )
@@ -62,22 +64,23 @@ def output_path(out: Path | None, positional: Path | None) -> Path:
     return out or positional  # type: ignore[return-value]
 
 
-def add_student_output(parser: Parser) -> None:
+def add_student_output(parser: Parser, text: str = "Student file to write (.safetensors).") -> None:
     """Add -o of a student file, which ``student_output`` reads."""
-    add_output(parser, "Student file to write (.safetensors).", "STUDENT")
+    add_output(parser, text, "STUDENT")
     add_overwrite(parser)
 
 
-def student_output(args: Namespace) -> Path:
-    """Path of the student file to write.
+def student_output(args: Namespace, *more_suffixes: str) -> Path:
+    """Path of the student file to write: .safetensors or one of ``more_suffixes``.
 
     Raises:
         ConfigError: it is missing, given twice, or has another suffix.
         OutputError: it exists, and --overwrite is not given.
     """
-    out = output_path(args.out, args.positional_out)
-    if out.suffix != ".safetensors":
-        raise ConfigError(f"{out}: expected a name that ends in .safetensors, found '{out.suffix}'. Rename the output.")
+    out, suffixes = output_path(args.out, args.positional_out), (".safetensors", *more_suffixes)
+    if out.suffix not in suffixes:
+        expected = " or ".join(suffixes)
+        raise ConfigError(f"{out}: expected a name that ends in {expected}, found '{out.suffix}'. Rename the output.")
     refuse_existing(out, overwrite=args.overwrite)
     return out
 

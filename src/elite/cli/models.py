@@ -1,4 +1,4 @@
-"""Commands about the student: train, evaluate, predict, export, import."""
+"""Commands about the student: train, evaluate, predict."""
 
 from argparse import Namespace
 from dataclasses import replace
@@ -16,9 +16,7 @@ from elite.cli.arguments import (
     add_output_format,
     add_scans,
     add_selection,
-    add_student_output,
     open_data,
-    student_output,
 )
 from elite.cli.labelled_recordings import (
     add_recording_options,
@@ -271,67 +269,4 @@ PREDICT = Command(
     "MODEL DATA -o OUT [options]",
     "elite predict student.safetensors scans/ -o labels/",
     after_stop=_after_stop,
-)
-
-
-# ---- export and import --------------------------------------------------------------------------------------------
-
-
-def export_student(args: Namespace) -> int:
-    """Export the student of a training checkpoint as safetensors with its configuration."""
-    out = student_output(args)
-
-    from elite.student import load_student, save_student
-
-    save_student(load_student(args.model), out, half=args.half)
-    say(f"student written to {out}")
-    return 0
-
-
-def import_checkpoint(args: Namespace) -> int:
-    """Convert a published 2DPASS or ELiTe checkpoint into a student, with a report of all its keys."""
-    out = student_output(args)
-
-    from elite.student import save_student
-    from elite.student.published import import_published
-    from elite.taxonomy import load_taxonomy
-
-    taxonomy = None if args.taxonomy is None else load_taxonomy(args.taxonomy)
-
-    student, report = import_published(args.model, layout=args.weight_layout, taxonomy=taxonomy)
-    save_student(student, out)
-    say("\n".join(report.lines()))
-    say(f"classes of {student.taxonomy.name}; --taxonomy selects others")
-    say(f"{sum(p.numel() for p in student.parameters()):,} parameters written to {out}")
-    return 0
-
-
-def _export_arguments(parser: Parser) -> None:
-    text = "Checkpoint of a training run (.ckpt), or another student."
-    parser.add("model", type=student_path, check=check_model, metavar="CHECKPOINT", help=text)
-    add_student_output(parser)
-    text = "Store the weights in float16: half the bytes; labels may differ at few points."
-    parser.add("--half", action=Flag, help=text)
-
-
-def _import_arguments(parser: Parser) -> None:
-    text = "Published checkpoint (.ckpt)."
-    parser.add("model", type=expanded, check=check_model, metavar="CHECKPOINT", help=text)
-    add_student_output(parser)
-    text = "Weight layout: KRSC, RSKC (spconv 2.0 and 2.1) or RSCK (spconv 1.x) (default: detected)."
-    parser.add("--taxonomy", metavar="NAME|YAML", help="Classes of the logits (default: by their number).")
-    parser.add("--weight-layout", choices=("KRSC", "RSKC", "RSCK"), help=text)
-
-
-EXPORT = Command(
-    export_student,
-    _export_arguments,
-    "CHECKPOINT -o STUDENT",
-    "elite export runs/first/checkpoints/best.ckpt -o student.safetensors",
-)
-IMPORT = Command(
-    import_checkpoint,
-    _import_arguments,
-    "CHECKPOINT -o STUDENT [options]",
-    "elite import 2dpass.ckpt -o student.safetensors",
 )

@@ -19,6 +19,7 @@ from elite.files import open_regular, parse_json, write_bytes
 from elite.packaged_students import expected_student, student_path
 from elite.remission import Quantiles, quantiles_from
 from elite.sensor import SensorSpec, sensor_from
+from elite.student.model_hash import check_hash
 from elite.student.spvcnn import SPVCNN
 from elite.student.transfer import with_remission_gain
 from elite.taxonomy import Taxonomy, taxonomy_from
@@ -122,19 +123,24 @@ def _is_safetensors(path: Path) -> bool:
 
 def _load_safetensors(path: Path) -> SPVCNN:
     with open_safetensors(path) as file:
-        if (entry := file.entry(FORMAT)) is None:
+        entry, is_model = file.entry(FORMAT), False
+        if entry is None:
+            entry, is_model = file.entry(MODEL_FORMAT), True
+        if entry is None:
             raise CheckpointError(
                 f"{path}: expected '{FORMAT}' in the metadata of a student file, found another safetensors file. Make "
                 "one with 'elite import' or 'elite export'."
             )
         try:
             about = parse_json(entry)
-            values = about["config"]
+            values, digits = about["config"], about["sha256"] if is_model else None
         except (ValueError, TypeError, KeyError) as error:
             raise CheckpointError(
                 f"{path}: expected the student's configuration in its metadata, found damage ({error}). Export the "
                 "student again."
             ) from error
+        if digits is not None:
+            check_hash(path, digits)
         config = student_config(values, path)
         check_fit(config, file.shapes, path, remedy="Export the student again")
         return student_from(config, file.read(), path, **domain_of(about, path))

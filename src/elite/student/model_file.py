@@ -5,19 +5,16 @@ The metadata entry ``elite-model-1`` contains, as JSON, the entries of a student
 digits count as zeros. ``native/engine/model_file.h`` describes the reader.
 """
 
-import hashlib
 import json
 from pathlib import Path
 
 from safetensors.torch import save
 
-from elite.errors import CheckpointError
 from elite.files import write_bytes
 from elite.native import Precision
 from elite.student.checkpoint import MODEL_FORMAT, file_entries, file_tensors
+from elite.student.model_hash import NO_DIGITS, sealed
 from elite.student.spvcnn import SPVCNN
-
-_ZEROS = "0" * 64
 
 
 def model_bytes(
@@ -25,9 +22,9 @@ def model_bytes(
 ) -> bytes:
     """Return the contents of the model file of a student; arguments as for ``save_model``."""
     entries = {**file_entries(student), "colors": student.taxonomy.colors.tolist(), "precision": precision}
-    about = json.dumps({**entries, "sha256": _ZEROS})
+    about = json.dumps({**entries, "sha256": NO_DIGITS})
     content = save(file_tensors(student, path, half=half), {MODEL_FORMAT: about})
-    return _with_digits(content, hashlib.sha256(content).hexdigest())
+    return sealed(content)
 
 
 def save_model(student: SPVCNN, path: Path, *, precision: Precision = "fp32", half: bool = False) -> None:
@@ -44,22 +41,3 @@ def save_model(student: SPVCNN, path: Path, *, precision: Precision = "fp32", ha
         CheckpointError: a weight that float16 does not represent.
     """
     write_bytes(path, model_bytes(student, precision, half=half, path=path))
-
-
-def check_hash(content: bytes, digits: str, path: Path) -> None:
-    """Check the SHA-256 of a model file.
-
-    Raises:
-        CheckpointError: the contents do not fit it.
-    """
-    if hashlib.sha256(content.replace(digits.encode(), _ZEROS.encode(), 1)).hexdigest() != digits:
-        raise CheckpointError(
-            f"{path}: expected contents that fit the hash of the model file, found damage. Export the student again."
-        )
-
-
-def _with_digits(content: bytes, digits: str) -> bytes:
-    """Replace the zeros of the entry ``sha256``, whose quotes have backslashes in the header."""
-    before = b'\\"sha256\\": \\"'
-    assert content.count(before + _ZEROS.encode()) == 1
-    return content.replace(before + _ZEROS.encode(), before + digits.encode())
