@@ -29,7 +29,7 @@ INSTRUCTIONS = {
     "avx512": AVX512,
     "avx512vnni": VNNI,
     "avx512bf16": BF16,
-    "avx512amx": [*BF16, "-mamx-tile", "-mamx-int8"],
+    "avx512amx": [*BF16, "-mamx-tile", "-mamx-int8", "-mamx-bf16"],
 }
 
 

@@ -15,6 +15,7 @@ from elite import native
 from elite.datasets.scan_files import read_scan
 from elite.errors import ConfigError
 from elite.geometry import in_volume
+from elite.native import PackedWeight, fused_layer
 from elite.sparse import KernelMap, build_geometry, find_neighbours, resolve_backend, submanifold_conv
 from elite.student import SPVCNN
 from elite.student.engine import Engine
@@ -145,12 +146,34 @@ def test_engine_on_real_scans_equals_the_student(real_kitti: Path):
         assert (logits[point_group] - expected).abs().max() < 1e-5 * expected.abs().max().clamp(min=1)
 
 
+@pytest.mark.parametrize("instructions", ["avx512bf16", "avx512amx"], indirect=True)
+@pytest.mark.parametrize(("inner", "outer"), [(2, 1), (10, 33), (64, 64), (98, 130)])
+def test_bfloat16_convolution_of_whole_numbers_is_exact(instructions: str, inner: int, outer: int):
+    coords, generator = voxels(900), torch.Generator().manual_seed(inner)
+    x, weight = (
+        torch.randint(-127, 128, shape, generator=generator).float()
+        for shape in ((len(coords), inner), (27, inner, outer))
+    )
+    neighbours = find_neighbours(coords, "native")
+    out = torch.empty(len(coords), outer)
+    packed = PackedWeight.pack(weight, torch.bfloat16)
+    fused_layer(out, conv=x.bfloat16(), conv_weight=packed, pairs=neighbours.neighbour_pairs)  # type: ignore[union-attr]
+    expected = submanifold_conv(x.double(), weight.double(), neighbours)
+    assert expected.abs().max() < 2**24  # exact in float32
+    assert torch.equal(out.double(), expected)
+
+
 @pytest.mark.skipif(not native.supports(torch.bfloat16), reason="this processor does not multiply bfloat16")
+@pytest.mark.usefixtures("threads")
 def test_engine_bfloat16_is_close_and_returns_float32():
     student = with_trained_scale(SPVCNN(channels=32, strides=(1, 2, 4, 8), **SMALL))
     points, remission = cloud(3000)
     expected = plain_logits(student, points, remission)
-    logits, point_group, _ = Engine(student, "bf16")(points, remission)
+    engine = Engine(student, "bf16")
+    logits, point_group, _ = engine(points, remission)
+    for count in (1, 2, 4):
+        torch.set_num_threads(count)
+        assert torch.equal(engine(points, remission)[0], logits)
     assert logits.dtype is torch.float32
     assert (logits[point_group] - expected).abs().mean() < 0.02 * expected.abs().mean()
     assert len(torch.unique(logits)) > 0.9 * len(torch.unique(expected))  # not rounded to eight bits

@@ -39,7 +39,8 @@ class Segmenter:
         student: moved to ``device`` and set to eval mode.
         backend: auto (native on a CPU, spconv on CUDA), native, torch, or spconv.
         precision: fp32, bf16 or int8, of which the last two may change some labels. bf16 takes 60 % of the time on AMD
-            Zen 4 and Zen 5 and is slower on some other processors. int8, on CPUs only, takes half the time.
+            Zen 4 and Zen 5, 45 % with AMX, and is slower on some other processors. int8, on CPUs only, takes half the
+            time.
         votes: number of test-time-augmentation views (1 = off). Each view takes the time of a scan.
         vote_by: how the views are averaged: softmax, logits or released; see
             :class:`elite.test_time_augmentation.ViewEnsemble`.

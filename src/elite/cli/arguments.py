@@ -154,7 +154,7 @@ def add_compute(parser: Parser) -> None:
     add_device(parser)
     text = "Backend of the sparse convolutions."
     parser.add("--backend", choices=BACKENDS, default="auto", heading=_COMPUTATION, help=text)
-    text = "Number format of the network on a CPU. int8 takes half the time; bf16 is faster on AMD Zen 4 and 5."
+    text = "Number format of the network on a CPU. int8 takes half the time; bf16 is faster on AMD Zen 4+ and with AMX."
     parser.add("--precision", choices=PRECISIONS, default="fp32", heading=_COMPUTATION, help=text)
     text = "Number of test-time-augmentation views (1 = off)."
     parser.add("--votes", type=int, default=1, metavar="N", heading=_COMPUTATION, help=text)

@@ -25,13 +25,13 @@ bool has_avx512() {
            __builtin_cpu_supports("avx512vl");
 }
 
-// Whether the processor multiplies tiles of int8, and Linux lets this process use their registers, which it must request.
+// Whether the processor multiplies tiles, and Linux lets this process use their registers, which it must request.
 bool has_tiles() {
 #if defined(__linux__)
-    constexpr unsigned AMX_TILE = 1u << 24, AMX_INT8 = 1u << 25;
+    constexpr unsigned AMX = 1u << 22 | 1u << 24 | 1u << 25;  // bf16, tiles, int8
     constexpr int REQUEST_PERMISSION = 0x1023, TILE_DATA = 18;
     unsigned a = 0, b = 0, c = 0, d = 0;
-    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || ~d & (AMX_TILE | AMX_INT8)) return false;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || ~d & AMX) return false;
     return syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
 #else
     return false;

@@ -123,6 +123,7 @@ struct PlainRows {
     static int64_t width(int64_t channels) { return channels; }
     static float scale_of(const Number*, int64_t) { return 1; }
     static Sum start(const Number*, const float* before) { return load(before); }
+    static Vector load_sum(const int32_t* p) { return load(reinterpret_cast<const float*>(p)); }
     static Vector scales(const Number*) { return all(1); }
     static Vector finish(Sum sum, float, Vector, const float*) { return sum; }
     struct Reader {
@@ -148,7 +149,14 @@ struct Float : PlainRows<Float, float> {
 
 #if defined(__AVX512BF16__)
 struct BFloat16 : PlainRows<BFloat16, uint16_t> {
-    static constexpr int STEP = 2, DEPTH = STEP;
+    static constexpr int STEP = 2;
+#if defined(__AMX_BF16__)
+    using Tiles = BFloat16Tiles;
+    static constexpr int DEPTH = TILE_BYTES / 2;
+    static Vector finish(Vector sum, float, Vector, const float* before) { return sum + load(before); }
+#else
+    static constexpr int DEPTH = STEP;
+#endif
     static Vector spread(const uint16_t* p) {
         int32_t pair;
         std::memcpy(&pair, p, sizeof pair);
@@ -191,6 +199,7 @@ struct Int8 {
     static int64_t width(int64_t channels) { return channels + static_cast<int64_t>(sizeof(float)); }
     using Sum = Integers;
     static Sum start(const uint8_t* starts, const float*) { return load_integers(starts); }
+    static Integers load_sum(const int32_t* p) { return load_integers(p); }
     static Vector scales(const uint8_t* scales) { return load(reinterpret_cast<const float*>(scales)); }
     static Vector finish(Sum sum, float row_scale, Vector scale, const float* before) {
         return multiply_add(to_floats(sum) * scale, all(row_scale), load(before));

@@ -85,7 +85,7 @@ inline void tile_in_registers(int count, const typename Format::Stored* const* i
         const float* before = bias ? bias : to;
 #pragma GCC unroll 4
         for (int v = 0; v < V; ++v) {
-            const auto product = load_integers(sum + r * line + v * WIDTH);
+            const auto product = Format::load_sum(sum + r * line + v * WIDTH);
             store(to + v * WIDTH, Format::finish(product, row_scale, scale[v], before + v * WIDTH));
         }
     }

@@ -52,25 +52,22 @@ struct EnabledTiles {
     EnabledTiles(const EnabledTiles&) = delete;
 };
 
-// Sums of int8 products, for V vectors of output channels. A line of a tile has 64 channels of a row as signed numbers.
-struct Int8Tiles {
+// Sums of the products of one format, for V vectors of output channels. A line of a tile has 64 bytes of a row.
+template <class Format>
+struct ProductTiles {
     static constexpr bool EXIST = true;
     using Enabled = EnabledTiles;
 
-    static void copy_line(const uint8_t* row, int64_t left, uint8_t* line) {
-        const __mmask64 inside = ~uint64_t{0} >> (TILE_BYTES - std::min<int64_t>(TILE_BYTES, left));
-        _mm512_store_si512(line, _mm512_xor_si512(_mm512_maskz_loadu_epi8(inside, row), _mm512_set1_epi8(-128)));
-    }
     template <int V>
     static void clear() {
         each_tile<V>([](auto v) { __asm__ volatile("tilezero %%tmm%c0" : : "i"(v())); });
     }
     template <int V>
-    static void add_product(const uint8_t* lines, const uint8_t* weight) {
+    static void add_product(const void* lines, const void* weight) {
         load_tile<INPUTS>(lines, TILE_BYTES);
         each_tile<V>([&](auto v) {
-            load_tile<WEIGHTS>(weight + v * TILE_BYTES, V * TILE_BYTES);
-            __asm__ volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(v()), "i"(INPUTS), "i"(WEIGHTS));
+            load_tile<WEIGHTS>(static_cast<const char*>(weight) + v * TILE_BYTES, V * TILE_BYTES);
+            Format::template multiply<v()>();
         });
     }
     template <int V>
@@ -81,6 +78,31 @@ struct Int8Tiles {
                              : "r"(sums + v * TILE_ROWS), "r"(int64_t{V * TILE_BYTES}), "i"(v())
                              : "memory");
         });
+    }
+
+  protected:
+    static __m512i read_line(const void* row, int64_t bytes) {
+        return _mm512_maskz_loadu_epi8(~uint64_t{0} >> (TILE_BYTES - std::min<int64_t>(TILE_BYTES, bytes)), row);
+    }
+};
+
+struct Int8Tiles : ProductTiles<Int8Tiles> {
+    static void copy_line(const uint8_t* row, int64_t left, uint8_t* line) {  // as signed numbers
+        _mm512_store_si512(line, _mm512_xor_si512(read_line(row, left), _mm512_set1_epi8(-128)));
+    }
+    template <int SUMS>
+    static void multiply() {
+        __asm__ volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(SUMS), "i"(INPUTS), "i"(WEIGHTS));
+    }
+};
+
+struct BFloat16Tiles : ProductTiles<BFloat16Tiles> {
+    static void copy_line(const uint16_t* row, int64_t left, uint16_t* line) {
+        _mm512_store_si512(line, read_line(row, 2 * left));
+    }
+    template <int SUMS>
+    static void multiply() {
+        __asm__ volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(SUMS), "i"(INPUTS), "i"(WEIGHTS));
     }
 };
 #endif
