@@ -28,6 +28,7 @@ def fill_kerbsides(populator: Populator) -> None:
     for index, side in enumerate((1, -1)):
         for stretch in free_stretches(plan, side, 2.0):
             _parking(populator, index, side, stretch)
+            _pockets(populator, index, side, stretch)
             _street_trees(populator, index, side, stretch)
             _furniture(populator, plan.main, side, stretch)
             _rare_things(populator, side, stretch)
@@ -47,6 +48,7 @@ def _parking(populator: Populator, index: int, side: int, stretch: tuple[float, 
     plan, rng, main = populator.plan, populator.rng, populator.plan.main
     (strip, width), share = plan.style.strips[index], plan.style.parked[index]
     if strip in (Strip.BAYS, Strip.SLANTED):
+        share = 0.3 + 0.7 * share  # bays are rarely empty
         pitch, across = (6.0, 0.0) if strip == Strip.BAYS else (2.7, side * np.pi / 2 - _along(side))
         for s in np.arange(np.ceil(stretch[0] / 6) * 6 + pitch / 2, stretch[1] - 2, pitch):
             if rng.random() < share:
@@ -67,6 +69,20 @@ def _parking(populator: Populator, index: int, side: int, stretch: tuple[float, 
             s += 2 * half + rng.uniform(0.6, 1.8)
         else:
             s += rng.uniform(3, 7)
+
+
+def _pockets(populator: Populator, index: int, side: int, stretch: tuple[float, float]) -> None:
+    """Hedges and beds on the green between the bays of the main road."""
+    plan, rng, (strip, width) = populator.plan, populator.rng, populator.plan.style.strips[index]
+    if strip not in (Strip.BAYS, Strip.SLANTED):
+        return
+    sorts = ["hedge", "bed", "none"] if width < 3 else ["hedge", "bed", "shrubs", "none"]
+    b = side * (plan.main.half + width / 2)
+    for overlay in plan.overlays:
+        (first, last), inside = overlay.box.a, overlay.box.b[0] < b < overlay.box.b[1]
+        is_pocket = overlay.kind == Ground.VERGE and overlay.box.line is plan.main and inside
+        if is_pocket and stretch[0] < first and (sort := str(rng.choice(sorts))) != "none" and last < stretch[1]:
+            populator.lay(sort, plan.main, (first + 0.5, b), (last - 0.5, b))
 
 
 def _street_trees(populator: Populator, index: int, side: int, stretch: tuple[float, float]) -> None:

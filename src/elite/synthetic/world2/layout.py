@@ -68,13 +68,17 @@ def _strips(plan: Plan, rng: np.random.Generator) -> list[Overlay]:
     for side, (strip, width) in zip((1, -1), plan.style.strips, strict=True):
         if strip not in _GROUNDS:
             continue
+        pockets = rng.random() < 0.5  # green between the bays
         for first, last in free_stretches(plan, side, 3.0):
             first = first if strip == Strip.GREEN else float(np.ceil(first / 6) * 6)
             while first < last - 8:
                 end = min(last, first + 6 * rng.integers(2, 9)) if strip != Strip.GREEN else last
                 b = sorted((side * (plan.style.half - 0.002), side * (plan.style.half + width)))
                 overlays.append(Overlay(_GROUNDS[strip], Box(plan.main, (first, end), (b[0], b[1])), _BESIDE))
-                first = end + float(rng.choice([0.0, 6.0, 12.0]))
+                gap = float(rng.choice([0.0, 6.0, 12.0]))
+                if pockets and strip != Strip.GREEN and end + gap < last:
+                    overlays.append(Overlay(Ground.VERGE, Box(plan.main, (end, end + gap), (b[0], b[1])), _BESIDE))
+                first = end + gap
     return overlays
 
 

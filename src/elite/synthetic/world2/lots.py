@@ -137,10 +137,10 @@ def _ground(plot: Plot, rng: np.random.Generator) -> list[Overlay]:
     elif plot.lot == Lot.YARD:
         overlays.append(Overlay(Ground.GRAVEL, plot.box((a[0] + 0.5, a[1] - 0.5), (0.6, 24)), _OUTSIDE))
     elif plot.lot == Lot.HALL:
-        yard = Ground(int(rng.choice([Ground.PLAZA, Ground.CAR_PARK, Ground.GRAVEL], p=(0.7, 0.2, 0.1))))
+        yard = Ground(int(rng.choice([Ground.PLAZA, Ground.CAR_PARK, Ground.GRAVEL], p=(0.4, 0.5, 0.1))))
         overlays.append(Overlay(yard, plot.box((a[0] + 1, a[1] - 1), (0.8, plot.setback + plot.depth)), _OUTSIDE))
     elif plot.lot in (Lot.HOUSE, Lot.ROW, Lot.BLOCK) and plot.setback > 0.3 and rng.random() < 0.4:
-        paving = Ground.PLAZA if rng.random() < 0.75 else Ground.GRAVEL
+        paving = Ground.PLAZA if rng.random() < 0.9 else Ground.GRAVEL
         overlays.append(Overlay(paving, plot.box(a, (0.0, plot.setback + 0.2)), _OUTSIDE))
     elif plot.lot == Lot.ROW and plot.setback < 1.2:
         overlays.append(Overlay(Ground.PLAZA, plot.box(a, (0.0, plot.setback + 0.2)), _OUTSIDE))

@@ -42,7 +42,7 @@ class District:
     weight: float
     half: Range
     lots: dict[Lot, float]
-    walk: Range = (1.3, 3.0)
+    walk: Range = (1.4, 3.6)
     walks: float = 0.9  # share of the sides with a sidewalk
     strips: dict[Strip, float] = field(default_factory=lambda: {Strip.NONE: 1.0})
     plots: Range = (11.0, 26.0)
@@ -64,10 +64,10 @@ _OPEN = {"hedge": 1.5, "overgrown": 2.0, "fence": 3.0, "wall": 1.5, "shrubs": 2.
 DISTRICTS = {
     "town": District(
         0.20,
-        (2.5, 4.4),
+        (2.6, 4.8),
         {Lot.ROW: 6, Lot.HOUSE: 1, Lot.BLOCK: 0.6, Lot.PARK: 0.5, Lot.CAR_PARK: 0.3, Lot.SQUARE: 0.4},
-        strips={Strip.NONE: 6, Strip.BAYS: 1.4, Strip.SLANTED: 0.25, Strip.PAVED: 1, Strip.GREEN: 0.7},
-        setback=(0.0, 3.5),
+        strips={Strip.NONE: 6, Strip.BAYS: 1.8, Strip.SLANTED: 0.5, Strip.PAVED: 1, Strip.GREEN: 1},
+        setback=(0.0, 5.0),
         storeys=(2, 4),
         borders={"hedge": 1.5, "fence": 2.5, "overgrown": 1.5, "wall": 2.0, "none": 1.2},
         tree_gap=(8.0, 70.0),
@@ -76,11 +76,11 @@ DISTRICTS = {
     ),
     "suburb": District(
         0.32,
-        (2.3, 3.6),
+        (2.4, 4.1),
         {Lot.HOUSE: 8, Lot.ROW: 1, Lot.PARK: 0.9, Lot.BLOCK: 0.4, Lot.WOODS: 0.4, Lot.CAR_PARK: 0.15},
-        walk=(1.0, 2.4),
-        strips={Strip.NONE: 7, Strip.GREEN: 1.5, Strip.BAYS: 0.6, Strip.PAVED: 0.5},
-        setback=(1.5, 7.0),
+        walk=(1.1, 2.8),
+        strips={Strip.NONE: 7, Strip.GREEN: 1.5, Strip.BAYS: 1.0, Strip.SLANTED: 0.4, Strip.PAVED: 0.5},
+        setback=(2.5, 10.0),
         storeys=(1, 2),
         borders=_GARDENS,
         parked=(0.0, 0.6),
@@ -105,7 +105,7 @@ DISTRICTS = {
     ),
     "trade": District(
         0.09,
-        (3.2, 5.2),
+        (3.2, 5.6),
         {Lot.HALL: 5, Lot.CAR_PARK: 1.0, Lot.YARD: 0.8, Lot.MEADOW: 1, Lot.WOODS: 1.5, Lot.BLOCK: 1},
         walks=0.75,
         strips={Strip.NONE: 3, Strip.GREEN: 3, Strip.BAYS: 0.6, Strip.SLANTED: 0.3},
@@ -118,7 +118,7 @@ DISTRICTS = {
     ),
     "green": District(
         0.16,
-        (2.7, 4.4),
+        (2.7, 4.8),
         {Lot.PARK: 3, Lot.WOODS: 4, Lot.MEADOW: 1.6, Lot.HOUSE: 2, Lot.BLOCK: 0.8, Lot.YARD: 0.2},
         walks=0.7,
         strips={Strip.NONE: 4, Strip.GREEN: 4, Strip.BAYS: 0.5},
@@ -190,7 +190,7 @@ def draw_style(rng: np.random.Generator) -> Style:
     return Style(
         district=district,
         half=half,
-        kerb=float(rng.choice([rng.uniform(0.0, 0.04), rng.uniform(0.04, 0.14)], p=(0.25, 0.75))),
+        kerb=float(rng.choice([rng.uniform(0.0, 0.05), rng.uniform(0.06, 0.18)], p=(0.2, 0.8))),
         walks=(left[0], left[0] if twin else right[0]),
         strips=(left[1], left[1] if twin else right[1]),
         setback=rng.uniform(*district.setback),
