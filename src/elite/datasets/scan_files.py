@@ -154,12 +154,16 @@ def points_of(fields: PointFields, sensor: SensorSpec, source: object) -> Points
     x, y, z, *intensity = (fields.values[name] for name in found if name)
     points = np.stack([x, y, z], axis=1)
     _require_metres(points, source)
+    points = points.astype(np.float32, copy=False)
     scaled = [values.astype(np.float32) / np.float32(sensor.remission_max) for values in intensity]
-    return sensor.in_our_axes(points.astype(np.float32)), scaled[0] if scaled else np.zeros(len(points), np.float32)
+    return sensor.in_our_axes(points), scaled[0] if scaled else np.zeros(len(points), np.float32)
 
 
 def _require_metres(points: Num[np.ndarray, "n 3"], source: object) -> None:
     """Refuse coordinates of a map, which float32 would round to decimetres, and other units."""
+    with np.errstate(invalid="ignore"):  # of signalling NaN
+        if (np.abs(points) <= _FARTHEST_M).all():
+            return  # the usual case, faster than the exact maximum
     x, y, z = np.isfinite(points).T  # faster than all(axis=1)
     farthest = float(np.abs(points).max(initial=0, where=(x & y & z)[:, None]))
     if farthest > _FARTHEST_M:

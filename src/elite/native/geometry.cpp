@@ -51,21 +51,45 @@ struct Fields {
     }
 };
 
-// Number the runs of equal keys: the group of each row, the rows of each group. Returns the number of groups.
-template <class Row>
-int64_t group(const Entries& sorted, int64_t* row_to_group, Row* order, int64_t* offsets) {
-    int64_t groups = 0;
+// Entry i of ``entries`` is the key of row i. Successive rows of one key become one entry, with the number of their run in
+// place of a row: successive points of a beam share voxels, so that there are fewer entries to sort. Run r has the rows
+// starts[r] .. starts[r + 1] - 1.
+std::unique_ptr<int32_t[]> join_runs(Entries& entries) {
+    auto starts = room<int32_t>(entries.size + 1);
+    int64_t runs = 0;
+    uint64_t previous = ~uint64_t(0);
+    for (int64_t i = 0; i < entries.size; ++i) {
+        const uint64_t key = entries.key(i);
+        starts[runs] = int32_t(i);  // kept if a run begins here, else overwritten: no branch to mispredict
+        entries.set(runs, key);
+        runs += key != previous;
+        previous = key;
+    }
+    starts[runs] = int32_t(entries.size);
+    entries.size = runs;
+    return starts;
+}
+
+// Number the equal keys of sorted runs: the group of each row, the rows of each group. Calls visit(group, key), more than
+// once for some groups. Returns the number of groups.
+template <class Row, class Visit>
+int64_t group(const Entries& sorted, const int32_t* starts, int64_t* row_to_group, Row* order, int64_t* offsets,
+              const Visit& visit) {
+    int64_t groups = 0, rows = 0;
     uint64_t previous = ~uint64_t(0);
     for (int64_t i = 0; i < sorted.size; ++i) {
         const uint64_t key = sorted.key(i);
-        const int64_t row = sorted.row(i);
-        offsets[groups] = i;  // kept if a group begins here, else overwritten: no branch to mispredict
+        const int64_t run = sorted.row(i);
+        offsets[groups] = rows;  // kept if a group begins here
         groups += key != previous;
         previous = key;
-        row_to_group[row] = groups - 1;
-        order[i] = Row(row);
+        visit(groups - 1, key);
+        for (int64_t row = starts[run]; row < starts[run + 1]; ++row) {
+            row_to_group[row] = groups - 1;
+            order[rows++] = Row(row);
+        }
     }
-    offsets[groups] = sorted.size;
+    offsets[groups] = rows;
     return groups;
 }
 
@@ -294,10 +318,10 @@ int32_t elite_levels(const float* points, const int64_t* batch_index, int64_t n,
         const Fields fields(occupied(shifted, cells + 3 * l, size));
         Entries entries(n, fields.used());
         fill(entries, fields, shifted, batch_index, cells + 3 * l, size);
+        const auto runs = join_runs(entries);
         sort(entries);
-        int64_t* starts = offsets + l * (n + 1);
-        voxels[l] = group(entries, point_to_voxel + l * n, order + l * n, starts);
-        for (int64_t v = 0; v < voxels[l]; ++v) fields.coords(entries.key(starts[v]), coords + 4 * (l * n + v));
+        voxels[l] = group(entries, runs.get(), point_to_voxel + l * n, order + l * n, offsets + l * (n + 1),
+                          [&](int64_t v, uint64_t key) { fields.coords(key, coords + 4 * (l * n + v)); });
     });
 }
 
@@ -331,8 +355,10 @@ int32_t elite_blocks(int64_t n, int64_t levels, const int64_t* voxels, const int
             const int64_t halved[] = {zyx[4 * v], zyx[4 * v + 1] >> 1, zyx[4 * v + 2] >> 1, zyx[4 * v + 3] >> 1};
             entries.set(v, fields.key(halved));
         }
+        const auto runs = join_runs(entries);
         sort(entries);
-        blocks[l] = group(entries, voxel_to_block + l * n, order + l * n, offsets + l * (n + 1));
+        blocks[l] = group(entries, runs.get(), voxel_to_block + l * n, order + l * n, offsets + l * (n + 1),
+                          [](int64_t, uint64_t) {});
     });
 }
 

@@ -66,7 +66,7 @@ float* scratch(size_t numbers) {  // of this thread, reused by the next call
 
 // The row ``r`` of n channels of ``rows`` becomes ``row``, in a format that may differ from that of the kernel.
 template <class Channels>
-void write_any(NumberFormat format, void* rows, int64_t r, const float* row, Channels n) {
+[[gnu::always_inline]] inline void write_any(NumberFormat format, void* rows, int64_t r, const float* row, Channels n) {
     if (format == FLOAT32) Float::write_row(static_cast<float*>(rows) + r * n, row, n);
 #if defined(ELITE_INT8)
     if (format == INT8) Int8::write_row(static_cast<uint8_t*>(rows) + r * Int8::width(n), row, n);
