@@ -38,8 +38,8 @@ def ivy(length: float, height: float, rng: np.random.Generator, share: float = 1
     middle = rng.uniform(-0.48, 0.48, patches)[rng.integers(0, patches, count)] * length
     y = (middle + rng.normal(0, 0.45, count)).clip(-length / 2, length / 2)
     z = np.abs(height * (1 - np.abs(rng.normal(0, 0.45, count)))) + 0.02
-    x = rng.normal(0, 0.09, count) * rng.choice([1.0, 1.0, 2.0], count)
-    deep, color = np.abs(x) > 0.2, green(rng)
+    x = rng.normal(0, 0.11, count) * rng.choice([1.0, 1.0, 2.0], count)
+    deep, color = np.abs(x) > 0.25, green(rng)
     at = np.column_stack([x.clip(-0.45, 0.45), y, z])
     size = 0.09
     split = [(at[~deep], FENCE), (at[deep], VEGETATION)]
@@ -70,7 +70,7 @@ def run(
         meshes.append(moved(slab((-post, -post, -0.4), (post, post, height + rng.uniform(-0.05, 0.12))), lean))
     parts = [Part(merged(meshes), coat)]
     parts += _grass(length, rng) if rng.random() < 0.45 else []
-    return parts + (ivy(length, height, rng, rng.uniform(0.2, 0.8)) if rng.random() < 0.4 else [])
+    return parts + (ivy(length, height, rng, rng.uniform(0.2, 0.8)) if rng.random() < 0.5 else [])
 
 
 def _grass(length: float, rng: np.random.Generator) -> list[Part]:

@@ -64,12 +64,12 @@ def shrubs(rng: np.random.Generator, length: float) -> list[Part]:
 
 def _mass(shape: Ellipsoids, rng: np.random.Generator) -> list[Part]:
     """Leaves of one or two sorts around dark cores, with some twigs that stand out."""
-    color, depth = green(rng), rng.uniform(0.7, 1.2)
-    size = leaf_size(surface(shape), depth, 1200 + 350 * len(shape[0]), 0.06, 0.17)
-    centers = on_ellipsoids(shape, size, depth, rng, shell=rng.uniform(0.25, 0.5))
+    color, depth = green(rng), rng.uniform(0.9, 1.5)
+    size = leaf_size(surface(shape), depth, 1200 + 350 * len(shape[0]), 0.06, 0.24)
+    centers = on_ellipsoids(shape, size, depth, rng, shell=rng.uniform(0.1, 0.4))
     centers = np.concatenate([centers, _sprigs(shape, len(centers) // 12, rng)])
     centers[:, 2] = np.abs(centers[:, 2]) + 0.02
-    cores = [ellipsoid(c, 0.72 * r) for c, r in zip(*shape, strict=True)]
+    cores = [ellipsoid(c, 0.8 * r) for c, r in zip(*shape, strict=True)]
     second = rng.random(len(centers)) < (0.5 if rng.random() < 0.25 else 0.0)
     parts = [cloud(centers[~second], size, leaf_paint(rng, color), rng), Part(merged(cores), core_paint(color))]
     return [*parts, cloud(centers[second], 0.8 * size, leaf_paint(rng, green(rng)), rng)] if second.any() else parts
@@ -81,13 +81,13 @@ def _sprigs(shape: Ellipsoids, count: int, rng: np.random.Generator) -> Float[np
     which = rng.integers(0, len(shape[0]), shoots)
     out = np.abs(rng.normal(size=(shoots, 3))) * np.array([*rng.choice([-1, 1], 2), 1])
     out /= np.linalg.norm(out, axis=1, keepdims=True)
-    reach = rng.uniform(0.9, 1.25, (6, shoots, 1))
+    reach = rng.uniform(0.9, 1.15, (6, shoots, 1))
     return (shape[0][which] + reach * out * shape[1][which]).reshape(-1, 3)
 
 
 def clipped_hedge(rng: np.random.Generator, length: float) -> list[Part]:
     """A hedge with flat sides along y, 0.6-2.5 m high, 0.4-1.2 m thick."""
-    height = float(np.clip(rng.lognormal(0.25, 0.4), 0.6, 2.3))
+    height = float(np.clip(rng.lognormal(0.35, 0.35), 0.6, 2.3))
     return _hedge(
         length, height, rng.uniform(0.4, 1.0), square=rng.uniform(3.5, 7), rough=rng.uniform(0.03, 0.06), rng=rng
     )
@@ -97,7 +97,7 @@ def overgrown_hedge(rng: np.random.Generator, length: float) -> list[Part]:
     """A hedge along y that has lost its shape: 0.8-3 m high, 0.6-2 m thick, with shoots and thin places."""
     height = rng.uniform(0.9, 2.2)
     return _hedge(
-        length, height, rng.uniform(0.7, 1.5), square=rng.uniform(1.8, 3), rough=rng.uniform(0.1, 0.2), rng=rng
+        length, height, rng.uniform(0.7, 1.5), square=rng.uniform(1.8, 3), rough=rng.uniform(0.06, 0.16), rng=rng
     )
 
 
@@ -107,7 +107,7 @@ def _hedge(
     """Leaves on a cross-section between an ellipse and a rectangle (``square``), whose size waves along y."""
     color, size = green(rng), rng.uniform(0.095, 0.13)
     area = length * (2 * height + thick) + height * thick
-    count = leaf_count(area, size, rng.uniform(0.8, 1.2))
+    count = leaf_count(area, size, rng.uniform(1.0, 1.5))
     state = int(rng.integers(2**31))
     ends = rng.random(count) < height * thick / area
     y = rng.uniform(-0.5, 0.5, count) * (length - 2 * rough)
@@ -122,7 +122,7 @@ def _hedge(
     step = np.arange(-length / 2 + 0.5, length / 2 - 0.2, 1.0) if length > 1.4 else np.zeros(1)
     tall, wide = _hedge_size(step, height, thick, rough, state)
     span = np.full(len(step), min(1.0, 0.7 * length))
-    core = boxes(np.column_stack([0.66 * wide, span, 0.84 * tall]), np.column_stack([0 * step, step, 0.38 * tall]))
+    core = boxes(np.column_stack([0.74 * wide, span, 0.84 * tall]), np.column_stack([0 * step, step, 0.38 * tall]))
     leaf = leaf_paint(rng, color)
     return [Part(leaves(np.concatenate([at, shoots]), size, rng), leaf), Part(core, core_paint(color))]
 

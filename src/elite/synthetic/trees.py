@@ -44,7 +44,7 @@ class Habit:
     spread: tuple[float, float]
     widest: float
     blobs: tuple[int, int]
-    depth: float = 0.75
+    depth: float = 1.0
 
 
 ROUND = Habit((5.5, 12.0), (0.18, 0.34), (0.24, 0.36), 0.45, (7, 11))
@@ -256,8 +256,8 @@ def _crown(height: float, fork: Float[np.ndarray, "3"], habit: Habit, rng: np.ra
 
 def _leaves(crown: Ellipsoids, depth: float, paint: Paint, rng: np.random.Generator) -> Part:
     """Leaves of a crown, as large as its budget of triangles requires."""
-    size = leaf_size(surface(crown), depth, _LEAVES, 0.09, 0.34)
-    return cloud(on_ellipsoids(crown, size, depth, rng, shell=0.5), size, paint, rng)
+    size = leaf_size(surface(crown), depth, _LEAVES, 0.09, 0.4)
+    return cloud(on_ellipsoids(crown, size, depth, rng, shell=0.4), size, paint, rng)
 
 
 KINDS: dict[str, Kind] = {

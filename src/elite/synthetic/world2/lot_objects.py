@@ -121,8 +121,8 @@ def _house(populator: Populator, plot: Plot, green: float) -> None:
         _parked_on_drive(populator, plot, plot.drive)
     front = max(setback - 0.8, 1.5)
     _shrubs(populator, plot, 0.13 * green * plot.length * front, (1.0, front))
-    _masses(populator, plot, 0.45 * green, (1.2, max(front, 1.6)))
-    _trees(populator, plot, 0.6 * green if setback > 2.5 else 0, (1.2, front))
+    _masses(populator, plot, 0.6 * green, (1.2, max(front, 1.6)))
+    _trees(populator, plot, 0.9 * green if setback > 2.5 else 0, (1.2, front))
     back = setback + plot.depth
     if populator.chance(0.35):
         _shed(populator, plot, rng.uniform(back + 1, back + 8))
@@ -167,6 +167,7 @@ def _row_house(populator: Populator, plot: Plot, green: float) -> None:
     if setback > 1.3:
         _border(populator, plot, plot.border)
         _shrubs(populator, plot, 0.08 * green * plot.length * setback, (0.8, setback - 0.6))
+        _masses(populator, plot, 0.35 * green, (0.9, setback - 0.8))
     back = setback + plot.depth
     _back(populator, plot, back + populator.rng.uniform(4, 12))
     _trees(populator, plot, 0.8 * green, (back + 2, back + 14))
@@ -180,8 +181,8 @@ def _block(populator: Populator, plot: Plot, green: float) -> None:
     _back(populator, plot, setback + plot.depth + populator.rng.uniform(4, 14))
     area = plot.length * setback
     _shrubs(populator, plot, 0.05 * green * area, (0.8, setback - 0.8))
-    _masses(populator, plot, 0.35 * green, (0.9, setback - 0.8))
-    _trees(populator, plot, 0.008 * green * area, (1.5, setback))
+    _masses(populator, plot, 0.45 * green, (0.9, setback - 0.8))
+    _trees(populator, plot, 0.011 * green * area, (1.5, setback))
     if plot.drive:
         _parked_on_drive(populator, plot, plot.drive)
 
