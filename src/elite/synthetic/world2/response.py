@@ -15,8 +15,8 @@ from elite.synthetic.scanner import Scanner
 # share of the surface that is a mirror: light that does not hit it steeply is lost, and remission is 0.
 # Levels are those of a calibrated unit near the surface: medians of labelled scans of SemanticKITTI.
 _SURFACES = {
-    Material.ASPHALT: (0.28, 0.15, 0.12, 0.07),
-    Material.LANE: (0.28, 0.15, 0.12, 0.07),
+    Material.ASPHALT: (0.28, 0.15, 0.12, 0.10),
+    Material.LANE: (0.28, 0.15, 0.12, 0.10),
     Material.ZEBRA: (0.38, 0.25, 0.15, 0.04),
     Material.BAY: (0.37, 0.12, 0.12, 0.006),
     Material.SLABS: (0.36, 0.10, 0.10, 0.003),
