@@ -7,7 +7,7 @@ from typing import Any
 from elite.config import plain
 from elite.synthetic import DriveConfig
 
-_RARE = 3.0  # more trucks, riders and people than in real streets, of which too few are met otherwise
+_RARE = 2.0  # more trucks, riders and people than in real streets, of which too few are met otherwise
 _UNSEEN_SEED, _UNSEEN_STREETS, _UNSEEN_FRAMES = 2**31 - 1, 5, 5  # the same streets for all students, to compare them
 
 
