@@ -111,6 +111,14 @@ def test_zero_shot_complete_folder_is_left_as_it_is(out, monkeypatch) -> None:
     assert {path: path.read_bytes() for path in out.glob("*.*")} == before
 
 
+def test_zero_shot_trains_another_student_further(out, monkeypatch) -> None:
+    monkeypatch.setattr(run, "measure_speed", lambda *_: Speed(1, 1, 1))
+    first, further = out / "student.safetensors", out.with_name("further")
+    assert main(command(out)) == 0
+    assert main(command(further, "--init", str(first))) == 0
+    assert yaml.safe_load((further / "run" / "config.yaml").read_text())["init"] == str(first)
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [

@@ -49,7 +49,8 @@ def zero_shot(args: Namespace) -> int:
 
 def _recipe(config: ZeroShotConfig) -> TrainConfig:
     """Settings of the training."""
-    given = {"seed": config.seed, "init": config.init, "steps": config.steps, "devices": 1}
+    init = None if config.init is None else str(config.init)
+    given = {"seed": config.seed, "init": init, "steps": config.steps, "devices": 1}
     return compose(TrainConfig, [_RECIPE], [(name, value) for name, value in given.items() if value is not None])
 
 
