@@ -20,6 +20,7 @@ from elite.native.elite_h import Groups, Options, Result, Scan
 from elite.native.loader import opened
 from elite.student import SPVCNN
 from elite.student.model_file import model_bytes
+from elite.types import PastPoints
 from elite.types import Scan as PythonScan
 from tests.support.scans import random_scan
 from tests.support.semantickitti import HDL_64E
@@ -82,17 +83,17 @@ def test_segment_of_real_scans_equals_pytorch(real_kitti: Path) -> None:
         np.testing.assert_allclose(found.class_probabilities, expected.probabilities(), atol=1e-4)
 
 
-def test_segment_with_age_equals_the_segmenter() -> None:
+def test_segment_with_past_scans_equals_the_segmenter() -> None:
     student, (points, remission) = student_of(past_scans=1), wide_scan(1500)
     age = np.where(np.arange(1500) % 3, 0, np.float32(0.1)).astype(np.float32)
-    inside = (np.abs(points) < (20, 20, 2)).all(axis=1)
-    points, remission, age = points[inside], remission[inside], age[inside]
-    student.backend = "torch"
-    with torch.no_grad():
-        index = torch.zeros(len(points), dtype=torch.int64)
-        logits = student(*map(torch.from_numpy, (points, remission)), index, torch.from_numpy(age)).logits[:, 1:]
-    session = Model(model_bytes(student)).session()
-    np.testing.assert_array_equal(session.segment(points, remission, age).labels, logits.argmax(dim=1) + 1)
+    own, session = age == 0, Model(model_bytes(student)).session()
+    found = session.segment(points, remission, age)
+    past = PastPoints(points[~own], remission[~own], age[~own])
+    scan = PythonScan(points[own], remission[own], past=past)
+    expected = Segmenter(student, backend="torch", report=lambda _: None).segment(scan)
+    np.testing.assert_array_equal(found.labels[own], expected.labels)
+    np.testing.assert_allclose(found.class_probabilities[own], expected.probabilities(), atol=2e-5)
+    assert (found.labels > 0).all()
     with pytest.raises(ValueError, match="age, which the model requires"):
         session.segment(points, remission)
 

@@ -28,19 +28,25 @@ struct Scaling {
 FoldedLinear linear_of(const ModelFile& file, const std::string& name, int64_t in, int64_t out, bool has_bias = true);
 Scaling scaling_of(const ModelFile& file, const std::string& name, int64_t channels);
 
-// Pack layers for the kernels.
+// Folds and packs layers for the kernels, in one number format.
 class Packer {
   public:
-    explicit Packer(const Kernels& kernels) : kernels_(kernels) {}
+    static constexpr float SLOPE = 0.1f;  // of the leaky ReLUs
 
-    PackedWeight matrices(const std::vector<float>& numbers, int64_t count, int64_t in, int64_t out, NumberFormat format) const;
-    Layer layer(const FoldedLinear& linear, NumberFormat format, float slope = 1) const;
+    Packer(const Kernels& kernels, NumberFormat format) : kernels_(kernels), format_(format) {}
+
+    Layer layer(const FoldedLinear& linear, float slope = 1) const;
+
+    // Parts of the student (elite/student/blocks.py) with this name in the file.
+    ResidualBlock residual_block(const ModelFile& file, const std::string& name, int64_t channels) const;
+    PointEncoder point_encoder(const ModelFile& file, const std::string& name, int64_t channels) const;
 
   private:
-    const Kernels& kernels_;
-};
+    PackedWeight matrices(const std::vector<float>& numbers, int64_t count, int64_t in, int64_t out) const;
+    PackedWeight convolution(const ModelFile& file, const std::string& name, int64_t channels, const Scaling& norm) const;
 
-// The 27 matrices of a convolution, followed by ``norm``'s scale.
-std::vector<float> scaled_convolution(const ModelFile& file, const std::string& name, int64_t channels, const Scaling& norm);
+    const Kernels& kernels_;
+    NumberFormat format_;
+};
 
 }  // namespace elite

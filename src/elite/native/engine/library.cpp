@@ -35,7 +35,7 @@ elite_status guarded(const Job& job) noexcept {
     } catch (const elite::Error& error) {
         return failure(error.status, error.what());
     } catch (...) {  // bad_alloc, or a length that no memory has
-        return failure(ELITE_ERROR_MEMORY, "memory: expected more, found too little. Split the scan, or close other sessions.");
+        return failure(ELITE_ERROR_MEMORY, "memory: expected more, found too little. Split the scan, or close sessions.");
     }
 }
 
@@ -48,7 +48,8 @@ class Threads {
   public:
     explicit Threads(const elite_options* options) : before_(omp_get_max_threads()) {
         const int given = options ? options->threads : 0;
-        if (given < 0) throw elite::Error(ELITE_ERROR_ARGUMENT, "threads: expected at least 0, found fewer. Use 0 for all.");
+        if (given < 0)
+            throw elite::Error(ELITE_ERROR_ARGUMENT, "threads: expected at least 0, found fewer. Use 0 for all.");
         omp_set_num_threads(given ? std::min(given, MOST_THREADS) : omp_get_num_procs());
     }
     ~Threads() { omp_set_num_threads(before_); }
@@ -59,7 +60,7 @@ class Threads {
 
 void open_contents(std::string_view bytes, elite_precision precision, elite_model** model) {
     if (precision < ELITE_FP32 || precision > ELITE_PRECISION_OF_FILE)
-        throw elite::Error(ELITE_ERROR_ARGUMENT, "precision: expected a value of elite_precision, found another. Correct it.");
+        throw elite::Error(ELITE_ERROR_ARGUMENT, "precision: expected an elite_precision, found another value. Correct it.");
     *model = new elite_model{std::make_shared<const elite::Model>(elite::ModelFile(bytes), precision)};
 }
 
@@ -160,4 +161,6 @@ elite_status elite_run(elite_session* session, const elite_scan* scan, const eli
     });
 }
 
-elite_seconds elite_last_seconds(const elite_session* session) { return session ? session->session.seconds() : elite_seconds{}; }
+elite_seconds elite_last_seconds(const elite_session* session) {
+    return session ? session->session.seconds() : elite_seconds{};
+}

@@ -48,7 +48,9 @@ struct Found {
 class Tree {
   public:
     // Reorders the entries. ``splits`` has room for inner_nodes(count).
-    Tree(Entry* entries, int64_t count, Split* splits) : entries_(entries), splits_(splits), count_(count) { build(0, count, 0); }
+    Tree(Entry* entries, int64_t count, Split* splits) : entries_(entries), splits_(splits), count_(count) {
+        build(0, count, 0);
+    }
 
     Found find(const float* query) const {
         Search search{{query[0], query[1], query[2]}, {0, 0, 0}, {std::numeric_limits<double>::infinity(), 0}, MOST_LEAVES};

@@ -8,7 +8,6 @@
 namespace elite {
 namespace {
 
-constexpr float SLOPE = 0.1f;  // of the leaky ReLUs
 constexpr int64_t POINT_FEATURES = 10;
 
 int64_t row_bytes(NumberFormat format, int64_t channels) {
@@ -30,40 +29,6 @@ const Kernels& kernels_for(NumberFormat format, int64_t channels) {
         throw Error(ELITE_ERROR_PROCESSOR, "precision bf16: expected a multiple of 4 channels, found " +
                                                std::to_string(channels) + ". Use ELITE_FP32.");
     return *kernels;
-}
-
-ResidualBlock block_of(const ModelFile& file, const std::string& name, int64_t channels, const Packer& pack, NumberFormat format) {
-    const Scaling first = scaling_of(file, name + ".norm1", channels), second = scaling_of(file, name + ".norm2", channels);
-    const FoldedLinear shortcut = scaling_of(file, name + ".shortcut_norm", channels)
-                                      .after(linear_of(file, name + ".shortcut", channels, channels, false));
-    const auto convolution = [&](const char* part, const Scaling& norm) {
-        return pack.matrices(scaled_convolution(file, name + part, channels, norm), 27, channels, channels, format);
-    };
-    Layer packed = pack.layer(shortcut, format);
-    ResidualBlock block{convolution(".conv1", first), convolution(".conv2", second), std::move(packed.weight), {}, {}};
-    for (int64_t c = 0; c < channels; ++c) {
-        block.first_bias.push_back(static_cast<float>(first.shift[c]));
-        block.bias.push_back(static_cast<float>(second.shift[c] + shortcut.bias[c]));
-    }
-    return block;
-}
-
-// The published network concatenates own features and those of the block; the half of ``fuse`` for the latter runs per
-// block instead.
-PointEncoder encoder_of(const ModelFile& file, const std::string& name, int64_t channels, const Packer& pack, NumberFormat format) {
-    const int64_t half = channels / 2;
-    const auto linear = [&](const char* part, int64_t in, int64_t out) { return linear_of(file, name + part, in, out); };
-    const auto norm = [&](const char* part) { return scaling_of(file, name + part, half); };
-    const FoldedLinear fuse = linear(".fuse", 2 * channels, channels);
-    PointEncoder encoder;
-    encoder.context.push_back(pack.layer(linear(".block.0", channels, half), format, SLOPE));
-    encoder.context.push_back(pack.layer(norm(".block.2").before(linear(".block.3", half, half)), format, SLOPE));
-    encoder.context.push_back(pack.layer(norm(".block.5").before(linear(".block.6", half, channels)), format, SLOPE));
-    encoder.context.push_back(pack.layer(fuse.inputs(channels, 2 * channels), format));
-    encoder.own = pack.layer(linear(".own", channels, channels), format, SLOPE);
-    encoder.fuse = pack.layer(fuse.inputs(0, channels), format, SLOPE);
-    encoder.out = pack.layer(linear(".out", channels, channels), format);
-    return encoder;
 }
 
 Rows job_of(const Layer& layer) {
@@ -98,8 +63,8 @@ void run_chain(const Kernels& kernels, const ChainInput& input, int64_t rows, co
                                  static_cast<int64_t>(jobs.size()), jobs.data()});
 }
 
-void run_chain(const Kernels& kernels, const ChainInput& input, int64_t rows, const std::vector<const Layer*>& layers, void* out,
-               NumberFormat out_format) {
+void run_chain(const Kernels& kernels, const ChainInput& input, int64_t rows, const std::vector<const Layer*>& layers,
+               void* out, NumberFormat out_format) {
     std::vector<Rows> jobs;
     for (const Layer* layer : layers) jobs.push_back(job_of(*layer));
     run_chain(kernels, input, rows, layers, std::move(jobs), out, out_format);
@@ -160,23 +125,23 @@ Network::Network(const ModelFile& file, NumberFormat format)
       channels_(file.config.channels),
       classes_(file.config.classes),
       has_age_(file.config.past_scans > 0) {
-    const Packer pack(kernels_);
     // Metres and intensity in one row of int8 would lose too much, and so would rounded means of ages.
-    const NumberFormat first = format == INT8 || has_age_ ? FLOAT32 : format;
-    point_hidden_ = pack.layer(linear_of(file, "point_mlp.hidden", POINT_FEATURES + has_age_, channels_), FLOAT32, 0);
-    point_out_ = pack.layer(linear_of(file, "point_mlp.out", channels_, channels_), first);
+    const Packer pack(kernels_, format), pack_floats(kernels_, FLOAT32);
+    const Packer& first = format == INT8 || has_age_ ? pack_floats : pack;
+    point_hidden_ = pack_floats.layer(linear_of(file, "point_mlp.hidden", POINT_FEATURES + has_age_, channels_), 0);
+    point_out_ = first.layer(linear_of(file, "point_mlp.out", channels_, channels_));
     const auto count = static_cast<int64_t>(file.config.strides.size()) - 1;
     const FoldedLinear classifier = linear_of(file, "classifier.0", channels_ * count, 2 * channels_);
     for (int64_t i = 0; i < count; ++i) {
         const std::string name = "stages." + std::to_string(i);
         Stage stage;
         for (const char* block : {".voxel.0", ".voxel.1"})
-            stage.blocks.push_back(block_of(file, name + block, channels_, pack, format));
-        stage.encoder = encoder_of(file, name + ".point", channels_, pack, format);
-        stage.classifier = pack.layer(classifier.inputs(i * channels_, (i + 1) * channels_), format);
+            stage.blocks.push_back(pack.residual_block(file, name + block, channels_));
+        stage.encoder = pack.point_encoder(file, name + ".point", channels_);
+        stage.classifier = pack.layer(classifier.inputs(i * channels_, (i + 1) * channels_));
         stages_.push_back(std::move(stage));
     }
-    last_ = pack.layer(linear_of(file, "classifier.2", 2 * channels_, classes_), FLOAT32);
+    last_ = pack_floats.layer(linear_of(file, "classifier.2", 2 * channels_, classes_));
 }
 
 GroupLogits Network::logits(const Points& points, const ScanGeometry& geometry, Arena& arena) const {
@@ -232,7 +197,8 @@ void Network::find_means_with_age(const Points& points, const Level& level, cons
         buffers.sizes[v] = end - begin;
     }
     for (int64_t e = 0; e < points.count; ++e) buffers.point_columns[e] = e;
-    run_chain(kernels_, {buffers.point_features, nullptr, nullptr}, points.count, {&point_hidden_}, buffers.point_rows, FLOAT32);
+    run_chain(kernels_, {buffers.point_features, nullptr, nullptr}, points.count, {&point_hidden_}, buffers.point_rows,
+              FLOAT32);
     kernels_.pool[FLOAT32]({level.voxels, channels_, buffers.point_rows, level.offsets, buffers.point_columns, nullptr,
                             buffers.sizes, 1, buffers.means});
 }
@@ -247,9 +213,9 @@ void Network::run_stage(const Stage& stage, const StageGeometry& geometry, int64
 
     void *context = hidden, *fused = first;
     const Pool blocks = job_of(geometry.blocks, channels_, sum);
-    const auto& down = encoder.context;
-    run_chain(kernels_, {nullptr, &blocks, nullptr}, geometry.blocks.targets, {&down[0], &down[1], &down[2], &down[3]}, context,
-              format_);
+    std::vector<const Layer*> to_context;
+    for (const Layer& layer : encoder.context) to_context.push_back(&layer);
+    run_chain(kernels_, {nullptr, &blocks, nullptr}, geometry.blocks.targets, to_context, context, format_);
     Rows own = job_of(encoder.own), fuse = job_of(encoder.fuse);
     fuse.add = context;
     fuse.add_row = geometry.voxel_to_block;
@@ -267,13 +233,13 @@ void Network::run_stage(const Stage& stage, const StageGeometry& geometry, int64
 }
 
 // Two convolutions; the second includes the shortcut.
-void Network::run_block(const ResidualBlock& block, const Pairs& pairs, int64_t voxels, const void* in, void* hidden, void* out,
-                        const void* plus, void* sum) const {
+void Network::run_block(const ResidualBlock& block, const Pairs& pairs, int64_t voxels, const void* in, void* hidden,
+                        void* out, const void* plus, void* sum) const {
     Rows job{};
     job.rows = voxels;
     job.channels = job.conv_channels = channels_;
     job.pairs = &pairs;
-    job.slope = SLOPE;
+    job.slope = Packer::SLOPE;
     job.out_format = format_;
     Rows first = job, second = job;
     first.conv = in;

@@ -66,8 +66,8 @@ class Network {
     void find_means_with_age(const Points& points, const Level& level, const Buffers& buffers) const;
     void run_stage(const Stage& stage, const StageGeometry& geometry, int64_t voxels, const Features& features,
                    float* classified) const;
-    void run_block(const ResidualBlock& block, const Pairs& pairs, int64_t voxels, const void* in, void* hidden, void* out,
-                   const void* plus, void* sum) const;
+    void run_block(const ResidualBlock& block, const Pairs& pairs, int64_t voxels, const void* in, void* hidden,
+                   void* out, const void* plus, void* sum) const;
 
     const Kernels& kernels_;
     NumberFormat format_;

@@ -21,7 +21,8 @@ NumberFormat format_of(elite_precision precision) {
 }
 
 void require(bool condition, const char* expected) {
-    if (!condition) throw Error(ELITE_ERROR_ARGUMENT, std::string("scan: expected ") + expected + ", found others. Correct it.");
+    if (condition) return;
+    throw Error(ELITE_ERROR_ARGUMENT, std::string("scan: expected ") + expected + ", found others. Correct it.");
 }
 
 void check_column(int64_t points, const void* start, int64_t stride, int64_t bytes, const char* expected) {
@@ -31,8 +32,10 @@ void check_column(int64_t points, const void* start, int64_t stride, int64_t byt
 void check_scan(const elite_scan& scan, bool needs_age) {
     require(scan.points >= 0 && scan.points <= MOST_POINTS, "a number of points in [0, 2^31)");
     check_column(scan.points, scan.xyz, scan.xyz_stride, 12, "xyz with a stride of at least 12 bytes");
-    if (scan.intensity) check_column(scan.points, scan.intensity, scan.intensity_stride, 4, "a stride of intensity of at least 4");
-    if (needs_age) check_column(scan.points, scan.age, scan.age_stride, 4, "age, which the model requires, with a stride of at least 4");
+    if (scan.intensity)
+        check_column(scan.points, scan.intensity, scan.intensity_stride, 4, "intensity with a stride of at least 4 bytes");
+    if (needs_age)
+        check_column(scan.points, scan.age, scan.age_stride, 4, "age, which the model requires, with such a stride");
 }
 
 // One float of a column at any address.
@@ -111,7 +114,7 @@ struct Session::Crop {
     float *xyz, *intensity, *age, *outside_xyz;
     int64_t *row;      // of each point of the scan, among the selected ones; outside points first have NO_ANSWER
     int64_t *outside;  // numbers of the points outside the volume
-    int64_t count = 0, outside_count = 0;
+    int64_t count = 0, own_count = 0, outside_count = 0;  // own_count: those without an age
 
     Crop(int64_t points, bool has_age, Arena& arena)
         : xyz(arena.take<float>(3 * points)),
@@ -121,13 +124,28 @@ struct Session::Crop {
           row(arena.take<int64_t>(points)),
           outside(arena.take<int64_t>(points)) {}
 
-    // Select all points, or those strictly inside the volume.
-    void add(const elite_scan& scan, const StudentConfig* volume) {
+    // Select all points in their order.
+    void add_all(const elite_scan& scan) {
+        add(scan, nullptr, [](float) { return true; });
+        own_count = count;
+    }
+
+    // Select the points strictly inside the volume; those of past scans, which have an age, follow the others.
+    void add_inside(const elite_scan& scan, const StudentConfig& volume) {
+        add(scan, &volume, [](float seconds) { return !(seconds > 0); });
+        own_count = count;
+        if (age) add(scan, &volume, [](float seconds) { return seconds > 0; });
+    }
+
+    // Select those of the points with such an age.
+    template <class IsWanted>
+    void add(const elite_scan& scan, const StudentConfig* volume, const IsWanted& is_wanted) {
         for (int64_t i = 0; i < scan.points; ++i) {
             float p[5] = {0, 0, 0, 0, 0};
             std::memcpy(p, static_cast<const char*>(scan.xyz) + i * scan.xyz_stride, 3 * sizeof *p);
             if (scan.intensity) p[3] = number(scan.intensity, scan.intensity_stride, i);
             if (age) p[4] = number(scan.age, scan.age_stride, i);
+            if (!is_wanted(p[4])) continue;
             row[i] = NO_ANSWER;
             if (volume && !std::all_of(p, p + 5, [](float x) { return std::isfinite(x); })) continue;
             if (volume && !is_inside(p, *volume)) {
@@ -148,10 +166,11 @@ struct Session::Crop {
         return inside;
     }
 
-    // Give each point outside the row of its nearest selected one, unless that is too far away (0 = no limit).
+    // Give each point outside the row of its nearest selected one (of the scan itself, if it has any), unless that is too
+    // far away (0 = no limit).
     void fill(float radius, Arena& arena) const {
         auto* nearest = arena.take<int64_t>(outside_count);
-        find_nearest({xyz, count}, {outside_xyz, outside_count}, arena, nearest);
+        find_nearest({xyz, own_count ? own_count : count}, {outside_xyz, outside_count}, arena, nearest);
         for (int64_t i = 0; i < outside_count; ++i)
             if (radius == 0 || !is_farther(radius, outside_xyz + 3 * i, xyz + 3 * nearest[i])) row[outside[i]] = nearest[i];
     }
@@ -185,7 +204,7 @@ GroupLogits Session::run(const elite_scan& scan) {
     seconds_ = {};
     check_scan(scan, has_age);
     Crop crop(scan.points, has_age, arena_);
-    timed(seconds_.crop, [&] { crop.add(scan, nullptr); });
+    timed(seconds_.crop, [&] { crop.add_all(scan); });
     if (crop.count == 0) throw Error(ELITE_ERROR_SCAN, "scan: expected points, found none. Skip the scan.");
     return logits_of(crop.points());
 }
@@ -198,7 +217,7 @@ void Session::segment(const elite_scan& scan, float fill_radius, const elite_res
     check_scan(scan, config.past_scans > 0);
     require(fill_radius >= 0, "a fill_radius of at least 0");
     Crop crop(scan.points, config.past_scans > 0, arena_);
-    timed(seconds_.crop, [&] { crop.add(scan, &config); });
+    timed(seconds_.crop, [&] { crop.add_inside(scan, config); });
     if (crop.count == 0)
         throw Error(ELITE_ERROR_SCAN, "scan: expected points in the volume of the model, found none of " +
                                           std::to_string(scan.points) +

@@ -53,13 +53,16 @@ class Sha256 {
                    uint32_t(block_[4 * i + 3]);
         for (int i = 16; i < 64; ++i) {
             const uint32_t a = w[i - 15], b = w[i - 2];
-            w[i] = w[i - 16] + (turned(a, 7) ^ turned(a, 18) ^ a >> 3) + w[i - 7] + (turned(b, 17) ^ turned(b, 19) ^ b >> 10);
+            const uint32_t first = turned(a, 7) ^ turned(a, 18) ^ a >> 3, second = turned(b, 17) ^ turned(b, 19) ^ b >> 10;
+            w[i] = w[i - 16] + first + w[i - 7] + second;
         }
         std::memcpy(s, state_, sizeof s);
         for (int i = 0; i < 64; ++i) {
-            const uint32_t choice = (s[4] & s[5]) ^ (~s[4] & s[6]), majority = (s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2]);
-            const uint32_t first = s[7] + (turned(s[4], 6) ^ turned(s[4], 11) ^ turned(s[4], 25)) + choice + ROUNDS[i] + w[i];
-            const uint32_t second = (turned(s[0], 2) ^ turned(s[0], 13) ^ turned(s[0], 22)) + majority;
+            const uint32_t choice = (s[4] & s[5]) ^ (~s[4] & s[6]);
+            const uint32_t majority = (s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2]);
+            const uint32_t low = turned(s[0], 2) ^ turned(s[0], 13) ^ turned(s[0], 22);
+            const uint32_t high = turned(s[4], 6) ^ turned(s[4], 11) ^ turned(s[4], 25);
+            const uint32_t first = s[7] + high + choice + ROUNDS[i] + w[i], second = low + majority;
             for (int j = 7; j > 0; --j) s[j] = s[j - 1];
             s[4] += first;
             s[0] = first + second;

@@ -37,7 +37,8 @@ struct Arrays {
         order = arena.take<int32_t>(levels * n);
         offsets = arena.take<int64_t>(levels * (n + 1));
         pairs = arena.take<int64_t>(fine);
-        for (int64_t** array : {&source, &target, &count, &columns, &weights, &group_to_voxel, &voxel_to_block, &voxels_by_block})
+        for (int64_t** array :
+             {&source, &target, &count, &columns, &weights, &group_to_voxel, &voxel_to_block, &voxels_by_block})
             *array = arena.take<int64_t>(fine * n);
         for (int64_t** array : {&target_offsets, &block_offsets}) *array = arena.take<int64_t>(fine * (n + 1));
         groups = arena.take<int64_t>(1);
@@ -68,7 +69,8 @@ const int64_t* differences(const int64_t* offsets, int64_t count, int64_t* out) 
 VoxelGrid::VoxelGrid(const StudentConfig& config) {
     std::copy_n(config.low, 3, low_);
     std::copy_n(config.high, 3, high_);
-    for (int axis = 0; axis < 3; ++axis) cell_size_[axis] = (high_[axis] - low_[axis]) / static_cast<float>(config.cells[axis]);
+    for (int axis = 0; axis < 3; ++axis)
+        cell_size_[axis] = (high_[axis] - low_[axis]) / static_cast<float>(config.cells[axis]);
     for (int64_t stride : config.strides)
         for (int64_t cells : config.cells) cells_.push_back(static_cast<float>((cells + stride - 1) / stride));
 }
@@ -79,9 +81,11 @@ ScanGeometry VoxelGrid::geometry(const Points& points, Arena& arena) const {
     std::fill_n(a.batch, n, 0);
     require_done(elite_levels(points.xyz, a.batch, n, low_, high_, cells_.data(), levels(), a.voxels, a.coords,
                               a.point_to_voxel, a.order, a.offsets));
-    require_done(elite_joins(n, levels(), a.voxels, a.point_to_voxel, a.order, a.offsets, a.pairs, a.source, a.target, a.count,
-                             a.target_offsets, a.columns, a.weights, a.groups, a.point_to_group, a.group_to_voxel));
-    require_done(elite_blocks(n, fine, a.voxels, a.coords, a.blocks, a.voxel_to_block, a.voxels_by_block, a.block_offsets));
+    require_done(elite_joins(n, levels(), a.voxels, a.point_to_voxel, a.order, a.offsets, a.pairs, a.source, a.target,
+                             a.count, a.target_offsets, a.columns, a.weights, a.groups, a.point_to_group,
+                             a.group_to_voxel));
+    require_done(elite_blocks(n, fine, a.voxels, a.coords, a.blocks, a.voxel_to_block, a.voxels_by_block,
+                              a.block_offsets));
     ScanGeometry out{{}, {}, *a.groups, a.point_to_group};
     for (int64_t l = 0; l <= fine; ++l)
         out.levels.push_back({a.voxels[l], a.coords + 4 * l * n, a.order + l * n, a.offsets + l * (n + 1)});

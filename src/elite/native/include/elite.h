@@ -75,7 +75,8 @@ typedef struct elite_scan {
     int64_t xyz_stride;
     const void* intensity; /* one float32 per point, 0 to 1; null = 0 for all */
     int64_t intensity_stride;
-    const void* age; /* one float32 per point: seconds before the scan; required by models with past scans, else null */
+    const void* age; /* one float32 per point: seconds before the scan, 0 for its own points; required by models with past
+                        scans, else null */
     int64_t age_stride;
 } elite_scan;
 

@@ -1,0 +1,76 @@
+"""libelite as C and C++ programs see it: header and example."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from elite import native
+from elite.inference import Segmenter
+from elite.native import loader
+from elite.student import SPVCNN
+from elite.student.model_file import save_model
+from tests.support.scans import random_scan
+from tests.support.students import with_random_norms
+
+ROOT = Path(__file__).resolve().parents[1]
+INCLUDE = ROOT / "src" / "elite" / "native" / "include"
+EXAMPLE = ROOT / "libelite" / "examples" / "label_scan.cpp"
+COMPILER = shutil.which("c++")
+pytestmark = [
+    pytest.mark.skipif(native.library() is None, reason=native.describe()),
+    pytest.mark.skipif(COMPILER is None, reason="no C++ compiler"),
+]
+
+
+def run(*command: object, **environment: str) -> str:
+    """Run a command, and return its output; it must succeed."""
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, env=os.environ | environment)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+def small_student(**settings: object) -> SPVCNN:
+    torch.manual_seed(0)
+    return with_random_norms(SPVCNN(**{"channels": 8, "strides": (1, 2, 4)} | settings), std=0.2)  # type: ignore[arg-type]
+
+
+def check_example(program: Path, folder: Path) -> None:
+    """Its labels are those of the Segmenter, and it refuses another file."""
+    save_model(small_student(), folder / "m.elite")
+    scan = random_scan(np.random.default_rng(0), 400)
+    scan.tofile(folder / "a.bin")
+    printed = run(program, folder / "m.elite", folder / "a.bin", folder / "labels.bin")
+    expected = Segmenter(small_student(), report=lambda _: None)(scan[:, :3], scan[:, 3]).labels
+    np.testing.assert_array_equal(np.fromfile(folder / "labels.bin", np.uint8), expected)
+    assert sum(float(line.split()[0]) for line in printed.splitlines()) == pytest.approx(100, abs=0.2)
+    (folder / "empty.bin").touch()
+    for files, message in (
+        (("a.bin", "a.bin"), "expected a file of 'elite export'"),
+        (("none", "a.bin"), "none: expected a model file, found No such file"),
+        (("m.elite", "empty.bin"), "empty.bin: scan: expected points in the volume of the model, found none of 0"),
+    ):
+        done = subprocess.run([program, *files, "labels.bin"], cwd=folder, capture_output=True, text=True)
+        assert done.returncode
+        assert message in done.stderr
+
+
+def test_header_is_c_and_c_plus_plus(tmp_path: Path) -> None:
+    for language, standard in (("c", "c99"), ("c++", "c++11")):
+        options = (f"-std={standard}", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only")
+        (tmp_path / "a.txt").write_text("#include <elite.h>\nint main(void) { return elite_api_version() != 1; }\n")
+        run(COMPILER, "-x", language, *options, f"-I{INCLUDE}", tmp_path / "a.txt")
+
+
+def test_example_labels_a_scan(tmp_path: Path) -> None:
+    """Linked with the library of the Python package, which has the same sources."""
+    library = next(Path(loader.__file__).parent.glob("_kernels*.so"))
+    shutil.copy(library, tmp_path / "libelite.so")
+    run(COMPILER, "-std=c++17", "-Wall", "-Wextra", "-Werror", EXAMPLE, f"-I{INCLUDE}", f"-L{tmp_path}", "-lelite",
+        f"-Wl,-rpath,{tmp_path}", "-o", tmp_path / "label_scan")  # fmt: skip
+    check_example(tmp_path / "label_scan", tmp_path)
+    assert len(EXAMPLE.read_text().splitlines()) <= 41
