@@ -14,23 +14,12 @@ FOLDER = Path("src/elite/native")
 VECTORS = ["kernels.cpp", "training.cpp"]  # compiled once per instruction set
 PLAIN = ["geometry.cpp", "lovasz.cpp", "interface.cpp"]
 ENGINE = [f"engine/{path.name}" for path in sorted((FOLDER / "engine").glob("*.cpp"))]
-COMMON = [
-    *["-std=c++17", "-O3", "-fopenmp", "-fno-math-errno", "-fno-trapping-math"],
-    "-ffp-contract=off",  # cell indices must not depend on fused multiply-adds
-    *["-Wall", "-Wextra", "-Wno-maybe-uninitialized", "-Wno-uninitialized"],  # gcc 12 warns about its own intrinsics
-]
-AVX512 = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma", "-mprefer-vector-width=512"]
-AVX2 = ["-mavx2", "-mfma"]
-VNNI = [*AVX512, "-mavx512vnni"]
-BF16 = [*VNNI, "-mavx512bf16"]
-INSTRUCTIONS = {
-    "avx2": AVX2,
-    "avxvnni": [*AVX2, "-mavxvnni"],
-    "avx512": AVX512,
-    "avx512vnni": VNNI,
-    "avx512bf16": BF16,
-    "avx512amx": [*BF16, "-mamx-tile", "-mamx-int8", "-mamx-bf16"],
+OPTIONS = {
+    line.split()[0]: line.split()[1:]
+    for line in (FOLDER / "compiler_options.txt").read_text().splitlines()
+    if line and not line.startswith("#")
 }
+COMMON = ["-O3", *OPTIONS.pop("all")]
 
 
 class BuildNative(build_ext):
@@ -41,7 +30,7 @@ class BuildNative(build_ext):
             self.announce(f"no native kernels for {platform.machine()}; elite falls back to PyTorch", level=3)
             return
         objects = []
-        for name, flags in INSTRUCTIONS.items():
+        for name, flags in OPTIONS.items():
             for source in VECTORS:
                 objects += self._compile(source, name, [*flags, f"-DINSTRUCTIONS={name}"])
         for source in PLAIN + ENGINE:

@@ -1,4 +1,4 @@
-"""libelite as C and C++ programs see it: header and example."""
+"""libelite as C++ programs see it: header, example, installed package, and builds with sanitizers."""
 
 import os
 import shutil
@@ -74,3 +74,62 @@ def test_example_labels_a_scan(tmp_path: Path) -> None:
         f"-Wl,-rpath,{tmp_path}", "-o", tmp_path / "label_scan")  # fmt: skip
     check_example(tmp_path / "label_scan", tmp_path)
     assert len(EXAMPLE.read_text().splitlines()) <= 41
+
+
+# ---- builds by CMake, which take minutes ---------------------------------------------------------------------------
+
+
+def build(folder: Path, *options: str) -> None:
+    if not shutil.which("cmake"):
+        pytest.skip("no CMake")
+    run("cmake", "-S", ROOT / "libelite", "-B", folder, *options)
+    run("cmake", "--build", folder, "--parallel", os.cpu_count())
+
+
+@pytest.mark.slow
+def test_installed_package_is_found_by_cmake_and_pkg_config(tmp_path: Path) -> None:
+    prefix = tmp_path / "usr"
+    build(tmp_path / "build")
+    run("cmake", "--install", tmp_path / "build", "--prefix", prefix)
+    exported = run("nm", "-D", "--defined-only", next(prefix.rglob("libelite.so")))
+    names = {line.split()[-1] for line in exported.splitlines()}
+    assert {name for name in names if not name.startswith("_")} == {
+        word.split("(")[0]
+        for word in (INCLUDE / "elite.h").read_text().split()
+        if word.startswith("elite_") and "(" in word
+    }
+
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.18)\nproject(program CXX)\nfind_package(elite 0.1 REQUIRED)\n"
+        f"add_executable(label_scan {EXAMPLE})\ntarget_link_libraries(label_scan PRIVATE elite::elite)\n"
+    )
+    run("cmake", "-S", project, "-B", project / "build", f"-DCMAKE_PREFIX_PATH={prefix}")
+    run("cmake", "--build", project / "build")
+    check_example(project / "build" / "label_scan", tmp_path)
+
+    packages = str(next(prefix.rglob("elite.pc")).parent)
+    flags = run("pkg-config", "--cflags", "--libs", "elite", PKG_CONFIG_PATH=packages).split()
+    folder = next(prefix.rglob("libelite.so")).parent
+    run(COMPILER, "-std=c++17", EXAMPLE, *flags, f"-Wl,-rpath,{folder}", "-o", tmp_path / "label_scan")
+    check_example(tmp_path / "label_scan", tmp_path)
+
+
+@pytest.mark.slow
+def test_sanitizers_find_no_fault_in_any_scan_or_model(tmp_path: Path, real_kitti: Path) -> None:
+    options = ("-DELITE_BUILD_TESTS=ON", "-DELITE_SANITIZERS=address,undefined", "-DBUILD_SHARED_LIBS=OFF")
+    build(tmp_path / "build", *options, "-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_CXX_FLAGS_DEBUG=-O1")
+    for name, settings in {"small": {}, "aged": {"past_scans": 1}, "tiny": {"channels": 2, "strides": (1, 2)}}.items():
+        save_model(small_student(**settings), tmp_path / f"{name}.elite")
+    scans = sorted(real_kitti.glob("sequences/*/velodyne/*.bin"))[:2]
+    for model, *arguments in (
+        ("small", "scans", *scans),
+        *((name, "fuzz-scans", 5000, 1) for name in ("small", "aged", "tiny")),
+        ("tiny", "fuzz-models", 10000, 1),
+        ("small", "huge", 300_000),
+        ("small", "soak", 10),
+        ("aged", "share", 5),
+    ):
+        printed = run(tmp_path / "build" / "stress", tmp_path / f"{model}.elite", *arguments)
+        assert f"{arguments[0]} passed" in printed
