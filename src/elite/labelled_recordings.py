@@ -163,8 +163,8 @@ def scan_of_cloud(cloud: PointCloud2, sensor: SensorSpec, source: object) -> Sca
     fields = decode_cloud(cloud, source)
     points, remission = points_of(fields, sensor, source)
     kept = replace(sensor, no_return="drop").measured(points, remission)
-    selected = (values.compress(kept, axis=0) for values in (points, remission))  # 4 times as fast as points[kept]
-    return Scan(*selected, kept, candidates=intensity_candidates(fields, sensor))
+    points, remission = points.compress(kept, axis=0), remission.compress(kept)  # 4 times as fast as points[kept]
+    return Scan(points, remission, kept, candidates=intensity_candidates(fields, sensor))
 
 
 def evenly_spaced_scans(

@@ -1,7 +1,8 @@
 """Moving average of the student's weights."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
@@ -18,9 +19,9 @@ def build_average(student: SPVCNN, decay: float) -> AveragedModel:
     return average.requires_grad_(False)
 
 
-def _moving_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
-    def update(averaged: list[Tensor], current: list[Tensor], count: Tensor) -> None:  # count: of earlier steps
-        share = (1 / (count + 1)).clamp(min=1 - decay)
+def _moving_average(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:
+    def update(averaged: Sequence[Tensor], current: Sequence[Tensor], steps: Tensor | int) -> None:
+        share = (1 / (torch.as_tensor(steps) + 1)).clamp(min=1 - decay)
         for mean, value in zip(averaged, current, strict=True):
             if mean.is_floating_point():
                 mean.lerp_(value, share)
