@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from elite.errors import CheckpointError
+from elite.errors import CheckpointError, first_line
 from elite.files import read_file
 
 NO_DIGITS = "0" * 64
@@ -31,7 +31,9 @@ def check_hash(path: Path, digits: Any) -> None:
     try:
         content = read_file(path, _MOST_BYTES)
     except OSError as error:
-        raise CheckpointError(f"{path}: expected a readable file, found an error ({error}). Check the disk.") from error
+        raise CheckpointError(
+            f"{path}: expected a readable file, found {first_line(error)}. Check the disk."
+        ) from error
     cleared = content.replace(_BEFORE + digits.encode(), _BEFORE + NO_DIGITS.encode())
     if hashlib.sha256(cleared).hexdigest() != digits:
         raise CheckpointError(
