@@ -17,7 +17,7 @@ from _timing import Raw, arguments, conditions, crop, fair_rounds, scans, spread
 from torch import Tensor
 
 from elite.geometry import in_volume, nearest
-from elite.native import Workspace, describe, library
+from elite.native import describe, library
 from elite.sparse import build_native_geometry, build_torch_geometry
 from elite.student import SPVCNN
 
@@ -25,9 +25,9 @@ NATIVE, TORCH = "native", "torch"
 POINTS = 130_000
 
 
-def by_native(points: Tensor, student: SPVCNN, workspace: Workspace) -> None:
-    batch_index = workspace.buffer("batch index", len(points)).zero_()
-    geometry = build_native_geometry(points, batch_index, student.grid, student.config.strides, workspace)
+def by_native(points: Tensor, student: SPVCNN) -> None:
+    batch_index = torch.zeros(len(points), dtype=torch.int64)
+    geometry = build_native_geometry(points, batch_index, student.grid, student.config.strides)
     assert geometry is not None
     for blocks in geometry.blocks:
         _ = blocks.sizes
@@ -80,13 +80,13 @@ def main(folder: Path | None, rounds: int) -> None:
     if library() is None:
         raise SystemExit(describe())
     print(conditions())
-    student, workspace = SPVCNN(), Workspace()
+    student = SPVCNN()
     clouds = scans(folder, rounds + 1)
     points = [crop(raw, student)[0] for raw in clouds]
-    contestants = {NATIVE: lambda p: by_native(p, student, workspace), TORCH: lambda p: by_torch(p, student)}
+    contestants = {NATIVE: lambda p: by_native(p, student), TORCH: lambda p: by_torch(p, student)}
     seconds = fair_rounds(contestants, points, rounds)
     print(f"{len(points)} scans of {min(map(len, points)):,} to {max(map(len, points)):,} points in the volume")
-    print(f"geometry for inference, torch / native: {spread(seconds[TORCH], seconds[NATIVE])}")
+    print(f"geometry, torch / native: {spread(seconds[TORCH], seconds[NATIVE])}")
     print(f"fastest native run: {1000 * min(seconds[NATIVE]):.1f} ms")
     print(nearest_times(clouds, rounds))
 

@@ -14,7 +14,7 @@ from elite import native
 from elite.config import StudentConfig
 from elite.datasets.scan_files import read_scan
 from elite.geometry import in_volume
-from elite.native import NeighbourPairs, Workspace
+from elite.native import NeighbourPairs
 from elite.sparse import Grid, Grouping, KernelMap, Pooling, build_native_geometry, build_torch_geometry
 from elite.sparse.native_conv import NativeKernelMap
 from elite.sparse.pooling import Csr
@@ -63,10 +63,8 @@ def assert_same(ours: Any, theirs: Any, name: str = "geometry") -> None:
         assert ours == theirs, name
 
 
-def assert_equals_torch(
-    points: Tensor, batch_index: Tensor, grid: Grid, strides: tuple[int, ...], space: Workspace | None = None
-) -> None:
-    ours = build_native_geometry(points, batch_index, grid, strides, space)
+def assert_equals_torch(points: Tensor, batch_index: Tensor, grid: Grid, strides: tuple[int, ...]) -> None:
+    ours = build_native_geometry(points, batch_index, grid, strides)
     theirs = build_torch_geometry(points, batch_index, grid, strides)
     assert ours is not None
     assert_same(ours, theirs)
@@ -107,10 +105,9 @@ def test_native_geometry_of_odd_batches_equals_torch(points, batch_index, stride
     assert_equals_torch(points, batch_index, SMALL, strides)
 
 
-def test_native_geometry_with_a_reused_workspace_equals_torch():
-    space = Workspace()
+def test_native_geometry_of_several_sizes_equals_torch():
     for n in (500, 2000, 0, 2200, 70):
-        assert_equals_torch(*random_batch(n, 2), SMALL, STUDENT.strides, space)
+        assert_equals_torch(*random_batch(n, 2), SMALL, STUDENT.strides)
 
 
 def test_native_geometry_points_on_cell_borders_equal_torch():

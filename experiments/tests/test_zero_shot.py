@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+import yaml
 
-from elite.cli.settings import option_of
+from elite.cli.settings import compose, option_of
 from elite.config import AugmentConfig, TrainConfig
 from elite.synthetic import DriveConfig
 from elite.types import Scan
+from experiments import camera_teacher
 from experiments.zero_shot import COLUMNS, RESPONSES, ROWS, SETTINGS, TRAINING, UNITS, table
 from tests.support.settings import parse_settings
 
@@ -21,6 +23,18 @@ def test_row_changes_the_settings_of_the_base(row: str) -> None:
     base = train_config("semantickitti-student", SETTINGS)
     assert (train_config("semantickitti-student", SETTINGS | ROWS[row]) == base) == (row == "base")
     assert base.augment == AugmentConfig()
+
+
+@pytest.mark.parametrize("row", camera_teacher.ROWS)
+def test_row_of_the_camera_teacher_is_valid(row: str) -> None:
+    settings = camera_teacher.SETTINGS | camera_teacher.ROWS[row] | {"steps": 300}
+    config = compose(TrainConfig, ["zero-shot"], [(name, yaml.safe_load(str(v))) for name, v in settings.items()])
+    assert config.distill.student_heads == (0 if row == "student" else 0.5)
+
+
+@pytest.mark.parametrize("options", camera_teacher.STREETS.values())
+def test_streets_of_the_camera_teacher_can_be_rendered(options: str) -> None:
+    parse_settings(f"--world 2 {options}".split(), DriveConfig)
 
 
 def test_zero_shot_configuration_has_the_augmentations_of_all_rows_together() -> None:

@@ -6,7 +6,7 @@ from elite.cli.arguments import add_output, output_path
 from elite.cli.outputs import percent
 from elite.cli.parser import SAME_COMMAND, Command, Parser, check_model, count, resumes
 from elite.cli.settings import add_settings, compose, configuration, list_settings
-from elite.config import TrainConfig
+from elite.config import TrainConfig, plain
 from elite.errors import StoppedError, require_extra
 from elite.formatting import clock
 from elite.packaged_students import student_path
@@ -49,8 +49,7 @@ def zero_shot(args: Namespace) -> int:
 
 def _recipe(config: ZeroShotConfig) -> TrainConfig:
     """Settings of the training."""
-    init = None if config.init is None else str(config.init)
-    given = {"seed": config.seed, "init": init, "steps": config.steps, "devices": 1}
+    given = {name: value for name, value in plain(config).items() if name in ("seed", "init", "steps")} | {"devices": 1}
     return compose(TrainConfig, [_RECIPE], [(name, value) for name, value in given.items() if value is not None])
 
 

@@ -16,7 +16,6 @@ from elite.native.ops import (
     pool,
     row_width,
 )
-from elite.native.workspace import Workspace
 
 __all__ = [
     "GroupLogits",
@@ -30,7 +29,6 @@ __all__ = [
     "Precision",
     "Session",
     "VoxelPoints",
-    "Workspace",
     "call",
     "column_sums",
     "combine",

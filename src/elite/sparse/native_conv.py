@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
-from elite.native import NeighbourPairs, PackedWeight, Workspace, call, fused_layer, library, weight_gradient
+from elite.native import NeighbourPairs, PackedWeight, call, fused_layer, library, weight_gradient
 from elite.sparse.autograd import convolve_with_gradients
 from elite.sparse.kernel_map import KernelMap
 from elite.sparse.torch_conv import CENTRE
@@ -21,22 +21,16 @@ class NativeKernelMap:
     neighbour_pairs: NeighbourPairs
 
     @classmethod
-    def build(
-        cls, coords: Int64[Tensor, "v 4"], workspace: Workspace | None = None, name: str = ""
-    ) -> "NativeKernelMap | None":
+    def build(cls, coords: Int64[Tensor, "v 4"]) -> "NativeKernelMap | None":
         """Find the neighbours of ascending distinct voxels.
-
-        Args:
-            workspace: memory for the pairs, in buffers of this ``name``; by default newly allocated.
 
         Returns:
             None without the kernels, or if the voxels are not on the CPU or are too far apart for 63-bit keys.
         """
         if coords.device.type != "cpu" or library() is None:
             return None
-        workspace = workspace or Workspace()
-        first, second = workspace.buffer(f"neighbours {name}", 2, CENTRE, len(coords), dtype=torch.int32)
-        count = workspace.buffer(f"neighbour counts {name}", CENTRE)
+        first, second = torch.empty(2, CENTRE, len(coords), dtype=torch.int32)
+        count = torch.empty(CENTRE, dtype=torch.int64)
         completed = call("elite_neighbours", coords.contiguous(), len(coords), first, second, count)
         return cls(coords, NeighbourPairs(first, second, count)) if completed else None
 

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Float32, Int32, Int64
 from torch import Tensor
 
-from elite.native import VoxelPoints, Workspace, call, library
+from elite.native import VoxelPoints, call, library
 from elite.sparse.backends import Neighbours
 from elite.sparse.kernel_map import KernelMap
 from elite.sparse.native_conv import NativeKernelMap
@@ -20,12 +20,8 @@ def build_native_geometry(
     batch_index: Int64[Tensor, "n"],
     grid: Grid,
     strides: tuple[int, ...],
-    workspace: Workspace | None = None,
 ) -> Geometry | None:
     """Build the geometry; arguments as in :func:`elite.sparse.build_geometry`.
-
-    Args:
-        workspace: memory for the result, which the next call with it overwrites; by default newly allocated.
 
     Returns:
         None without the kernels, or if the points are not on the CPU, not finite, or too far apart for the keys of
@@ -33,19 +29,18 @@ def build_native_geometry(
     """
     if points.device.type != "cpu" or len(strides) < 2 or library() is None:
         return None
-    workspace = workspace or Workspace()
-    arrays = _find_voxels(points.contiguous(), batch_index.contiguous(), grid, strides, workspace)
+    arrays = _find_voxels(points.contiguous(), batch_index.contiguous(), grid, strides)
     if arrays is None:
         return None
-    joins = _find_joins(arrays, workspace)
+    joins = _find_joins(arrays)
     if joins is None:
         return None
     levels = tuple(arrays.level(i, stride) for i, stride in enumerate(strides))
     fine = levels[:-1]
     return Geometry(
         levels=levels,
-        neighbours=tuple(_neighbours(level, workspace, f"of level {i}") for i, level in enumerate(fine)),
-        blocks=_find_blocks(arrays, workspace),
+        neighbours=tuple(_neighbours(level) for level in fine),
+        blocks=_find_blocks(arrays),
         pools=joins.pools,
         point_groups=joins.point_groups,
         group_voxels=joins.group_voxels,
@@ -86,24 +81,26 @@ class _VoxelArrays:
         return Level(stride, self.coords[i, :voxels], Grouping(self.point_to_voxel[i], voxels, members))
 
 
-def _find_voxels(
-    points: Tensor, batch_index: Tensor, grid: Grid, strides: tuple[int, ...], workspace: Workspace
-) -> _VoxelArrays | None:
+def _find_voxels(points: Tensor, batch_index: Tensor, grid: Grid, strides: tuple[int, ...]) -> _VoxelArrays | None:
     n, levels = len(points), len(strides)
     low, high = torch.tensor(grid.volume, dtype=torch.float32)
     cells = torch.tensor([[ceil(axis / stride) for axis in grid.cells] for stride in strides], dtype=torch.float32)
-    counts, coords = workspace.buffer("voxels", levels), workspace.buffer("coords", levels, n, 4)
-    point_to_voxel = workspace.buffer("point to voxel", levels, n)
-    order = workspace.buffer("members", levels, n, dtype=torch.int32)
-    offsets = workspace.buffer("member offsets", levels, n + 1)
+    counts, coords = _integers(levels), _integers(levels, n, 4)
+    point_to_voxel = _integers(levels, n)
+    order = torch.empty(levels, n, dtype=torch.int32)
+    offsets = _integers(levels, n + 1)
     arrays = (counts, coords, point_to_voxel, order, offsets)
     if not call("elite_levels", points, batch_index, n, low, high, cells, levels, *arrays):
         return None
     return _VoxelArrays(counts.tolist(), *arrays)
 
 
-def _neighbours(level: Level, workspace: Workspace, name: str) -> Neighbours:
-    return NativeKernelMap.build(level.coords, workspace, name) or KernelMap.build(level.coords)
+def _integers(*shape: int) -> Int64[Tensor, "..."]:
+    return torch.empty(shape, dtype=torch.int64)
+
+
+def _neighbours(level: Level) -> Neighbours:
+    return NativeKernelMap.build(level.coords) or KernelMap.build(level.coords)
 
 
 @dataclass(frozen=True)
@@ -115,15 +112,15 @@ class _Joins:
     group_voxels: tuple[Grouping, ...]
 
 
-def _find_joins(arrays: _VoxelArrays, workspace: Workspace) -> _Joins | None:
+def _find_joins(arrays: _VoxelArrays) -> _Joins | None:
     levels, n = arrays.point_to_voxel.shape
     joined = levels - 1
-    pairs = workspace.buffer("pairs", joined)
-    source, target, count = (workspace.buffer(name, joined, n) for name in ("source", "target", "count"))
-    target_offsets = workspace.buffer("by target", joined, n + 1)
-    columns, weights = workspace.buffer("columns", joined, n), workspace.buffer("weights", joined, n)
-    groups, point_to_group = workspace.buffer("groups", 1), workspace.buffer("point to group", n)
-    group_to_voxel = workspace.buffer("group to voxel", joined, n)
+    pairs = _integers(joined)
+    source, target, count = (_integers(joined, n) for _ in range(3))
+    target_offsets = _integers(joined, n + 1)
+    columns, weights = _integers(joined, n), _integers(joined, n)
+    groups, point_to_group = _integers(1), _integers(n)
+    group_to_voxel = _integers(joined, n)
     inputs = (arrays.counts, arrays.point_to_voxel, arrays.order, arrays.offsets)
     by_target = (target_offsets, columns, weights)
     outputs = (pairs, source, target, count, *by_target, groups, point_to_group, group_to_voxel)
@@ -141,11 +138,11 @@ def _find_joins(arrays: _VoxelArrays, workspace: Workspace) -> _Joins | None:
     return _Joins(tuple(pools), Grouping(point_to_group, found), tuple(group_voxels))
 
 
-def _find_blocks(arrays: _VoxelArrays, workspace: Workspace) -> tuple[Grouping, ...]:
+def _find_blocks(arrays: _VoxelArrays) -> tuple[Grouping, ...]:
     levels, n = arrays.point_to_voxel.shape
     fine = levels - 1
-    counts, voxel_to_block = workspace.buffer("blocks", fine), workspace.buffer("voxel to block", fine, n)
-    order, offsets = workspace.buffer("voxels of block", fine, n), workspace.buffer("block offsets", fine, n + 1)
+    counts, voxel_to_block = _integers(fine), _integers(fine, n)
+    order, offsets = _integers(fine, n), _integers(fine, n + 1)
     completed = call("elite_blocks", n, fine, arrays.counts, arrays.coords, counts, voxel_to_block, order, offsets)
     assert completed  # the keys of the voxels have fitted, and those of the blocks are shorter
     return tuple(

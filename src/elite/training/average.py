@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-import torch
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from elite.student import SPVCNN
 
@@ -21,11 +20,6 @@ def build_average(student: SPVCNN, decay: float) -> AveragedModel:
 
 def _moving_average(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:
     def update(averaged: Sequence[Tensor], current: Sequence[Tensor], steps: Tensor | int) -> None:
-        share = (1 / (torch.as_tensor(steps) + 1)).clamp(min=1 - decay)
-        for mean, value in zip(averaged, current, strict=True):
-            if mean.is_floating_point():
-                mean.lerp_(value, share)
-            else:
-                mean.copy_(value)
+        get_ema_multi_avg_fn(min(decay, 1 - 1 / (int(steps) + 1)))(list(averaged), list(current), steps)
 
     return update

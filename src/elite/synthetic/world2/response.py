@@ -139,15 +139,16 @@ def _beam_offsets(scanner: Scanner) -> Float[np.ndarray, "beams"]:
     return scanner.rendering.remission.beam_spread * draws
 
 
-@lru_cache(maxsize=8)
 def _street_gain(scanner: Scanner) -> float:
     """Level of the paved ground of a street; other streets have older or wetter asphalt."""
-    return float(np.exp(np.random.default_rng((*scanner.seed, 3)).normal(0, scanner.rendering.remission.street_spread)))
+    return _street_factor(scanner, 3, scanner.rendering.remission.street_spread)
 
 
-@lru_cache(maxsize=8)
 def _street_sheen(scanner: Scanner) -> float:
     """Factor of the silent share of the asphalt of a street: worn, wet and freshly tarred asphalt are mirrors."""
-    return float(
-        np.exp(np.random.default_rng((*scanner.seed, 5)).normal(0, 4 * scanner.rendering.remission.street_spread))
-    )
+    return _street_factor(scanner, 5, 4 * scanner.rendering.remission.street_spread)
+
+
+@lru_cache(maxsize=16)
+def _street_factor(scanner: Scanner, stream: int, spread: float) -> float:
+    return float(np.exp(np.random.default_rng((*scanner.seed, stream)).normal(0, spread)))
