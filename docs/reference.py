@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from docstring_parser import parse
 from pydantic import TypeAdapter
 
 from elite.cli import all_commands
+from elite.cli.docstrings import documented
 from elite.cli.parser import Command, Parser
 from elite.cli.settings import Setting, list_settings, metavar, packaged_names, packaged_path
 from elite.config import GridConfig, PseudoLabelConfig, TeacherTrainingConfig, TrainConfig, plain
@@ -148,15 +148,11 @@ def _dataset_yaml() -> Iterator[str]:
 
 
 def _documented(record: type) -> tuple[str, dict[str, str]]:
-    """First paragraph of a docstring, and the meaning of each field, in one line each."""
-    parsed = parse(record.__doc__ or "")
-    named = {
-        name: " ".join((p.description or "").replace("``", "`").split())
-        for p in parsed.params
-        for name in p.arg_name.split(", ")
-    }
+    """First line of a docstring, and the meaning of each field, in one line each."""
+    summary, texts = documented(record)
+    named = {name: text.replace("``", "`") for name, text in texts.items()}
     inherited = _documented(SensorSpec)[1] if record is SensorSettings else {}
-    return " ".join((parsed.short_description or "").replace("``", "`").split()), inherited | named
+    return summary.replace("``", "`"), inherited | named
 
 
 def _plain_default(key: Field[Any]) -> str | None:

@@ -8,7 +8,7 @@ import elite
 
 ROOT = Path(elite.__file__).parent
 LAYERS = (
-    ("version", "types", "lenses", "beams", "config", "errors", "paths", "formatting"),
+    ("version", "shapes", "types", "lenses", "beams", "config", "errors", "paths", "formatting"),
     ("files", "label_mapping", "segmentation_result"),
     ("descriptions", "packaged_students", "sensor_rendering"),
     ("taxonomy", "sensor", "point_files"),
@@ -34,6 +34,7 @@ LAYERS = (
 LAYER = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 # Rooms of one layer that lean on another one of it, each for a reason.
 SAME_LAYER = {
+    *((module, "shapes") for module in ("types", "lenses", "beams")),
     ("paths", "errors"),
     ("config", "paths"),  # ~ in settings
     ("types", "lenses"),  # a camera has one

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64
+
+from elite.shapes import Float64
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from elite.geometry import pinhole
+from elite.shapes import UInt8
 from elite.types import Camera
 
 _GAP = 4  # pixels between images

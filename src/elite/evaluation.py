@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Integer, UInt8
 
 from elite.datasets import Dataset
 from elite.datasets.formats import read_labels
@@ -18,6 +17,7 @@ from elite.label_records import require_predicted_classes
 from elite.layout import Layout
 from elite.metrics import SEMANTICKITTI_RULE, Score, ScoreRule, confusion_matrix, score
 from elite.prediction_formats import FORMATS
+from elite.shapes import Float32, Integer, UInt8
 from elite.taxonomy import IGNORE, Taxonomy, require_equal_taxonomies
 from elite.types import Frame
 

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, UInt8
 
 from elite.config import StudentConfig
 from elite.errors import require_extra
 from elite.formatting import hex_color, shortened
 from elite.geometry import Volume, in_volume
 from elite.pictures import BACKGROUND, INK, RING, paint, palette
+from elite.shapes import Float32, UInt8
 from elite.taxonomy import Taxonomy
 
 require_extra("matplotlib", "report", needed_for="'elite report' and --pictures")

@@ -1,10 +1,10 @@
 """Points, cameras and the volume: pure functions of numpy arrays, in the sensor frame and in metres."""
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Float64, Int64
 from scipy.linalg import rq
 from scipy.spatial import cKDTree  # pyright: ignore[reportAttributeAccessIssue] (a compiled class without stubs)
 
+from elite.shapes import Bool, Float, Float32, Float64, Int64
 from elite.types import Camera
 
 Volume = tuple[tuple[float, float, float], tuple[float, float, float]]

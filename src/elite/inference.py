@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64
 
 from elite.datasets.doubts import Kind
 from elite.datasets.input_guard import InputGuard, warn
@@ -17,6 +16,7 @@ from elite.geometry import farther_than, in_volume, nearest
 from elite.input_conversion import InputConversion, Intensity, conversion_for, require_scan
 from elite.scan_crop import ScanCrop, required_past
 from elite.segmentation_result import SegmentationResult
+from elite.shapes import Float32, Int64
 from elite.sparse import Backend, resolve_backend
 from elite.student import SPVCNN, load_student
 from elite.student.engine import Engine, Precision

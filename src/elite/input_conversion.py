@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float32
 from numpy.typing import ArrayLike
 
 from elite.errors import ConfigError, DataError
 from elite.remission import Quantiles, mapped_by_rank
+from elite.shapes import Float32
 from elite.student import SPVCNN
 
 Intensity = Literal["scale", "quantile", "zero"]

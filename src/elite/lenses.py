@@ -9,9 +9,9 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float
 
 from elite.errors import ConfigError
+from elite.shapes import Float
 
 LensModel = Literal["pinhole", "fisheye"]
 _COUNTS = {"pinhole": (0, 4, 5, 8), "fisheye": (4,)}  # of coefficients

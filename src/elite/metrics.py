@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int64, Integer
 
 from elite.errors import DataError
+from elite.shapes import Float, Int64, Integer
 
 _EPS = 1e-15
 

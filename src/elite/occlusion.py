@@ -1,11 +1,11 @@
 """Occlusion: the projected points that a camera sees. LiDAR and camera have different viewpoints."""
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Float64, Int, Int64
 
 from elite.beams import Beams
 from elite.errors import DataError
 from elite.geometry import in_image, project
+from elite.shapes import Bool, Float, Float32, Float64, Int, Int64
 from elite.types import Camera, Frame, PointPixelPairs
 
 PATCH = (2, 2, 2, 2)  # pixels above, below, left and right: 64 beams in KITTI's images, and the smallest derived patch

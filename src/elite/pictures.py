@@ -9,9 +9,9 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, Int64, Integer, UInt8
 from PIL import Image
 
+from elite.shapes import Float, Int64, Integer, UInt8
 from elite.taxonomy import IGNORE, Taxonomy
 from elite.types import PointPixelPairs
 

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Bool, Int32, Int64, UInt8
 from PIL import Image, ImageEnhance
 
 from elite.config import ImageConfig
 from elite.errors import DataError
+from elite.shapes import Bool, Int32, Int64, UInt8
 from elite.types import PointPixelPairs, View
 
 

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
-from jaxtyping import Shaped, UInt8
 
 from elite.datasets.described.id_files import read_ids
 from elite.datasets.scan_files import read_fields
@@ -12,6 +11,7 @@ from elite.errors import DataError
 from elite.point_files import ANSWER_FIELDS, PointFields, encode_points, read_point_file
 from elite.segmentation_result import SegmentationResult
 from elite.sensor import SensorSpec
+from elite.shapes import Shaped, UInt8
 from elite.taxonomy import IGNORE, Taxonomy
 from elite.types import Scan
 

@@ -3,9 +3,9 @@
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32
 
 from elite.errors import ConfigError
+from elite.shapes import Float32
 
 _COUNT = 33  # quantiles: of the shares 0, 1/32, ..., 1
 _DIGITS = 5

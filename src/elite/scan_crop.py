@@ -4,12 +4,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32
 from torch import Tensor
 
 from elite.errors import DataError
 from elite.geometry import Volume, in_volume
 from elite.input_conversion import InputConversion, require_scan
+from elite.shapes import Bool, Float32
 from elite.types import PastPoints
 
 

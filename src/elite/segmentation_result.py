@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float32, Int64, UInt8
 
+from elite.shapes import Float32, Int64, UInt8
 from elite.types import Scan
 
 _MOST_NAMED = 3  # classes in the text of a result

@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 import numpy as np
 import yaml
-from jaxtyping import Bool, Float32, Float64, Int64
 
 from elite.beams import Beams
 from elite.config import from_plain, plain
@@ -16,6 +15,7 @@ from elite.descriptions import packaged_names, read_description
 from elite.errors import ConfigError
 from elite.files import write_bytes
 from elite.sensor_rendering import Corner, SensorRendering
+from elite.shapes import Bool, Float32, Float64, Int64
 
 _PACKAGED = Path(__file__).parent / "sensors"
 _AXIS = re.compile(r"([+-]?)([xyz])")

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from jaxtyping import Bool, Integer, UInt8, UInt16
 
 from elite.config import from_plain, plain
 from elite.descriptions import packaged_names, read_description
 from elite.errors import ConfigError, DataError
 from elite.label_mapping import IGNORE, MOST_CLASSES, from_label_mapping
+from elite.shapes import Bool, Integer, UInt8, UInt16
 
 Color = tuple[int, int, int]
 

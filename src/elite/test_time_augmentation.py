@@ -7,12 +7,12 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
 from elite.config import AugmentConfig
 from elite.data.augment import transform_points
 from elite.errors import ConfigError
+from elite.shapes import Float, Float32, Int64
 
 VoteBy = Literal["softmax", "logits", "released"]
 

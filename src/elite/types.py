@@ -11,11 +11,11 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Int32, Int64, Shaped, UInt8, UInt32
 from torch import Tensor
 
 from elite.beams import Beams
 from elite.lenses import Lens
+from elite.shapes import Bool, Float, Float32, Int32, Int64, Shaped, UInt8, UInt32
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from itertools import chain, repeat
 from types import CodeType, ModuleType, NoneType
 from typing import Any
 
+import jaxtyping
 import numpy as np
 import torch
 from beartype import BeartypeConf, beartype
@@ -133,4 +134,5 @@ class _Finder(MetaPathFinder):
 
 def install_shape_checks() -> None:
     """Check the shapes and dtypes in the signatures of every module of elite that is imported from now on."""
+    sys.modules["elite.shapes"] = jaxtyping
     sys.meta_path.insert(0, _Finder())

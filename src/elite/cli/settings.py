@@ -6,10 +6,10 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-import docstring_parser
 import yaml
 
 from elite.cli.config_file import IMPORTS, all_settings, config_settings, settings_of, typed_value
+from elite.cli.docstrings import documented
 from elite.cli.parser import Parser, is_negation, with_negations
 from elite.config import from_plain, is_union, plain
 from elite.errors import ConfigError
@@ -62,15 +62,14 @@ class Setting:
 def list_settings(record: Any, prefix: str = "") -> Iterator[Setting]:
     """Settings of a record and of the records in it, in order."""
     cls = type(record)
-    documented = docstring_parser.parse(cls.__doc__ or "")
-    texts = {p.arg_name: " ".join((p.description or "").replace("``", "").split()) for p in documented.params}
-    section = (documented.short_description or "").partition(". ")[0].replace("``", "").rstrip(".")
+    summary, texts = documented(cls)
+    section = summary.partition(". ")[0].replace("``", "").rstrip(".")
     for name, kind in get_type_hints(cls).items():
         value = getattr(record, name)
         if is_dataclass(value):
             yield from list_settings(value, f"{prefix}{name}.")
         else:
-            yield Setting(f"{prefix}{name}", kind, value, texts.get(name, ""), section)
+            yield Setting(f"{prefix}{name}", kind, value, texts.get(name, "").replace("``", ""), section)
 
 
 def option_of(name: str) -> str:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float64
 
 from elite.conversion.pairing import Item, poses_after
 from elite.errors import DataError
@@ -11,6 +10,7 @@ from elite.point_files import PointFields
 from elite.recordings import Pose
 from elite.recordings.point_cloud2 import TIME_FIELDS
 from elite.recordings.point_times import point_offsets
+from elite.shapes import Bool, Float64
 
 _STEP_S = 5e-6  # of times, so that poses are few where each point has its own: 0.1 mm at 40 m/s
 

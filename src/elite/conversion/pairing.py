@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import numpy as np
-from jaxtyping import Float64, Int64
 
 from elite.datasets.described.poses import interpolate_poses
 from elite.recordings import Pose
+from elite.shapes import Float64, Int64
 
 _PATIENCE_NS = 10**9
 _GAP_NS = 10**9  # between two poses, above which poses between them are unknown

@@ -1,10 +1,10 @@
 """Lines of ``poses.txt``."""
 
 import numpy as np
-from jaxtyping import Float64
 from scipy.spatial.transform import Rotation
 
 from elite.conversion.journal import Journal
+from elite.shapes import Float64
 
 
 def pose_row(stamp: int, pose: Float64[np.ndarray, "4 4"]) -> list[float]:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64
 
 from elite.conversion.cameras import CameraSource, find_cameras, stamp_notes
 from elite.conversion.deskew import require_deskewable
@@ -12,6 +11,7 @@ from elite.errors import DataError, EliteError
 from elite.point_files import encode_points
 from elite.recordings import PointCloud2, PointField, Pose, Recording, Topic, decode_cloud
 from elite.recordings.calibration import FrameTree, plain_frame, read_frame_tree
+from elite.shapes import Float64
 
 _VEHICLE = "base_link"  # REP 105
 

@@ -1,9 +1,9 @@
 """3D augmentation of a training scan, as pure functions of arrays and a generator."""
 
 import numpy as np
-from jaxtyping import Bool, Float32
 
 from elite.config import AugmentConfig
+from elite.shapes import Bool, Float32
 
 
 def keep_points(n: int, drop: float, rng: np.random.Generator) -> Bool[np.ndarray, "n"]:

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int64, UInt8, UInt32
 
 from elite.beams import Beams
 from elite.config import CutmixConfig
 from elite.data.augment import rotation_z
 from elite.geometry import Volume, in_volume
 from elite.sensor import load_sensor
+from elite.shapes import Bool, Float, Float32, Int64, UInt8, UInt32
 from elite.taxonomy import Taxonomy
 from elite.types import PastPoints, Scan
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64, UInt8
 from torch.utils import data as torch_data
 
 from elite.config import AugmentConfig, FaultConfig, ImageConfig, RemissionAugmentConfig
@@ -25,6 +24,7 @@ from elite.datasets import Dataset
 from elite.datasets.dense_labels import DenseLabels
 from elite.errors import DataError
 from elite.geometry import Volume, in_volume, nearest
+from elite.shapes import Bool, Float32, Int64, UInt8
 from elite.taxonomy import IGNORE
 from elite.types import Frame, PastPoints, Sample, Scan, View
 

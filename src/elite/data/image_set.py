@@ -3,7 +3,6 @@
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Int32, Int64, Integer, UInt8
 from torch.utils import data as torch_data
 
 from elite.config import ImageConfig
@@ -14,6 +13,7 @@ from elite.datasets.formats import read_image
 from elite.errors import DataError
 from elite.layout import label_folder
 from elite.pixels import prepare
+from elite.shapes import Int32, Int64, Integer, UInt8
 from elite.types import PointPixelPairs, View
 
 Target = Literal["segments", "classes", "none"]

@@ -7,11 +7,11 @@ from collections.abc import Collection
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Int64, UInt8
 
 from elite.data.random_streams import RandomStream
 from elite.datasets import Dataset
 from elite.errors import DataError
+from elite.shapes import Bool, Int64, UInt8
 
 
 class LabelBudget:

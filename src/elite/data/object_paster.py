@@ -1,7 +1,6 @@
 """Instance cutmix of a training set: objects of another labelled scan are pasted into a sample."""
 
 import numpy as np
-from jaxtyping import UInt8, UInt32
 
 from elite.config import CutmixConfig
 from elite.data.cutmix import Cutout, extract_objects, paste
@@ -9,6 +8,7 @@ from elite.data.label_budget import LabelBudget
 from elite.datasets import Dataset
 from elite.errors import DataError
 from elite.geometry import Volume
+from elite.shapes import UInt8, UInt32
 from elite.types import Frame
 
 _EXAMINED = 20  # scans in which objects are searched

@@ -1,8 +1,8 @@
 """Repetition of scans with rare classes: repeat-factor sampling (Gupta et al., LVIS, CVPR 2019)."""
 
 import numpy as np
-from jaxtyping import Float, Int64
 
+from elite.shapes import Float, Int64
 from elite.taxonomy import IGNORE
 
 _FEWEST = 10  # points of a class that is present in a scan

@@ -4,10 +4,10 @@ All of it precedes the rotation of the scan, since distance and elevation are th
 """
 
 import numpy as np
-from jaxtyping import Bool, Float32
 
 from elite.beams import Beams
 from elite.config import RemissionAugmentConfig, SensorAugmentConfig
+from elite.shapes import Bool, Float32
 
 _FAR = 50.0  # m: distance at which ``SensorAugmentConfig.far`` is reached
 _MIDDLE = 18.0  # m: distance at which ``RemissionAugmentConfig.slope`` adds nothing

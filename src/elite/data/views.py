@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Int64, UInt8
 
 from elite.config import ImageConfig
 from elite.occlusion import require_point_pixel_pairs
 from elite.pixels import keep_rows, prepare
+from elite.shapes import Int64, UInt8
 from elite.types import Camera, Frame, View
 
 

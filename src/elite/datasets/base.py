@@ -8,7 +8,6 @@ from types import MappingProxyType
 from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int64, Integer
 
 from elite.beams import Beams
 from elite.datasets.formats import read_image
@@ -17,6 +16,7 @@ from elite.datasets.records import FrameId, FrameTimes, ImageRef, PointLabels, S
 from elite.layout import DenseFiles, Layout
 from elite.metrics import ScoreRule
 from elite.sensor import SensorSpec
+from elite.shapes import Float32, Float64, Int64, Integer
 from elite.taxonomy import Taxonomy
 from elite.types import Camera, Frame, Scan
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
 
 from elite.errors import DataError
 from elite.geometry import is_rotation
+from elite.shapes import Float
 
 _LARGEST = 1e9  # limit of calibrations and poses, so that their products are finite
 _ORTHONORMAL = 0.02  # largest deviation of R R^T from the identity

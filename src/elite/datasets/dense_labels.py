@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8, UInt16, UInt32
 from PIL import Image
 
 from elite.datasets.base import Dataset
@@ -15,6 +14,7 @@ from elite.errors import ConfigError, DataError
 from elite.files import open_image, write_bytes
 from elite.label_records import read_provenance, require_generated_classes
 from elite.layout import DenseFiles, Layout, parse_names
+from elite.shapes import UInt8, UInt16, UInt32
 from elite.taxonomy import IGNORE
 
 DenseIds = tuple[UInt16[np.ndarray, "h w"], UInt16[np.ndarray, "h w"]]  # semantic, instance

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float32
 
 from elite.datasets.surroundings import Ground
 from elite.geometry import Volume, in_volume, pinhole
 from elite.remission import Quantiles, quantile
+from elite.shapes import Float32
 from elite.types import Camera, PastPoints, Scan
 
 Kind = Literal["no-returns", "intensity field", "remission", "height", "axes", "volume", "poses", "past scans"]

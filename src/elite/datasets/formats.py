@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, UInt8, UInt16, UInt32
 from PIL import Image
 
 from elite.datasets.calibration import decode_text, parse_matrix, read_calibration
 from elite.errors import DataError, first_line
 from elite.files import SCAN_BYTES, TEXT_BYTES, open_image, read_file
 from elite.layout import CAMERAS
+from elite.shapes import Float, UInt8, UInt16, UInt32
 from elite.types import Camera
 
 _REMEDY = "Check the path and the archive."

@@ -10,11 +10,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
 from elite.errors import ConfigError, DataError
 from elite.geometry import is_rotation, moved
+from elite.shapes import Float64
 from elite.types import PastPoints, Scan
 
 if TYPE_CHECKING:

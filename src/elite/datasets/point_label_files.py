@@ -1,11 +1,11 @@
 """Files of point labels in SemanticKITTI's format: those of its layout, and generated ones of any data set."""
 
 import numpy as np
-from jaxtyping import UInt16
 
 from elite.datasets.base import Dataset
 from elite.datasets.formats import read_labels
 from elite.label_records import read_provenance, require_generated_classes
+from elite.shapes import UInt16
 
 
 def read_point_labels(dataset: Dataset, i: int) -> tuple[UInt16[np.ndarray, "n"], UInt16[np.ndarray, "n"]]:

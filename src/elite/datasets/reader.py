@@ -8,7 +8,6 @@ from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int64, Integer, UInt16
 from numpy.typing import ArrayLike
 
 from elite.datasets.base import Dataset
@@ -31,6 +30,7 @@ from elite.layout import Layout
 from elite.metrics import PRESENT_RULE
 from elite.paths import expanded
 from elite.sensor import SensorSpec
+from elite.shapes import Float32, Float64, Int64, Integer, UInt16
 from elite.taxonomy import Taxonomy
 from elite.types import Camera, Frame, Scan
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Integer, UInt8, UInt16, UInt32
 
+from elite.shapes import Integer, UInt8, UInt16, UInt32
 from elite.taxonomy import IGNORE, Taxonomy
 
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float32
 
 from elite.sensor import SensorSpec
+from elite.shapes import Float, Float32
 
 _MAGIC = {
     b"\x93NUMPY": ".npy",

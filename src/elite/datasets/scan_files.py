@@ -9,7 +9,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, Int64, Num, Shaped
 
 from elite.datasets.formats import read_part, unreadable
 from elite.datasets.scan_encoding import find_other_encoding
@@ -18,6 +17,7 @@ from elite.errors import DataError
 from elite.files import SCAN_BYTES, file_size
 from elite.point_files import SUFFIXES, PointFields, read_point_file
 from elite.sensor import INTENSITY_FIELDS, RING_FIELDS, SensorSpec
+from elite.shapes import Float32, Int64, Num, Shaped
 from elite.types import Scan
 
 _FARTHEST_M = 10_000.0

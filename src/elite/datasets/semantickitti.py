@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int64, UInt16
 
 from elite.beams import Beams
 from elite.datasets.base import Dataset
@@ -30,6 +29,7 @@ from elite.layout import (
 )
 from elite.metrics import SEMANTICKITTI_RULE
 from elite.sensor import SensorSpec, load_sensor
+from elite.shapes import Float32, Float64, Int64, UInt16
 from elite.taxonomy import Taxonomy, load_taxonomy
 from elite.types import Camera, Scan
 

@@ -9,10 +9,10 @@ from tokenize import TokenError
 from zipfile import BadZipFile
 
 import numpy as np
-from jaxtyping import Float32, Float64, Integer, UInt16
 
 from elite.errors import DataError, first_line
 from elite.sensor import SensorSpec
+from elite.shapes import Float32, Float64, Integer, UInt16
 from elite.types import Camera, Scan
 
 # What Python, numpy and zip archives raise for damaged contents.

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float32
+
+from elite.shapes import Float, Float32
 
 _NEAR, _FAR, _CELL = 2.5, 15.0, 1.5  # metres: ring around the sensor, and cells with one ground point each
 _SAMPLED = 30_000  # points

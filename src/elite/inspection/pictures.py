@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Float32, UInt8
 
 from elite.config import from_plain
 from elite.datasets.check.beam_pattern import angles
@@ -16,6 +15,7 @@ from elite.inspection.records import CloudReport, Report
 from elite.inspection.scan_statistics import ComparedScan
 from elite.pictures import BACKGROUND, encode_png, paint
 from elite.sensor import SensorSettings
+from elite.shapes import Float, Float32, UInt8
 
 _WIDTH = 960  # pixels of a view; the view from above is as wide
 _VIEW = 350  # pixels of its height

@@ -6,10 +6,10 @@ from itertools import pairwise
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, Float32, Int64
 from scipy.spatial import KDTree
 
 from elite.datasets.check.beam_pattern import angles, beam_elevations, beam_of_points
+from elite.shapes import Float, Float32, Int64
 
 _RANGES = (0, 5, 10, 20, 30, 40, 50, np.inf)  # metres
 _GROUND_RANGES = (0, 10, 20, 40)

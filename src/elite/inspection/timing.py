@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int64
+
+from elite.shapes import Int64
 
 _GAP = 1.5  # median intervals
 _S = 1e-9  # seconds per nanosecond

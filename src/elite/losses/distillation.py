@@ -4,11 +4,11 @@ Source: ELiTe's patch-to-point multi-stage distillation (Zhang et al., ICME 2024
 """
 
 import torch
-from jaxtyping import Float, Int64
 from torch import Tensor
 
 from elite.losses.lovasz import lovasz_softmax
 from elite.losses.segmentation import cross_entropy
+from elite.shapes import Float, Int64
 from elite.taxonomy import IGNORE
 from elite.types import Pixels, Views
 

@@ -1,10 +1,10 @@
 """Lovasz-softmax: a surrogate for the mean IoU (Berman, Triki, Blaschko, CVPR 2018)."""
 
 import torch
-from jaxtyping import Float, Int64
 from torch import Tensor
 
 from elite import native
+from elite.shapes import Float, Int64
 from elite.taxonomy import IGNORE
 
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int64
 from torch import Tensor
 
+from elite.shapes import Float, Int64
 from elite.taxonomy import IGNORE
 
 

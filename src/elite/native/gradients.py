@@ -6,12 +6,12 @@ kernels.h documents what each computes. Sums do not depend on the number of thre
 import ctypes
 
 import torch
-from jaxtyping import Float32, Float64
 from torch import Tensor
 
 from elite.native.loader import opened, pointer
 from elite.native.ops import NeighbourPairs, PointMeanRows
 from elite.native.records import Combine, PointMeansGradient, Sums, WeightGradient
+from elite.shapes import Float32, Float64
 
 
 def weight_gradient(

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Int64, UInt8
 
 from elite.errors import CheckpointError, ConfigError, DataError, EliteError
 from elite.native.elite_h import Groups, Options, Result, Scan
 from elite.native.loader import opened
+from elite.shapes import Float32, Int64, UInt8
 
 Precision = Literal["fp32", "bf16", "int8"]
 _PRECISIONS: dict[str, int] = {"fp32": 0, "bf16": 1, "int8": 2}

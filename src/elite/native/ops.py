@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float32, Int32, Int64, Num
 from torch import Tensor
 
 from elite.native.loader import number_format, opened, pointer
 from elite.native.records import Chain, Pairs, PointMeans, Pool, Rows
+from elite.shapes import Float32, Int32, Int64, Num
 
 _SCALE_BYTES = 4
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Shaped
 
 from elite.errors import DataError, first_line
+from elite.shapes import Shaped
 
 ANSWER_FIELDS = ("class_id", "probability", "entropy")  # that labelled points have besides those of the scan
 _NUMBERS = "biuf"  # kinds of numpy types

@@ -7,11 +7,11 @@ Hidden random points are an easy test, because their neighbours on the same ring
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Int64, UInt8
 
 from elite.errors import ConfigError
 from elite.occlusion import point_pixel_pairs
 from elite.pseudo_labels.records import LabelledView
+from elite.shapes import Bool, Int64, UInt8
 from elite.taxonomy import IGNORE
 
 

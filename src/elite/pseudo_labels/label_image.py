@@ -1,7 +1,6 @@
 """Dense label of an image from its seeds: prompts, regions, vote."""
 
 import numpy as np
-from jaxtyping import UInt8
 
 from elite.config import PseudoLabelConfig
 from elite.pseudo_labels.prompts import PromptScheduler
@@ -9,6 +8,7 @@ from elite.pseudo_labels.records import DenseLabel, LabelledView, Proposer, Seed
 from elite.pseudo_labels.released import label_image_released
 from elite.pseudo_labels.seeds import find_seeds
 from elite.pseudo_labels.vote import Regions, accept_regions, covered_seeds, paint_regions
+from elite.shapes import UInt8
 
 
 def label_view(view: LabelledView, proposer: Proposer, config: PseudoLabelConfig) -> tuple[DenseLabel, Seeds, Regions]:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float32, UInt8, UInt16
 from scipy.spatial import KDTree
 
+from elite.shapes import Float32, UInt8, UInt16
 from elite.taxonomy import IGNORE
 from elite.types import PointPixelPairs
 

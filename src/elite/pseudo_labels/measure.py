@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64
 
 from elite.config import PseudoLabelConfig
 from elite.datasets import Dataset
@@ -23,6 +22,7 @@ from elite.pseudo_labels.records import Addable, DenseLabel, LabelledView, Propo
 from elite.pseudo_labels.rings import rings_of
 from elite.pseudo_labels.score import Agreement, Borders, Objects, at_coverage, nearest_labelled
 from elite.pseudo_labels.seeds import find_seeds
+from elite.shapes import Bool, Float32, Int64
 from elite.taxonomy import Taxonomy
 
 DENSE = "dense"

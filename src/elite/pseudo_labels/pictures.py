@@ -1,13 +1,13 @@
 """One image with its labelled points, the accepted regions, the pseudo-label, and its disagreement with the points."""
 
 import numpy as np
-from jaxtyping import UInt8
 from scipy.ndimage import binary_erosion
 
 from elite.figures import stack_panels
 from elite.pictures import CORRECT, WRONG, dimmed, overlay, palette, tinted
 from elite.pseudo_labels.records import DenseLabel, Seeds
 from elite.pseudo_labels.vote import Regions, nearest_entity
+from elite.shapes import UInt8
 from elite.taxonomy import Taxonomy
 from elite.types import PointPixelPairs
 

@@ -1,9 +1,9 @@
 """Selection of the prompts of an image."""
 
 import numpy as np
-from jaxtyping import Bool, Int64
 
 from elite.pseudo_labels.records import Prompt, Seeds
+from elite.shapes import Bool, Int64
 
 
 class PromptScheduler:

@@ -6,9 +6,9 @@ from functools import cached_property
 from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int64, UInt8, UInt16
 
 from elite.beams import Beams
+from elite.shapes import Bool, Float, Float32, Int64, UInt8, UInt16
 from elite.taxonomy import IGNORE
 from elite.types import Camera, Frame
 

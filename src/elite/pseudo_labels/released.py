@@ -6,11 +6,11 @@ prompt. Masks are selected by non-maximum suppression of their boxes and painted
 """
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64, UInt8, UInt16
 
 from elite.geometry import in_image, project
 from elite.pseudo_labels.records import DenseLabel, LabelledView, Masks, Prompt, Proposer, Seeds
 from elite.pseudo_labels.vote import Regions
+from elite.shapes import Bool, Float, Int64, UInt8, UInt16
 from elite.taxonomy import IGNORE
 
 _GRID = 256

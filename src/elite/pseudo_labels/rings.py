@@ -1,11 +1,11 @@
 """Laser ring of each point of a scan: stated by its file, from the order of its points, or from their elevations."""
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int64
 
 from elite.datasets import Dataset
 from elite.errors import ConfigError
 from elite.sensor import SensorSpec
+from elite.shapes import Float32, Float64, Int64
 
 # Median deviation of the elevation from the mean of its ring, in degrees: below 0.3 in scans of SemanticKITTI, above
 # 2.5 if the points are shuffled or in the order of firing.

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64, UInt8, UInt16, UInt32
 from scipy.ndimage import distance_transform_edt
 
 from elite.datasets.records import object_ids
 from elite.metrics import confusion_matrix, score
 from elite.pseudo_labels.records import Addable, DenseLabel, Seeds
 from elite.pseudo_labels.vote import nearest_entity
+from elite.shapes import Bool, Float, Int64, UInt8, UInt16, UInt32
 from elite.taxonomy import IGNORE, Taxonomy
 
 TOLERANCE = 2.0  # pixels between matching borders, in an image of KITTI's size; proportional to the diagonal

@@ -1,12 +1,12 @@
 """Seeds of an image: the pixels of its labelled points, grouped into segments."""
 
 import numpy as np
-from jaxtyping import Bool, Int64, UInt8, UInt16
 from scipy.ndimage import label as connected
 
 from elite.geometry import project
 from elite.occlusion import require_point_pixel_pairs
 from elite.pseudo_labels.records import LabelledView, Seeds
+from elite.shapes import Bool, Int64, UInt8, UInt16
 from elite.taxonomy import IGNORE
 
 _SMALLEST_GAP, _LARGEST_GAP = 2, 40  # plausible numbers of rows between two rings

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64, UInt8, UInt16
 from scipy.ndimage import distance_transform_edt
 
 from elite.config import VoteConfig
 from elite.geometry import bounds
 from elite.pseudo_labels.records import Columns, Masks, Seeds
+from elite.shapes import Bool, Float, Int64, UInt8, UInt16
 
 _NONE = -1  # no entity, in maps of entities
 

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64
 
 from elite.errors import ConfigError, DataError
 from elite.lenses import Lens, LensModel
 from elite.recordings.messages import CameraInfo, Transform, TransformTree
 from elite.recordings.recording import Recording
 from elite.recordings.topics import Topic
+from elite.shapes import Float64
 
 _MODELS: Mapping[str, LensModel] = {
     **dict.fromkeys(("", "none", "plumb_bob", "rational_polynomial"), "pinhole"),

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
 from scipy.ndimage import convolve
 
 from elite.datasets.formats import read_image
 from elite.errors import DataError
 from elite.files import MAX_PIXELS
 from elite.recordings.messages import CompressedImage, RawImage
+from elite.shapes import UInt8
 
 # Channels of a pixel, and which of them are red, green and blue.
 _CHANNELS = {

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64, UInt8
+
+from elite.shapes import Float64, UInt8
 
 
 class PointField(NamedTuple):

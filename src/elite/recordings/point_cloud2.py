@@ -4,11 +4,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Shaped
 
 from elite.errors import DataError
 from elite.point_files import PointFields
 from elite.recordings.messages import PointCloud2, PointField
+from elite.shapes import Shaped
 
 TIME_FIELDS = ("t", "time", "timestamp", "time_stamp")
 _DATATYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float64
 
 from elite.point_files import PointFields
 from elite.recordings.point_cloud2 import TIME_FIELDS
+from elite.shapes import Bool, Float64
 
 _UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _SHORTEST_S, _LONGEST_S = 5e-3, 1.5  # of a scan

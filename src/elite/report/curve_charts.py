@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -13,6 +12,7 @@ from elite.pictures import EncodedImage
 from elite.report import canvas
 from elite.report.canvas import ACCENT, COOL, GRID, INK, MUTED, PALE, PALE_ACCENT, PALE_WARM, SMALL, WARM
 from elite.report.curves import Curve, Curves
+from elite.shapes import Float
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
 
 from elite.report.result_files import damaged, read_utf8
+from elite.shapes import Float
 
 _AXES = ("step", "epoch")
 _CURVES = (

@@ -9,10 +9,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
 
 from elite.formatting import shortened
 from elite.report.checks import check_counts, check_shares, require
+from elite.shapes import Float64
 from elite.taxonomy import ClassSpec, Taxonomy, load_taxonomy, packaged_taxonomies
 
 _LARGEST_DISTANCE_M = 1e9

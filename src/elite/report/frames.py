@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from jaxtyping import UInt8
 
 from elite.camera_tiles import surround_rows, tiled
 from elite.datasets import Dataset
@@ -17,6 +16,7 @@ from elite.pictures import class_colors, encode_jpeg, encode_png, error_colors, 
 from elite.report.evaluation import Evaluation
 from elite.report.page import Figure, FrameFigures, TeacherFigures
 from elite.report.teacher_views import Models, TeacherComparison, compare_with_teacher
+from elite.shapes import UInt8
 from elite.taxonomy import IGNORE, Taxonomy
 from elite.types import Camera, Frame, PointPixelPairs
 

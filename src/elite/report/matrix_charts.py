@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float
 from matplotlib.axes import Axes
 
 from elite.pictures import EncodedImage
 from elite.report import canvas
 from elite.report.canvas import INK, MUTED, PALE, SMALL
 from elite.report.evaluation import Evaluation
+from elite.shapes import Float
 
 CLASSES_PER_CHART = 60  # of the confusion matrix; the cells of more would be too small
 

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import UInt8
 from matplotlib.axes import Axes
 
 from elite.pictures import EncodedImage
 from elite.report import canvas
 from elite.report.canvas import ACCENT, BAR, GRID, INK, MUTED, PALE, SMALL
 from elite.report.evaluation import Calibration, DistanceBand, Evaluation
+from elite.shapes import UInt8
 
 
 def class_chart(

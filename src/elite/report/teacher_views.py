@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float, UInt8
 
 from elite.config import ImageConfig
 from elite.data.views import frame_views
 from elite.geometry import Volume, in_volume
 from elite.pictures import class_colors, dot_size, fit_width, overlay, palette, tinted
 from elite.segmentation_result import SegmentationResult
+from elite.shapes import Float, UInt8
 from elite.taxonomy import IGNORE, Taxonomy
 from elite.types import Frame, PointPixelPairs, Scan, View
 

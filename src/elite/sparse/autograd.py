@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from jaxtyping import Float
 from torch import Tensor, autograd
 from torch.autograd.function import once_differentiable
+
+from elite.shapes import Float
 
 Pairs = TypeVar("Pairs")
 

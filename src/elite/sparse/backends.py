@@ -4,11 +4,11 @@ from importlib.util import find_spec
 from typing import Literal, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, Int64
 from torch import Tensor
 
 from elite import native
 from elite.errors import ConfigError, require_extra
+from elite.shapes import Float, Int64
 from elite.sparse.kernel_map import KernelMap
 from elite.sparse.native_conv import NativeKernelMap
 from elite.sparse.spconv_conv import SpconvKernelMap, spconv_fault, warn_once

@@ -3,9 +3,9 @@
 import math
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
+from elite.shapes import Float
 from elite.sparse.backends import Neighbours
 from elite.sparse.torch_conv import POSITIONS
 

@@ -1,8 +1,8 @@
 """Geometry of a batch, by the backend of the student."""
 
-from jaxtyping import Float32, Int64
 from torch import Tensor
 
+from elite.shapes import Float32, Int64
 from elite.sparse.backends import Backend, resolve_backend
 from elite.sparse.native_geometry import build_native_geometry
 from elite.sparse.torch_geometry import build_torch_geometry

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from jaxtyping import Float, Int64
 from torch import Tensor
 
+from elite.shapes import Float, Int64
 from elite.sparse.torch_conv import CENTRE, POSITIONS, PairChunk, convolve_chunks
 
 _INT64_MAX = (1 << 63) - 1

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
 from elite.native import NeighbourPairs, PackedWeight, call, fused_layer, library, weight_gradient
+from elite.shapes import Float, Float32, Int64
 from elite.sparse.autograd import convolve_with_gradients
 from elite.sparse.kernel_map import KernelMap
 from elite.sparse.torch_conv import CENTRE

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from math import ceil
 
 import torch
-from jaxtyping import Float, Float32, Int32, Int64
 from torch import Tensor
 
 from elite.native import VoxelPoints, call, library
+from elite.shapes import Float, Float32, Int32, Int64
 from elite.sparse.backends import Neighbours
 from elite.sparse.kernel_map import KernelMap
 from elite.sparse.native_conv import NativeKernelMap

@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int32, Int64
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from elite.native import call, library
+from elite.shapes import Float, Int32, Int64
 
 
 @dataclass(frozen=True)

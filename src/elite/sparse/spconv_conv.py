@@ -13,10 +13,10 @@ from importlib.util import find_spec
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int32, Int64
 from torch import Tensor
 
 from elite.errors import ConfigError, first_line
+from elite.shapes import Float, Int32, Int64
 from elite.sparse.kernel_map import KernelMap
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
-from jaxtyping import Float, Int64
 from torch import Tensor
 
+from elite.shapes import Float, Int64
 from elite.sparse.autograd import convolve_with_gradients
 from elite.sparse.pooling import segment_sum
 

@@ -3,9 +3,9 @@
 from itertools import pairwise
 
 import torch
-from jaxtyping import Float32, Int64
 from torch import Tensor
 
+from elite.shapes import Float32, Int64
 from elite.sparse.backends import ResolvedBackend, find_neighbours
 from elite.sparse.kernel_map import voxel_keys
 from elite.sparse.pooling import Csr, Grouping, Pooling

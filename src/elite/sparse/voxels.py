@@ -7,9 +7,9 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float32, Int64
 from torch import Tensor
 
+from elite.shapes import Float32, Int64
 from elite.sparse.backends import Neighbours
 from elite.sparse.pooling import Grouping, Pooling
 

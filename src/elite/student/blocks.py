@@ -3,9 +3,9 @@
 ReLU, leaky ReLU and batch norms are in the order of the published network, on which trained weights depend.
 """
 
-from jaxtyping import Float
 from torch import Tensor, cat, nn
 
+from elite.shapes import Float
 from elite.sparse import Grouping, Neighbours, Pooling, SubmanifoldConv3d
 
 SLOPE = 0.1

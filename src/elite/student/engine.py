@@ -6,11 +6,11 @@ Logits equal those of :class:`elite.student.SPVCNN` to about 1e-5.
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float32, Int64
 from torch import Tensor
 
 from elite.errors import ConfigError
 from elite.native import Model, Precision, Session, supports
+from elite.shapes import Float32, Int64
 from elite.student.model_file import model_bytes
 from elite.student.spvcnn import SPVCNN
 

@@ -7,7 +7,6 @@ from itertools import accumulate
 from typing import Any
 
 import torch
-from jaxtyping import Float32
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
@@ -24,6 +23,7 @@ from elite.native import (
     pool,
     weight_gradient,
 )
+from elite.shapes import Float32
 from elite.sparse import Grouping
 
 

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float32, Float64
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from elite.native import column_sums, combine
+from elite.shapes import Float32, Float64
 
 
 def batch_norm(x: Float32[Tensor, "r c"], norm: nn.BatchNorm1d) -> Float32[Tensor, "r c"]:

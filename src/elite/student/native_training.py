@@ -8,12 +8,12 @@ V, W = voxels of a stage's input and output grid, B = 2x2x2 blocks, K = groups o
 from typing import Any
 
 import torch
-from jaxtyping import Float, Float32
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from elite.native import NeighbourPairs, PackedWeight, column_sums, combine, fused_layer, weight_gradient
+from elite.shapes import Float, Float32
 from elite.sparse import Geometry, Grid, Grouping, Level, Neighbours, Pooling, voxel_points
 from elite.sparse.autograd import mirror
 from elite.sparse.native_conv import NativeKernelMap, native_product

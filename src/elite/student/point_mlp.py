@@ -1,9 +1,9 @@
 """From points to the features of stride-1 voxels."""
 
 import torch
-from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
+from elite.shapes import Float, Float32
 from elite.sparse import Grid, Level
 
 POINT_FEATURES = 10

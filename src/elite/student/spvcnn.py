@@ -1,13 +1,13 @@
 """SPVCNN, the published student: 4 stages of 64 channels, 1,933,460 parameters by default."""
 
 import torch
-from jaxtyping import Float, Float32, Int64
 from torch import Tensor, nn
 
 from elite.config import StudentConfig
 from elite.errors import ConfigError
 from elite.remission import Quantiles
 from elite.sensor import SensorSpec, load_sensor
+from elite.shapes import Float, Float32, Int64
 from elite.sparse import Backend, Geometry, Grid, build_geometry
 from elite.student import native_training
 from elite.student.blocks import Stage

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from jaxtyping import UInt32
 
 from elite.datasets.base import Dataset
 from elite.datasets.records import FrameId
 from elite.metrics import ScoreRule
+from elite.shapes import UInt32
 from elite.taxonomy import Taxonomy
 
 LIDAR_ONLY = ("lidar",)  # inputs of the student

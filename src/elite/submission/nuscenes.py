@@ -12,7 +12,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt32
 
 from elite.datasets.base import Dataset
 from elite.datasets.nuscenes import NuScenes
@@ -21,6 +20,7 @@ from elite.datasets.records import FrameId
 from elite.errors import ConfigError
 from elite.files import parse_json
 from elite.metrics import NUSCENES_RULE
+from elite.shapes import UInt32
 from elite.submission.benchmark import Benchmark
 from elite.taxonomy import Taxonomy, load_taxonomy
 

@@ -11,7 +11,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt32
 
 from elite.datasets.base import Dataset
 from elite.datasets.records import FrameId
@@ -19,6 +18,7 @@ from elite.datasets.semantickitti import SemanticKITTI
 from elite.errors import ConfigError
 from elite.layout import SPLITS
 from elite.metrics import SEMANTICKITTI_RULE
+from elite.shapes import UInt32
 from elite.submission.benchmark import LIDAR_ONLY, Benchmark
 from elite.taxonomy import Taxonomy, load_taxonomy
 

@@ -4,8 +4,8 @@ from functools import lru_cache
 from types import ModuleType
 
 import numpy as np
-from jaxtyping import Float
 
+from elite.shapes import Float
 from elite.synthetic.config import DriveConfig
 from elite.synthetic.timing import timing
 from elite.synthetic.world import World

@@ -1,8 +1,8 @@
 """Buses and trams, x forward, standing on z = 0. Class other-vehicle. Doors are on the right side, towards -y."""
 
 import numpy as np
-from jaxtyping import Float
 
+from elite.shapes import Float
 from elite.synthetic.kinds import Kind
 from elite.synthetic.mesh import Mesh, Paint, Part, box, merged, moved_parts, pose, tube
 from elite.synthetic.scenery import Color

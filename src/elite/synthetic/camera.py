@@ -1,9 +1,9 @@
 """Render a camera image of the world and its dense labels."""
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8, UInt16
 from scipy.ndimage import maximum_filter, minimum_filter
 
+from elite.shapes import Bool, Float, UInt8, UInt16
 from elite.synthetic.raycast import Caster
 from elite.synthetic.sensors import camera_center, pixel_rays
 from elite.synthetic.shading import develop, radiance

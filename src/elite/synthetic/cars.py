@@ -7,8 +7,8 @@ and pickups are trucks.
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
 
+from elite.shapes import Float
 from elite.synthetic.car_bodies import (
     CARRIER,
     COUPE,

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 from PIL import Image
 
 from elite.datasets.dense_labels import write_dense
@@ -21,6 +20,7 @@ from elite.errors import ConfigError, OutputError
 from elite.files import TEXT_BYTES, make_folder, parse_json, read_file, write_bytes, write_json
 from elite.layout import SPLITS, Layout
 from elite.sensor import write_sensor
+from elite.shapes import Float
 from elite.synthetic.build import ego_poses, open_world
 from elite.synthetic.camera import photograph
 from elite.synthetic.config import DriveConfig, differences

@@ -1,8 +1,8 @@
 """Leaves and blades: clouds in which rays stop within decimetres, and through which some pass."""
 
 import numpy as np
-from jaxtyping import Float
 
+from elite.shapes import Float
 from elite.synthetic.classes import raw_id
 from elite.synthetic.materials import Material
 from elite.synthetic.mesh import Mesh, Paint, Part, leaves, triangles

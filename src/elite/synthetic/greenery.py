@@ -4,8 +4,8 @@ Every maker draws colour, size and shape from ``rng``. Those with a ``length`` f
 """
 
 import numpy as np
-from jaxtyping import Float
 
+from elite.shapes import Float
 from elite.synthetic.foliage import (
     TERRAIN,
     VEGETATION,

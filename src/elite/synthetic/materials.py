@@ -3,8 +3,8 @@
 from enum import IntEnum, auto
 
 import numpy as np
-from jaxtyping import Float, Int
 
+from elite.shapes import Float, Int
 from elite.synthetic.noise import scatter
 
 

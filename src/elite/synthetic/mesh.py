@@ -7,9 +7,9 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int32
 
 from elite.errors import MissingExtraError
+from elite.shapes import Float, Int32
 from elite.synthetic.materials import Material
 
 Point = tuple[float, float, float] | Float[np.ndarray, "3"]

@@ -3,8 +3,9 @@
 from functools import cache
 
 import numpy as np
-from jaxtyping import Float
 from scipy.ndimage import gaussian_filter
+
+from elite.shapes import Float
 
 SIDE = 1024
 

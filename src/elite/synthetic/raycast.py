@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int32
 
 from elite.errors import MissingExtraError
+from elite.shapes import Bool, Float, Int32
 from elite.synthetic.mesh import Soup
 
 

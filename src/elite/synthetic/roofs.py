@@ -1,8 +1,8 @@
 """Roofs over a rectangle x = 0..depth, y = +-width/2, that start at a height: pitched ones overhang it."""
 
 import numpy as np
-from jaxtyping import Float
 
+from elite.shapes import Float
 from elite.synthetic.house_styles import Style
 from elite.synthetic.mesh import Part, merged, moved_parts, pose, triangles, tube
 from elite.synthetic.shapes import quads, slab, thick, upright

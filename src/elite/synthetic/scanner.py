@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Float
 
 from elite.sensor_rendering import SensorRendering
+from elite.shapes import Float
 from elite.synthetic.config import HEIGHT, RANGE, DriveConfig
 
 

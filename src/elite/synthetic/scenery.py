@@ -1,8 +1,8 @@
 """Static objects next to the road: houses, trees, hedges, fences, poles, signs. x forward, standing on z = 0."""
 
 import numpy as np
-from jaxtyping import Float
 
+from elite.shapes import Float
 from elite.synthetic.classes import raw_id
 from elite.synthetic.materials import Material
 from elite.synthetic.mesh import Mesh, Paint, Part, box, ellipsoid, leaves, merged, moved, plate, pose, triangles, tube

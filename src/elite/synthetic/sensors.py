@@ -1,9 +1,9 @@
 """Cameras and calibration of KITTI."""
 
 import numpy as np
-from jaxtyping import Float
 
 from elite.layout import CAMERAS
+from elite.shapes import Float
 from elite.synthetic.config import DriveConfig
 from elite.types import Camera
 

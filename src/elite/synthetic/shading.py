@@ -1,8 +1,8 @@
 """Light on surfaces: sun with shadows, sky light, reflections, haze, and the camera's response."""
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
 
+from elite.shapes import Bool, Float, UInt8
 from elite.synthetic.materials import Material, is_pane
 from elite.synthetic.noise import field, smooth
 from elite.synthetic.raycast import Caster, Hits

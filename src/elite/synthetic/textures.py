@@ -8,8 +8,8 @@ spares far surfaces from aliasing.
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Float, Int
 
+from elite.shapes import Float, Int
 from elite.synthetic.materials import Material, coach_pane, window
 from elite.synthetic.noise import grain, scatter
 

@@ -6,8 +6,8 @@ Every maker draws colour, size and shape from ``rng``. The trunk stands at x = y
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
 
+from elite.shapes import Float
 from elite.synthetic.classes import raw_id
 from elite.synthetic.foliage import (
     VEGETATION,

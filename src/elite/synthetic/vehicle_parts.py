@@ -4,8 +4,8 @@ All labels are 0: a vehicle is relabelled when it is placed.
 """
 
 import numpy as np
-from jaxtyping import Float
 
+from elite.shapes import Float
 from elite.synthetic.materials import Material
 from elite.synthetic.mesh import Paint, Part, box, merged, tube
 from elite.synthetic.scenery import Color, tinted

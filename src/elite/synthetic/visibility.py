@@ -1,8 +1,8 @@
 """Exact visibility of points from a camera: ground truth for occlusion tests that use the points only."""
 
 import numpy as np
-from jaxtyping import Bool, Float
 
+from elite.shapes import Bool, Float
 from elite.synthetic.raycast import Caster
 from elite.synthetic.sensors import camera_center
 from elite.types import Camera

@@ -7,8 +7,8 @@ Window panes are parts of GLASS of their own, set back from the wall by the reve
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
 
+from elite.shapes import Float
 from elite.synthetic.house_styles import Style
 from elite.synthetic.materials import Material
 from elite.synthetic.mesh import Mesh, Paint, Part, merged, tube

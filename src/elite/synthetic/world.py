@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from jaxtyping import Float, Float32, Int32, UInt32
 
+from elite.shapes import Float, Float32, Int32, UInt32
 from elite.synthetic.mesh import Part, Soup
 from elite.synthetic.raycast import Caster, TriangleScene
 from elite.synthetic.scanner import Scanner

@@ -5,12 +5,12 @@ from fractions import Fraction
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from peft.tuners.adalora import RankAllocator
 from torch import Tensor, nn
 
 from elite.config import AdapterConfig
 from elite.errors import ConfigError
+from elite.shapes import Float
 
 
 def schedule(config: AdapterConfig, total_steps: int | None) -> dict[str, int]:

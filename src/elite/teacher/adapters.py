@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from peft import AdaLoraConfig, AdaLoraModel, LoraConfig, LoraModel
 from peft.tuners.adalora import AdaLoraLayer
 from torch import Tensor, nn
@@ -26,6 +25,7 @@ from torch import Tensor, nn
 from elite.config import AdapterConfig
 from elite.errors import CheckpointError, ConfigError
 from elite.files import write_bytes
+from elite.shapes import Float
 from elite.teacher.adalora import Allocator, distance_from_orthonormal, schedule
 from elite.teacher.qkv import SplitQKV, fuse_qkv
 from elite.teacher.tensor_file import pack, unpack

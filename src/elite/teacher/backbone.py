@@ -10,11 +10,11 @@ from functools import partial
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from elite.errors import ConfigError, first_line, is_machine_fault
+from elite.shapes import Float, UInt8
 
 # ImageNet statistics on 0..255, with which SAM and DINO were trained.
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)

@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
+from elite.shapes import Float
 from elite.teacher.backbone import Backbone
 from elite.types import TeacherOutput
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Int64, UInt8
 
+from elite.shapes import Int64, UInt8
 from elite.taxonomy import IGNORE
 from elite.teacher.teacher import Teacher
 from elite.types import Pixels, View

@@ -1,8 +1,9 @@
 """Split fused attention projections, for separate adaptation of q, k and v, and fuse them again."""
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
+
+from elite.shapes import Float
 
 
 class SplitQKV(nn.Module):

@@ -9,10 +9,10 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from elite.shapes import Float
 from elite.sparse.pooling import Csr
 from elite.types import Pixels
 

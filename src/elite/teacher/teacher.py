@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from elite.config import StudentConfig, TeacherConfig, from_plain
 from elite.errors import CheckpointError, ConfigError
+from elite.shapes import Float, UInt8
 from elite.teacher.adapters import Adapter, adapt
 from elite.teacher.backbone import Backbone
 from elite.teacher.heads import TeacherHeads

@@ -6,11 +6,11 @@ pixels, and class names are ignored.
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor, nn
 
 from elite.config import TeacherTrainingConfig
 from elite.losses import segmentation_loss
+from elite.shapes import Bool, Float, Int64, UInt8
 from elite.teacher.backbone import MEAN, Backbone
 from elite.teacher.heads import Tap, TeacherHeads
 

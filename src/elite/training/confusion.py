@@ -1,9 +1,10 @@
 """Confusion matrix of a training or validation pass, over batches and processes."""
 
 import torch
-from jaxtyping import Float, Int64
 from lightning.fabric import Fabric
 from torch import Tensor
+
+from elite.shapes import Float, Int64
 
 
 class Confusion:

@@ -5,12 +5,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
-from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from elite.config import TrainConfig
 from elite.errors import ConfigError
 from elite.losses import dense_pixels, kl_divergence, labelled_pairs, segmentation_loss, voxel_majority
+from elite.shapes import Float, Int64
 from elite.sparse import gather_deterministic
 from elite.types import Batch, StageOutput, StudentOutput, TeacherOutput, Views
 

@@ -4,12 +4,12 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from elite.config import TrainConfig
 from elite.losses import cross_entropy, lovasz_softmax
+from elite.shapes import Float, Int64
 from elite.student import SPVCNN
 from elite.training.average import build_average
 from elite.training.confusion import predicted_classes

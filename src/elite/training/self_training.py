@@ -7,9 +7,9 @@ NeurIPS 2020). They see the scan from other headings than the student, and their
 import math
 
 import torch
-from jaxtyping import Float, Float32, Int64
 from torch import Tensor, nn
 
+from elite.shapes import Float, Float32, Int64
 from elite.taxonomy import IGNORE
 from elite.types import Batch
 

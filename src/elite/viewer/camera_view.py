@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Bool, UInt8, UInt32
 
 from elite.pictures import fit_pairs
+from elite.shapes import Bool, UInt8, UInt32
 from elite.types import PointPixelPairs
 from elite.viewer.colors import Style
 from elite.viewer.images import LABELS, REGIONS, Overlay, draw_labels, draw_points, draw_regions

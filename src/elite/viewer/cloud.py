@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int64, UInt8, UInt32
 from scipy.special import softmax
 
 from elite.evaluation import Prediction
 from elite.metrics import Score, confusion_matrix, score
+from elite.shapes import Bool, Float, Float32, Int64, UInt8, UInt32
 from elite.taxonomy import IGNORE, Taxonomy
 
 _TRAIN_IDS = 256  # as many as a byte has values

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from jaxtyping import Float, UInt8
 
 from elite.pictures import RGB, brighten, darken, error_colors
+from elite.shapes import Float, UInt8
 from elite.taxonomy import IGNORE, Taxonomy
 from elite.viewer.cloud import Cloud
 

@@ -3,9 +3,9 @@
 from enum import StrEnum
 
 import numpy as np
-from jaxtyping import Bool, UInt8, UInt32
 
 from elite.pictures import dimmed, dot_size, overlay, tinted
+from elite.shapes import Bool, UInt8, UInt32
 from elite.taxonomy import IGNORE
 from elite.types import PointPixelPairs
 from elite.viewer.colors import Style

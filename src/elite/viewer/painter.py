@@ -4,10 +4,10 @@ from collections.abc import Callable, Hashable
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Bool, UInt8
 
 from elite.camera_tiles import surround_rows, tiled
 from elite.errors import DataError
+from elite.shapes import Bool, UInt8
 from elite.viewer import text
 from elite.viewer.cloud import Cloud, counts, visible_points
 from elite.viewer.colors import Mode, Style, classes_of, make_style, missing, point_colors

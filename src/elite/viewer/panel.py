@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import viser
-from jaxtyping import UInt8
 
+from elite.shapes import UInt8
 from elite.viewer import text
 from elite.viewer.colors import Mode, Style
 from elite.viewer.images import LABELS, REGIONS, Overlay

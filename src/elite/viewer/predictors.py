@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import UInt8
 
 from elite.config import ImageConfig, from_plain
 from elite.data.views import frame_views
@@ -14,6 +13,7 @@ from elite.errors import DataError, require_extra
 from elite.evaluation import saved_predictions
 from elite.inference import Segmenter
 from elite.layout import Layout
+from elite.shapes import UInt8
 from elite.taxonomy import Taxonomy
 from elite.types import Frame
 from elite.viewer.cloud import PointPrediction

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import numpy as np
 import viser
-from jaxtyping import Float, Float32, UInt8
 from scipy.spatial.transform import Rotation
 
 from elite.geometry import pinhole
+from elite.shapes import Float, Float32, UInt8
 from elite.types import Camera
 from elite.viewer.colors import Style
 

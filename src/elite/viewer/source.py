@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float64
 
 from elite.datasets.base import Dataset
 from elite.datasets.dense_labels import DenseLabels
@@ -15,6 +14,7 @@ from elite.metrics import Score
 from elite.occlusion import points_in_view
 from elite.prediction_files import PredictionJob
 from elite.prediction_formats import read_prediction
+from elite.shapes import Float64
 from elite.taxonomy import Taxonomy, require_equal_taxonomies
 from elite.types import Frame
 from elite.viewer.camera_view import CameraView

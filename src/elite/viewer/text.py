@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 import numpy as np
-from jaxtyping import Int64
 from scipy.special import softmax
 
 from elite.formatting import count, hex_color, percent, shortened
+from elite.shapes import Int64
 from elite.taxonomy import IGNORE, Taxonomy
 from elite.viewer.cloud import Cloud
 from elite.viewer.colors import RANGES, Mode, Style

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, UInt8
 from scipy import ndimage
 
 from elite.datasets.check.beam_pattern import angles
 from elite.geometry import pinhole, project
 from elite.occlusion import point_pixel_pairs
 from elite.pictures import luminance
+from elite.shapes import Bool, Float, Float32, UInt8
 from elite.types import Camera
 
 _ROW = 0.15  # degrees of elevation: neighbours are in one row

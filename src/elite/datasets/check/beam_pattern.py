@@ -5,11 +5,11 @@ motion was compensated may show none of the three; their beams stay unknown.
 """
 
 import numpy as np
-from jaxtyping import Float, Float32, Int64
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 
 from elite.sensor import load_sensor, packaged_sensors
+from elite.shapes import Float, Float32, Int64
 
 FEWEST_BEAMS, MOST_BEAMS = 8, 256  # beams of a LiDAR
 _BIN = 0.02  # degrees of elevation

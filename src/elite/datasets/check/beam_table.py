@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from jaxtyping import Float64, Int64
 
 from elite.datasets.check.beam_pattern import SAME_ELEVATION, beam_elevations, beam_of_points, elevation_text
 from elite.datasets.check.sampled_scans import BeamSource, SampledScan
 from elite.datasets.check.scan_measures import measured
 from elite.sensor import load_sensor, packaged_sensors
+from elite.shapes import Float64, Int64
 
 _SEEN = 0.5  # share of the beams of a sensor
 

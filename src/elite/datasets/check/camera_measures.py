@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float32, Float64, UInt8
 from scipy.spatial.transform import Rotation
 
 from elite.config import plain
@@ -14,6 +13,7 @@ from elite.datasets.check.alignment import Alignment, alignment, edge_points, sh
 from elite.datasets.check.time_offset import TimeOffset, offset_sums, time_offset
 from elite.errors import DataError
 from elite.geometry import in_image, pinhole, project
+from elite.shapes import Float, Float32, Float64, UInt8
 from elite.types import Camera
 
 _LONGEST_S = 1.0  # between the poses that give the motion at a scan

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int64
 
 from elite.config import StudentConfig
 from elite.datasets.base import Dataset
@@ -19,6 +18,7 @@ from elite.datasets.records import ImageRef
 from elite.errors import DataError
 from elite.geometry import Volume, in_image, in_volume, project
 from elite.sensor import SensorSpec
+from elite.shapes import Int64
 from elite.types import Camera, Scan
 
 _SUMMED = (

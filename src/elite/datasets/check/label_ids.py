@@ -3,8 +3,8 @@
 from collections.abc import Collection
 
 import numpy as np
-from jaxtyping import Float32, UInt8
 
+from elite.shapes import Float32, UInt8
 from elite.taxonomy import Taxonomy, load_taxonomy, packaged_taxonomies
 
 _NAMED = 5  # ids in a message

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Float32, Float64
 
 from elite.datasets.surroundings import ground_plane
+from elite.shapes import Float32, Float64
 
 _SLOWEST_M = 0.3  # between two scans: a standing vehicle has no direction of motion
 _LOWEST, _HIGHEST = -5.0, -0.3  # metres: z of the ground below a sensor on a vehicle

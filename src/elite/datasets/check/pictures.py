@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Float32, UInt8
 
 from elite.config import StudentConfig
 from elite.datasets.base import Dataset
@@ -16,6 +15,7 @@ from elite.files import write_bytes
 from elite.formatting import shortened
 from elite.occlusion import points_in_view
 from elite.pictures import dot_size, encode_png, fit_pairs, overlay
+from elite.shapes import Float, Float32, UInt8
 from elite.types import Camera, Frame
 
 from matplotlib import colormaps  # isort: skip  (after the check for the extra in elite.figures)

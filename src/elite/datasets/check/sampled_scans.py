@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int64
 
 from elite.datasets.check.beam_pattern import FEWEST_BEAMS, MOST_BEAMS, beam_elevations
 from elite.datasets.check.scan_measures import BRIGHT, REMISSIONS, measured
@@ -14,6 +13,7 @@ from elite.datasets.doubts import BEYOND, DARKEST, full_scale
 from elite.errors import DataError
 from elite.point_files import PointFields
 from elite.sensor import INTENSITY_FIELDS, RING_FIELDS
+from elite.shapes import Float32, Float64, Int64
 
 # Calibrated reflectivities do not fall with the range, so they precede intensities of the same scale.
 _BY_PREFERENCE = ("reflectivity", *(name for name in INTENSITY_FIELDS if name != "reflectivity"))

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64
 
 from elite.config import plain
 from elite.datasets.check.beam_pattern import angles, azimuth_step, beam_elevations, beam_of_points
 from elite.datasets.doubts import LEVEL
 from elite.datasets.surroundings import ground_plane
+from elite.shapes import Bool, Float32, Int64
 from elite.types import Scan
 
 RANGES = (0.01, 0.5, 0.99, 1.0)

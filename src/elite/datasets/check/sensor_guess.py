@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
 
 from elite.datasets.check.advice import AZIMUTH_STEP, TILT, TURNED, is_other_number
 from elite.datasets.check.beam_pattern import elevation_text
@@ -15,6 +14,7 @@ from elite.datasets.check.sampled_scans import IntensityField, SampledScan, inte
 from elite.datasets.check.scan_measures import ScanMeasures, majority, measure_scan, measured, pooled
 from elite.datasets.doubts import LEVEL
 from elite.sensor import SensorSpec, load_sensor, packaged_sensors
+from elite.shapes import Float64
 from elite.types import Scan
 
 _LOWEST, _HIGHEST = -10.0, -0.3  # metres: z of the ground below a sensor on a vehicle

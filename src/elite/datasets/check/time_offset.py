@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float32, Float64
 from scipy.spatial.transform import Rotation
 
 from elite.datasets.check.alignment import EdgePoints, strength_at
 from elite.geometry import project
+from elite.shapes import Float, Float32, Float64
 from elite.types import Camera
 
 _STEP_S, _LARGEST_S = 0.02, 0.3

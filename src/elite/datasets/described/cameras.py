@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
 from scipy.spatial.transform import Rotation
 
 from elite.datasets.described.patterns import require_star
 from elite.errors import ConfigError
 from elite.geometry import is_rotation
 from elite.lenses import Lens, LensModel
+from elite.shapes import Float64
 
 _ROTATION_TOLERANCE = 1e-3  # calibration files round
 _LARGEST_OFFSET_S = 10.0

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Integer
 
 from elite.datasets.formats import read_labels, read_part
 from elite.errors import DataError
 from elite.files import SCAN_BYTES, parse_array
+from elite.shapes import Integer
 
 _WIDTHS = {1: "u1", 2: "<u2", 4: "<u4", 8: "<u8"}  # bytes of an id in a .bin file
 

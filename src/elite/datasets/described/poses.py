@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float64
 from scipy.spatial.transform import Rotation, Slerp
 
 from elite.datasets.calibration import decode_text, parse_matrix
 from elite.datasets.formats import read_part
 from elite.errors import DataError
 from elite.files import TEXT_BYTES
+from elite.shapes import Float64
 
 _PER_SCAN, _PER_TIME = 12, 8  # numbers in a line
 _LARGEST = 1e12  # metres and seconds

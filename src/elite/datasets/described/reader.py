@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64, Int64
 from numpy.typing import ArrayLike
 
 from elite.config import GridConfig
@@ -24,6 +23,7 @@ from elite.errors import DataError
 from elite.layout import DESCRIPTION
 from elite.paths import expanded
 from elite.sensor import SensorSpec
+from elite.shapes import Float64, Int64
 from elite.taxonomy import Taxonomy
 from elite.types import Camera, Scan
 

@@ -7,11 +7,11 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8, UInt16
 
 from elite.datasets.formats import read_part, unreadable
 from elite.errors import DataError
 from elite.files import SCAN_BYTES, open_regular
+from elite.shapes import UInt8, UInt16
 
 _DAMAGED = (
     *(ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error),

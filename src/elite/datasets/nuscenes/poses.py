@@ -4,8 +4,9 @@ Global coordinates are about 1,000 m, where float32 has steps of 0.06 mm: a prod
 """
 
 import numpy as np
-from jaxtyping import Float64
 from scipy.spatial.transform import Rotation
+
+from elite.shapes import Float64
 
 
 def matrix(pose: Float64[np.ndarray, "7"]) -> Float64[np.ndarray, "4 4"]:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int64, UInt16, UInt32
 
 from elite.datasets.base import Dataset
 from elite.datasets.listing import Listing
@@ -26,6 +25,7 @@ from elite.layout import Layout, parse_frames
 from elite.metrics import NUSCENES_RULE
 from elite.paths import expanded
 from elite.sensor import SensorSpec, load_sensor
+from elite.shapes import Float32, Float64, Int64, UInt16, UInt32
 from elite.taxonomy import Taxonomy, load_taxonomy
 from elite.types import Camera, Scan
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
 
 from elite.datasets.nuscenes.json_rows import read_rows
 from elite.errors import DataError
+from elite.shapes import Float64
 
 _LARGEST = 1e9  # limit of coordinates, so that their products are finite
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")  # of scenes, and tokens of scans: files are called by them

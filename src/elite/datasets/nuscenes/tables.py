@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64, Int32, Int64
 
 from elite.datasets.nuscenes import poses
 from elite.datasets.nuscenes.categories import check_categories
@@ -29,6 +28,7 @@ from elite.datasets.nuscenes.table_rows import (
     time_of,
 )
 from elite.errors import DataError
+from elite.shapes import Float64, Int32, Int64
 
 LIDAR = "LIDAR_TOP"
 CAMERAS = ("CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_RIGHT", "CAM_BACK", "CAM_BACK_LEFT", "CAM_FRONT_LEFT")

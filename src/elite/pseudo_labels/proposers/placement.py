@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Float32, Int64, UInt8
 from PIL import Image
 from torch import Tensor
 from transformers import PretrainedConfig
 
 from elite.pseudo_labels.records import Prompt, Seeds
+from elite.shapes import Float, Float32, Int64, UInt8
 from elite.teacher.backbone import MEAN, STD
 
 _OFFSET = 1.0  # logits; the stability compares masks at thresholds +1 and -1

@@ -15,7 +15,6 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
 from torch import Tensor
 from transformers import PreTrainedModel, Sam2Model, SamHQModel, SamModel
 
@@ -31,6 +30,7 @@ from elite.pseudo_labels.proposers.placement import (
     to_square,
 )
 from elite.pseudo_labels.records import Masks, Prompt, Seeds
+from elite.shapes import UInt8
 from elite.teacher.pretrained import load_pretrained, read_architecture
 from elite.teacher.sam_weights import load_sam
 

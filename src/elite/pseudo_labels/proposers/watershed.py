@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int32, UInt8
 from scipy.ndimage import binary_fill_holes, distance_transform_edt, gaussian_filter, maximum_filter1d, sobel
 
 from elite.errors import ConfigError, MissingExtraError
@@ -12,6 +11,7 @@ from elite.geometry import bounds
 from elite.occlusion import visible
 from elite.pseudo_labels.records import Masks, Prompt, Seeds
 from elite.pseudo_labels.seeds import row_gap
+from elite.shapes import Bool, Float32, Int32, UInt8
 
 _SOBEL = 8  # response of scipy's Sobel filter to a slope of 1 per pixel
 _COLUMNS = 3  # to either side, in which a seed is above a pixel or in front of a seed; firings are 2-3 columns apart

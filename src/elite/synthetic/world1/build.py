@@ -1,8 +1,8 @@
 """Build the world of one sequence from its seed."""
 
 import numpy as np
-from jaxtyping import Float, Float32, UInt32
 
+from elite.shapes import Float, Float32, UInt32
 from elite.synthetic.config import DriveConfig
 from elite.synthetic.light import daylight
 from elite.synthetic.mesh import soup

@@ -1,8 +1,8 @@
 """Ground as triangles: one nearly flat cell per street cell, and kerbs between cells of different height."""
 
 import numpy as np
-from jaxtyping import Bool, Float
 
+from elite.shapes import Bool, Float
 from elite.synthetic.classes import raw_id
 from elite.synthetic.materials import Material
 from elite.synthetic.mesh import Mesh, Paint, Part, triangles

@@ -1,8 +1,8 @@
 """Simulate one turn of the LiDAR in the world."""
 
 import numpy as np
-from jaxtyping import Float, Float32, UInt32
 
+from elite.shapes import Float, Float32, UInt32
 from elite.synthetic.materials import is_pane
 from elite.synthetic.raycast import Caster, Hits
 from elite.synthetic.scanner import Scanner, beam_rays

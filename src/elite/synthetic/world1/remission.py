@@ -1,8 +1,8 @@
 """Remission of materials."""
 
 import numpy as np
-from jaxtyping import Float, Int
 
+from elite.shapes import Float, Int
 from elite.synthetic.materials import Material, is_pane
 from elite.synthetic.noise import grain
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
-from jaxtyping import Float, Int8
 
+from elite.shapes import Float, Int8
 from elite.synthetic.noise import smooth
 
 ROAD_EDGE = 4.0

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float32, UInt32
 
+from elite.shapes import Float, Float32, UInt32
 from elite.synthetic.config import DriveConfig
 from elite.synthetic.light import daylight
 from elite.synthetic.mesh import soup

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
 
+from elite.shapes import Float
 from elite.synthetic.world2.plan import Junction, Plan
 
 _STEPS = 4  # of the search for the edge

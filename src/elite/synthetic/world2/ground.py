@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int8, Int64
 
+from elite.shapes import Bool, Float, Int8, Int64
 from elite.synthetic.classes import raw_id
 from elite.synthetic.materials import Material
 from elite.synthetic.mesh import Mesh, Paint, Part, triangles

@@ -3,8 +3,8 @@
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Float
 
+from elite.shapes import Float
 from elite.synthetic.kinds import draw
 from elite.synthetic.mesh import Part
 from elite.synthetic.world2 import makers

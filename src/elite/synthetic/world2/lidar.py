@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int, UInt32
 
+from elite.shapes import Bool, Float, Float32, Int, UInt32
 from elite.synthetic.classes import raw_id
 from elite.synthetic.raycast import Caster
 from elite.synthetic.scanner import Scanner, beam_rays

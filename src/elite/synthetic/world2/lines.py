@@ -7,7 +7,8 @@ the left of it. Fields are distances from a border in metres, negative inside.
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+
+from elite.shapes import Float
 
 
 @dataclass(frozen=True)

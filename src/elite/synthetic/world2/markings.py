@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
 
+from elite.shapes import Float
 from elite.synthetic.classes import raw_id
 from elite.synthetic.materials import Material
 from elite.synthetic.mesh import Mesh, Paint, Part

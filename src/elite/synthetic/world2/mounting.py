@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float
 
 from elite.sensor import SensorSpec, load_sensor
+from elite.shapes import Float
 from elite.synthetic.config import HEIGHT, RANGE, DriveConfig
 from elite.synthetic.scanner import Scanner
 from elite.synthetic.world2.other_units import other_unit

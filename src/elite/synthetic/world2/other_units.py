@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float
 
 from elite.sensor import SensorSpec
 from elite.sensor_rendering import RemissionResponse, SensorRendering
+from elite.shapes import Float
 
 _HEIGHTS = 1.6, 2.1  # metres above the road
 _LOWEST, _HIGHEST = (-30.0, -20.0), (2.0, 16.0)  # degrees

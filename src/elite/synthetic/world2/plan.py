@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Bool, Float, Int8, Int64
 
+from elite.shapes import Bool, Float, Int8, Int64
 from elite.synthetic.world2.lines import Box, Line, rounded_union
 from elite.synthetic.world2.relief import Relief
 from elite.synthetic.world2.style import Style

@@ -4,8 +4,8 @@ import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float
 
+from elite.shapes import Float
 from elite.synthetic.classes import raw_id
 from elite.synthetic.kinds import Kind, draw
 from elite.synthetic.materials import Material

@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
 from scipy.special import ndtr
 
+from elite.shapes import Bool, Float, Int
 from elite.synthetic.materials import Material, is_pane
 from elite.synthetic.noise import grain
 from elite.synthetic.scanner import Scanner

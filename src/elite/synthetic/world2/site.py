@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 import numpy as np
-from jaxtyping import Int64
 
+from elite.shapes import Int64
 from elite.synthetic.world2.lines import Box
 from elite.synthetic.world2.plan import FAR, Plan
 from elite.synthetic.world2.surfaces import Ground
