@@ -28,6 +28,7 @@ from elite.recordings import CDR, encode_cloud, open_recording, standard_definit
 from elite.recordings.qos import LATCHED, is_latched
 from elite.segmentation_result import SegmentationResult
 from elite.student import SPVCNN, save_student
+from tests.support.clouds import points
 from tests.support.recordings import (
     LAYOUTS,
     PERIOD,
@@ -61,15 +62,6 @@ def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "student.safetensors"
     save_student(SPVCNN(channels=8, cells=(100, 100, 12)), path)
     return path
-
-
-def points(layout: str, count: int = COUNT, seed: int = 0) -> dict[str, np.ndarray]:
-    """Numbers of a layout; the first point is at the origin, the second one has NaN."""
-    rng = np.random.default_rng(seed)
-    values = {name: rng.integers(0, 100, count).astype(kind) for name, (kind, _) in LAYOUTS[layout][0].items()}
-    xyz = np.column_stack([*rng.uniform(-60, 60, (2, count)), rng.normal(-1.5, 0.3, count)]).astype(np.float32)
-    xyz[:1], xyz[1:2] = 0, np.nan
-    return values | dict(zip("xyz", xyz.T, strict=True))
 
 
 def items(ros1: bool = False, count: int = 3) -> list[Item]:

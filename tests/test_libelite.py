@@ -15,7 +15,7 @@ from elite.datasets.scan_files import read_scan
 from elite.errors import DataError
 from elite.geometry import nearest
 from elite.inference import Segmenter
-from elite.native import Model, PointAnswers, Precision
+from elite.native import Model, PointAnswers, Precision, answers_of
 from elite.native.elite_h import Groups, Options, Result, Scan
 from elite.native.loader import opened
 from elite.student import SPVCNN
@@ -70,6 +70,24 @@ def test_segment_equals_the_segmenter(fill_radius: float) -> None:
     np.testing.assert_allclose(found.probabilities, expected.confidence, atol=2e-5)
     np.testing.assert_allclose(found.class_probabilities, expected.probabilities(), atol=2e-5)
     np.testing.assert_allclose(found.entropy, expected.entropy, atol=2e-5)
+
+
+def test_segment_equals_the_segmenter_with_native_kernels_bit_for_bit() -> None:
+    student, (points, remission) = student_of(), wide_scan(3000)
+    found = Model(model_bytes(student)).session().segment(points, remission, fill_radius=3.0)
+    expected = Segmenter(student, fill_radius=3.0, report=lambda _: None)(points, remission)
+    assert expected.unfilled > 100
+    values = expected.labels, expected.confidence, expected.entropy, expected.probabilities()
+    assert equal_bits(found, PointAnswers(*values))
+
+
+def test_answers_of_logits_that_are_not_finite_are_refused() -> None:
+    logits = np.random.default_rng(0).normal(0, 3, (50, 20)).astype(np.float32)
+    logits[:, 0] = np.nan  # of the class that was never trained
+    assert (answers_of(logits).labels == logits[:, 1:].argmax(axis=1) + 1).all()
+    logits[7, 3] = np.inf
+    with pytest.raises(DataError, match="expected finite logits"):
+        answers_of(logits)
 
 
 def test_segment_of_real_scans_equals_pytorch(real_kitti: Path) -> None:

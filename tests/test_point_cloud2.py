@@ -7,6 +7,7 @@ import pytest
 
 from elite.errors import DataError
 from elite.recordings import CDR, PointField, decode_cloud, encode_cloud, with_fields
+from tests.support.clouds import WRONG_CLOUDS
 from tests.support.recordings import LAYOUTS, cloud, random_points, store
 
 ADDED = {
@@ -109,26 +110,7 @@ def test_single_row_is_read_whatever_its_row_step():
         assert with_fields(replace(message, row_step=wrong), ADDED, "/points").row_step == 24 * 28
 
 
-WRONG = {
-    "no fields": {"fields": ()},
-    "a field beyond the point": {"fields": (PointField("x", 20, 8),)},
-    "an offset beyond all": {"fields": (PointField("x", 2**32 - 1, 7),)},
-    "a count beyond the point": {"fields": (PointField("x", 0, 7, 2**32 - 1),)},
-    "another datatype": {"fields": (PointField("x", 0, 9),)},
-    "two fields of a name": {"fields": (PointField("x", 0, 7), PointField("x", 4, 7))},
-    "a name with a line break": {"fields": (PointField("x\n", 0, 7),)},
-    "points of no bytes": {"point_step": 0},
-    "no points of any size": {"point_step": 2**32 - 1, "width": 0},
-    "too many rows": {"height": 2**32 - 1},
-    "too many columns": {"width": 2**32 - 1},
-    "short rows": {"row_step": 47},
-    "long rows": {"row_step": 2**32 - 1},
-    "fewer bytes": {"data": np.zeros(4 * 6 * 22 - 1, np.uint8)},
-    "no bytes": {"data": np.zeros(0, np.uint8)},
-}
-
-
-@pytest.mark.parametrize("values", WRONG.values(), ids=WRONG)
+@pytest.mark.parametrize("values", WRONG_CLOUDS.values(), ids=WRONG_CLOUDS)
 def test_contradicting_cloud_is_refused_by_name(values):
     message = replace(cloud("velodyne", random_points("velodyne", 24), height=4), **values)
     with pytest.raises(DataError, match=r"^/points at 3 s: expected "):

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,9 +15,10 @@ from elite.device import pick_device
 from elite.errors import ConfigError, DataError
 from elite.geometry import farther_than, in_volume, nearest
 from elite.input_conversion import InputConversion, Intensity, conversion_for, require_scan
+from elite.native import answers_of
 from elite.scan_crop import ScanCrop, required_past
 from elite.segmentation_result import SegmentationResult
-from elite.shapes import Float32, Int64
+from elite.shapes import Float32, Int64, UInt8
 from elite.sparse import Backend, resolve_backend
 from elite.student import SPVCNN, load_student
 from elite.student.engine import Engine, Precision
@@ -252,16 +254,32 @@ class Segmenter:
         Raises:
             DataError: the logits are not finite.
         """
-        probability, row = self.ensemble.mean(views)
-        group_confidence, group_class = (t.cpu().numpy() for t in probability.max(dim=1))
-        _check_finite(group_confidence, crop)
+        groups, row = self._group_answers(crop, views)
         nearest_inside = nearest(crop.all_points, crop.inside)
         group = row[nearest_inside]
-        labels, confidence = (group_class + 1).astype(np.uint8)[group], group_confidence[group]
+        labels, confidence = groups.labels[group], groups.confidence[group]
         unfilled = self._unfilled(crop, nearest_inside)
         labels[unfilled], confidence[unfilled], group[unfilled] = IGNORE, 0, -1
-        outside, distinct = int((~crop.inside).sum()), (probability.float().cpu().numpy(), group)
-        return SegmentationResult(labels, confidence, self.taxonomy.names, outside, len(unfilled), distinct)
+        outside, distinct = int((~crop.inside).sum()), (groups.probabilities, group)
+        return SegmentationResult(
+            labels, confidence, self.taxonomy.names, outside, len(unfilled), distinct, groups.entropy
+        )
+
+    def _group_answers(
+        self, crop: ScanCrop, views: Iterable[ViewLogits]
+    ) -> tuple["_GroupAnswers", Int64[np.ndarray, "n"]]:
+        """Answers of groups of points, and the group of each point inside the volume."""
+        if self.engine is not None and self.ensemble.count == 1:  # the numbers of programs that call libelite
+            [(logits, row)] = views
+            rows = logits.numpy()
+            _check_finite(rows[:, 1:], crop)
+            found = answers_of(rows, threads=torch.get_num_threads())
+            shares = found.class_probabilities[:, 1:]
+            return _GroupAnswers(found.labels, found.probabilities, shares, found.entropy), row
+        probability, row = self.ensemble.mean(views)
+        confidence, best = (t.cpu().numpy() for t in probability.max(dim=1))
+        _check_finite(confidence, crop)
+        return _GroupAnswers((best + 1).astype(np.uint8), confidence, probability.float().cpu().numpy()), row
 
     def _unfilled(self, crop: ScanCrop, nearest_inside: Int64[np.ndarray, "n"]) -> Int64[np.ndarray, "k"]:
         """Points outside the volume that are too far from their nearest neighbour inside."""
@@ -270,6 +288,15 @@ class Segmenter:
             return outside[:0]
         neighbours = crop.points.numpy()[nearest_inside[outside]]
         return outside[farther_than(self.fill_radius, crop.all_points[outside], neighbours)]
+
+
+class _GroupAnswers(NamedTuple):
+    """Class of each group of points, its probability, those of all classes, and their entropy (None = not computed)."""
+
+    labels: UInt8[np.ndarray, "groups"]
+    confidence: Float32[np.ndarray, "groups"]
+    probabilities: Float32[np.ndarray, "groups trained"]
+    entropy: Float32[np.ndarray, "groups"] | None = None
 
 
 def _guard(student: SPVCNN, conversion: InputConversion, report: Callable[[str], None], strict: bool) -> InputGuard:

@@ -68,7 +68,8 @@ def conversion_for(student: SPVCNN, intensity: Intensity, height: float | None) 
             f"height: expected a student whose sensor has a height, found none for {student.sensor.name}. Shift z "
             "yourself, or train with 'height' for the sensor."
         )
-    return InputConversion(intensity, height - student.sensor.height, student.remission)
+    shift = np.float32(height) - np.float32(student.sensor.height)  # as programs that call libelite
+    return InputConversion(intensity, float(shift), student.remission)
 
 
 def require_scan(

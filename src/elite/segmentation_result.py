@@ -22,6 +22,7 @@ class SegmentationResult:
         unfilled: number of those farther from it than the fill radius, which have label 0 and confidence 0 instead.
         distinct: probabilities of the classes 1.. of each group of points, and the group of each point (-1 = no
             answer), for ``probabilities``.
+        group_entropy: entropy of each group; None = that of ``distinct``.
     """
 
     labels: UInt8[np.ndarray, "n"]
@@ -30,6 +31,7 @@ class SegmentationResult:
     outside: int = 0
     unfilled: int = 0
     distinct: tuple[Float32[np.ndarray, "groups trained"], Int64[np.ndarray, "n"]] | None = None
+    group_entropy: Float32[np.ndarray, "groups"] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -56,9 +58,11 @@ class SegmentationResult:
         """Entropy of the probabilities over its largest value: 0 = certain, 1 = all equal, or without an answer."""
         assert self.distinct is not None
         rows, group = self.distinct
+        if self.group_entropy is not None:
+            return np.append(self.group_entropy, np.float32(1))[group]  # the last one is that of group -1
         nats = -(rows * np.log(np.maximum(rows, np.finfo(np.float32).tiny))).sum(axis=1)
         each = np.clip(nats / np.float32(np.log(max(rows.shape[1], 2))), 0, 1)
-        return np.append(each, np.float32(1))[group]  # the last one is that of group -1
+        return np.append(each, np.float32(1))[group]
 
     def spread(self, scan: Scan) -> "SegmentationResult":
         """Prediction for every point of the file of the scan, in its order."""

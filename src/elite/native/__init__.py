@@ -2,7 +2,7 @@
 
 from elite.native.gradients import column_sums, combine, point_means_gradient, weight_gradient
 from elite.native.loader import call, describe, library, supports
-from elite.native.model import GroupLogits, Model, PointAnswers, Precision, Session
+from elite.native.model import GroupLogits, Model, PointAnswers, Precision, Session, answers_of
 from elite.native.ops import (
     Layer,
     NeighbourPairs,
@@ -29,6 +29,7 @@ __all__ = [
     "Precision",
     "Session",
     "VoxelPoints",
+    "answers_of",
     "call",
     "column_sums",
     "combine",

@@ -67,5 +67,6 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "elite_session_bytes": (c_int64, [c_void_p]),
     "elite_segment": (c_int, [c_void_p, POINTER(Scan), POINTER(Options), POINTER(Result)]),
     "elite_run": (c_int, [c_void_p, POINTER(Scan), POINTER(Options), POINTER(Groups)]),
+    "elite_answers": (c_int, [c_void_p, c_int64, c_int32, POINTER(Options), POINTER(Result)]),
     "elite_last_seconds": (Seconds, [c_void_p]),
 }

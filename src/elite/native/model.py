@@ -131,6 +131,23 @@ class Session:
         return PointAnswers(labels, values[0], values[1], shares)
 
 
+def answers_of(logits: Float32[np.ndarray, "rows classes"], *, threads: int = 0) -> PointAnswers:
+    """Find the most probable class of each row of logits, with the numbers of ``Session.segment``.
+
+    Class 0 was never trained. ``threads``: 0 = all processors.
+
+    Raises:
+        DataError: a logit is not finite.
+    """
+    logits = np.ascontiguousarray(logits)
+    rows, classes = logits.shape
+    labels, values, shares = np.empty(rows, np.uint8), np.empty((2, rows), np.float32), np.empty_like(logits)
+    result = Result(labels.ctypes.data, values[0].ctypes.data, values[1].ctypes.data, shares.ctypes.data)
+    options = Options(threads)
+    _check(opened().elite_answers(logits.ctypes.data, rows, classes, byref(options), byref(result)))
+    return PointAnswers(labels, values[0], values[1], shares)
+
+
 def _scan(points: np.ndarray, intensity: np.ndarray, age: np.ndarray | None) -> Scan:
     """Rows of ``points`` may be any distance apart; the caller keeps the arrays."""
     assert points.dtype == intensity.dtype == np.float32

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "answers.h"
 #include "error.h"
 #include "segmentation.h"
 
@@ -111,6 +112,19 @@ elite_info elite_model_info(const elite_model* model) {
     return info;
 }
 
+elite_sensor elite_model_sensor(const elite_model* model) {
+    if (!model) return {};
+    const elite::SensorFiles& files = model->shared->sensor_files;
+    elite_sensor sensor{};
+    sensor.intensity_field = files.intensity_field.empty() ? nullptr : files.intensity_field.c_str();
+    sensor.intensity_max = files.intensity_max;
+    std::copy_n(files.axes, 3, sensor.axes);
+    sensor.has_ego_box = files.has_ego_box;
+    std::copy_n(files.ego_low, 3, sensor.ego_low);
+    std::copy_n(files.ego_high, 3, sensor.ego_high);
+    return sensor;
+}
+
 const char* elite_class_name(const elite_model* model, int32_t label) {
     const elite::ClassSpec* found = class_of(model, label);
     return found ? found->name.c_str() : nullptr;
@@ -158,6 +172,18 @@ elite_status elite_run(elite_session* session, const elite_scan* scan, const eli
         const Threads threads(options);
         const elite::GroupLogits found = session->session.run(*scan);
         *groups = {found.groups, found.logits, found.point_to_group};
+    });
+}
+
+elite_status elite_answers(const float* logits, int64_t rows, int32_t classes, const elite_options* options,
+                           const elite_result* result) {
+    return guarded([&] {
+        require_pointers((logits || rows == 0) && result);
+        if (rows < 0 || classes < 2 || classes > 256)
+            throw elite::Error(ELITE_ERROR_ARGUMENT,
+                               "logits: expected at least 0 rows of 2 to 256 classes, found others. Correct them.");
+        const Threads threads(options);
+        elite::find_answers(logits, rows, classes, *result);
     });
 }
 

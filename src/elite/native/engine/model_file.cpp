@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
@@ -75,6 +76,23 @@ size_t bytes_of(const std::string& type) {
     if (type == "F16") return 2;
     if (type == "I64") return 8;
     damaged("numbers of the type " + type.substr(0, 8));
+}
+
+// Axes as "x", "+y" or "-z".
+void read_axes(const std::vector<Json>& names, int32_t (&axes)[3]) {
+    if (names.size() != 3) damaged("another number of axes");
+    for (size_t i = 0; i < 3; ++i) {
+        const std::string& name = names[i].string();
+        const size_t axis = std::string_view("xyz").find(name.empty() ? '?' : name.back());
+        const bool is_known = name.size() == 1 || (name.size() == 2 && (name[0] == '+' || name[0] == '-'));
+        if (axis == std::string_view::npos || !is_known) damaged("the axis '" + name.substr(0, 20) + "'");
+        axes[i] = (name[0] == '-' ? -1 : 1) * static_cast<int32_t>(axis + 1);
+    }
+}
+
+void read_corner(const std::vector<Json>& numbers, float (&corner)[3]) {
+    if (numbers.size() != 3) damaged("a corner without three numbers");
+    for (size_t i = 0; i < 3; ++i) corner[i] = static_cast<float>(numbers[i].number());
 }
 
 }  // namespace
@@ -153,11 +171,30 @@ void ModelFile::read_domain(const Json& about) {
         classes.push_back({specs[i].at("name").string(), color});
     }
     taxonomy = about.at("taxonomy").at("name").string();
-    sensor = about.at("sensor").at("name").string();
-    if (const Json* height = about.at("sensor").find("height")) sensor_height = static_cast<float>(height->number());
+    read_sensor(about.at("sensor"));
     const std::string& name = about.at("precision").string();
     if (name != "fp32" && name != "bf16" && name != "int8") damaged("the precision '" + name.substr(0, 20) + "'");
     precision = name == "fp32" ? ELITE_FP32 : name == "bf16" ? ELITE_BF16 : ELITE_INT8;
+}
+
+// Files of earlier versions lack some of the values.
+void ModelFile::read_sensor(const Json& about) {
+    sensor = about.at("name").string();
+    if (const Json* height = about.find("height")) sensor_height = static_cast<float>(height->number());
+    if (const Json* field = about.find("intensity_field")) sensor_files.intensity_field = field->string();
+    if (const Json* most = about.find("remission_max")) sensor_files.intensity_max = static_cast<float>(most->number());
+    if (!(sensor_files.intensity_max > 0)) damaged("an intensity of at most 0");
+    if (const Json* columns = about.find("columns")) {
+        const auto is_remission = [](const Json& column) { return column.string() == "remission"; };
+        if (std::none_of(columns->items().begin(), columns->items().end(), is_remission)) sensor_files.intensity_max = 0;
+    }
+    if (const Json* axes = about.find("axes")) read_axes(axes->items(), sensor_files.axes);
+    if (const Json* box = about.find("ego_box")) {
+        if (box->items().size() != 2) damaged("an ego_box without two corners");
+        sensor_files.has_ego_box = true;
+        read_corner(box->items()[0].items(), sensor_files.ego_low);
+        read_corner(box->items()[1].items(), sensor_files.ego_high);
+    }
 }
 
 std::vector<float> ModelFile::tensor(const std::string& name, std::initializer_list<int64_t> shape) const {

@@ -22,6 +22,15 @@ struct StudentConfig {
     float low[3], high[3];
 };
 
+// How files of the training scans state points; elite/sensor.py describes it.
+struct SensorFiles {
+    std::string intensity_field;  // empty = not named
+    float intensity_max = 1;      // 0 = without intensity
+    int32_t axes[3] = {1, 2, 3};
+    bool has_ego_box = false;
+    float ego_low[3] = {}, ego_high[3] = {};
+};
+
 struct ClassSpec {
     std::string name;
     uint32_t color;  // 0xRRGGBB
@@ -39,6 +48,7 @@ class ModelFile {
     std::vector<ClassSpec> classes;
     std::string taxonomy, sensor;
     float sensor_height = -1;  // m; negative = unknown
+    SensorFiles sensor_files;
     elite_precision precision;
 
   private:
@@ -50,6 +60,7 @@ class ModelFile {
     void read_tensors(const Json& header, std::string_view data);
     void read_config(const Json& about);
     void read_domain(const Json& about);
+    void read_sensor(const Json& about);
 
     std::map<std::string, Tensor> tensors_;
 };

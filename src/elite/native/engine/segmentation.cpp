@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "answers.h"
 #include "error.h"
 #include "nearest.h"
 
@@ -45,40 +46,20 @@ float number(const void* start, int64_t stride, int64_t point) {
     return value;
 }
 
-// The most probable class of each group, and what else the caller needs.
-struct Answers {
+// Answers of groups of points.
+struct GroupAnswers {
     uint8_t* labels;
     float *probabilities, *entropy, *class_probabilities;
 
-    Answers(int64_t groups, int64_t classes, Arena& arena)
+    GroupAnswers(int64_t groups, int64_t classes, Arena& arena)
         : labels(arena.take<uint8_t>(groups)),
           probabilities(arena.take<float>(groups)),
           entropy(arena.take<float>(groups)),
           class_probabilities(arena.take<float>(groups * classes)) {}
-
-    // Softmax over the classes 1 ..; false if a logit is not finite.
-    bool find(int64_t group, const float* logits, int64_t classes) const {
-        float* shares = class_probabilities + group * classes;
-        const float* best = std::max_element(logits + 1, logits + classes);
-        double sum = 0, mean = 0;  // of the differences to the best logit
-        for (int64_t c = 1; c < classes; ++c) {
-            if (!std::isfinite(logits[c])) return false;
-            const float above = logits[c] - *best;
-            shares[c] = std::exp(above);
-            sum += shares[c];
-            mean += static_cast<double>(shares[c]) * above;
-        }
-        shares[0] = 0;
-        for (int64_t c = 1; c < classes; ++c) shares[c] = static_cast<float>(shares[c] / sum);
-        labels[group] = static_cast<uint8_t>(best - logits);
-        probabilities[group] = shares[best - logits];
-        const double most = std::log(static_cast<double>(std::max<int64_t>(classes - 1, 2)));
-        entropy[group] = static_cast<float>(std::clamp((std::log(sum) - mean / sum) / most, 0.0, 1.0));
-        return true;
-    }
+    elite_result result() const { return {labels, probabilities, entropy, class_probabilities}; }
 };
 
-void write_answer(const elite_result& result, int64_t point, const Answers& answers, int64_t group, int64_t classes) {
+void write_answer(const elite_result& result, int64_t point, const GroupAnswers& answers, int64_t group, int64_t classes) {
     if (result.labels) result.labels[point] = answers.labels[group];
     if (result.probabilities) result.probabilities[point] = answers.probabilities[group];
     if (result.entropy) result.entropy[point] = answers.entropy[group];
@@ -106,6 +87,7 @@ Model::Model(const ModelFile& file, elite_precision wanted)
       sensor(file.sensor),
       instructions(elite_instructions()),
       sensor_height(file.sensor_height),
+      sensor_files(file.sensor_files),
       precision(wanted == ELITE_PRECISION_OF_FILE ? file.precision : wanted),
       network(file, format_of(precision)) {}
 
@@ -224,13 +206,8 @@ void Session::segment(const elite_scan& scan, float fill_radius, const elite_res
                                           ". Convert them to metres in the frame of the sensor, x forward, z up.");
     const GroupLogits found = logits_of(crop.points());
     timed(seconds_.labels, [&] {
-        const Answers answers(found.groups, classes, arena_);
-        bool finite = true;
-#pragma omp parallel for schedule(static) reduction(&& : finite)
-        for (int64_t g = 0; g < found.groups; ++g) finite = answers.find(g, found.logits + g * classes, classes) && finite;
-        if (!finite)
-            throw Error(ELITE_ERROR_SCAN,
-                        "scan: expected finite logits, found NaN or infinite ones. Check the intensity: 0 to 1 is usual.");
+        const GroupAnswers answers(found.groups, classes, arena_);
+        find_answers(found.logits, found.groups, classes, answers.result());
         crop.fill(fill_radius, arena_);
 #pragma omp parallel for schedule(static)
         for (int64_t i = 0; i < scan.points; ++i) {
@@ -247,7 +224,7 @@ void Session::reserve(int64_t points) {
     arena_.restart();
     Crop(points, model_->config.past_scans > 0, arena_);
     model_->network.reserve(points, arena_);
-    Answers(points, model_->config.classes, arena_);
+    GroupAnswers(points, model_->config.classes, arena_);
     Crop::reserve_fill(points, arena_);
 }
 

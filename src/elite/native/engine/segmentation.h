@@ -17,6 +17,7 @@ struct Model {
     std::vector<ClassSpec> classes;
     std::string taxonomy, sensor, instructions;
     float sensor_height;
+    SensorFiles sensor_files;
     elite_precision precision;
     Network network;
 

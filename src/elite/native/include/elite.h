@@ -68,6 +68,15 @@ typedef struct elite_info {
     const char* instructions; /* instruction set in use, such as avx512 */
 } elite_info;
 
+/* The LiDAR of the training scans, as far as its files differ from elite_scan. Valid until the model is closed. */
+typedef struct elite_sensor {
+    const char* intensity_field; /* name of the intensity; null = the first of remission, intensity, reflectivity, i */
+    float intensity_max;         /* value that becomes 1; 0 = the model was trained without intensity */
+    int32_t axes[3];             /* coordinates that point forward, left and up: 1, 2, 3 = x, y, z; negative = opposite */
+    int32_t has_ego_box;         /* whether points of the vehicle are known, which have no answer */
+    float ego_low[3], ego_high[3]; /* corners of the vehicle (m, x forward, y left, z up) */
+} elite_sensor;
+
 /* A scan. Pointers may be misaligned; strides are the bytes from one point to the next. */
 typedef struct elite_scan {
     int64_t points;
@@ -128,6 +137,8 @@ ELITE_API void elite_close(elite_model* model);
 
 ELITE_API elite_info elite_model_info(const elite_model* model);
 
+ELITE_API elite_sensor elite_model_sensor(const elite_model* model);
+
 /* Name of a class (UTF-8), valid until the model is closed; null for a label that does not exist. */
 ELITE_API const char* elite_class_name(const elite_model* model, int32_t label);
 
@@ -154,6 +165,12 @@ ELITE_API elite_status elite_segment(elite_session* session, const elite_scan* s
  * of the scan overflow. Options may be null; fill_radius is not used. */
 ELITE_API elite_status elite_run(elite_session* session, const elite_scan* scan, const elite_options* options,
                                  elite_groups* groups);
+
+/* Write the most probable class of each row of logits, as elite_segment does: for callers of elite_run. The arrays of the
+ * result have one value per row. ELITE_ERROR_SCAN if a logit is not finite; the arrays then have any values. Options may
+ * be null; only threads is used. */
+ELITE_API elite_status elite_answers(const float* logits, int64_t rows, int32_t classes, const elite_options* options,
+                                     const elite_result* result);
 
 ELITE_API elite_seconds elite_last_seconds(const elite_session* session);
 
