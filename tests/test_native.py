@@ -19,6 +19,7 @@ from elite.native import PackedWeight, fused_layer
 from elite.sparse import KernelMap, build_geometry, find_neighbours, resolve_backend, submanifold_conv
 from elite.student import SPVCNN
 from elite.student.engine import Engine
+from tests.support.instructions import BFLOAT16, FLOAT, limited_to
 from tests.support.semantickitti import HDL_64E
 from tests.support.students import with_random_norms
 
@@ -27,16 +28,10 @@ library = import_module("elite.native.loader")
 SMALL: dict[str, Any] = {"volume": ((-4.0, -4.0, -2.0), (4.0, 4.0, 2.0)), "cells": (40, 40, 20)}
 
 
-@pytest.fixture(params=["avx2", "avx512", "avx512bf16"])
+@pytest.fixture(params=FLOAT)
 def instructions(request: pytest.FixtureRequest) -> Iterator[str]:
-    opened = native.library()
-    assert opened is not None
-    opened.elite_limit(request.param.encode())
-    if opened.elite_instructions().decode() != request.param:
-        opened.elite_limit(b"avx512amx")
-        pytest.skip(f"this processor has no {request.param}")
-    yield request.param
-    opened.elite_limit(b"avx512amx")
+    with limited_to(request.param):
+        yield request.param
 
 
 def voxels(count: int, seed: int = 0) -> Tensor:
@@ -146,7 +141,7 @@ def test_engine_on_real_scans_equals_the_student(real_kitti: Path):
         assert (logits[point_group] - expected).abs().max() < 1e-5 * expected.abs().max().clamp(min=1)
 
 
-@pytest.mark.parametrize("instructions", ["avx512bf16", "avx512amx"], indirect=True)
+@pytest.mark.parametrize("instructions", BFLOAT16, indirect=True)
 @pytest.mark.parametrize(("inner", "outer"), [(2, 1), (10, 33), (64, 64), (98, 130)])
 def test_bfloat16_convolution_of_whole_numbers_is_exact(instructions: str, inner: int, outer: int):
     coords, generator = voxels(900), torch.Generator().manual_seed(inner)
@@ -163,9 +158,9 @@ def test_bfloat16_convolution_of_whole_numbers_is_exact(instructions: str, inner
     assert torch.equal(out.double(), expected)
 
 
-@pytest.mark.skipif(not native.supports(torch.bfloat16), reason="this processor does not multiply bfloat16")
+@pytest.mark.parametrize("instructions", BFLOAT16, indirect=True)
 @pytest.mark.usefixtures("threads")
-def test_engine_bfloat16_is_close_and_returns_float32():
+def test_engine_bfloat16_is_close_and_returns_float32(instructions: str):
     student = with_trained_scale(SPVCNN(channels=32, strides=(1, 2, 4, 8), **SMALL))
     points, remission = cloud(3000)
     expected = plain_logits(student, points, remission)
@@ -179,8 +174,8 @@ def test_engine_bfloat16_is_close_and_returns_float32():
     assert len(torch.unique(logits)) > 0.9 * len(torch.unique(expected))  # not rounded to eight bits
 
 
-@pytest.mark.skipif(not native.supports(torch.bfloat16), reason="this processor does not multiply bfloat16")
-def test_engine_bfloat16_odd_channel_half_is_refused():
+@pytest.mark.parametrize("instructions", BFLOAT16, indirect=True)
+def test_engine_bfloat16_odd_channel_half_is_refused(instructions: str):
     with pytest.raises(ConfigError, match=r"expected a multiple of 4 channels, found 22.*fp32"):
         Engine(SPVCNN(channels=22, **SMALL), "bf16")
 

@@ -12,20 +12,17 @@ from elite.native import describe, library
 from elite.sparse import Geometry, build_geometry
 from elite.student import SPVCNN, native_training
 from elite.student.blocks import PointEncoder, ResidualBlock
+from tests.support.instructions import FLOAT, limited_to
 
 pytestmark = pytest.mark.skipif(library() is None, reason=describe())
 
 SMALL = {"volume": ((-2.0, -2.0, -2.0), (2.0, 2.0, 2.0)), "cells": (40, 40, 40), "strides": (1, 2, 4)}
 
 
-@pytest.fixture(params=["avx512bf16", "avx2"])
+@pytest.fixture(params=FLOAT)
 def instructions(request: pytest.FixtureRequest) -> Iterator[None]:
-    """The kernels as the best instruction set has them, and as the plainest has."""
-    opened = library()
-    assert opened is not None
-    opened.elite_limit(request.param.encode())
-    yield
-    opened.elite_limit(b"avx512amx")
+    with limited_to(request.param):
+        yield
 
 
 def cloud(count: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -71,7 +71,7 @@ template <class Channels>
 #if defined(ELITE_INT8)
     if (format == INT8) Int8::write_row(static_cast<uint8_t*>(rows) + r * Int8::width(n), row, n);
 #endif
-#if defined(__AVX512BF16__)
+#if defined(ELITE_BFLOAT16)
     if (format == BFLOAT16) BFloat16::write_row(static_cast<uint16_t*>(rows) + r * n, row, n);
 #endif
 }
@@ -428,7 +428,7 @@ void weight_gradient(const WeightGradient& job) {
 
 }  // namespace
 
-#if defined(__AVX512BF16__)
+#if defined(ELITE_BFLOAT16)
 #define ELITE_BFLOAT16_OF(kernel) kernel<BFloat16>
 #else
 #define ELITE_BFLOAT16_OF(kernel) nullptr

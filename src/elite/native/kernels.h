@@ -148,12 +148,16 @@ struct Kernels {
     void (*sums)(const Sums&);
 };
 
+namespace portable { extern const Kernels kernels; }
 namespace avx2 { extern const Kernels kernels; }
 namespace avxvnni { extern const Kernels kernels; }
 namespace avx512 { extern const Kernels kernels; }
 namespace avx512vnni { extern const Kernels kernels; }
 namespace avx512bf16 { extern const Kernels kernels; }
 namespace avx512amx { extern const Kernels kernels; }
+namespace neon { extern const Kernels kernels; }
+namespace neondot { extern const Kernels kernels; }
+namespace neonbf16 { extern const Kernels kernels; }
 
-// The kernels in use; null if the processor has none of the instruction sets (interface.cpp).
-const Kernels* selected_kernels();
+// The kernels in use (interface.cpp).
+const Kernels& selected_kernels();

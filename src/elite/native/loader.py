@@ -57,7 +57,7 @@ def _open() -> tuple[ctypes.CDLL | None, str]:
     """(library, its instruction set), or (None, reason why it is not available)."""
     path = next((p for suffix in EXTENSION_SUFFIXES if (p := _FOLDER / f"_kernels{suffix}").exists()), None)
     if path is None:
-        return None, "they were not built (no C++ compiler when elite was installed, or no x86-64)"
+        return None, "they were not built (no C++ compiler when elite was installed)"
     try:
         found = ctypes.CDLL(str(path))
     except OSError as error:
@@ -71,10 +71,7 @@ def _open() -> tuple[ctypes.CDLL | None, str]:
                 f"{path.name} is older than this version of elite and does not have {name}; install elite again",
             )
         function.restype, function.argtypes = result, arguments
-    instructions = found.elite_instructions().decode()
-    if instructions == "none":
-        return None, "the processor has neither AVX-512 nor AVX2"
-    return found, instructions
+    return found, found.elite_instructions().decode()
 
 
 def library() -> ctypes.CDLL | None:

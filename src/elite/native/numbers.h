@@ -1,11 +1,8 @@
-// Vectors of one instruction set, and the formats of numbers that it multiplies: float, bfloat16, int8.
+// Rows of vectors, and the formats of numbers that an instruction set multiplies: float, bfloat16, int8.
 //
-// Included by the sources that are compiled once per instruction set (INSTRUCTIONS is the name of the namespace). A format
-// has Stored numbers. A row of C channels has width(C) of them, which Reader reads and write_row writes as vectors of
+// A format has Stored numbers. A row of C channels has width(C) of them, which Reader reads and write_row writes as vectors of
 // floats. STEP input channels are multiplied at once, in tiles DEPTH. The sums and inputs of BLOCK rows fit into the cache.
 #pragma once
-#include <immintrin.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -13,66 +10,10 @@
 #include <type_traits>
 
 #include "tiles.h"
+#include "vectors.h"
 
 namespace INSTRUCTIONS {
 namespace {
-
-#if defined(__AVX512F__)
-using Vector = __m512;
-using Integers = __m512i;
-constexpr int WIDTH = 16, TILE = 6, PANEL = 4;  // 24 accumulators, 4 weights and 1 input: 29 of 32 registers
-inline Vector load(const float* p) { return _mm512_loadu_ps(p); }
-inline void store(float* p, Vector v) { _mm512_storeu_ps(p, v); }
-inline Vector all(float x) { return _mm512_set1_ps(x); }
-inline Vector multiply_add(Vector a, Vector b, Vector c) { return _mm512_fmadd_ps(a, b, c); }
-inline Vector leaky(Vector v, Vector slope) {
-    return _mm512_mask_mul_ps(v, _mm512_cmp_ps_mask(v, all(0), _CMP_NGT_UQ), v, slope);
-}
-inline Integers load_integers(const void* p) { return _mm512_loadu_si512(p); }
-inline Integers all_integers(int32_t x) { return _mm512_set1_epi32(x); }
-inline Vector to_floats(Integers v) { return _mm512_cvtepi32_ps(v); }
-inline Integers add(Integers a, Integers b) { return _mm512_add_epi32(a, b); }
-inline Integers load_bytes(const uint8_t* p) {
-    return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-}
-inline void store_bytes(uint8_t* p, Integers v) {
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(v));
-}
-inline Integers to_integers(Vector v) { return _mm512_cvtps_epi32(v); }
-inline Integers larger(Integers a, Integers b) { return _mm512_max_epu32(a, b); }
-inline Integers size_bits(Vector v) { return _mm512_and_si512(_mm512_castps_si512(v), all_integers(0x7fffffff)); }
-inline uint32_t largest_of(Integers v) { return _mm512_reduce_max_epu32(v); }
-#else
-using Vector = __m256;
-using Integers = __m256i;
-constexpr int WIDTH = 8, TILE = 6, PANEL = 2;  // 12 + 2 + 1 of 16 registers
-inline Vector load(const float* p) { return _mm256_loadu_ps(p); }
-inline void store(float* p, Vector v) { _mm256_storeu_ps(p, v); }
-inline Vector all(float x) { return _mm256_set1_ps(x); }
-inline Vector multiply_add(Vector a, Vector b, Vector c) { return _mm256_fmadd_ps(a, b, c); }
-inline Vector leaky(Vector v, Vector slope) {
-    return _mm256_blendv_ps(v, v * slope, _mm256_cmp_ps(v, all(0), _CMP_NGT_UQ));
-}
-inline Integers load_integers(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
-inline Integers all_integers(int32_t x) { return _mm256_set1_epi32(x); }
-inline Vector to_floats(Integers v) { return _mm256_cvtepi32_ps(v); }
-inline Integers add(Integers a, Integers b) { return _mm256_add_epi32(a, b); }
-inline Integers load_bytes(const uint8_t* p) {
-    return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
-}
-inline void store_bytes(uint8_t* p, Integers v) {
-    const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
-    _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(words, words));
-}
-inline Integers to_integers(Vector v) { return _mm256_cvtps_epi32(v); }
-inline Integers larger(Integers a, Integers b) { return _mm256_max_epu32(a, b); }
-inline Integers size_bits(Vector v) { return _mm256_and_si256(_mm256_castps_si256(v), all_integers(0x7fffffff)); }
-inline uint32_t largest_of(Integers v) {
-    __m128i m = _mm_max_epu32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
-    m = _mm_max_epu32(m, _mm_shuffle_epi32(m, 0x4e));
-    return static_cast<uint32_t>(_mm_cvtsi128_si32(_mm_max_epu32(m, _mm_shuffle_epi32(m, 0xb1))));
-}
-#endif
 
 inline int64_t rounded_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
 
@@ -147,7 +88,7 @@ struct Float : PlainRows<Float, float> {
     static void write_vector(float* p, Vector v) { store(p, v); }
 };
 
-#if defined(__AVX512BF16__)
+#if defined(ELITE_BFLOAT16)
 struct BFloat16 : PlainRows<BFloat16, uint16_t> {
     static constexpr int STEP = 2;
 #if defined(__AMX_BF16__)
@@ -160,26 +101,17 @@ struct BFloat16 : PlainRows<BFloat16, uint16_t> {
     static Vector spread(const uint16_t* p) {
         int32_t pair;
         std::memcpy(&pair, p, sizeof pair);
-        return _mm512_castsi512_ps(_mm512_set1_epi32(pair));
+        return (Vector)all_integers(pair);
     }
-    static Vector weight(const uint16_t* p) { return _mm512_loadu_ps(reinterpret_cast<const float*>(p)); }
-    static Vector step(Vector a, Vector w, Vector sum) { return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)w); }
-    static uint16_t from_float(float x) {
-        __m128bh r = _mm_cvtneps_pbh(_mm_set_ss(x));
-        return static_cast<uint16_t>(_mm_extract_epi16((__m128i)r, 0));
-    }
-    static Vector read_vector(const uint16_t* p) {
-        const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
-        return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
-    }
-    static void write_vector(uint16_t* p, Vector v) {
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), (__m256i)_mm512_cvtneps_pbh(v));
-    }
+    static Vector weight(const uint16_t* p) { return load(reinterpret_cast<const float*>(p)); }
+    static Vector step(Vector a, Vector w, Vector sum) { return add_two_products(a, w, sum); }
+    static uint16_t from_float(float x) { return to_bfloat16(x); }
+    static Vector read_vector(const uint16_t* p) { return load_bfloat16(p); }
+    static void write_vector(uint16_t* p, Vector v) { store_bfloat16(p, v); }
 };
 #endif
 
-#if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
-#define ELITE_INT8
+#if defined(ELITE_INT8)
 // A row of C channels has C bytes, each its number / scale + 128, and then the scale, the largest size / 127 as a float.
 // NaN and infinity make the scale NaN or infinite.
 struct Int8 {
@@ -198,7 +130,9 @@ struct Int8 {
     static constexpr float MOST = 127, LEAST = 1e-30f;  // rows without larger numbers are 0
     static int64_t width(int64_t channels) { return channels + static_cast<int64_t>(sizeof(float)); }
     using Sum = Integers;
-    static Sum start(const uint8_t* starts, const float*) { return load_integers(starts); }
+    static Sum start(const uint8_t* starts, const float*) {
+        return SIGNED_ROWS ? all_integers(0) : load_integers(starts);
+    }
     static Integers load_sum(const int32_t* p) { return load_integers(p); }
     static Vector scales(const uint8_t* scales) { return load(reinterpret_cast<const float*>(scales)); }
     static Vector finish(Sum sum, float row_scale, Vector scale, const float* before) {
@@ -213,17 +147,9 @@ struct Int8 {
     static Integers spread(const uint8_t* p) {
         int32_t four;
         std::memcpy(&four, p, sizeof four);
-        return all_integers(four);
+        return all_integers(SIGNED_ROWS ? four ^ static_cast<int32_t>(0x80808080) : four);
     }
-    static Integers step(Integers a, Integers w, Integers sum) {
-        // gcc 12 moves the sums of the intrinsic through memory.
-#if defined(__AVX512VNNI__)
-        __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(w));
-#else
-        __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(a), "x"(w));
-#endif
-        return sum;
-    }
+    static Integers step(Integers a, Integers w, Integers sum) { return add_four_products(a, w, sum); }
     static void write_vector(uint8_t* p, Vector v) { store_bytes(p, add(to_integers(v), all_integers(ZERO))); }
     static Vector read_vector(const uint8_t* p) { return to_floats(add(load_bytes(p), all_integers(-ZERO))); }
     struct Reader {

@@ -132,10 +132,10 @@ void add_products(const typename Format::Stored* feats, int64_t in_channels, con
         };
         if (vectors == 1) run(panel_of_pairs<Format, 1>);
         if (vectors == 2) run(panel_of_pairs<Format, 2>);
-#if defined(__AVX512F__)
-        if (vectors == 3) run(panel_of_pairs<Format, 3>);
-        if (vectors == 4) run(panel_of_pairs<Format, 4>);
-#endif
+        if constexpr (PANEL == 4) {
+            if (vectors == 3) run(panel_of_pairs<Format, 3>);
+            if (vectors == 4) run(panel_of_pairs<Format, 4>);
+        }
         weight += taken * vectors * WIDTH;
     }
 }

@@ -1,7 +1,9 @@
 // Tile registers of AMX: 16 rows of 64 bytes. The compiler does not know of them, so their numbers are constants, and the
 // assembler instructions keep their order.
 #pragma once
+#if defined(__AMX_TILE__)
 #include <immintrin.h>
+#endif
 
 #include <algorithm>
 #include <cstdint>

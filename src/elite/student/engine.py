@@ -15,7 +15,8 @@ from elite.student.model_file import model_bytes
 from elite.student.spvcnn import SPVCNN
 
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "int8": torch.uint8}
-_INSTRUCTIONS = {"fp32": "AVX2", "bf16": "AVX512-BF16", "int8": "AVX512-VNNI or AVX-VNNI"}
+# Required on x86-64; the kernels of other processors have all precisions.
+_INSTRUCTIONS = {"fp32": "any instructions", "bf16": "AVX512-BF16", "int8": "AVX512-VNNI or AVX-VNNI"}
 
 
 class EngineOutput(NamedTuple):

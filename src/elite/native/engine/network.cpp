@@ -19,16 +19,16 @@ int64_t row_bytes(NumberFormat format, int64_t channels) {
 }
 
 const Kernels& kernels_for(NumberFormat format, int64_t channels) {
-    const Kernels* kernels = selected_kernels();
-    if (!kernels || !kernels->rows[format]) {
-        const char *names[] = {"fp32", "bf16", "int8"}, *needed[] = {"AVX2", "AVX512-BF16", "AVX512-VNNI or AVX-VNNI"};
-        throw Error(ELITE_ERROR_PROCESSOR, std::string("precision ") + names[format] + ": expected a processor with " +
-                                               needed[format] + ", found another one. Use ELITE_FP32.");
-    }
+    const Kernels& kernels = selected_kernels();
+    if (!kernels.rows[format])
+        throw Error(ELITE_ERROR_PROCESSOR, std::string("precision ") +
+                                               (format == INT8 ? "int8: expected a processor with AVX512-VNNI or AVX-VNNI"
+                                                               : "bf16: expected a processor with AVX512-BF16") +
+                                               ", found another one. Use ELITE_FP32.");
     if (format == BFLOAT16 && channels % 4)
         throw Error(ELITE_ERROR_PROCESSOR, "precision bf16: expected a multiple of 4 channels, found " +
                                                std::to_string(channels) + ". Use ELITE_FP32.");
-    return *kernels;
+    return kernels;
 }
 
 Rows job_of(const Layer& layer) {

@@ -47,8 +47,8 @@ typedef enum elite_status {
 /* Numbers that the network multiplies. bf16 and int8 may change some labels. */
 typedef enum elite_precision {
     ELITE_FP32 = 0,
-    ELITE_BF16 = 1,             /* AVX512-BF16; channels in fours */
-    ELITE_INT8 = 2,             /* AVX512-VNNI or AVX-VNNI */
+    ELITE_BF16 = 1,             /* on x86-64: AVX512-BF16; channels in fours */
+    ELITE_INT8 = 2,             /* on x86-64: AVX512-VNNI or AVX-VNNI */
     ELITE_PRECISION_OF_FILE = 3 /* the one that the model file names */
 } elite_precision;
 
@@ -65,7 +65,7 @@ typedef struct elite_info {
     float sensor_height;      /* of the training scans above the ground (m); negative = unknown */
     const char* sensor;       /* name of the sensor of the training scans */
     const char* taxonomy;     /* name of the set of classes */
-    const char* instructions; /* instruction set in use, such as avx512 */
+    const char* instructions; /* instruction set in use, such as avx512 or neon */
 } elite_info;
 
 /* The LiDAR of the training scans, as far as its files differ from elite_scan. Valid until the model is closed. */
