@@ -35,6 +35,18 @@ def test_segmenter_labels_are_the_best_nonzero_class(segmenter: Segmenter) -> No
     np.testing.assert_allclose(result.confidence, torch.softmax(logits, 1).max(1).values, rtol=1e-5)
 
 
+def test_segmenter_with_settings_is_that_of_its_own(segmenter: Segmenter) -> None:
+    scan = random_scan(np.random.default_rng(0))
+    for precision in segmenter.faster_precisions:
+        found = segmenter.with_settings(precision, 3)
+        expected = Segmenter(segmenter.student, precision=precision, votes=3)(scan[:, :3], scan[:, 3])
+        assert found.guard is segmenter.guard
+        np.testing.assert_array_equal(found(scan[:, :3], scan[:, 3]).probabilities(), expected.probabilities())
+    assert (segmenter.precision, segmenter.ensemble.count) == ("fp32", 1)
+    assert segmenter.faster_precisions[0] == "fp32"
+    assert Segmenter(segmenter.student, backend="torch").faster_precisions == ("fp32",)
+
+
 def test_segmenter_points_outside_take_the_nearest_label(segmenter: Segmenter) -> None:
     inside = random_scan(np.random.default_rng(1), 40) * np.array([0.5, 0.5, 1, 1], np.float32)
     outside = np.array([[80, 3, -1, 0.1], [-60, -70, 5, 0.9], [0, 0, 30, 0.3]], np.float32)

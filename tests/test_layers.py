@@ -15,7 +15,7 @@ LAYERS = (
     ("label_records",),
     (
         *("geometry", "remission", "occlusion", "pixels", "layout", "metrics", "terminal", "signals", "plugins"),
-        *("folder_watch", "arrivals", "stopping"),
+        *("folder_watch", "arrivals", "stopping", "latency_budget"),
         *("environment", "device", "native", "sparse", "pictures", "figures", "processes"),
     ),
     ("weights", "camera_tiles"),

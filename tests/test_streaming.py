@@ -20,6 +20,7 @@ from elite.errors import ConfigError, DataError, OutputError
 from elite.folder_watch import CHECK_S, POLL_S, Inotify, _checked
 from elite.inference import Segmenter
 from elite.label_records import FOLDER_RECORD
+from elite.latency_budget import LatencyBudget, budget_levels
 from elite.point_files import SUFFIXES
 from elite.prediction_formats import FORMATS, PredictionFormat, read_prediction
 from elite.segmentation_result import SegmentationResult
@@ -70,12 +71,15 @@ class World:
         ones = np.ones(len(scan), np.uint8)
         return SegmentationResult(ones, ones.astype(np.float32), KITTI.names, distinct=certain)
 
-    def stream(self, *, drop: bool = False, format: PredictionFormat = "label") -> Stream:
+    def stream(
+        self, *, drop: bool = False, format: PredictionFormat = "label", budget: LatencyBudget | None = None
+    ) -> Stream:
         return Stream(
             self,  # type: ignore[arg-type]
             self.folder,
             self.out,
             drop=drop,
+            budget=budget,
             format=format,
             notify=self.lines.append,
             clock=lambda: self.now,
@@ -642,6 +646,19 @@ def test_stream_command_labels_and_ends_with_a_summary(world: World, command: li
 
 
 @reported_only
+def test_stream_command_with_a_budget_reports_its_levels(world: World, command: list[str], capsys) -> None:
+    world.put("a", 30)
+    assert main([*command, "--votes", "2", "--budget", "100s", "--idle", "0.2"]) == 0
+    assert "budget of 100000 ms: scans 1 by fp32, 2 votes; 0 later than the budget" in capsys.readouterr().out
+    expected = Segmenter.load(command[3], votes=2)(*split(np.fromfile(world.folder / "a.bin", "<f4")))
+    np.testing.assert_array_equal(np.fromfile(world.out / "a.label", "<u4"), KITTI.to_raw(expected.labels))
+
+
+def split(scan: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return scan.reshape(-1, 4)[:, :3], scan.reshape(-1, 4)[:, 3]
+
+
+@reported_only
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=lambda x: str(x)
 )
@@ -681,6 +698,9 @@ def test_stream_command_refuses_impossible_arguments(tmp_path: Path, command: li
         ("--once", "--idle", "3"): "Give one of them",
         ("--idle", "-1"): "idle: expected more than 0",
         ("--precision", "fp8"): "precision",
+        ("--budget", "0"): "budget: expected more than 0 seconds",
+        ("--budget", "soon"): "expected a time such as 50ms or 2.5s, found 'soon'",
+        ("--budget", "1s", "--once"): "--once, --budget: expected one of the two",
     }.items():
         assert main([*command, *extra]) == 2
         assert message in capsys.readouterr().err
@@ -697,3 +717,37 @@ def test_stream_help_states_how_to_hand_a_scan_over(command: list[str], capsys) 
 
 def interrupt(*_: object) -> None:
     raise KeyboardInterrupt
+
+
+@dataclass(frozen=True)
+class Level:
+    """A student at a level of a budget: a view takes 40 ms in fp32, and half of it in int8."""
+
+    world: World
+    precision: str
+    votes: int
+    taxonomy: Taxonomy = KITTI
+
+    def segment(self, scan: Scan, source: object = "") -> SegmentationResult:
+        self.world.seconds_a_scan = 0.04 * self.votes * (0.5 if self.precision == "int8" else 1.0)
+        return self.world.segment(scan, source)
+
+
+@reported_only
+def test_stream_with_a_budget_drops_precision_then_votes_then_scans(world: World) -> None:
+    """Scans every 30 ms: 160 ms in fp32, 80 ms in int8, 40 ms with 2 votes, 20 ms with 1 vote."""
+    world.events = {0.03 * i: partial(world.rename_in, f"{i:03}", 10) for i in range(1, 200)}
+    world.during_label = lambda: [world.events.pop(time)() for time in sorted(world.events) if time <= world.now]
+    world.with_settings = partial(Level, world)  # type: ignore[attr-defined]
+    budget = LatencyBudget(0.1, budget_levels(["fp32", "int8"], 4), world.lines.append)
+    stream = world.stream(budget=budget)
+    summary = stream.run(idle=1)
+    assert summary.labelled == sum(budget.labelled.values()) == len(world.labelled)
+    assert summary.labelled + summary.dropped == 199
+    levels = [line.split(": ")[1] for line in world.lines if "from now on" in line]
+    assert levels[:4] == [
+        f"{level} from now on"
+        for level in ("int8, 4 votes", "int8, 2 votes", "int8, 1 vote", "int8, 1 vote, skipping scans")
+    ]
+    assert "fp32" not in str(budget.level)
+    assert budget.late < 60

@@ -1,6 +1,7 @@
 """From a scan to labels. LiDAR only: no images, calibration or labels, and no optional packages."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
@@ -141,6 +142,23 @@ class Segmenter:
             report=report,
             strict=strict,
         )
+
+    @property
+    def faster_precisions(self) -> tuple[Precision, ...]:
+        """This precision, and those that take less time here, the fastest one last."""
+        return (self.precision,) if self.engine is None else self.engine.faster_precisions
+
+    def with_settings(self, precision: Precision, votes: int) -> "Segmenter":
+        """Return a segmenter of the same student with another precision and number of views; they share the guard.
+
+        Raises:
+            ConfigError: as the class.
+        """
+        other = copy(self)
+        other.precision, other.ensemble = precision, replace(self.ensemble, count=votes)
+        if self.engine is not None and precision != self.precision:
+            other.engine = Engine(self.student, precision)
+        return other
 
     def __call__(
         self,

@@ -13,6 +13,7 @@ from elite.files import make_folder
 from elite.folder_watch import FolderWatch
 from elite.inference import Segmenter
 from elite.label_records import record_classes
+from elite.latency_budget import LatencyBudget
 from elite.point_files import SUFFIXES
 from elite.prediction_files import PredictionJob, file_job, predict_files, same_output
 from elite.prediction_formats import PredictionFormat
@@ -47,6 +48,7 @@ class Stream:
     Args:
         sensor: LiDAR of the scans; None = that of the student's training scans.
         format: contents of the label files; see ``elite.prediction_formats``.
+        budget: chooses precision and views for each scan, and whether scans are skipped; None = as the segmenter.
         drop: label only the newest waiting scan, for a live sensor; by default all are labelled.
         notify: receives lines for the user: damaged scans, changed files, a growing backlog, drops.
         on_labelled: called with each scan whose labels have just been written.
@@ -61,6 +63,7 @@ class Stream:
         *,
         sensor: SensorSpec | None = None,
         format: PredictionFormat = "label",
+        budget: LatencyBudget | None = None,
         drop: bool = False,
         notify: Callable[[str], None],
         on_labelled: Callable[[PredictionJob], None] = lambda job: None,
@@ -71,7 +74,9 @@ class Stream:
         self.notify, self.on_labelled, self.clock, self.sleep = notify, on_labelled, clock, sleep
         self.sensor = sensor or segmenter.sensor
         self.format: PredictionFormat = format
-        self.summary = StreamSummary()
+        self.budget, self.summary = budget, StreamSummary()
+        levels = budget.levels if budget else ()
+        self._segmenters = {level: segmenter.with_settings(level.precision, level.votes) for level in levels}
         self._earlier: dict[str, bool] = {}  # label files that existed before the start; whether to replace them
         self._owners: dict[str, str] = {}  # the scan of each label file that was written or kept
         self._next_notice: dict[str, float] = {}
@@ -145,10 +150,11 @@ class Stream:
 
     def _label_next(self, arrivals: Arrivals, once: bool) -> None:
         """Label the first complete scan, or the newest one if the others are dropped."""
-        name = arrivals.complete[-1 if self.drop else 0]
+        drop = self.budget.level.skips if self.budget else self.drop
+        name = arrivals.complete[-1 if drop else 0]
         if not self._is_complete(arrivals, name):
             return
-        if self.drop:
+        if drop:
             for late in arrivals.complete[:-1]:
                 self._finish(arrivals, late, Outcome.DROPPED)
             self._report_drops()
@@ -212,13 +218,17 @@ class Stream:
         if (owner := self._other_owner(job)) is not None and owner in arrivals.files:
             self._fail(arrivals, name, same_output(job, self.folder / owner))
             return
-        file, errors = arrivals.begin(name), []
-        predict_files(self.segmenter, [job], lambda _, error: errors.append(error))
+        file, errors, start = arrivals.begin(name), [], self.clock()
+        segmenter = self._segmenters[self.budget.level] if self.budget else self.segmenter
+        predict_files(segmenter, [job], lambda _, error: errors.append(error))
         if arrivals.has_changed(name):
             return
         if not errors:
             self.summary.again += file.earlier_outcome is Outcome.LABELLED
             self.summary.latencies.append(self.clock() - file.first_seen)
+            if self.budget:
+                dropped = self.summary.dropped
+                self.budget.add(arrival=file.first_seen, start=start, end=self.clock(), dropped=dropped)
             self._finish(arrivals, name, Outcome.LABELLED)
             self._report_replaced(job, owner)
             self.on_labelled(job)

@@ -16,7 +16,7 @@ from elite.cli.arguments import (
     add_sensor,
 )
 from elite.cli.outputs import FAULTY, save_json
-from elite.cli.parser import Command, Flag, Parser, check_folder, count
+from elite.cli.parser import Command, Flag, Parser, check_folder, count, duration
 from elite.cli.scans import find_scans, load_segmenter, report_scans_below, require_no_past
 from elite.cli.viewing import add_window, live_window
 from elite.errors import ConfigError, DataError
@@ -76,6 +76,12 @@ def stream(args: Namespace) -> int:
     if args.once and args.idle is not None:
         raise ConfigError("--once, --idle: expected one of the two, found both. Give one of them.")
 
+    if args.once and args.budget is not None:
+        raise ConfigError(
+            "--once, --budget: expected one of the two, found both: scans of the past are late. Give one."
+        )
+
+    from elite.latency_budget import LatencyBudget, budget_levels
     from elite.sensor import load_sensor
     from elite.streaming import Stream
 
@@ -85,6 +91,10 @@ def stream(args: Namespace) -> int:
     segmenter = load_segmenter(args.model, args, fill_radius=args.fill_radius)
     require_no_past(segmenter, "a folder of scans")
     sensor = segmenter.sensor if args.sensor is None else load_sensor(args.sensor)
+    budget = None
+    if args.budget is not None:
+        levels = budget_levels(segmenter.faster_precisions, args.votes, skips=args.drop)
+        budget = LatencyBudget(args.budget, levels, notify)
     with live_window(args, segmenter.taxonomy, notify) if args.view else nullcontext(lambda job: None) as show:
         run = Stream(
             segmenter,
@@ -92,6 +102,7 @@ def stream(args: Namespace) -> int:
             args.out,
             sensor=sensor,
             format=args.format_of_output,
+            budget=budget,
             drop=args.drop,
             notify=notify,
             on_labelled=show,
@@ -104,6 +115,8 @@ def stream(args: Namespace) -> int:
             pass  # the way to end it
         finally:  # SIGTERM, SIGHUP and errors end it with a summary, too
             say(run.summary.line())
+            if budget is not None:
+                say(budget.summary())
     return FAULTY if run.summary.failed or _is_doubtful(segmenter) else 0
 
 
@@ -125,6 +138,9 @@ def _stream_arguments(parser: Parser) -> None:
     parser.add("-o", "--out", type=expanded, required=True, metavar="OUT", help=text)
     add_sensor(parser, "that of MODEL")
     add_output_format(parser)
+    text = "Time from the arrival of a scan to its labels, such as 100ms. If it is longer, the stream uses a lower "
+    text += "precision, then fewer views, then skips scans (default: none)."
+    parser.add("--budget", type=duration, metavar="TIME", help=text)
     parser.add("--drop", action=Flag, help="Label only the newest of the waiting scans.")
     text = "Seconds without a new scan after which the command ends (default: never)."
     parser.add("--idle", type=float, metavar="S", help=text)

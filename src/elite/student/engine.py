@@ -3,7 +3,7 @@
 Logits equal those of :class:`elite.student.SPVCNN` to about 1e-5.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import torch
 from torch import Tensor
@@ -33,12 +33,16 @@ class Engine:
     Args:
         precision: bf16 multiplies bfloat16 numbers and sums in float32.
 
+    Attributes:
+        faster_precisions: this one, and those that the processor computes in less time, the fastest one last.
+
     Raises:
         ConfigError: bf16 on a processor that does not multiply it, or for a student with unsuitable channels.
     """
 
     def __init__(self, student: SPVCNN, precision: Precision = "fp32") -> None:
         _require(precision, student.config.channels)
+        self.faster_precisions = _faster_precisions(precision, student.config.channels)
         self.model = Model(model_bytes(student), precision)
         self._idle: list[Session] = []
 
@@ -61,6 +65,12 @@ class Engine:
         found = session.run(points.numpy(), remission.numpy(), ages, threads=torch.get_num_threads())
         self._idle.append(session)
         return EngineOutput(torch.from_numpy(found.logits), torch.from_numpy(found.group_of_point), found.geometry_s)
+
+
+def _faster_precisions(precision: Precision, channels: int) -> tuple[Precision, ...]:
+    names: tuple[Precision, ...] = get_args(Precision)  # from the slowest to the fastest one
+    others = names[names.index(precision) + 1 :]
+    return precision, *(each for each in others if supports(DTYPES[each]) and (each != "bf16" or channels % 4 == 0))
 
 
 def _require(precision: Precision, channels: int) -> None:
