@@ -57,7 +57,7 @@ def runner(name: str) -> Callable[[Batch], object]:
     student = SPVCNN().eval()
     if name == ENGINE:
         engine = Engine(student)
-        return lambda batch: engine(*crop(batch[0], student))
+        return lambda batch: engine(*(values.numpy() for values in crop(batch[0], student)))
     backend: Backend = "native" if name == NATIVE else "torch"
     student.backend = backend
 

@@ -15,12 +15,12 @@ from _timing import Gemm, Raw, arguments, conditions, crop, fair_rounds, ratio, 
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from elite.native import library, supports
+from elite.native import Precision, library, multiplies
 from elite.native.loader import opened
 from elite.sparse import Neighbours, build_geometry
 from elite.sparse.native_conv import NativeKernelMap
 from elite.student import SPVCNN
-from elite.student.engine import DTYPES, Engine, Precision
+from elite.student.engine import PRECISIONS, Engine
 
 PUBLISHED, MIXED, TORCH = "published style", "spconv + ours", "torch"
 FP32, BF16, INT8 = "engine fp32", "engine bf16", "engine int8"
@@ -38,9 +38,9 @@ class ByEngine:
         self.geometry_seconds: list[float] = []
 
     def __call__(self, raw: Raw) -> Tensor:
-        logits, of_point, geometry_s = self.engine(*crop(raw, self.student))
+        logits, of_point, geometry_s = self.engine(*(values.numpy() for values in crop(raw, self.student)))
         self.geometry_seconds.append(geometry_s)
-        return labels(logits)[of_point]
+        return labels(torch.from_numpy(logits))[torch.from_numpy(of_point)]
 
 
 def labels(logits: Float[Tensor, "n classes"]) -> Int64[Tensor, "n"]:
@@ -74,7 +74,7 @@ def _native(neighbours: Neighbours) -> NativeKernelMap:
 def engines(student: SPVCNN) -> dict[str, Callable[[Raw], Tensor]]:
     """The engine in each precision; where AMX multiplies bf16 and int8, also without it."""
     made: dict[str, Callable[[Raw], Tensor]] = {
-        f"engine {name}": ByEngine(student, name) for name, dtype in DTYPES.items() if supports(dtype)
+        f"engine {name}": ByEngine(student, name) for name in PRECISIONS if multiplies(name)
     }
     if opened().elite_instructions() == b"avx512amx":
         opened().elite_limit(b"avx512bf16")  # an engine keeps the kernels that it starts with

@@ -19,8 +19,8 @@ from _timing import conditions
 from elite.datasets import SemanticKITTI
 from elite.evaluation import Prediction, evaluate
 from elite.inference import Segmenter
-from elite.native import supports
-from elite.student.engine import DTYPES, Precision
+from elite.native import Precision, multiplies
+from elite.student.engine import PRECISIONS
 from elite.types import Frame
 
 GOALS: dict[Precision, float] = {"bf16": 0.1, "int8": 0.3}  # mIoU points
@@ -41,7 +41,7 @@ def elite(command: str) -> None:
 
 def main(checkpoint: Path, root: Path, split: str, frames: str | None) -> None:
     dataset = SemanticKITTI(root, split, frames=frames, cameras=())
-    predictions: dict[Precision, list[np.ndarray]] = {name: [] for name, dtype in DTYPES.items() if supports(dtype)}
+    predictions: dict[Precision, list[np.ndarray]] = {name: [] for name in PRECISIONS if multiplies(name)}
     miou = {}
     for precision, labels in predictions.items():
         segmenter = Segmenter.load(checkpoint, "cpu", precision=precision)

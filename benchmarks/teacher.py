@@ -17,10 +17,10 @@ import torch
 from _timing import conditions, crop, process_memory, scans
 from torch import Tensor
 
+from elite.batches import Pixels
 from elite.config import AdapterConfig, TeacherConfig
 from elite.student import SPVCNN
 from elite.teacher import Teacher
-from elite.types import Pixels
 
 SIZE = (320, 1024)
 VARIANTS = {

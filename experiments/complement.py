@@ -19,6 +19,7 @@ import torch
 import yaml
 from jaxtyping import Float32
 
+from elite.batches import Pixels
 from elite.config import ImageConfig, from_plain
 from elite.data.views import View, frame_views
 from elite.datasets import SemanticKITTI
@@ -26,7 +27,7 @@ from elite.geometry import in_volume
 from elite.inference import Segmenter
 from elite.metrics import confusion_matrix
 from elite.teacher import Teacher, load_teacher
-from elite.types import Frame, Pixels
+from elite.types import Frame
 from experiments.classes import KITTI
 from experiments.runs import report_score
 

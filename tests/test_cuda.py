@@ -13,11 +13,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader
 
 from elite import native
+from elite.batches import Batch, Pixels, Views
 from elite.data.datamodule import DataModule
 from elite.errors import ConfigError
 from elite.training.failures import named_errors
 from elite.training.random_state import random_states, restore_random_state
-from elite.types import Batch, Pixels, Views
 from tests.support.runs import distillation_run, module_and_batch, student_run
 
 # ---- batches ------------------------------------------------------------------------------------------------------
@@ -108,6 +108,7 @@ def test_training_step_with_a_teacher_has_a_deterministic_form_on_cuda(
 ) -> None:
     """All its operations, forward and backward, by plain torch: one that has none would stop the run on CUDA."""
     monkeypatch.setattr(native, "library", lambda: None)
+    monkeypatch.setattr("elite.losses.lovasz.library", lambda: None)
     module, batch = module_and_batch(distillation_run(kitti, tmp_path, foundation, backend="torch"))
     with CudaDeterminism() as mode:
         output = module.student(batch.points, batch.remission, batch.batch_index)

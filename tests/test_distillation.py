@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from transformers import SamVisionModel
 
+from elite.batches import Pixels, Views
 from elite.config import (
     AdapterConfig,
     DataConfig,
@@ -31,7 +32,6 @@ from elite.training.faults import FaultLog
 from elite.training.launch import build_fabric
 from elite.training.optim import build_optimizer
 from elite.training.step import OptimizerStep, clip_gradients
-from elite.types import Pixels, Views
 from tests.support.runs import CROP, SMALL, distillation_run, module_and_batch
 from tests.support.waiting import PATIENCE_S
 

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from elite.batches import Pixels, Views
 from elite.losses import (
     cross_entropy,
     dense_pixels,
@@ -19,7 +20,6 @@ from elite.losses import (
     segmentation_loss,
     voxel_majority,
 )
-from elite.types import Pixels, Views
 
 
 def ints(*values) -> Tensor:

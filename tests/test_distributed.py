@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from elite.batches import Batch
 from elite.config import DataConfig, ImageConfig, OptimConfig, StudentConfig, TeacherConfig, TrainConfig
 from elite.data.sampler import EpochSampler
 from elite.datasets import SemanticKITTI
@@ -20,7 +21,6 @@ from elite.evaluation import by_segmenter, evaluate
 from elite.inference import Segmenter
 from elite.training import TrainingResult, train
 from elite.training.step import OptimizerStep
-from elite.types import Batch
 from tests.support.foundation import write_foundation
 from tests.support.processes import ForkedProcess, two_machines
 from tests.support.scans import RAW_IDS, random_scan, write_frame

@@ -20,7 +20,7 @@ from tests.support.semantickitti import HDL_64E, KITTI
 
 @pytest.fixture
 def segmenter() -> Segmenter:
-    return Segmenter(SPVCNN(channels=8, cells=(100, 100, 12)))
+    return Segmenter(SPVCNN(channels=8, cells=(100, 100, 12)).eval())
 
 
 def test_segmenter_labels_are_the_best_nonzero_class(segmenter: Segmenter) -> None:

@@ -8,7 +8,8 @@ import elite
 
 ROOT = Path(elite.__file__).parent
 LAYERS = (
-    ("version", "shapes", "types", "lenses", "beams", "config", "errors", "paths", "formatting"),
+    ("version", "shapes", "lazy_names"),
+    ("types", "batches", "lenses", "beams", "config", "errors", "paths", "formatting"),
     ("files", "label_mapping", "segmentation_result"),
     ("descriptions", "packaged_students", "sensor_rendering"),
     ("taxonomy", "sensor", "point_files"),
@@ -34,7 +35,6 @@ LAYERS = (
 LAYER = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 # Rooms of one layer that lean on another one of it, each for a reason.
 SAME_LAYER = {
-    *((module, "shapes") for module in ("types", "lenses", "beams")),
     ("paths", "errors"),
     ("config", "paths"),  # ~ in settings
     ("types", "lenses"),  # a camera has one
@@ -43,6 +43,7 @@ SAME_LAYER = {
     ("lenses", "errors"),
     ("config", "errors"),  # impossible settings are refused with the library's own errors
     ("sparse", "native"),  # one of its backends
+    ("sparse", "device"),  # names of the backends
     ("stopping", "signals"),
     ("environment", "native"),  # results name the kernels that computed them
     ("figures", "pictures"),

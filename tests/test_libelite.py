@@ -118,7 +118,7 @@ def test_segment_with_past_scans_equals_the_segmenter() -> None:
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
 def test_segment_any_thread_count_gives_the_same_bits(precision: Precision) -> None:
-    if not native.supports({"fp32": torch.float32, "bf16": torch.bfloat16, "int8": torch.uint8}[precision]):
+    if not native.multiplies(precision):
         pytest.skip(f"this processor does not multiply {precision}")
     session = Model(model_bytes(student_of()), precision).session()
     first, *others = (session.segment(*wide_scan(20000), threads=count) for count in (1, 2, 4))

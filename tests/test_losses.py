@@ -13,6 +13,7 @@ from elite import native
 from elite.config import TrainConfig
 from elite.losses import class_weights, cross_entropy, lovasz_softmax
 from elite.losses.lovasz import _jaccard_steps
+from elite.native.tensors import call
 from elite.taxonomy import ClassSpec, Taxonomy
 from elite.training.build import loss_weights
 from tests.support.oracles import lovasz_by_loop
@@ -50,11 +51,11 @@ def test_jaccard_steps_native_equal_torch_bit_for_bit(rows: int, kind: str, monk
         pytest.skip(native.describe())
     errors = ERRORS[kind]((3, rows))
     truth = (torch.randint(0, 3, (rows,)) == torch.arange(3)[:, None]).float()
-    called = Mock(wraps=native.call)
-    monkeypatch.setattr(native, "call", called)
+    called = Mock(wraps=call)
+    monkeypatch.setattr("elite.losses.lovasz.call", called)
     steps = _jaccard_steps(errors, truth)
     assert called.call_count == 1
-    monkeypatch.setattr(native, "library", lambda: None)
+    monkeypatch.setattr("elite.losses.lovasz.library", lambda: None)
     expected = _jaccard_steps(errors.contiguous(), truth)
     assert called.call_count == 1
     assert torch.equal(steps.view(torch.int32), expected.view(torch.int32))
@@ -65,7 +66,7 @@ def test_jaccard_steps_of_too_many_rows_fall_back_to_torch() -> None:
     if native.library() is None:
         pytest.skip(native.describe())
     errors, truth = torch.rand(1, 2**24 + 8), torch.ones(1, 2**24 + 8)
-    assert not native.call("elite_lovasz_steps", errors, truth, *truth.shape, torch.empty_like(truth))
+    assert not call("elite_lovasz_steps", errors, truth, *truth.shape, torch.empty_like(truth))
     assert _jaccard_steps(errors, truth).sum().item() == pytest.approx(1)
 
 

@@ -15,13 +15,14 @@ from elite import native
 from elite.datasets.scan_files import read_scan
 from elite.errors import ConfigError
 from elite.geometry import in_volume
-from elite.native import PackedWeight, fused_layer
+from elite.native.ops import PackedWeight, fused_layer
+from elite.native.tensors import call
 from elite.sparse import KernelMap, build_geometry, find_neighbours, resolve_backend, submanifold_conv
 from elite.student import SPVCNN
 from elite.student.engine import Engine
 from tests.support.instructions import BFLOAT16, FLOAT, limited_to
 from tests.support.semantickitti import HDL_64E
-from tests.support.students import with_random_norms
+from tests.support.students import run_engine, with_random_norms
 
 pytestmark = pytest.mark.skipif(native.library() is None, reason=native.describe())
 library = import_module("elite.native.loader")
@@ -102,7 +103,11 @@ def test_native_convolution_any_thread_count_gives_the_same_bits():
         torch.set_num_threads(count)
         out = submanifold_conv(feats, weight, find_neighbours(coords, "native"))
         found.append(
-            [out, *torch.autograd.grad(out.square().sum(), [feats, weight]), Engine(student)(points, remission)[0]]
+            [
+                out,
+                *torch.autograd.grad(out.square().sum(), [feats, weight]),
+                run_engine(Engine(student), points, remission)[0],
+            ]
         )
     for other in found[1:]:
         assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
@@ -116,7 +121,7 @@ def test_engine_equals_the_plain_student(instructions: str, channels: int):
     student = with_trained_scale(SPVCNN(channels=channels, strides=(1, 2, 4, 8), **SMALL))
     points, remission = cloud(3000)
     expected = plain_logits(student, points, remission)
-    logits, point_group, _ = Engine(student)(points, remission)
+    logits, point_group, _ = run_engine(Engine(student), points, remission)
     assert (logits[point_group] - expected).abs().max() < 1e-5 * expected.abs().max().clamp(min=1)
 
 
@@ -125,7 +130,7 @@ def test_engine_with_many_points_per_voxel_equals_the_student(instructions: str)
     points, remission = cloud(3000)
     points *= 0.1
     expected = plain_logits(student, points, remission)
-    logits, point_group, _ = Engine(student)(points, remission)
+    logits, point_group, _ = run_engine(Engine(student), points, remission)
     assert (logits[point_group] - expected).abs().max() < 1e-5 * expected.abs().max().clamp(min=1)
 
 
@@ -137,7 +142,7 @@ def test_engine_on_real_scans_equals_the_student(real_kitti: Path):
         inside = in_volume(scan.points, student.config.volume)
         points, remission = torch.from_numpy(scan.points[inside]), torch.from_numpy(scan.remission[inside])
         expected = plain_logits(student, points, remission)
-        logits, point_group, _ = engine(points, remission)
+        logits, point_group, _ = run_engine(engine, points, remission)
         assert (logits[point_group] - expected).abs().max() < 1e-5 * expected.abs().max().clamp(min=1)
 
 
@@ -165,10 +170,10 @@ def test_engine_bfloat16_is_close_and_returns_float32(instructions: str):
     points, remission = cloud(3000)
     expected = plain_logits(student, points, remission)
     engine = Engine(student, "bf16")
-    logits, point_group, _ = engine(points, remission)
+    logits, point_group, _ = run_engine(engine, points, remission)
     for count in (1, 2, 4):
         torch.set_num_threads(count)
-        assert torch.equal(engine(points, remission)[0], logits)
+        assert torch.equal(run_engine(engine, points, remission)[0], logits)
     assert logits.dtype is torch.float32
     assert (logits[point_group] - expected).abs().mean() < 0.02 * expected.abs().mean()
     assert len(torch.unique(logits)) > 0.9 * len(torch.unique(expected))  # not rounded to eight bits
@@ -183,12 +188,12 @@ def test_engine_bfloat16_odd_channel_half_is_refused(instructions: str):
 def test_engine_in_several_threads_keeps_its_memory():
     engine = Engine(with_trained_scale(SPVCNN(channels=16, strides=(1, 2, 4), **SMALL)))
     clouds = [cloud(500 + 700 * (i % 4), seed=i) for i in range(12)]
-    alone = [engine(*c)[0] for c in clouds]
+    alone = [run_engine(engine, *c)[0] for c in clouds]
     before = engine._idle[0].allocated_bytes
-    assert all(torch.equal(engine(*c)[0], a) for c, a in zip(clouds, alone, strict=True))
+    assert all(torch.equal(run_engine(engine, *c)[0], a) for c, a in zip(clouds, alone, strict=True))
     assert engine._idle[0].allocated_bytes == before
     with ThreadPoolExecutor(3) as pool:
-        together = list(pool.map(lambda c: engine(*c)[0], clouds))
+        together = list(pool.map(lambda c: run_engine(engine, *c)[0], clouds))
     assert all(torch.equal(a, b) for a, b in zip(alone, together, strict=True))
     assert len(engine._idle) <= 3
 
@@ -226,9 +231,9 @@ def test_native_points_too_far_apart_fall_back_to_torch():
 
 
 def test_native_kernel_without_memory_raises_memory_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(library, "opened", lambda: SimpleNamespace(elite_group=lambda *_: 2))
+    monkeypatch.setattr("elite.native.tensors.opened", lambda: SimpleNamespace(elite_group=lambda *_: 2))
     with pytest.raises(MemoryError, match=r"elite_group: expected memory .* fewer scans"):
-        native.call("elite_group", torch.zeros(3))
+        call("elite_group", torch.zeros(3))
 
 
 def test_library_of_an_older_version_is_reported_and_unused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from elite import native
 from elite.config import StudentConfig
 from elite.datasets.scan_files import read_scan
 from elite.geometry import in_volume
-from elite.native import NeighbourPairs
+from elite.native.ops import NeighbourPairs
 from elite.sparse import Grid, Grouping, KernelMap, Pooling, build_native_geometry, build_torch_geometry
 from elite.sparse.native_conv import NativeKernelMap
 from elite.sparse.pooling import Csr

@@ -12,12 +12,12 @@ from torch import Tensor
 from elite import native
 from elite.errors import ConfigError, DataError
 from elite.inference import Segmenter
-from elite.native import Layer, PackedWeight, PooledRows, fused_chain, fused_layer, pool
+from elite.native.ops import Layer, PackedWeight, PooledRows, fused_chain, fused_layer, pool
 from elite.sparse import find_neighbours, submanifold_conv
 from elite.student import SPVCNN
 from elite.student.engine import Engine
 from tests.support.instructions import INT8, available, limited_to
-from tests.support.students import with_random_norms
+from tests.support.students import run_engine, with_random_norms
 
 pytestmark = pytest.mark.skipif(native.library() is None, reason=native.describe())
 SMALL: dict[str, Any] = {"volume": ((-4.0, -4.0, -2.0), (4.0, 4.0, 2.0)), "cells": (40, 40, 20)}
@@ -113,7 +113,7 @@ def test_int8_engine_any_instructions_and_threads_give_the_same_bits(threads: No
             engine, logits = Engine(trained_student(), "int8"), []
             for count in (1, 2, 4):
                 torch.set_num_threads(count)
-                logits.append(engine(*cloud(4000)).logits)
+                logits.append(run_engine(engine, *cloud(4000)).logits)
         assert all(torch.equal(logits[0], other) for other in logits[1:])
         if (name, platform.machine()) != ("portable", "x86_64"):
             fused.append(logits[0])
@@ -123,8 +123,8 @@ def test_int8_engine_any_instructions_and_threads_give_the_same_bits(threads: No
 @pytest.mark.parametrize("count", [1, 2, 3000])
 def test_int8_engine_is_close_to_float32(instructions: str, count: int):
     student, (points, remission) = trained_student(), cloud(count)
-    expected = Engine(student)(points, remission).logits
-    found = Engine(student, "int8")(points, remission).logits
+    expected = run_engine(Engine(student), points, remission).logits
+    found = run_engine(Engine(student, "int8"), points, remission).logits
     assert found.dtype is torch.float32
     assert (found - expected).abs().mean() < 0.05 * expected.abs().mean()
 

@@ -44,7 +44,7 @@ from tests.support.runs import (
     run_with_stops,
     student_run,
 )
-from tests.support.students import with_random_norms
+from tests.support.students import run_engine, with_random_norms
 
 VOLUME, MULTISCAN = StudentConfig.volume, "semantickitti-multiscan"
 
@@ -381,7 +381,7 @@ def test_engine_and_training_kernels_equal_pytorch_with_age() -> None:
         expected = student(points, remission, index, age).logits
         other = student(points, remission, index, age.flip(0)).logits
     assert (expected - other).abs().max() > 1e-3
-    logits, group, _ = Engine(student)(points, remission, age)
+    logits, group, _ = run_engine(Engine(student), points, remission, age)
     torch.testing.assert_close(logits[group], expected, rtol=1e-4, atol=1e-4)
     gradients = []
     for backend in ("torch", "native"):

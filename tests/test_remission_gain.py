@@ -13,8 +13,8 @@ from elite.inference import Segmenter
 from elite.native import describe, library
 from elite.sparse import Backend
 from elite.student import SPVCNN, load_student, save_student
-from elite.student.checkpoint import FORMAT
 from elite.student.engine import Engine
+from elite.student.student_file import FORMAT
 from elite.student.transfer import with_remission_gain
 from elite.training import train
 from elite.training.build import initial_student
@@ -22,7 +22,7 @@ from elite.weights.safetensors_file import open_safetensors
 from tests.support.runs import SMALL, student_run
 from tests.support.scans import random_scan
 from tests.support.semantickitti import HDL_64E, KITTI
-from tests.support.students import with_random_norms
+from tests.support.students import run_engine, with_random_norms
 
 GAIN = 20.0
 needs_kernels = pytest.mark.skipif(library() is None, reason=describe())
@@ -76,7 +76,7 @@ def test_engine_and_votes_contain_the_remission_gain(past_scans: int) -> None:
     age = [torch.rand(len(points))] if past_scans else []
     with torch.no_grad():
         expected = student(points, remission, batch_index, *age).logits
-    logits, group, _ = Engine(student)(points, remission, *age)
+    logits, group, _ = run_engine(Engine(student), points, remission, *age)
     close(logits[group], expected)
     if past_scans:
         return

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor, nn
 
+from elite.batches import Pixels, TeacherOutput
 from elite.cli import main
 from elite.config import AdapterConfig, ImageConfig, StudentConfig, TeacherConfig, TrainConfig, plain
 from elite.data.views import frame_views
@@ -50,7 +51,7 @@ from elite.student import SPVCNN, save_student
 from elite.taxonomy import ClassSpec, Taxonomy, default_taxonomy, load_taxonomy
 from elite.teacher import Teacher
 from elite.teacher.prediction import predict_view
-from elite.types import Frame, Pixels, PointPixelPairs, Scan, TeacherOutput, View
+from elite.types import Frame, PointPixelPairs, Scan, View
 from tests.support.scans import RAW_IDS, random_scan, write_frame
 from tests.support.semantickitti import KITTI
 from tests.support.taxonomies import FIVE

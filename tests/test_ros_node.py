@@ -125,7 +125,7 @@ def mixed_cloud() -> PointCloud2:
 
 @pytest.mark.parametrize("precision", ["bf16", "int8"])
 def test_node_other_precision_gives_the_bytes_of_predict(program: Path, model: Path, precision: str) -> None:
-    if not native.supports({"bf16": torch.bfloat16, "int8": torch.uint8}[precision]):
+    if not native.multiplies(precision):
         pytest.skip(f"this processor does not multiply {precision}")
     clouds = [cloud("XYZI", points("XYZI", COUNT))]
     assert label(program, model, clouds, precision=precision) == expected_bytes(clouds, precision=precision)

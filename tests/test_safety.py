@@ -23,7 +23,7 @@ from elite.errors import CheckpointError, ConfigError, DataError, EliteError
 from elite.files import parse_array, parse_json
 from elite.layout import Layout
 from elite.student import SPVCNN, load_student, save_student
-from elite.student.checkpoint import FORMAT
+from elite.student.student_file import FORMAT
 from elite.weights.safetensors_file import open_safetensors
 from elite.weights.torch_file import load_torch
 from tests.support.settings import parse_settings

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
+from elite.batches import Batch
 from elite.config import DataConfig, OptimConfig, SelfTrainingConfig
 from elite.data.datamodule import DataModule
 from elite.errors import ConfigError
 from elite.training import train
 from elite.training.module import TrainingModule
 from elite.training.self_training import rotate_scans, rotated_probabilities, select_pseudo_labels
-from elite.types import Batch
 from tests.support.runs import student_run
 
 INDEX = torch.tensor([0, 0, 0, 1, 1])

@@ -19,6 +19,7 @@ from transformers import (
     SamVisionModel,
 )
 
+from elite.batches import Pixels
 from elite.config import AdapterConfig, TeacherConfig
 from elite.errors import CheckpointError, ConfigError
 from elite.teacher.backbone import MEAN, STD, Sam2Backbone, SamBackbone, evenly_spaced
@@ -27,7 +28,6 @@ from elite.teacher.qkv import fuse_qkv, split_qkv
 from elite.teacher.sampling import sample
 from elite.teacher.teacher import Teacher
 from elite.teacher.weights import load_backbone
-from elite.types import Pixels
 from tests.support.foundation import narrow_sam
 
 

@@ -15,7 +15,7 @@ from elite.latency import timed
 from elite.segmentation_result import SegmentationResult
 from elite.sparse import Backend
 from elite.student import SPVCNN, save_student
-from elite.test_time_augmentation import ViewEnsemble, VoteBy
+from elite.test_time_augmentation import ViewEnsemble, ViewLogits, VoteBy
 from elite.types import Scan
 from tests.support.scans import random_scan
 
@@ -39,8 +39,8 @@ def assert_same(one: SegmentationResult, other: SegmentationResult) -> None:
 
 def test_mean_prediction_worked_by_hand() -> None:
     """Two views of three points; the first has one row for points 1 and 2, the second for points 0 and 2."""
-    first = torch.tensor([[9, 0.6, 0.4], [9, 0.1, 0.9]]).log(), np.array([0, 1, 1])
-    second = torch.tensor([[9, 0.8, 0.2], [9, 0.9, 0.1]]).log(), np.array([0, 1, 0])
+    first = ViewLogits(np.log(np.float32([[9, 0.6, 0.4], [9, 0.1, 0.9]])), np.array([0, 1, 1]))
+    second = ViewLogits(np.log(np.float32([[9, 0.8, 0.2], [9, 0.9, 0.1]])), np.array([0, 1, 0]))
     share, row = ViewEnsemble(2).mean([first, second])
     np.testing.assert_allclose(share[row], [[0.7, 0.3], [0.5, 0.5], [0.45, 0.55]], rtol=1e-6)
     share, row = ViewEnsemble(2, "logits").mean([first, second])  # the geometric mean of the shares, up to its sum
@@ -81,10 +81,10 @@ def test_predict_of_views_equals_the_mean_of_single_views(by: VoteBy) -> None:
     voting = segmenter("torch", votes=3, vote_by=by)
     crop = voting.crop(Scan(*scan(0)))
     scores = []
-    for points in ViewEnsemble(3, by).views(crop.points.numpy()):
+    for points in ViewEnsemble(3, by).views(crop.points):
         with torch.no_grad():
             zeros = torch.zeros(len(points), dtype=torch.int64)
-            logits = voting.student(torch.from_numpy(points), crop.remission, zeros).logits[:, 1:]
+            logits = voting.student(torch.from_numpy(points), torch.from_numpy(crop.remission), zeros).logits[:, 1:]
         scores.append(logits.softmax(1) if by == "softmax" else logits)
     mean = torch.stack(scores).mean(0)
     confidence, label = (mean if by == "softmax" else mean.softmax(1)).max(1)

@@ -13,6 +13,7 @@ import pytest
 import torch
 import yaml
 
+from elite.batches import Batch
 from elite.config import (
     DataConfig,
     ImageConfig,
@@ -31,7 +32,6 @@ from elite.training import train
 from elite.training.module import TrainingModule
 from elite.training.optim import cosine
 from elite.training.throughput import Throughput
-from elite.types import Batch
 from tests.support.runs import SMALL, student_run
 from tests.support.scans import random_scan, write_frame
 from tests.support.semantickitti import KITTI

@@ -1,8 +1,8 @@
 """elite: train a small LiDAR segmentation network with camera images as teacher."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from elite.lazy_names import lazy_names
 from elite.version import __version__
 
 if TYPE_CHECKING:
@@ -24,17 +24,14 @@ __all__ = [
     "train",
 ]
 
-# Modules that are imported on first use: ``import elite`` and ``elite --help`` then do not import torch.
-_MODULES = {
-    **dict.fromkeys(("load", "read", "train"), "elite.api"),
-    **dict.fromkeys(("Dataset", "open_dataset"), "elite.datasets"),
-    "ScanHistory": "elite.datasets.past_scans",
-    "Segmenter": "elite.inference",
-    "load_sensor": "elite.sensor",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return getattr(import_module(_MODULES[name]), name)
-    raise AttributeError(f"module 'elite' has no attribute '{name}'")
+# Imported on first use: ``import elite`` and ``elite --help`` then import no numpy.
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "elite.api": ("load", "read", "train"),
+        "elite.datasets": ("Dataset", "open_dataset"),
+        "elite.datasets.past_scans": ("ScanHistory",),
+        "elite.inference": ("Segmenter",),
+        "elite.sensor": ("load_sensor",),
+    },
+)

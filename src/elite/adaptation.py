@@ -4,12 +4,14 @@ from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from elite.errors import DataError
 from elite.inference import Segmenter
 from elite.student import SPVCNN
+from elite.student.networks import network_of
 from elite.types import Scan
 
 
@@ -43,7 +45,9 @@ def adapt_batch_norms(segmenter: Segmenter, scans: Iterable[tuple[object, Scan]]
     Raises:
         DataError: a scan that the segmenter refuses, or one of too few points; or there are none.
     """
-    measured = deepcopy(segmenter.student).train()
+    network = network_of(segmenter.student).to(segmenter.device)
+    network.backend = segmenter.backend
+    measured = deepcopy(network).train()
     for norm in _norms(measured):
         norm.reset_running_stats()
         norm.momentum = None  # a plain average
@@ -53,7 +57,7 @@ def adapt_batch_norms(segmenter: Segmenter, scans: Iterable[tuple[object, Scan]]
         count += 1
     if not count:
         raise DataError("DATA: expected at least one scan, found none. Select others.")
-    student = deepcopy(segmenter.student)
+    student = deepcopy(network)
     (old_mean, old_var), (new_mean, new_var) = _statistics(student), _statistics(measured)
     shift = torch.cat([(b - a).abs() / var.sqrt() for a, b, var in zip(old_mean, new_mean, old_var, strict=True)])
     adaptation = Adaptation(student, count, shift.mean().item())
@@ -76,10 +80,10 @@ def _statistics(student: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
 def _run(student: SPVCNN, segmenter: Segmenter, scan: Scan, source: object) -> None:
     """Run a student in training mode on a scan, which updates its statistics."""
     crop = segmenter.crop(scan, source)
-    batch_index = torch.zeros(len(crop.points), dtype=torch.int64)
+    batch_index = np.zeros(len(crop.points), np.int64)
     inputs = (crop.points, crop.remission, batch_index, *([] if crop.age is None else [crop.age]))
     try:
-        logits = student(*(values.to(segmenter.device) for values in inputs)).logits
+        logits = student(*(torch.from_numpy(values).to(segmenter.device) for values in inputs)).logits
     except ValueError as error:  # of a batch norm of one row
         raise DataError(
             f"{source}: expected points in several cells of each grid, found {len(crop.points)} points in few. Give "

@@ -60,11 +60,17 @@ def _version(package: str) -> str | None:
 
 
 def _hardware() -> str:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return ", ".join([f"{_processor()} ({cores} cores)", *_gpus()])
+
+
+def _gpus() -> list[str]:
+    """Names of the GPUs that PyTorch finds, if it is installed."""
+    if find_spec("torch") is None:
+        return []
     import torch
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    return ", ".join([f"{_processor()} ({cores} cores)", *gpus])
+    return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
 
 
 def _processor() -> str:

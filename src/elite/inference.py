@@ -5,27 +5,32 @@ from copy import copy
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
 
 from elite.datasets.doubts import Kind
 from elite.datasets.input_guard import InputGuard, warn
-from elite.device import pick_device
-from elite.errors import ConfigError, DataError
+from elite.device import Backend, ResolvedBackend, pick_device
+from elite.errors import ConfigError, DataError, require_extra
 from elite.geometry import farther_than, in_volume, nearest
 from elite.input_conversion import InputConversion, Intensity, conversion_for, require_scan
-from elite.native import answers_of
+from elite.native import Precision, answers_of, library
 from elite.scan_crop import ScanCrop, required_past
 from elite.segmentation_result import SegmentationResult
 from elite.shapes import Float32, Int64, UInt8
-from elite.sparse import Backend, resolve_backend
-from elite.student import SPVCNN, load_student
-from elite.student.engine import Engine, Precision
+from elite.student.engine import Engine
+from elite.student.opening import open_student
+from elite.student.trained import TrainedStudent
 from elite.taxonomy import IGNORE
 from elite.test_time_augmentation import ViewEnsemble, ViewLogits, VoteBy
 from elite.types import Scan
+
+if TYPE_CHECKING:
+    import torch
+
+    from elite.student.spvcnn import SPVCNN
+    from elite.student.torch_engine import TorchEngine
 
 _VIEWS_PER_GPU_BATCH = 4  # on a CPU a batch takes longer than its scans one by one
 
@@ -39,7 +44,7 @@ class Segmenter:
     Several threads may call it at once. Its memory does not grow with the number of calls.
 
     Args:
-        student: moved to ``device`` and set to eval mode.
+        student: weights, or a network. The network is moved to ``device`` if PyTorch runs it, and set to eval mode.
         backend: auto (native on a CPU, spconv on CUDA), native, torch, or spconv.
         precision: fp32, bf16 or int8, of which the last two may change some labels. bf16 takes 60 % of the time on AMD
             Zen 4 and Zen 5, 45 % with AMX, and is slower on some other processors. int8, on CPUs only, takes half the
@@ -61,17 +66,19 @@ class Segmenter:
     Attributes:
         taxonomy: classes of the labels; ``taxonomy.names[label]`` is the name of one.
         sensor: LiDAR of the training scans.
+        backend: native, torch or spconv.
         past_scans: number of past scans whose points the student requires.
 
     Raises:
+        MissingExtraError: a backend of PyTorch, or no native kernels, and PyTorch is not installed.
         ConfigError: a backend or a precision that is not available, invalid views, a negative ``fill_radius`` or
             ``height``, or a student file without the values that ``intensity`` or ``height`` requires.
     """
 
     def __init__(
         self,
-        student: SPVCNN,
-        device: str | torch.device = "cpu",
+        student: "TrainedStudent | SPVCNN",
+        device: "str | torch.device" = "cpu",
         *,
         backend: Backend = "auto",
         precision: Precision = "fp32",
@@ -89,19 +96,31 @@ class Segmenter:
         self.ensemble, self.fill_radius = ViewEnsemble(votes, vote_by, seed), fill_radius
         self.conversion = conversion_for(student, intensity, height)
         self.guard = _guard(student, self.conversion, report, strict)
-        self.device = torch.device(device)
-        self.precision = precision
-        self.student = student.to(self.device).eval()
-        self.taxonomy, self.sensor = student.taxonomy, student.sensor
+        self.device = str(device)
+        self.student, self.taxonomy, self.sensor = student, student.taxonomy, student.sensor
         self.past_scans = student.config.past_scans
-        self.student.backend = resolve_backend(backend, self.device)
-        if precision == "int8" and self.student.backend != "native":
-            raise ConfigError(
-                f"precision int8: expected the native backend on a CPU, found {self.student.backend}. Use --precision "
-                "fp32, or --device cpu --backend native."
-            )
-        self.engine = Engine(student, precision) if self.student.backend == "native" else None
-        self.views_per_batch = 1 if self.device.type == "cpu" else _VIEWS_PER_GPU_BATCH
+        self.precision = precision
+        self.engine, self.torch_engine = _engines(student, self.device, backend, precision)
+        self.views_per_batch = 1 if self.device == "cpu" else _VIEWS_PER_GPU_BATCH
+
+    @property
+    def _in_use(self) -> "Engine | TorchEngine":
+        engine = self.engine or self.torch_engine
+        assert engine is not None
+        return engine
+
+    @property
+    def backend(self) -> ResolvedBackend:
+        return self._in_use.backend
+
+    @property
+    def threads(self) -> int:
+        """Number of processor threads of calls from the current thread."""
+        return self._in_use.threads
+
+    def use_threads(self, count: int) -> None:
+        """Set the number of processor threads of calls from the current thread."""
+        self._in_use.use_threads(count)
 
     @classmethod
     def load(
@@ -129,7 +148,7 @@ class Segmenter:
             ConfigError: a ``device`` that is not available, and as the class.
         """
         return cls(
-            load_student(path),
+            open_student(path),
             pick_device(device),
             backend=backend,
             precision=precision,
@@ -196,14 +215,12 @@ class Segmenter:
             )
         return self.segment(Scan(*require_scan(points, remission, source)), source)
 
-    @torch.inference_mode()
     def segment(self, scan: Scan, source: object = "the scan") -> SegmentationResult:
         """Label the points of ``scan``, without those of its file that it lacks; errors as a call."""
         crop = self.crop(scan, source)
         each = (self.predict_views(views) for views in self.views(crop))
         return self.combine(crop, chain.from_iterable(each))
 
-    @torch.inference_mode()
     def logits(self, scan: Scan, source: object = "the scan") -> Float32[np.ndarray, "n classes"]:
         """Compute the logits of every point, without test-time augmentation.
 
@@ -214,7 +231,7 @@ class Segmenter:
         """
         crop = self.crop(scan, source)
         [(logits, row)] = self.predict_views([crop])
-        inside = logits.float().cpu().numpy()[row]
+        inside = logits[row]
         _check_finite(inside, crop)
         return inside[nearest(crop.all_points, crop.inside)]
 
@@ -234,12 +251,12 @@ class Segmenter:
                 "Convert them to metres in the sensor frame, x forward, z up."
             )
         selected = (array.compress(inside, axis=0) for array in (points, remission))  # 4 times as fast as array[inside]
-        crop = ScanCrop(source, points, inside, *map(torch.from_numpy, selected))
+        crop = ScanCrop(source, points, inside, *selected)
         return crop if past is None else crop.with_past(past, self.conversion, self.student.config.volume)
 
     def views(self, crop: ScanCrop) -> Iterator[list[ScanCrop]]:
         """Views of the scan, ``views_per_batch`` at a time."""
-        views = (replace(crop, points=torch.from_numpy(p)) for p in self.ensemble.views(crop.points.numpy()))
+        views = (replace(crop, points=points) for points in self.ensemble.views(crop.points))
         while batch := list(islice(views, self.views_per_batch)):
             yield batch
 
@@ -256,15 +273,12 @@ class Segmenter:
             [view] = views
             logits, point_group, geometry_s = self.engine(view.points, view.remission, view.age)
             report_geometry(geometry_s)
-            return [ViewLogits(logits, point_group.numpy())]
-        points, remission = (torch.cat([getattr(view, name) for view in views]) for name in ("points", "remission"))
-        lengths = [len(view.points) for view in views]
-        batch_index = torch.arange(len(views)).repeat_interleave(torch.tensor(lengths))
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            ages = [view.age for view in views if view.age is not None]
-            inputs = (points, remission, batch_index, *([torch.cat(ages)] if ages else []))
-            logits = self.student(*(t.to(self.device) for t in inputs)).logits
-        return [ViewLogits(part, np.arange(len(part))) for part in logits.split(lengths)]
+            return [ViewLogits(logits, point_group)]
+        assert self.torch_engine is not None
+        return [
+            ViewLogits(logits, np.arange(len(logits)))
+            for logits in self.torch_engine([(view.points, view.remission, view.age) for view in views])
+        ]
 
     def combine(self, crop: ScanCrop, views: Iterable[ViewLogits]) -> SegmentationResult:
         """Combine the logits of all views into the most probable class of every point, inside the volume or not.
@@ -289,22 +303,22 @@ class Segmenter:
         """Answers of groups of points, and the group of each point inside the volume."""
         if self.engine is not None and self.ensemble.count == 1:  # the numbers of programs that call libelite
             [(logits, row)] = views
-            rows = logits.numpy()
-            _check_finite(rows[:, 1:], crop)
-            found = answers_of(rows, threads=torch.get_num_threads())
+            _check_finite(logits[:, 1:], crop)
+            found = answers_of(logits, threads=self.threads)
             shares = found.class_probabilities[:, 1:]
             return _GroupAnswers(found.labels, found.probabilities, shares, found.entropy), row
         probability, row = self.ensemble.mean(views)
-        confidence, best = (t.cpu().numpy() for t in probability.max(dim=1))
+        best = probability.argmax(axis=1)
+        confidence = probability[np.arange(len(best)), best]
         _check_finite(confidence, crop)
-        return _GroupAnswers((best + 1).astype(np.uint8), confidence, probability.float().cpu().numpy()), row
+        return _GroupAnswers((best + 1).astype(np.uint8), confidence, probability), row
 
     def _unfilled(self, crop: ScanCrop, nearest_inside: Int64[np.ndarray, "n"]) -> Int64[np.ndarray, "k"]:
         """Points outside the volume that are too far from their nearest neighbour inside."""
         outside = np.flatnonzero(~crop.inside)
         if self.fill_radius is None:
             return outside[:0]
-        neighbours = crop.points.numpy()[nearest_inside[outside]]
+        neighbours = crop.points[nearest_inside[outside]]
         return outside[farther_than(self.fill_radius, crop.all_points[outside], neighbours)]
 
 
@@ -317,7 +331,21 @@ class _GroupAnswers(NamedTuple):
     entropy: Float32[np.ndarray, "groups"] | None = None
 
 
-def _guard(student: SPVCNN, conversion: InputConversion, report: Callable[[str], None], strict: bool) -> InputGuard:
+def _engines(
+    student: "TrainedStudent | SPVCNN", device: str, backend: Backend, precision: Precision
+) -> "tuple[Engine | None, TorchEngine | None]":
+    """Return the native engine on a CPU, if possible and wanted, or one of PyTorch."""
+    if device == "cpu" and backend in ("auto", "native") and library() is not None:
+        return Engine(student, precision), None
+    require_extra("torch", "train", needed_for=f"backend {backend} on {device} without native kernels")
+    from elite.student.torch_engine import TorchEngine
+
+    return None, TorchEngine(student, device, backend, precision)
+
+
+def _guard(
+    student: "TrainedStudent | SPVCNN", conversion: InputConversion, report: Callable[[str], None], strict: bool
+) -> InputGuard:
     """Guard of the scans before their conversion."""
     sensor, (low, high), shift = student.sensor, student.config.volume, conversion.shift
     if sensor.height is not None:
@@ -335,7 +363,7 @@ def _check_finite(values: Float32[np.ndarray, "m *channels"], crop: ScanCrop) ->
         DataError: NaN or infinite values, since numbers of the scan overflowed in the network.
     """
     if not np.isfinite(values).all():
-        low, high = crop.remission.min().item(), crop.remission.max().item()
+        low, high = crop.remission.min(), crop.remission.max()
         raise DataError(
             f"{crop.source}: expected finite logits, found NaN or infinite ones (remission is between {low:g} and "
             f"{high:g}). Check the scan's fourth column (0 to 1 is usual) and its layout, then the checkpoint."

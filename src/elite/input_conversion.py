@@ -1,7 +1,7 @@
 """Conversion of scans to those that a student was trained with, where its user states a difference."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -9,7 +9,10 @@ from numpy.typing import ArrayLike
 from elite.errors import ConfigError, DataError
 from elite.remission import Quantiles, mapped_by_rank
 from elite.shapes import Float32
-from elite.student import SPVCNN
+from elite.student.trained import TrainedStudent
+
+if TYPE_CHECKING:
+    from elite.student.spvcnn import SPVCNN
 
 Intensity = Literal["scale", "quantile", "zero"]
 
@@ -43,7 +46,7 @@ class InputConversion:
         return remission
 
 
-def conversion_for(student: SPVCNN, intensity: Intensity, height: float | None) -> InputConversion:
+def conversion_for(student: "TrainedStudent | SPVCNN", intensity: Intensity, height: float | None) -> InputConversion:
     """Conversion of scans for a student.
 
     Args:

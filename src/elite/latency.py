@@ -8,7 +8,6 @@ from statistics import fmean
 from typing import Any
 
 import numpy as np
-import torch
 
 from elite.environment import describe
 from elite.errors import ConfigError, DataError
@@ -115,11 +114,11 @@ def measure(
         whole=TimeStatistics.of([sum(ms for name, ms in times.items() if name != "read") for _, times in runs]),
         stages={name: TimeStatistics.of([times[name] for _, times in runs]) for name in runs[0][1] if name != "read"},
         read=TimeStatistics.of([times["read"] for _, times in runs]),
-        device=str(segmenter.device),
-        backend=segmenter.student.backend,
+        device=segmenter.device,
+        backend=segmenter.backend,
         precision=segmenter.precision,
         votes=segmenter.ensemble.count,
-        threads=torch.get_num_threads(),
+        threads=segmenter.threads,
         **{name: conditions[name] for name in ("kernels", "hardware", "commit")},
     )
 
@@ -136,7 +135,6 @@ def _timed_job(segmenter: Segmenter, job: PredictionJob, clock: Clock) -> tuple[
     return len(scan), {"read": read, **times}
 
 
-@torch.inference_mode()
 def timed(
     segmenter: Segmenter, scan: Scan, clock: Clock = time.perf_counter
 ) -> tuple[SegmentationResult, dict[str, float]]:
@@ -146,8 +144,6 @@ def timed(
 
     def finish(step: str) -> None:
         nonlocal last
-        if segmenter.device.type == "cuda":  # its work runs asynchronously
-            torch.cuda.synchronize(segmenter.device)
         now = clock()
         times[step], last = times.get(step, 0.0) + 1000 * (now - last), now
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import torch
-
 from elite.datasets import Dataset
 from elite.datasets.scan_files import count_points, read_scan
 from elite.errors import DataError, EliteError, is_out_of_memory
@@ -168,10 +166,10 @@ def label_threads(segmenter: Segmenter) -> Iterator[tuple[Executor, int]]:
     One scan per processor is faster than all processors on one scan, some steps of which use one. Backends other than
     native get one thread, since they need more memory.
     """
-    processors = torch.get_num_threads()
+    processors = segmenter.threads
     count = 1 if segmenter.engine is None else min(processors, _SCANS_AT_ONCE)
     try:
-        with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(processors // count,)) as threads:
+        with ThreadPoolExecutor(count, initializer=segmenter.use_threads, initargs=(processors // count,)) as threads:
             yield threads, count
     finally:
-        torch.set_num_threads(processors)  # also that of threads that start later
+        segmenter.use_threads(processors)  # also that of threads that start later

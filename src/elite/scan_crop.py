@@ -3,8 +3,6 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from elite.errors import DataError
 from elite.geometry import Volume, in_volume
@@ -23,18 +21,18 @@ class ScanCrop:
     source: object
     all_points: Float32[np.ndarray, "n 3"]
     inside: Bool[np.ndarray, "n"]
-    points: Float32[Tensor, "m 3"]
-    remission: Float32[Tensor, "m"]
-    age: Float32[Tensor, "m"] | None = None
+    points: Float32[np.ndarray, "m 3"]
+    remission: Float32[np.ndarray, "m"]
+    age: Float32[np.ndarray, "m"] | None = None
 
     def with_past(self, past: PastPoints, conversion: InputConversion, volume: Volume) -> "ScanCrop":
         """Append the points of past scans inside the volume."""
         points = conversion.points(past.points)
         remission = conversion.remission(past.remission) if len(past) else past.remission
         inside = in_volume(points, volume)
-        of_past = (torch.from_numpy(values.compress(inside, axis=0)) for values in (points, remission, past.age))
-        own = (self.points, self.remission, torch.zeros(len(self.points)))
-        points, remission, age = (torch.cat(pair) for pair in zip(own, of_past, strict=True))
+        of_past = (values.compress(inside, axis=0) for values in (points, remission, past.age))
+        own = (self.points, self.remission, np.zeros(len(self.points), np.float32))
+        points, remission, age = (np.concatenate(pair) for pair in zip(own, of_past, strict=True))
         return replace(self, points=points, remission=remission, age=age)
 
 

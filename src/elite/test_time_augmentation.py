@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from elite.config import AugmentConfig
 from elite.data.augment import transform_points
 from elite.errors import ConfigError
-from elite.shapes import Float, Float32, Int64
+from elite.shapes import Float32, Int64
 
 VoteBy = Literal["softmax", "logits", "released"]
 
@@ -23,7 +21,7 @@ _ROTATIONS = AugmentConfig(drop=0.0, flip=False, scale=(1.0, 1.0))
 class ViewLogits(NamedTuple):
     """The student's output for one view; ``row[i]`` is the row of ``logits`` for point i."""
 
-    logits: Float[Tensor, "k classes"]
+    logits: Float32[np.ndarray, "k classes"]
     row: Int64[np.ndarray, "n"]
 
 
@@ -68,9 +66,7 @@ class ViewEnsemble:
         rng = np.random.default_rng((self.seed, zlib.crc32(points.tobytes()), k))
         return transform_points(points, _ROTATIONS, rng)
 
-    def mean(
-        self, views: Iterable[ViewLogits | tuple[Tensor, np.ndarray]]
-    ) -> tuple[Float[Tensor, "rows trained"], Int64[np.ndarray, "n"]]:
+    def mean(self, views: Iterable[ViewLogits]) -> tuple[Float32[np.ndarray, "rows trained"], Int64[np.ndarray, "n"]]:
         """Return (probability of classes 1..19, row of each point) from the output for each view.
 
         The rows of two views belong to different groups of points. From the second view on, the sum has a row for
@@ -81,16 +77,22 @@ class ViewEnsemble:
         total, count = self._score(logits), 1
         for logits, view_row in views:
             if count == 1:
-                total, row = _gather(total, row), np.arange(len(row))
-            total += _gather(self._score(logits), view_row)
+                total, row = total[row], np.arange(len(row))
+            total += self._score(logits)[view_row]
             count += 1
-        mean = total / count
-        return (mean if self.by == "softmax" else torch.softmax(mean, dim=1)), row
+        mean = total / np.float32(count) if count > 1 else total
+        return (mean if self.by == "softmax" else softmax(mean)), row
 
-    def _score(self, logits: Float[Tensor, "k classes"]) -> Float[Tensor, "k trained"]:
-        trained = logits[:, 1:].float()  # class 0, ignored, is never trained
-        return torch.softmax(trained, dim=1) if self.by == "softmax" else trained
+    def _score(self, logits: Float32[np.ndarray, "k classes"]) -> Float32[np.ndarray, "k trained"]:
+        trained = logits[:, 1:]  # class 0, ignored, is never trained
+        return softmax(trained) if self.by == "softmax" else trained
 
 
-def _gather(scores: Tensor, row: Int64[np.ndarray, "n"]) -> Tensor:
-    return scores[torch.from_numpy(row).to(scores.device)]
+def softmax(logits: Float32[np.ndarray, "k trained"]) -> Float32[np.ndarray, "k trained"]:
+    """Softmax of each row; NaN for a row with NaN or infinite numbers."""
+    columns = np.ascontiguousarray(logits.T)  # sums over few columns of many rows are faster
+    with np.errstate(invalid="ignore", over="ignore"):
+        columns -= columns.max(axis=0)
+        np.exp(columns, out=columns)
+        columns /= columns.sum(axis=0)
+    return np.ascontiguousarray(columns.T)

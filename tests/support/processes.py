@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from elite.types import Batch
+from elite.batches import Batch
 from tests.support.waiting import PATIENCE_S
 
 Fault = Callable[[], None]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from elite.batches import Batch
 from elite.config import (
     AugmentConfig,
     DataConfig,
@@ -25,7 +26,6 @@ from elite.training import train
 from elite.training.build import build_training
 from elite.training.loop import TrainingLoop
 from elite.training.module import TrainingModule
-from elite.types import Batch
 from elite.weights.torch_file import load_torch
 
 SMALL = StudentConfig(channels=8, cells=(100, 100, 12))

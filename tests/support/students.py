@@ -2,7 +2,10 @@
 
 from typing import TypeVar
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+
+from elite.student.engine import Engine, EngineOutput
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -18,3 +21,9 @@ def with_random_norms(module: Module, std: float) -> Module:
             nn.init.uniform_(norm.weight, 0.5, 1.5)
             nn.init.normal_(norm.bias, std=std)
     return module.eval()
+
+
+def run_engine(engine: Engine, *inputs: Tensor) -> EngineOutput:
+    """Output of the engine as tensors, from tensors."""
+    logits, point_group, geometry_s = engine(*(values.numpy() for values in inputs))
+    return EngineOutput(torch.from_numpy(logits), torch.from_numpy(point_group), geometry_s)  # type: ignore[arg-type]

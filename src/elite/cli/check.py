@@ -89,11 +89,11 @@ def check(args: Namespace) -> int:
 
 
 def _trained_input(path: Path) -> "TrainedInput":
-    """Training scans of a student; errors as ``load_student``."""
+    """Training scans of a student; errors as ``open_student``."""
     from elite.datasets.check import TrainedInput
-    from elite.student import load_student
+    from elite.student.opening import open_student
 
-    student = load_student(path)
+    student = open_student(path)
     return TrainedInput(path.name, student.config.volume, student.sensor, student.remission)
 
 

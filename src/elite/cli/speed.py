@@ -29,13 +29,11 @@ if TYPE_CHECKING:
 
 def bench(args: Namespace) -> int:
     """Measure the time from raw points to labels, by stage."""
-    import torch
-
     from elite.latency import measure
 
-    if args.threads is not None:
-        torch.set_num_threads(args.threads)
     segmenter = load_segmenter(args.model, args)
+    if args.threads is not None:
+        segmenter.use_threads(args.threads)
     jobs = find_scans(args, segmenter)
     report = measure(segmenter, jobs, args.rounds, progress=lambda jobs: progress(jobs, name="bench"))
     say("\n".join(report.lines()))
@@ -50,7 +48,8 @@ def _bench_arguments(parser: Parser) -> None:
     add_selection(parser)
     add_format(parser)
     parser.add("--rounds", type=count, default=5, metavar="N", help="Number of runs per scan.")
-    parser.add("--threads", type=count, metavar="N", help="Number of CPU threads (default: that of PyTorch).")
+    text = "Number of CPU threads (default: OMP_NUM_THREADS, or all processors)."
+    parser.add("--threads", type=count, metavar="N", help=text)
     add_json(parser)
     add_compute(parser)
 

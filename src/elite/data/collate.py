@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from elite.types import Batch, Pixels, Sample, View, Views
+from elite.batches import Batch, Pixels, Views
+from elite.types import Sample, View
 
 
 def collate(samples: Sequence[Sample]) -> Batch:

@@ -6,11 +6,11 @@ Source: ELiTe's patch-to-point multi-stage distillation (Zhang et al., ICME 2024
 import torch
 from torch import Tensor
 
+from elite.batches import Pixels, Views
 from elite.losses.lovasz import lovasz_softmax
 from elite.losses.segmentation import cross_entropy
 from elite.shapes import Float, Int64
 from elite.taxonomy import IGNORE
-from elite.types import Pixels, Views
 
 
 def voxel_majority(

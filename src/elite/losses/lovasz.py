@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from elite import native
+from elite.native import library
+from elite.native.tensors import call
 from elite.shapes import Float, Int64
 from elite.taxonomy import IGNORE
 
@@ -29,9 +30,9 @@ def _jaccard_steps(
     errors: Float[Tensor, "present m"], target: Float[Tensor, "present m"]
 ) -> Float[Tensor, "present m"]:
     """Increase of 1 - IoU by each error, in descending order of the errors (Algorithm 1)."""
-    if errors.device.type == "cpu" and errors.dtype == torch.float32 and native.library() is not None:
+    if errors.device.type == "cpu" and errors.dtype == torch.float32 and library() is not None:
         steps = torch.empty_like(target)
-        if native.call("elite_lovasz_steps", errors.contiguous(), target, *target.shape, steps):
+        if call("elite_lovasz_steps", errors.contiguous(), target, *target.shape, steps):
             return steps
     order = _argsort_descending(errors)
     # Scattering the steps back, instead of sorting the errors, keeps the gradient out of a gather.

@@ -8,9 +8,10 @@ import ctypes
 import torch
 from torch import Tensor
 
-from elite.native.loader import opened, pointer
+from elite.native.loader import opened
 from elite.native.ops import NeighbourPairs, PointMeanRows
 from elite.native.records import Combine, PointMeansGradient, Sums, WeightGradient
+from elite.native.tensors import pointer
 from elite.shapes import Float32, Float64
 
 

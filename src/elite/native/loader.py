@@ -1,6 +1,4 @@
-"""Find, open and call the shared library of native kernels. kernels.h, geometry.h and elite.h document its
-functions.
-"""
+"""Find and open the shared library of native kernels. kernels.h, geometry.h and elite.h document its functions."""
 
 import ctypes
 from ctypes import POINTER, c_char_p, c_int, c_int32, c_int64, c_void_p
@@ -8,8 +6,6 @@ from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Any
-
-import torch  # before the library is opened: the kernels then share torch's OpenMP threads
 
 from elite.errors import first_line
 from elite.native import elite_h
@@ -47,9 +43,10 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "elite_group": (c_int32, [c_void_p, c_int64, c_int64, c_void_p, c_void_p]),
     "elite_neighbours": (c_int32, [c_void_p, c_int64, *[c_void_p] * 3]),
     "elite_lovasz_steps": (c_int32, [c_void_p, c_void_p, c_int64, c_int64, c_void_p]),
+    "omp_get_max_threads": (c_int, []),  # of OpenMP, which the library links
+    "omp_set_num_threads": (None, [c_int]),
     **elite_h.FUNCTIONS,
 }
-_DONE, _TOO_LARGE, _NO_MEMORY = range(3)
 
 
 @cache
@@ -86,43 +83,17 @@ def opened() -> ctypes.CDLL:
     return found
 
 
-def call(name: str, *arguments: torch.Tensor | int) -> bool:
-    """Call a function that returns an EliteStatus.
-
-    Returns:
-        False if the indices are too large for its keys, and PyTorch must compute the result.
-
-    Raises:
-        MemoryError: not enough memory for its work.
-    """
-    status = getattr(opened(), name)(*(pointer(a) if isinstance(a, torch.Tensor) else a for a in arguments))
-    if status == _NO_MEMORY:
-        raise MemoryError(f"{name}: expected memory for its work, found too little. Use fewer scans per batch.")
-    assert status in (_DONE, _TOO_LARGE)
-    return status == _DONE  # type: ignore[no-any-return]
-
-
-def number_format(dtype: torch.dtype) -> int:
-    """The NumberFormat of kernels.h for rows or weights of this type."""
-    return {torch.float32: 0, torch.bfloat16: 1, torch.uint8: 2}[dtype]
-
-
-def supports(dtype: torch.dtype) -> bool:
-    """Whether the kernels are available and this processor multiplies such rows: float32, bfloat16 or uint8."""
-    found = library()
-    return found is not None and bool(found.elite_has_format(number_format(dtype)))
-
-
 def describe() -> str:
     """The instruction set that the kernels use, or the reason why they are not available."""
     found, reason = _open()
     return f"native kernels, {found.elite_instructions().decode()}" if found else f"no native kernels: {reason}"
 
 
-def pointer(tensor: torch.Tensor | None) -> int | None:
-    """Address of a contiguous CPU tensor, None for None."""
-    if tensor is None:
-        return None
-    assert tensor.is_contiguous()
-    assert tensor.device.type == "cpu"
-    return tensor.data_ptr()
+def thread_count() -> int:
+    """Number of threads of the kernels that the current thread calls: at first OMP_NUM_THREADS, or all processors."""
+    return opened().omp_get_max_threads()  # type: ignore[no-any-return]
+
+
+def use_threads(count: int) -> None:
+    """Set the number of threads of the kernels that the current thread calls."""
+    opened().omp_set_num_threads(count)

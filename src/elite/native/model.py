@@ -9,13 +9,18 @@ import numpy as np
 
 from elite.errors import CheckpointError, ConfigError, DataError, EliteError
 from elite.native.elite_h import Groups, Options, Result, Scan
-from elite.native.loader import opened
+from elite.native.loader import library, opened
 from elite.shapes import Float32, Int64, UInt8
 
 Precision = Literal["fp32", "bf16", "int8"]
 _PRECISIONS: dict[str, int] = {"fp32": 0, "bf16": 1, "int8": 2}
 _OK, _ARGUMENT, _MODEL, _PROCESSOR, _SCAN, _MEMORY = range(6)
 _ERRORS: dict[int, type[EliteError]] = {_MODEL: CheckpointError, _PROCESSOR: ConfigError, _SCAN: DataError}
+
+
+def multiplies(precision: Precision) -> bool:
+    """Whether the kernels are available and this processor multiplies numbers of this precision."""
+    return library() is not None and bool(opened().elite_has_format(_PRECISIONS[precision]))
 
 
 class GroupLogits(NamedTuple):

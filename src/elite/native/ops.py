@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from elite.native.loader import number_format, opened, pointer
+from elite.native.loader import opened
 from elite.native.records import Chain, Pairs, PointMeans, Pool, Rows
+from elite.native.tensors import number_format, pointer
 from elite.shapes import Float32, Int32, Int64, Num
 
 _SCALE_BYTES = 4

@@ -1,6 +1,7 @@
 """Sparse voxels: the geometry of a batch, the poolings between its grids, and the submanifold convolution."""
 
-from elite.sparse.backends import Backend, Neighbours, find_neighbours, resolve_backend
+from elite.device import Backend
+from elite.sparse.backends import Neighbours, find_neighbours, resolve_backend
 from elite.sparse.conv import SubmanifoldConv3d, submanifold_conv
 from elite.sparse.geometry import build_geometry
 from elite.sparse.kernel_map import KernelMap

@@ -1,20 +1,19 @@
 """Backends of the submanifold convolution: plain PyTorch, the C++ kernels, and spconv."""
 
 from importlib.util import find_spec
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from elite import native
+from elite.device import Backend, ResolvedBackend
 from elite.errors import ConfigError, require_extra
 from elite.shapes import Float, Int64
 from elite.sparse.kernel_map import KernelMap
 from elite.sparse.native_conv import NativeKernelMap
 from elite.sparse.spconv_conv import SpconvKernelMap, spconv_fault, warn_once
 
-ResolvedBackend = Literal["native", "torch", "spconv"]
-Backend = Literal["auto"] | ResolvedBackend
 _CUDA_REMEDY = "Install spconv's package for your CUDA version, such as spconv-cu126"
 
 

@@ -2,8 +2,9 @@
 
 from torch import Tensor
 
+from elite.device import Backend
 from elite.shapes import Float32, Int64
-from elite.sparse.backends import Backend, resolve_backend
+from elite.sparse.backends import resolve_backend
 from elite.sparse.native_geometry import build_native_geometry
 from elite.sparse.torch_geometry import build_torch_geometry
 from elite.sparse.voxels import Geometry, Grid

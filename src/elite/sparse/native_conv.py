@@ -6,7 +6,10 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from elite.native import NeighbourPairs, PackedWeight, call, fused_layer, library, weight_gradient
+from elite.native import library
+from elite.native.gradients import weight_gradient
+from elite.native.ops import NeighbourPairs, PackedWeight, fused_layer
+from elite.native.tensors import call
 from elite.shapes import Float, Float32, Int64
 from elite.sparse.autograd import convolve_with_gradients
 from elite.sparse.kernel_map import KernelMap

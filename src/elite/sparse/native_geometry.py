@@ -6,7 +6,9 @@ from math import ceil
 import torch
 from torch import Tensor
 
-from elite.native import VoxelPoints, call, library
+from elite.native import library
+from elite.native.ops import VoxelPoints
+from elite.native.tensors import call
 from elite.shapes import Float, Float32, Int32, Int64
 from elite.sparse.backends import Neighbours
 from elite.sparse.kernel_map import KernelMap

@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from elite.native import call, library
+from elite.native import library
+from elite.native.tensors import call
 from elite.shapes import Float, Int32, Int64
 
 

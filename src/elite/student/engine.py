@@ -1,20 +1,24 @@
-"""Inference of the student by libelite (``native/engine``): one C call per scan, without gradients, on the CPU.
+"""Inference of the student by libelite (``native/engine``): one C call per scan, on the CPU, without PyTorch.
 
 Logits equal those of :class:`elite.student.SPVCNN` to about 1e-5.
 """
 
-from typing import NamedTuple, get_args
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from elite.device import ResolvedBackend
 from elite.errors import ConfigError
-from elite.native import Model, Precision, Session, supports
+from elite.native import Model, Precision, Session, multiplies
+from elite.native.loader import thread_count, use_threads
 from elite.shapes import Float32, Int64
 from elite.student.model_file import model_bytes
-from elite.student.spvcnn import SPVCNN
+from elite.student.trained import TrainedStudent
 
-DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "int8": torch.uint8}
+if TYPE_CHECKING:
+    from elite.student.spvcnn import SPVCNN
+
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)  # from the slowest to the fastest one
 # Required on x86-64; the kernels of other processors have all precisions.
 _INSTRUCTIONS = {"fp32": "any instructions", "bf16": "AVX512-BF16", "int8": "AVX512-VNNI or AVX-VNNI"}
 
@@ -22,15 +26,16 @@ _INSTRUCTIONS = {"fp32": "any instructions", "bf16": "AVX512-BF16", "int8": "AVX
 class EngineOutput(NamedTuple):
     """Logits of groups of points that share their voxels, the group of each point, and seconds of the geometry."""
 
-    logits: Float32[Tensor, "k classes"]
-    point_group: Int64[Tensor, "n"]
+    logits: Float32[np.ndarray, "k classes"]
+    point_group: Int64[np.ndarray, "n"]
     geometry_s: float
 
 
 class Engine:
-    """Frozen copy of a student in eval mode, for one scan at a time on the CPU; may be called from several threads.
+    """Frozen copy of a student, for one scan at a time on the CPU; may be called from several threads.
 
     Args:
+        student: weights, or a network, of which they are copied.
         precision: bf16 multiplies bfloat16 numbers and sums in float32.
 
     Attributes:
@@ -40,17 +45,28 @@ class Engine:
         ConfigError: bf16 on a processor that does not multiply it, or for a student with unsuitable channels.
     """
 
-    def __init__(self, student: SPVCNN, precision: Precision = "fp32") -> None:
+    backend: ResolvedBackend = "native"
+
+    def __init__(self, student: "TrainedStudent | SPVCNN", precision: Precision = "fp32") -> None:
         _require(precision, student.config.channels)
         self.faster_precisions = _faster_precisions(precision, student.config.channels)
         self.model = Model(model_bytes(student), precision)
         self._idle: list[Session] = []
 
+    @property
+    def threads(self) -> int:
+        """Number of threads of calls from the current thread."""
+        return thread_count()
+
+    def use_threads(self, count: int) -> None:
+        """Set the number of threads of calls from the current thread."""
+        use_threads(count)
+
     def __call__(
         self,
-        points: Float32[Tensor, "n 3"],
-        remission: Float32[Tensor, "n"],
-        age: Float32[Tensor, "n"] | None = None,
+        points: Float32[np.ndarray, "n 3"],
+        remission: Float32[np.ndarray, "n"],
+        age: Float32[np.ndarray, "n"] | None = None,
     ) -> EngineOutput:
         """Run the network on one scan.
 
@@ -61,21 +77,19 @@ class Engine:
             session = self._idle.pop()  # a list hands out each to one thread
         except IndexError:
             session = self.model.session()
-        ages = None if age is None else age.numpy()
-        found = session.run(points.numpy(), remission.numpy(), ages, threads=torch.get_num_threads())
+        found = session.run(points, remission, age, threads=self.threads)
         self._idle.append(session)
-        return EngineOutput(torch.from_numpy(found.logits), torch.from_numpy(found.group_of_point), found.geometry_s)
+        return EngineOutput(found.logits, found.group_of_point, found.geometry_s)
 
 
 def _faster_precisions(precision: Precision, channels: int) -> tuple[Precision, ...]:
-    names: tuple[Precision, ...] = get_args(Precision)  # from the slowest to the fastest one
-    others = names[names.index(precision) + 1 :]
-    return precision, *(each for each in others if supports(DTYPES[each]) and (each != "bf16" or channels % 4 == 0))
+    others = PRECISIONS[PRECISIONS.index(precision) + 1 :]
+    return precision, *(each for each in others if multiplies(each) and (each != "bf16" or channels % 4 == 0))
 
 
 def _require(precision: Precision, channels: int) -> None:
     """Raises ConfigError if the precision is not available for layers of ``channels`` and of half as many."""
-    if not supports(DTYPES[precision]):
+    if not multiplies(precision):
         raise ConfigError(
             f"precision {precision}: expected native kernels on a processor with {_INSTRUCTIONS[precision]}, found "
             "others; 'elite env' shows which. Use --precision fp32."

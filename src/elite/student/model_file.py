@@ -7,27 +7,34 @@ digits count as zeros. ``native/engine/model_file.h`` describes the reader.
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from safetensors.torch import save
+from safetensors.numpy import save
 
 from elite.files import write_bytes
 from elite.native import Precision
-from elite.student.checkpoint import MODEL_FORMAT, file_entries, file_tensors
 from elite.student.model_hash import NO_DIGITS, sealed
-from elite.student.spvcnn import SPVCNN
+from elite.student.student_file import MODEL_FORMAT, file_entries, stored_weights
+from elite.student.trained import TrainedStudent
+
+if TYPE_CHECKING:
+    from elite.student.spvcnn import SPVCNN
 
 
 def model_bytes(
-    student: SPVCNN, precision: Precision = "fp32", *, half: bool = False, path: Path = Path("model")
+    student: "TrainedStudent | SPVCNN", precision: Precision = "fp32", *, half: bool = False, path: Path = Path("model")
 ) -> bytes:
     """Return the contents of the model file of a student; arguments as for ``save_model``."""
+    student = student.trained()
     entries = {**file_entries(student), "colors": student.taxonomy.colors.tolist(), "precision": precision}
     about = json.dumps({**entries, "sha256": NO_DIGITS})
-    content = save(file_tensors(student, path, half=half), {MODEL_FORMAT: about})
+    content = save(stored_weights(student, path, half=half), {MODEL_FORMAT: about})
     return sealed(content)
 
 
-def save_model(student: SPVCNN, path: Path, *, precision: Precision = "fp32", half: bool = False) -> None:
+def save_model(
+    student: "TrainedStudent | SPVCNN", path: Path, *, precision: Precision = "fp32", half: bool = False
+) -> None:
     """Write a model file, atomically; the same student gives the same bytes.
 
     Args:

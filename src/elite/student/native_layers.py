@@ -10,19 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from elite.native import (
-    PackedWeight,
-    PointMeanRows,
-    PooledRows,
-    VoxelPoints,
-    column_sums,
-    combine,
-    fused_layer,
-    point_means,
-    point_means_gradient,
-    pool,
-    weight_gradient,
-)
+from elite.native.gradients import column_sums, combine, point_means_gradient, weight_gradient
+from elite.native.ops import PackedWeight, PointMeanRows, PooledRows, VoxelPoints, fused_layer, point_means, pool
 from elite.shapes import Float32
 from elite.sparse import Grouping
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from elite.native import column_sums, combine
+from elite.native.gradients import column_sums, combine
 from elite.shapes import Float32, Float64
 
 

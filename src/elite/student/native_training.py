@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from elite.native import NeighbourPairs, PackedWeight, column_sums, combine, fused_layer, weight_gradient
+from elite.batches import StageOutput, StudentOutput
+from elite.native.gradients import column_sums, combine, weight_gradient
+from elite.native.ops import NeighbourPairs, PackedWeight, fused_layer
 from elite.shapes import Float, Float32
 from elite.sparse import Geometry, Grid, Grouping, Level, Neighbours, Pooling, voxel_points
 from elite.sparse.autograd import mirror
@@ -21,7 +23,6 @@ from elite.student.blocks import SLOPE, PointEncoder, ResidualBlock, Stage
 from elite.student.native_layers import linear_leaky, multiply, pack_weight, relu_of_sum, voxel_means
 from elite.student.native_norm import BatchStatistics, batch_norm
 from elite.student.point_mlp import PointMLP, point_features
-from elite.types import StageOutput, StudentOutput
 
 
 def supports(student: nn.Module, points: Tensor, geometry: Geometry) -> bool:

@@ -10,8 +10,10 @@ from torch import Tensor
 
 from elite.config import StudentConfig
 from elite.errors import CheckpointError
-from elite.student.checkpoint import check_fit, student_config, student_from
+from elite.student.networks import student_from
 from elite.student.spvcnn import SPVCNN
+from elite.student.student_file import student_config
+from elite.student.weight_shapes import check_fit
 from elite.taxonomy import Taxonomy, default_taxonomy, load_taxonomy
 from elite.weights.names import NamedWeights, find_weights, foreign_note
 from elite.weights.torch_file import check_numbers, describe_kind, is_array, open_torch
@@ -96,7 +98,10 @@ def import_published(
         shapes = _converted(published, report.weight_layout, path)
         report.imported = {found.names[old]: new for old, new in zip(published, shapes, strict=True)}
         config = config or _inferred_config(shapes, path)
-        check_fit(config, shapes, path, remedy="Give the complete state_dict of its training, and its configuration")
+        found_shapes = {name: value.shape for name, value in shapes.items()}
+        check_fit(
+            config, found_shapes, path, remedy="Give the complete state_dict of its training, and its configuration"
+        )
         state = file.read(published)
     check_numbers(state, path)
     weights, taxonomy = _converted(state, report.weight_layout, path), taxonomy or _published_taxonomy(config.classes)

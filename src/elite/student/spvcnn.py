@@ -1,8 +1,11 @@
 """SPVCNN, the published student: 4 stages of 64 channels, 1,933,460 parameters by default."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
+from elite.batches import StageOutput, StudentOutput
 from elite.config import StudentConfig
 from elite.errors import ConfigError
 from elite.remission import Quantiles
@@ -11,9 +14,9 @@ from elite.shapes import Float, Float32, Int64
 from elite.sparse import Backend, Geometry, Grid, build_geometry
 from elite.student import native_training
 from elite.student.blocks import Stage
-from elite.student.point_mlp import PointMLP
+from elite.student.point_mlp import REMISSION, PointMLP
+from elite.student.trained import TrainedStudent
 from elite.taxonomy import Taxonomy, default_taxonomy
-from elite.types import StageOutput, StudentOutput
 
 
 class SPVCNN(nn.Module):
@@ -94,6 +97,13 @@ class SPVCNN(nn.Module):
         if torch.is_autocast_enabled("cpu"):  # the kernels multiply in float32 only
             return self._from_voxels(feats, geometry)
         return native_training.from_voxels(self.stages, self.classifier, feats, geometry)
+
+    def trained(self) -> TrainedStudent:
+        """Return a copy of the weights, which contain ``remission_gain``, with their record."""
+        weights = {name: value.detach().cpu().numpy().copy() for name, value in self.state_dict().items()}
+        weights["point_mlp.hidden.weight"][:, REMISSION] *= self.config.remission_gain
+        config = replace(self.config, remission_gain=1.0)
+        return TrainedStudent(config, weights, self.taxonomy, self.sensor, self.remission)
 
     def _from_voxels(self, feats: Float[Tensor, "v c"], geometry: Geometry) -> StudentOutput:
         """The network after the point MLP, in plain PyTorch except for the convolutions."""

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from elite.batches import TeacherOutput
 from elite.shapes import Float
 from elite.teacher.backbone import Backbone
-from elite.types import TeacherOutput
 
 TARGET_STRIDE = 4
 

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from elite.batches import Pixels
 from elite.shapes import Int64, UInt8
 from elite.taxonomy import IGNORE
 from elite.teacher.teacher import Teacher
-from elite.types import Pixels, View
+from elite.types import View
 
 _PIXELS_PER_PASS = 16384  # bounds the memory of the heads
 

@@ -16,8 +16,9 @@ from transformers.utils import logging
 
 from elite.errors import CheckpointError, first_line, is_out_of_memory
 from elite.files import TEXT_BYTES, open_regular, parse_json, read_file
+from elite.weights.reading import reading, too_large
 from elite.weights.safetensors_file import open_safetensors
-from elite.weights.torch_file import check_numbers, is_state_dict, open_torch, reading, too_large
+from elite.weights.torch_file import check_numbers, is_state_dict, open_torch
 
 _MAX_NUMBER = 2**20  # larger than the width of any layer and the length of any vocabulary
 _WEIGHT_FILES = (

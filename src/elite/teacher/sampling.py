@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from elite.batches import Pixels
 from elite.shapes import Float
 from elite.sparse.pooling import Csr
-from elite.types import Pixels
 
 
 def sample(

@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
+from elite.batches import Pixels, TeacherOutput
 from elite.config import StudentConfig, TeacherConfig, from_plain
 from elite.errors import CheckpointError, ConfigError
 from elite.shapes import Float, UInt8
@@ -15,7 +16,6 @@ from elite.teacher.qkv import split_qkv
 from elite.teacher.sampling import sample
 from elite.teacher.tensor_file import pack, unpack
 from elite.teacher.weights import load_backbone
-from elite.types import Pixels, TeacherOutput
 from elite.weights.torch_file import check_numbers, is_state_dict, open_torch
 
 HEADS_FILE = "teacher.safetensors"  # trained taps and heads, in the folder of their foundation model

@@ -32,7 +32,7 @@ from elite.teacher.backbone import (
 from elite.teacher.pretrained import load_pretrained, read_architecture
 from elite.teacher.sam_weights import load_sam
 from elite.terminal import say
-from elite.weights.torch_file import too_large
+from elite.weights.reading import too_large
 
 _DOWNLOAD = "https://dl.fbaipublicfiles.com/segment_anything/sam_vit_b_01ec64.pth"
 

@@ -25,7 +25,7 @@ from lightning.fabric import Fabric
 from elite.config import plain
 from elite.environment import describe
 from elite.errors import CheckpointError, is_machine_fault
-from elite.student.checkpoint import domain_entries
+from elite.student.student_file import domain_entries
 from elite.training.module import TrainingModule
 from elite.training.random_state import random_states
 from elite.training.step import OptimizerStep

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from elite.batches import Batch, StageOutput, StudentOutput, TeacherOutput, Views
 from elite.config import TrainConfig
 from elite.errors import ConfigError
 from elite.losses import dense_pixels, kl_divergence, labelled_pairs, segmentation_loss, voxel_majority
 from elite.shapes import Float, Int64
 from elite.sparse import gather_deterministic
-from elite.types import Batch, StageOutput, StudentOutput, TeacherOutput, Views
 
 if TYPE_CHECKING:  # its libraries are required only with a teacher
     from elite.teacher import Teacher

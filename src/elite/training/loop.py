@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import torch
 
+from elite.batches import Batch
 from elite.data.datamodule import DataModule
 from elite.errors import EliteError
 from elite.metrics import score
@@ -17,7 +18,6 @@ from elite.training.saving import CheckpointFiles
 from elite.training.step import OptimizerStep
 from elite.training.throughput import Throughput
 from elite.training.validation import Validation
-from elite.types import Batch
 
 
 class TrainingLoop:

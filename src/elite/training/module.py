@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from elite.batches import Batch, StudentOutput
 from elite.config import TrainConfig
 from elite.losses import cross_entropy, lovasz_softmax
 from elite.shapes import Float, Int64
@@ -16,7 +17,6 @@ from elite.training.confusion import predicted_classes
 from elite.training.distillation import Distillation
 from elite.training.parts import freeze
 from elite.training.self_training import rotated_probabilities, select_pseudo_labels
-from elite.types import Batch, StudentOutput
 
 if TYPE_CHECKING:  # its libraries are required only with a teacher
     from elite.teacher import Teacher

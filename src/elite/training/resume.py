@@ -10,7 +10,7 @@ from typing import Any
 from elite.config import TrainConfig, plain
 from elite.errors import CheckpointError, ConfigError
 from elite.sensor import SensorSpec, load_sensor
-from elite.student.checkpoint import Domain, domain_of
+from elite.student.student_file import Domain, domain_of
 from elite.taxonomy import ClassSpec, Taxonomy, load_taxonomy, require_equal_taxonomies
 from elite.terminal import say
 from elite.version import __version__

@@ -9,9 +9,9 @@ import math
 import torch
 from torch import Tensor, nn
 
+from elite.batches import Batch
 from elite.shapes import Float, Float32, Int64
 from elite.taxonomy import IGNORE
-from elite.types import Batch
 
 
 @torch.no_grad()

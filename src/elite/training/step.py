@@ -9,12 +9,12 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from elite.batches import Batch
 from elite.training.batch_norm import BatchNormSnapshot
 from elite.training.confusion import Confusion, summed
 from elite.training.faults import FaultLog
 from elite.training.module import StepOutput, TrainingModule
 from elite.training.optim import build_optimizer, cosine
-from elite.types import Batch
 
 
 class OptimizerStep:

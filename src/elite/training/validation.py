@@ -7,11 +7,11 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor, distributed, nn
 
+from elite.batches import Batch
 from elite.metrics import ScoreRule, score
 from elite.training.confusion import Confusion, predicted_classes, summed
 from elite.training.faults import FaultLog
 from elite.training.module import TrainingModule
-from elite.types import Batch
 
 
 class Validation:

@@ -17,7 +17,6 @@ from elite.shapes import UInt8
 from elite.taxonomy import Taxonomy
 from elite.types import Frame
 from elite.viewer.cloud import PointPrediction
-from elite.weights.torch_file import open_torch
 
 if TYPE_CHECKING:  # needs the extra `teacher`
     from elite.teacher import Teacher as Network
@@ -106,6 +105,7 @@ class TeacherPredictor:
             for package in ("transformers", "peft"):
                 require_extra(package, "teacher")
             from elite.teacher import load_teacher
+            from elite.weights.torch_file import open_torch
 
             network = load_teacher(self._checkpoint).to(pick_device(self._device))
             with open_torch(self._checkpoint) as file:
@@ -116,7 +116,9 @@ class TeacherPredictor:
 
 def has_teacher(checkpoint: Path) -> bool:
     """Whether a file is a training checkpoint with a teacher."""
-    if checkpoint.suffix == ".safetensors":
+    if checkpoint.suffix in (".safetensors", ".elite"):
         return False
+    from elite.weights.torch_file import open_torch
+
     with open_torch(checkpoint) as file:  # tensors are not read
         return "elite_teacher" in file.content

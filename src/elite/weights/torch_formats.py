@@ -17,8 +17,8 @@ from torch import Tensor
 from elite.errors import CheckpointError
 from elite.weights.inert_pickle import InertUnpickler
 from elite.weights.lazy_tensors import LazyTensors, Storage
+from elite.weights.reading import HEADER_BYTES
 
-HEADER_BYTES = 2**24  # limit of a file's description of its tensors: directory, pickles or JSON
 _MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # the first two values of the older format
 _MAX_KEY_LENGTH = 100  # of a storage
 STORAGES = {

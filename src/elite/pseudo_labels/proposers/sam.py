@@ -65,7 +65,7 @@ class Sam:
     ) -> None:
         if precision not in ("fp32", "bf16"):
             raise ConfigError(f"--precision: expected fp32 or bf16, found '{precision}'. Give one of these.")
-        self.device = pick_device(device)
+        self.device = torch.device(pick_device(device))
         self.model = model.to(self.device).eval()  # type: ignore[arg-type]
         self.precision = precision
         self.batch = batch
