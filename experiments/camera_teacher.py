@@ -41,7 +41,7 @@ SETTINGS: Settings = {
 }
 HEADS: Settings = {"distill.student_heads": 0.5}
 ROWS: dict[str, Settings] = {
-    "student": {},
+    "student": {"distill.student_heads": 0},
     "stage heads": HEADS,
     "camera teacher": HEADS | adapted("adalora"),
 }

@@ -65,6 +65,7 @@ ROWS: dict[str, Settings] = {
     "balance": {"data.balance": 0.5},
     "cutmix": {"augment.cutmix.objects": 10},
     "average": {"optim.average": 0.98},
+    "heads": {"distill.student_heads": 1},
 }
 
 

@@ -47,8 +47,8 @@ class DriveConfig:
         azimuths: number of firings of a beam per rotation.
         sensor: LiDAR by the name of a packaged sensor or a YAML file, instead of ``beams`` and ``azimuths``.
         height: mounting height of ``sensor`` above the road, in metres; by default its own, or 1.73.
-        vary_sensor: another unit in about half of the sequences, with other elevations, mounting height, losses and
-            remission, for students that shall hold on other sensors. Requires world 2.
+        vary_sensor: another unit in about a quarter of the sequences, with other elevations, mounting height, losses
+            and remission, for students that shall hold on other sensors. Requires world 2.
         image_width: image width in pixels. The intrinsics scale with it.
         image_height: image height in pixels.
         cameras: image_2 (left colour), image_3 (right colour) of KITTI; or front, left, right, back: level cameras

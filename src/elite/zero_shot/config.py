@@ -18,8 +18,8 @@ class ZeroShotConfig:
     Attributes:
         sensor: LiDAR: a packaged sensor, or a YAML file with its elevations and azimuth_step.
         height: mounting height above the road, in metres; by default that of ``sensor``, or 1.73.
-        vary_sensor: render another unit in half of the streets, with other beams, height, losses and remission, so that
-            the student holds on real units. It is scored on ``sensor`` as it is.
+        vary_sensor: render another unit in a quarter of the streets, with other beams, height, losses and remission, so
+            that the student holds on real units. It is scored on ``sensor`` as it is.
         streets: number of rendered streets to train on (at most 88).
         frames: number of scans of each street.
         steps: number of training steps; by default that of the configuration zero-shot.

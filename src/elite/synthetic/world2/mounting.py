@@ -12,6 +12,7 @@ from elite.synthetic.world2.other_units import other_unit
 
 _USUAL = "hdl-64e"  # of drives without a sensor
 _STREAM = 6  # of random numbers, among those of a sequence
+_OTHER_UNITS = 0.25  # share of the sequences with another unit: from many units, a student learns slower
 _PERIODS = np.array([0.7, 1.1, 1.9, 3.1])  # seconds of the motion of a vehicle on its springs
 
 
@@ -20,7 +21,7 @@ def mounted_scanner(config: DriveConfig, sequence: str) -> Scanner:
     seed = config.seed, int(sequence), _STREAM
     rng = np.random.default_rng(seed)
     unit = config.lidar or _usual_unit(config)
-    if config.vary_sensor and rng.random() < 0.5:  # the other half stays as it is
+    if config.vary_sensor and rng.random() < _OTHER_UNITS:
         unit = other_unit(unit, rng)
         unit = unit if config.height is None else replace(unit, height=config.height)
     rendering = unit.rendering
