@@ -1,6 +1,5 @@
 """libelite as C++ programs see it: header, example, installed package, and builds with sanitizers."""
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,6 +13,7 @@ from elite.inference import Segmenter
 from elite.native import loader
 from elite.student import SPVCNN
 from elite.student.model_file import save_model
+from tests.support.builds import build, run
 from tests.support.scans import random_scan
 from tests.support.students import with_random_norms
 
@@ -25,13 +25,6 @@ pytestmark = [
     pytest.mark.skipif(native.library() is None, reason=native.describe()),
     pytest.mark.skipif(COMPILER is None, reason="no C++ compiler"),
 ]
-
-
-def run(*command: object, **environment: str) -> str:
-    """Run a command, and return its output; it must succeed."""
-    done = subprocess.run([*map(str, command)], capture_output=True, text=True, env=os.environ | environment)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done.stdout
 
 
 def small_student(**settings: object) -> SPVCNN:
@@ -77,13 +70,6 @@ def test_example_labels_a_scan(tmp_path: Path) -> None:
 
 
 # ---- builds by CMake, which take minutes ---------------------------------------------------------------------------
-
-
-def build(folder: Path, *options: str) -> None:
-    if not shutil.which("cmake"):
-        pytest.skip("no CMake")
-    run("cmake", "-S", ROOT / "libelite", "-B", folder, *options)
-    run("cmake", "--build", folder, "--parallel", os.cpu_count())
 
 
 @pytest.mark.slow
@@ -133,3 +119,5 @@ def test_sanitizers_find_no_fault_in_any_scan_or_model(tmp_path: Path, real_kitt
     ):
         printed = run(tmp_path / "build" / "stress", tmp_path / f"{model}.elite", *arguments)
         assert f"{arguments[0]} passed" in printed
+    for command in (("scans", *scans), ("fuzz-scans", 5000, 1)):
+        run(tmp_path / "build" / "stress", tmp_path / "small.elite", *command, ELITE_LIMIT="portable")

@@ -1,6 +1,6 @@
 // Results for a scan of KITTI's format, to compare processors: answers MODEL.elite SCAN.bin OUTPUT [INSTRUCTIONS]
 //
-// For each precision that the instruction set multiplies, OUTPUT.PRECISION.T contains what T threads compute: the number of
+// For each precision that the instruction set multiplies, OUTPUT.PRECISION.T contains the results of T threads: the number of
 // groups (int64), their logits, and per point its group (int64), label (uint8), probability and entropy (float). The
 // instruction set in use and these precisions are printed. elite_run requires points in the volume of the model.
 #include <elite.h>

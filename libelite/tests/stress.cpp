@@ -7,7 +7,7 @@
 //     stress MODEL.elite soak COUNT                 the session does not grow
 //     stress MODEL.elite share COUNT                threads with one model, of which each has a session
 //
-// The exit status is 1 if a result is impossible; sanitizers end the program themselves.
+// The environment variable ELITE_LIMIT is the best instruction set to use. The exit status is 1 if a result is impossible; sanitizers end the program themselves.
 #include <elite.h>
 
 #include <algorithm>
@@ -24,6 +24,8 @@
 #include <vector>
 
 #include "engine/sha256.h"
+
+extern "C" void elite_limit(const char* most);  // of the library's tests
 
 namespace {
 
@@ -228,6 +230,7 @@ int main(int argc, char** argv) {
     const int64_t count = std::atoll(argv[3]);
     const uint64_t seed = argc > 4 ? std::strtoull(argv[4], nullptr, 10) : 0;
     const Bytes file = contents(argv[1]);
+    elite_limit(std::getenv("ELITE_LIMIT"));
     for (elite_precision precision : {ELITE_FP32, ELITE_BF16, ELITE_INT8}) {
         elite_model* model = nullptr;
         const elite_status status = elite_open(argv[1], precision, &model);

@@ -17,6 +17,8 @@
 
 namespace {
 
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "Model files and scans are little-endian.");
+
 struct InstructionSet {
     const char* name;
     const Kernels* kernels;
