@@ -15,7 +15,7 @@ from elite import native
 from elite.datasets.scan_files import read_scan
 from elite.errors import ConfigError
 from elite.geometry import in_volume
-from elite.native.ops import PackedWeight, fused_layer
+from elite.native.ops import Layer, PackedWeight, fused_chain, fused_layer
 from elite.native.tensors import call
 from elite.sparse import KernelMap, build_geometry, find_neighbours, resolve_backend, submanifold_conv
 from elite.student import SPVCNN
@@ -161,6 +161,16 @@ def test_bfloat16_convolution_of_whole_numbers_is_exact(instructions: str, inner
     expected = submanifold_conv(x.double(), weight.double(), neighbours)
     assert expected.abs().max() < 2**24  # exact in float32
     assert torch.equal(out.double(), expected)
+
+
+@pytest.mark.parametrize("instructions", BFLOAT16, indirect=True)
+def test_bfloat16_row_is_rounded_as_in_torch(instructions: str):
+    ties = (torch.arange(128, 640) + 0.5) / 128  # the first 128 are halfway between two numbers of bfloat16
+    rows = torch.cat([torch.randn(960) * torch.logspace(-30, 30, 960), ties, -ties]).view(124, 16)
+    rows = torch.cat([rows, torch.tensor([[1.0] * 15 + [torch.nan], [1.0] * 15 + [torch.inf]])])
+    out = torch.empty(126, 16, dtype=torch.bfloat16)
+    fused_chain(out, rows, [Layer(PackedWeight.pack(torch.eye(16)[None]), torch.zeros(16))])
+    torch.testing.assert_close(out, (rows @ torch.eye(16)).bfloat16(), rtol=0, atol=0, equal_nan=True)
 
 
 @pytest.mark.parametrize("instructions", BFLOAT16, indirect=True)
