@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from elite.datasets.scan_files import read_scan
 from elite.errors import DataError
 from elite.inference import Segmenter
 from elite.labelled_recordings import class_names, label_cloud
+from elite.native import loader
 from elite.recordings import CDR, PointCloud2, PointField, encode_cloud, open_recording
 from elite.sensor import SensorSettings, SensorSpec, load_sensor
 from elite.student import SPVCNN, save_student
@@ -275,6 +277,42 @@ def cmake(source: Path, folder: Path, *options: object) -> None:
     for command in (["-S", source, "-B", folder, *options], ["--build", folder, "--parallel", os.cpu_count()]):
         done = subprocess.run(["cmake", *map(str, command)], capture_output=True, text=True)
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
+
+ROS_PACKAGES = {  # as CMake finds them
+    "ament_cmake": "macro(ament_package)\nendmacro()",
+    "rclcpp": f"add_library(rclcpp::rclcpp INTERFACE IMPORTED)\n"
+    f"target_include_directories(rclcpp::rclcpp INTERFACE {PACKAGE}/test/stand_in)",
+    "rclcpp_components": "add_library(rclcpp_components::component INTERFACE IMPORTED)\n"
+    "macro(rclcpp_components_register_node target)\n  get_target_property(kind ${target} TYPE)\nendmacro()",
+    **{f"{name}_msgs": f"set({name}_msgs_TARGETS rclcpp::rclcpp)" for name in ("sensor", "diagnostic", "vision")},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("cmake") is None, reason="no CMake")
+def test_package_with_stand_in_packages_builds_and_installs_its_component(tmp_path: Path) -> None:
+    """The part of CMakeLists.txt for ROS, whose packages are empty here."""
+    for name, text in ROS_PACKAGES.items():
+        (tmp_path / f"Find{name}.cmake").write_text(text + "\n")
+    write_elite_package(tmp_path)
+    cmake(PACKAGE, tmp_path / "node", f"-Delite_DIR={tmp_path}", f"-DCMAKE_MODULE_PATH={tmp_path}")
+    install = ["cmake", "--install", tmp_path / "node", "--prefix", tmp_path / "usr"]
+    subprocess.run(install, check=True, capture_output=True)
+    assert (tmp_path / "usr" / "lib" / "liblabel_node.so").exists()
+    assert (tmp_path / "usr" / "share" / "elite_ros" / "launch" / "label.launch.xml").exists()
+    found = {element.text for element in ElementTree.parse(PACKAGE / "package.xml").getroot().iter() if element.text}
+    assert ROS_PACKAGES.keys() <= found
+
+
+def write_elite_package(folder: Path) -> None:
+    """Write the CMake package of libelite, with the library of the Python package."""
+    shutil.copy(next(Path(loader.__file__).parent.glob("_kernels*.so")), folder / "libelite.so")
+    (folder / "elite-config.cmake").write_text(
+        "add_library(elite::elite INTERFACE IMPORTED)\n"
+        f"target_include_directories(elite::elite INTERFACE {ROOT}/src/elite/native/include)\n"
+        f"target_link_libraries(elite::elite INTERFACE {folder}/libelite.so)\n"
+    )
 
 
 @pytest.mark.slow

@@ -99,7 +99,7 @@ class Segmenter:
         self.device = str(device)
         self.student, self.taxonomy, self.sensor = student, student.taxonomy, student.sensor
         self.past_scans = student.config.past_scans
-        self.precision = precision
+        self.precision: Precision = precision
         self.engine, self.torch_engine = _engines(student, self.device, backend, precision)
         self.views_per_batch = 1 if self.device == "cpu" else _VIEWS_PER_GPU_BATCH
 

@@ -4,7 +4,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from elite.errors import ConfigError
 
@@ -16,7 +16,7 @@ MOST_LATE = 10  # ... also if the latency decreases
 QUIET = 20  # scans in a row within the budget before a more accurate level
 MOST_QUIET = 320  # ... after it was too slow again and again
 MARGIN = 0.8  # share of the budget, and of the time between two scans, that a more accurate level may take
-_PRECISION_GAIN = 2.0  # time of a precision over that of the next faster one, as a rule
+_COST = {"fp32": 1.0, "bf16": 0.6, "int8": 0.5}  # time of a precision over that of fp32, as a rule
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ class BudgetLevel:
         votes = f"{self.votes} vote{'s' * (self.votes > 1)}"
         return f"{self.precision}, {votes}{', skipping scans' * self.skips}"
 
-    def time_over(self, faster: "BudgetLevel") -> float:
-        """Time of a scan over that of a faster level, as a rule."""
-        precision = 1.0 if self.precision == faster.precision else _PRECISION_GAIN
-        return precision * self.votes / faster.votes
+    @property
+    def cost(self) -> float:
+        """Time of a scan over that of one view in fp32, as a rule."""
+        return _COST[self.precision] * self.votes
 
 
 def budget_levels(precisions: Sequence["Precision"], votes: int, *, skips: bool = False) -> tuple[BudgetLevel, ...]:
@@ -57,23 +57,21 @@ def budget_levels(precisions: Sequence["Precision"], votes: int, *, skips: bool 
     return tuple(levels) if skips else (*levels, replace(levels[-1], skips=True))
 
 
-@dataclass(frozen=True)
-class _LabelledScan:
-    """Times of a scan in seconds: from arrival to labels, of its labelling, and since the arrival of the one before."""
+class _LabelledScan(NamedTuple):
+    """Seconds from the arrival of a scan to its labels, those of its labelling, and number of scans skipped before."""
 
     latency: float
     busy: float
-    period: float
     skipped: int
 
 
 class LatencyBudget:
     """Choose the most accurate level whose latency is within the budget.
 
-    After ``LATE`` scans in a row over the budget without a decrease, or ``MOST_LATE`` with one, the next faster level
-    follows. A more accurate one follows after
-    ``QUIET`` scans in a row within the budget, none of them skipped, if its expected time is at most ``MARGIN`` of the
-    budget and of the time between two scans. If that is too slow soon, the next attempt waits twice as long.
+    After ``LATE`` scans in a row over the budget without a decrease, or ``MOST_LATE`` with one, a faster level follows:
+    the first one whose expected time is at most the budget and the time between two scans. The next more accurate level
+    follows after ``QUIET`` scans in a row within the budget, none of them skipped, if its expected time is at most
+    ``MARGIN`` of both. If that is too slow soon, the next attempt waits twice as long.
 
     Args:
         seconds: budget, from the arrival of a scan to its labels.
@@ -97,7 +95,7 @@ class LatencyBudget:
         self._quiet = QUIET
         self._is_attempt = False  # whether the level is more accurate than the one before
         self._is_exhausted = False
-        self._last_arrival: float | None = None
+        self._arrivals: deque[tuple[float, int]] = deque(maxlen=QUIET)  # time, and number of scans since the last one
         self._dropped = 0
 
     @property
@@ -108,15 +106,14 @@ class LatencyBudget:
     def add(self, *, arrival: float, start: float, end: float, dropped: int) -> None:
         """Add the times of a labelled scan (s), and the number of scans dropped so far, and choose the level."""
         skipped, self._dropped = dropped - self._dropped, dropped
-        gap = float("inf") if self._last_arrival is None else arrival - self._last_arrival
-        self._last_arrival = arrival
-        self._recent.append(_LabelledScan(end - arrival, end - start, gap / (1 + skipped), skipped))
+        self._arrivals.append((arrival, 1 + skipped))
+        self._recent.append(_LabelledScan(end - arrival, end - start, skipped))
         self.labelled[self.level] += 1
         self.late += end - arrival > self.seconds
         if self._is_late():
             self._use_faster_level()
         elif self._is_quiet():
-            self._change(-1, "within")
+            self._change(self._index - 1, "within")
             self._is_attempt = True
 
     def summary(self) -> str:
@@ -136,11 +133,27 @@ class LatencyBudget:
         if self._index + 1 < len(self.levels):
             if self._is_attempt:
                 self._quiet = min(2 * self._quiet, MOST_QUIET)
-            self._change(1, "over")
+            self._change(self._faster_index(), "over")
         elif not self._is_exhausted:
             self._is_exhausted = True
             self._notify(f"{self._latency()}, over {self._budget()} at the fastest level ({self.level})")
         self._is_attempt = False
+
+    def _faster_index(self) -> int:
+        others = range(self._index + 1, len(self.levels))
+        return next((i for i in others if self._expected_time(i, LATE) <= self._limit(i)), others[-1])
+
+    def _expected_time(self, index: int, scans: int) -> float:
+        """Seconds to label a scan at another level, from those of the last scans."""
+        busy = median(scan.busy for scan in list(self._recent)[-scans:])
+        return busy * self.levels[index].cost / self.level.cost
+
+    def _limit(self, index: int) -> float:
+        """Seconds that a scan may take at a level: the time between two scans, too, unless it skips scans."""
+        (first, _), *others = self._arrivals
+        if self.levels[index].skips or not others:
+            return self.seconds
+        return min(self.seconds, (others[-1][0] - first) / sum(scans for _, scans in others))
 
     def _is_quiet(self) -> bool:
         """Whether the more accurate level is likely to be within the budget."""
@@ -150,13 +163,11 @@ class LatencyBudget:
         if self._is_attempt:  # it is not too slow
             self._is_attempt, self._quiet = False, QUIET
         self._is_exhausted = False
-        if self._index == 0:
-            return False
-        expected = median(scan.busy for scan in last) * self.levels[self._index - 1].time_over(self.level)
-        return expected <= MARGIN * min(self.seconds, median(scan.period for scan in last))
+        above = self._index - 1
+        return above >= 0 and self._expected_time(above, len(last)) <= MARGIN * self._limit(above)
 
-    def _change(self, step: int, relation: str) -> None:
-        before, self._index = self._latency(), self._index + step
+    def _change(self, index: int, relation: str) -> None:
+        before, self._index = self._latency(), index
         self._recent.clear()
         self._notify(f"{before}, {relation} {self._budget()}: {self.level} from now on")
 

@@ -272,7 +272,8 @@ class Stream:
         """Report a growing backlog of at least two scans."""
         self._noticed = min(self._noticed, behind)
         if behind > max(self._noticed, 1) and self._is_time("backlog"):
-            self.notify(f"{behind} scans waiting. Use --drop to label only the newest.")
+            advice = "" if self.budget else " Use --drop to label only the newest."
+            self.notify(f"{behind} scans waiting.{advice}")
             self._noticed = behind
 
     def _report_drops(self) -> None:

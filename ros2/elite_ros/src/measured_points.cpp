@@ -128,6 +128,29 @@ bool is_measured(const Point& point, float intensity, const std::optional<Box>& 
     return finite && nonzero && !on_vehicle;
 }
 
+// Select the measured points.
+Scan select(const std::vector<double>& xyz, const std::vector<double>& intensity, const Sensor& sensor) {
+    const size_t count = intensity.size();
+    Scan scan;
+    scan.xyz.resize(3 * count);
+    scan.intensity.resize(count);
+    scan.index.resize(count);
+    size_t kept = 0;
+    for (size_t i = 0; i < count; ++i) {
+        Point point = in_our_axes(&xyz[3 * i], sensor.axes);
+        const float scaled = static_cast<float>(intensity[i]) / sensor.intensity_max;
+        if (!is_measured(point, scaled, sensor.ego_box)) continue;
+        point[2] += sensor.shift;
+        std::copy(point.begin(), point.end(), &scan.xyz[3 * kept]);
+        scan.intensity[kept] = scaled;
+        scan.index[kept++] = static_cast<uint32_t>(i);
+    }
+    scan.xyz.resize(3 * kept);
+    scan.intensity.resize(kept);
+    scan.index.resize(kept);
+    return scan;
+}
+
 }  // namespace
 
 Scan measured_points(const PointCloud& cloud, const Sensor& sensor) {
@@ -135,25 +158,12 @@ Scan measured_points(const PointCloud& cloud, const Sensor& sensor) {
     const std::vector<Column> columns = columns_of(cloud, sensor);
     const uint64_t count = cloud.points();
     if (count > MOST_POINTS) refuse("less than 2^31 points", std::to_string(count));
-    Scan scan;
-    if (count == 0) return scan;
+    if (count == 0) return {};
     std::vector<double> xyz(3 * count), intensity(count);
     for (size_t axis = 0; axis < 3; ++axis) read(cloud, columns[axis], xyz.data() + axis, 3);
     if (sensor.has_intensity) read(cloud, columns[3], intensity.data(), 1);
     require_metres(xyz);
-    scan.xyz.reserve(3 * count);
-    scan.intensity.reserve(count);
-    scan.index.reserve(count);
-    for (uint64_t i = 0; i < count; ++i) {
-        Point point = in_our_axes(&xyz[3 * i], sensor.axes);
-        const float scaled = static_cast<float>(intensity[i]) / sensor.intensity_max;
-        if (!is_measured(point, scaled, sensor.ego_box)) continue;
-        point[2] += sensor.shift;
-        scan.xyz.insert(scan.xyz.end(), point.begin(), point.end());
-        scan.intensity.push_back(scaled);
-        scan.index.push_back(static_cast<uint32_t>(i));
-    }
-    return scan;
+    return select(xyz, intensity, sensor);
 }
 
 }  // namespace elite_ros
