@@ -38,7 +38,8 @@ class Sensor:
             start = self.now
             self.now += self.view_s * level.votes * SPEED[level.precision] * self.load(scan)
             self.levels.append(level)
-            self.budget.add(arrival=scan * self.period, start=start, end=self.now, dropped=self.dropped)
+            arrived, dropped = min(int(start / self.period), scans), self.dropped
+            self.budget.add(arrival=scan * self.period, start=start, end=self.now, arrived=arrived, dropped=dropped)
             scan += 1
         return self.levels
 

@@ -95,7 +95,7 @@ class LatencyBudget:
         self._quiet = QUIET
         self._is_attempt = False  # whether the level is more accurate than the one before
         self._is_exhausted = False
-        self._arrivals: deque[tuple[float, int]] = deque(maxlen=QUIET)  # time, and number of scans since the last one
+        self._arrived: deque[tuple[float, int]] = deque(maxlen=QUIET)  # times, and scans that had arrived until then
         self._dropped = 0
 
     @property
@@ -103,10 +103,16 @@ class LatencyBudget:
         """Settings for the next scan."""
         return self.levels[self._index]
 
-    def add(self, *, arrival: float, start: float, end: float, dropped: int) -> None:
-        """Add the times of a labelled scan (s), and the number of scans dropped so far, and choose the level."""
+    def add(self, *, arrival: float, start: float, end: float, arrived: int, dropped: int) -> None:
+        """Add a labelled scan, and choose the level for the next one.
+
+        Args:
+            arrival, start, end: times of its arrival and of the start and the end of its labelling (s).
+            arrived: number of scans that had arrived at the start.
+            dropped: number of scans dropped so far.
+        """
         skipped, self._dropped = dropped - self._dropped, dropped
-        self._arrivals.append((arrival, 1 + skipped))
+        self._arrived.append((start, arrived))
         self._recent.append(_LabelledScan(end - arrival, end - start, skipped))
         self.labelled[self.level] += 1
         self.late += end - arrival > self.seconds
@@ -150,10 +156,10 @@ class LatencyBudget:
 
     def _limit(self, index: int) -> float:
         """Seconds that a scan may take at a level: the time between two scans, too, unless it skips scans."""
-        (first, _), *others = self._arrivals
-        if self.levels[index].skips or not others:
+        (start, before), (end, now) = self._arrived[0], self._arrived[-1]
+        if self.levels[index].skips or now <= before:
             return self.seconds
-        return min(self.seconds, (others[-1][0] - first) / sum(scans for _, scans in others))
+        return min(self.seconds, (end - start) / (now - before))
 
     def _is_quiet(self) -> bool:
         """Whether the more accurate level is likely to be within the budget."""

@@ -29,6 +29,11 @@ class StreamSummary:
     waiting: int = 0
     latencies: deque[float] = field(default_factory=lambda: deque(maxlen=10_000))
 
+    @property
+    def finished(self) -> int:
+        """Number of scans with an outcome."""
+        return self.labelled + self.kept + self.dropped + self.failed
+
     def line(self) -> str:
         """All counts and the latency, for the user."""
         counts = f"{self.labelled} scans labelled, {self.kept} had labels already, "

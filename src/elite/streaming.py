@@ -227,8 +227,9 @@ class Stream:
             self.summary.again += file.earlier_outcome is Outcome.LABELLED
             self.summary.latencies.append(self.clock() - file.first_seen)
             if self.budget:
-                dropped = self.summary.dropped
-                self.budget.add(arrival=file.first_seen, start=start, end=self.clock(), dropped=dropped)
+                times = {"arrival": file.first_seen, "start": start, "end": self.clock()}
+                arrived = self.summary.finished + arrivals.count
+                self.budget.add(**times, arrived=arrived, dropped=self.summary.dropped)
             self._finish(arrivals, name, Outcome.LABELLED)
             self._report_replaced(job, owner)
             self.on_labelled(job)
