@@ -1,7 +1,7 @@
 // Results for a scan of KITTI's format, to compare processors: answers MODEL.elite SCAN.bin OUTPUT [INSTRUCTIONS]
 //
-// For each precision that the instruction set multiplies, OUTPUT.PRECISION.T contains the results of T threads: the number of
-// groups (int64), their logits, and per point its group (int64), label (uint8), probability and entropy (float). The
+// For each precision that the instruction set multiplies, OUTPUT.PRECISION.T contains the results of T threads: the number
+// of groups (int64), their logits, and per point its group (int64), label (uint8), probability and entropy (float). The
 // instruction set in use and these precisions are printed. elite_run requires points in the volume of the model.
 #include <elite.h>
 
@@ -66,8 +66,8 @@ int main(int argc, char** argv) {
         require(status);
         if (precision == ELITE_FP32) std::printf("%s\n", elite_model_info(model).instructions);
         std::printf("%s\n", names[precision]);
-        for (int threads : {1, 2, 4})
-            write_answers(model, scan, threads, std::string(argv[3]) + "." + names[precision] + "." + std::to_string(threads));
+        const std::string path = std::string(argv[3]) + "." + names[precision] + ".";
+        for (int threads : {1, 2, 4}) write_answers(model, scan, threads, path + std::to_string(threads));
         elite_close(model);
     }
     return 0;

@@ -126,7 +126,7 @@ inline Integers to_integers(Vector v) {  // up to 2^22: the sum has the unit 1
 }
 inline Integers larger(Integers a, Integers b) { return a > b ? a : b; }
 inline Integers size_bits(Vector v) { return (Integers)v & all_integers(0x7fffffff); }
-inline uint32_t largest_of(Integers v) { return static_cast<uint32_t>(std::max(std::max(v[0], v[1]), std::max(v[2], v[3]))); }
+inline uint32_t largest_of(Integers v) { return std::max<uint32_t>(std::max(v[0], v[1]), std::max(v[2], v[3])); }
 #endif
 
 // ---- products of int8: sum + four numbers of a row times four weights, for each sum --------------------------------------
