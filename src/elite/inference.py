@@ -5,21 +5,20 @@ from copy import copy
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from elite.datasets.doubts import Kind
-from elite.datasets.input_guard import InputGuard, warn
+from elite.datasets.input_guard import warn
 from elite.device import Backend, ResolvedBackend, pick_device
-from elite.errors import ConfigError, DataError, require_extra
-from elite.geometry import farther_than, in_volume, nearest
-from elite.input_conversion import InputConversion, Intensity, conversion_for, require_scan
-from elite.native import Precision, answers_of, library
+from elite.errors import ConfigError, DataError
+from elite.geometry import in_volume, nearest
+from elite.input_conversion import Intensity, conversion_for, guard_for, require_scan
+from elite.native import Precision
 from elite.scan_crop import ScanCrop, required_past
 from elite.segmentation_result import SegmentationResult
-from elite.shapes import Float32, Int64, UInt8
-from elite.student.engine import Engine
+from elite.shapes import Float32
+from elite.student.engine import Engine, engines_for
 from elite.student.opening import open_student
 from elite.student.trained import TrainedStudent
 from elite.taxonomy import IGNORE
@@ -95,12 +94,12 @@ class Segmenter:
             raise ConfigError(f"fill_radius: expected metres, at least 0, found {fill_radius}. Change the value.")
         self.ensemble, self.fill_radius = ViewEnsemble(votes, vote_by, seed), fill_radius
         self.conversion = conversion_for(student, intensity, height)
-        self.guard = _guard(student, self.conversion, report, strict)
+        self.guard = guard_for(student, self.conversion, report, strict)
         self.device = str(device)
         self.student, self.taxonomy, self.sensor = student, student.taxonomy, student.sensor
         self.past_scans = student.config.past_scans
         self.precision: Precision = precision
-        self.engine, self.torch_engine = _engines(student, self.device, backend, precision)
+        self.engine, self.torch_engine = engines_for(student, self.device, backend, precision)
         self.views_per_batch = 1 if self.device == "cpu" else _VIEWS_PER_GPU_BATCH
 
     @property
@@ -232,7 +231,7 @@ class Segmenter:
         crop = self.crop(scan, source)
         [(logits, row)] = self.predict_views([crop])
         inside = logits[row]
-        _check_finite(inside, crop)
+        crop.require_finite(inside)
         return inside[nearest(crop.all_points, crop.inside)]
 
     # Steps of a call, separate for timing (elite.latency).
@@ -286,85 +285,14 @@ class Segmenter:
         Raises:
             DataError: the logits are not finite.
         """
-        groups, row = self._group_answers(crop, views)
+        threads = None if self.engine is None else self.threads
+        groups, row = self.ensemble.answers(views, crop.require_finite, threads)
         nearest_inside = nearest(crop.all_points, crop.inside)
         group = row[nearest_inside]
         labels, confidence = groups.labels[group], groups.confidence[group]
-        unfilled = self._unfilled(crop, nearest_inside)
+        unfilled = crop.beyond(self.fill_radius, nearest_inside)
         labels[unfilled], confidence[unfilled], group[unfilled] = IGNORE, 0, -1
         outside, distinct = int((~crop.inside).sum()), (groups.probabilities, group)
         return SegmentationResult(
             labels, confidence, self.taxonomy.names, outside, len(unfilled), distinct, groups.entropy
-        )
-
-    def _group_answers(
-        self, crop: ScanCrop, views: Iterable[ViewLogits]
-    ) -> tuple["_GroupAnswers", Int64[np.ndarray, "n"]]:
-        """Answers of groups of points, and the group of each point inside the volume."""
-        if self.engine is not None and self.ensemble.count == 1:  # the numbers of programs that call libelite
-            [(logits, row)] = views
-            _check_finite(logits[:, 1:], crop)
-            found = answers_of(logits, threads=self.threads)
-            shares = found.class_probabilities[:, 1:]
-            return _GroupAnswers(found.labels, found.probabilities, shares, found.entropy), row
-        probability, row = self.ensemble.mean(views)
-        best = probability.argmax(axis=1)
-        confidence = probability[np.arange(len(best)), best]
-        _check_finite(confidence, crop)
-        return _GroupAnswers((best + 1).astype(np.uint8), confidence, probability), row
-
-    def _unfilled(self, crop: ScanCrop, nearest_inside: Int64[np.ndarray, "n"]) -> Int64[np.ndarray, "k"]:
-        """Points outside the volume that are too far from their nearest neighbour inside."""
-        outside = np.flatnonzero(~crop.inside)
-        if self.fill_radius is None:
-            return outside[:0]
-        neighbours = crop.points[nearest_inside[outside]]
-        return outside[farther_than(self.fill_radius, crop.all_points[outside], neighbours)]
-
-
-class _GroupAnswers(NamedTuple):
-    """Class of each group of points, its probability, those of all classes, and their entropy (None = not computed)."""
-
-    labels: UInt8[np.ndarray, "groups"]
-    confidence: Float32[np.ndarray, "groups"]
-    probabilities: Float32[np.ndarray, "groups trained"]
-    entropy: Float32[np.ndarray, "groups"] | None = None
-
-
-def _engines(
-    student: "TrainedStudent | SPVCNN", device: str, backend: Backend, precision: Precision
-) -> "tuple[Engine | None, TorchEngine | None]":
-    """Return the native engine on a CPU, if possible and wanted, or one of PyTorch."""
-    if device == "cpu" and backend in ("auto", "native") and library() is not None:
-        return Engine(student, precision), None
-    require_extra("torch", "train", needed_for=f"backend {backend} on {device} without native kernels")
-    from elite.student.torch_engine import TorchEngine
-
-    return None, TorchEngine(student, device, backend, precision)
-
-
-def _guard(
-    student: "TrainedStudent | SPVCNN", conversion: InputConversion, report: Callable[[str], None], strict: bool
-) -> InputGuard:
-    """Guard of the scans before their conversion."""
-    sensor, (low, high), shift = student.sensor, student.config.volume, conversion.shift
-    if sensor.height is not None:
-        sensor = replace(sensor, height=sensor.height + shift)
-    volume = (*low[:2], low[2] - shift), (*high[:2], high[2] - shift)
-    ignored: dict[Intensity, tuple[Kind, ...]] = {"quantile": ("remission",), "zero": ("remission", "intensity field")}
-    kinds = ignored.get(conversion.intensity, ())
-    return InputGuard(volume, report, strict=strict, sensor=sensor, remission=student.remission, ignored=kinds)
-
-
-def _check_finite(values: Float32[np.ndarray, "m *channels"], crop: ScanCrop) -> None:
-    """Check the logits or confidences of the points inside the volume.
-
-    Raises:
-        DataError: NaN or infinite values, since numbers of the scan overflowed in the network.
-    """
-    if not np.isfinite(values).all():
-        low, high = crop.remission.min(), crop.remission.max()
-        raise DataError(
-            f"{crop.source}: expected finite logits, found NaN or infinite ones (remission is between {low:g} and "
-            f"{high:g}). Check the scan's fourth column (0 to 1 is usual) and its layout, then the checkpoint."
         )

@@ -1,11 +1,14 @@
 """Conversion of scans to those that a student was trained with, where its user states a difference."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from elite.datasets.doubts import Kind
+from elite.datasets.input_guard import InputGuard
 from elite.errors import ConfigError, DataError
 from elite.remission import Quantiles, mapped_by_rank
 from elite.shapes import Float32
@@ -73,6 +76,19 @@ def conversion_for(student: "TrainedStudent | SPVCNN", intensity: Intensity, hei
         )
     shift = np.float32(height) - np.float32(student.sensor.height)  # as programs that call libelite
     return InputConversion(intensity, float(shift), student.remission)
+
+
+def guard_for(
+    student: "TrainedStudent | SPVCNN", conversion: InputConversion, report: Callable[[str], None], strict: bool
+) -> InputGuard:
+    """Guard of the scans of a student before their conversion; ``report`` and ``strict`` as those of the guard."""
+    sensor, (low, high), shift = student.sensor, student.config.volume, conversion.shift
+    if sensor.height is not None:
+        sensor = replace(sensor, height=sensor.height + shift)
+    volume = (*low[:2], low[2] - shift), (*high[:2], high[2] - shift)
+    ignored: dict[Intensity, tuple[Kind, ...]] = {"quantile": ("remission",), "zero": ("remission", "intensity field")}
+    kinds = ignored.get(conversion.intensity, ())
+    return InputGuard(volume, report, strict=strict, sensor=sensor, remission=student.remission, ignored=kinds)
 
 
 def require_scan(

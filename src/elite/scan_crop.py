@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from elite.errors import DataError
-from elite.geometry import Volume, in_volume
+from elite.geometry import Volume, farther_than, in_volume
 from elite.input_conversion import InputConversion, require_scan
-from elite.shapes import Bool, Float32
+from elite.shapes import Bool, Float32, Int64
 from elite.types import PastPoints
 
 
@@ -34,6 +34,31 @@ class ScanCrop:
         own = (self.points, self.remission, np.zeros(len(self.points), np.float32))
         points, remission, age = (np.concatenate(pair) for pair in zip(own, of_past, strict=True))
         return replace(self, points=points, remission=remission, age=age)
+
+    def beyond(self, radius: float | None, nearest_inside: Int64[np.ndarray, "n"]) -> Int64[np.ndarray, "k"]:
+        """Find the points outside the volume that are farther (m) from their nearest neighbour inside.
+
+        Args:
+            radius: None = unlimited.
+            nearest_inside: number of the neighbour of every point, among those inside.
+        """
+        outside = np.flatnonzero(~self.inside)
+        if radius is None:
+            return outside[:0]
+        return outside[farther_than(radius, self.all_points[outside], self.points[nearest_inside[outside]])]
+
+    def require_finite(self, values: Float32[np.ndarray, "m *channels"]) -> None:
+        """Check the logits or probabilities of the points inside the volume.
+
+        Raises:
+            DataError: NaN or infinite values, since numbers of the scan overflowed in the network.
+        """
+        if not np.isfinite(values).all():
+            low, high = self.remission.min(), self.remission.max()
+            raise DataError(
+                f"{self.source}: expected finite logits, found NaN or infinite ones (remission is between {low:g} and "
+                f"{high:g}). Check the scan's fourth column (0 to 1 is usual) and its layout, then the checkpoint."
+            )
 
 
 def required_past(past: PastPoints | None, count: int, source: object) -> PastPoints | None:

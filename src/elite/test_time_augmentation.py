@@ -1,7 +1,7 @@
 """Test-time augmentation: predict several views of a scan, and average their predictions."""
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -10,7 +10,8 @@ import numpy as np
 from elite.config import AugmentConfig
 from elite.data.augment import transform_points
 from elite.errors import ConfigError
-from elite.shapes import Float32, Int64
+from elite.native import answers_of
+from elite.shapes import Float32, Int64, UInt8
 
 VoteBy = Literal["softmax", "logits", "released"]
 
@@ -23,6 +24,15 @@ class ViewLogits(NamedTuple):
 
     logits: Float32[np.ndarray, "k classes"]
     row: Int64[np.ndarray, "n"]
+
+
+class GroupAnswers(NamedTuple):
+    """Class of groups of points, its probability, those of the classes 1.., and their entropy (None = not computed)."""
+
+    labels: UInt8[np.ndarray, "groups"]
+    confidence: Float32[np.ndarray, "groups"]
+    probabilities: Float32[np.ndarray, "groups trained"]
+    entropy: Float32[np.ndarray, "groups"] | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +75,35 @@ class ViewEnsemble:
     def _rotate(self, points: Float32[np.ndarray, "n 3"], k: int) -> Float32[np.ndarray, "n 3"]:
         rng = np.random.default_rng((self.seed, zlib.crc32(points.tobytes()), k))
         return transform_points(points, _ROTATIONS, rng)
+
+    def answers(
+        self,
+        views: Iterable[ViewLogits],
+        require_finite: Callable[[np.ndarray], None],
+        threads: int | None = None,
+    ) -> tuple[GroupAnswers, Int64[np.ndarray, "n"]]:
+        """Find the most probable class of groups of points from the output for each view.
+
+        Args:
+            views: of the same points.
+            require_finite: called with logits or probabilities.
+            threads: of libelite, which computes those of a single view with the bits that programs get that call it;
+                None = compute them by numpy.
+
+        Returns:
+            Answers of the groups, and the group of each point.
+        """
+        if threads is not None and self.count == 1:
+            [(logits, row)] = views
+            require_finite(logits[:, 1:])
+            found = answers_of(logits, threads=threads)
+            shares = found.class_probabilities[:, 1:]
+            return GroupAnswers(found.labels, found.probabilities, shares, found.entropy), row
+        probability, row = self.mean(views)
+        best = probability.argmax(axis=1)
+        confidence = probability[np.arange(len(best)), best]
+        require_finite(confidence)
+        return GroupAnswers((best + 1).astype(np.uint8), confidence, probability), row
 
     def mean(self, views: Iterable[ViewLogits]) -> tuple[Float32[np.ndarray, "rows trained"], Int64[np.ndarray, "n"]]:
         """Return (probability of classes 1..19, row of each point) from the output for each view.

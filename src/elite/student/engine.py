@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple, get_args
 
 import numpy as np
 
-from elite.device import ResolvedBackend
-from elite.errors import ConfigError
-from elite.native import Model, Precision, Session, multiplies
+from elite.device import Backend, ResolvedBackend
+from elite.errors import ConfigError, require_extra
+from elite.native import Model, Precision, Session, library, multiplies
 from elite.native.loader import thread_count, use_threads
 from elite.shapes import Float32, Int64
 from elite.student.model_file import model_bytes
@@ -17,6 +17,7 @@ from elite.student.trained import TrainedStudent
 
 if TYPE_CHECKING:
     from elite.student.spvcnn import SPVCNN
+    from elite.student.torch_engine import TorchEngine
 
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)  # from the slowest to the fastest one
 # Required on x86-64; the kernels of other processors have all precisions.
@@ -99,3 +100,20 @@ def _require(precision: Precision, channels: int) -> None:
             f"precision bf16: expected a multiple of 4 channels, found {channels}. Some layers have half as "
             "many, and the kernels multiply pairs of them. Use --precision fp32."
         )
+
+
+def engines_for(
+    student: "TrainedStudent | SPVCNN", device: str, backend: Backend, precision: Precision
+) -> "tuple[Engine | None, TorchEngine | None]":
+    """Return the native engine on a CPU, if possible and wanted, or one of PyTorch.
+
+    Raises:
+        MissingExtraError: PyTorch is required and not installed.
+        ConfigError: as the engines.
+    """
+    if device == "cpu" and backend in ("auto", "native") and library() is not None:
+        return Engine(student, precision), None
+    require_extra("torch", "train", needed_for=f"backend {backend} on {device} without native kernels")
+    from elite.student.torch_engine import TorchEngine
+
+    return None, TorchEngine(student, device, backend, precision)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from elite.device import Backend
+from elite.device import Backend, ResolvedBackend
 from elite.errors import ConfigError
 from elite.native import Precision
 from elite.shapes import Float32
@@ -34,7 +34,7 @@ class TorchEngine:
         self, student: TrainedStudent | SPVCNN, device: str, backend: Backend = "auto", precision: Precision = "fp32"
     ) -> None:
         self._device, self._autocasts = torch.device(device), precision == "bf16"
-        self.backend = resolve_backend(backend, self._device)
+        self.backend: ResolvedBackend = resolve_backend(backend, self._device)
         if precision == "int8":
             raise ConfigError(
                 f"precision int8: expected the native backend on a CPU, found {self.backend}. Use --precision "
