@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
-from elite import geometry
+from elite import kd_tree
 from elite.geometry import in_image, in_volume, nearest, pinhole, project
 from elite.occlusion import point_pixel_pairs
 from elite.types import Camera
@@ -105,20 +105,22 @@ HARD_SCANS = {
     "on a line": np.linspace(-100, 100, 600, dtype=np.float32)[:, None] * np.float32([1, 0.9, 0.02]),
     "in two far clusters": np.vstack([on_sphere(300, 1), on_sphere(300, 1) + np.float32([1e5, 2e5, 7])]),
     "up to the largest float": np.random.default_rng(4).uniform(-1, 1, (600, 3)).astype(np.float32)
-    * np.float32(geometry._LARGEST),
+    * np.finfo(np.float32).max,
     "of every magnitude": np.exp(np.random.default_rng(5).uniform(-87, 88, (600, 3))).astype(np.float32),
     "around the centre of a sphere": np.vstack([on_sphere(300, 1e-4), on_sphere(300, 10)]),
 }
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("many", [False, True], ids=["few", "many"])
+@pytest.mark.parametrize("search", ["native", "few", "many"])
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
 @pytest.mark.parametrize("scan", HARD_SCANS)
-def test_nearest_of_hard_scans_equals_brute_force(scan: str, share: float, many: bool, monkeypatch):
-    if many:  # too many for a plain search, not too many for an exact one
-        monkeypatch.setattr(geometry, "_SCAN", 0)
-        monkeypatch.setattr(geometry, "_PAIRS", 1)
+def test_nearest_of_hard_scans_equals_brute_force(scan: str, share: float, search: str, monkeypatch):
+    if search != "native":
+        monkeypatch.setattr("elite.nearest.library", lambda: None)
+    if search == "many":  # too many for a plain search, not too many for an exact one
+        monkeypatch.setattr(kd_tree, "_SCAN", 0)
+        monkeypatch.setattr(kd_tree, "_PAIRS", 1)
     points = HARD_SCANS[scan]
     candidates = np.random.default_rng(6).random(len(points)) < share
     distance = cdist(points, points[candidates])
@@ -135,7 +137,8 @@ def test_nearest_searches_equal_points_once(monkeypatch):
             searched.append(len(x))
             return super().query(x, *options, **named)
 
-    monkeypatch.setattr(geometry, "cKDTree", Tree)
+    monkeypatch.setattr("elite.nearest.library", lambda: None)
+    monkeypatch.setattr(kd_tree, "cKDTree", Tree)
     points = np.vstack([np.full((100_000, 3), 60, np.float32), on_sphere(30_000, 40)])
     candidates = np.arange(len(points)) >= 100_000
     rank = nearest(points, candidates)
@@ -148,14 +151,15 @@ def test_nearest_far_queries_moved_closer_visit_few_leaves():
     rng = np.random.default_rng(7)
     tree = cKDTree(rng.normal(size=(2000, 3)))
     far = rng.uniform(-1e38, 1e38, (500, 3))
-    assert geometry._visits_more_leaves(tree, far, 20_000)
-    assert not geometry._visits_more_leaves(tree, geometry._moved_closer(far, tree), 10_000)
+    assert kd_tree._visits_more_leaves(tree, far, 20_000)
+    assert not kd_tree._visits_more_leaves(tree, kd_tree._moved_closer(far, tree), 10_000)
 
 
 def test_nearest_considers_every_kth_candidate_when_a_search_would_visit_most_leaves(monkeypatch):
     """Every point of a sphere is nearest to its centre: no exact search can leave out any."""
     for limit, value in {"_SCAN": 0, "_PAIRS": 5, "_LEAVES": 1}.items():
-        monkeypatch.setattr(geometry, limit, value)
+        monkeypatch.setattr(kd_tree, limit, value)
+    monkeypatch.setattr("elite.nearest.library", lambda: None)
     points = np.vstack([on_sphere(500, 1e-4), on_sphere(500, 10)])
     candidates = np.arange(1000) >= 500
     rank = nearest(points, candidates)[:500]

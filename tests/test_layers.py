@@ -17,6 +17,7 @@ LAYERS = (
     (
         *("geometry", "remission", "occlusion", "pixels", "layout", "metrics", "terminal", "signals", "plugins"),
         *("folder_watch", "arrivals", "stopping", "latency_budget"),
+        *("rotations", "filters", "nearest", "kd_tree"),
         *("environment", "device", "native", "sparse", "pictures", "figures", "processes"),
     ),
     ("weights", "camera_tiles"),
@@ -43,6 +44,9 @@ SAME_LAYER = {
     ("lenses", "errors"),
     ("config", "errors"),  # impossible settings are refused with the library's own errors
     ("sparse", "native"),  # one of its backends
+    ("geometry", "nearest"),
+    ("nearest", "native"),
+    ("nearest", "kd_tree"),  # without native kernels
     ("sparse", "device"),  # names of the backends
     ("stopping", "signals"),
     ("environment", "native"),  # results name the kernels that computed them

@@ -1,15 +1,15 @@
 """Lines of ``poses.txt``."""
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from elite.conversion.journal import Journal
+from elite.rotations import to_quaternion
 from elite.shapes import Float64
 
 
 def pose_row(stamp: int, pose: Float64[np.ndarray, "4 4"]) -> list[float]:
     """Numbers of a pose: time (ns), x y z, qx qy qz qw."""
-    return [stamp, *pose[:3, 3].tolist(), *Rotation.from_matrix(pose[:3, :3]).as_quat().tolist()]
+    return [stamp, *pose[:3, 3].tolist(), *to_quaternion(pose[:3, :3]).tolist()]
 
 
 def pose_lines(journal: Journal) -> str:

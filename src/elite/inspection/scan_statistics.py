@@ -6,7 +6,6 @@ from itertools import pairwise
 from typing import Literal
 
 import numpy as np
-from scipy.spatial import KDTree
 
 from elite.datasets.check.beam_pattern import angles, beam_elevations, beam_of_points
 from elite.shapes import Float, Float32, Int64
@@ -152,11 +151,12 @@ def roughness(points: Float32[np.ndarray, "n 3"]) -> float | None:
     """Median of the smallest deviation of the points within half a metre of a point; None with too few points."""
     if len(points) < _SMALLEST_CLASS:
         return None
-    tree, found = KDTree(points), []
-    samples = points[:: len(points) // _ROUGH[3] + 1]
-    for neighbours in tree.query_ball_point(samples, _ROUGH[0]):
-        if len(neighbours) >= _ROUGH[4]:
-            part = points[neighbours].astype(np.float64)
+    samples, found = points[:: len(points) // _ROUGH[3] + 1], []
+    points = points[np.argsort(points[:, 0])].astype(np.float64)  # the neighbours are among few rows
+    first, last = (np.searchsorted(points[:, 0], samples[:, 0] + reach) for reach in (-_ROUGH[0], _ROUGH[0]))
+    for sample, rows in zip(samples, map(slice, first, last + 1), strict=True):
+        part = points[rows][np.linalg.norm(points[rows] - sample, axis=1) <= _ROUGH[0]]
+        if len(part) >= _ROUGH[4]:
             part -= part.mean(axis=0)
             found.append(np.sqrt(max(np.linalg.eigvalsh(part.T @ part / len(part))[0], 0)))
     return float(np.median(found)) if found else None

@@ -5,6 +5,7 @@ The modules ``ops``, ``gradients`` and ``tensors`` call them with tensors, and r
 
 from elite.native.loader import describe, library
 from elite.native.model import GroupLogits, Model, PointAnswers, Precision, Session, answers_of, multiplies
+from elite.native.nearest import find_nearest
 
 __all__ = [
     "GroupLogits",
@@ -14,6 +15,7 @@ __all__ = [
     "Session",
     "answers_of",
     "describe",
+    "find_nearest",
     "library",
     "multiplies",
 ]

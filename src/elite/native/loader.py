@@ -42,6 +42,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "elite_blocks": (c_int32, [c_int64, c_int64, *[c_void_p] * 6]),
     "elite_group": (c_int32, [c_void_p, c_int64, c_int64, c_void_p, c_void_p]),
     "elite_neighbours": (c_int32, [c_void_p, c_int64, *[c_void_p] * 3]),
+    "elite_nearest": (c_int32, [c_void_p, c_int64, c_void_p, c_int64, c_void_p]),
     "elite_lovasz_steps": (c_int32, [c_void_p, c_void_p, c_int64, c_int64, c_void_p]),
     "omp_get_max_threads": (c_int, []),  # of OpenMP, which the library links
     "omp_set_num_threads": (None, [c_int]),

@@ -3,13 +3,12 @@
 from pathlib import Path
 
 import numpy as np
-from scipy.ndimage import convolve
 
 from elite.datasets.formats import read_image
 from elite.errors import DataError
 from elite.files import MAX_PIXELS
 from elite.recordings.messages import CompressedImage, RawImage
-from elite.shapes import UInt8
+from elite.shapes import Float32, UInt8
 
 # Channels of a pixel, and which of them are red, green and blue.
 _CHANNELS = {
@@ -70,7 +69,12 @@ def _demosaic(values: UInt8[np.ndarray, "h w"], colors: str) -> UInt8[np.ndarray
         for place in (i for i in range(4) if colors[i] == color):
             mask[place // 2 :: 2, place % 2 :: 2] = 1
         kernel = _CROSS if color == "g" else _SQUARE
-        weight = convolve(mask, kernel, mode="constant")
-        mixed = convolve(values * mask, kernel, mode="constant") / np.maximum(weight, 1)
-        rgb[..., channel] = np.round(mixed)
+        rgb[..., channel] = np.round(_sums(values * mask, kernel) / np.maximum(_sums(mask, kernel), 1))
     return rgb
+
+
+def _sums(values: Float32[np.ndarray, "h w"], kernel: Float32[np.ndarray, "3 3"]) -> Float32[np.ndarray, "h w"]:
+    """Sums of the neighbours of each pixel, with weights; beyond the image, they are 0."""
+    (height, width), padded = values.shape, np.pad(values, 1)
+    parts = (weight * padded[y : y + height, x : x + width] for (y, x), weight in np.ndenumerate(kernel) if weight)
+    return sum(parts, np.zeros_like(values))

@@ -10,7 +10,6 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from elite.errors import DataError, first_line
 from elite.recordings.messages import (
@@ -25,6 +24,7 @@ from elite.recordings.messages import (
     TransformTree,
 )
 from elite.recordings.topics import Topic
+from elite.rotations import from_quaternion
 
 CDR, ROS1 = "cdr", "ros1"  # encodings of messages, by the names that mcap gives them
 LABEL_INFO = "vision_msgs/msg/LabelInfo"
@@ -256,7 +256,7 @@ def _rigid(position: Any, quaternion: Any) -> np.ndarray:
     matrix[:3, 3] = position.x, position.y, position.z
     if not (abs(np.linalg.norm(values) - 1) < _ROUNDING and np.isfinite(matrix).all()):
         raise DataError(f"the quaternion {values} at the position {matrix[:3, 3]}")
-    matrix[:3, :3] = Rotation.from_quat(values).as_matrix()
+    matrix[:3, :3] = from_quaternion(values)
     return matrix
 
 

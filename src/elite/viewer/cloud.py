@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.special import softmax
 
 from elite.evaluation import Prediction
 from elite.metrics import Score, confusion_matrix, score
 from elite.shapes import Bool, Float, Float32, Int64, UInt8, UInt32
 from elite.taxonomy import IGNORE, Taxonomy
+from elite.test_time_augmentation import softmax
 
 _TRAIN_IDS = 256  # as many as a byte has values
 
@@ -23,14 +23,14 @@ class PointPrediction(Prediction):
     @classmethod
     def from_logits(cls, logits: Float32[np.ndarray, "n classes"]) -> "PointPrediction":
         """Return the prediction with the largest logit, without the ignored class."""
-        shares = softmax(logits[:, IGNORE + 1 :], axis=1)
+        shares = softmax(logits[:, IGNORE + 1 :])
         return cls((shares.argmax(axis=1) + IGNORE + 1).astype(np.uint8), shares.max(axis=1), logits)
 
     def shares(self, class_id: int) -> Float32[np.ndarray, "n"] | None:
         """Softmax probability of one class, without the ignored class; None without logits."""
         if self.logits is None:
             return None
-        return softmax(self.logits[:, IGNORE + 1 :], axis=1)[:, class_id - 1]
+        return softmax(self.logits[:, IGNORE + 1 :])[:, class_id - 1]
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 import viser
-from scipy.spatial.transform import Rotation
 
 from elite.geometry import pinhole
+from elite.rotations import to_quaternion
 from elite.shapes import Float, Float32, UInt8
 from elite.types import Camera
 from elite.viewer.colors import Style
@@ -55,7 +55,7 @@ class SceneView:
 
     def place_map(self, T_velo_map: Float[np.ndarray, "4 4"]) -> None:
         """Move the map to its pose in the current sensor frame."""
-        self._map.wxyz = Rotation.from_matrix(T_velo_map[:3, :3]).as_quat(scalar_first=True)
+        self._map.wxyz = np.roll(to_quaternion(T_velo_map[:3, :3]), 1)
         self._map.position = T_velo_map[:3, 3]
 
     def show_cameras(
@@ -83,7 +83,7 @@ class SceneView:
             fov=float(2 * np.arctan(height / 2 / K[1, 1])),
             aspect=width / height * float(K[1, 1] / K[0, 0]),
             scale=_FRUSTUM,
-            wxyz=Rotation.from_matrix(R_velo_cam).as_quat(scalar_first=True),
+            wxyz=np.roll(to_quaternion(R_velo_cam), 1),
             position=centre,
         )
 

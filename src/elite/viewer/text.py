@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 import numpy as np
-from scipy.special import softmax
 
 from elite.formatting import count, hex_color, percent, shortened
 from elite.shapes import Int64
 from elite.taxonomy import IGNORE, Taxonomy
+from elite.test_time_augmentation import softmax
 from elite.viewer.cloud import Cloud
 from elite.viewer.colors import RANGES, Mode, Style
 
@@ -144,7 +144,7 @@ def _logits(cloud: Cloud, i: int, most: int = 5) -> str:
     if cloud.prediction is None or cloud.prediction.logits is None:
         return ""
     logits, names = cloud.prediction.logits[i, IGNORE + 1 :], cloud.taxonomy.names[IGNORE + 1 :]
-    shares = softmax(logits)
+    (shares,) = softmax(logits[None])
     rows = "".join(
         f"<tr><td style='padding-right:1em'>{escape(names[k])}</td><td style='text-align:right'>{logits[k]:.2f}</td>"
         f"<td style='text-align:right;padding-left:1em'>{percent(float(shares[k]))}</td></tr>"

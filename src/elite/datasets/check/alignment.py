@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from elite.datasets.check.beam_pattern import angles
+from elite.filters import smoothed, sobel
 from elite.geometry import pinhole, project
 from elite.occlusion import point_pixel_pairs
 from elite.pictures import luminance
@@ -104,8 +104,8 @@ def edge_strength(image: UInt8[np.ndarray, "h w 3"]) -> tuple[Float[np.ndarray, 
     grey, scale = luminance(image), max(1, round(image.shape[1] / _WIDTH))
     rows, columns = (size // scale for size in grey.shape)
     small = grey[: rows * scale, : columns * scale].reshape(rows, scale, columns, scale).mean((1, 3))
-    smooth = ndimage.gaussian_filter(small, 1.0)
-    across, down = np.abs(ndimage.sobel(smooth, 1)), ndimage.sobel(smooth, 0)
+    smooth = smoothed(small, 1.0)
+    across, down = np.abs(sobel(smooth, 1)), sobel(smooth, 0)
     return (_ranks(np.hypot(across, down)) + _ranks(across)) / 2, scale
 
 

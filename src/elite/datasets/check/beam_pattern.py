@@ -5,9 +5,8 @@ motion was compensated may show none of the three; their beams stay unknown.
 """
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
-from scipy.signal import find_peaks
 
+from elite.filters import peaks, smoothed
 from elite.sensor import load_sensor, packaged_sensors
 from elite.shapes import Float, Float32, Int64
 
@@ -61,10 +60,10 @@ def _by_turns(azimuth: Float[np.ndarray, "n"]) -> Int64[np.ndarray, "n"] | None:
 def _by_elevation(elevation: Float[np.ndarray, "n"], is_far: np.ndarray) -> Int64[np.ndarray, "n"] | None:
     """Beams of points whose elevations form separate peaks."""
     counts = np.histogram(elevation[is_far], np.arange(-90, 90 + _BIN, _BIN))[0].astype(np.float64)
-    peaks = find_peaks(gaussian_filter1d(counts, 1.5), prominence=len(elevation) / 5000)[0]
-    if not FEWEST_BEAMS <= len(peaks) <= MOST_BEAMS:
+    bins = peaks(smoothed(counts, 1.5), prominence=len(elevation) / 5000)
+    if not FEWEST_BEAMS <= len(bins) <= MOST_BEAMS:
         return None
-    centres = -90 + _BIN * (peaks + 0.5)
+    centres = -90 + _BIN * (bins + 0.5)
     beam = np.searchsorted((centres[1:] + centres[:-1]) / 2, elevation)
     gap = np.diff(centres, prepend=centres[0] - 1, append=centres[-1] + 1)
     tolerance = np.minimum(gap[:-1], gap[1:]) / 4
@@ -95,7 +94,7 @@ def azimuth_step(points: Float32[np.ndarray, "n 3"], beams: Int64[np.ndarray, "n
     counts, edges = np.histogram(gaps, _STEPS)
     if not counts.any():
         return None
-    best = int(gaussian_filter1d(counts.astype(np.float64), 2).argmax())
+    best = int(smoothed(counts.astype(np.float64), 2).argmax())
     near = (gaps > edges[max(best - 3, 0)]) & (gaps < edges[min(best + 4, len(edges) - 1)])
     return float(np.median(gaps[near]))
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from elite.config import plain
 from elite.datasets.base import Dataset
@@ -13,6 +12,7 @@ from elite.datasets.check.alignment import Alignment, alignment, edge_points, sh
 from elite.datasets.check.time_offset import TimeOffset, offset_sums, time_offset
 from elite.errors import DataError
 from elite.geometry import in_image, pinhole, project
+from elite.rotations import to_vector
 from elite.shapes import Float, Float32, Float64, UInt8
 from elite.types import Camera
 
@@ -110,7 +110,7 @@ def rates(
 ) -> Float64[np.ndarray, "6"]:
     """Velocity (m/s) and rotation vector per second (rad/s) in the sensor frame, from two poses T_world_sensor."""
     change = np.linalg.inv(before) @ after
-    return np.concatenate([change[:3, 3], Rotation.from_matrix(change[:3, :3]).as_rotvec()]) / seconds
+    return np.concatenate([change[:3, 3], to_vector(change[:3, :3])]) / seconds
 
 
 def _timed_pose(dataset: Dataset, i: int, sequence: str) -> tuple[float, Float64[np.ndarray, "4 4"]] | None:

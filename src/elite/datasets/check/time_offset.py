@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from elite.datasets.check.alignment import EdgePoints, strength_at
 from elite.geometry import project
+from elite.rotations import from_vector
 from elite.shapes import Float, Float32, Float64
 from elite.types import Camera
 
@@ -82,8 +82,8 @@ def offset_sums(
 
 def _moved(edges: EdgePoints, velocity: Float64[np.ndarray, "6"], seconds: float) -> Float32[np.ndarray, "m 3"]:
     """Points in the frame of the sensor after so many seconds."""
-    turn = Rotation.from_rotvec(velocity[3:] * seconds)
-    return turn.inv().apply(edges.points - velocity[:3] * seconds).astype(np.float32)
+    turn = from_vector(velocity[3:] * seconds)
+    return ((edges.points - velocity[:3] * seconds) @ turn).astype(np.float32)
 
 
 def time_offset(sums: Sequence[Float[np.ndarray, "parts offsets 2"]]) -> TimeOffset | None:

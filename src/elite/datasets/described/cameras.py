@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from elite.datasets.described.patterns import require_star
 from elite.errors import ConfigError
 from elite.geometry import is_rotation
 from elite.lenses import Lens, LensModel
+from elite.rotations import from_quaternion
 from elite.shapes import Float64
 
 _ROTATION_TOLERANCE = 1e-3  # calibration files round
@@ -101,7 +101,7 @@ def rigid(value: Any, key: str) -> Float64[np.ndarray, "4 4"]:
         norm = float(np.linalg.norm(value.rotation))
         if abs(norm - 1) > _ROTATION_TOLERANCE:
             raise ConfigError(f"{key}: expected a rotation (w, x, y, z) of length 1, found {norm:.4g}. Correct it.")
-        transform[:3, :3] = Rotation.from_quat(value.rotation, scalar_first=True).as_matrix()
+        transform[:3, :3] = from_quaternion(np.roll(value.rotation, -1))  # which takes x y z w
         transform[:3, 3] = value.translation
         return transform
     numbers = _numbers(value)

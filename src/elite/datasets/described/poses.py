@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from scipy.spatial.transform import Rotation, Slerp
 
 from elite.datasets.calibration import decode_text, parse_matrix
 from elite.datasets.formats import read_part
 from elite.errors import DataError
 from elite.files import TEXT_BYTES
+from elite.rotations import from_quaternion, interpolated
 from elite.shapes import Float64
 
 _PER_SCAN, _PER_TIME = 12, 8  # numbers in a line
@@ -108,7 +108,7 @@ def interpolate_poses(
     after = np.clip(np.searchsorted(times, at), 1, len(times) - 1)
     used = slice(after.min() - 1, after.max() + 1)
     found = np.tile(np.eye(4), (len(at), 1, 1))
-    found[:, :3, :3] = Slerp(times[used], Rotation.from_matrix(poses[used, :3, :3]))(at).as_matrix()
+    found[:, :3, :3] = interpolated(at, times[used], poses[used, :3, :3])
     share = (at - times[after - 1]) / (times[after] - times[after - 1])
     start, end = poses[after - 1, :3, 3], poses[after, :3, 3]
     found[:, :3, 3] = start + share[:, None] * (end - start)
@@ -136,7 +136,7 @@ def read_pose_table(path: Path) -> PoseTable:
     if not (np.diff(rows[:, 0]) > 0).all():
         raise DataError(f"{path}: expected times that ascend, found some that do not. Sort the lines.")
     poses = np.tile(np.eye(4), (len(rows), 1, 1))
-    poses[:, :3, :3] = Rotation.from_quat(rows[:, 4:]).as_matrix()
+    poses[:, :3, :3] = from_quaternion(rows[:, 4:])
     poses[:, :3, 3] = rows[:, 1:4]
     return PoseTable(path, poses, rows[:, 0])
 

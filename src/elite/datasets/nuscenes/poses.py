@@ -4,15 +4,15 @@ Global coordinates are about 1,000 m, where float32 has steps of 0.06 mm: a prod
 """
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
+from elite.rotations import from_quaternion
 from elite.shapes import Float64
 
 
 def matrix(pose: Float64[np.ndarray, "7"]) -> Float64[np.ndarray, "4 4"]:
     """Transform of a translation x y z (m) and a rotation w x y z."""
     transform = np.eye(4)
-    transform[:3, :3] = Rotation.from_quat(np.roll(pose[3:], -1)).as_matrix()  # which takes x y z w
+    transform[:3, :3] = from_quaternion(np.roll(pose[3:], -1))  # which takes x y z w
     transform[:3, 3] = pose[:3]
     return transform
 

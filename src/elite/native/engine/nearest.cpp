@@ -208,3 +208,14 @@ bool is_farther(float radius, const float* point, const float* other) {
 }
 
 }  // namespace elite
+
+int32_t elite_nearest(const float* candidates, int64_t candidate_count, const float* queries, int64_t query_count,
+                      int64_t* rows) {
+    try {
+        elite::Arena arena;
+        elite::find_nearest({candidates, candidate_count}, {queries, query_count}, arena, rows);
+        return 0;
+    } catch (...) {  // bad_alloc, or a length that no memory has
+        return 1;
+    }
+}

@@ -24,3 +24,7 @@ void reserve_nearest(int64_t candidates, int64_t queries, Arena& arena);
 bool is_farther(float radius, const float* point, const float* other);
 
 }  // namespace elite
+
+// find_nearest for Python; 0, or 1 without memory. A candidate's row is below 2^31.
+extern "C" int32_t elite_nearest(const float* candidates, int64_t candidate_count, const float* queries,
+                                 int64_t query_count, int64_t* rows);
