@@ -8,8 +8,8 @@ import elite
 
 ROOT = Path(elite.__file__).parent
 LAYERS = (
-    ("version", "shapes", "lazy_names"),
-    ("types", "batches", "lenses", "beams", "config", "errors", "paths", "formatting"),
+    ("version", "shapes"),
+    ("types", "batches", "lenses", "beams", "config", "errors", "lazy_names", "paths", "formatting"),
     ("files", "label_mapping", "segmentation_result"),
     ("descriptions", "packaged_students", "sensor_rendering"),
     ("taxonomy", "sensor", "point_files"),
@@ -37,6 +37,7 @@ LAYER = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 # Rooms of one layer that lean on another one of it, each for a reason.
 SAME_LAYER = {
     ("paths", "errors"),
+    ("lazy_names", "errors"),  # of a missing extra
     ("config", "paths"),  # ~ in settings
     ("types", "lenses"),  # a camera has one
     ("types", "beams"),  # a frame has those of its LiDAR

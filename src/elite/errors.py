@@ -2,6 +2,19 @@
 
 from importlib.util import find_spec
 
+# Optional packages by the extra that installs them.
+_PACKAGES = {
+    "train": ("torch", "lightning", "scipy"),
+    "teacher": ("transformers", "peft"),
+    "plg": ("skimage",),
+    "synth": ("trimesh", "embreex"),
+    "formats": ("pypcd4", "plyfile", "laspy", "lazrs"),
+    "ros": ("rosbags", "mcap"),
+    "report": ("matplotlib", "jinja2"),
+    "view": ("viser", "websockets", "rich"),
+    "spconv": ("spconv",),
+}
+
 
 class EliteError(Exception):
     """Error that the user can correct. The command line prints it as one line and exits with status 2."""
@@ -44,9 +57,7 @@ class MissingExtraError(EliteError):
 
     def __init__(self, package: str, extra: str, *, needed_for: str = "") -> None:
         purpose = f" and is needed for {needed_for}" if needed_for else ""
-        super().__init__(
-            f"{package} is not installed{purpose}. Run 'pip install \".[{extra}]\"' in the clone of elite."
-        )
+        super().__init__(f"{package} is not installed{purpose}. Install it with: pip install 'elite-lidar[{extra}]'")
 
 
 def require_extra(package: str, extra: str, *, needed_for: str = "") -> None:
@@ -57,6 +68,13 @@ def require_extra(package: str, extra: str, *, needed_for: str = "") -> None:
     """
     if find_spec(package) is None:
         raise MissingExtraError(package, extra, needed_for=needed_for)
+
+
+def missing_extra(error: ModuleNotFoundError) -> MissingExtraError | None:
+    """Return the error of an import whose package an extra installs; None for other modules."""
+    package = (error.name or "").partition(".")[0]
+    extra = next((extra for extra, packages in _PACKAGES.items() if package in packages), None)
+    return None if extra is None else MissingExtraError(package, extra)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

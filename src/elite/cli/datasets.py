@@ -13,7 +13,7 @@ from elite.cli.arguments import (
 from elite.cli.outputs import refuse_existing, save_json
 from elite.cli.parser import Command, Flag, Parser, check_data, count, resumes
 from elite.cli.settings import add_settings, configuration, list_settings
-from elite.errors import ConfigError
+from elite.errors import ConfigError, require_extra
 from elite.layout import parse_names
 from elite.paths import expanded, require_existing
 from elite.terminal import notice, say
@@ -26,6 +26,8 @@ def synth(args: Namespace) -> int:
 
     It contains scans, labels, camera images and dense image labels.
     """
+    for package in ("trimesh", "embreex", "scipy"):
+        require_extra(package, "synth", needed_for="'elite synth'")
     from elite.synthetic import DriveConfig, render_drive
 
     out = output_path(args.out, args.positional_out)

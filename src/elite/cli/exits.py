@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from elite.errors import EliteError, StoppedError, first_line, is_out_of_memory
+from elite.errors import EliteError, StoppedError, first_line, is_out_of_memory, missing_extra
 from elite.signals import Terminated, raise_on_signal
 from elite.terminal import notice, one_line, say
 
@@ -27,6 +27,11 @@ def exit_status(run: Callable[[], int]) -> int:
     except BrokenPipeError:
         _discard_output()
         return PIPE_GONE
+    except ModuleNotFoundError as error:
+        missing = missing_extra(error)
+        if missing is None:
+            raise
+        return _report_error(missing)
     except (Terminated, KeyboardInterrupt, EliteError, OSError, MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and not is_out_of_memory(error):
             raise

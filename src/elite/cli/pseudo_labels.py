@@ -10,7 +10,7 @@ from elite.cli.outputs import FAULTY, percent, save_json
 from elite.cli.parser import Command, Parser, resumes
 from elite.cli.settings import add_settings, configuration
 from elite.config import PseudoLabelConfig
-from elite.errors import ConfigError, EliteError
+from elite.errors import ConfigError, EliteError, require_extra
 from elite.terminal import progress, say
 
 # Settings of the output, of the processes, and those that the score sets.
@@ -27,6 +27,7 @@ _SCORE_SETTINGS = {"Data": ("sequences", "frames", "labels", "cameras", "strict"
 def pseudo_label(args: Namespace) -> int:
     """Generate dense labels of camera images from the labels of LiDAR points."""
     config = configuration(args, PseudoLabelConfig)
+    require_extra("scipy", "plg", needed_for="'elite pseudo-label'")
 
     from elite.processes import Processes
     from elite.pseudo_labels import Summary, generate, open_proposer, training_options
