@@ -15,7 +15,7 @@ from elite.latency import timed
 from elite.segmentation_result import SegmentationResult
 from elite.sparse import Backend
 from elite.student import SPVCNN, save_student
-from elite.test_time_augmentation import ViewEnsemble, ViewLogits, VoteBy
+from elite.test_time_augmentation import ViewEnsemble, ViewLogits, VoteBy, softmax
 from elite.types import Scan
 from tests.support.scans import random_scan
 
@@ -180,3 +180,11 @@ def test_commands_with_votes_use_them(tiny_kitti: Path, tmp_path: Path, capsys) 
         capsys.readouterr()
         assert main([*map(str, argv)]) == 2
         assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_softmax_equals_torch_and_keeps_its_input(rows: int) -> None:
+    logits = torch.randn(rows, 19)
+    before = logits.clone()
+    np.testing.assert_allclose(softmax(logits.numpy()), logits.softmax(dim=1), rtol=1e-6)
+    assert torch.equal(logits, before)

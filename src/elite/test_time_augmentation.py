@@ -129,7 +129,7 @@ class ViewEnsemble:
 
 def softmax(logits: Float32[np.ndarray, "k trained"]) -> Float32[np.ndarray, "k trained"]:
     """Softmax of each row; NaN for a row with NaN or infinite numbers."""
-    columns = np.ascontiguousarray(logits.T)  # sums over few columns of many rows are faster
+    columns = logits.T.copy()  # contiguous: sums over few columns of many rows are then faster
     with np.errstate(invalid="ignore", over="ignore"):
         columns -= columns.max(axis=0)
         np.exp(columns, out=columns)
