@@ -9,14 +9,16 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-import numpy as np
 import yaml
-from PIL import Image, UnidentifiedImageError
 from yaml.nodes import MappingNode
 
 from elite.errors import ConfigError, DataError, OutputError, first_line
+
+if TYPE_CHECKING:  # numpy and Pillow are imported on first use: 'elite --help' then starts in half the time
+    import numpy as np
+    from PIL import Image
 
 SCAN_BYTES = 2**30  # limit of a scan, of its labels, and of other arrays per point
 TEXT_BYTES = 2**26  # limit of calibrations, YAML and JSON
@@ -90,12 +92,14 @@ def parse_json(text: str | bytes) -> Any:
         raise ValueError("nested too deeply") from error
 
 
-def parse_array(data: bytes) -> np.ndarray:
+def parse_array(data: bytes) -> "np.ndarray":
     """Parse the contents of a .npy file.
 
     Raises:
         ValueError: damaged, not a .npy file, or an array of objects.
     """
+    import numpy as np
+
     try:
         return np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
     except Exception as error:  # the header is Python text, whose faults raise any kind of error
@@ -156,7 +160,7 @@ _PlainLoader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)
 
 
 @contextmanager
-def open_image(path: Path, *formats: str, remedy: str, data: bytes | None = None) -> Iterator[Image.Image]:
+def open_image(path: Path, *formats: str, remedy: str, data: bytes | None = None) -> "Iterator[Image.Image]":
     """Open an image file of one of the ``formats``. Pillow supports others that start programs.
 
     Args:
@@ -168,6 +172,8 @@ def open_image(path: Path, *formats: str, remedy: str, data: bytes | None = None
     Raises:
         DataError: missing, damaged (detected here or in the block), of another format, or too large.
     """
+    from PIL import Image
+
     try:
         opened = open_regular(path, IMAGE_BYTES) if data is None else io.BytesIO(data)
         with opened as file, Image.open(file, formats=formats) as image:
@@ -187,6 +193,8 @@ def _reason(error: Exception) -> str:
     """Reason of an error, without Pillow's memory address of the open file."""
     if isinstance(error, MemoryError):
         return "one that does not fit in memory"
+    from PIL import UnidentifiedImageError
+
     return "an unknown format" if isinstance(error, UnidentifiedImageError) else first_line(error)
 
 

@@ -1,6 +1,7 @@
 """The command ``elite zero-shot``."""
 
 from argparse import Namespace
+from typing import TYPE_CHECKING
 
 from elite.cli.arguments import add_output, output_path
 from elite.cli.outputs import percent
@@ -11,7 +12,9 @@ from elite.errors import StoppedError, require_extra
 from elite.formatting import clock
 from elite.packaged_students import student_path
 from elite.terminal import say
-from elite.zero_shot.config import ZeroShotConfig
+
+if TYPE_CHECKING:
+    from elite.zero_shot.config import ZeroShotConfig
 
 _RECIPE = "zero-shot"  # packaged configuration
 
@@ -24,6 +27,8 @@ def zero_shot(args: Namespace) -> int:
     """
     for package, extra in (("lightning", "train"), ("trimesh", "synth"), ("embreex", "synth")):
         require_extra(package, extra)
+    from elite.zero_shot.config import ZeroShotConfig
+
     config = configuration(args, ZeroShotConfig)
     if config.init is not None:
         check_model(student_path(config.init))
@@ -47,13 +52,15 @@ def zero_shot(args: Namespace) -> int:
     return 0
 
 
-def _recipe(config: ZeroShotConfig) -> TrainConfig:
+def _recipe(config: "ZeroShotConfig") -> TrainConfig:
     """Settings of the training."""
     given = {name: value for name, value in plain(config).items() if name in ("seed", "init", "steps")} | {"devices": 1}
     return compose(TrainConfig, [_RECIPE], [(name, value) for name, value in given.items() if value is not None])
 
 
 def _arguments(parser: Parser) -> None:
+    from elite.zero_shot.config import ZeroShotConfig
+
     add_output(parser, "Folder to write to.", "OUT")
     parser.add("--workers", type=count, metavar="N", help="Number of rendering processes (default: one per CPU core).")
     names = tuple(setting.name for setting in list_settings(ZeroShotConfig()))
