@@ -14,6 +14,7 @@ from elite.cli import main
 from elite.config import TrainConfig
 from elite.errors import CheckpointError
 from elite.student import SPVCNN, load_student, save_student
+from elite.student.model_file import save_model
 from tests.support.runs import SMALL, student_run
 from tests.support.students import with_random_norms
 
@@ -26,9 +27,9 @@ def speckles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file of a packaged student with the name ``speckles``."""
     folder = tmp_path / "models"
     monkeypatch.setattr(packaged_students, "_FOLDER", folder)
-    save_student(SPVCNN.from_config(SMALL), folder / f"{SPECKLES}.safetensors")
+    save_model(SPVCNN.from_config(SMALL), folder / f"{SPECKLES}.elite")
     (folder / f"{SPECKLES}.md").write_text("# Speckles\n\nStudent of random weights. It suits no scan.\n")
-    return folder / f"{SPECKLES}.safetensors"
+    return folder / f"{SPECKLES}.elite"
 
 
 @pytest.fixture
@@ -44,10 +45,10 @@ def test_packaged_student_is_a_model_of_every_command(speckles, scans, tiny_kitt
         f"bench latency {SPECKLES} {scans} --rounds 1",
         f"evaluate {SPECKLES} {tiny_kitti} --split 00",
         f"check {tiny_kitti} --model {SPECKLES} --sample 1",
-        f"export {SPECKLES} -o copy.safetensors",
+        f"export {SPECKLES} -o copy.elite",
     ):
         assert main(command.split()) in (0, 1), command  # 1: faults of random scans
-    assert Path("copy.safetensors").read_bytes() == speckles.read_bytes()
+    assert Path("copy.elite").read_bytes() == speckles.read_bytes()
     assert {path.read_bytes() for path in Path("labels").glob("*.label")} == {
         path.read_bytes() for path in Path("streamed").glob("*.label")
     }
@@ -95,7 +96,7 @@ def test_env_lists_packaged_students_with_a_sentence_of_their_cards(speckles, ca
 
 
 def test_each_packaged_student_is_small_and_has_a_card() -> None:
-    for path in PACKAGED.glob("*.safetensors"):
+    for path in PACKAGED.glob("*.elite"):
         assert path.stat().st_size < 5e6
         assert path.with_suffix(".md").is_file()
         load_student(path)

@@ -6,7 +6,7 @@ from elite.files import TEXT_BYTES, read_file
 from elite.paths import expanded
 
 _FOLDER = Path(__file__).parent / "models"
-_SUFFIX = ".safetensors"
+_SUFFIX = ".elite"  # also for libelite
 
 
 def packaged_students() -> tuple[str, ...]:
