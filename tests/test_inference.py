@@ -1,5 +1,6 @@
 """Segmenter and predicted files."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,12 +8,15 @@ import numpy as np
 import pytest
 import torch
 
+from elite import native
+from elite.device import pick_device
 from elite.errors import ConfigError, DataError
 from elite.inference import Segmenter
 from elite.prediction_files import file_job, predict_files
 from elite.remission import quantiles_of
 from elite.sensor import SensorSpec
 from elite.student import SPVCNN
+from elite.student.engine import Engine
 from elite.types import Scan
 from tests.support.scans import random_scan
 from tests.support.semantickitti import HDL_64E, KITTI
@@ -45,6 +49,35 @@ def test_segmenter_with_settings_is_that_of_its_own(segmenter: Segmenter) -> Non
     assert (segmenter.precision, segmenter.ensemble.count) == ("fp32", 1)
     assert segmenter.faster_precisions[0] == "fp32"
     assert Segmenter(segmenter.student, backend="torch").faster_precisions == ("fp32",)
+
+
+def test_segmenter_with_settings_creates_one_engine_per_precision(segmenter: Segmenter) -> None:
+    segmenter._engines["int8"] = other = Engine(segmenter.student)  # not all processors multiply int8
+    few, many = segmenter.with_settings("int8", 2), segmenter.with_settings("int8", 4)
+    assert few.engine is many.engine is few.with_settings("int8", 1).engine is other
+    assert few.with_settings("fp32", 2).engine is segmenter.with_settings("fp32", 4).engine is segmenter.engine
+    assert Segmenter(segmenter.student, backend="torch").with_settings("fp32", 2).engine is None
+
+
+def test_segmenter_on_cpu_0_uses_the_native_engine(segmenter: Segmenter) -> None:
+    found = Segmenter(segmenter.student, torch.device("cpu", 0))
+    assert (found.device, found.backend, found.views_per_batch) == ("cpu", segmenter.backend, 1)
+    assert pick_device("cpu:0") == "cpu"
+
+
+def test_faster_precisions_are_those_with_instructions_for_their_products(
+    segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = {
+        **dict.fromkeys(("portable", "neon", "avx2", "avx512"), ("fp32",)),
+        **dict.fromkeys(("avxvnni", "avx512vnni", "neondot"), ("fp32", "int8")),
+        **dict.fromkeys(("avx512bf16", "avx512amx", "neonbf16"), ("fp32", "bf16", "int8")),
+    }
+    header = Path(native.__file__).with_name("processor.h").read_text()
+    assert set(re.findall(r'\{"(\w+)", &', header)) == set(expected)
+    for name, precisions in expected.items():
+        monkeypatch.setattr("elite.native.model.instructions", lambda name=name: name)
+        assert Engine(segmenter.student).faster_precisions == precisions, name
 
 
 def test_segmenter_points_outside_take_the_nearest_label(segmenter: Segmenter) -> None:
@@ -146,9 +179,7 @@ def test_segmenter_with_remission_that_overflows_names_it_instead_of_nan(backend
 
 
 def test_pick_device_of_an_unknown_device_names_it() -> None:
-    from elite.device import pick_device
-
-    for name in ("tpu9x", "cuda:17"):
+    for name in ("tpu9x", "cuda:17", "cpu:x"):
         with pytest.raises(ConfigError, match=name):
             pick_device(name)
 

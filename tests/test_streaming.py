@@ -26,7 +26,7 @@ from elite.prediction_formats import FORMATS, PredictionFormat, read_prediction
 from elite.segmentation_result import SegmentationResult
 from elite.sensor import SensorSpec
 from elite.stream_summary import StreamSummary
-from elite.streaming import Stream
+from elite.streaming import NOTICE_S, Stream
 from elite.student import SPVCNN, save_student
 from elite.taxonomy import Taxonomy
 from elite.types import Scan
@@ -620,6 +620,17 @@ def test_stream_whose_labels_would_be_scans_is_refused(world: World) -> None:
 
 
 # ---- the command ------------------------------------------------------------------------------------------------
+
+
+def test_stream_reports_of_drops_and_of_a_backlog_do_not_change_each_other(world: World) -> None:
+    stream = world.stream()
+    for dropped, behind in ((5, 4), (6, 7)):
+        stream.summary.dropped = dropped
+        stream._report_drops()
+        stream._report_backlog(behind)
+        world.now += NOTICE_S
+    assert world.lines[::2] == ["5 scans dropped, 5 in total", "1 scans dropped, 6 in total"]
+    assert [line[:16] for line in world.lines[1::2]] == ["4 scans waiting.", "7 scans waiting."]
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Names of devices, and of backends of the sparse convolutions."""
 
+import re
 from importlib.util import find_spec
 from typing import Literal
 
@@ -12,13 +13,13 @@ Backend = Literal["auto"] | ResolvedBackend
 def pick_device(name: str) -> str:
     """Return the device of a name: ``auto`` (CUDA if available), ``cpu``, ``cuda``, ``cuda:1``.
 
-    Only the CPU is available without PyTorch.
+    ``cpu:0``, the name of ``torch.device("cpu", 0)``, is ``cpu``. Only the CPU is available without PyTorch.
 
     Raises:
         ConfigError: an unknown, unsupported or missing device.
         MissingExtraError: CUDA, and PyTorch is not installed.
     """
-    if name == "cpu" or (name == "auto" and find_spec("torch") is None):
+    if re.fullmatch(r"cpu(:\d+)?", name) or (name == "auto" and find_spec("torch") is None):
         return "cpu"
     if name != "auto":
         require_extra("torch", "train", needed_for=f"device {name}")

@@ -70,7 +70,7 @@ class Segmenter:
 
     Raises:
         MissingExtraError: a backend of PyTorch, or no native kernels, and PyTorch is not installed.
-        ConfigError: a backend or a precision that is not available, invalid views, a negative ``fill_radius`` or
+        ConfigError: a device, backend or precision that is not available, invalid views, a negative ``fill_radius`` or
             ``height``, or a student file without the values that ``intensity`` or ``height`` requires.
     """
 
@@ -95,11 +95,11 @@ class Segmenter:
         self.ensemble, self.fill_radius = ViewEnsemble(votes, vote_by, seed), fill_radius
         self.conversion = conversion_for(student, intensity, height)
         self.guard = guard_for(student, self.conversion, report, strict)
-        self.device = str(device)
+        self.device = pick_device(str(device))
         self.student, self.taxonomy, self.sensor = student, student.taxonomy, student.sensor
-        self.past_scans = student.config.past_scans
-        self.precision: Precision = precision
+        self.past_scans, self.precision = student.config.past_scans, precision
         self.engine, self.torch_engine = engines_for(student, self.device, backend, precision)
+        self._engines = {precision: self.engine}  # shared with the segmenters of other settings
         self.views_per_batch = 1 if self.device == "cpu" else _VIEWS_PER_GPU_BATCH
 
     @property
@@ -144,11 +144,11 @@ class Segmenter:
 
         Raises:
             CheckpointError: another kind of file, or a damaged one.
-            ConfigError: a ``device`` that is not available, and as the class.
+            ConfigError: as the class.
         """
         return cls(
             open_student(path),
-            pick_device(device),
+            device,
             backend=backend,
             precision=precision,
             votes=votes,
@@ -167,15 +167,16 @@ class Segmenter:
         return (self.precision,) if self.engine is None else self.engine.faster_precisions
 
     def with_settings(self, precision: Precision, votes: int) -> "Segmenter":
-        """Return a segmenter of the same student with another precision and number of views; they share the guard.
+        """Return a segmenter of the same student with another precision and number of views; they share all else.
 
         Raises:
             ConfigError: as the class.
         """
         other = copy(self)
         other.precision, other.ensemble = precision, replace(self.ensemble, count=votes)
-        if self.engine is not None and precision != self.precision:
-            other.engine = Engine(self.student, precision)
+        if self.engine is not None and precision not in self._engines:
+            self._engines[precision] = Engine(self.student, precision)
+        other.engine = self._engines.get(precision)
         return other
 
     def __call__(

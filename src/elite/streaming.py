@@ -80,7 +80,7 @@ class Stream:
         self._earlier: dict[str, bool] = {}  # label files that existed before the start; whether to replace them
         self._owners: dict[str, str] = {}  # the scan of each label file that was written or kept
         self._next_notice: dict[str, float] = {}
-        self._noticed = 0
+        self._noticed_backlog = self._noticed_drops = 0
 
     def run(self, *, once: bool = False, idle: float | None = None) -> StreamSummary:
         """Run until interrupted.
@@ -271,16 +271,17 @@ class Stream:
 
     def _report_backlog(self, behind: int) -> None:
         """Report a growing backlog of at least two scans."""
-        self._noticed = min(self._noticed, behind)
-        if behind > max(self._noticed, 1) and self._is_time("backlog"):
+        self._noticed_backlog = min(self._noticed_backlog, behind)
+        if behind > max(self._noticed_backlog, 1) and self._is_time("backlog"):
             advice = "" if self.budget else " Use --drop to label only the newest."
             self.notify(f"{behind} scans waiting.{advice}")
-            self._noticed = behind
+            self._noticed_backlog = behind
 
     def _report_drops(self) -> None:
-        if self.summary.dropped > self._noticed and self._is_time("drops"):
-            self.notify(f"{self.summary.dropped - self._noticed} scans dropped, {self.summary.dropped} in total")
-            self._noticed = self.summary.dropped
+        new = self.summary.dropped - self._noticed_drops
+        if new > 0 and self._is_time("drops"):
+            self.notify(f"{new} scans dropped, {self.summary.dropped} in total")
+            self._noticed_drops += new
 
     def _is_time(self, kind: str) -> bool:
         now = self.clock()

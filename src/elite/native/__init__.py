@@ -4,7 +4,7 @@ The modules ``ops``, ``gradients`` and ``tensors`` call them with tensors, and r
 """
 
 from elite.native.loader import describe, library
-from elite.native.model import GroupLogits, Model, PointAnswers, Precision, Session, answers_of, multiplies
+from elite.native.model import GroupLogits, Model, PointAnswers, Precision, Session, accelerates, answers_of, multiplies
 from elite.native.nearest import find_nearest
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "PointAnswers",
     "Precision",
     "Session",
+    "accelerates",
     "answers_of",
     "describe",
     "find_nearest",

@@ -84,10 +84,15 @@ def opened() -> ctypes.CDLL:
     return found
 
 
+def instructions() -> str:
+    """Name of the instruction set that the opened library uses, one of processor.h."""
+    return opened().elite_instructions().decode()  # type: ignore[no-any-return]
+
+
 def describe() -> str:
     """The instruction set that the kernels use, or the reason why they are not available."""
     found, reason = _open()
-    return f"native kernels, {found.elite_instructions().decode()}" if found else f"no native kernels: {reason}"
+    return f"native kernels, {instructions()}" if found else f"no native kernels: {reason}"
 
 
 def thread_count() -> int:

@@ -9,11 +9,14 @@ import numpy as np
 
 from elite.errors import CheckpointError, ConfigError, DataError, EliteError
 from elite.native.elite_h import Groups, Options, Result, Scan
-from elite.native.loader import library, opened
+from elite.native.loader import instructions, library, opened
 from elite.shapes import Float32, Int64, UInt8
 
 Precision = Literal["fp32", "bf16", "int8"]
 _PRECISIONS: dict[str, int] = {"fp32": 0, "bf16": 1, "int8": 2}
+_BF16_PRODUCTS = frozenset({"avx512bf16", "avx512amx", "neonbf16"})
+_INT8_PRODUCTS = _BF16_PRODUCTS | {"avxvnni", "avx512vnni", "neondot"}
+_ACCELERATORS = {"bf16": _BF16_PRODUCTS, "int8": _INT8_PRODUCTS}  # instruction sets with such products, of processor.h
 _OK, _ARGUMENT, _MODEL, _PROCESSOR, _SCAN, _MEMORY = range(6)
 _ERRORS: dict[int, type[EliteError]] = {_MODEL: CheckpointError, _PROCESSOR: ConfigError, _SCAN: DataError}
 
@@ -21,6 +24,14 @@ _ERRORS: dict[int, type[EliteError]] = {_MODEL: CheckpointError, _PROCESSOR: Con
 def multiplies(precision: Precision) -> bool:
     """Whether the kernels are available and this processor multiplies numbers of this precision."""
     return library() is not None and bool(opened().elite_has_format(_PRECISIONS[precision]))
+
+
+def accelerates(precision: Precision) -> bool:
+    """Whether the kernels are available, with instructions for products of this precision.
+
+    The others that multiply it are slower than in fp32.
+    """
+    return library() is not None and instructions() in _ACCELERATORS.get(precision, ())
 
 
 class GroupLogits(NamedTuple):

@@ -9,7 +9,7 @@ import numpy as np
 
 from elite.device import Backend, ResolvedBackend
 from elite.errors import ConfigError, require_extra
-from elite.native import Model, Precision, Session, library, multiplies
+from elite.native import Model, Precision, Session, accelerates, library, multiplies
 from elite.native.loader import thread_count, use_threads
 from elite.shapes import Float32, Int64
 from elite.student.model_file import model_bytes
@@ -85,7 +85,7 @@ class Engine:
 
 def _faster_precisions(precision: Precision, channels: int) -> tuple[Precision, ...]:
     others = PRECISIONS[PRECISIONS.index(precision) + 1 :]
-    return precision, *(each for each in others if multiplies(each) and (each != "bf16" or channels % 4 == 0))
+    return precision, *(each for each in others if accelerates(each) and (each != "bf16" or channels % 4 == 0))
 
 
 def _require(precision: Precision, channels: int) -> None:
