@@ -90,6 +90,12 @@ def test_answers_of_logits_that_are_not_finite_are_refused() -> None:
         answers_of(logits)
 
 
+def test_answers_of_logits_farther_apart_than_float_have_an_entropy() -> None:
+    found = answers_of(np.float32([[0, 3e38, -3e38, 0], [0, 3e38, 3e38, -3e38]]))
+    np.testing.assert_allclose(found.entropy, [0, np.log(2) / np.log(3)], atol=1e-6)
+    np.testing.assert_array_equal(found.class_probabilities, [[0, 1, 0, 0], [0, 0.5, 0.5, 0]])
+
+
 def test_segment_of_real_scans_equals_pytorch(real_kitti: Path) -> None:
     student = student_of(channels=32, strides=(1, 2, 4, 8, 16), volume=SPVCNN().config.volume, cells=(1000, 1000, 60))
     session, segmenter = Model(model_bytes(student)).session(), Segmenter(student, backend="torch")

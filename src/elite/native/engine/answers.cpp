@@ -2,12 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <vector>
 
 #include "error.h"
 
 namespace elite {
 namespace {
+
+constexpr int64_t MOST_CLASSES = 256;  // labels are bytes
 
 // False if a logit is not finite. ``shares`` has room for the probability of each class.
 bool find_answer(const float* logits, int64_t classes, int64_t row, float* shares, const elite_result& result) {
@@ -18,7 +19,7 @@ bool find_answer(const float* logits, int64_t classes, int64_t row, float* share
         const float above = logits[c] - *best;
         shares[c] = std::exp(above);
         sum += shares[c];
-        mean += static_cast<double>(shares[c]) * above;
+        if (shares[c] > 0) mean += static_cast<double>(shares[c]) * above;  // else 0: the difference may be infinite
     }
     shares[0] = 0;
     for (int64_t c = 1; c < classes; ++c) shares[c] = static_cast<float>(shares[c] / sum);
@@ -36,10 +37,10 @@ void find_answers(const float* logits, int64_t rows, int64_t classes, const elit
     bool finite = true;
 #pragma omp parallel reduction(&& : finite)
     {
-        std::vector<float> own(static_cast<size_t>(classes));
+        float own[MOST_CLASSES];  // an allocation could throw, which ends the process in a parallel region
 #pragma omp for schedule(static)
         for (int64_t row = 0; row < rows; ++row) {
-            float* shares = result.class_probabilities ? result.class_probabilities + row * classes : own.data();
+            float* shares = result.class_probabilities ? result.class_probabilities + row * classes : own;
             finite = find_answer(logits + row * classes, classes, row, shares, result) && finite;
         }
     }
