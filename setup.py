@@ -49,9 +49,10 @@ class BuildNative(build_ext):
         )
 
 
+SOURCES = [str(FOLDER / name) for name in VECTORS + PLAIN + ENGINE]
 setup(
-    ext_modules=[
-        Extension("elite.native._kernels", [str(FOLDER / name) for name in VECTORS + PLAIN + ENGINE], optional=True)
-    ],
+    # ctypes opens the library, so one wheel suits every version of Python.
+    ext_modules=[Extension("elite.native._kernels", SOURCES, optional=True, py_limited_api=True)],
+    options={"bdist_wheel": {"py_limited_api": "cp311"}},
     cmdclass={"build_ext": BuildNative},
 )

@@ -61,8 +61,7 @@ def test_header_is_c_and_c_plus_plus(tmp_path: Path) -> None:
 
 def test_example_labels_a_scan(tmp_path: Path) -> None:
     """Linked with the library of the Python package, which has the same sources."""
-    library = next(Path(loader.__file__).parent.glob("_kernels*.so"))
-    shutil.copy(library, tmp_path / "libelite.so")
+    shutil.copy(loader.library_path(), tmp_path / "libelite.so")
     run(COMPILER, "-std=c++17", "-Wall", "-Wextra", "-Werror", EXAMPLE, f"-I{INCLUDE}", f"-L{tmp_path}", "-lelite",
         f"-Wl,-rpath,{tmp_path}", "-o", tmp_path / "label_scan")  # fmt: skip
     check_example(tmp_path / "label_scan", tmp_path)

@@ -307,7 +307,7 @@ def test_package_with_stand_in_packages_builds_and_installs_its_component(tmp_pa
 
 def write_elite_package(folder: Path) -> None:
     """Write the CMake package of libelite, with the library of the Python package."""
-    shutil.copy(next(Path(loader.__file__).parent.glob("_kernels*.so")), folder / "libelite.so")
+    shutil.copy(loader.library_path(), folder / "libelite.so")
     (folder / "elite-config.cmake").write_text(
         "add_library(elite::elite INTERFACE IMPORTED)\n"
         f"target_include_directories(elite::elite INTERFACE {ROOT}/src/elite/native/include)\n"

@@ -43,7 +43,7 @@ def build_replay(folder: Path) -> Path:
     compiler = shutil.which("c++")
     if compiler is None:
         pytest.skip("no C++ compiler")
-    shutil.copy(next(Path(loader.__file__).parent.glob("_kernels*.so")), folder / "libelite.so")
+    shutil.copy(loader.library_path(), folder / "libelite.so")
     options = ["-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", *(f"-I{path}" for path in _INCLUDES)]
     sources = [*sorted((PACKAGE / "src").glob("*.cpp")), PACKAGE / "test" / "replay.cpp"]
     objects = [folder / f"{source.stem}.o" for source in sources]

@@ -21,6 +21,7 @@ from elite.native.records import (
 )
 
 _FOLDER = Path(__file__).parent
+_SUFFIXES = (".abi3.so", *EXTENSION_SUFFIXES)  # the first one is that of this version; others are of earlier builds
 
 _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "elite_instructions": (c_char_p, []),
@@ -50,10 +51,15 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
 }
 
 
+def library_path() -> Path | None:
+    """File of the native library; None if it was not built."""
+    return next((p for suffix in _SUFFIXES if (p := _FOLDER / f"_kernels{suffix}").exists()), None)
+
+
 @cache
 def _open() -> tuple[ctypes.CDLL | None, str]:
     """(library, its instruction set), or (None, reason why it is not available)."""
-    path = next((p for suffix in EXTENSION_SUFFIXES if (p := _FOLDER / f"_kernels{suffix}").exists()), None)
+    path = library_path()
     if path is None:
         return None, "they were not built (no C++ compiler when elite was installed)"
     try:
