@@ -1,6 +1,7 @@
 """The ROS 2 node, built without ROS: its messages are, byte for byte, those of ``elite predict``."""
 
 import os
+import re
 import shutil
 import subprocess
 from collections import Counter
@@ -230,7 +231,9 @@ def test_node_refuses_clouds_as_predict_does_and_labels_the_next(program: Path, 
         ({"axes": "forward-left-up-up"}, "found 'forward-left-up-up'"),
         ({"axes": "forward-left-high"}, "found 'forward-left-high'"),
         ({"ego_box": "[1,1,1,0,2,2]"}, "ego_box: expected two corners, low and high"),
-        ({"threads": -1}, "threads: expected at least 0, found -1"),
+        ({"threads": -1}, "threads: expected 0 to 1024, found -1"),
+        ({"threads": 2**32}, "threads: expected 0 to 1024, found 4294967296"),
+        ({"input": "no topic", "output": "labels"}, "Invalid topic name: no topic"),
         ({"height": -2.0}, "height: expected metres above the ground"),
         ({"intensity_max": -1.0}, "intensity_max: expected at least 0"),
     ],
@@ -241,6 +244,15 @@ def test_node_with_an_impossible_parameter_does_not_start(
     published, errors = replay(program, model.parent, [], **{"model": model} | parameters)
     assert message in errors
     assert published == []
+
+
+@pytest.mark.parametrize("parameters", [{"intensity_field": "reflectivity"}, {"intensity_max": 255.0}])
+def test_node_with_a_unit_for_a_model_without_intensity_does_not_start(
+    program: Path, model: Path, parameters: dict[str, object]
+) -> None:
+    save_model(student_of(replace(HDL_64E, columns=("x", "y", "z"))), model)
+    _, errors = replay(program, model.parent, [], model=model, **parameters)
+    assert f"{next(iter(parameters))}: expected a model that was trained with intensity, found one without" in errors
 
 
 # ---- other topics --------------------------------------------------------------------------------------------------
@@ -299,7 +311,9 @@ def test_package_with_stand_in_packages_builds_and_installs_its_component(tmp_pa
     cmake(PACKAGE, tmp_path / "node", f"-Delite_DIR={tmp_path}", f"-DCMAKE_MODULE_PATH={tmp_path}")
     install = ["cmake", "--install", tmp_path / "node", "--prefix", tmp_path / "usr"]
     subprocess.run(install, check=True, capture_output=True)
-    assert (tmp_path / "usr" / "lib" / "liblabel_node.so").exists()
+    component = tmp_path / "usr" / "lib" / "liblabel_node.so"
+    header = subprocess.run(["readelf", "-d", component], check=True, capture_output=True, text=True).stdout
+    assert re.search(rf"(RUNPATH|RPATH).*{re.escape(str(tmp_path))}\]", header)  # the folder of libelite
     assert (tmp_path / "usr" / "share" / "elite_ros" / "launch" / "label.launch.xml").exists()
     found = {element.text for element in ElementTree.parse(PACKAGE / "package.xml").getroot().iter() if element.text}
     assert ROS_PACKAGES.keys() <= found

@@ -88,15 +88,15 @@ class LabelNode : public rclcpp::Node {
           input_(declare_parameter<std::string>("input", "points")),
           output_(declare_parameter<std::string>("output", input_ + "_labelled")) {
         clouds_ = create_publisher<PointCloud2>(output_, rclcpp::QoS(OUTPUT_DEPTH));
-        names_ = create_publisher<LabelInfo>(output_ + "/label_info", rclcpp::QoS(1).transient_local());
+        names_ = create_publisher<LabelInfo>(output_ + "/label_info", rclcpp::QoS(1).transient_local(), between_processes());
         diagnostics_ = create_publisher<DiagnosticArray>("/diagnostics", rclcpp::QoS(OUTPUT_DEPTH));
-        publish_class_names();
-        worker_ = std::thread([this] { label_clouds(); });
         subscription_ = create_subscription<PointCloud2>(
             input_, rclcpp::SensorDataQoS().keep_last(INPUT_DEPTH),
             [this](PointCloud2::ConstSharedPtr message) { receive(std::move(message)); });
         timer_ = create_wall_timer(DIAGNOSTICS_PERIOD, [this] { publish_diagnostics(); });
         RCLCPP_INFO(get_logger(), "%s -> %s (%s)", input_.c_str(), output_.c_str(), labeller_.description().c_str());
+        publish_class_names();
+        worker_ = std::thread([this] { label_clouds(); });  // last: an exception after it would end the process
     }
 
     ~LabelNode() override {
@@ -106,9 +106,16 @@ class LabelNode : public rclcpp::Node {
     }
 
   private:
+    // Latched topics within a process are an error before ROS 2 Jazzy.
+    static rclcpp::PublisherOptions between_processes() {
+        rclcpp::PublisherOptions options;
+        options.use_intra_process_comm = rclcpp::IntraProcessSetting::Disable;
+        return options;
+    }
+
     LabellerOptions labeller_options() {
         LabellerOptions options;
-        options.threads = static_cast<int>(declare_parameter<int64_t>("threads", 0));
+        options.threads = declare_parameter<int64_t>("threads", 0);
         options.precision = declare_parameter<std::string>("precision", "");
         options.fill_radius = static_cast<float>(declare_parameter<double>("fill_radius", 0.0));
         options.intensity_field = declare_parameter<std::string>("intensity_field", "");

@@ -7,6 +7,8 @@
 namespace elite_ros {
 namespace {
 
+constexpr int64_t MOST_THREADS = 1024;
+
 [[noreturn]] void refuse_option(const std::string& name, const std::string& expected, const std::string& found,
                                 const std::string& remedy = "Change the parameter.") {
     throw std::runtime_error(name + ": expected " + expected + ", found " + found + ". " + remedy);
@@ -58,10 +60,18 @@ Box box_of(const std::vector<double>& numbers) {
     return box;
 }
 
+void require_no_intensity(const LabellerOptions& options) {
+    const bool has_field = !options.intensity_field.empty();
+    if (has_field || options.intensity_max > 0)
+        refuse_option(has_field ? "intensity_field" : "intensity_max", "a model that was trained with intensity",
+                      "one without", "Leave the parameter out.");
+}
+
 Sensor sensor_of(const elite_model* model, const LabellerOptions& options) {
     Sensor sensor = training_sensor(model);
-    if (!options.intensity_field.empty()) sensor.intensity_field = options.intensity_field;
     if (!(options.intensity_max >= 0)) refuse_option("intensity_max", "at least 0", std::to_string(options.intensity_max));
+    if (!sensor.has_intensity) require_no_intensity(options);
+    if (!options.intensity_field.empty()) sensor.intensity_field = options.intensity_field;
     if (options.intensity_max > 0) sensor.intensity_max = options.intensity_max;
     if (!options.use_intensity) sensor.has_intensity = false;
     if (!options.axes.empty()) sensor.axes = axes_of(options.axes);
@@ -96,7 +106,8 @@ std::array<int, 3> axes_of(const std::string& directions) {
 }
 
 Labeller::Labeller(const std::string& model_file, const LabellerOptions& options) {
-    if (options.threads < 0) refuse_option("threads", "at least 0", std::to_string(options.threads));
+    if (options.threads < 0 || options.threads > MOST_THREADS)
+        refuse_option("threads", "0 to " + std::to_string(MOST_THREADS), std::to_string(options.threads));
     if (!(options.fill_radius >= 0)) refuse_option("fill_radius", "at least 0 m", std::to_string(options.fill_radius));
     elite_model* model = nullptr;
     require_ok(elite_open(model_file.c_str(), precision_of(options.precision), &model));
@@ -107,7 +118,7 @@ Labeller::Labeller(const std::string& model_file, const LabellerOptions& options
     elite_session* session = nullptr;
     require_ok(elite_new_session(model, &session));
     session_.reset(session);
-    options_.threads = options.threads;
+    options_.threads = static_cast<int32_t>(options.threads);
     options_.fill_radius = options.fill_radius;
     sensor_ = sensor_of(model, options);
     for (int label = 0; label < info.classes; ++label)

@@ -100,7 +100,7 @@ int run(int argc, char** argv) {
     recorder.record<PointCloud2>();
     recorder.record<vision_msgs::msg::LabelInfo>();
     recorder.record<diagnostic_msgs::msg::DiagnosticArray>();
-    const auto node = make_component(rclcpp::NodeOptions().parameter_overrides(parameters));
+    const auto node = make_component(rclcpp::NodeOptions().parameter_overrides(parameters).use_intra_process_comms(true));
     const auto& [topic, receive] = *rclcpp::Topics<PointCloud2>::subscribers.begin();
     std::printf("subscribed to %s\n", topic.c_str());
     uint64_t sent = 0;

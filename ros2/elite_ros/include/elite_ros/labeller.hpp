@@ -12,7 +12,7 @@ namespace elite_ros {
 
 // Differences from the model and from the LiDAR of its training scans. Empty values mean none.
 struct LabellerOptions {
-    int threads = 0;                // 0 = all processors
+    int64_t threads = 0;            // at most 1024; 0 = all processors
     std::string precision;          // fp32, bf16 or int8; empty = as the model file states
     float fill_radius = 0;          // m; points outside the volume without a point inside this near have no answer; 0 = all have
     std::string intensity_field;    // name of the intensity

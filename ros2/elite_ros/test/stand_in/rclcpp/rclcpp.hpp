@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <variant>
@@ -38,10 +39,18 @@ class Parameter {
     ParameterValue value;
 };
 
+enum class IntraProcessSetting { Enable, Disable, NodeDefault };
+
+struct PublisherOptions {
+    IntraProcessSetting use_intra_process_comm = IntraProcessSetting::NodeDefault;
+};
+
 class NodeOptions {
   public:
+    NodeOptions& use_intra_process_comms(bool value) { return is_intra_process = value, *this; }
     NodeOptions& parameter_overrides(const std::vector<Parameter>& values) { return overrides = values, *this; }
     std::vector<Parameter> overrides;
+    bool is_intra_process = false;
 };
 
 // Topics of the process: what is published reaches the subscribers, and is recorded.
@@ -85,21 +94,27 @@ struct Logger {};
 
 class Node {
   public:
-    explicit Node(std::string name, const NodeOptions& options = {}) : name_("/" + name), overrides_(options.overrides) {}
+    explicit Node(std::string name, const NodeOptions& options = {}) : name_("/" + name), options_(options) {}
     virtual ~Node() = default;
 
     template <class T>
     T declare_parameter(const std::string& name, const T& value) {
-        for (const Parameter& given : overrides_)
+        for (const Parameter& given : options_.overrides)
             if (given.name == name) return std::get<T>(given.value);
         return value;
     }
     template <class Message>
-    typename Publisher<Message>::SharedPtr create_publisher(const std::string& topic, const QoS& qos) {
+    typename Publisher<Message>::SharedPtr create_publisher(const std::string& topic, const QoS& qos,
+                                                             const PublisherOptions& options = {}) {
+        const bool is_default = options.use_intra_process_comm == IntraProcessSetting::NodeDefault;
+        const bool is_enabled = options.use_intra_process_comm == IntraProcessSetting::Enable;
+        if (qos.is_latched && (is_enabled || (is_default && options_.is_intra_process)))  // as in Humble and Iron
+            throw std::invalid_argument("intraprocess communication allowed only with volatile durability");
         return std::make_shared<Publisher<Message>>(topic, qos);
     }
     template <class Message, class Callback>
     typename Subscription<Message>::SharedPtr create_subscription(const std::string& topic, const QoS&, Callback callback) {
+        if (topic.find(' ') != std::string::npos) throw std::invalid_argument("Invalid topic name: " + topic);
         Topics<Message>::subscribers[topic] = callback;
         return std::make_shared<Subscription<Message>>();
     }
@@ -115,7 +130,7 @@ class Node {
 
   private:
     std::string name_;
-    std::vector<Parameter> overrides_;
+    NodeOptions options_;
 };
 
 }  // namespace rclcpp
