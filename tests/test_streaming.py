@@ -657,10 +657,10 @@ def test_stream_command_labels_and_ends_with_a_summary(world: World, command: li
 
 
 @reported_only
-def test_stream_command_with_a_budget_reports_its_levels(world: World, command: list[str], capsys) -> None:
+def test_stream_command_with_a_budget_counts_no_scans_of_the_start(world: World, command: list[str], capsys) -> None:
     world.put("a", 30)
     assert main([*command, "--votes", "2", "--budget", "100s", "--idle", "0.2"]) == 0
-    assert "budget of 100000 ms: scans 1 by fp32, 2 votes; 0 later than the budget" in capsys.readouterr().out
+    assert "budget of 100000 ms: scans none; 0 later than the budget" in capsys.readouterr().out
     expected = Segmenter.load(command[3], votes=2)(*split(np.fromfile(world.folder / "a.bin", "<f4")))
     np.testing.assert_array_equal(np.fromfile(world.out / "a.label", "<u4"), KITTI.to_raw(expected.labels))
 
@@ -742,6 +742,21 @@ class Level:
     def segment(self, scan: Scan, source: object = "") -> SegmentationResult:
         self.world.seconds_a_scan = 0.04 * self.votes * (0.5 if self.precision == "int8" else 1.0)
         return self.world.segment(scan, source)
+
+
+@reported_only
+def test_stream_with_a_budget_neither_counts_nor_drops_scans_of_the_start(world: World) -> None:
+    """All new scans are late, so that the level skips scans; ten wait at the start."""
+    for i in range(10):
+        world.put(f"{i:03}", 20 + i)
+    world.events = {0.03 * i: partial(world.rename_in, f"{100 + i}", 10) for i in range(10, 40)}
+    world.during_label = lambda: [world.events.pop(time)() for time in sorted(world.events) if time <= world.now]
+    world.with_settings = partial(Level, world)  # type: ignore[attr-defined]
+    budget = LatencyBudget(0.01, budget_levels(["fp32"], 1), world.lines.append)
+    summary = world.stream(budget=budget).run(idle=1)
+    assert [n for n in world.labelled if n >= 20] == [*range(20, 30)]
+    assert sum(budget.labelled.values()) == summary.labelled - 10
+    assert summary.dropped == 40 - summary.labelled > 0
 
 
 @reported_only

@@ -81,6 +81,7 @@ class Stream:
         self._owners: dict[str, str] = {}  # the scan of each label file that was written or kept
         self._next_notice: dict[str, float] = {}
         self._noticed_backlog = self._noticed_drops = 0
+        self._started_at = -math.inf
 
     def run(self, *, once: bool = False, idle: float | None = None) -> StreamSummary:
         """Run until interrupted.
@@ -116,7 +117,7 @@ class Stream:
             arrivals.ignore_others()
         for name in sorted(arrivals.pending):
             self._keep(arrivals, name)
-        arrivals.last_arrival = self.clock()
+        arrivals.last_arrival = self._started_at = self.clock()
 
     def _follow(self, arrivals: Arrivals, idle: float, once: bool) -> None:
         reported = None
@@ -150,17 +151,23 @@ class Stream:
 
     def _label_next(self, arrivals: Arrivals, once: bool) -> None:
         """Label the first complete scan, or the newest one if the others are dropped."""
-        drop = self.budget.level.skips if self.budget else self.drop
-        name = arrivals.complete[-1 if drop else 0]
+        new = [name for name in arrivals.complete if self._is_new(arrivals, name)] if self.budget else []
+        names = new if new and not self.drop else arrivals.complete[:]  # a budget is that of new scans
+        drop = self.drop or bool(new and self.budget and self.budget.level.skips)
+        name = names[-1 if drop else 0]
         if not self._is_complete(arrivals, name):
             return
         if drop:
-            for late in arrivals.complete[:-1]:
+            for late in names[:-1]:
                 self._finish(arrivals, late, Outcome.DROPPED)
             self._report_drops()
         elif not once:  # otherwise all scans exist at the start, and none is late
             self._report_backlog(len(arrivals.complete) - 1)
         self._label(arrivals, name)
+
+    def _is_new(self, arrivals: Arrivals, name: str) -> bool:
+        """Whether a scan arrived, or changed after it was labelled, since the start."""
+        return arrivals.files[name].first_seen > self._started_at
 
     # ---- files of scans --------------------------------------------------------------------------------------------
 
@@ -226,7 +233,7 @@ class Stream:
         if not errors:
             self.summary.again += file.earlier_outcome is Outcome.LABELLED
             self.summary.latencies.append(self.clock() - file.first_seen)
-            if self.budget:
+            if self.budget and self._is_new(arrivals, name):
                 times = {"arrival": file.first_seen, "start": start, "end": self.clock()}
                 arrived = self.summary.finished + arrivals.count
                 self.budget.add(**times, arrived=arrived, dropped=self.summary.dropped)
