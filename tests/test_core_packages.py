@@ -12,8 +12,8 @@ import torch
 
 from elite.native import describe, library
 from elite.student import SPVCNN, save_student
+from tests.support.modules import defining_module, module_name, modules, tree_without_type_checking
 from tests.support.scans import random_scan
-from tests.test_layers import defining_module, module_name, modules, tree_without_type_checking
 
 CORE = {"numpy", "PIL", "yaml", "safetensors", "tqdm"}
 # Modules that require an extra: "student.spvcnn", or "training" with all of its modules.

@@ -4,9 +4,8 @@ import ast
 import re
 from pathlib import Path
 
-import elite
+from tests.support.modules import ROOT, defining_module, module_name, modules, tree_without_type_checking
 
-ROOT = Path(elite.__file__).parent
 LAYERS = (
     ("version", "shapes"),
     ("types", "batches", "lenses", "beams", "config", "errors", "lazy_names", "paths", "formatting"),
@@ -88,20 +87,6 @@ def imports_of(path: Path) -> set[str]:
     return {name.split(".")[1] for name in names if name.startswith("elite.")}
 
 
-def tree_without_type_checking(path: Path) -> ast.Module:
-    """The module without its ``if TYPE_CHECKING`` blocks."""
-
-    class Remover(ast.NodeTransformer):
-        def visit_If(self, node: ast.If) -> ast.AST | None:
-            return None if getattr(node.test, "id", "") == "TYPE_CHECKING" else self.generic_visit(node)
-
-    return Remover().visit(ast.parse(path.read_text()))
-
-
-def modules() -> list[Path]:
-    return [p for p in ROOT.rglob("*.py") if p.name not in ("__init__.py", "__main__.py") or p.parent != ROOT]
-
-
 def test_layers_include_every_module() -> None:
     assert {p.relative_to(ROOT).parts[0].removesuffix(".py") for p in modules()} == set(LAYER)
 
@@ -129,12 +114,6 @@ def test_modules_import_each_other_without_circles() -> None:
     assert not circles
 
 
-def module_name(path: Path) -> str:
-    """``elite.sparse.conv``; a package is named by its folder."""
-    parts = path.relative_to(ROOT.parent).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
 def imported_modules(path: Path) -> set[str]:
     """Modules of elite that a module imports anywhere in it, except for type checking.
 
@@ -148,19 +127,6 @@ def imported_modules(path: Path) -> set[str]:
         elif isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names if alias.name.startswith("elite.")}
     return found
-
-
-def defining_module(module: str, name: str) -> str:
-    """The module that defines what ``from module import name`` imports."""
-    folder = ROOT.parent.joinpath(*module.split("."))
-    if not folder.is_dir():
-        return module
-    if (folder / f"{name}.py").exists() or (folder / name).is_dir():
-        return f"{module}.{name}"
-    for node in ast.walk(ast.parse((folder / "__init__.py").read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module and name in {a.asname or a.name for a in node.names}:
-            return defining_module(node.module, name)
-    return module
 
 
 def circle_from(graph: dict[str, set[str]]) -> list[str]:
