@@ -97,7 +97,8 @@ class Segmenter:
         self.guard = guard_for(student, self.conversion, report, strict)
         self.device = pick_device(str(device))
         self.student, self.taxonomy, self.sensor = student, student.taxonomy, student.sensor
-        self.past_scans, self.precision = student.config.past_scans, precision
+        self.past_scans = student.config.past_scans
+        self.precision: Precision = precision
         self.engine, self.torch_engine = engines_for(student, self.device, backend, precision)
         self._engines = {precision: self.engine}  # shared with the segmenters of other settings
         self.views_per_batch = 1 if self.device == "cpu" else _VIEWS_PER_GPU_BATCH
