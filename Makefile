@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 .PHONY: install demo figures test lint bench clean
 install: $(VENV)/.installed
 
-NATIVE := setup.py $(wildcard src/elite/native/*.* src/elite/native/*/*.cpp src/elite/native/*/*.h)
+NATIVE := setup.py $(wildcard $(addprefix src/elite/native/,*.txt *.cpp *.h */*.cpp */*.h))
 
 $(VENV)/.installed: pyproject.toml constraints.txt $(NATIVE)
 	$(PYTHON) -m venv $(VENV)
