@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 
+from elite import errors
 from elite.native import describe, library
 from elite.student import SPVCNN, save_student
-from tests.support.modules import defining_module, module_name, modules, tree_without_type_checking
+from tests.support.modules import ROOT, defining_module, module_name, modules, tree_without_type_checking
 from tests.support.scans import random_scan
 
 CORE = {"numpy", "PIL", "yaml", "safetensors", "tqdm"}
@@ -106,3 +108,11 @@ def test_missing_package_is_named_with_its_extra(tiny_kitti: Path, tmp_path: Pat
     }.items():
         found = run(*words)
         assert (found.returncode, f"pip install 'elite-lidar[{extra}]'" in found.stderr) == (2, True), found.stderr
+
+
+def test_named_extra_installs_the_package() -> None:
+    """``errors`` names the extra of a package that is missing; pyproject.toml says what an extra installs."""
+    extras = tomllib.loads((ROOT.parents[1] / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for extra, packages in errors._PACKAGES.items():
+        installed = " ".join(extras[extra])
+        assert [p for p in packages if p.replace("skimage", "scikit-image") not in installed] == []

@@ -138,13 +138,10 @@ class Session:
         Raises:
             DataError: no point in the volume, or numbers that overflow in the network.
         """
-        n = len(points)
-        labels, values = np.empty(n, np.uint8), np.empty((2, n), np.float32)
-        shares = np.empty((n, self._classes), np.float32)
-        result = Result(labels.ctypes.data, values[0].ctypes.data, values[1].ctypes.data, shares.ctypes.data)
+        answers, result = _room_for_answers(len(points), self._classes)
         options, scan = Options(threads, fill_radius), _scan(points, intensity, age)
         _check(opened().elite_segment(self._handle, byref(scan), byref(options), byref(result)))
-        return PointAnswers(labels, values[0], values[1], shares)
+        return answers
 
 
 def answers_of(logits: Float32[np.ndarray, "rows classes"], *, threads: int = 0) -> PointAnswers:
@@ -156,12 +153,18 @@ def answers_of(logits: Float32[np.ndarray, "rows classes"], *, threads: int = 0)
         DataError: a logit is not finite.
     """
     logits = np.ascontiguousarray(logits)
-    rows, classes = logits.shape
-    labels, values, shares = np.empty(rows, np.uint8), np.empty((2, rows), np.float32), np.empty_like(logits)
-    result = Result(labels.ctypes.data, values[0].ctypes.data, values[1].ctypes.data, shares.ctypes.data)
+    answers, result = _room_for_answers(*logits.shape)
     options = Options(threads)
-    _check(opened().elite_answers(logits.ctypes.data, rows, classes, byref(options), byref(result)))
-    return PointAnswers(labels, values[0], values[1], shares)
+    _check(opened().elite_answers(logits.ctypes.data, *logits.shape, byref(options), byref(result)))
+    return answers
+
+
+def _room_for_answers(rows: int, classes: int) -> tuple[PointAnswers, Result]:
+    """Arrays, and their addresses for libelite to fill."""
+    values = np.empty((2, rows), np.float32)
+    answers = PointAnswers(np.empty(rows, np.uint8), values[0], values[1], np.empty((rows, classes), np.float32))
+    arrays = answers.labels, answers.probabilities, answers.entropy, answers.class_probabilities
+    return answers, Result(*(array.ctypes.data for array in arrays))
 
 
 def _scan(points: np.ndarray, intensity: np.ndarray, age: np.ndarray | None) -> Scan:

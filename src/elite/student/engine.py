@@ -85,7 +85,12 @@ class Engine:
 
 def _faster_precisions(precision: Precision, channels: int) -> tuple[Precision, ...]:
     others = PRECISIONS[PRECISIONS.index(precision) + 1 :]
-    return precision, *(each for each in others if accelerates(each) and (each != "bf16" or channels % 4 == 0))
+    return precision, *(each for each in others if accelerates(each) and _suits(each, channels))
+
+
+def _suits(precision: Precision, channels: int) -> bool:
+    """Whether the kernels multiply layers of so many channels, and of half as many: bf16 numbers in pairs."""
+    return precision != "bf16" or channels % 4 == 0
 
 
 def _require(precision: Precision, channels: int) -> None:
@@ -95,7 +100,7 @@ def _require(precision: Precision, channels: int) -> None:
             f"precision {precision}: expected native kernels on a processor with {_INSTRUCTIONS[precision]}, found "
             "others; 'elite env' shows which. Use --precision fp32."
         )
-    if precision == "bf16" and channels % 4:
+    if not _suits(precision, channels):
         raise ConfigError(
             f"precision bf16: expected a multiple of 4 channels, found {channels}. Some layers have half as "
             "many, and the kernels multiply pairs of them. Use --precision fp32."
