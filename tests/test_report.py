@@ -544,7 +544,7 @@ def test_report_without_a_package_names_the_extra(
     assert main(["report", str(run)]) == 2
     message = capsys.readouterr().err
     assert f"{package} is not installed and is needed for 'elite report'" in message
-    assert "pip install 'elite-lidar[report]'" in message
+    assert 'pip install ".[report]"' in message
 
 
 # ---------------------------------------------------------------------------------------------- other classes

@@ -590,7 +590,7 @@ def test_view_of_a_model_with_other_classes_names_both(tiny_kitti: Path, tmp_pat
 def test_view_without_its_extra_names_it(tiny_kitti: Path, monkeypatch, capsys):
     monkeypatch.setattr("elite.errors.find_spec", lambda package: None if package == "viser" else object())
     assert main(["view", str(tiny_kitti)]) == 2
-    assert "pip install 'elite-lidar[view]'" in capsys.readouterr().err
+    assert 'pip install ".[view]"' in capsys.readouterr().err
 
 
 def test_view_host_of_another_machine_is_refused(tiny_kitti: Path):

@@ -157,5 +157,5 @@ def test_watershed_impossible_settings_are_refused():
 
 def test_watershed_without_scikit_image_names_the_package(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "skimage.segmentation", None)
-    with pytest.raises(MissingExtraError, match=r"elite-lidar\[plg\]"):
+    with pytest.raises(MissingExtraError, match=r"\.\[plg\]"):
         Watershed()

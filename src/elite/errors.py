@@ -57,7 +57,9 @@ class MissingExtraError(EliteError):
 
     def __init__(self, package: str, extra: str, *, needed_for: str = "") -> None:
         purpose = f" and is needed for {needed_for}" if needed_for else ""
-        super().__init__(f"{package} is not installed{purpose}. Install it with: pip install 'elite-lidar[{extra}]'")
+        super().__init__(  # elite is not on PyPI
+            f"{package} is not installed{purpose}. Run 'pip install \".[{extra}]\"' in the clone of elite."
+        )
 
 
 def require_extra(package: str, extra: str, *, needed_for: str = "") -> None:

@@ -156,7 +156,7 @@ class GuardedServer(viser.ViserServer):
             listener.close()
             raise ConfigError(
                 f"viser {viser.__version__}: expected a release whose server can be guarded, found another one. "
-                "Install it with: pip install 'elite-lidar[view]'"
+                "Run 'pip install \".[view]\"' in the clone of elite."
             )
 
     def request_share_url(self, verbose: bool = True) -> None:
