@@ -32,14 +32,14 @@ Panel = Callable[[float, float, np.random.Generator], Mesh]  # (width, height, r
 
 
 def ivy(length: float, height: float, rng: np.random.Generator, share: float = 1.0) -> list[Part]:
-    """Patches of leaves on both sides: thin ones belong to the fence, those that hang over are vegetation."""
+    """Patches of leaves on both sides: those within a decimetre belong to the fence, others are vegetation."""
     count = int(share * length * height * rng.uniform(60, 220)) + 1
     patches = max(1, int(length * rng.uniform(0.25, 0.8)))
     middle = rng.uniform(-0.48, 0.48, patches)[rng.integers(0, patches, count)] * length
     y = (middle + rng.normal(0, 0.45, count)).clip(-length / 2, length / 2)
     z = np.abs(height * (1 - np.abs(rng.normal(0, 0.45, count)))) + 0.02
     x = rng.normal(0, 0.11, count) * rng.choice([1.0, 1.0, 2.0], count)
-    deep, color = np.abs(x) > 0.25, green(rng)
+    deep, color = np.abs(x) > 0.1, green(rng)
     at = np.column_stack([x.clip(-0.45, 0.45), y, z])
     size = 0.09
     split = [(at[~deep], FENCE), (at[deep], VEGETATION)]

@@ -75,6 +75,12 @@ def on_ellipsoids(
     return np.concatenate(points)
 
 
+def pressed(mesh: Mesh, centers: Float[np.ndarray, "n 3"], normals: Float[np.ndarray, "n 3"], share: float) -> Mesh:
+    """Leaves at ``centers`` turned towards a surface with unit ``normals``: ``share`` of their depth remains."""
+    outward = np.einsum("nij,nj->ni", mesh.corners - centers[:, None], normals)
+    return triangles(mesh.corners - (1 - share) * outward[..., None] * normals[:, None], uv=mesh.uv)
+
+
 def blades(
     feet: Float[np.ndarray, "n 3"], heights: Float[np.ndarray, "n"], width: float, rng: np.random.Generator
 ) -> Mesh:

@@ -18,6 +18,7 @@ from elite.synthetic.foliage import (
     leaf_paint,
     leaf_size,
     on_ellipsoids,
+    pressed,
     straw,
     surface,
     waves,
@@ -63,13 +64,14 @@ def shrubs(rng: np.random.Generator, length: float) -> list[Part]:
 
 
 def _mass(shape: Ellipsoids, rng: np.random.Generator) -> list[Part]:
-    """Leaves of one or two sorts around dark cores, with some twigs that stand out."""
-    color, depth = green(rng), rng.uniform(0.9, 1.5)
+    """Leaves of one or two sorts around dark cores, with some twigs that stand out: loose, or dense to the skin."""
+    dense = rng.uniform(0, 1)
+    color, depth = green(rng), 0.9 + 1.0 * dense
     size = leaf_size(surface(shape), depth, 1200 + 350 * len(shape[0]), 0.06, 0.24)
-    centers = on_ellipsoids(shape, size, depth, rng, shell=rng.uniform(0.1, 0.4))
+    centers = on_ellipsoids(shape, size, depth, rng, shell=rng.uniform(0.05, 0.4 - 0.25 * dense))
     centers = np.concatenate([centers, _sprigs(shape, len(centers) // 12, rng)])
     centers[:, 2] = np.abs(centers[:, 2]) + 0.02
-    cores = [ellipsoid(c, 0.8 * r) for c, r in zip(*shape, strict=True)]
+    cores = [ellipsoid(c, (0.78 + 0.16 * dense) * r) for c, r in zip(*shape, strict=True)]
     second = rng.random(len(centers)) < (0.5 if rng.random() < 0.25 else 0.0)
     parts = [cloud(centers[~second], size, leaf_paint(rng, color), rng), Part(merged(cores), core_paint(color))]
     return [*parts, cloud(centers[second], 0.8 * size, leaf_paint(rng, green(rng)), rng)] if second.any() else parts
@@ -86,10 +88,10 @@ def _sprigs(shape: Ellipsoids, count: int, rng: np.random.Generator) -> Float[np
 
 
 def clipped_hedge(rng: np.random.Generator, length: float) -> list[Part]:
-    """A hedge with flat sides along y, 0.6-2.5 m high, 0.4-1.2 m thick."""
-    height = float(np.clip(rng.lognormal(0.35, 0.35), 0.6, 2.3))
+    """A hedge with flat sides along y, 0.5-2.5 m high, 0.4-1.2 m thick: some as even as a fence."""
+    height = float(np.clip(rng.lognormal(0.15, 0.4), 0.5, 2.3))
     return _hedge(
-        length, height, rng.uniform(0.4, 1.0), square=rng.uniform(3.5, 7), rough=rng.uniform(0.03, 0.06), rng=rng
+        length, height, rng.uniform(0.4, 1.0), square=rng.uniform(3.5, 7), rough=rng.uniform(0.015, 0.055), rng=rng
     )
 
 
@@ -97,7 +99,7 @@ def overgrown_hedge(rng: np.random.Generator, length: float) -> list[Part]:
     """A hedge along y that has lost its shape: 0.8-3 m high, 0.6-2 m thick, with shoots and thin places."""
     height = rng.uniform(0.9, 2.2)
     return _hedge(
-        length, height, rng.uniform(0.7, 1.5), square=rng.uniform(1.8, 3), rough=rng.uniform(0.06, 0.16), rng=rng
+        length, height, rng.uniform(0.7, 1.5), square=rng.uniform(1.8, 3), rough=rng.uniform(0.04, 0.14), rng=rng
     )
 
 
@@ -113,7 +115,7 @@ def _hedge(
     y = rng.uniform(-0.5, 0.5, count) * (length - 2 * rough)
     y[ends] = np.sign(y[ends]) * (length / 2 - rough)
     x, z = _section(rng.uniform(0, np.pi, count), square)
-    inside = np.where(ends, rng.uniform(0, 1, count), 1 - 0.12 * rng.exponential(1, count).clip(0, 4))
+    inside = np.where(ends, rng.uniform(0, 1, count), 1 - min(0.12, 3 * rough) * rng.exponential(1, count).clip(0, 4))
     tall, wide = _hedge_size(y, height, thick, rough, state)
     at = np.column_stack([x * wide / 2 * inside, y, z * tall * np.sqrt(inside)])
     at += rng.normal(0, rough, at.shape).clip(-2 * rough, 2 * rough) * (1, 0.5, 1)
@@ -122,9 +124,13 @@ def _hedge(
     step = np.arange(-length / 2 + 0.5, length / 2 - 0.2, 1.0) if length > 1.4 else np.zeros(1)
     tall, wide = _hedge_size(step, height, thick, rough, state)
     span = np.full(len(step), min(1.0, 0.7 * length))
-    core = boxes(np.column_stack([0.74 * wide, span, 0.84 * tall]), np.column_stack([0 * step, step, 0.38 * tall]))
-    leaf = leaf_paint(rng, color)
-    return [Part(leaves(np.concatenate([at, shoots]), size, rng), leaf), Part(core, core_paint(color))]
+    loose = min(1.0, 20 * rough)  # a clipped hedge is dense to its skin, whose leaves lie flat
+    dense, high = 0.94 - 0.2 * loose, 0.96 - 0.12 * loose
+    middle = np.column_stack([0 * step, step, (high / 2 - 0.04) * tall])
+    core = boxes(np.column_stack([dense * wide, span, high * tall]), middle)
+    faces = np.eye(3)[np.where(ends, 1, np.where(np.abs(x) > z, 0, 2))]
+    skin = pressed(leaves(at, size, rng), at, faces, loose)
+    return [Part(merged([skin, leaves(shoots, size, rng)]), leaf_paint(rng, color)), Part(core, core_paint(color))]
 
 
 def _section(turn: Float[np.ndarray, "n"], square: float) -> tuple[np.ndarray, np.ndarray]:
@@ -223,7 +229,7 @@ def climber(rng: np.random.Generator, length: float) -> list[Part]:
 KINDS: dict[str, Kind] = {
     "shrub": Kind(shrub, (-3.2, 3.2), 3.2, 4.2, weight=3),
     "shrubs": Kind(shrubs, (-3.2, 3.2), 0.8, 5.2, (1.5, 8.0), weight=4),
-    "clipped hedge": Kind(clipped_hedge, (-0.9, 0.9), 0.3, 3.2, (1.0, 30.0), weight=2),
+    "clipped hedge": Kind(clipped_hedge, (-0.9, 0.9), 0.3, 3.2, (1.0, 30.0), weight=4),
     "overgrown hedge": Kind(overgrown_hedge, (-1.9, 1.9), 0.5, 4.0, (1.0, 30.0), weight=2),
     "verge": Kind(verge, (-2.0, 2.0), 0.9, 2.2, (1.0, 20.0), weight=1),
     "grass tuft": Kind(grass_tuft, (-1.7, 1.7), 1.7, 1.5, weight=1),

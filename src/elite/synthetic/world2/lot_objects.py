@@ -78,7 +78,7 @@ def _border(populator: Populator, plot: Plot, kind: str, out: float = 0.45) -> N
 def _sides(populator: Populator, plot: Plot, deep: float) -> None:
     """Fences and hedges between neighbours."""
     if populator.chance(0.65):
-        kind = str(populator.rng.choice(["fence", "hedge", "overgrown", "wall"], p=(0.42, 0.18, 0.25, 0.15)))
+        kind = str(populator.rng.choice(["fence", "hedge", "overgrown", "wall"], p=(0.38, 0.30, 0.18, 0.14)))
         a = plot.a[1] + populator.rng.uniform(-0.3, 0.3)
         if populator.site.claim(plot.box((a - 0.3, a + 0.3), (1.5, deep)), OUTSIDE, tolerance=0.3):
             populator.lay(kind, plot.line, (a, _b(plot, 1.0)), (a, _b(plot, deep)))

@@ -58,18 +58,18 @@ class District:
     relief: Range = (0.4, 1.4)
 
 
-_GARDENS = {"hedge": 3.0, "overgrown": 3.5, "fence": 3.8, "wall": 2.2, "shrubs": 1.4, "none": 0.7}
-_OPEN = {"hedge": 1.5, "overgrown": 2.0, "fence": 3.0, "wall": 1.5, "shrubs": 2.5, "none": 1.5}
+_GARDENS = {"hedge": 5.0, "overgrown": 3.2, "fence": 3.8, "wall": 2.2, "shrubs": 1.4, "none": 0.7}
+_OPEN = {"hedge": 2.5, "overgrown": 1.7, "fence": 3.0, "wall": 1.5, "shrubs": 2.5, "none": 1.5}
 
 DISTRICTS = {
     "town": District(
         0.20,
         (2.6, 4.8),
         {Lot.ROW: 6, Lot.HOUSE: 1, Lot.BLOCK: 0.6, Lot.PARK: 0.5, Lot.CAR_PARK: 0.3, Lot.SQUARE: 0.4},
-        strips={Strip.NONE: 6, Strip.BAYS: 1.8, Strip.SLANTED: 0.5, Strip.PAVED: 1, Strip.GREEN: 1},
+        strips={Strip.NONE: 5, Strip.BAYS: 3, Strip.SLANTED: 1, Strip.PAVED: 1, Strip.GREEN: 1},
         setback=(0.0, 5.0),
         storeys=(2, 4),
-        borders={"hedge": 1.5, "fence": 2.5, "overgrown": 1.5, "wall": 2.0, "none": 1.2},
+        borders={"hedge": 2.5, "fence": 2.5, "overgrown": 1.0, "wall": 2.0, "none": 1.2},
         tree_gap=(8.0, 70.0),
         junctions=(40.0, 110.0),
         green=(0.3, 1.5),
@@ -79,7 +79,7 @@ DISTRICTS = {
         (2.4, 4.1),
         {Lot.HOUSE: 8, Lot.ROW: 1, Lot.PARK: 0.9, Lot.BLOCK: 0.4, Lot.WOODS: 0.4, Lot.CAR_PARK: 0.15},
         walk=(1.1, 2.8),
-        strips={Strip.NONE: 7, Strip.GREEN: 1.5, Strip.BAYS: 1.0, Strip.SLANTED: 0.4, Strip.PAVED: 0.5},
+        strips={Strip.NONE: 6, Strip.GREEN: 1.5, Strip.BAYS: 2.0, Strip.SLANTED: 0.8, Strip.PAVED: 0.5},
         setback=(2.5, 10.0),
         storeys=(1, 2),
         borders=_GARDENS,
@@ -93,7 +93,7 @@ DISTRICTS = {
         (4.2, 7.0),
         {Lot.ROW: 3, Lot.BLOCK: 3, Lot.PARK: 1.2, Lot.SQUARE: 0.5, Lot.CAR_PARK: 0.6, Lot.HALL: 0.5},
         walk=(2.2, 4.5),
-        strips={Strip.NONE: 3, Strip.GREEN: 4, Strip.BAYS: 1.5, Strip.PAVED: 1},
+        strips={Strip.NONE: 3, Strip.GREEN: 4, Strip.BAYS: 2.5, Strip.PAVED: 1},
         plots=(16.0, 40.0),
         setback=(0.0, 9.0),
         storeys=(3, 5),

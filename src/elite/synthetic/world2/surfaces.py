@@ -53,7 +53,9 @@ _GRAVEL = (Material.BALLAST, (0.22, 0.19, 0.16))
 SURFACES: dict[Ground, Surface] = {
     Ground.ROAD: Surface("road", (_ASPHALT, _ASPHALT, _PALE_ASPHALT)),
     Ground.ISLAND: Surface("other-ground", (_RED_STONES, _GREY_STONES, _SLABS), 0.10, 0.008),
-    Ground.BAY: Surface("parking", (_PALE_ASPHALT, _RED_STONES, _GREY_STONES, _GREY_STONES), 0.015, 0.007),
+    Ground.BAY: Surface(
+        "parking", (_PALE_ASPHALT, _RED_STONES, _GREY_STONES, _GREY_STONES, _SLABS, _RED_STONES), 0.015, 0.007
+    ),
     Ground.SIDEWALK: Surface(
         "sidewalk", (_SLABS, _SLABS, _SLABS, _RED_STONES, _GREY_STONES, _PALE_ASPHALT), 0.0, 0.006
     ),
@@ -62,6 +64,6 @@ SURFACES: dict[Ground, Surface] = {
     Ground.VERGE: Surface("terrain", (_GRASS, _DRY_GRASS), 0.02, 0.018, 0.02),
     Ground.LAWN: Surface("terrain", (_GRASS, _GRASS, _DRY_GRASS), 0.03, 0.03, 0.06),
     Ground.SOIL: Surface("terrain", ((Material.GRASS, (0.10, 0.08, 0.05)),), 0.05, 0.03, 0.05),
-    Ground.CAR_PARK: Surface("parking", (_ASPHALT, _RED_STONES, _GREY_STONES), 0.0, 0.008),
+    Ground.CAR_PARK: Surface("parking", (_ASPHALT, _RED_STONES, _GREY_STONES, _GREY_STONES), 0.0, 0.008),
     Ground.GRAVEL: Surface("other-ground", (_GRAVEL, (Material.BALLAST, (0.30, 0.27, 0.22))), 0.0, 0.02, 0.03),
 }
