@@ -3,8 +3,11 @@
 The C ABI needs no torch headers, so a build takes a minute. Each instruction set has its own object files; the library
 selects one when it is loaded. Architectures without any have the portable kernels. Without a compiler, elite falls back
 to PyTorch.
+
+CXX and _PYTHON_HOST_PLATFORM choose another compiler and processor, see CONTRIBUTING.md.
 """
 
+import os
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -15,6 +18,8 @@ VECTORS = ["kernels.cpp", "training.cpp"]  # compiled once per instruction set
 PLAIN = ["geometry.cpp", "lovasz.cpp", "interface.cpp"]
 ENGINE = [f"engine/{path.name}" for path in sorted((FOLDER / "engine").glob("*.cpp"))]
 ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64"}  # other names
+if "CXX" in os.environ:  # setuptools would compile with it, but link with the compiler of Python
+    os.environ.setdefault("LDCXXSHARED", os.environ["CXX"] + " -shared")
 
 
 def options_of(platform: str) -> dict[str, list[str]]:
@@ -30,7 +35,7 @@ class BuildNative(build_ext):
 
     def build_extension(self, ext: Extension) -> None:
         options, objects = options_of(self.plat_name), []
-        common = ["-O3", *options.pop("common")]
+        common = ["-O3", "-g0", *options.pop("common")]
         for name, flags in options.items():
             for source in VECTORS:
                 objects += self._compile(source, name, [*common, *flags, f"-DINSTRUCTIONS={name}"])
