@@ -116,7 +116,9 @@ def test_zero_shot_trains_another_student_further(out, monkeypatch) -> None:
     first, further = out / "student.safetensors", out.with_name("further")
     assert main(command(out)) == 0
     assert main(command(further, "--init", str(first))) == 0
-    assert yaml.safe_load((further / "run" / "config.yaml").read_text())["init"] == str(first)
+    begun, continued = (yaml.safe_load((at / "run" / "config.yaml").read_text()) for at in (out, further))
+    assert continued["init"] == str(first)
+    assert continued["optim"]["lr"] == begun["optim"]["lr"] / 2
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The command ``elite zero-shot``."""
 
 from argparse import Namespace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from elite.cli.arguments import add_output, output_path
@@ -53,9 +54,10 @@ def zero_shot(args: Namespace) -> int:
 
 
 def _recipe(config: "ZeroShotConfig") -> TrainConfig:
-    """Settings of the training."""
+    """Settings of the training; a trained student continues at half the rate."""
     given = {name: value for name, value in plain(config).items() if name in ("seed", "init", "steps")} | {"devices": 1}
-    return compose(TrainConfig, [_RECIPE], [(name, value) for name, value in given.items() if value is not None])
+    recipe = compose(TrainConfig, [_RECIPE], [(name, value) for name, value in given.items() if value is not None])
+    return recipe if config.init is None else replace(recipe, optim=replace(recipe.optim, lr=recipe.optim.lr / 2))
 
 
 def _arguments(parser: Parser) -> None:

@@ -53,13 +53,25 @@ def surface(shape: Ellipsoids) -> float:
     return float((4 * np.pi * shape[1].prod(axis=1) ** (2 / 3)).sum())
 
 
-def cloud(centers: Float[np.ndarray, "n 3"], size: float, paint: Paint, rng: np.random.Generator) -> Part:
-    """Leaves at ``centers``: fine ones to 3.5 m above the ground, beyond it fewer that are as much larger."""
+def cloud(
+    centers: Float[np.ndarray, "n 3"],
+    size: float,
+    paint: Paint,
+    rng: np.random.Generator,
+    *,
+    normals: Float[np.ndarray, "n 3"] | None = None,
+    share: float = 1.0,
+) -> Part:
+    """Leaves at ``centers``: fine ones to 3.5 m above the ground, beyond it fewer that are as much larger.
+
+    With ``normals``, they are turned towards a surface, see ``pressed``.
+    """
     high = np.clip((centers[:, 2] - 3.5) / 3.0, 0, 1)
     growth = 1 + 0.6 * high
     kept = rng.random(len(centers)) < growth**-2
     sizes = (size * growth)[kept, None]
-    return Part(leaves(centers[kept], sizes, rng), paint)
+    mesh = leaves(centers[kept], sizes, rng)
+    return Part(mesh if normals is None else pressed(mesh, centers[kept], normals[kept], share), paint)
 
 
 def on_ellipsoids(

@@ -64,17 +64,27 @@ def shrubs(rng: np.random.Generator, length: float) -> list[Part]:
 
 
 def _mass(shape: Ellipsoids, rng: np.random.Generator) -> list[Part]:
-    """Leaves of one or two sorts around dark cores, with some twigs that stand out: loose, or dense to the skin."""
-    dense = rng.uniform(0, 1)
-    color, depth = green(rng), 0.9 + 1.0 * dense
+    """Leaves of one or two sorts around dark cores, with some twigs that stand out: loose, or as even as if clipped."""
+    even = rng.uniform(0, 1)
+    color, depth = green(rng), 0.9 + 1.0 * even
     size = leaf_size(surface(shape), depth, 1200 + 350 * len(shape[0]), 0.06, 0.24)
-    centers = on_ellipsoids(shape, size, depth, rng, shell=rng.uniform(0.05, 0.4 - 0.25 * dense))
-    centers = np.concatenate([centers, _sprigs(shape, len(centers) // 12, rng)])
-    centers[:, 2] = np.abs(centers[:, 2]) + 0.02
-    cores = [ellipsoid(c, (0.78 + 0.16 * dense) * r) for c, r in zip(*shape, strict=True)]
-    second = rng.random(len(centers)) < (0.5 if rng.random() < 0.25 else 0.0)
-    parts = [cloud(centers[~second], size, leaf_paint(rng, color), rng), Part(merged(cores), core_paint(color))]
-    return [*parts, cloud(centers[second], 0.8 * size, leaf_paint(rng, green(rng)), rng)] if second.any() else parts
+    shell, centers, normals = rng.uniform(0.05, 0.4 - 0.3 * even), [], []
+    for center, radii in zip(*shape, strict=True):
+        centers.append(on_ellipsoids((center[None], radii[None]), size, depth, rng, shell=shell))
+        normals.append((centers[-1] - center) / radii**2)
+    sprigs = _sprigs(shape, sum(map(len, centers)) // 12, rng)
+    at, outward = np.concatenate([*centers, sprigs]), np.concatenate([*normals, np.zeros_like(sprigs)])
+    outward /= np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-9)
+    at[:, 2] = np.abs(at[:, 2]) + 0.02
+    cores = [ellipsoid(c, (0.78 + 0.22 * even) * r) for c, r in zip(*shape, strict=True)]
+    second = rng.random(len(at)) < (0.5 if rng.random() < 0.25 else 0.0)
+    sorts = [(~second, size, color), (second, 0.8 * size, green(rng))]
+    clouds = [
+        cloud(at[some], leaf, leaf_paint(rng, hue), rng, normals=outward[some], share=1 - 0.85 * even)
+        for some, leaf, hue in sorts
+        if some.any()
+    ]
+    return [*clouds, Part(merged(cores), core_paint(color))]
 
 
 def _sprigs(shape: Ellipsoids, count: int, rng: np.random.Generator) -> Float[np.ndarray, "n 3"]:
@@ -91,7 +101,7 @@ def clipped_hedge(rng: np.random.Generator, length: float) -> list[Part]:
     """A hedge with flat sides along y, 0.5-2.5 m high, 0.4-1.2 m thick: some as even as a fence."""
     height = float(np.clip(rng.lognormal(0.15, 0.4), 0.5, 2.3))
     return _hedge(
-        length, height, rng.uniform(0.4, 1.0), square=rng.uniform(3.5, 7), rough=rng.uniform(0.015, 0.055), rng=rng
+        length, height, rng.uniform(0.4, 1.0), square=rng.uniform(3.5, 7), rough=rng.uniform(0.005, 0.05), rng=rng
     )
 
 
@@ -99,7 +109,7 @@ def overgrown_hedge(rng: np.random.Generator, length: float) -> list[Part]:
     """A hedge along y that has lost its shape: 0.8-3 m high, 0.6-2 m thick, with shoots and thin places."""
     height = rng.uniform(0.9, 2.2)
     return _hedge(
-        length, height, rng.uniform(0.7, 1.5), square=rng.uniform(1.8, 3), rough=rng.uniform(0.04, 0.14), rng=rng
+        length, height, rng.uniform(0.7, 1.5), square=rng.uniform(1.8, 3), rough=rng.uniform(0.02, 0.11), rng=rng
     )
 
 

@@ -24,7 +24,8 @@ class ZeroShotConfig:
         frames: number of scans of each street.
         steps: number of training steps; by default that of the configuration zero-shot.
         seed: seed of the streets and of the training.
-        init: student to train further, by its path, or by its name if it is packaged; by default a new one.
+        init: student to train further at half the rate, by its path, or by its name if it is packaged; by default a new
+            one.
 
     Raises:
         ConfigError: impossible values, or a sensor without elevations.
