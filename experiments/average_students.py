@@ -9,8 +9,9 @@ Wortsman et al., ICML 2022). Students of other beginnings have no useful mean.
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
-import torch
+from torch.optim.swa_utils import AveragedModel
 
 from elite.errors import ConfigError
 from elite.student import SPVCNN, load_student
@@ -23,15 +24,12 @@ def average(students: Sequence[SPVCNN]) -> SPVCNN:
     Raises:
         ConfigError: students of different shapes.
     """
-    last = students[-1]
-    if any(student.config != last.config for student in students):
+    if any(student.config != students[-1].config for student in students):
         raise ConfigError("students: expected equal settings, found others. Average students of one beginning.")
-    states = [student.state_dict() for student in students]
-    with torch.no_grad():
-        for name, value in last.state_dict().items():
-            if value.is_floating_point():
-                value.copy_(torch.stack([state[name].double() for state in states]).mean(dim=0))
-    return last
+    mean = AveragedModel(students[-1], use_buffers=True)
+    for student in students:
+        mean.update_parameters(student)
+    return cast(SPVCNN, mean.module)
 
 
 def main() -> None:

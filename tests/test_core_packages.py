@@ -111,7 +111,7 @@ def test_missing_package_is_named_with_its_extra(tiny_kitti: Path, tmp_path: Pat
 
 
 def test_named_extra_installs_the_package() -> None:
-    """``errors`` names the extra of a package that is missing; pyproject.toml says what an extra installs."""
+    """``errors`` names the extra of a package that is missing; pyproject.toml lists the packages of each extra."""
     extras = tomllib.loads((ROOT.parents[1] / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     for extra, packages in errors._PACKAGES.items():
         installed = " ".join(extras[extra])
